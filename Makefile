@@ -1,0 +1,98 @@
+# Builds, checks and installs mule. `make help` lists the targets.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.DELETE_ON_ERROR:
+
+PREFIX ?= /usr/local
+DESTDIR ?=
+# More words for swift build and swift test, such as: make test SWIFTFLAGS='-j 2'
+SWIFTFLAGS ?=
+# More words for the demo and the torture, such as: make torture ARGS='--rounds 5 --seed 7'
+ARGS ?=
+
+SERVERS := swift localstack rclone
+MULE := .build/release/mule
+SWIFT_SOURCES := Sources Tests Package.swift $(wildcard Benchmarks)
+
+# $(call or-say,SENTENCE): ends the target with a sentence when the command before it failed.
+or-say = || { echo "make $@: $(1)" >&2; exit 1; }
+
+.PHONY: help deps servers build test lint check format demo torture bench sanitize install deb clean distclean
+
+help: ## show this list
+	@echo 'usage: make TARGET'
+	@echo
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' Makefile
+
+deps: ## install the libraries mule is built on (apt-get, through sudo), check for Swift
+	@.ci/deps
+
+servers: deps ## install the S3 servers that the tests talk to
+	@for name in $(SERVERS); do \
+	    Tests/Servers/s3server install "$$name" $(call or-say,the server $$name could not be installed; see above) \
+	done
+
+build: deps ## build the release binary, .build/release/mule
+	@swift build -c release --static-swift-stdlib --product mule $(SWIFTFLAGS) \
+	    $(call or-say,the release build failed; the compiler's messages are above)
+
+test: servers ## run all tests, those against real S3 servers included
+	@swift test $(SWIFTFLAGS) $(call or-say,a test failed or did not build; look for "error" above)
+
+lint: ## check the layout of the sources
+	@swift format lint --strict --parallel --recursive $(SWIFT_SOURCES) \
+	    $(call or-say,the layout is not settled; run make format and look at what is left)
+
+check: ## all that must pass: build without warnings, layout, all tests
+	@$(MAKE) --no-print-directory build
+	@$(MAKE) --no-print-directory lint
+	@$(MAKE) --no-print-directory test
+	@echo 'make check: all good'
+
+format: ## settle the layout of the sources
+	@swift format --in-place --parallel --recursive $(SWIFT_SOURCES) \
+	    $(call or-say,swift format failed; its messages are above)
+
+demo: build ## kill an upload half-way, resume it, and count every byte
+	@Tests/Demo/demo $(ARGS) $(call or-say,the demo did not come to its end; the reason is above)
+
+torture: build ## kill and resume for many rounds, at random and at chosen moments
+	@Tests/Torture/kill_resume.py $(ARGS) $(call or-say,a promise was broken or the torture could not run; see above)
+
+bench: build ## measure speed, as Benchmarks/ describes
+	@test -x Benchmarks/run $(call or-say,there is no Benchmarks/run in this tree)
+	@Benchmarks/run $(ARGS) $(call or-say,the benchmark failed; the reason is above)
+
+sanitize: servers ## run all tests under the thread and the address sanitizer
+	@swift test --sanitize=thread --scratch-path .build/tsan $(SWIFTFLAGS) \
+	    $(call or-say,the thread sanitizer found something or a test failed; look for "WARNING" and "error" above)
+	@swift test --sanitize=address --scratch-path .build/asan $(SWIFTFLAGS) \
+	    $(call or-say,the address sanitizer found something or a test failed; look for "ERROR" and "error" above)
+
+# Builds nothing: `sudo make install` must not leave a .build that belongs to root.
+install: ## install the built binary and its papers under DESTDIR PREFIX (/usr/local)
+	@test -x $(MULE) $(call or-say,there is no $(MULE); run make build first - not as root)
+	@install -D -m 755 $(MULE) "$(DESTDIR)$(PREFIX)/bin/mule" \
+	    $(call or-say,cannot write under $(DESTDIR)$(PREFIX); try sudo make install or another PREFIX)
+	@place() { if [ -f "$$1" ]; then install -D -m 644 "$$1" "$(DESTDIR)$(PREFIX)/share/$$2"; fi; }; \
+	    set -e; \
+	    for page in docs/*.1 docs/man/*.1; do place "$$page" "man/man1/$${page##*/}"; done; \
+	    place README.md doc/mule/README.md; \
+	    place LICENSE doc/mule/LICENSE; \
+	    place config.example.json doc/mule/config.example.json; \
+	    place completions/mule.bash bash-completion/completions/mule; \
+	    place completions/_mule zsh/vendor-completions/_mule; \
+	    place completions/mule.fish fish/vendor_completions.d/mule.fish
+	@echo "make install: $(DESTDIR)$(PREFIX)/bin/mule"
+
+deb: build ## build a Debian package, .build/mule_VERSION_ARCH.deb
+	@.ci/deb $(MULE) $(call or-say,the package could not be built; the reason is above)
+
+clean: ## remove what was built; the test servers' environments stay
+	@test ! -d .build || find .build -mindepth 1 -maxdepth 1 ! -name servers -exec rm -rf {} + \
+	    $(call or-say,could not remove all of .build)
+
+distclean: ## remove .build altogether
+	@rm -rf .build $(call or-say,could not remove .build)

@@ -1,0 +1,79 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// Every Swift target is held to the same rules: Swift 6 language mode (the tools version's default), warnings are
+// errors, and imports and existentials are written out.
+let strict: [SwiftSetting] = [
+    .treatAllWarnings(as: .error),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+]
+
+func room(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: strict)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .testTarget(name: name, dependencies: dependencies, swiftSettings: strict)
+}
+
+let package = Package(
+    name: "mule",
+    products: [.executable(name: "mule", targets: ["mule"])],
+    targets: [
+        // System libraries: a module map and a shim header each, found through pkg-config.
+        .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
+        .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
+        .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
+        .systemLibrary(name: "CExpat", pkgConfig: "expat", providers: [.apt(["libexpat1-dev"])]),
+        .target(
+            name: "CChecksums",
+            cSettings: [.unsafeFlags(["-O3", "-Wall", "-Wextra", "-Werror"])]
+        ),
+
+        // The house. Arrows point to what a room may import; docs/architecture.md says what each room owns.
+        room("MuleSystem"),
+        room("MulePlan"),
+        room("MuleDigest", ["COpenSSL", "CChecksums"]),
+        room("MuleSigning", ["MulePlan", "MuleDigest"]),
+        room("MuleTransport", ["MuleSystem", "CCurl"]),
+        room("MuleS3", ["MulePlan", "MuleDigest", "MuleSigning", "MuleTransport", "MuleSystem", "CExpat"]),
+        room("MuleCredentials", ["MulePlan", "MuleSigning", "MuleSystem"]),
+        room("MuleLedger", ["MulePlan", "MuleSystem", "CSQLite"]),
+        room(
+            "MuleUpload",
+            ["MulePlan", "MuleDigest", "MuleSigning", "MuleTransport", "MuleS3", "MuleLedger", "MuleSystem"]
+        ),
+        room(
+            "MuleCLI",
+            [
+                "MulePlan", "MuleDigest", "MuleSigning", "MuleTransport", "MuleS3", "MuleCredentials", "MuleLedger",
+                "MuleUpload", "MuleSystem",
+            ]
+        ),
+        .executableTarget(name: "mule", dependencies: ["MuleCLI"], swiftSettings: strict),
+
+        // Tests/Support is shared by every test target: the scripted fake S3, scratch directories, the command runner.
+        .target(
+            name: "TestSupport",
+            dependencies: ["MuleDigest", "MuleSystem"],
+            path: "Tests/Support",
+            swiftSettings: strict
+        ),
+        tests("MulePlanTests", ["MulePlan", "TestSupport"]),
+        tests("MuleDigestTests", ["MuleDigest", "CChecksums", "TestSupport"]),
+        tests("MuleSigningTests", ["MuleSigning", "MuleDigest", "MulePlan", "TestSupport"]),
+        tests("MuleCredentialsTests", ["MuleCredentials", "MulePlan", "MuleSigning", "MuleSystem", "TestSupport"]),
+        tests(
+            "MuleUploadTests",
+            [
+                "MuleUpload", "MuleS3", "MuleLedger", "MulePlan", "MuleDigest", "MuleSigning", "MuleTransport",
+                "MuleSystem", "TestSupport",
+            ]
+        ),
+        tests("EndToEndTests", ["mule", "MuleSystem", "TestSupport"]),
+        tests("TestSupportTests", ["MuleDigest", "MuleSigning", "MulePlan", "TestSupport"]),
+        tests("MuleCLITests", ["MuleCLI", "MulePlan", "MuleUpload", "MuleSystem", "TestSupport"]),
+    ]
+)

@@ -1,0 +1,34 @@
+/// The words that options with a fixed set of values take; the raw value is what is typed.
+
+/// Where the bucket's name stands in the request's address.
+package enum AddressingChoice: String, CaseIterable, Sendable {
+    case auto, path, virtual
+}
+
+/// What the store checks the bytes against.
+package enum ChecksumChoice: String, CaseIterable, Sendable {
+    case auto, crc64nvme, crc32c, crc32, sha256, md5, none
+}
+
+/// Whether a request's signature covers its body.
+package enum PayloadSigningChoice: String, CaseIterable, Sendable {
+    case auto, always, never
+}
+
+/// How progress is shown on standard error.
+package enum ProgressChoice: String, CaseIterable, Sendable {
+    case auto, bar, plain, none
+}
+
+/// Encryption at rest, done by the store.
+package enum EncryptionChoice: String, CaseIterable, Sendable {
+    case aes256 = "AES256"
+    case kms = "aws:kms"
+}
+
+/// Requests in flight at once.
+package enum ConcurrencyChoice: Sendable, Equatable {
+    case auto
+    /// 1 to 256.
+    case fixed(Int)
+}

@@ -1,0 +1,171 @@
+/// Reads the arguments: which command, which flags with which values, which operands.
+///
+/// Flags and operands may stand in any order, and flags before the command too. `--` ends the flags, and a lone `-` is
+/// an operand. Of a flag that stands twice, the last one counts.
+package struct CommandLineParser {
+    /// A flag met on the line, with the value that goes to it.
+    private struct Occurrence {
+        let flag: Flag
+        let spelling: String
+        let value: [UInt8]
+        let isOn: Bool
+    }
+
+    private var arguments: ArraySlice<[UInt8]>
+    private var command: Command?
+    private var isHelpCommand = false
+    private var occurrences: [Occurrence] = []
+    private var operands: [[UInt8]] = []
+
+    private init(_ arguments: [[UInt8]]) { self.arguments = arguments[...] }
+
+    /// The arguments without the program's own name, as raw bytes. A `MULE_<NAME>` variable in `environment` stands in
+    /// for a flag of the command that was not typed; an empty one counts as unset.
+    package static func parse(
+        _ arguments: [[UInt8]],
+        environment: [String: String] = [:]
+    ) throws(UsageError) -> Typed {
+        var parser = CommandLineParser(arguments)
+        try parser.readArguments()
+        return try parser.meaning(environment)
+    }
+
+    private mutating func readArguments() throws(UsageError) {
+        while let argument = arguments.popFirst() {
+            if argument == Array("--".utf8) {
+                while let operand = arguments.popFirst() { try take(operand: operand) }
+            } else if argument.starts(with: "--".utf8) {
+                try readLongFlag(argument.dropFirst(2))
+            } else if argument.count > 1, argument.first == UInt8(ascii: "-") {
+                try readLetters(argument.dropFirst())
+            } else {
+                try take(operand: argument)
+            }
+        }
+    }
+
+    private mutating func take(operand: [UInt8]) throws(UsageError) {
+        guard command == nil else { return operands.append(operand) }
+        let word = TextSafety.displayName(operand)
+        if word == "help" {
+            isHelpCommand = true
+        } else if let named = Command(rawValue: word) {
+            command = named
+        } else {
+            let names = Command.allCases.map(\.rawValue)
+            let guess = Suggestion.nearest(of: word, in: names).map { "did you mean \"\($0)\"?" }
+            throw UsageError(
+                "unknown command \"\(word)\"; \(guess ?? "there are \(names.joined(separator: ", "))")",
+                command: nil
+            )
+        }
+    }
+
+    private mutating func readLongFlag(_ text: ArraySlice<UInt8>) throws(UsageError) {
+        let parts = text.split(separator: UInt8(ascii: "="), maxSplits: 1, omittingEmptySubsequences: false)
+        let name = TextSafety.displayName(Array(parts.first ?? []))
+        let attached = parts.count > 1 ? Array(parts[1]) : nil
+        guard let (flag, isOn) = lookUp({ $0.name == name || $0.negation == name }, negatedBy: name) else {
+            throw unknown(name)
+        }
+        if flag.placeholder == nil, attached != nil {
+            throw UsageError("--\(name) takes no value", command: command)
+        }
+        var value = attached ?? []
+        if flag.placeholder != nil, attached == nil { value = try nextArgument(for: "--\(name)", flag) }
+        occurrences.append(Occurrence(flag: flag, spelling: "--\(name)", value: value, isOn: isOn))
+    }
+
+    private mutating func readLetters(_ letters: ArraySlice<UInt8>) throws(UsageError) {
+        var rest = letters
+        while let byte = rest.popFirst() {
+            let letter = Character(Unicode.Scalar(byte < 0x80 ? byte : UInt8(ascii: "?")))
+            guard let (flag, _) = lookUp({ $0.letter == letter }, negatedBy: nil) else {
+                throw UsageError(
+                    "unknown option -\(TextSafety.displayName([byte])) in "
+                        + "\"-\(TextSafety.displayName(Array(letters)))\"",
+                    command: command
+                )
+            }
+            var value: [UInt8] = []
+            if flag.placeholder != nil {
+                value = try rest.isEmpty ? nextArgument(for: "-\(letter)", flag) : Array(rest)
+                rest = []
+            }
+            occurrences.append(Occurrence(flag: flag, spelling: "-\(letter)", value: value, isOn: true))
+        }
+    }
+
+    private mutating func nextArgument(for spelling: String, _ flag: Flag) throws(UsageError) -> [UInt8] {
+        guard let value = arguments.popFirst() else {
+            throw UsageError("\(spelling) needs a value: \(spelling) \(flag.placeholder ?? "")", command: command)
+        }
+        return value
+    }
+
+    /// The row that the command in question takes; while no command is known, the first of that name.
+    private func lookUp(_ matches: (Flag) -> Bool, negatedBy name: String?) -> (Flag, isOn: Bool)? {
+        let found = FlagTable.rows.filter(matches)
+        let flag = found.first { row in command.map { row.commands.contains($0) } ?? true } ?? found.first
+        return flag.map { ($0, name == nil || $0.negation != name) }
+    }
+
+    private func unknown(_ name: String) -> UsageError {
+        let secrets = ["secret", "access-key", "password", "passwd", "token", "credential"]
+        if secrets.contains(where: { name.lowercased().split(separator: "_").joined(separator: "-").contains($0) }) {
+            return UsageError(
+                "unknown option --\(name): mule takes no secrets on its command line, where every process can read "
+                    + "them. Put them into a profile (aws configure) or AWS_* variables",
+                command: command
+            )
+        }
+        let rows = command.map { FlagTable.rows(for: $0) } ?? FlagTable.rows
+        let names = rows.flatMap { [$0.name] + ($0.negation.map { [$0] } ?? []) }
+        let guess = Suggestion.nearest(of: name, in: names).map { "; did you mean --\($0)?" } ?? ""
+        return UsageError("unknown option --\(name)\(guess)", command: command)
+    }
+
+    private func meaning(_ environment: [String: String]) throws(UsageError) -> Typed {
+        var typed = Typed()
+        typed.command = command
+        typed.operands = operands
+        typed.wantsHelp = isHelpCommand
+        // Help and the version are given whatever else stands on the line.
+        for occurrence in occurrences where ["help", "version"].contains(occurrence.flag.name) {
+            try apply(occurrence, to: &typed)
+        }
+        if typed.wantsHelp || typed.wantsVersion { return typed }
+        guard let command else {
+            throw UsageError(
+                "no command given; there are \(Command.allCases.map(\.rawValue).joined(separator: ", "))",
+                command: nil
+            )
+        }
+        for flag in FlagTable.rows(for: command) where flag.readsEnvironment {
+            guard let value = environment[flag.environmentName], !value.isEmpty else { continue }
+            let name = flag.environmentName
+            try apply(Occurrence(flag: flag, spelling: name, value: Array(value.utf8), isOn: true), to: &typed)
+        }
+        for occurrence in occurrences {
+            guard occurrence.flag.commands.contains(command) else {
+                let rows = FlagTable.rows.filter { $0.name == occurrence.flag.name }
+                let takers = Command.allCases.filter { taker in rows.contains { $0.commands.contains(taker) } }
+                let names = takers.map { "\"mule \($0.rawValue)\"" }.joined(separator: " and ")
+                throw UsageError(
+                    "\(occurrence.spelling) belongs to \(names), not to \"mule \(command.rawValue)\"",
+                    command: command
+                )
+            }
+            try apply(occurrence, to: &typed)
+        }
+        if let problem = command.page.problem(typed) { throw UsageError(problem, command: command) }
+        return typed
+    }
+
+    private func apply(_ occurrence: Occurrence, to typed: inout Typed) throws(UsageError) {
+        do { try occurrence.flag.update(&typed, occurrence.value, occurrence.isOn) } catch {
+            let value = error.hidesValue ? "the value" : "\"\(TextSafety.displayName(occurrence.value))\""
+            throw UsageError("\(occurrence.spelling): \(value) \(error.why)", command: command)
+        }
+    }
+}

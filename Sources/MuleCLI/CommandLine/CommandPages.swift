@@ -1,0 +1,115 @@
+extension Command {
+    package var page: CommandPage {
+        switch self {
+        case .upload: .upload
+        case .resume: .resume
+        case .status: .status
+        case .abort: .abort
+        }
+    }
+}
+
+extension CommandPage {
+    fileprivate static let upload = CommandPage(
+        synopsis: "[options] SOURCE... DESTINATION",
+        summary: "send files; carries on by itself where an earlier run stopped",
+        description: [
+            "Sends files to a bucket. Large files go in parts, and each part that the store has confirmed is on "
+                + "record: after a crash, a reboot or a lost network, run the same command again and only the rest is "
+                + "sent.",
+            "SOURCE is a file, a directory with --recursive, or - for standard input (which cannot be resumed, because "
+                + "its bytes come only once). DESTINATION is bucket/key or s3://bucket/key. One that ends in / is a "
+                + "prefix under which the source's name is appended; several sources need one.",
+            "A file that was delivered before, and that the store still has, is not sent again. An object that is "
+                + "already there under the same name is replaced unless --no-overwrite is given.",
+        ],
+        examples: [
+            .init(line: "mule upload db.dump backups/2026/db.dump", about: "Send one file. Interrupted? Run it again."),
+            .init(
+                line: "mule upload -r --storage-class GLACIER run-17/ s3://lab-archive/run-17/",
+                about: "Send a directory to an archive tier."
+            ),
+            .init(
+                line: "mule upload -j 4 --limit-rate 20MB/s big.tar backups/",
+                about: "Leave room on the line for others."
+            ),
+            .init(
+                line: "pg_dump mydb | mule upload --part-size 64MiB - backups/mydb.sql",
+                about: "Send what another program prints."
+            ),
+        ],
+        problem: { typed in
+            switch typed.operands.count {
+            case 0: "upload needs at least one SOURCE and a DESTINATION, such as \"mule upload db.dump backups/\""
+            case 1:
+                "upload needs a DESTINATION too: only \"\(TextSafety.displayName(typed.operands[0]))\" was given. "
+                    + "Write it behind the source, as bucket/key or bucket/"
+            default: nil
+            }
+        }
+    )
+
+    fileprivate static let resume = CommandPage(
+        synopsis: "[options] [ID...]",
+        summary: "carry on with all pending uploads, or with these",
+        description: [
+            "Carries on with every pending upload in the ledger, or with those whose IDs are given (\"mule status\" "
+                + "lists them). Each goes where it was going, in parts of the same size; only the missing parts are "
+                + "sent.",
+            "An upload whose source has changed since is not mixed with the old bytes: it is left as it is, and the "
+                + "message says what changed. One that another process is carrying is skipped.",
+        ],
+        examples: [
+            .init(line: "mule resume", about: "After a reboot: finish all that is pending."),
+            .init(line: "mule resume k3v9 m2x7", about: "Finish two of them."),
+            .init(
+                line: "mule resume --quiet --stall-limit 1h",
+                about: "For cron: says nothing unless something is wrong, and is patient with the network."
+            ),
+        ],
+        problem: { _ in nil }
+    )
+
+    fileprivate static let status = CommandPage(
+        synopsis: "[options] [ID...]",
+        summary: "list pending uploads, with --all the finished ones too",
+        description: [
+            "Lists the uploads that the ledger knows to be pending: ID, state, how much the store has, source and "
+                + "destination. It sends nothing and does not ask the store.",
+            "States: pending (waits for a run), active (a live process carries it), done, failed, aborted, and unknown "
+                + "(the store's last answer was lost; the last error says how to check).",
+        ],
+        examples: [
+            .init(line: "mule status", about: "What is left to do?"),
+            .init(line: "mule status --all k3v9", about: "What became of this one?"),
+            .init(
+                line: "mule status --json | jq -r 'select(.lastError) | .source'",
+                about: "For scripts: one JSON object per upload."
+            ),
+        ],
+        problem: { _ in nil }
+    )
+
+    fileprivate static let abort = CommandPage(
+        synopsis: "[options] ID...|--all",
+        summary: "give up pending uploads and remove their parts at the store",
+        description: [
+            "Gives up the uploads with these IDs: their parts are removed at the store, which bills for them until "
+                + "then, and the ledger records them as aborted. Finished objects and your own files are not touched.",
+            "This cannot be undone; sending the file again starts from nothing. An upload that another process is "
+                + "carrying is left alone.",
+        ],
+        examples: [
+            .init(line: "mule status", about: "Find the ID first."),
+            .init(line: "mule abort k3v9", about: "Give up one upload."),
+            .init(line: "mule abort --all", about: "Give up every pending upload in this ledger."),
+        ],
+        problem: { typed in
+            switch (typed.operands.isEmpty, typed.all) {
+            case (true, false): "abort needs the IDs of the uploads to give up (\"mule status\" lists them), or --all"
+            case (false, true): "abort takes IDs or --all, not both"
+            default: nil
+            }
+        }
+    )
+}

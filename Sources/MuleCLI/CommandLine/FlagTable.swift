@@ -1,0 +1,292 @@
+/// Every flag that mule knows. Parsing, help and suggestions read this table; a new flag is a new row.
+package enum FlagTable {
+    /// In the order of help. Where two commands share a name, both rows take a value or neither does.
+    package static let rows: [Flag] = transfer + object + selection + shared
+
+    /// The rows that a command takes.
+    package static func rows(for command: Command) -> [Flag] { rows.filter { $0.commands.contains(command) } }
+
+    private static let every = Set(Command.allCases)
+    private static let sending: Set<Command> = [.upload, .resume]
+    private static let upload: Set<Command> = [.upload]
+
+    private static let transfer: [Flag] = [
+        .on(
+            "recursive",
+            letter: "r",
+            .transfer,
+            upload,
+            sets: \.recursive,
+            negation: "no-recursive",
+            "Send every file below a SOURCE that is a directory."
+        ),
+        .value(
+            "part-size",
+            "SIZE",
+            .transfer,
+            upload,
+            sets: \.store.partSize,
+            reading: OptionValue.size,
+            "Bytes in each part, such as 8MiB or 100MB. Default: chosen from the size of the file."
+        ),
+        .value(
+            "multipart-threshold",
+            "SIZE",
+            .transfer,
+            upload,
+            sets: \.transfer.multipartThreshold,
+            reading: OptionValue.size,
+            "Send files of this size and more in parts; smaller ones go in a single request."
+        ),
+        .value(
+            "concurrency",
+            letter: "j",
+            "N|auto",
+            .transfer,
+            sending,
+            sets: \.transfer.concurrency,
+            reading: OptionValue.concurrency,
+            "Requests in flight at once, 1 to 256, over all files. Default: auto."
+        ),
+        .value(
+            "limit-rate",
+            "RATE",
+            .transfer,
+            sending,
+            sets: \.transfer.limitRate,
+            reading: OptionValue.rate,
+            "Send at most this many bytes per second over all requests, such as 500K or 20MB/s; 0 is no limit."
+        ),
+        .value(
+            "stall-limit",
+            "DURATION",
+            .transfer,
+            sending,
+            sets: \.transfer.stallLimit,
+            reading: OptionValue.duration,
+            "Stop, resumable, after this long without any progress, such as 90s or 1h30m. Default: 15m."
+        ),
+        .value(
+            "checksum",
+            "NAME",
+            .transfer,
+            upload,
+            sets: \.store.checksum,
+            reading: OptionValue.choice,
+            "What the store checks the bytes against: auto, crc64nvme, crc32c, crc32, sha256, md5 or none. Default: "
+                + "auto, the strongest that the store offers."
+        ),
+        .value(
+            "payload-signing",
+            "WHEN",
+            .transfer,
+            upload,
+            sets: \.store.payloadSigning,
+            reading: OptionValue.choice,
+            "Cover the bytes with the request's signature: auto, always or never. Default: auto, over plain HTTP only."
+        ),
+        .on(
+            "no-overwrite",
+            .transfer,
+            upload,
+            sets: \.noOverwrite,
+            negation: "overwrite",
+            "Leave an object that already exists as it is, and exit with 7. The store decides, without a race."
+        ),
+        .on(
+            "exact-key",
+            .transfer,
+            upload,
+            sets: \.exactKey,
+            negation: "no-exact-key",
+            "Take DESTINATION for the object's whole name even if it ends in /."
+        ),
+        .on(
+            "force",
+            .transfer,
+            upload,
+            sets: \.force,
+            negation: "no-force",
+            "Send even what the ledger says was delivered and the store still has."
+        ),
+        .on(
+            "restart",
+            .transfer,
+            upload,
+            sets: \.restart,
+            negation: "no-restart",
+            "Give up a pending upload of this source, with its parts, and begin anew."
+        ),
+    ]
+
+    private static let object: [Flag] = [
+        .value(
+            "content-type",
+            "TYPE",
+            .object,
+            upload,
+            sets: \.object.contentType,
+            reading: OptionValue.text,
+            "The Content-Type that readers of the object are given."
+        ),
+        .value(
+            "cache-control",
+            "TEXT",
+            .object,
+            upload,
+            sets: \.object.cacheControl,
+            reading: OptionValue.text,
+            "The object's Cache-Control header."
+        ),
+        .value(
+            "content-disposition",
+            "TEXT",
+            .object,
+            upload,
+            sets: \.object.contentDisposition,
+            reading: OptionValue.text,
+            "The object's Content-Disposition header."
+        ),
+        .value(
+            "content-encoding",
+            "TEXT",
+            .object,
+            upload,
+            sets: \.object.contentEncoding,
+            reading: OptionValue.text,
+            "The object's Content-Encoding header. The bytes are sent as they are."
+        ),
+        .value(
+            "content-language",
+            "TEXT",
+            .object,
+            upload,
+            sets: \.object.contentLanguage,
+            reading: OptionValue.text,
+            "The object's Content-Language header."
+        ),
+        .pair(
+            "metadata",
+            "K=V",
+            .object,
+            upload,
+            adds: \.object.metadata,
+            reading: OptionValue.metadata,
+            "User metadata (x-amz-meta-K)."
+        ),
+        .pair(
+            "tag",
+            "K=V",
+            .object,
+            upload,
+            adds: \.object.tags,
+            reading: OptionValue.tag,
+            "An object tag."
+        ),
+        .value(
+            "storage-class",
+            "NAME",
+            .object,
+            upload,
+            sets: \.object.storageClass,
+            reading: OptionValue.text,
+            "STANDARD, STANDARD_IA, GLACIER, DEEP_ARCHIVE, ... as the store calls it."
+        ),
+        .value(
+            "acl",
+            "NAME",
+            .object,
+            upload,
+            sets: \.object.acl,
+            reading: OptionValue.text,
+            "A canned ACL, such as private or bucket-owner-full-control."
+        ),
+        .value(
+            "sse",
+            "NAME",
+            .object,
+            upload,
+            sets: \.object.encryption,
+            reading: OptionValue.choice,
+            "Encryption at rest by the store: AES256 or aws:kms."
+        ),
+        .value(
+            "sse-kms-key-id",
+            "ID",
+            .object,
+            upload,
+            sets: \.object.kmsKeyID,
+            reading: OptionValue.text,
+            "The KMS key for --sse aws:kms."
+        ),
+    ]
+
+    private static let selection: [Flag] = [
+        .on("all", .selection, [.status], sets: \.all, "List finished, failed and aborted uploads too."),
+        .on("all", .selection, [.abort], sets: \.all, "Give up every pending upload in the ledger."),
+    ]
+
+    private static let shared: [Flag] = [
+        .path("config", .shared, every, sets: \.config, "Read this configuration file."),
+        .path("ledger", .shared, every, sets: \.ledger, "Keep the record of uploads in this file."),
+        .value(
+            "profile",
+            "NAME",
+            .shared,
+            every,
+            sets: \.store.profile,
+            reading: OptionValue.text,
+            "Take credentials and settings from this profile of the AWS configuration."
+        ),
+        .value(
+            "region",
+            "REGION",
+            .shared,
+            every,
+            sets: \.store.region,
+            reading: OptionValue.text,
+            "The region of the bucket, such as eu-central-1."
+        ),
+        .value(
+            "endpoint-url",
+            "URL",
+            .shared,
+            every,
+            sets: \.store.endpointURL,
+            reading: OptionValue.endpointURL,
+            "Speak to this S3-compatible store instead of AWS."
+        ),
+        .path("ca-bundle", .shared, every, sets: \.store.caBundle, "Trust the certificate authorities in this file."),
+        .value(
+            "addressing",
+            "STYLE",
+            .shared,
+            every,
+            sets: \.store.addressing,
+            reading: OptionValue.choice,
+            "Where the bucket's name goes: auto, path or virtual. Default: auto."
+        ),
+        .value(
+            "progress",
+            "STYLE",
+            .shared,
+            every,
+            sets: \.progress,
+            reading: OptionValue.choice,
+            "auto, bar, plain (a line every 30 seconds) or none. Default: auto, a bar on a terminal, else plain."
+        ),
+        .on("json", .shared, every, sets: \.json, negation: "no-json", "Print results as JSON, one object per line."),
+        .on("quiet", letter: "q", .shared, every, sets: \.quiet, negation: "no-quiet", "Show errors only."),
+        .on(
+            "verbose",
+            letter: "v",
+            .shared,
+            every,
+            sets: \.verbose,
+            negation: "no-verbose",
+            "Say more about what is done."
+        ),
+        .on("help", letter: "h", .shared, every, sets: \.wantsHelp, "Show this help."),
+        .on("version", .shared, every, sets: \.wantsVersion, "Show the version."),
+    ]
+}

@@ -1,0 +1,141 @@
+import MulePlan
+
+/// Why a value cannot be taken; continues a sentence that began with the option and the value.
+package struct OptionValueError: Error, Equatable, Sendable {
+    package let why: String
+    /// True where the value may hold a secret and must not be repeated in a message.
+    package let hidesValue: Bool
+
+    package init(_ why: String, hidesValue: Bool = false) {
+        self.why = why
+        self.hidesValue = hidesValue
+    }
+}
+
+/// The readers of option values, one for each kind; flags, `MULE_*` variables and the configuration file share them.
+enum OptionValue {
+    /// Bytes, more than 0.
+    static func size(_ text: String) throws(OptionValueError) -> Int64 {
+        let bytes: Int64
+        do { bytes = try ByteSize.parse(text) } catch { throw OptionValueError(error.description) }
+        guard bytes > 0 else { throw OptionValueError("must be more than 0") }
+        return bytes
+    }
+
+    /// Bytes per second; 0 means without a limit.
+    static func rate(_ text: String) throws(OptionValueError) -> Int64 {
+        do { return try ByteSize.parseRate(text) } catch {
+            if error == .notASize {
+                throw OptionValueError("is not a rate; write 500K, 20MB/s or 0 for no limit")
+            }
+            throw OptionValueError(error.description)
+        }
+    }
+
+    /// Seconds, at least 1.
+    static func duration(_ text: String) throws(OptionValueError) -> Double {
+        let seconds: Double
+        do { seconds = try DurationText.parse(text) } catch { throw OptionValueError(error.description) }
+        guard seconds >= 1 else { throw OptionValueError("is too short; one second is the least") }
+        return seconds
+    }
+
+    static func concurrency(_ text: String) throws(OptionValueError) -> ConcurrencyChoice {
+        if text == "auto" { return .auto }
+        guard let count = Int(text), (1...256).contains(count), text.utf8.allSatisfy({ $0 != UInt8(ascii: "+") }) else {
+            throw OptionValueError("is not allowed; write auto or a number from 1 to 256")
+        }
+        return .fixed(count)
+    }
+
+    /// One of a fixed set of words.
+    static func choice<Choice>(_ text: String) throws(OptionValueError) -> Choice
+    where Choice: RawRepresentable<String> & CaseIterable {
+        if let choice = Choice(rawValue: text) { return choice }
+        let allowed = Choice.allCases.map(\.rawValue)
+        if let near = Suggestion.nearest(of: text, in: allowed) {
+            throw OptionValueError("is not one of \(allowed.joined(separator: ", ")); did you mean \(near)?")
+        }
+        throw OptionValueError("is not one of \(allowed.joined(separator: ", "))")
+    }
+
+    /// `http://` or `https://`, a host, perhaps a port and a path; no user name, password, query or fragment.
+    static func endpointURL(_ text: String) throws(OptionValueError) -> String {
+        let wanted = "write it like https://s3.example.org or http://127.0.0.1:9000"
+        guard !text.utf8.contains(UInt8(ascii: "@")) else {
+            throw OptionValueError(
+                "must not hold a user name or password; put credentials into a profile or AWS_* variables",
+                hidesValue: true
+            )
+        }
+        let lowered = text.lowercased()
+        guard let scheme = ["https://", "http://"].first(where: { lowered.hasPrefix($0) }) else {
+            throw OptionValueError("is not a web address; \(wanted)")
+        }
+        let rest = text.utf8.dropFirst(scheme.utf8.count)
+        guard let first = rest.first, first != UInt8(ascii: "/"), first != UInt8(ascii: ":") else {
+            throw OptionValueError("names no host; \(wanted)")
+        }
+        guard rest.allSatisfy({ $0 > 0x20 && $0 < 0x7F && $0 != UInt8(ascii: "?") && $0 != UInt8(ascii: "#") }) else {
+            throw OptionValueError(
+                "must be plain ASCII without spaces, query (?) or fragment (#); \(wanted)",
+                hidesValue: true
+            )
+        }
+        return text
+    }
+
+    /// A text that is not empty and can stand in a header: no control characters.
+    static func text(_ text: String) throws(OptionValueError) -> String {
+        guard !text.isEmpty else { throw OptionValueError("must not be empty") }
+        return try headerText(text)
+    }
+
+    /// `name=text` for user metadata; the name is put in lower case.
+    static func metadata(_ text: String) throws(OptionValueError) -> NamedText {
+        let pair = try split(text)
+        return try metadata(name: pair.name, text: pair.text)
+    }
+
+    static func metadata(name: String, text: String) throws(OptionValueError) -> NamedText {
+        let punctuation = Array("!#$%&'*+-.^_`|~".utf8)
+        let isToken = name.utf8.allSatisfy {
+            (0x30...0x39).contains($0) || (0x41...0x5A).contains($0) || (0x61...0x7A).contains($0)
+                || punctuation.contains($0)
+        }
+        guard !name.isEmpty, isToken else {
+            throw OptionValueError(
+                "has a name that cannot be a header; use ASCII letters, digits and - _ . (RFC 9110 section 5.6.2)"
+            )
+        }
+        return NamedText(name: name.lowercased(), text: try headerText(text))
+    }
+
+    /// `name=text` for an object tag.
+    static func tag(_ text: String) throws(OptionValueError) -> NamedText {
+        let pair = try split(text)
+        return try tag(name: pair.name, text: pair.text)
+    }
+
+    /// S3 allows 128 characters in a tag's name and 256 in its text (AWS: "Categorizing your objects using tags").
+    static func tag(name: String, text: String) throws(OptionValueError) -> NamedText {
+        guard !name.isEmpty else { throw OptionValueError("has an empty name; write name=text") }
+        guard name.utf16.count <= 128 else { throw OptionValueError("has a name of more than 128 characters") }
+        guard text.utf16.count <= 256 else { throw OptionValueError("has a text of more than 256 characters") }
+        return NamedText(name: try headerText(name), text: try headerText(text))
+    }
+
+    private static func split(_ text: String) throws(OptionValueError) -> (name: String, text: String) {
+        guard let equals = text.utf8.firstIndex(of: UInt8(ascii: "=")) else {
+            throw OptionValueError("has no \"=\"; write name=text")
+        }
+        return (String(text[..<equals]), String(text[text.utf8.index(after: equals)...]))
+    }
+
+    private static func headerText(_ text: String) throws(OptionValueError) -> String {
+        guard text.unicodeScalars.allSatisfy({ $0.properties.generalCategory != .control }) else {
+            throw OptionValueError("must not hold control characters or line breaks")
+        }
+        return text
+    }
+}

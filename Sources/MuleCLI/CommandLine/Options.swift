@@ -1,0 +1,115 @@
+/// The options that can come from more than one place. Each struct can be laid over another of its kind: a value that
+/// is set hides the one below it, and one that is nil lets it through.
+
+/// How the store is found and spoken to; can be set for a single bucket.
+package struct StoreOptions: Sendable, Equatable {
+    package var endpointURL: String?
+    package var region: String?
+    package var profile: String?
+    /// A file path, as raw bytes.
+    package var caBundle: [UInt8]?
+    package var addressing: AddressingChoice?
+    /// Bytes in every part but the last, more than 0.
+    package var partSize: Int64?
+    package var checksum: ChecksumChoice?
+    package var payloadSigning: PayloadSigningChoice?
+
+    package init() {}
+
+    package func over(_ lower: StoreOptions) -> StoreOptions {
+        var result = lower
+        result.endpointURL = endpointURL ?? lower.endpointURL
+        result.region = region ?? lower.region
+        result.profile = profile ?? lower.profile
+        result.caBundle = caBundle ?? lower.caBundle
+        result.addressing = addressing ?? lower.addressing
+        result.partSize = partSize ?? lower.partSize
+        result.checksum = checksum ?? lower.checksum
+        result.payloadSigning = payloadSigning ?? lower.payloadSigning
+        return result
+    }
+}
+
+/// How fast, how much at once, and when to stop.
+package struct TransferOptions: Sendable, Equatable {
+    /// Bytes from which a file is sent in parts.
+    package var multipartThreshold: Int64?
+    package var concurrency: ConcurrencyChoice?
+    /// Bytes per second over all requests; 0 lifts a limit that was set below.
+    package var limitRate: Int64?
+    /// Seconds without progress after which the run stops, resumable; more than 0.
+    package var stallLimit: Double?
+
+    package init() {}
+
+    package func over(_ lower: TransferOptions) -> TransferOptions {
+        var result = lower
+        result.multipartThreshold = multipartThreshold ?? lower.multipartThreshold
+        result.concurrency = concurrency ?? lower.concurrency
+        result.limitRate = limitRate ?? lower.limitRate
+        result.stallLimit = stallLimit ?? lower.stallLimit
+        return result
+    }
+}
+
+/// What the object is given besides its bytes.
+package struct ObjectOptions: Sendable, Equatable {
+    package var contentType: String?
+    package var cacheControl: String?
+    package var contentDisposition: String?
+    package var contentEncoding: String?
+    package var contentLanguage: String?
+    /// Names in lower case (they travel as headers), each once, in the order in which they were first given.
+    package var metadata: [NamedText] = []
+    /// Each name once, in the order in which they were first given.
+    package var tags: [NamedText] = []
+    package var storageClass: String?
+    package var acl: String?
+    package var encryption: EncryptionChoice?
+    package var kmsKeyID: String?
+
+    package init() {}
+
+    /// Metadata and tags are laid over each other name by name.
+    package func over(_ lower: ObjectOptions) -> ObjectOptions {
+        var result = lower
+        result.contentType = contentType ?? lower.contentType
+        result.cacheControl = cacheControl ?? lower.cacheControl
+        result.contentDisposition = contentDisposition ?? lower.contentDisposition
+        result.contentEncoding = contentEncoding ?? lower.contentEncoding
+        result.contentLanguage = contentLanguage ?? lower.contentLanguage
+        for pair in metadata { result.metadata.put(pair) }
+        for pair in tags { result.tags.put(pair) }
+        result.storageClass = storageClass ?? lower.storageClass
+        result.acl = acl ?? lower.acl
+        result.encryption = encryption ?? lower.encryption
+        result.kmsKeyID = kmsKeyID ?? lower.kmsKeyID
+        return result
+    }
+}
+
+/// A name and a text, compared byte by byte.
+package struct NamedText: Sendable, Equatable {
+    package let name: String
+    package let text: String
+
+    package init(name: String, text: String) {
+        self.name = name
+        self.text = text
+    }
+
+    package static func == (first: NamedText, second: NamedText) -> Bool {
+        first.name.utf8.elementsEqual(second.name.utf8) && first.text.utf8.elementsEqual(second.text.utf8)
+    }
+}
+
+extension [NamedText] {
+    /// Adds the pair, or replaces the one of the same name.
+    mutating func put(_ pair: NamedText) {
+        if let index = firstIndex(where: { $0.name.utf8.elementsEqual(pair.name.utf8) }) {
+            self[index] = pair
+        } else {
+            append(pair)
+        }
+    }
+}

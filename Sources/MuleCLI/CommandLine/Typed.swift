@@ -1,0 +1,33 @@
+/// What was typed, flag by flag, with `MULE_*` variables standing in for flags that were not. What it means (files
+/// opened, configuration merged, defaults taken) is decided later.
+package struct Typed: Sendable, Equatable {
+    /// Nil only with `wantsHelp` or `wantsVersion`.
+    package var command: Command?
+    /// Raw bytes: file names need not be UTF-8. A lone `-` is an operand.
+    package var operands: [[UInt8]] = []
+
+    package var wantsHelp = false
+    package var wantsVersion = false
+
+    /// File paths, as raw bytes.
+    package var config: [UInt8]?
+    package var ledger: [UInt8]?
+
+    package var json = false
+    package var quiet = false
+    package var verbose = false
+    package var progress: ProgressChoice?
+
+    package var store = StoreOptions()
+    package var transfer = TransferOptions()
+    package var object = ObjectOptions()
+
+    package var noOverwrite = false
+    package var force = false
+    package var restart = false
+    package var exactKey = false
+    package var recursive = false
+    package var all = false
+
+    package init() {}
+}

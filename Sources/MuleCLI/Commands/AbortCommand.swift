@@ -1,0 +1,74 @@
+import MuleLedger
+import MulePlan
+import MuleUpload
+
+/// `mule abort`
+struct AbortCommand {
+    let session: Session
+
+    func run() throws(CommandFailure) -> ExitStatus {
+        let ledger = try session.openLedger()
+        let records = try session.records(ledger, ids: session.typed.operands) { ledger throws(LedgerError) in
+            try ledger.unfinished()
+        }
+        if records.isEmpty { session.console.note("nothing is pending") }
+        var failures: [UploadFailure] = []
+        for record in records {
+            do throws(UploadFailure) {
+                try abort(record, ledger)
+            } catch {
+                EventPrinter(console: session.console).print(
+                    .failed(
+                        id: record.id,
+                        source: record.upload.source?.path,
+                        destination: record.upload.destination,
+                        error
+                    )
+                )
+                failures.append(error)
+            }
+        }
+        return ExitStatus(failures)
+    }
+
+    private func abort(_ record: UploadRecord, _ ledger: Ledger) throws(UploadFailure) {
+        let address = TextSafety.displayText(record.upload.destination.description)
+        let claimed: (UploadRecord, Lease)?
+        do {
+            claimed = try ledger.claim(record.number)
+        } catch {
+            throw UploadFailure(ledger: error, path: TextSafety.displayName(ledger.path))
+        }
+        guard let (current, lease) = claimed else {
+            throw UploadFailure(
+                .held,
+                "Another mule is carrying \(record.id) to \(address): stop that one first.",
+                isResumable: false
+            )
+        }
+        switch current.state {
+        case .done:
+            session.console.note("\(record.id) is done: \(address) stays as it is")
+            return
+        case .aborted:
+            session.console.note("\(record.id) was given up before")
+            return
+        case .pending, .failed, .unknown: break
+        }
+        let store = try session.storeOrFailure(of: record)
+        try AbortRun(ledger: ledger, settings: session.runSettings, cancellation: session.cancellation)
+            .abort(current, lease, service: store.service)
+        if session.console.isJSON {
+            session.console.result(
+                JSONValue.object([
+                    "destination": .string(record.upload.destination.description),
+                    "event": "aborted",
+                    "id": .string(record.id),
+                    "source": .string(record.upload.source.map { TextSafety.jsonName($0.path) } ?? "-"),
+                ]).line
+            )
+        } else if !session.console.isQuiet {
+            session.console.result("\(record.id) is given up; its parts at \(address) are removed")
+        }
+    }
+}

@@ -1,0 +1,30 @@
+import MuleUpload
+
+/// A command that can't be carried out at all, before or beside its uploads.
+struct CommandFailure: Error {
+    var status: ExitStatus
+    var message: String
+}
+
+extension ExitStatus {
+    init(_ kind: UploadFailure.Kind) {
+        switch kind {
+        case .usage: self = .usage
+        case .source: self = .source
+        case .store: self = .refused
+        case .credentials: self = .credentials
+        case .verification: self = .unverified
+        case .exists: self = .destinationExists
+        case .held: self = .locked
+        case .ledger: self = .ledger
+        case .network: self = .temporary
+        case .interrupted: self = .interrupted
+        }
+    }
+
+    /// One status for a run: the failures' own when they agree, 1 when they don't.
+    init(_ failures: [UploadFailure]) {
+        let all = Set(failures.map { ExitStatus($0.kind) })
+        self = all.count > 1 ? .failed : all.first ?? .done
+    }
+}

@@ -1,0 +1,57 @@
+import Glibc
+import MuleSystem
+import Synchronization
+
+/// Where a command's words go: results to standard output, messages and progress to standard error.
+final class Console: Sendable {
+    let isJSON: Bool
+    let isQuiet: Bool
+    let isVerbose: Bool
+    private let display: ProgressDisplay
+    private let output = Mutex<Bool>(true)
+
+    init(_ typed: Typed, progress: ProgressChoice, environment: [String: String]) {
+        isJSON = typed.json
+        isQuiet = typed.quiet
+        isVerbose = typed.verbose
+        display = ProgressDisplay(typed.quiet ? .none : progress, environment: environment)
+    }
+
+    /// A line of results. A reader that has gone away is no reason to stop what is being done.
+    func result(_ line: String) {
+        output.withLock { isOpen in
+            guard isOpen else { return }
+            var rest = Array((line + "\n").utf8)[...]
+            while !rest.isEmpty {
+                let count = rest.withUnsafeBytes { write(STDOUT_FILENO, $0.baseAddress, $0.count) }
+                if count < 0 && errno == EINTR { continue }
+                guard count > 0 else {
+                    isOpen = false
+                    return
+                }
+                rest = rest.dropFirst(count)
+            }
+        }
+    }
+
+    /// Something worth knowing that is no error; not with `--quiet`.
+    func note(_ text: String) {
+        if !isQuiet { display.message("mule: " + text) }
+    }
+
+    func detail(_ text: String) {
+        if isVerbose { display.message("mule: " + text) }
+    }
+
+    func error(_ text: String) {
+        display.message("mule: " + text)
+    }
+
+    func startProgress(_ snapshot: @escaping @Sendable () -> TransferSnapshot) {
+        display.start(snapshot: snapshot)
+    }
+
+    func stopProgress(final: TransferSnapshot?) {
+        display.stop(final: final)
+    }
+}

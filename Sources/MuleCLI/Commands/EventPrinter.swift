@@ -1,0 +1,169 @@
+import MuleLedger
+import MulePlan
+import MuleSystem
+import MuleUpload
+
+/// Turns what happens in a run into lines: JSON objects, or sentences.
+struct EventPrinter: Sendable {
+    let console: Console
+
+    func print(_ event: UploadEvent) {
+        switch event {
+        case .started(let record):
+            if console.isJSON { json("started", id: record.id, record.upload.source?.path, record.upload.destination) }
+        case .resumed(let record, let parts, let bytes):
+            if console.isJSON {
+                json(
+                    "resumed",
+                    id: record.id,
+                    record.upload.source?.path,
+                    record.upload.destination,
+                    ["bytesSkipped": .int(bytes), "partsSkipped": .int(Int64(parts))]
+                )
+            } else {
+                console.note(
+                    "going on with \(record.id), \(display(record.upload.destination)): \(parts) of "
+                        + "\(record.partCount ?? parts) parts (\(ByteSize.format(bytes))) are there already"
+                )
+            }
+        case .notice(let id, let text):
+            if console.isJSON {
+                console.result(
+                    JSONValue.object(["event": "notice", "id": JSONValue(id), "message": .string(text)]).line
+                )
+            }
+            console.note(text)
+        case .completed(let summary): completed(summary)
+        case .failed(let id, let source, let destination, let failure):
+            if console.isJSON {
+                json(
+                    "failed",
+                    id: id,
+                    source,
+                    destination,
+                    [
+                        "error": Self.error(failure), "resumable": .bool(failure.isResumable),
+                    ]
+                )
+            }
+            // An interruption is told once for the whole run, not for each file.
+            if failure.kind != .interrupted { console.error(failure.message) }
+        }
+    }
+
+    static func error(_ failure: UploadFailure) -> JSONValue {
+        .object([
+            "httpStatus": JSONValue(failure.httpStatus.map(Int64.init)),
+            "kind": .string(failure.kind.rawValue),
+            "message": .string(failure.message),
+            "requestID": JSONValue(failure.requestID),
+            "s3Code": JSONValue(failure.s3Code),
+        ])
+    }
+
+    private func completed(_ summary: UploadSummary) {
+        if console.isJSON {
+            let checksum: JSONValue =
+                summary.proof.checksumAlgorithm.map { algorithm in
+                    .object([
+                        "algorithm": .string(algorithm),
+                        "type": JSONValue(summary.proof.checksumType),
+                        "value": JSONValue(summary.proof.checksumValue),
+                    ])
+                } ?? .null
+            var members: [String: JSONValue] = [
+                "bytesSent": .int(summary.bytesSent),
+                "bytesSkipped": .int(summary.bytesSkipped),
+                "checksum": checksum,
+                "eTag": JSONValue(summary.proof.eTag),
+                "parts": summary.parts.map { .int(Int64($0)) } ?? .null,
+                "seconds": .double((summary.seconds * 1000).rounded() / 1000),
+                "size": .int(summary.size),
+            ]
+            if let version = summary.proof.versionID { members["versionID"] = .string(version) }
+            json("completed", id: summary.id, summary.source, summary.destination, members)
+        } else if !console.isQuiet {
+            console.result(sentence(summary))
+        }
+    }
+
+    private func sentence(_ summary: UploadSummary) -> String {
+        let source = summary.source.map(TextSafety.displayName) ?? "standard input"
+        let object = display(summary.destination)
+        if summary.wasThere {
+            return "\(source) is at \(object) already, confirmed before and unchanged; nothing was sent"
+        }
+        var text = "\(source) -> \(object): \(ByteSize.format(summary.size))"
+        if summary.bytesSkipped > 0 { text += ", \(ByteSize.format(summary.bytesSkipped)) of it sent before" }
+        text += " in \(DurationText.format(summary.seconds))"
+        if summary.seconds > 0.05, summary.bytesSent > 0 {
+            text += " (\(ByteSize.format(Int64(Double(summary.bytesSent) / summary.seconds)))/s)"
+        }
+        if let algorithm = summary.proof.checksumAlgorithm, let value = summary.proof.checksumValue {
+            text += ", \(algorithm) \(value)"
+        }
+        return text
+    }
+
+    private func display(_ address: ObjectAddress) -> String { TextSafety.displayText(address.description) }
+
+    private func json(
+        _ event: String,
+        id: String?,
+        _ source: [UInt8]?,
+        _ destination: ObjectAddress,
+        _ members: [String: JSONValue] = [:]
+    ) {
+        var members = members
+        members["event"] = .string(event)
+        members["id"] = JSONValue(id)
+        members["source"] = .string(source.map(TextSafety.jsonName) ?? "-")
+        members["destination"] = .string(destination.description)
+        console.result(JSONValue.object(members).line)
+    }
+}
+
+extension TransferSnapshot {
+    /// The engine's counts in the form that progress shows.
+    init(_ run: RunSnapshot) {
+        self.init(
+            files: run.active.enumerated().map { index, file in
+                FileProgress(
+                    id: index,
+                    name: file.source.map {
+                        TextSafety.displayName($0.split(separator: UInt8(ascii: "/")).last.map(Array.init) ?? $0)
+                    }
+                        ?? "standard input",
+                    size: file.size,
+                    bytesDone: file.bytesDone,
+                    bytesInFlight: file.bytesInFlight,
+                    partsDone: file.partsDone,
+                    partsTotal: file.partCount,
+                    state: FileProgress.State(file.phase)
+                )
+            },
+            totalBytes: run.bytesTotal,
+            bytesDone: run.bytesDone,
+            bytesSkipped: run.bytesSkipped,
+            bytesSentThisRun: run.bytesSent,
+            partsInFlight: run.partsInFlight,
+            retries: run.retries,
+            filesDone: run.filesDone,
+            filesTotal: run.filesTotal,
+            waitingReason: run.waitingReason
+        )
+    }
+}
+
+extension FileProgress.State {
+    init(_ phase: TransferPhase) {
+        switch phase {
+        case .waiting: self = .waiting
+        case .checking: self = .checking
+        case .sending: self = .sending
+        case .completing: self = .completing
+        case .done: self = .done
+        case .failed: self = .failed
+        }
+    }
+}

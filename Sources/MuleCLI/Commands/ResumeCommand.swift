@@ -1,0 +1,132 @@
+import MuleLedger
+import MulePlan
+import MuleS3
+import MuleUpload
+
+/// `mule resume`
+struct ResumeCommand {
+    let session: Session
+
+    func run() throws(CommandFailure) -> ExitStatus {
+        let ledger = try session.openLedger()
+        let records = try session.records(ledger, ids: session.typed.operands) { ledger throws(LedgerError) in
+            try ledger.unfinished()
+        }
+        var failures: [UploadFailure] = []
+        var jobs: [UploadJob] = []
+        var stores: [StoreAddress: Session.Store] = [:]
+        for record in records {
+            do throws(UploadFailure) {
+                try check(record)
+                guard let (current, lease) = try claim(record, ledger) else {
+                    throw UploadFailure(
+                        .held,
+                        "Another mule is carrying \(record.id) to \(record.upload.destination); this one leaves it alone.",
+                        isResumable: true
+                    )
+                }
+                // It may have ended between the list and the lease.
+                if current.state == .done || current.state == .aborted { continue }
+                let store = try store(of: record, &stores)
+                if current.abortRequested {
+                    try AbortRun(ledger: ledger, settings: session.runSettings, cancellation: session.cancellation)
+                        .abort(current, lease, service: store.service)
+                    session.console.note("\(record.id) was to be given up; its parts are removed")
+                    continue
+                }
+                guard let source = current.upload.source else { continue }
+                jobs.append(
+                    UploadJob(
+                        source: .file(source.path),
+                        destination: current.upload.destination,
+                        row: .claimed(current, lease),
+                        service: store.service
+                    )
+                )
+            } catch {
+                EventPrinter(console: session.console).print(
+                    .failed(
+                        id: record.id,
+                        source: record.upload.source?.path,
+                        destination: record.upload.destination,
+                        error
+                    )
+                )
+                failures.append(error)
+            }
+        }
+        if jobs.isEmpty && failures.isEmpty && records.isEmpty { session.console.note("nothing is pending") }
+        return session.carry(jobs, ledger, failuresBefore: failures)
+    }
+
+    /// One service for all uploads to a store, so that its connections are shared.
+    private func store(
+        of record: UploadRecord,
+        _ stores: inout [StoreAddress: Session.Store]
+    ) throws(UploadFailure) -> Session.Store {
+        if let known = stores[record.upload.store] { return known }
+        let store = try session.storeOrFailure(of: record)
+        stores[record.upload.store] = store
+        return store
+    }
+
+    private func check(_ record: UploadRecord) throws(UploadFailure) {
+        guard record.upload.source == nil, !record.abortRequested else { return }
+        throw UploadFailure(
+            .source,
+            "\(record.id) came from standard input, which can't be read again: send it from the start, and remove what "
+                + "this one left with \"mule abort \(record.id)\"."
+        )
+    }
+
+    private func claim(
+        _ record: UploadRecord,
+        _ ledger: Ledger
+    ) throws(UploadFailure) -> (UploadRecord, Lease)? {
+        do {
+            return try ledger.claim(record.number)
+        } catch {
+            throw UploadFailure(ledger: error, path: TextSafety.displayName(ledger.path))
+        }
+    }
+}
+
+extension Session {
+    /// The uploads with these IDs, or all that `otherwise` gives when none is named.
+    func records(
+        _ ledger: Ledger,
+        ids: [[UInt8]],
+        otherwise: (Ledger) throws(LedgerError) -> [UploadRecord]
+    ) throws(CommandFailure) -> [UploadRecord] {
+        var records: [UploadRecord] = []
+        var unknown: [String] = []
+        do throws(LedgerError) {
+            if ids.isEmpty { return try otherwise(ledger) }
+            for id in ids {
+                if let record = try ledger.upload(id: String(decoding: id, as: UTF8.self)) {
+                    if !records.contains(where: { $0.number == record.number }) { records.append(record) }
+                } else {
+                    unknown.append(TextSafety.displayName(id))
+                }
+            }
+        } catch {
+            throw ledgerFailure(error, ledger)
+        }
+        guard unknown.isEmpty else {
+            throw CommandFailure(
+                status: .usage,
+                message:
+                    "The ledger knows no upload \(unknown.joined(separator: ", ")): \"mule status --all\" lists all."
+            )
+        }
+        return records
+    }
+
+    func storeOrFailure(of record: UploadRecord) throws(UploadFailure) -> Store {
+        do {
+            return try store(of: record)
+        } catch {
+            throw UploadFailure(error.status == .credentials ? .credentials : .usage, error.message, isResumable: true)
+        }
+    }
+}

@@ -1,0 +1,238 @@
+import MuleCredentials
+import MuleLedger
+import MulePlan
+import MuleS3
+import MuleSigning
+import MuleSystem
+import MuleTransport
+import MuleUpload
+import Synchronization
+
+/// What a command works with: what was typed, what the configuration and the environment say, and the ledger.
+struct Session {
+    let typed: Typed
+    let environment: [String: String]
+    let configuration: Configuration
+    let console: Console
+    let cancellation: Cancellation
+
+    init(_ typed: Typed, environment: [String: String], cancellation: Cancellation) throws(CommandFailure) {
+        self.typed = typed
+        self.environment = environment
+        self.cancellation = cancellation
+        do {
+            configuration = try Configuration.load(
+                FileLocation.configuration(flag: typed.config, environment: environment)
+            )
+        } catch {
+            throw CommandFailure(status: .usage, message: "\(error)")
+        }
+        let progress = typed.progress ?? configuration.progress ?? .auto
+        console = Console(typed, progress: progress, environment: environment)
+    }
+
+    func openLedger() throws(CommandFailure) -> Ledger {
+        let location = FileLocation.ledger(
+            flag: typed.ledger,
+            environment: environment,
+            configuration: configuration
+        )
+        guard let location else {
+            throw CommandFailure(
+                status: .usage,
+                message: "There is no place for the ledger: set HOME, or name a file with --ledger or MULE_LEDGER."
+            )
+        }
+        do {
+            return try Ledger(path: Self.absolute(location.path))
+        } catch {
+            throw CommandFailure(
+                status: .ledger,
+                message: UploadFailure(ledger: error, path: TextSafety.displayName(location.path)).message
+            )
+        }
+    }
+
+    func ledgerFailure(_ error: LedgerError, _ ledger: Ledger) -> CommandFailure {
+        CommandFailure(
+            status: .ledger,
+            message: UploadFailure(ledger: error, path: TextSafety.displayName(ledger.path)).message
+        )
+    }
+
+    /// Messages name the ledger in a way that holds in every directory.
+    private static func absolute(_ path: [UInt8]) -> [UInt8] {
+        if path.first == UInt8(ascii: "/") { return path }
+        guard let here = try? canonicalPath([UInt8(ascii: ".")]) else { return path }
+        return here + [UInt8(ascii: "/")] + path
+    }
+
+    var transferOptions: TransferOptions { typed.transfer.over(configuration.transfer) }
+
+    var runSettings: RunSettings {
+        let options = transferOptions
+        var settings = RunSettings()
+        if case .fixed(let count)? = options.concurrency { settings.concurrency = count }
+        if let limit = options.stallLimit { settings.stallLimit = limit }
+        if let rate = options.limitRate, rate > 0 { settings.rateLimit = rate }
+        return settings
+    }
+
+    // MARK: Stores
+
+    /// A store with what is to be written down of it.
+    struct Store {
+        var service: S3Service
+        var address: StoreAddress
+        /// The bucket's options, from all places.
+        var options: StoreOptions
+    }
+
+    /// The store that the flags, the environment and the configuration lead to for a bucket.
+    func store(forBucket bucket: String) throws(CommandFailure) -> Store {
+        let configured = configuration.store(forBucket: bucket)
+        let aws = try awsEnvironment(profile: typed.store.profile, configured: configured.profile)
+        let options = typed.store
+            .over(StoreOptions(aws.environmentSettings))
+            .over(configured)
+            .over(StoreOptions(aws.profileSettings))
+        let endpoint = try endpoint(options)
+        let caBundle = try caBundle(options)
+        return Store(
+            service: service(endpoint, caBundle: caBundle, provider: try provider(aws)),
+            address: StoreAddress(
+                endpoint: endpoint.url,
+                region: endpoint.region,
+                addressing: endpoint.addressing.rawValue,
+                profile: aws.profileName == "default" ? nil : aws.profileName,
+                caBundle: caBundle
+            ),
+            options: options
+        )
+    }
+
+    /// The store of a recorded upload. What is named on the command line goes first: an endpoint may have moved.
+    func store(of record: UploadRecord) throws(CommandFailure) -> Store {
+        let recorded = record.upload.store
+        var options = StoreOptions()
+        options.endpointURL = recorded.endpoint
+        options.region = recorded.region
+        options.addressing = AddressingChoice(rawValue: recorded.addressing)
+        options.caBundle = recorded.caBundle.map { Array($0.utf8) }
+        let aws = try awsEnvironment(profile: typed.store.profile, configured: recorded.profile)
+        var above = typed.store
+        above.caBundle = above.caBundle ?? StoreOptions(aws.environmentSettings).caBundle
+        options = above.over(options)
+        let endpoint = try endpoint(options)
+        return Store(
+            service: service(endpoint, caBundle: try caBundle(options), provider: try provider(aws)),
+            address: recorded,
+            options: options
+        )
+    }
+
+    private func service(
+        _ endpoint: Endpoint,
+        caBundle: String?,
+        provider: any CredentialsProvider
+    ) -> S3Service {
+        var transport = TransportSettings(userAgent: "mule/\(Version.number)", caBundle: caBundle)
+        let stallLimit = runSettings.stallLimit
+        transport.connectTimeout = min(transport.connectTimeout, stallLimit)
+        let console = console
+        let log: @Sendable (String) -> Void = { console.detail($0) }
+        return S3Service(
+            endpoint: endpoint,
+            transport: transport,
+            credentials: provider,
+            cancellation: cancellation,
+            patience: stallLimit,
+            log: typed.verbose ? log : nil
+        )
+    }
+
+    private func awsEnvironment(profile: String?, configured: String?) throws(CommandFailure) -> AWSEnvironment {
+        do {
+            return try AWSEnvironment(profile: profile, environment: environment, configured: configured)
+        } catch {
+            var message = error.reason
+            if case .unknownProfile(let unknown) = error,
+                let near = Suggestion.nearest(of: unknown.name, in: unknown.known)
+            {
+                message += " Did you mean \"\(near)\"?"
+            }
+            let status: ExitStatus = if case .credentials = error { .credentials } else { .usage }
+            throw CommandFailure(status: status, message: message)
+        }
+    }
+
+    private func provider(_ aws: AWSEnvironment) throws(CommandFailure) -> any CredentialsProvider {
+        do {
+            return try aws.credentialsProvider()
+        } catch {
+            throw CommandFailure(status: .credentials, message: error.reason)
+        }
+    }
+
+    private func endpoint(_ options: StoreOptions) throws(CommandFailure) -> Endpoint {
+        let region = options.region ?? "us-east-1"
+        let addressing = options.addressing.flatMap { Addressing(rawValue: $0.rawValue) } ?? .auto
+        guard region.utf8.allSatisfy(Self.isRegionByte), !region.isEmpty else {
+            throw CommandFailure(status: .usage, message: "\"\(TextSafety.displayText(region))\" is no region's name.")
+        }
+        guard let url = options.endpointURL else { return .amazon(region: region, addressing: addressing) }
+        do {
+            return try Endpoint(url: url, region: region, addressing: addressing)
+        } catch {
+            let shown = TextSafety.displayText(url)
+            let message =
+                switch error {
+                case .noScheme: "The endpoint \"\(shown)\" must begin with https:// or http://."
+                case .badHost:
+                    "The endpoint \"\(shown)\" is no address of a server, such as https://s3.example.org:9000."
+                }
+            throw CommandFailure(status: .usage, message: message)
+        }
+    }
+
+    private static func isRegionByte(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+            UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "_"):
+            true
+        default: false
+        }
+    }
+
+    private func caBundle(_ options: StoreOptions) throws(CommandFailure) -> String? {
+        guard let named = options.caBundle else { return nil }
+        guard let path = FileLocation.expand(named, environment: environment),
+            let text = String(validating: path, as: UTF8.self)
+        else {
+            throw CommandFailure(
+                status: .usage,
+                message: "The CA bundle \(TextSafety.displayName(named)) can't be found."
+            )
+        }
+        do {
+            _ = try File.openForReading(path: path)
+        } catch {
+            throw CommandFailure(
+                status: .usage,
+                message: "The CA bundle \(TextSafety.displayName(path)) can't be read: \(error.reason)."
+            )
+        }
+        return text
+    }
+}
+
+extension StoreOptions {
+    /// What AWS's variables, or a profile of AWS's shared files, say of a store.
+    init(_ settings: StoreSettings) {
+        self.init()
+        region = settings.region
+        endpointURL = settings.endpointURL
+        caBundle = settings.caBundle.map { Array($0.utf8) }
+        addressing = settings.addressing.flatMap(AddressingChoice.init(rawValue:))
+    }
+}

@@ -1,0 +1,72 @@
+import Glibc
+import MuleSystem
+import Synchronization
+
+/// SIGINT, SIGTERM and SIGHUP as a wish to stop: heard by one thread, carried by a `Cancellation`, and answered in the
+/// end by dying of the signal, as shells and service managers expect.
+final class Signals: Sendable {
+    private let received = Atomic<Int32>(0)
+    private let onStop: @Sendable (Int32) -> Void
+    private let lastWords: @Sendable () -> Void
+
+    /// Longest that a stop may take, for whatever reason: rows are committed one by one, so nothing depends on it.
+    private static let graceNanoseconds = 850_000_000
+
+    /// Blocks the signals on this thread and all that it starts, and listens for them. To be called before any thread.
+    ///
+    /// A signal that the parent had ignored (`nohup`, a shell's background job) stays ignored.
+    ///
+    /// - Parameters:
+    ///   - onStop: called with the first signal.
+    ///   - lastWords: called when the program has not ended itself in time.
+    init(onStop: @escaping @Sendable (Int32) -> Void, lastWords: @escaping @Sendable () -> Void) {
+        self.onStop = onStop
+        self.lastWords = lastWords
+        signal(SIGPIPE, SIG_IGN)
+        var set = sigset_t()
+        sigemptyset(&set)
+        for number in [SIGINT, SIGTERM, SIGHUP] where !Self.isIgnored(number) { sigaddset(&set, number) }
+        pthread_sigmask(SIG_BLOCK, &set, nil)
+        _ = Thread(name: "signals") { [set] in self.listen(set) }
+    }
+
+    private static func isIgnored(_ number: Int32) -> Bool {
+        var action = sigaction()
+        sigaction(number, nil, &action)
+        // SIG_IGN is the address 1, in a cast that Swift can't import.
+        return unsafeBitCast(action.__sigaction_handler.sa_handler, to: Int.self) == 1
+    }
+
+    private func listen(_ set: sigset_t) {
+        var set = set
+        var number: Int32 = 0
+        guard sigwait(&set, &number) == 0 else { return }
+        received.store(number, ordering: .sequentiallyConsistent)
+        onStop(number)
+        // A second signal means "at once"; so does a stop that takes too long.
+        var grace = timespec(tv_sec: 0, tv_nsec: Self.graceNanoseconds)
+        let second = sigtimedwait(&set, nil, &grace)
+        lastWords()
+        Self.die(by: second > 0 ? second : number)
+    }
+
+    /// Ends the process by the signal that was received; returns when there was none.
+    func dieIfStopped() {
+        let number = received.load(ordering: .sequentiallyConsistent)
+        if number != 0 { Self.die(by: number) }
+    }
+
+    var hasStopped: Bool { received.load(ordering: .sequentiallyConsistent) != 0 }
+
+    private static func die(by number: Int32) -> Never {
+        signal(number, SIG_DFL)
+        var set = sigset_t()
+        sigemptyset(&set)
+        sigaddset(&set, number)
+        pthread_sigmask(SIG_UNBLOCK, &set, nil)
+        kill(getpid(), number)
+        // Another thread may be the one that takes the signal.
+        sleep(1)
+        _exit(128 + number)
+    }
+}

@@ -1,0 +1,250 @@
+import Glibc
+import MuleLedger
+import MulePlan
+import MuleUpload
+
+/// `mule upload`
+struct UploadCommand {
+    let session: Session
+
+    func run() throws(CommandFailure) -> ExitStatus {
+        let typed = session.typed
+        guard let last = typed.operands.last else { fatalError("the parser asks for a destination") }
+        let destination = try parse(last)
+        let sources = typed.operands.dropLast()
+        if sources.contains(Array("-".utf8)) { return try uploadStream(sources, destination) }
+
+        var walk = SourceWalk()
+        var failures: [UploadFailure] = []
+        for source in sources {
+            do throws(UploadFailure) {
+                try walk.add(source, recursive: typed.recursive)
+            } catch {
+                failures.append(error)
+                session.console.error(error.message)
+            }
+        }
+        for problem in walk.problems {
+            session.console.error(problem)
+            failures.append(UploadFailure(.source, problem))
+        }
+        let store = try session.store(forBucket: destination.bucket)
+        let intents = try intents(walk.files, destination, store, failures: &failures)
+        guard !intents.isEmpty else {
+            if failures.isEmpty { session.console.note("there is nothing to send") }
+            return ExitStatus(failures)
+        }
+        let ledger = try session.openLedger()
+        let entries: [Registration.Entry]
+        do {
+            entries = try Registration(ledger).register(intents)
+        } catch {
+            throw session.ledgerFailure(error, ledger)
+        }
+        var jobs: [UploadJob] = []
+        let printer = EventPrinter(console: session.console)
+        for (intent, entry) in zip(intents, entries) {
+            switch entry {
+            case .job(let row, let restartsAs):
+                jobs.append(
+                    UploadJob(
+                        source: .file(intent.path),
+                        destination: intent.destination,
+                        row: row,
+                        service: store.service,
+                        restartsAs: restartsAs
+                    )
+                )
+            case .refused(let failure):
+                printer.print(
+                    .failed(id: nil, source: intent.path, destination: intent.destination, failure)
+                )
+                failures.append(failure)
+            }
+        }
+        return session.carry(jobs, ledger, failuresBefore: failures)
+    }
+
+    private func parse(_ text: [UInt8]) throws(CommandFailure) -> Destination {
+        do {
+            return try Destination(parsing: text, exactKey: session.typed.exactKey)
+        } catch {
+            let shown = TextSafety.displayName(text)
+            let message =
+                switch error {
+                case .noBucket: "The destination \"\(shown)\" names no bucket: write bucket/key or s3://bucket/key."
+                case .badBucket(let name):
+                    "\"\(TextSafety.displayText(name))\" in the destination \"\(shown)\" can't be a bucket's name. Is it "
+                        + "the last argument? Write bucket/key or s3://bucket/key."
+                }
+            throw CommandFailure(status: .usage, message: message)
+        }
+    }
+
+    private func intents(
+        _ files: [SourceWalk.Found],
+        _ destination: Destination,
+        _ store: Session.Store,
+        failures: inout [UploadFailure]
+    ) throws(CommandFailure) -> [UploadIntent] {
+        let typed = session.typed
+        if files.count > 1 || typed.recursive, case .object(let address) = destination {
+            throw CommandFailure(
+                status: .usage,
+                message:
+                    "\(files.count) files can't all become the object \(TextSafety.displayText(address.description)): "
+                    + "end the destination with / to put them below it."
+            )
+        }
+        let attributes = try attributes()
+        let partSize = store.options.partSize
+        var intents: [UploadIntent] = []
+        var taken: [ObjectAddress: [UInt8]] = [:]
+        for file in files {
+            let address = destination.address(forName: file.name)
+            guard address.key.utf8.count <= StoreLimits.amazon.maximumKeyLength else {
+                fail(
+                    "The key for \(TextSafety.displayName(file.path)) is \(address.key.utf8.count) bytes long; S3 allows "
+                        + "\(StoreLimits.amazon.maximumKeyLength).",
+                    &failures
+                )
+                continue
+            }
+            if let other = taken.updateValue(file.path, forKey: address) {
+                if other != file.path {
+                    fail(
+                        "\(TextSafety.displayName(file.path)) and \(TextSafety.displayName(other)) would become the same "
+                            + "object \(TextSafety.displayText(address.description)); only the first is sent.",
+                        &failures
+                    )
+                }
+                taken[address] = other
+                continue
+            }
+            intents.append(
+                UploadIntent(
+                    path: file.path,
+                    destination: address,
+                    store: store.address,
+                    sizing: PartSizing(
+                        partSize: partSize,
+                        multipartThreshold: session.transferOptions.multipartThreshold
+                    ),
+                    attributes: attributes,
+                    onlyIfAbsent: typed.noOverwrite,
+                    integrity: integrity(store),
+                    force: typed.force,
+                    restart: typed.restart,
+                    demandedPartSize: typed.store.partSize,
+                    demandedChecksum: typed.store.checksum?.rawValue
+                )
+            )
+        }
+        return intents
+    }
+
+    private func fail(_ message: String, _ failures: inout [UploadFailure]) {
+        session.console.error(message)
+        failures.append(UploadFailure(.usage, message))
+    }
+
+    private func integrity(_ store: Session.Store) -> IntegrityOptions {
+        IntegrityOptions(
+            checksum: (store.options.checksum ?? .auto).rawValue,
+            payloadSigning: (store.options.payloadSigning ?? .auto).rawValue
+        )
+    }
+
+    private func attributes() throws(CommandFailure) -> ObjectAttributes {
+        let attributes: ObjectAttributes
+        do {
+            attributes = try ObjectAttributes(session.typed.object.over(session.configuration.object))
+        } catch {
+            let message =
+                switch error {
+                case .badName(let name): "\"\(TextSafety.displayText(name))\" can't be the name of metadata."
+                case .badValue(let name): "The value for \(name) holds a control character, which no header can carry."
+                }
+            throw CommandFailure(status: .usage, message: message)
+        }
+        let limit = StoreLimits.amazon.maximumMetadataSize
+        guard attributes.metadataSize <= limit else {
+            throw CommandFailure(
+                status: .usage,
+                message: "The metadata is \(attributes.metadataSize) bytes long; S3 allows \(limit)."
+            )
+        }
+        return attributes
+    }
+
+    // MARK: Standard input
+
+    private func uploadStream(
+        _ sources: ArraySlice<[UInt8]>,
+        _ destination: Destination
+    ) throws(CommandFailure) -> ExitStatus {
+        guard sources.count == 1 else {
+            throw CommandFailure(status: .usage, message: "Standard input (-) is sent alone, not among other sources.")
+        }
+        guard case .object(let address) = destination else {
+            throw CommandFailure(
+                status: .usage,
+                message: "Standard input has no name to put below a prefix: write the whole key, bucket/key."
+            )
+        }
+        let store = try session.store(forBucket: address.bucket)
+        if let size = store.options.partSize {
+            do {
+                _ = try PartSizing(partSize: size).method(size: size)
+            } catch {
+                throw CommandFailure(status: .usage, message: error.sentence(for: "standard input"))
+            }
+        }
+        let upload = NewUpload(
+            source: nil,
+            store: store.address,
+            destination: address,
+            attributes: try attributes(),
+            onlyIfAbsent: session.typed.noOverwrite,
+            integrity: integrity(store),
+            partSize: nil
+        )
+        let ledger = try session.openLedger()
+        let claim: Ledger.Claim?
+        do {
+            claim = try ledger.claim([upload]).first
+        } catch {
+            throw session.ledgerFailure(error, ledger)
+        }
+        guard case .began(let record, let lease) = claim else { fatalError("a stream has no earlier upload") }
+        session.console.note(
+            "standard input can be read only once: if this is interrupted, it must be sent from the start"
+        )
+        let job = UploadJob(
+            source: .stream(STDIN_FILENO, StreamPlan(fixedPartSize: store.options.partSize)),
+            destination: address,
+            row: .claimed(record, lease),
+            service: store.service
+        )
+        return session.carry([job], ledger, failuresBefore: [])
+    }
+}
+
+extension ObjectAttributes {
+    /// The headers that the object's options come to.
+    init(_ options: ObjectOptions) throws(AttributeError) {
+        self.init()
+        let plain = [
+            ("content-type", options.contentType), ("cache-control", options.cacheControl),
+            ("content-disposition", options.contentDisposition), ("content-encoding", options.contentEncoding),
+            ("content-language", options.contentLanguage), ("x-amz-storage-class", options.storageClass),
+            ("x-amz-acl", options.acl), ("x-amz-server-side-encryption", options.encryption?.rawValue),
+            ("x-amz-server-side-encryption-aws-kms-key-id", options.kmsKeyID),
+        ]
+        for (name, value) in plain {
+            if let value { try set(name, value) }
+        }
+        for pair in options.metadata { try set("x-amz-meta-" + pair.name, pair.text) }
+        if !options.tags.isEmpty { try set("x-amz-tagging", TagHeader.text(options.tags)) }
+    }
+}

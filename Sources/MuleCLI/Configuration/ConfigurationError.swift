@@ -1,0 +1,34 @@
+/// A configuration file that cannot be used; nothing was sent. Ends with `ExitStatus.usage`.
+package struct ConfigurationError: Error, Equatable, Sendable, CustomStringConvertible {
+    package enum Problem: Equatable, Sendable {
+        case missing
+        /// The system's reason.
+        case unreadable(String)
+        case syntax(JSONReader.SyntaxError)
+        /// `path` leads to the key: `buckets.photos.regon`.
+        case unknownKey(path: String, hint: String)
+        case badValue(path: String, why: String)
+    }
+
+    package let problem: Problem
+    /// The file, made safe to show; empty where bytes were parsed that came from no file.
+    package let file: String
+
+    package init(_ problem: Problem, file: String = "") {
+        self.problem = problem
+        self.file = file
+    }
+
+    /// The whole message, without a program name before it.
+    package var description: String {
+        let name = file.isEmpty ? "the configuration" : "configuration file \(file)"
+        switch problem {
+        case .missing: return "\(name) does not exist; create it, or name another with --config"
+        case .unreadable(let reason): return "\(name) cannot be read: \(reason)"
+        case .syntax(let error):
+            return "\(name) is not valid JSON, line \(error.line), column \(error.column): \(error.reason)"
+        case .unknownKey(let path, let hint): return "\(name): unknown key \(path)\(hint)"
+        case .badValue(let path, let why): return "\(name): \(path): \(why)"
+        }
+    }
+}

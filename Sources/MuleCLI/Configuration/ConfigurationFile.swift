@@ -1,0 +1,51 @@
+import Glibc
+
+extension Configuration {
+    /// Reads the file at `location`. One that was not named and does not exist is an empty configuration.
+    package static func load(_ location: FileLocation?) throws(ConfigurationError) -> Configuration {
+        guard let location else { return Configuration() }
+        do { return try load(path: location.path) } catch {
+            if error.problem == .missing, !location.isExplicit { return Configuration() }
+            throw error
+        }
+    }
+
+    /// Reads the file at `path` (raw bytes), which must exist.
+    package static func load(path: [UInt8]) throws(ConfigurationError) -> Configuration {
+        let file = TextSafety.displayName(path)
+        do { return try parse(contents(of: path, file)) } catch {
+            throw ConfigurationError(error.problem, file: file)
+        }
+    }
+
+    /// A configuration of this size is surely another file, named by mistake.
+    private static let largestFile = 4 << 20
+
+    private static func contents(of path: [UInt8], _ file: String) throws(ConfigurationError) -> [UInt8] {
+        guard !path.contains(0) else { throw ConfigurationError(.missing, file: file) }
+        let descriptor = (path + [0]).withUnsafeBufferPointer { name in
+            name.withMemoryRebound(to: CChar.self) { name in
+                name.baseAddress.map { open($0, O_RDONLY | O_CLOEXEC) } ?? -1
+            }
+        }
+        guard descriptor >= 0 else { throw failure(errno, file) }
+        defer { close(descriptor) }
+        var contents: [UInt8] = []
+        var buffer = [UInt8](repeating: 0, count: 64 << 10)
+        while true {
+            let count = read(descriptor, &buffer, buffer.count)
+            if count < 0, errno == EINTR { continue }
+            guard count >= 0 else { throw failure(errno, file) }
+            if count == 0 { return contents }
+            contents += buffer[..<count]
+            guard contents.count <= largestFile else {
+                throw ConfigurationError(.unreadable("it is larger than 4 MiB, no configuration"), file: file)
+            }
+        }
+    }
+
+    private static func failure(_ code: Int32, _ file: String) -> ConfigurationError {
+        if code == ENOENT || code == ENOTDIR { return ConfigurationError(.missing, file: file) }
+        return ConfigurationError(.unreadable(String(cString: strerror(code))), file: file)
+    }
+}

@@ -1,0 +1,64 @@
+/// Where one of mule's own files is, decided from flags, environment and configuration alone; no file is touched.
+package struct FileLocation: Sendable, Equatable {
+    /// Raw bytes.
+    package let path: [UInt8]
+    /// True when somebody named it: a missing file is an error then.
+    package let isExplicit: Bool
+
+    package init(path: [UInt8], isExplicit: Bool) {
+        self.path = path
+        self.isExplicit = isExplicit
+    }
+
+    /// The configuration file: `--config`, `$MULE_CONFIG`, `$XDG_CONFIG_HOME/mule/config.json`,
+    /// `~/.config/mule/config.json`. Nil when none is named and there is no home directory.
+    package static func configuration(flag: [UInt8]?, environment: [String: String]) -> FileLocation? {
+        if let flag { return FileLocation(path: flag, isExplicit: true) }
+        if let named = value("MULE_CONFIG", environment) {
+            return FileLocation(path: Array(named.utf8), isExplicit: true)
+        }
+        return standard("XDG_CONFIG_HOME", "/.config", "/mule/config.json", environment)
+    }
+
+    /// The ledger: `--ledger`, `$MULE_LEDGER`, the configuration's `ledger`, `$XDG_STATE_HOME/mule/ledger.sqlite`,
+    /// `~/.local/state/mule/ledger.sqlite`. Nil when none is named and there is no home directory.
+    package static func ledger(
+        flag: [UInt8]?,
+        environment: [String: String],
+        configuration: Configuration
+    ) -> FileLocation? {
+        if let flag { return FileLocation(path: flag, isExplicit: true) }
+        if let named = value("MULE_LEDGER", environment) {
+            return FileLocation(path: Array(named.utf8), isExplicit: true)
+        }
+        if let named = configuration.ledger {
+            return expand(named, environment: environment).map { FileLocation(path: $0, isExplicit: true) }
+        }
+        return standard("XDG_STATE_HOME", "/.local/state", "/mule/ledger.sqlite", environment)
+    }
+
+    /// A path from the configuration file with its leading `~/` replaced by the home directory; nil when there is none.
+    package static func expand(_ path: [UInt8], environment: [String: String]) -> [UInt8]? {
+        guard path.starts(with: "~/".utf8) else { return path }
+        return value("HOME", environment).map { Array($0.utf8) + path.dropFirst() }
+    }
+
+    /// The XDG Base Directory Specification has relative values ignored.
+    private static func standard(
+        _ variable: String,
+        _ belowHome: String,
+        _ name: String,
+        _ environment: [String: String]
+    ) -> FileLocation? {
+        if let base = value(variable, environment), base.hasPrefix("/") {
+            return FileLocation(path: Array((base + name).utf8), isExplicit: false)
+        }
+        guard let home = value("HOME", environment) else { return nil }
+        return FileLocation(path: Array((home + belowHome + name).utf8), isExplicit: false)
+    }
+
+    /// An empty variable counts as unset.
+    private static func value(_ name: String, _ environment: [String: String]) -> String? {
+        environment[name].flatMap { $0.isEmpty ? nil : $0 }
+    }
+}

@@ -1,0 +1,173 @@
+import Glibc
+import Synchronization
+
+/// Shows progress and messages on one file descriptor, from a thread of its own: five times a second as bars, every
+/// thirty seconds as plain lines.
+///
+/// Messages may come from any thread and never wait for the terminal while the display runs. `stop` must be called
+/// before the process ends, or the last messages are lost.
+package final class ProgressDisplay: Sendable {
+    private struct State {
+        var output: TerminalOutput
+        var screen: ProgressScreen
+    }
+
+    /// A pipe, both ends of which this display owns; a byte in it cuts the thread's pause short.
+    private struct Wake {
+        let listen: Int32
+        let ring: Int32
+
+        func close() {
+            Glibc.close(listen)
+            Glibc.close(ring)
+        }
+    }
+
+    /// Messages on their way to the thread; nil while no thread runs.
+    private let inbox = Mutex<[String]?>(nil)
+    /// Held by whoever writes: the thread while it runs.
+    private let state: Mutex<State>
+    private let thread = Mutex<(id: pthread_t, wake: Wake)?>(nil)
+
+    /// - Parameters:
+    ///   - choice: `auto` is a bar on a terminal that can move its cursor, plain lines elsewhere; a bar that was asked
+    ///     for where it cannot be drawn becomes plain lines too.
+    ///   - descriptor: Usually standard error; stays open.
+    ///   - environment: Tells the kind of terminal (`TERM`) and whether it shows UTF-8 (`LC_ALL`, `LC_CTYPE`, `LANG`).
+    package init(_ choice: ProgressChoice, descriptor: Int32 = 2, environment: [String: String]) {
+        let output = TerminalOutput(descriptor: descriptor)
+        let terminal = environment["TERM"] ?? ""
+        let canDraw = output.isTerminal && terminal != "dumb" && !terminal.isEmpty
+        let style: ProgressScreen.Style =
+            switch choice {
+            case .none: .none
+            case .plain: .plain
+            case .auto, .bar: canDraw ? .bar : .plain
+            }
+        let screen = ProgressScreen(style: style, glyphs: BarGlyphs(environment: environment))
+        state = Mutex(State(output: output, screen: screen))
+    }
+
+    package var style: ProgressScreen.Style { state.withLock { $0.screen.style } }
+
+    /// Starts the thread, which asks for a snapshot about five times a second. Where no thread can be had, nothing is
+    /// shown but messages. To be called once before each `stop`.
+    package func start(snapshot: @escaping @Sendable () -> TransferSnapshot) {
+        thread.withLock { thread in
+            guard thread == nil else { return }
+            var bell: [Int32] = [-1, -1]
+            guard pipe(&bell) == 0 else { return }
+            for end in bell {
+                _ = fcntl(end, F_SETFD, FD_CLOEXEC)
+                _ = fcntl(end, F_SETFL, O_NONBLOCK)
+            }
+            let wake = Wake(listen: bell[0], ring: bell[1])
+            inbox.withLock { $0 = [] }
+            // Signals belong to the threads that wait for them; this one inherits a full mask.
+            var all = sigset_t()
+            var before = sigset_t()
+            sigfillset(&all)
+            pthread_sigmask(SIG_SETMASK, &all, &before)
+            defer { pthread_sigmask(SIG_SETMASK, &before, nil) }
+            var id = pthread_t()
+            let work = Unmanaged.passRetained(Work { [self] in run(wake, snapshot) })
+            let status = pthread_create(
+                &id,
+                nil,
+                { argument in
+                    argument.map { Unmanaged<Work>.fromOpaque($0).takeRetainedValue().body() }
+                    return nil
+                },
+                work.toOpaque()
+            )
+            guard status == 0 else {
+                work.release()
+                wake.close()
+                let waiting = inbox.withLock { $0.take() } ?? []
+                waiting.forEach { message($0) }
+                return
+            }
+            thread = (id, wake)
+        }
+    }
+
+    /// Shows a message of one or more lines above the progress; control characters in it are escaped.
+    package func message(_ text: String) {
+        let isQueued = inbox.withLock { inbox in
+            inbox?.append(text)
+            return inbox != nil
+        }
+        if isQueued {
+            wake()
+        } else {
+            state.withLock { $0.output.write($0.screen.message(text, size: $0.output.size)) }
+        }
+    }
+
+    /// Ends the thread, when all messages are written. With `final`, a last picture of this snapshot stays on the
+    /// screen; without, bars disappear.
+    package func stop(final snapshot: TransferSnapshot? = nil) {
+        guard let running = thread.withLock({ $0.take() }) else { return }
+        let rest = inbox.withLock { $0.take() } ?? []
+        ProgressDisplay.ring(running.wake)
+        pthread_join(running.id, nil)
+        running.wake.close()
+        state.withLock { state in
+            let size = state.output.size
+            let mayDraw = state.output.isForegroundOrPlain(state.screen.style)
+            if !mayDraw { state.screen.forget() }
+            var text = rest.map { state.screen.message($0, size: size) }.joined()
+            if mayDraw { text += state.screen.finish(snapshot, at: ProgressDisplay.now, size: size) }
+            state.output.write(text)
+        }
+    }
+
+    private func run(_ wake: Wake, _ snapshot: @Sendable () -> TransferSnapshot) {
+        while true {
+            let messages = inbox.withLock { inbox in
+                let messages = inbox
+                if inbox != nil { inbox = [] }
+                return messages
+            }
+            guard let messages else { return }
+            let counts = snapshot()
+            state.withLock { state in
+                let size = state.output.size
+                let mayDraw = state.output.isForegroundOrPlain(state.screen.style)
+                if !mayDraw { state.screen.forget() }
+                var text = messages.map { state.screen.message($0, size: size) }.joined()
+                if mayDraw { text += state.screen.tick(counts, at: ProgressDisplay.now, size: size) }
+                state.output.write(text)
+            }
+            var waiting = pollfd(fd: wake.listen, events: Int16(POLLIN), revents: 0)
+            if poll(&waiting, 1, 200) > 0 {
+                var rings = [UInt8](repeating: 0, count: 512)
+                _ = read(wake.listen, &rings, rings.count)
+            }
+        }
+    }
+
+    private func wake() { thread.withLock { if let running = $0 { ProgressDisplay.ring(running.wake) } } }
+
+    /// A full pipe will wake the thread as well, so that a failed write loses nothing.
+    private static func ring(_ wake: Wake) {
+        var one: UInt8 = 1
+        _ = write(wake.ring, &one, 1)
+    }
+
+    private static var now: Double {
+        var time = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &time)
+        return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
+    }
+
+    /// What the thread does, as an object that a C pointer can carry.
+    private final class Work: Sendable {
+        let body: @Sendable () -> Void
+        init(_ body: @escaping @Sendable () -> Void) { self.body = body }
+    }
+}
+
+extension TerminalOutput {
+    fileprivate func isForegroundOrPlain(_ style: ProgressScreen.Style) -> Bool { style != .bar || isForeground }
+}

@@ -1,0 +1,70 @@
+import Glibc
+
+/// A file descriptor for messages, perhaps a terminal. Once its reader is gone, writes go nowhere, silently.
+struct TerminalOutput {
+    let descriptor: Int32
+    private var isGone = false
+
+    init(descriptor: Int32) { self.descriptor = descriptor }
+
+    var isTerminal: Bool { isatty(descriptor) == 1 }
+
+    /// Eighty by twenty-four where the system does not say.
+    var size: WindowSize {
+        var window = winsize()
+        guard ioctl(descriptor, UInt(TIOCGWINSZ), &window) == 0, window.ws_col > 0 else {
+            return WindowSize(columns: 80, rows: 24)
+        }
+        return WindowSize(columns: Int(window.ws_col), rows: window.ws_row > 0 ? Int(window.ws_row) : 24)
+    }
+
+    /// False while a shell has put the program into the background, where a bar would scribble over the prompt.
+    var isForeground: Bool {
+        let owner = tcgetpgrp(descriptor)
+        return owner < 0 || owner == getpgrp()
+    }
+
+    /// Writes all of it, however long a paused terminal or a slow reader takes; on a closed pipe or a vanished terminal
+    /// it gives up for good. Raises no SIGPIPE.
+    mutating func write(_ text: String) {
+        guard !isGone, !text.isEmpty else { return }
+        let wasBlocked = TerminalOutput.blockBrokenPipe()
+        defer { if !wasBlocked { TerminalOutput.unblockBrokenPipe() } }
+        var rest = Array(text.utf8)[...]
+        while !rest.isEmpty {
+            let count = rest.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
+            if count > 0 {
+                rest.removeFirst(count)
+            } else if errno == EAGAIN {
+                var waiting = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+                poll(&waiting, 1, -1)
+            } else if errno != EINTR {
+                isGone = true
+                return
+            }
+        }
+    }
+
+    /// Blocks SIGPIPE for this thread; true when it was blocked before. A write to a closed pipe then fails with EPIPE,
+    /// and the signal, which is sent to the writing thread, waits until it is taken back.
+    private static func blockBrokenPipe() -> Bool {
+        var pipe = brokenPipe
+        var before = sigset_t()
+        pthread_sigmask(SIG_BLOCK, &pipe, &before)
+        return sigismember(&before, SIGPIPE) == 1
+    }
+
+    private static func unblockBrokenPipe() {
+        var pipe = brokenPipe
+        var now = timespec()
+        while sigtimedwait(&pipe, nil, &now) == SIGPIPE {}
+        pthread_sigmask(SIG_UNBLOCK, &pipe, nil)
+    }
+
+    private static var brokenPipe: sigset_t {
+        var set = sigset_t()
+        sigemptyset(&set)
+        sigaddset(&set, SIGPIPE)
+        return set
+    }
+}

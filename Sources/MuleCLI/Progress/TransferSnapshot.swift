@@ -1,0 +1,90 @@
+/// The counts of a run at one moment, as progress shows them.
+package struct TransferSnapshot: Sendable, Equatable {
+    /// In the order in which they were asked for. Files that wait or are done may be left out when there are many; the
+    /// totals below count them all.
+    package var files: [FileProgress]
+    /// Bytes of all files; nil while one size is unknown.
+    package var totalBytes: Int64?
+    /// Bytes that the store has confirmed, over all files, those of earlier runs included.
+    package var bytesDone: Int64
+    /// Bytes of parts that earlier runs had delivered. They never count as speed.
+    package var bytesSkipped: Int64
+    /// Every payload byte that went out in this run, retries included; only grows.
+    package var bytesSentThisRun: Int64
+    package var partsInFlight: Int
+    package var retries: Int
+    package var filesDone: Int
+    package var filesTotal: Int
+    /// Why nothing moves just now: "network down, trying again in 8 s".
+    package var waitingReason: String?
+
+    /// `bytesDone` may be left out when `files` holds every file.
+    package init(
+        files: [FileProgress] = [],
+        totalBytes: Int64? = nil,
+        bytesDone: Int64? = nil,
+        bytesSkipped: Int64 = 0,
+        bytesSentThisRun: Int64 = 0,
+        partsInFlight: Int = 0,
+        retries: Int = 0,
+        filesDone: Int = 0,
+        filesTotal: Int = 1,
+        waitingReason: String? = nil
+    ) {
+        self.files = files
+        self.totalBytes = totalBytes
+        self.bytesDone = bytesDone ?? files.reduce(0) { $0 + $1.bytesDone }
+        self.bytesSkipped = bytesSkipped
+        self.bytesSentThisRun = bytesSentThisRun
+        self.partsInFlight = partsInFlight
+        self.retries = retries
+        self.filesDone = filesDone
+        self.filesTotal = filesTotal
+        self.waitingReason = waitingReason
+    }
+
+    /// Bytes sent of parts that are not confirmed yet; they fall back when a part has to be sent again.
+    package var bytesInFlight: Int64 { files.reduce(0) { $0 + $1.bytesInFlight } }
+}
+
+/// One file of a run.
+package struct FileProgress: Sendable, Equatable {
+    package enum State: String, Sendable {
+        case waiting, checking, sending, completing, done, failed
+    }
+
+    package var id: Int
+    /// Safe to show: see `TextSafety.displayName`.
+    package var name: String
+    /// Bytes; nil while unknown (standard input).
+    package var size: Int64?
+    /// Bytes that the store has confirmed: skipped ones and those of this run.
+    package var bytesDone: Int64
+    /// Bytes sent of parts that are not confirmed yet.
+    package var bytesInFlight: Int64
+    package var partsDone: Int
+    package var partsTotal: Int?
+    package var state: State
+
+    package init(
+        id: Int,
+        name: String,
+        size: Int64?,
+        bytesDone: Int64 = 0,
+        bytesInFlight: Int64 = 0,
+        partsDone: Int = 0,
+        partsTotal: Int? = nil,
+        state: State = .waiting
+    ) {
+        self.id = id
+        self.name = name
+        self.size = size
+        self.bytesDone = bytesDone
+        self.bytesInFlight = bytesInFlight
+        self.partsDone = partsDone
+        self.partsTotal = partsTotal
+        self.state = state
+    }
+
+    var isActive: Bool { state == .checking || state == .sending || state == .completing }
+}

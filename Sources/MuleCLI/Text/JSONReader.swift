@@ -1,0 +1,205 @@
+/// Reads a JSON document (RFC 8259) strictly: no comments, no trailing commas, no key twice in one object.
+///
+/// Foundation's decoder tells neither the place of a syntax error nor a key that stands twice; a person who edits a
+/// file by hand needs both.
+package struct JSONReader {
+    /// Where the document stops being JSON. Lines and columns count from 1; a column is a Unicode scalar.
+    package struct SyntaxError: Error, Equatable, Sendable {
+        package let line: Int
+        package let column: Int
+        /// What is wrong there.
+        package let reason: String
+    }
+
+    private let bytes: [UInt8]
+    private var position = 0
+    private var depth = 0
+
+    /// The value of the document: one value with only white space around it, nested at most 64 deep.
+    package static func read(_ bytes: [UInt8]) throws(SyntaxError) -> JSONValue {
+        var reader = JSONReader(bytes: bytes)
+        let value = try reader.value()
+        reader.skipSpace()
+        guard reader.peek == nil else { throw reader.error("something follows the end of the document") }
+        return value
+    }
+
+    private init(bytes: [UInt8]) { self.bytes = bytes }
+
+    private var peek: UInt8? { position < bytes.count ? bytes[position] : nil }
+
+    private mutating func value() throws(SyntaxError) -> JSONValue {
+        skipSpace()
+        switch peek {
+        case UInt8(ascii: "{"): return try nested { reader throws(SyntaxError) in try reader.object() }
+        case UInt8(ascii: "["): return try nested { reader throws(SyntaxError) in try reader.array() }
+        case UInt8(ascii: "\""): return .string(try string())
+        case UInt8(ascii: "-"), .some(0x30...0x39): return try number()
+        case nil: throw error("the document ends where a value should stand")
+        default: return try word()
+        }
+    }
+
+    private mutating func nested(
+        _ read: (inout JSONReader) throws(SyntaxError) -> JSONValue
+    ) throws(SyntaxError) -> JSONValue {
+        guard depth < 64 else { throw error("too deeply nested") }
+        depth += 1
+        position += 1
+        let value = try read(&self)
+        depth -= 1
+        return value
+    }
+
+    private mutating func object() throws(SyntaxError) -> JSONValue {
+        var members: [String: JSONValue] = [:]
+        if accept("}") { return .object(members) }
+        repeat {
+            skipSpace()
+            let start = position
+            guard peek == UInt8(ascii: "\"") else { throw error("a key in double quotes is wanted here") }
+            let key = try string()
+            guard members[key] == nil else {
+                throw error(
+                    "the key \"\(TextSafety.displayName(Array(key.utf8)))\" stands here a second time",
+                    at: start
+                )
+            }
+            guard accept(":") else { throw error("a colon is wanted here") }
+            members[key] = try value()
+        } while accept(",")
+        guard accept("}") else { throw error("a comma or a closing brace is wanted here") }
+        return .object(members)
+    }
+
+    private mutating func array() throws(SyntaxError) -> JSONValue {
+        var values: [JSONValue] = []
+        if accept("]") { return .array(values) }
+        repeat { values.append(try value()) } while accept(",")
+        guard accept("]") else { throw error("a comma or a closing bracket is wanted here") }
+        return .array(values)
+    }
+
+    private mutating func string() throws(SyntaxError) -> String {
+        let start = position
+        var text: [UInt8] = []
+        position += 1
+        while let byte = peek {
+            switch byte {
+            case UInt8(ascii: "\""):
+                position += 1
+                guard let valid = String(validating: text, as: UTF8.self) else {
+                    throw error("this string is not valid UTF-8", at: start)
+                }
+                return valid
+            case UInt8(ascii: "\\"):
+                position += 1
+                text.append(contentsOf: String(try escaped()).utf8)
+            case 0..<0x20:
+                throw error("a control character or line break inside a string")
+            default:
+                text.append(byte)
+                position += 1
+            }
+        }
+        throw error("this string has no closing quote", at: start)
+    }
+
+    private mutating func escaped() throws(SyntaxError) -> Unicode.Scalar {
+        let start = position - 1
+        guard let byte = peek else { throw error("this escape is cut off", at: start) }
+        position += 1
+        switch byte {
+        case UInt8(ascii: "\""), UInt8(ascii: "\\"), UInt8(ascii: "/"): return Unicode.Scalar(byte)
+        case UInt8(ascii: "b"): return "\u{08}"
+        case UInt8(ascii: "f"): return "\u{0C}"
+        case UInt8(ascii: "n"): return "\n"
+        case UInt8(ascii: "r"): return "\r"
+        case UInt8(ascii: "t"): return "\t"
+        case UInt8(ascii: "u"):
+            guard let first = codeUnit() else { throw error("\\u wants four hexadecimal digits", at: start) }
+            if let scalar = Unicode.Scalar(first) { return scalar }
+            guard first < 0xDC00, bytes[position...].starts(with: "\\u".utf8) else {
+                throw error("half of a surrogate pair", at: start)
+            }
+            position += 2
+            guard let second = codeUnit(), UTF16.isTrailSurrogate(second),
+                let scalar = Unicode.Scalar(0x10000 + (UInt32(first) - 0xD800) << 10 + (UInt32(second) - 0xDC00))
+            else { throw error("half of a surrogate pair", at: start) }
+            return scalar
+        default:
+            throw error("an unknown escape; a backslash is written as \\\\", at: start)
+        }
+    }
+
+    private mutating func codeUnit() -> UInt16? {
+        let digits = bytes[position...].prefix(4)
+        guard digits.count == 4, !digits.contains(UInt8(ascii: "+")) else { return nil }
+        position += 4
+        return UInt16(String(decoding: digits, as: UTF8.self), radix: 16)
+    }
+
+    private mutating func number() throws(SyntaxError) -> JSONValue {
+        let start = position
+        let allowed = Array("+-.eE0123456789".utf8)
+        let token = Array(bytes[start...].prefix { allowed.contains($0) })
+        position += token.count
+        guard JSONReader.isNumber(token) else { throw error("this is not a number", at: start) }
+        let text = String(decoding: token, as: UTF8.self)
+        if let integer = Int64(text) { return .int(integer) }
+        guard let double = Double(text), double.isFinite else { throw error("this number is too large", at: start) }
+        return .double(double)
+    }
+
+    /// The grammar of RFC 8259 section 6, which is narrower than what Swift's own number parsers take.
+    private static func isNumber(_ token: [UInt8]) -> Bool {
+        var rest = token[...]
+        func digits() -> Int {
+            let count = rest.prefix { (0x30...0x39).contains($0) }.count
+            rest.removeFirst(count)
+            return count
+        }
+        if rest.first == UInt8(ascii: "-") { rest.removeFirst() }
+        let startsWithZero = rest.first == UInt8(ascii: "0")
+        let whole = digits()
+        guard whole == 1 || (whole > 1 && !startsWithZero) else { return false }
+        if rest.first == UInt8(ascii: ".") {
+            rest.removeFirst()
+            guard digits() > 0 else { return false }
+        }
+        if rest.first == UInt8(ascii: "e") || rest.first == UInt8(ascii: "E") {
+            rest.removeFirst()
+            if rest.first == UInt8(ascii: "+") || rest.first == UInt8(ascii: "-") { rest.removeFirst() }
+            guard digits() > 0 else { return false }
+        }
+        return rest.isEmpty
+    }
+
+    private mutating func word() throws(SyntaxError) -> JSONValue {
+        let words: [(String, JSONValue)] = [("true", .bool(true)), ("false", .bool(false)), ("null", .null)]
+        for (word, value) in words where bytes[position...].starts(with: word.utf8) {
+            position += word.utf8.count
+            return value
+        }
+        throw error("a value is wanted here: a string, number, true, false, null, { or [")
+    }
+
+    private mutating func skipSpace() {
+        while let byte = peek, byte == 0x20 || byte == 0x0A || byte == 0x0D || byte == 0x09 { position += 1 }
+    }
+
+    private mutating func accept(_ mark: Unicode.Scalar) -> Bool {
+        skipSpace()
+        guard let byte = peek, UInt32(byte) == mark.value else { return false }
+        position += 1
+        return true
+    }
+
+    private func error(_ reason: String, at place: Int? = nil) -> SyntaxError {
+        let before = bytes[..<(place ?? position)]
+        let lineStart = before.lastIndex(of: 0x0A).map { $0 + 1 } ?? 0
+        let line = before.reduce(into: 1) { if $1 == 0x0A { $0 += 1 } }
+        let column = String(decoding: before[lineStart...], as: UTF8.self).unicodeScalars.count + 1
+        return SyntaxError(line: line, column: column, reason: reason)
+    }
+}

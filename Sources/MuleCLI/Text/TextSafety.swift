@@ -1,0 +1,66 @@
+/// Makes bytes from outside (file names, keys, a store's messages) harmless to show: a name cannot move the cursor,
+/// reorder the line or hide a part of itself, and no byte of it disappears.
+package enum TextSafety {
+    /// A name for a terminal: control and direction characters are escaped, bytes that are not UTF-8 become `%FF`.
+    package static func displayName(_ bytes: [UInt8]) -> String { render(bytes, escapingControls: true) }
+
+    /// A name for a JSON string: valid UTF-8 as it is, other bytes as `%FF`. JSON's own escapes do the rest.
+    package static func jsonName(_ bytes: [UInt8]) -> String { render(bytes, escapingControls: false) }
+
+    /// A message for a terminal: like `displayName`, but line feeds stay.
+    package static func displayText(_ text: String) -> String {
+        text.utf8.split(separator: 0x0A, omittingEmptySubsequences: false)
+            .map { displayName(Array($0)) }
+            .joined(separator: "\n")
+    }
+
+    private static func render(_ bytes: [UInt8], escapingControls: Bool) -> String {
+        var result = ""
+        var parser = Unicode.UTF8.ForwardParser()
+        var input = bytes.makeIterator()
+        var position = 0
+        while true {
+            switch parser.parseScalar(from: &input) {
+            case .emptyInput:
+                return result
+            case .valid(let encoded):
+                position += encoded.count
+                let scalar = Unicode.UTF8.decode(encoded)
+                if escapingControls, isUnsafe(scalar) {
+                    result += escape(scalar)
+                } else {
+                    result.unicodeScalars.append(scalar)
+                }
+            case .error(let length):
+                for byte in bytes[position..<min(position + length, bytes.count)] { result += "%" + hex(byte) }
+                position += length
+            }
+        }
+    }
+
+    /// Controls (C0, DEL, C1), line and paragraph separators, and format characters that reorder or hide text. The
+    /// zero-width joiners stay: emoji and several scripts are written with them.
+    private static func isUnsafe(_ scalar: Unicode.Scalar) -> Bool {
+        switch scalar.properties.generalCategory {
+        case .control, .lineSeparator, .paragraphSeparator: true
+        case .format: scalar != "\u{200C}" && scalar != "\u{200D}"
+        default: false
+        }
+    }
+
+    private static func escape(_ scalar: Unicode.Scalar) -> String {
+        switch scalar {
+        case "\n": "\\n"
+        case "\r": "\\r"
+        case "\t": "\\t"
+        default:
+            scalar.value < 0x80
+                ? "\\x" + hex(UInt8(truncatingIfNeeded: scalar.value))
+                : "\\u{" + String(scalar.value, radix: 16) + "}"
+        }
+    }
+
+    private static func hex(_ byte: UInt8) -> String {
+        (byte < 0x10 ? "0" : "") + String(byte, radix: 16, uppercase: true)
+    }
+}

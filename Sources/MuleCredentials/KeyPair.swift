@@ -1,0 +1,60 @@
+import MulePlan
+import MuleSigning
+
+/// The three texts that static credentials are made of, by the names that a user knows them by.
+struct KeyPair {
+    /// A text with the name of its variable or setting, for errors.
+    struct Field {
+        var name: String
+        var value: String?
+    }
+
+    var accessKeyID: Field
+    var secretAccessKey: Field
+    var sessionToken: Field
+    /// What was looked at, as the beginning of a sentence: "the environment".
+    var place: String
+    var expiration: UTCTime?
+
+    /// The credentials; nil when neither key is there.
+    ///
+    /// - Throws: When one of the two is missing, or one can't be a key. The sentence names the field, never its value.
+    func credentials() throws(CredentialsUnavailable) -> Credentials? {
+        switch (accessKeyID.value, secretAccessKey.value) {
+        case (nil, nil):
+            return nil
+        case (_?, nil):
+            throw missing(secretAccessKey, beside: accessKeyID)
+        case (nil, _?):
+            throw missing(accessKeyID, beside: secretAccessKey)
+        case (let id?, let secret?):
+            // Both travel in headers as they are.
+            try check(accessKeyID) { $0.utf8.allSatisfy { (0x21...0x7E).contains($0) } }
+            try check(sessionToken) { $0.utf8.allSatisfy { (0x21...0x7E).contains($0) } }
+            // Other stores than Amazon's take any text here; only what surely came along by mistake is refused.
+            try check(secretAccessKey) { text in
+                text.utf8.allSatisfy { $0 >= 0x20 && $0 != 0x7F } && !text.contains(" #") && !text.contains(" ;")
+            }
+            return Credentials(
+                accessKeyID: id,
+                secretAccessKey: secret,
+                sessionToken: sessionToken.value,
+                expiration: expiration
+            )
+        }
+    }
+
+    private func missing(_ field: Field, beside other: Field) -> CredentialsUnavailable {
+        CredentialsUnavailable(
+            reason: "\(place) has \(other.name), but not \(field.name); set both, or take \(other.name) away"
+        )
+    }
+
+    private func check(_ field: Field, _ isPossible: (String) -> Bool) throws(CredentialsUnavailable) {
+        guard let value = field.value, !isPossible(value) else { return }
+        throw CredentialsUnavailable(
+            reason: "\(place) has \(field.name) with a blank, a line break or another character that a key can't have;"
+                + " copy it again, without quotes, and with no comment behind it"
+        )
+    }
+}

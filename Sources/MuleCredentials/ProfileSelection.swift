@@ -1,0 +1,27 @@
+/// Which profile is meant, and who said so.
+///
+/// The order is that of the AWS command line, whose `AWS_DEFAULT_PROFILE` outranks `AWS_PROFILE` (aws/aws-cli#1281).
+struct ProfileSelection: Hashable, Sendable {
+    /// Nil when nobody named one; the profile is `default` then, and need not exist.
+    let name: String?
+    /// Named by a flag. Only then are keys of the environment left alone (aws/aws-cli#113, #7174).
+    let isExplicit: Bool
+    /// Where the name comes from, for errors.
+    let origin: String
+
+    init(flag: String?, environment: [String: String], configured: String?) {
+        if let flag, !flag.isEmpty {
+            (name, isExplicit, origin) = (flag, true, "--profile")
+            return
+        }
+        isExplicit = false
+        let variables = ["AWS_DEFAULT_PROFILE", "AWS_PROFILE"]
+        if let variable = variables.first(where: { environment[nonEmpty: $0] != nil }) {
+            (name, origin) = (environment[variable], variable)
+        } else if let configured, !configured.isEmpty {
+            (name, origin) = (configured, "mule's configuration")
+        } else {
+            (name, origin) = (nil, "")
+        }
+    }
+}

@@ -1,0 +1,56 @@
+// MuleDigest owns every digest that mule computes or compares: what S3 calls checksums (CRCs, SHA-256, MD5), the
+// combination of part CRCs into that of the whole object, HMAC for signing, and their spellings in hex and base64.
+// It promises the same value on every CPU. It reads no file and knows no request; callers hand it bytes.
+
+/// An algorithm that a store can check an upload by.
+package enum ChecksumAlgorithm: String, Sendable, CaseIterable, Codable {
+    case crc64nvme = "CRC64NVME"
+    case crc32c = "CRC32C"
+    case crc32 = "CRC32"
+    case sha256 = "SHA256"
+    case md5 = "MD5"
+
+    package var byteCount: Int {
+        switch self {
+        case .crc64nvme: 8
+        case .crc32c, .crc32: 4
+        case .sha256: 32
+        case .md5: 16
+        }
+    }
+
+    /// The request and response header, `x-amz-checksum-crc64nvme`. For the MD5 of a plain upload the header that
+    /// stores know is `Content-MD5`; this one is S3's later form.
+    package var headerName: String { "x-amz-checksum-" + rawValue.lowercased() }
+
+    /// The element in the XML of Complete and ListParts, `ChecksumCRC64NVME`.
+    package var xmlElement: String { "Checksum" + rawValue }
+}
+
+/// A digest of known algorithm: its bytes in the order in which S3 writes them, a CRC's highest byte first.
+package struct Checksum: Hashable, Sendable {
+    package let algorithm: ChecksumAlgorithm
+    package let bytes: [UInt8]
+
+    /// The bytes must be as many as the algorithm yields.
+    package init(algorithm: ChecksumAlgorithm, bytes: [UInt8]) {
+        precondition(bytes.count == algorithm.byteCount, "a \(algorithm.rawValue) has \(algorithm.byteCount) bytes")
+        self.algorithm = algorithm
+        self.bytes = bytes
+    }
+
+    /// Nil when the text is not strict base64 (RFC 4648 section 4, padded) of the right length. The `-N` that ends a
+    /// composite checksum is not part of the digest: such a text is refused.
+    package init?(algorithm: ChecksumAlgorithm, base64: String) {
+        guard let bytes = Base64.decode(base64), bytes.count == algorithm.byteCount else { return nil }
+        self.init(algorithm: algorithm, bytes: bytes)
+    }
+
+    package init?(algorithm: ChecksumAlgorithm, hex: String) {
+        guard let bytes = Hex.decode(hex), bytes.count == algorithm.byteCount else { return nil }
+        self.init(algorithm: algorithm, bytes: bytes)
+    }
+
+    package var base64: String { Base64.encode(bytes) }
+    package var hex: String { Hex.encode(bytes) }
+}

@@ -1,0 +1,107 @@
+import COpenSSL
+
+/// A SHA-256 or MD5 in the making, over one OpenSSL context that is used again after each `finish`. It belongs to one
+/// thread at a time.
+package struct MessageDigest: ~Copyable {
+    package enum Kind: Sendable, CaseIterable {
+        case sha256
+        case md5
+
+        package var checksumAlgorithm: ChecksumAlgorithm {
+            switch self {
+            case .sha256: .sha256
+            case .md5: .md5
+            }
+        }
+    }
+
+    package let kind: Kind
+    private let context: OpaquePointer
+
+    package init(_ kind: Kind) {
+        guard let context = EVP_MD_CTX_new() else { fatalError("OpenSSL has no memory for a digest") }
+        self.kind = kind
+        self.context = context
+        require(EVP_DigestInit_ex2(context, FetchedDigest.of(kind).method, nil), "EVP_DigestInit_ex2")
+    }
+
+    deinit {
+        EVP_MD_CTX_free(context)
+    }
+
+    package mutating func update(_ bytes: UnsafeRawBufferPointer) {
+        guard bytes.count > 0 else { return }
+        require(EVP_DigestUpdate(context, bytes.baseAddress, bytes.count), "EVP_DigestUpdate")
+    }
+
+    /// The digest of what was fed since the start or the last `finish`. What is fed next begins a digest of its own.
+    package mutating func finish() -> [UInt8] {
+        let digest = [UInt8](unsafeUninitializedCapacity: kind.checksumAlgorithm.byteCount) { buffer, count in
+            require(EVP_DigestFinal_ex(context, buffer.baseAddress, nil), "EVP_DigestFinal_ex")
+            count = kind.checksumAlgorithm.byteCount
+        }
+        // Without a method the context keeps the one it has (EVP_DigestInit(3)).
+        require(EVP_DigestInit_ex2(context, nil, nil), "EVP_DigestInit_ex2")
+        return digest
+    }
+}
+
+package func sha256(_ bytes: some Collection<UInt8>) -> [UInt8] {
+    var digest = MessageDigest(.sha256)
+    withBytes(of: bytes) { digest.update($0) }
+    return digest.finish()
+}
+
+/// RFC 2104 over SHA-256.
+package func hmacSHA256(key: [UInt8], message: some Collection<UInt8>) -> [UInt8] {
+    [UInt8](unsafeUninitializedCapacity: ChecksumAlgorithm.sha256.byteCount) { buffer, count in
+        withBytes(of: message) { message in
+            let result = HMAC(
+                FetchedDigest.sha256.method,
+                key,
+                Int32(key.count),
+                message.baseAddress?.assumingMemoryBound(to: UInt8.self),
+                message.count,
+                buffer.baseAddress,
+                nil
+            )
+            require(result == nil ? 0 : 1, "HMAC")
+        }
+        count = ChecksumAlgorithm.sha256.byteCount
+    }
+}
+
+/// An OpenSSL digest method, looked up once for the process: a look-up takes longer than the digest of a short text
+/// (crypto(7), "Performance").
+///
+/// `@unchecked Sendable`: a fetched method is never written again, and its count of references is atomic.
+private struct FetchedDigest: @unchecked Sendable {
+    let method: OpaquePointer
+
+    static let sha256 = FetchedDigest("SHA256", properties: nil)
+    /// `-fips` asks for MD5 also where the system's default is to offer only FIPS algorithms: here it is a store's ETag
+    /// or `Content-MD5`, not a secret's guard.
+    static let md5 = FetchedDigest("MD5", properties: "-fips")
+
+    static func of(_ kind: MessageDigest.Kind) -> FetchedDigest {
+        switch kind {
+        case .sha256: sha256
+        case .md5: md5
+        }
+    }
+
+    private init(_ name: String, properties: String?) {
+        guard let method = EVP_MD_fetch(nil, name, properties) else { fatalError("this OpenSSL has no \(name)") }
+        self.method = method
+    }
+}
+
+/// These calls fail only for want of memory or by a broken provider, which no caller can mend.
+private func require(_ result: Int32, _ call: StaticString) {
+    guard result == 1 else { fatalError("OpenSSL's \(call) failed") }
+}
+
+private func withBytes(of bytes: some Collection<UInt8>, _ body: (UnsafeRawBufferPointer) -> Void) {
+    let contiguous: Void? = bytes.withContiguousStorageIfAvailable { body(UnsafeRawBufferPointer($0)) }
+    if contiguous == nil { Array(bytes).withUnsafeBytes(body) }
+}

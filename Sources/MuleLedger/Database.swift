@@ -1,0 +1,191 @@
+// A thin owner of one SQLite connection; the only file that names SQLite's functions. https://sqlite.org/c3ref/intro.html
+
+internal import CSQLite
+import Glibc
+
+/// A failed call of SQLite.
+struct SQLiteError: Error {
+    /// Extended result code.
+    var code: Int32
+    var message: String
+    var statement: String
+    /// `errno` behind an I/O error or a file that can't be opened; 0 otherwise.
+    var systemCode: Int32 = 0
+
+    var primaryCode: Int32 { code & 0xFF }
+}
+
+enum SQLValue {
+    case null
+    case integer(Int64)
+    case text(String)
+    case blob([UInt8])
+
+    init(_ value: Int64?) { self = value.map { .integer($0) } ?? .null }
+    init(_ value: String?) { self = value.map { .text($0) } ?? .null }
+    init(_ value: [UInt8]?) { self = value.map { .blob($0) } ?? .null }
+}
+
+/// One connection, opened without SQLite's own mutexes: `Ledger` holds it behind its lock, and that is the only way to it.
+final class Database {
+    private let connection: OpaquePointer
+    private var statements: [String: OpaquePointer] = [:]
+
+    /// Opens a file that is there. Nothing of it is read or changed before the first statement, and no lock is taken.
+    init(path: [UInt8]) throws(SQLiteError) {
+        var handle: OpaquePointer?
+        let name = path.map { CChar(bitPattern: $0) } + [0]
+        let status = sqlite3_open_v2(name, &handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, nil)
+        guard status == SQLITE_OK, let handle else {
+            let message = handle.map { String(cString: sqlite3_errmsg($0)) } ?? "out of memory"
+            let systemCode = handle.map { sqlite3_system_errno($0) } ?? 0
+            sqlite3_close_v2(handle)
+            throw SQLiteError(code: status, message: message, statement: "open", systemCode: systemCode)
+        }
+        connection = handle
+        sqlite3_extended_result_codes(connection, 1)
+        sqlite3_busy_timeout(connection, 10_000)
+    }
+
+    deinit {
+        for statement in statements.values { sqlite3_finalize(statement) }
+        sqlite3_close_v2(connection)
+    }
+
+    /// SQLite falls back to reading alone where it may not write.
+    var isReadOnly: Bool { sqlite3_db_readonly(connection, "main") == 1 }
+
+    /// The first 100 bytes of the file as it is, without a statement; zeros where it is shorter.
+    ///
+    /// Through SQLite's descriptor: one of our own would drop, when closed, the locks that another connection of this
+    /// process has on the file. https://sqlite.org/howtocorrupt.html, section 2.2
+    func header() throws(SQLiteError) -> [UInt8] {
+        var file: UnsafeMutablePointer<sqlite3_file>?
+        try check(sqlite3_file_control(connection, "main", SQLITE_FCNTL_FILE_POINTER, &file), "header")
+        guard let file, let read = file.pointee.pMethods?.pointee.xRead else {
+            throw SQLiteError(code: SQLITE_CANTOPEN, message: "no file", statement: "header")
+        }
+        var bytes = [UInt8](repeating: 0, count: 100)
+        let status = read(file, &bytes, Int32(bytes.count), 0)
+        // SQLITE_IOERR_SHORT_READ, a macro that Swift does not import.
+        try check(status == SQLITE_IOERR | 2 << 8 ? SQLITE_OK : status, "header")
+        return bytes
+    }
+
+    /// Runs statements that take and give no values; for pragmas and migrations.
+    func execute(_ sql: String) throws(SQLiteError) {
+        try check(sqlite3_exec(connection, sql, nil, nil, nil), sql)
+    }
+
+    /// Runs one statement; each row of its result goes through `read`.
+    @discardableResult
+    func run<Row>(_ sql: String, _ values: [SQLValue] = [], read: (SQLRow) -> Row) throws(SQLiteError) -> [Row] {
+        let statement = try prepared(sql)
+        defer {
+            sqlite3_reset(statement)
+            sqlite3_clear_bindings(statement)
+        }
+        precondition(Int(sqlite3_bind_parameter_count(statement)) == values.count, "values for: \(sql)")
+        for (index, value) in values.enumerated() {
+            try check(bind(statement, Int32(index + 1), value), sql)
+        }
+        var rows: [Row] = []
+        while true {
+            let status = sqlite3_step(statement)
+            if status == SQLITE_DONE { return rows }
+            guard status == SQLITE_ROW else { throw error(status, sql) }
+            rows.append(read(SQLRow(statement: statement)))
+        }
+    }
+
+    func run(_ sql: String, _ values: [SQLValue] = []) throws(SQLiteError) {
+        try run(sql, values) { _ in }
+    }
+
+    var changes: Int { Int(sqlite3_changes(connection)) }
+
+    /// All of the body's changes or none. The write lock is taken at once, so that what the body reads stays true.
+    func transaction<Result>(_ body: () throws(SQLiteError) -> Result) throws(SQLiteError) -> Result {
+        try execute("BEGIN IMMEDIATE")
+        do {
+            let result = try body()
+            try execute("COMMIT")
+            return result
+        } catch {
+            try? execute("ROLLBACK")
+            throw error
+        }
+    }
+
+    private func prepared(_ sql: String) throws(SQLiteError) -> OpaquePointer {
+        if let statement = statements[sql] { return statement }
+        var statement: OpaquePointer?
+        try check(sqlite3_prepare_v3(connection, sql, -1, UInt32(SQLITE_PREPARE_PERSISTENT), &statement, nil), sql)
+        guard let statement else { throw SQLiteError(code: SQLITE_MISUSE, message: "no statement", statement: sql) }
+        statements[sql] = statement
+        return statement
+    }
+
+    private func bind(_ statement: OpaquePointer, _ index: Int32, _ value: SQLValue) -> Int32 {
+        switch value {
+        case .null: return sqlite3_bind_null(statement, index)
+        case .integer(let number): return sqlite3_bind_int64(statement, index, number)
+        case .text(let text):
+            return text.withCString { mule_bind_text(statement, index, $0, Int32(text.utf8.count)) }
+        case .blob(let bytes):
+            return bytes.withUnsafeBytes { mule_bind_blob(statement, index, $0.baseAddress, Int32($0.count)) }
+        }
+    }
+
+    private func check(_ status: Int32, _ sql: String) throws(SQLiteError) {
+        if status != SQLITE_OK { throw error(status, sql) }
+    }
+
+    private func error(_ status: Int32, _ sql: String) -> SQLiteError {
+        SQLiteError(
+            code: status,
+            message: String(cString: sqlite3_errmsg(connection)),
+            statement: sql,
+            systemCode: sqlite3_system_errno(connection)
+        )
+    }
+}
+
+/// The row a statement stands on; valid inside `read` only.
+struct SQLRow {
+    fileprivate let statement: OpaquePointer
+
+    func integer(_ column: Int32) -> Int64 { sqlite3_column_int64(statement, column) }
+
+    func optionalInteger(_ column: Int32) -> Int64? { isNull(column) ? nil : integer(column) }
+
+    func text(_ column: Int32) -> String { String(decoding: blob(column), as: UTF8.self) }
+
+    func optionalText(_ column: Int32) -> String? { isNull(column) ? nil : text(column) }
+
+    func blob(_ column: Int32) -> [UInt8] {
+        guard let bytes = sqlite3_column_blob(statement, column) else { return [] }
+        return Array(UnsafeRawBufferPointer(start: bytes, count: Int(sqlite3_column_bytes(statement, column))))
+    }
+
+    func optionalBlob(_ column: Int32) -> [UInt8]? { isNull(column) ? nil : blob(column) }
+
+    private func isNull(_ column: Int32) -> Bool { sqlite3_column_type(statement, column) == SQLITE_NULL }
+}
+
+extension LedgerError {
+    init(_ error: SQLiteError) {
+        switch error.primaryCode {
+        case SQLITE_FULL: self = .diskFull
+        // SQLite knows a full disk when it writes a page, and not when it grows its index of the log.
+        case SQLITE_IOERR where [ENOSPC, EDQUOT].contains(error.systemCode): self = .diskFull
+        case SQLITE_CANTOPEN where [ENOSPC, EDQUOT].contains(error.systemCode): self = .diskFull
+        case SQLITE_CANTOPEN where [EACCES, EPERM, EROFS].contains(error.systemCode): self = .readOnly
+        case SQLITE_CORRUPT, SQLITE_NOTADB, SQLITE_FORMAT: self = .damaged(error.message)
+        case SQLITE_READONLY, SQLITE_PERM: self = .readOnly
+        case SQLITE_CANTOPEN: self = .cannotOpen(error.message)
+        case SQLITE_BUSY, SQLITE_LOCKED: self = .busy
+        default: self = .failed("\(error.message) (SQLite \(error.code), \(error.statement))")
+        }
+    }
+}

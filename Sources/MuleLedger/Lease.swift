@@ -1,0 +1,49 @@
+import MuleSystem
+import Synchronization
+
+/// The right to carry an upload, held until it is released or the process ends in any way.
+package final class Lease: Sendable {
+    private let book: LeaseBook
+    private let number: Int64
+
+    /// Nil when somebody has it: another process, another ledger of this one, or this very ledger.
+    init?(_ book: LeaseBook, number: Int64) throws(SystemError) {
+        guard try book.take(number) else { return nil }
+        self.book = book
+        self.number = number
+    }
+
+    deinit {
+        book.giveBack(number)
+    }
+}
+
+/// The leases of a ledger: a lock for the others, and a list for itself, since the kernel lets whoever holds a lock take
+/// it again.
+final class LeaseBook: Sendable {
+    private let locks: RangeLock
+    private let held = Mutex<Set<Int64>>([])
+
+    init(path: [UInt8]) throws(SystemError) {
+        locks = try RangeLock(path: path, mode: 0o600)
+    }
+
+    func take(_ number: Int64) throws(SystemError) -> Bool {
+        try held.withLock { held throws(SystemError) in
+            guard !held.contains(number), try locks.tryLock(number) else { return false }
+            held.insert(number)
+            return true
+        }
+    }
+
+    func giveBack(_ number: Int64) {
+        held.withLock { held in
+            held.remove(number)
+            locks.unlock(number)
+        }
+    }
+
+    func isHeldElsewhere(_ number: Int64) throws(SystemError) -> Bool {
+        try locks.isHeldElsewhere(number)
+    }
+}

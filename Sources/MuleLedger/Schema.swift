@@ -1,0 +1,52 @@
+/// The ledger's tables, as an ordered list of steps. A step is never edited once released: a ledger of any age is
+/// brought up to date by the steps it has not seen. `PRAGMA user_version` counts them.
+enum Schema {
+    /// "mule" in ASCII, SQLite's field for programs to know their own files by.
+    static let applicationID: Int32 = 0x6D75_6C65
+
+    static var version: Int { steps.count }
+
+    static let steps: [String] = [
+        """
+        CREATE TABLE uploads (
+            number INTEGER PRIMARY KEY AUTOINCREMENT,
+            id TEXT NOT NULL UNIQUE,
+            state TEXT NOT NULL,
+            source BLOB,
+            device INTEGER, inode INTEGER, size INTEGER, modified INTEGER,
+            endpoint TEXT NOT NULL, region TEXT NOT NULL, addressing TEXT NOT NULL,
+            profile TEXT, ca_bundle TEXT,
+            bucket TEXT NOT NULL, key BLOB NOT NULL,
+            attributes TEXT NOT NULL,
+            only_if_absent INTEGER NOT NULL,
+            checksum TEXT NOT NULL, payload_signing TEXT NOT NULL,
+            part_size INTEGER, part_count INTEGER,
+            token TEXT NOT NULL,
+            create_attempted_at INTEGER,
+            upload_id TEXT,
+            integrity TEXT,
+            abort_date TEXT,
+            abort_requested INTEGER NOT NULL DEFAULT 0,
+            parts_done INTEGER NOT NULL DEFAULT 0,
+            bytes_done INTEGER NOT NULL DEFAULT 0,
+            bytes_sent INTEGER NOT NULL DEFAULT 0,
+            etag TEXT, version_id TEXT,
+            checksum_algorithm TEXT, checksum_type TEXT, checksum_value TEXT,
+            last_error TEXT,
+            created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL
+        );
+        CREATE INDEX uploads_unfinished ON uploads (state) WHERE state NOT IN ('done', 'aborted');
+        CREATE INDEX uploads_by_source ON uploads (source, bucket, key);
+        CREATE TABLE parts (
+            upload INTEGER NOT NULL, number INTEGER NOT NULL,
+            size INTEGER NOT NULL, etag TEXT NOT NULL,
+            crc BLOB NOT NULL, digest BLOB,
+            PRIMARY KEY (upload, number)
+        ) WITHOUT ROWID;
+        CREATE TABLE facts (
+            endpoint TEXT NOT NULL, name TEXT NOT NULL, value TEXT NOT NULL, expires_at INTEGER NOT NULL,
+            PRIMARY KEY (endpoint, name)
+        ) WITHOUT ROWID;
+        """
+    ]
+}

@@ -1,0 +1,148 @@
+package import MulePlan
+
+/// Where an upload stands, as the ledger keeps it. ("Active" is no state of its own: it is a pending upload whose lease
+/// a living process holds.)
+package enum UploadState: String, Sendable, CaseIterable {
+    case pending, done, failed, aborted, unknown
+}
+
+/// The store an upload goes to, enough to find it again without the flags of the first run.
+package struct StoreAddress: Hashable, Sendable {
+    package var endpoint: String
+    package var region: String
+    package var addressing: String
+    /// The profile that was named for its credentials; nil for the default way.
+    package var profile: String?
+    package var caBundle: String?
+
+    package init(endpoint: String, region: String, addressing: String, profile: String?, caBundle: String?) {
+        self.endpoint = endpoint
+        self.region = region
+        self.addressing = addressing
+        self.profile = profile
+        self.caBundle = caBundle
+    }
+}
+
+/// How an upload is to be protected, in the words of the options.
+package struct IntegrityOptions: Hashable, Sendable {
+    /// `auto`, `crc64nvme`, …
+    package var checksum: String
+    /// `auto`, `always`, `never`.
+    package var payloadSigning: String
+
+    package init(checksum: String, payloadSigning: String) {
+        self.checksum = checksum
+        self.payloadSigning = payloadSigning
+    }
+}
+
+/// An upload that is about to begin.
+package struct NewUpload: Hashable, Sendable {
+    /// Nil for a stream.
+    package var source: SourceIdentity?
+    package var store: StoreAddress
+    package var destination: ObjectAddress
+    package var attributes: ObjectAttributes
+    package var onlyIfAbsent: Bool
+    package var integrity: IntegrityOptions
+    /// Nil for an object that goes in one request, and for a stream whose cut is made on the way.
+    package var partSize: Int64?
+
+    package init(
+        source: SourceIdentity?,
+        store: StoreAddress,
+        destination: ObjectAddress,
+        attributes: ObjectAttributes,
+        onlyIfAbsent: Bool,
+        integrity: IntegrityOptions,
+        partSize: Int64?
+    ) {
+        self.source = source
+        self.store = store
+        self.destination = destination
+        self.attributes = attributes
+        self.onlyIfAbsent = onlyIfAbsent
+        self.integrity = integrity
+        self.partSize = partSize
+    }
+}
+
+/// The proof of a finished object.
+package struct ObjectProof: Hashable, Sendable {
+    package var eTag: String?
+    package var versionID: String?
+    package var checksumAlgorithm: String?
+    package var checksumType: String?
+    package var checksumValue: String?
+
+    package init(
+        eTag: String? = nil,
+        versionID: String? = nil,
+        checksumAlgorithm: String? = nil,
+        checksumType: String? = nil,
+        checksumValue: String? = nil
+    ) {
+        self.eTag = eTag
+        self.versionID = versionID
+        self.checksumAlgorithm = checksumAlgorithm
+        self.checksumType = checksumType
+        self.checksumValue = checksumValue
+    }
+}
+
+/// A row of the ledger.
+package struct UploadRecord: Hashable, Sendable {
+    /// Number of the row and of its lease; never used twice.
+    package var number: Int64
+    /// What people call it by.
+    package var id: String
+    package var state: UploadState
+    package var upload: NewUpload
+    /// Known for files; for streams when they have ended.
+    package var size: Int64?
+    package var partCount: Int?
+    /// Random, 128 bits in hex; put into the object's metadata, so that the object can be told from any other.
+    package var token: String
+    /// When CreateMultipartUpload was first tried with this token, in milliseconds since 1970. Set before the request
+    /// goes, so that an answer lost with the process is known to be missing.
+    package var createAttemptedAt: Int64?
+    package var uploadID: String?
+    /// What the store is known to check, in the engine's words.
+    package var negotiated: String?
+    package var abortDate: String?
+    /// Somebody asked for the upload to be given up and the store has not confirmed it yet.
+    package var abortRequested: Bool
+    package var partsDone: Int
+    package var bytesDone: Int64
+    /// Payload bytes that went out in all runs, retries included, as far as they were recorded.
+    package var bytesSent: Int64
+    package var proof: ObjectProof
+    package var lastError: String?
+    /// Milliseconds since 1970.
+    package var createdAt: Int64
+    package var updatedAt: Int64
+
+    /// Whether parts may lie at the store, which its owner pays for.
+    package var mayHoldParts: Bool { uploadID != nil || createAttemptedAt != nil }
+}
+
+/// A finished part.
+package struct PartRecord: Hashable, Sendable {
+    package var number: Int
+    package var size: Int64
+    /// As the store gave it, without quotes.
+    package var eTag: String
+    /// CRC of the part's bytes in the upload's whole-object algorithm, big-endian.
+    package var crc: [UInt8]
+    /// SHA-256 or MD5 of the part's bytes where that is what the store checked.
+    package var digest: [UInt8]?
+
+    package init(number: Int, size: Int64, eTag: String, crc: [UInt8], digest: [UInt8]?) {
+        self.number = number
+        self.size = size
+        self.eTag = eTag
+        self.crc = crc
+        self.digest = digest
+    }
+}

@@ -1,0 +1,132 @@
+/// The name of an object in its bucket: bytes, as S3 compares them. (`String` holds `ü` in its composed and its
+/// decomposed form to be equal, S3 and file systems do not.)
+package struct ObjectKey: Hashable, Sendable {
+    package let utf8: [UInt8]
+
+    /// Bytes that are not UTF-8 can't be in a key; each becomes `%XX`, so that no two names fall together by loss.
+    package init(_ bytes: some Sequence<UInt8>) {
+        utf8 = UTF8Repair.percentEscapingInvalid(Array(bytes))
+    }
+
+    package init(_ string: String) {
+        utf8 = Array(string.utf8)
+    }
+
+    package var string: String { String(decoding: utf8, as: UTF8.self) }
+}
+
+/// An object's place: `bucket/key`.
+package struct ObjectAddress: Hashable, Sendable, CustomStringConvertible {
+    package var bucket: String
+    package var key: ObjectKey
+
+    package init(bucket: String, key: ObjectKey) {
+        self.bucket = bucket
+        self.key = key
+    }
+
+    package var description: String { bucket + "/" + key.string }
+}
+
+/// What a user typed as DESTINATION.
+package enum Destination: Hashable, Sendable {
+    case object(ObjectAddress)
+    /// A bucket, or a key that ends in `/`: each source's name is appended.
+    case prefix(ObjectAddress)
+
+    /// Reads `bucket/key`, `s3://bucket/key`, `bucket/prefix/`, `bucket/` or `bucket`.
+    ///
+    /// - Parameter exactKey: take a key that ends in `/` for an object's name, not for a prefix.
+    package init(parsing text: [UInt8], exactKey: Bool = false) throws(DestinationError) {
+        var rest = text[...]
+        let scheme = Array("s3://".utf8)
+        if rest.count >= scheme.count, rest.prefix(scheme.count).map(Self.lowered) == scheme {
+            rest = rest.dropFirst(scheme.count)
+        }
+        let slash = rest.firstIndex(of: UInt8(ascii: "/")) ?? rest.endIndex
+        let bucket = rest[..<slash]
+        let key = slash == rest.endIndex ? [] : rest[(slash + 1)...]
+        guard !bucket.isEmpty else { throw .noBucket }
+        guard bucket.allSatisfy(Self.isBucketByte) else {
+            throw .badBucket(UTF8Repair.string(Array(bucket)))
+        }
+        let address = ObjectAddress(bucket: String(decoding: bucket, as: UTF8.self), key: ObjectKey(key))
+        let isPrefix = key.isEmpty || (key.last == UInt8(ascii: "/") && !exactKey)
+        self = isPrefix ? .prefix(address) : .object(address)
+    }
+
+    package var bucket: String {
+        switch self {
+        case .object(let address), .prefix(let address): address.bucket
+        }
+    }
+
+    /// The object for a source whose name (or path relative to what was named) is `name`.
+    package func address(forName name: [UInt8]) -> ObjectAddress {
+        switch self {
+        case .object(let address): address
+        case .prefix(let address):
+            ObjectAddress(bucket: address.bucket, key: ObjectKey(address.key.utf8 + name))
+        }
+    }
+
+    private static func lowered(_ byte: UInt8) -> UInt8 {
+        (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(byte) ? byte | 0x20 : byte
+    }
+
+    // Wider than the naming rules of AWS, since other stores allow upper case and underscores; narrow enough that a
+    // bucket's name is the same in a URL, in a host and on a terminal.
+    private static func isBucketByte(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+            UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "."), UInt8(ascii: "-"), UInt8(ascii: "_"):
+            true
+        default: false
+        }
+    }
+}
+
+package enum DestinationError: Error, Hashable, Sendable {
+    case noBucket
+    case badBucket(String)
+}
+
+/// Bytes that should be UTF-8 and may not be: file names on Linux are any bytes but `/` and NUL.
+package enum UTF8Repair {
+    /// Keeps what is UTF-8 and writes every other byte as `%XX`.
+    package static func percentEscapingInvalid(_ bytes: [UInt8]) -> [UInt8] {
+        if isValid(bytes[...]) { return bytes }
+        var result: [UInt8] = []
+        var index = 0
+        while index < bytes.count {
+            let length = scalarLength(bytes, at: index)
+            if length > 0 {
+                result += bytes[index..<index + length]
+                index += length
+            } else {
+                result += [UInt8(ascii: "%"), hexDigit(bytes[index] >> 4), hexDigit(bytes[index] & 15)]
+                index += 1
+            }
+        }
+        return result
+    }
+
+    package static func string(_ bytes: [UInt8]) -> String {
+        String(decoding: percentEscapingInvalid(bytes), as: UTF8.self)
+    }
+
+    private static func isValid(_ bytes: ArraySlice<UInt8>) -> Bool {
+        String(validating: bytes, as: UTF8.self) != nil
+    }
+
+    private static func scalarLength(_ bytes: [UInt8], at index: Int) -> Int {
+        for length in 1...4 where index + length <= bytes.count && isValid(bytes[index..<index + length]) {
+            return length
+        }
+        return 0
+    }
+
+    private static func hexDigit(_ value: UInt8) -> UInt8 {
+        value < 10 ? UInt8(ascii: "0") + value : UInt8(ascii: "A") + value - 10
+    }
+}

@@ -1,0 +1,67 @@
+/// What an object is to carry besides its bytes: headers of CreateMultipartUpload or PutObject.
+///
+/// They are part of an upload's identity, since they are fixed when it is created and can't be changed later.
+package struct ObjectAttributes: Hashable, Sendable {
+    package struct Header: Hashable, Sendable {
+        /// Lower case.
+        package var name: String
+        package var value: String
+    }
+
+    /// Sorted by name.
+    package private(set) var headers: [Header] = []
+
+    package init() {}
+
+    /// Sets a header, in place of an earlier one of the same name.
+    ///
+    /// - Throws: `AttributeError` for a name or value that would end the header or begin another.
+    package mutating func set(_ name: String, _ value: String) throws(AttributeError) {
+        let name = name.lowercased()
+        guard !name.isEmpty, name.utf8.allSatisfy(Self.isTokenByte) else { throw .badName(name) }
+        guard value.utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x7F || $0 == 0x09 }) else { throw .badValue(name: name) }
+        headers.removeAll { $0.name.utf8.elementsEqual(name.utf8) }
+        headers.append(Header(name: name, value: value))
+        headers.sort { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
+    }
+
+    package subscript(name: String) -> String? {
+        headers.first { $0.name == name }?.value
+    }
+
+    /// Bytes of the user metadata as S3 counts them: names (without their prefix) and values.
+    package var metadataSize: Int {
+        headers.filter { $0.name.hasPrefix("x-amz-meta-") }
+            .reduce(0) { $0 + $1.name.utf8.count - "x-amz-meta-".utf8.count + $1.value.utf8.count }
+    }
+
+    /// One `name: value` a line, for the ledger.
+    package var text: String {
+        headers.map { $0.name + ": " + $0.value }.joined(separator: "\n")
+    }
+
+    /// Reads back what `text` wrote; a line that is none is left out.
+    package init(text: String) {
+        for line in text.split(separator: "\n") {
+            guard let colon = line.firstIndex(of: ":") else { continue }
+            let value = line[line.index(after: colon)...].drop { $0 == " " }
+            try? set(String(line[..<colon]), String(value))
+        }
+    }
+
+    // RFC 9110, section 5.6.2.
+    private static func isTokenByte(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+            UInt8(ascii: "0")...UInt8(ascii: "9"):
+            true
+        default: "!#$%&'*+-.^_`|~".utf8.contains(byte)
+        }
+    }
+}
+
+package enum AttributeError: Error, Hashable, Sendable {
+    case badName(String)
+    /// The value holds a control character.
+    case badValue(name: String)
+}

@@ -1,0 +1,111 @@
+/// How a file is cut: equal parts, the last one as long as what is left.
+package struct PartPlan: Hashable, Sendable {
+    package let objectSize: Int64
+    package let partSize: Int64
+
+    /// - Precondition: both are positive.
+    package init(objectSize: Int64, partSize: Int64) {
+        precondition(objectSize > 0 && partSize > 0, "an object of no bytes has no parts")
+        self.objectSize = objectSize
+        self.partSize = partSize
+    }
+
+    /// Number of parts, 1 at least.
+    package var count: Int { Int((objectSize - 1) / partSize) + 1 }
+
+    /// Offsets of the part's bytes, half open. Part numbers start at 1.
+    package func range(of number: Int) -> Range<Int64> {
+        precondition((1...count).contains(number), "part \(number) of \(count)")
+        let start = Int64(number - 1) * partSize
+        return start..<min(start + partSize, objectSize)
+    }
+
+    package func size(of number: Int) -> Int64 {
+        let range = range(of: number)
+        return range.upperBound - range.lowerBound
+    }
+}
+
+/// Whether an object goes in one request or in parts, and in which.
+package enum UploadMethod: Hashable, Sendable {
+    case put
+    case multipart(partSize: Int64)
+}
+
+/// What a user may say about the cut; nil leaves the choice to the plan.
+package struct PartSizing: Hashable, Sendable {
+    package var partSize: Int64?
+    package var multipartThreshold: Int64?
+
+    package init(partSize: Int64? = nil, multipartThreshold: Int64? = nil) {
+        self.partSize = partSize
+        self.multipartThreshold = multipartThreshold
+    }
+
+    /// A lost connection costs at most the parts in flight, so parts are as small as the speed of a fast link allows.
+    package static let smallestDefaultPart: Int64 = 8 << 20
+    package static let defaultThreshold: Int64 = 16 << 20
+    private static let mebibyte: Int64 = 1 << 20
+
+    /// The way for a file of `size` bytes.
+    ///
+    /// Files above the threshold go in parts. A file that fits in one part goes in one request however large the part
+    /// is: a multipart upload of one part would cost three requests and could not be resumed any better. A part size
+    /// that would need more parts than the store takes grows to the smallest whole number of MiB that does not.
+    package func method(size: Int64, limits: StoreLimits = .amazon) throws(PlanError) -> UploadMethod {
+        guard size <= limits.maximumObjectSize else {
+            throw PlanError.objectTooLarge(size: size, maximum: limits.maximumObjectSize)
+        }
+        let part = try chosenPartSize(size: size, limits: limits)
+        let threshold = multipartThreshold ?? min(Self.defaultThreshold, partSize ?? Self.defaultThreshold)
+        return size <= min(max(threshold, part), limits.maximumPutSize) ? .put : .multipart(partSize: part)
+    }
+
+    private func chosenPartSize(size: Int64, limits: StoreLimits) throws(PlanError) -> Int64 {
+        let needed = size == 0 ? 1 : (size - 1) / Int64(limits.maximumPartCount) + 1
+        if let partSize {
+            guard (limits.minimumPartSize...limits.maximumPartSize).contains(partSize) else {
+                throw PlanError.partSizeOutOfRange(
+                    partSize,
+                    minimum: limits.minimumPartSize,
+                    maximum: limits.maximumPartSize
+                )
+            }
+            return partSize >= needed ? partSize : min(Self.roundedUp(needed), limits.maximumPartSize)
+        }
+        let smallest = max(Self.smallestDefaultPart, limits.minimumPartSize)
+        return min(max(smallest, Self.roundedUp(needed)), limits.maximumPartSize)
+    }
+
+    private static func roundedUp(_ size: Int64) -> Int64 {
+        (size + mebibyte - 1) / mebibyte * mebibyte
+    }
+}
+
+/// Why no plan can be made.
+package enum PlanError: Error, Hashable, Sendable {
+    case objectTooLarge(size: Int64, maximum: Int64)
+    case partSizeOutOfRange(Int64, minimum: Int64, maximum: Int64)
+}
+
+/// How a stream of unknown length is cut: small parts first, so that a short stream stays cheap to buffer and to lose;
+/// then each part a fixed share of what has gone, so that the part numbers last.
+package struct StreamPlan: Hashable, Sendable {
+    /// A size that the user has fixed (some stores want equal parts); nil lets the parts grow.
+    package var fixedPartSize: Int64?
+
+    package init(fixedPartSize: Int64? = nil) {
+        self.fixedPartSize = fixedPartSize
+    }
+
+    /// Parts sent before they begin to grow.
+    private static let share: Int64 = 500
+    private static let mebibyte: Int64 = 1 << 20
+
+    /// Size of the part that follows `sent` bytes.
+    package func partSize(after sent: Int64, limits: StoreLimits = .amazon) -> Int64 {
+        if let fixedPartSize { return fixedPartSize }
+        let grown = (sent / Self.share + Self.mebibyte - 1) / Self.mebibyte * Self.mebibyte
+        return min(max(PartSizing.smallestDefaultPart, grown), limits.maximumPartSize)
+    }
+}

@@ -1,0 +1,102 @@
+/// What the ledger knows of a finished part.
+package struct RecordedPart: Hashable, Sendable {
+    package var number: Int
+    package var size: Int64
+    package var eTag: String
+
+    package init(number: Int, size: Int64, eTag: String) {
+        self.number = number
+        self.size = size
+        self.eTag = eTag
+    }
+}
+
+/// What the store lists of a part.
+package struct ListedPart: Hashable, Sendable {
+    package var number: Int
+    package var size: Int64
+    package var eTag: String
+    /// Milliseconds since 1970, 0 when the store does not say.
+    package var lastModified: Int64
+
+    package init(number: Int, size: Int64, eTag: String, lastModified: Int64 = 0) {
+        self.number = number
+        self.size = size
+        self.eTag = eTag
+        self.lastModified = lastModified
+    }
+}
+
+/// What the store answered when it was asked for an upload's parts.
+package enum Listing: Hashable, Sendable {
+    case parts([ListedPart])
+    /// 404 NoSuchUpload: completed, aborted or expired.
+    case noSuchUpload
+    /// The permission s3:ListMultipartUploadParts is missing, or the store can't list.
+    case unavailable
+}
+
+/// What is to be done with one part.
+package enum PartAction: Hashable, Sendable {
+    /// Recorded and listed alike: finished.
+    case keep
+    /// Something lies at the store under this number that may be the file's bytes: read them and compare.
+    case verify
+    case send
+}
+
+/// How a pending upload goes on. Decided from facts alone, so that every case can be tested.
+package enum ResumeDecision: Hashable, Sendable {
+    /// One action for each part, the first one for part 1.
+    case proceed([PartAction])
+    /// The store no longer knows the upload ID: only the object itself can tell whether it was completed.
+    case reconcile
+    /// The file is not the one the upload was begun with.
+    case refuse([SourceChange])
+
+    /// - Parameters:
+    ///   - recorded: parts whose rows are committed.
+    ///   - listing: what the store holds of this upload ID. Entries in any order; for a number listed twice the one
+    ///     modified last counts.
+    package static func decide(
+        plan: PartPlan,
+        recordedSource: SourceIdentity,
+        currentSource: SourceIdentity,
+        recorded: [RecordedPart],
+        listing: Listing
+    ) -> ResumeDecision {
+        let changes = currentSource.changes(since: recordedSource)
+        guard changes.isEmpty || changes == [.device] else { return .refuse(changes) }
+        let contentIsCertain = changes.isEmpty
+
+        var byNumber: [Int: RecordedPart] = [:]
+        for part in recorded where (1...plan.count).contains(part.number) && part.size == plan.size(of: part.number) {
+            byNumber[part.number] = part
+        }
+        switch listing {
+        case .noSuchUpload:
+            return .reconcile
+        case .unavailable:
+            // Without a list the committed rows are all there is; Complete names their ETags, so the store itself
+            // checks them. A row can't be compared with the file by anything but its digest.
+            return .proceed(
+                (1...plan.count).map { number in
+                    guard byNumber[number] != nil else { return .send }
+                    return contentIsCertain ? .keep : .send
+                }
+            )
+        case .parts(let parts):
+            var listed: [Int: ListedPart] = [:]
+            for part in parts where part.lastModified >= listed[part.number]?.lastModified ?? .min {
+                listed[part.number] = part
+            }
+            return .proceed(
+                (1...plan.count).map { number in
+                    guard let there = listed[number], there.size == plan.size(of: number) else { return .send }
+                    guard contentIsCertain, let row = byNumber[number], row.eTag == there.eTag else { return .verify }
+                    return .keep
+                }
+            )
+        }
+    }
+}

@@ -1,0 +1,40 @@
+/// Which file, in which state: what an upload belongs to.
+package struct SourceIdentity: Hashable, Sendable {
+    /// Canonical path, any bytes but NUL.
+    package var path: [UInt8]
+    package var device: UInt64
+    package var inode: UInt64
+    package var size: Int64
+    /// Nanoseconds since 1970.
+    package var modificationTime: Int64
+
+    package init(path: [UInt8], device: UInt64, inode: UInt64, size: Int64, modificationTime: Int64) {
+        self.path = path
+        self.device = device
+        self.inode = inode
+        self.size = size
+        self.modificationTime = modificationTime
+    }
+
+    /// What tells this file from the one it was before.
+    package func changes(since before: SourceIdentity) -> [SourceChange] {
+        var changes: [SourceChange] = []
+        if size != before.size { changes.append(.size(before: before.size, now: size)) }
+        if modificationTime != before.modificationTime {
+            changes.append(.modificationTime(before: before.modificationTime, now: modificationTime))
+        }
+        if inode != before.inode { changes.append(.inode(before: before.inode, now: inode)) }
+        if device != before.device { changes.append(.device) }
+        return changes
+    }
+}
+
+package enum SourceChange: Hashable, Sendable {
+    case size(before: Int64, now: Int64)
+    case modificationTime(before: Int64, now: Int64)
+    /// Another file stands under the same path.
+    case inode(before: UInt64, now: UInt64)
+    /// The file system has another number. Numbers of file systems change from boot to boot, so that alone is no sign
+    /// of another content, but no proof of the same one either.
+    case device
+}

@@ -1,0 +1,20 @@
+/// What a store allows. Amazon's figures are the default; other stores differ, so they travel as a value.
+///
+/// Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html; the maximum object size of 48.83 TiB
+/// (10,000 parts of 5 GiB) has been in force since December 2025.
+package struct StoreLimits: Hashable, Sendable {
+    package var minimumPartSize: Int64 = 5 << 20
+    package var maximumPartSize: Int64 = 5 << 30
+    package var maximumPartCount = 10_000
+    package var maximumPutSize: Int64 = 5 << 30
+    /// Bytes of a key in UTF-8.
+    package var maximumKeyLength = 1024
+    /// Bytes of user metadata, names and values together.
+    package var maximumMetadataSize = 2048
+
+    package init() {}
+
+    package static let amazon = StoreLimits()
+
+    package var maximumObjectSize: Int64 { maximumPartSize * Int64(maximumPartCount) }
+}

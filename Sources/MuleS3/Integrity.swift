@@ -1,0 +1,53 @@
+package import MuleDigest
+package import MuleSigning
+
+/// How the store is to check an object's bytes: one checksum header for each request, and what it means for the whole.
+package enum ChecksumType: String, Sendable {
+    /// Of all bytes of the object.
+    case fullObject = "FULL_OBJECT"
+    /// Of the parts' checksums, with `-N` behind it.
+    case composite = "COMPOSITE"
+}
+
+extension ChecksumAlgorithm {
+    /// The type a multipart upload is to have: CRCs can be combined over the whole object, hashes can't.
+    package var multipartType: ChecksumType {
+        switch self {
+        case .crc64nvme, .crc32c, .crc32: .fullObject
+        case .sha256, .md5: .composite
+        }
+    }
+}
+
+/// What goes along with a body so that the store can check it.
+package struct BodyProof: Sendable {
+    package var payload: PayloadHash
+    /// Sent as `x-amz-checksum-…`.
+    package var checksum: Checksum?
+    /// Sent as `Content-MD5`; 16 bytes.
+    package var md5: [UInt8]?
+
+    package init(payload: PayloadHash, checksum: Checksum? = nil, md5: [UInt8]? = nil) {
+        self.payload = payload
+        self.checksum = checksum
+        self.md5 = md5
+    }
+
+    var headers: [(name: String, value: String)] {
+        var headers: [(name: String, value: String)] = []
+        if let checksum { headers.append((checksum.algorithm.headerName, checksum.base64)) }
+        if let md5 { headers.append(("content-md5", Base64.encode(md5))) }
+        return headers
+    }
+}
+
+/// A store's ETag without the quotes around it, which come as `"`, as `&quot;` or not at all.
+func unquoted(_ eTag: String) -> String {
+    var text = eTag.trimmingWhiteSpace[...]
+    if text.hasPrefix("W/") { text = text.dropFirst(2) }
+    for quote in ["\"", "&quot;", "&#34;"] {
+        if text.hasPrefix(quote) { text = text.dropFirst(quote.count) }
+        if text.hasSuffix(quote) { text = text.dropLast(quote.count) }
+    }
+    return String(text)
+}

@@ -1,0 +1,111 @@
+package import MuleDigest
+package import MulePlan
+package import MuleTransport
+
+/// What the store says of an object it has taken.
+package struct StoredObject: Sendable {
+    /// Without quotes; nil when the store sent none.
+    package var eTag: String?
+    package var versionID: String?
+    /// Checksums the store has sent back, by algorithm.
+    package var checksums: [ChecksumAlgorithm: String]
+    package var checksumType: ChecksumType?
+
+    init(_ response: HTTPResponse) {
+        eTag = response[header: "etag"].map(unquoted).flatMap { $0.isEmpty ? nil : $0 }
+        versionID = response[header: "x-amz-version-id"]
+        checksums = Self.checksums { response[header: $0.headerName] }
+        checksumType = response[header: "x-amz-checksum-type"].flatMap(ChecksumType.init(rawValue:))
+    }
+
+    init(_ element: XMLElement, _ response: HTTPResponse) {
+        eTag = element.value("ETag").map(unquoted).flatMap { $0.isEmpty ? nil : $0 }
+        versionID = response[header: "x-amz-version-id"]
+        checksums = Self.checksums { element.value($0.xmlElement) }
+        checksumType = element.value("ChecksumType").flatMap(ChecksumType.init(rawValue:))
+    }
+
+    static func checksums(_ value: (ChecksumAlgorithm) -> String?) -> [ChecksumAlgorithm: String] {
+        var found: [ChecksumAlgorithm: String] = [:]
+        for algorithm in ChecksumAlgorithm.allCases {
+            if let text = value(algorithm) { found[algorithm] = text }
+        }
+        return found
+    }
+}
+
+/// What HEAD says of an object.
+package struct ObjectHead: Sendable {
+    package var object: StoredObject
+    package var size: Int64?
+    /// User metadata by name, without `x-amz-meta-`, lower case.
+    package var metadata: [String: String]
+    package var lastModified: UTCTime?
+}
+
+extension S3Connection {
+    /// Longest a store may take to answer once it has the whole body: it may still be writing and digesting it.
+    static func answerTimeout(forBody length: Int64) -> Double {
+        120 + Double(length) / 50e6
+    }
+
+    package func putObject(
+        _ address: ObjectAddress,
+        body: HTTPRequest.Body,
+        proof: BodyProof,
+        attributes: ObjectAttributes,
+        onlyIfAbsent: Bool,
+        transfer: BodyTransfer = BodyTransfer()
+    ) throws(S3Error) -> StoredObject {
+        var call = S3Call(operation: .putObject, method: "PUT", bucket: address.bucket, key: address.key)
+        call.headers = attributes.headers.map { ($0.name, $0.value) } + proof.headers
+        if onlyIfAbsent { call.headers.append(("if-none-match", "*")) }
+        call.body = body
+        call.payload = proof.payload
+        call.answerTimeout = Self.answerTimeout(forBody: body.length)
+        call.transfer = transfer
+        return StoredObject(try send(call))
+    }
+
+    /// The object as it is now; nil when there is none.
+    ///
+    /// A store may answer 403 for a missing object to those who may not list the bucket.
+    package func headObject(_ address: ObjectAddress) throws(S3Error) -> ObjectHead? {
+        var call = S3Call(operation: .headObject, method: "HEAD", bucket: address.bucket, key: address.key)
+        call.headers = [("x-amz-checksum-mode", "ENABLED")]
+        let response: HTTPResponse
+        do {
+            response = try send(call)
+        } catch {
+            switch error.status {
+            case 404: return nil
+            case 400, 501:
+                // Stores that don't know checksums refuse the header; without a body they can't say so.
+                call.headers = []
+                do {
+                    response = try send(call)
+                } catch {
+                    if error.status == 404 { return nil }
+                    throw error
+                }
+            default: throw error
+            }
+        }
+        var metadata: [String: String] = [:]
+        let prefix = "x-amz-meta-"
+        for (name, value) in response.headers where name.hasPrefix(prefix) {
+            metadata[String(name.dropFirst(prefix.count))] = value
+        }
+        return ObjectHead(
+            object: StoredObject(response),
+            size: response[header: "content-length"].flatMap { Int64($0) },
+            metadata: metadata,
+            lastModified: response[header: "last-modified"].flatMap(UTCTime.init(httpDate:))
+        )
+    }
+
+    /// Whether the bucket exists and may be listed.
+    package func headBucket(_ bucket: String) throws(S3Error) {
+        _ = try send(S3Call(operation: .headBucket, method: "HEAD", bucket: bucket))
+    }
+}

@@ -1,0 +1,177 @@
+import MulePlan
+import MuleSigning
+import MuleSystem
+package import MuleTransport
+
+/// A call of an operation, before it is signed.
+struct S3Call {
+    var operation: S3Operation
+    var method: String
+    var bucket: String
+    var key: ObjectKey?
+    var part: Int?
+    var query: [QueryItem] = []
+    var headers: [(name: String, value: String)] = []
+    var body = HTTPRequest.Body.none
+    var payload = PayloadHash.empty
+    var answerTimeout = 120.0
+    var answerLimit = 1 << 20
+    var transfer = BodyTransfer()
+}
+
+/// How a body goes out, and who hears of it.
+package struct BodyTransfer {
+    package var observer: (any BodyObserver)?
+    package var pace: Pace?
+    package var onSent: ((Int64) -> Void)?
+    package var shouldStop: (() -> Bool)?
+
+    package init() {}
+}
+
+/// A store over one connection, for one thread: signs each request just before it goes, and reads what comes back.
+///
+/// Nothing is tried again here, but for what costs no time and can't do harm twice: a request the store refused for its
+/// clock, once, with the clock corrected, and one that a proxy refused for its `Expect` header.
+package final class S3Connection {
+    package let service: S3Service
+    private let client: HTTPClient
+    /// Whether this connection has carried a body to a successful end. Until then large bodies wait for the server's
+    /// leave, so that a refusal comes as an answer and not as a broken pipe.
+    private var isProven = false
+
+    private static let expectThreshold: Int64 = 1 << 20
+
+    package init(service: S3Service) throws(TransportError) {
+        self.service = service
+        client = try HTTPClient(settings: service.transport, cancellation: service.cancellation)
+    }
+
+    /// Sends the call; answers other than 2xx are thrown.
+    func send(_ call: S3Call) throws(S3Error) -> HTTPResponse {
+        do {
+            return try attempt(call)
+        } catch {
+            switch (error.retryClass, error.status) {
+            case (.clock, _): return try attempt(call)
+            case (_, 417): return try attempt(call)
+            default: throw error
+            }
+        }
+    }
+
+    private func attempt(_ call: S3Call) throws(S3Error) -> HTTPResponse {
+        let started = Moment.now()
+        let expects = !isProven && service.usesExpect && call.body.length >= Self.expectThreshold
+        let request = try signed(call, expectsContinue: expects)
+        let response: HTTPResponse
+        do {
+            response = try client.perform(request)
+        } catch {
+            isProven = false
+            let failure = fail(call, .transport(error))
+            service.log?("\(describe(call)): \(error)")
+            throw failure
+        }
+        service.log?(
+            "\(describe(call)): \(response.status) in \(Int(Moment.now().seconds(since: started) * 1000)) ms"
+        )
+        if expects && (response.status == 417 || (response.status < 300 && !response.continued)) {
+            service.stopUsingExpect()
+        }
+        guard (200..<300).contains(response.status) else { throw error(call, response) }
+        if call.body.length > 0 { isProven = true }
+        return response
+    }
+
+    private func signed(_ call: S3Call, expectsContinue: Bool) throws(S3Error) -> HTTPRequest {
+        let credentials: Credentials
+        do {
+            credentials = try service.credentials.credentials()
+        } catch {
+            throw fail(call, .noCredentials(error.reason))
+        }
+        let target = service.endpoint.target(bucket: call.bucket, key: call.key)
+        let signable = SignableRequest(
+            method: call.method,
+            host: target.host,
+            encodedPath: target.path,
+            query: call.query,
+            headers: call.headers,
+            payload: call.payload
+        )
+        let query = signable.encodedQuery
+        let url = service.endpoint.scheme + "://" + target.host + target.path + (query.isEmpty ? "" : "?" + query)
+        var request = HTTPRequest(method: call.method, url: url)
+        request.headers =
+            call.headers + service.signer.headers(for: signable, credentials: credentials, at: service.now())
+        request.body = call.body
+        request.expectsContinue = expectsContinue
+        request.stallTimeout = min(request.stallTimeout, service.patience)
+        request.answerTimeout = min(call.answerTimeout, service.patience)
+        request.answerLimit = call.answerLimit
+        request.observer = call.transfer.observer
+        request.pace = call.transfer.pace
+        request.onSent = call.transfer.onSent
+        request.shouldStop = call.transfer.shouldStop
+        return request
+    }
+
+    // MARK: Errors
+
+    func fail(_ call: S3Call, _ cause: S3Error.Cause) -> S3Error {
+        S3Error(operation: call.operation, bucket: call.bucket, key: call.key, part: call.part, cause: cause)
+    }
+
+    /// The error of an answer with an error status, or with an error document inside a successful one.
+    func error(_ call: S3Call, _ response: HTTPResponse, document: XMLElement? = nil) -> S3Error {
+        let element = document ?? (try? XMLReader.parse(response.body))
+        let code = element?.value("Code") ?? Self.code(forStatus: response.status, of: call.operation)
+        let message = element?.value("Message") ?? ""
+        var error = fail(call, .answer(status: response.status, code: code, message: message))
+        error.requestID = response[header: "x-amz-request-id"] ?? element?.value("RequestId")
+        error.region = response[header: "x-amz-bucket-region"] ?? element?.value("Region")
+        error.retryAfter = Self.retryAfter(response)
+        if error.retryClass == .clock,
+            let time = element?.value("ServerTime").flatMap(UTCTime.init(iso8601:))
+                ?? response[header: "date"].flatMap(UTCTime.init(httpDate:))
+        {
+            service.learnTime(time)
+        }
+        return error
+    }
+
+    /// HEAD has no body to carry a code, and some servers in between answer in HTML.
+    private static func code(forStatus status: Int, of operation: S3Operation) -> String {
+        switch status {
+        case 301: "PermanentRedirect"
+        case 307: "TemporaryRedirect"
+        case 400: "BadRequest"
+        case 403: "Forbidden"
+        case 404:
+            switch operation {
+            case .uploadPart, .listParts, .completeMultipartUpload, .abortMultipartUpload: "NotFound"
+            case .headObject: "NoSuchKey"
+            case .headBucket, .listMultipartUploads, .createMultipartUpload, .putObject: "NoSuchBucket"
+            }
+        case 405: "MethodNotAllowed"
+        case 412: "PreconditionFailed"
+        case 501: "NotImplemented"
+        case 503: "ServiceUnavailable"
+        default: "HTTP\(status)"
+        }
+    }
+
+    /// Seconds, from `Retry-After` in its numeric form or S3's own header in milliseconds.
+    private static func retryAfter(_ response: HTTPResponse) -> Double? {
+        if let milliseconds = response[header: "x-amz-retry-after"].flatMap(Double.init) { return milliseconds / 1000 }
+        return response[header: "retry-after"].flatMap(Double.init)
+    }
+
+    private func describe(_ call: S3Call) -> String {
+        var text = call.operation.rawValue + " " + call.bucket
+        if let key = call.key { text += "/" + key.string }
+        if let part = call.part { text += " part \(part)" }
+        return text
+    }
+}

@@ -1,0 +1,151 @@
+package import MulePlan
+package import MuleTransport
+
+/// The operations of the S3 API that mule uses, by their names there.
+package enum S3Operation: String, Sendable {
+    case createMultipartUpload = "CreateMultipartUpload"
+    case uploadPart = "UploadPart"
+    case listParts = "ListParts"
+    case completeMultipartUpload = "CompleteMultipartUpload"
+    case abortMultipartUpload = "AbortMultipartUpload"
+    case listMultipartUploads = "ListMultipartUploads"
+    case putObject = "PutObject"
+    case headObject = "HeadObject"
+    case headBucket = "HeadBucket"
+
+    /// What a policy must allow for it.
+    package var permission: String {
+        switch self {
+        case .createMultipartUpload, .uploadPart, .completeMultipartUpload, .putObject: "s3:PutObject"
+        case .listParts: "s3:ListMultipartUploadParts"
+        case .abortMultipartUpload: "s3:AbortMultipartUpload"
+        case .listMultipartUploads: "s3:ListBucketMultipartUploads"
+        case .headObject: "s3:GetObject"
+        case .headBucket: "s3:ListBucket"
+        }
+    }
+}
+
+/// An operation that failed, with the evidence.
+package struct S3Error: Error, Sendable {
+    package enum Cause: Sendable {
+        /// No answer came.
+        case transport(TransportError)
+        /// The store said no. `status` is the HTTP status: 200 for an error inside a successful answer.
+        case answer(status: Int, code: String, message: String)
+        /// An answer that says neither yes nor no: cut, empty, not what the operation returns.
+        case unreadable(status: Int, reason: String)
+        /// There is nothing to sign with.
+        case noCredentials(String)
+    }
+
+    package var operation: S3Operation
+    package var bucket: String
+    package var key: ObjectKey?
+    package var part: Int?
+    package var cause: Cause
+    /// `x-amz-request-id`, to be quoted to the store's support.
+    package var requestID: String?
+    /// Seconds the store asks to wait before another try.
+    package var retryAfter: Double?
+    /// The region the store names, where that is what is wrong.
+    package var region: String?
+
+    package init(operation: S3Operation, bucket: String, key: ObjectKey?, part: Int? = nil, cause: Cause) {
+        self.operation = operation
+        self.bucket = bucket
+        self.key = key
+        self.part = part
+        self.cause = cause
+    }
+
+    package var code: String? {
+        if case .answer(_, let code, _) = cause { code } else { nil }
+    }
+
+    package var status: Int? {
+        switch cause {
+        case .answer(let status, _, _), .unreadable(let status, _): status
+        case .transport, .noCredentials: nil
+        }
+    }
+
+    package var retryClass: RetryClass { RetryClass(of: cause) }
+}
+
+/// What to do about a failure: PROTOCOL's retry table as a value.
+package enum RetryClass: Hashable, Sendable {
+    /// The store asks for less: wait, and send fewer at a time.
+    case throttled
+    /// Wait a moment and send again.
+    case transient
+    /// What arrived was not what was sent: read and digest again, twice at most.
+    case damaged
+    /// The machine's clock and the store's differ too much.
+    case clock
+    case credentials
+    /// Another region or endpoint is the right one.
+    case redirected
+    /// The upload ID is gone, or a condition failed: only a look at the object tells what happened.
+    case reconcile
+    /// The store does not know the operation or one of its headers.
+    case unsupported
+    case fatal
+    case cancelled
+
+    init(of cause: S3Error.Cause) {
+        switch cause {
+        case .transport(.cancelled): self = .cancelled
+        case .transport(let error): self = error.isTransient ? .transient : .fatal
+        case .answer(let status, let code, _): self = Self.byCode[code] ?? Self.byStatus[status] ?? .fatal
+        case .unreadable(let status, _):
+            self = Self.byStatus[status] ?? ((200..<300).contains(status) ? .transient : .fatal)
+        case .noCredentials: self = .credentials
+        }
+    }
+
+    private static let byCode: [String: RetryClass] = {
+        var table: [String: RetryClass] = [:]
+        func put(_ value: RetryClass, _ codes: String) {
+            for code in codes.split(separator: " ") { table[String(code)] = value }
+        }
+        put(
+            .throttled,
+            """
+            SlowDown ServiceUnavailable TooManyRequests Throttling ThrottlingException ThrottledException \
+            RequestThrottled RequestThrottledException RequestLimitExceeded BandwidthLimitExceeded \
+            LimitExceededException ProvisionedThroughputExceededException TooManyRequestsException \
+            KMS.ThrottlingException
+            """
+        )
+        put(
+            .transient,
+            """
+            InternalError InternalErrors InternalFailure InternalServerError PriorRequestNotComplete OperationAborted \
+            RequestTimeout RequestTimeoutException IncompleteBody MissingContentLength
+            """
+        )
+        put(.damaged, "BadDigest XAmzContentSHA256Mismatch XAmzContentChecksumMismatch")
+        put(.clock, "RequestTimeTooSkewed")
+        put(
+            .credentials,
+            """
+            ExpiredToken ExpiredTokenException RequestExpired InvalidToken TokenRefreshRequired InvalidAccessKeyId \
+            SignatureDoesNotMatch InvalidSecurity
+            """
+        )
+        put(
+            .redirected,
+            "PermanentRedirect TemporaryRedirect AuthorizationHeaderMalformed IllegalLocationConstraintException"
+        )
+        put(.reconcile, "NoSuchUpload PreconditionFailed ConditionalRequestConflict")
+        put(.unsupported, "NotImplemented")
+        return table
+    }()
+
+    private static let byStatus: [Int: RetryClass] = [
+        301: .redirected, 307: .redirected, 308: .redirected,
+        401: .credentials, 408: .transient, 411: .transient, 412: .reconcile, 429: .throttled,
+        500: .transient, 501: .unsupported, 502: .transient, 503: .throttled, 504: .transient, 509: .throttled,
+    ]
+}

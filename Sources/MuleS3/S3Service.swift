@@ -1,0 +1,51 @@
+package import MulePlan
+package import MuleSigning
+package import MuleSystem
+package import MuleTransport
+import Synchronization
+
+/// One store as all workers see it: where it is, how to sign for it, and what has been learned of it on the way.
+package final class S3Service: Sendable {
+    package let endpoint: Endpoint
+    package let transport: TransportSettings
+    package let cancellation: Cancellation
+    /// Seconds without a byte moving after which no request waits any longer.
+    package let patience: Double
+    let signer: Signer
+    let credentials: any CredentialsProvider
+    let log: (@Sendable (String) -> Void)?
+    /// Milliseconds by which the store's clock is ahead of ours.
+    private let skew = Atomic<Int64>(0)
+    /// Whether the way to the store carries `Expect: 100-continue`; some proxies refuse it or never answer.
+    private let expectWorks = Atomic<Bool>(true)
+
+    package init(
+        endpoint: Endpoint,
+        transport: TransportSettings,
+        credentials: any CredentialsProvider,
+        cancellation: Cancellation,
+        patience: Double = .infinity,
+        log: (@Sendable (String) -> Void)? = nil
+    ) {
+        self.endpoint = endpoint
+        self.transport = transport
+        self.credentials = credentials
+        self.cancellation = cancellation
+        self.patience = patience
+        self.log = log
+        signer = Signer(region: endpoint.region)
+    }
+
+    /// The store's time, as far as it is known.
+    package func now() -> UTCTime {
+        UTCTime(millisecondsSince1970: wallClockMilliseconds() + skew.load(ordering: .relaxed))
+    }
+
+    func learnTime(_ serverTime: UTCTime) {
+        skew.store(serverTime.millisecondsSince1970 - wallClockMilliseconds(), ordering: .relaxed)
+    }
+
+    var usesExpect: Bool { expectWorks.load(ordering: .relaxed) }
+
+    func stopUsingExpect() { expectWorks.store(false, ordering: .relaxed) }
+}

@@ -1,0 +1,126 @@
+internal import CExpat
+
+/// One element of an answer: S3's answers are small trees of names and text, without attributes that matter.
+package struct XMLElement: Sendable {
+    /// Without a namespace prefix.
+    package var name: String
+    package var text = ""
+    package var children: [XMLElement] = []
+
+    /// The first child of that name.
+    package subscript(child: String) -> XMLElement? {
+        children.first { $0.name == child }
+    }
+
+    package func all(_ name: String) -> [XMLElement] {
+        children.filter { $0.name == name }
+    }
+
+    /// The trimmed text of the first child of that name; nil when there is none or it is empty.
+    package func value(_ child: String) -> String? {
+        guard let text = self[child]?.text else { return nil }
+        let trimmed = text.trimmingWhiteSpace
+        return trimmed.isEmpty ? nil : trimmed
+    }
+}
+
+extension String {
+    var trimmingWhiteSpace: String {
+        var view = self[...]
+        while let first = view.unicodeScalars.first, first.value <= 0x20 { view.unicodeScalars.removeFirst() }
+        while let last = view.unicodeScalars.last, last.value <= 0x20 { view.unicodeScalars.removeLast() }
+        return String(view)
+    }
+}
+
+/// Reads an answer's document with expat.
+///
+/// A truncated document is an error, never half a tree: a cut answer to CompleteMultipartUpload proves nothing. White
+/// space before the XML declaration is skipped, since S3 sends it to hold the connection open. A document type
+/// declaration is refused, which closes the door to entity expansion; depth is bounded.
+package enum XMLReader {
+    package struct Malformed: Error, Hashable, Sendable {
+        package var reason: String
+    }
+
+    private static let maximumDepth = 32
+
+    package static func parse(_ bytes: [UInt8]) throws(Malformed) -> XMLElement {
+        guard let parser = XML_ParserCreate(nil) else { throw Malformed(reason: "expat could not start") }
+        defer { XML_ParserFree(parser) }
+        let tree = Tree()
+        // The tree outlives the parse, in this function; the parser is given no other owner.
+        XML_SetUserData(parser, Unmanaged.passUnretained(tree).toOpaque())
+        XML_SetElementHandler(
+            parser,
+            { context, name, _ in Tree.from(context)?.open(name) },
+            { context, _ in Tree.from(context)?.close() }
+        )
+        XML_SetCharacterDataHandler(parser) { context, bytes, count in Tree.from(context)?.add(bytes, Int(count)) }
+        XML_SetStartDoctypeDeclHandler(parser) { context, _, _, _, _ in Tree.from(context)?.problem = "document type" }
+
+        let document = bytes.drop { $0 <= 0x20 }
+        let status = document.withUnsafeBytes { raw in
+            XML_Parse(parser, raw.baseAddress?.assumingMemoryBound(to: CChar.self), Int32(raw.count), 1)
+        }
+        if let problem = tree.problem { throw Malformed(reason: problem) }
+        guard status == XML_STATUS_OK else {
+            let text = XML_ErrorString(XML_GetErrorCode(parser)).map { String(cString: $0) } ?? "unreadable"
+            throw Malformed(reason: text)
+        }
+        guard let root = tree.root else { throw Malformed(reason: "empty document") }
+        return root
+    }
+
+    private final class Tree {
+        var root: XMLElement?
+        var problem: String?
+        private var stack: [XMLElement] = []
+
+        static func from(_ context: UnsafeMutableRawPointer?) -> Tree? {
+            context.map { Unmanaged<Tree>.fromOpaque($0).takeUnretainedValue() }
+        }
+
+        func open(_ name: UnsafePointer<CChar>?) {
+            guard problem == nil, let name else { return }
+            guard stack.count < XMLReader.maximumDepth else {
+                problem = "nested too deeply"
+                return
+            }
+            let full = String(cString: name)
+            let local = full.lastIndex(of: ":").map { String(full[full.index(after: $0)...]) } ?? full
+            stack.append(XMLElement(name: local))
+        }
+
+        func add(_ bytes: UnsafePointer<CChar>?, _ count: Int) {
+            guard problem == nil, let bytes, !stack.isEmpty else { return }
+            let raw = UnsafeRawBufferPointer(start: bytes, count: count)
+            stack[stack.count - 1].text += String(decoding: raw, as: UTF8.self)
+        }
+
+        func close() {
+            guard problem == nil, let element = stack.popLast() else { return }
+            if stack.isEmpty {
+                root = element
+            } else {
+                stack[stack.count - 1].children.append(element)
+            }
+        }
+    }
+}
+
+/// Text as it may stand between two tags.
+func escapedForXML(_ text: String) -> String {
+    var result = ""
+    for scalar in text.unicodeScalars {
+        switch scalar {
+        case "&": result += "&amp;"
+        case "<": result += "&lt;"
+        case ">": result += "&gt;"
+        case "\"": result += "&quot;"
+        case "'": result += "&apos;"
+        default: result.unicodeScalars.append(scalar)
+        }
+    }
+    return result
+}

@@ -1,0 +1,80 @@
+import MuleDigest
+
+/// How a request's body takes part in its signature.
+package enum PayloadHash: Sendable, Equatable {
+    /// There is no body.
+    case empty
+    /// The SHA-256 of the whole body, 32 bytes.
+    case sha256([UInt8])
+    /// The body is not signed. Only over TLS, and with a checksum header, so that the store still checks every byte.
+    case unsigned
+
+    /// The value of `x-amz-content-sha256`.
+    package var headerValue: String {
+        switch self {
+        case .empty: "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+        case .sha256(let digest): Hex.encode(digest)
+        case .unsigned: "UNSIGNED-PAYLOAD"
+        }
+    }
+}
+
+/// A query item, its name and value as they are meant, not encoded. An item without a value, such as `uploads`, has an
+/// empty one.
+package struct QueryItem: Sendable {
+    package let name: String
+    package let value: String
+
+    package init(name: String, value: String = "") {
+        self.name = name
+        self.value = value
+    }
+}
+
+/// All of a request that a signature can cover.
+package struct SignableRequest: Sendable {
+    package var method: String
+    /// The `Host` header: with the port, unless that is the scheme's default.
+    package var host: String
+    /// From the first `/` on, encoded (`URIEncoding.path`), exactly as it is sent.
+    package var encodedPath: String
+    package var query: [QueryItem]
+    /// What is sent besides `Host`. Names in any case; those that a proxy may change are not signed.
+    package var headers: [(name: String, value: String)]
+    package var payload: PayloadHash
+
+    package init(
+        method: String,
+        host: String,
+        encodedPath: String,
+        query: [QueryItem] = [],
+        headers: [(name: String, value: String)] = [],
+        payload: PayloadHash
+    ) {
+        self.method = method
+        self.host = host
+        self.encodedPath = encodedPath
+        self.query = query
+        self.headers = headers
+        self.payload = payload
+    }
+
+    /// The canonical query, `partNumber=1&uploadId=a%2Fb`, without the question mark; to be sent as it stands.
+    package var encodedQuery: String { Self.encode(query) }
+
+    /// Sorted by the bytes of the encoded name, then of the encoded value. Sorting whole `name=value` texts would put
+    /// `a-b=` before `a=`.
+    static func encode(_ query: [QueryItem]) -> String {
+        query.map { (URIEncoding.component($0.name.utf8), URIEncoding.component($0.value.utf8)) }
+            .sorted { left, right in
+                left.0 == right.0 ? precedes(left.1, right.1) : precedes(left.0, right.0)
+            }
+            .map { "\($0)=\($1)" }
+            .joined(separator: "&")
+    }
+}
+
+/// By bytes: `String <` would order by canonical equivalence.
+func precedes(_ left: String, _ right: String) -> Bool {
+    left.utf8.lexicographicallyPrecedes(right.utf8)
+}

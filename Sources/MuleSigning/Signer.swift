@@ -1,0 +1,108 @@
+// MuleSigning owns the credentials value and AWS Signature Version 4 in the way S3 reads it. It promises that what it
+// signs is what `SignableRequest` says is sent. It is pure: the time is an argument, finding credentials is left to
+// MuleCredentials, and sending to others.
+
+import MuleDigest
+package import MulePlan
+
+/// Signs requests for one region and service. One value serves all threads, and remembers the day's signing key.
+package final class Signer: Sendable {
+    package let region: String
+    package let service: String
+    private let keys: SigningKeyCache
+
+    package init(region: String, service: String = "s3") {
+        self.region = region
+        self.service = service
+        keys = SigningKeyCache(region: region, service: service)
+    }
+
+    /// The headers that complete a signed request, to be added to its own: `x-amz-date`, `x-amz-content-sha256`,
+    /// `x-amz-security-token` with temporary credentials, and `authorization`. The request must not hold these itself.
+    ///
+    /// A store refuses a signature that is more than 15 minutes old or early when the request arrives: sign each attempt,
+    /// just before it is sent.
+    package func headers(
+        for request: SignableRequest,
+        credentials: Credentials,
+        at time: UTCTime
+    ) -> [(name: String, value: String)] {
+        var added = [
+            (name: "x-amz-date", value: time.basic),
+            (name: "x-amz-content-sha256", value: request.payload.headerValue),
+        ]
+        if let token = credentials.sessionToken { added.append((name: "x-amz-security-token", value: token)) }
+
+        let canonical = CanonicalRequest(
+            method: request.method,
+            encodedPath: request.encodedPath,
+            encodedQuery: request.encodedQuery,
+            headers: Self.signedHeaders(of: request) + added,
+            payloadHash: request.payload.headerValue
+        )
+        let credential = "\(credentials.accessKeyID)/\(scope(at: time))"
+        let signature = signature(of: canonical, credentials: credentials, at: time)
+        let signedHeaders = canonical.signedHeaders
+        let authorization =
+            "AWS4-HMAC-SHA256 Credential=\(credential), SignedHeaders=\(signedHeaders), Signature=\(signature)"
+        return added + [(name: "authorization", value: authorization)]
+    }
+
+    /// The query of a request that carries its signature in its URL, encoded, for whoever holds no credentials. The body
+    /// is not signed; headers that are signed in the other form are here too, and must be sent with the same values.
+    /// `expiresSeconds`, 1 to 604,800 (7 days), is how long the URL may be used.
+    package func presignedQuery(
+        for request: SignableRequest,
+        credentials: Credentials,
+        at time: UTCTime,
+        expiresSeconds: Int
+    ) -> String {
+        precondition((1...604_800).contains(expiresSeconds), "a presigned URL lives from 1 second to 7 days")
+        let headers = Self.signedHeaders(of: request)
+        var query =
+            request.query + [
+                QueryItem(name: "X-Amz-Algorithm", value: "AWS4-HMAC-SHA256"),
+                QueryItem(name: "X-Amz-Credential", value: "\(credentials.accessKeyID)/\(scope(at: time))"),
+                QueryItem(name: "X-Amz-Date", value: time.basic),
+                QueryItem(name: "X-Amz-Expires", value: String(expiresSeconds)),
+                QueryItem(name: "X-Amz-SignedHeaders", value: CanonicalRequest.signedHeaders(of: headers)),
+            ]
+        if let token = credentials.sessionToken { query.append(QueryItem(name: "X-Amz-Security-Token", value: token)) }
+
+        let encodedQuery = SignableRequest.encode(query)
+        let canonical = CanonicalRequest(
+            method: request.method,
+            encodedPath: request.encodedPath,
+            encodedQuery: encodedQuery,
+            headers: headers,
+            payloadHash: PayloadHash.unsigned.headerValue
+        )
+        return "\(encodedQuery)&X-Amz-Signature=\(signature(of: canonical, credentials: credentials, at: time))"
+    }
+
+    /// 64 hexadecimal digits over a request of which every given header is signed.
+    package func signature(of request: CanonicalRequest, credentials: Credentials, at time: UTCTime) -> String {
+        let text = request.stringToSign(timestamp: time.basic, scope: scope(at: time))
+        let key = keys.key(for: credentials, date: time.basicDate)
+        return Hex.encode(hmacSHA256(key: key, message: text.utf8))
+    }
+
+    private func scope(at time: UTCTime) -> String {
+        "\(time.basicDate)/\(region)/\(service)/aws4_request"
+    }
+
+    /// Those that mean something to the store and that nothing on the way rewrites. A load balancer may change
+    /// `accept-encoding` (rclone/rclone#6670), a proxy `connection`, `expect` and `user-agent`.
+    private static func signedHeaders(of request: SignableRequest) -> [(name: String, value: String)] {
+        let chosen = request.headers.filter { header in
+            let name = header.name.lowercased()
+            precondition(!owned.contains(name), "\(name) is the signer's to add")
+            return name == "content-type" || name == "content-md5" || name.hasPrefix("x-amz-")
+        }
+        return [(name: "host", value: request.host)] + chosen
+    }
+
+    private static let owned: Set = [
+        "authorization", "x-amz-date", "x-amz-content-sha256", "x-amz-security-token", "host",
+    ]
+}

@@ -1,0 +1,61 @@
+import MuleDigest
+import Synchronization
+
+/// The keys derived for a day, a region and a service, which outlive the request they were derived for.
+///
+/// A process signs with one or two identities, and around midnight for two days, so a handful of entries is enough. The
+/// secret is compared with that of the entry; it is no dictionary key, and leaves with the entry.
+package final class SigningKeyCache: Sendable {
+    private struct Entry {
+        let credentials: Credentials
+        let date: String
+        let key: [UInt8]
+    }
+
+    private let region: String
+    private let service: String
+    private let capacity: Int
+    /// The newest last.
+    private let entries = Mutex<[Entry]>([])
+
+    package init(region: String, service: String, capacity: Int = 4) {
+        self.region = region
+        self.service = service
+        self.capacity = capacity
+    }
+
+    package var count: Int { entries.withLock { $0.count } }
+
+    /// 32 bytes. `date` as in the credential scope, `20261120`.
+    package func key(for credentials: Credentials, date: String) -> [UInt8] {
+        if let known = entries.withLock({ known(credentials, date, in: $0) }) { return known }
+        // Derived outside the lock: should two threads do it at once, both get the same key.
+        let key = derive(secret: credentials.secretAccessKey, date: date)
+        entries.withLock { entries in
+            guard known(credentials, date, in: entries) == nil else { return }
+            if entries.count == capacity { entries.removeFirst() }
+            entries.append(Entry(credentials: credentials, date: date, key: key))
+        }
+        return key
+    }
+
+    private func known(_ credentials: Credentials, _ date: String, in entries: [Entry]) -> [UInt8]? {
+        entries.last { $0.date == date && $0.credentials.hasSameKey(as: credentials) }?.key
+    }
+
+    private func derive(secret: String, date: String) -> [UInt8] {
+        var key = Array("AWS4\(secret)".utf8)
+        for step in [date, region, service, "aws4_request"] {
+            key = hmacSHA256(key: key, message: step.utf8)
+        }
+        return key
+    }
+}
+
+extension Credentials {
+    /// The token has no part in the derived key, so a renewed token alone needs no new one.
+    fileprivate func hasSameKey(as other: Credentials) -> Bool {
+        accessKeyID.utf8.elementsEqual(other.accessKeyID.utf8)
+            && secretAccessKey.utf8.elementsEqual(other.secretAccessKey.utf8)
+    }
+}

@@ -1,0 +1,39 @@
+/// Percent-encoding as Signature Version 4 wants it for S3: every byte but `A–Z a–z 0–9 - . _ ~` becomes `%XX` in upper
+/// case, once, and nothing is normalised: dot segments, double slashes and either form of an accent are keys of their
+/// own. What is sent must equal what is signed, so this text is also what goes on the wire.
+/// https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html
+package enum URIEncoding {
+    /// For a path: `/` stays.
+    package static func path(_ bytes: some Sequence<UInt8>) -> String {
+        encode(bytes, keepingSlash: true)
+    }
+
+    /// For the name or value of a query item: `/` is encoded too.
+    package static func component(_ bytes: some Sequence<UInt8>) -> String {
+        encode(bytes, keepingSlash: false)
+    }
+
+    private static func encode(_ bytes: some Sequence<UInt8>, keepingSlash: Bool) -> String {
+        let digits = Array("0123456789ABCDEF".utf8)
+        var text: [UInt8] = []
+        text.reserveCapacity(bytes.underestimatedCount)
+        for byte in bytes {
+            if isUnreserved(byte) || (keepingSlash && byte == UInt8(ascii: "/")) {
+                text.append(byte)
+            } else {
+                text += [UInt8(ascii: "%"), digits[Int(byte >> 4)], digits[Int(byte & 15)]]
+            }
+        }
+        return String(decoding: text, as: UTF8.self)
+    }
+
+    private static func isUnreserved(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "a")...UInt8(ascii: "z"),
+            UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "_"),
+            UInt8(ascii: "~"):
+            true
+        default: false
+        }
+    }
+}

@@ -1,0 +1,142 @@
+import Glibc
+
+/// What `stat` says of a file, as far as an upload's identity needs it.
+package struct FileStatus: Hashable, Sendable {
+    package enum Kind: Hashable, Sendable {
+        case regular, directory, fifo, socket, characterDevice, blockDevice, symbolicLink, other
+    }
+
+    package var kind: Kind
+    package var device: UInt64
+    package var inode: UInt64
+    package var size: Int64
+    /// Time of the last change of the content, in nanoseconds since 1970. The file system decides how fine it is.
+    package var modificationTime: Int64
+
+    init(_ status: stat) {
+        switch status.st_mode & S_IFMT {
+        case S_IFREG: kind = .regular
+        case S_IFDIR: kind = .directory
+        case S_IFIFO: kind = .fifo
+        case S_IFSOCK: kind = .socket
+        case S_IFCHR: kind = .characterDevice
+        case S_IFBLK: kind = .blockDevice
+        case S_IFLNK: kind = .symbolicLink
+        default: kind = .other
+        }
+        device = UInt64(status.st_dev)
+        inode = UInt64(status.st_ino)
+        size = Int64(status.st_size)
+        modificationTime = Int64(status.st_mtim.tv_sec) * 1_000_000_000 + Int64(status.st_mtim.tv_nsec)
+    }
+
+    /// The file that the path leads to; the last symbolic link is followed unless told otherwise.
+    package static func of(path: [UInt8], followingLinks: Bool = true) throws(SystemError) -> FileStatus {
+        var status = stat()
+        let name = path.map { CChar(bitPattern: $0) } + [0]
+        let flags = followingLinks ? 0 : AT_SYMLINK_NOFOLLOW
+        try retryingInterrupts("stat") { fstatat(AT_FDCWD, name, &status, flags) }
+        return FileStatus(status)
+    }
+}
+
+/// An open file that closes itself. Reads and writes name their offset, so that many threads may share it.
+package final class File: Sendable {
+    package let descriptor: Int32
+
+    /// Takes over an open descriptor.
+    package init(descriptor: Int32) {
+        self.descriptor = descriptor
+    }
+
+    deinit {
+        close(descriptor)
+    }
+
+    /// Opens an existing file for reading.
+    ///
+    /// Never blocks on a FIFO without a writer: the caller looks at `status()` before it reads.
+    package static func openForReading(path: [UInt8]) throws(SystemError) -> File {
+        try open(path: path, flags: O_RDONLY | O_NONBLOCK)
+    }
+
+    /// Opens with the given flags; `O_CLOEXEC` is added.
+    package static func open(path: [UInt8], flags: Int32, mode: UInt32 = 0) throws(SystemError) -> File {
+        let name = path.map { CChar(bitPattern: $0) } + [0]
+        return File(descriptor: try retryingInterrupts("open") { Glibc.open(name, flags | O_CLOEXEC, mode) })
+    }
+
+    /// A nameless file in the directory; it is gone when it is closed, or the process ends in any way.
+    package static func openNameless(directory: [UInt8]) throws(SystemError) -> File {
+        let template = directory + Array("/mule-spool-XXXXXX".utf8)
+        var name = template.map { CChar(bitPattern: $0) } + [0]
+        let descriptor = try retryingInterrupts("mkstemp") { mkstemp(&name) }
+        _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
+        unlink(name)
+        return File(descriptor: descriptor)
+    }
+
+    package func status() throws(SystemError) -> FileStatus {
+        var status = stat()
+        try retryingInterrupts("fstat") { fstat(descriptor, &status) }
+        return FileStatus(status)
+    }
+
+    /// Reads up to `buffer.count` bytes at the offset; 0 means that the file ends there.
+    package func read(into buffer: UnsafeMutableRawBufferPointer, at offset: Int64) throws(SystemError) -> Int {
+        try retryingInterrupts("read") { pread(descriptor, buffer.baseAddress, buffer.count, off_t(offset)) }
+    }
+
+    /// Writes all the bytes at the offset.
+    package func write(_ bytes: UnsafeRawBufferPointer, at offset: Int64) throws(SystemError) {
+        var done = 0
+        while done < bytes.count {
+            let rest = UnsafeRawBufferPointer(rebasing: bytes[done...])
+            done += try retryingInterrupts("write") {
+                pwrite(descriptor, rest.baseAddress, rest.count, off_t(offset) + off_t(done))
+            }
+        }
+    }
+
+    /// Up to `count` bytes from the offset on; fewer only where the file ends.
+    package func bytes(at offset: Int64, count: Int) throws(SystemError) -> [UInt8] {
+        let room = UnsafeMutableRawBufferPointer.allocate(byteCount: count, alignment: 16)
+        defer { room.deallocate() }
+        var done = 0
+        while done < count {
+            let rest = UnsafeMutableRawBufferPointer(rebasing: room[done...])
+            let read = try self.read(into: rest, at: offset + Int64(done))
+            if read == 0 { break }
+            done += read
+        }
+        return Array(room[..<done])
+    }
+
+    /// Reads a small file whole.
+    ///
+    /// - Throws: `EFBIG` when it is longer than `limit` bytes.
+    package static func contents(path: [UInt8], limit: Int) throws(SystemError) -> [UInt8] {
+        let bytes = try openForReading(path: path).bytes(at: 0, count: limit + 1)
+        guard bytes.count <= limit else { throw SystemError(code: EFBIG, call: "read") }
+        return bytes
+    }
+}
+
+/// Makes the directory and its missing parents, each with the mode.
+package func makeDirectories(path: [UInt8], mode: UInt32) throws(SystemError) {
+    let name = path.map { CChar(bitPattern: $0) } + [0]
+    if mkdir(name, mode) == 0 || errno == EEXIST { return }
+    guard errno == ENOENT, let slash = path.lastIndex(of: UInt8(ascii: "/")), slash > 0 else {
+        throw SystemError.current("mkdir")
+    }
+    try makeDirectories(path: Array(path[..<slash]), mode: mode)
+    if mkdir(name, mode) != 0 && errno != EEXIST { throw SystemError.current("mkdir") }
+}
+
+/// The path with every symbolic link, `.` and `..` resolved; the file must exist.
+package func canonicalPath(_ path: [UInt8]) throws(SystemError) -> [UInt8] {
+    let name = path.map { CChar(bitPattern: $0) } + [0]
+    guard let resolved = realpath(name, nil) else { throw SystemError.current("realpath") }
+    defer { free(resolved) }
+    return UnsafeBufferPointer(start: resolved, count: strlen(resolved)).map { UInt8(bitPattern: $0) }
+}

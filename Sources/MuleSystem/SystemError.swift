@@ -1,0 +1,40 @@
+import Glibc
+
+/// A failed system call: which one, on what, and `errno`.
+package struct SystemError: Error, Hashable, Sendable, CustomStringConvertible {
+    package var code: Int32
+    package var call: String
+
+    package init(code: Int32, call: String) {
+        self.code = code
+        self.call = call
+    }
+
+    /// The error of the call that has just failed on this thread.
+    package static func current(_ call: String) -> SystemError {
+        SystemError(code: errno, call: call)
+    }
+
+    /// The C library's sentence for the code, "No space left on device".
+    package var reason: String {
+        withUnsafeTemporaryAllocation(of: CChar.self, capacity: 256) { buffer in
+            guard let base = buffer.baseAddress else { return "error \(code)" }
+            return strerror_r(code, base, buffer.count) == 0 ? String(cString: base) : "error \(code)"
+        }
+    }
+
+    package var description: String { "\(call): \(reason)" }
+}
+
+/// Repeats a call that a signal interrupted; throws what it failed with otherwise.
+@discardableResult
+package func retryingInterrupts<Result: SignedInteger>(
+    _ call: String,
+    _ body: () -> Result
+) throws(SystemError) -> Result {
+    while true {
+        let result = body()
+        if result != -1 { return result }
+        if errno != EINTR { throw SystemError.current(call) }
+    }
+}

@@ -1,0 +1,84 @@
+package import MuleSystem
+
+/// Part of a file, to be read by `pread` as the connection takes it: nothing is held in memory.
+package struct FileSlice: Sendable {
+    package var file: File
+    package var offset: Int64
+    package var length: Int64
+
+    package init(file: File, offset: Int64, length: Int64) {
+        self.file = file
+        self.offset = offset
+        self.length = length
+    }
+}
+
+/// Sees the body's bytes on their way into the connection.
+package protocol BodyObserver: AnyObject {
+    /// The body starts at its first byte, for the first time or again.
+    func bodyStarts()
+    func bodyContinues(_ bytes: UnsafeRawBufferPointer)
+}
+
+/// Says how many bytes may go now, at most as many as asked for; waits until it is one at least.
+package typealias Pace = @Sendable (_ wanted: Int) -> Int
+
+package struct HTTPRequest {
+    package enum Body {
+        case none
+        case bytes([UInt8])
+        case file(FileSlice)
+
+        package var length: Int64 {
+            switch self {
+            case .none: 0
+            case .bytes(let bytes): Int64(bytes.count)
+            case .file(let slice): slice.length
+            }
+        }
+    }
+
+    package var method: String
+    package var url: String
+    package var headers: [(name: String, value: String)] = []
+    package var body = Body.none
+    /// Wait for the server's leave before the body goes (RFC 9110, section 10.1.1).
+    package var expectsContinue = false
+    /// Seconds without a byte moving before the transfer is given up.
+    package var stallTimeout = 60.0
+    /// Seconds to wait for the answer's first byte once the body has gone, and between two bytes of it.
+    package var answerTimeout = 120.0
+    /// Longest answer body that is taken.
+    package var answerLimit = 1 << 20
+    package var observer: (any BodyObserver)?
+    package var pace: Pace?
+    /// Called with the number of body bytes that have just gone out.
+    package var onSent: ((Int64) -> Void)?
+    /// Asked about once a second; true breaks the request off.
+    package var shouldStop: (() -> Bool)?
+
+    package init(method: String, url: String) {
+        self.method = method
+        self.url = url
+    }
+}
+
+package struct HTTPResponse: Sendable {
+    package var status: Int
+    /// In the order of the answer, names in lower case.
+    package var headers: [(name: String, value: String)]
+    package var body: [UInt8]
+    /// Whether the server answered 100 to an expectation before the body went.
+    package var continued: Bool
+
+    package init(status: Int, headers: [(name: String, value: String)], body: [UInt8], continued: Bool = false) {
+        self.status = status
+        self.headers = headers
+        self.body = body
+        self.continued = continued
+    }
+
+    package subscript(header name: String) -> String? {
+        headers.first { $0.name == name }?.value
+    }
+}

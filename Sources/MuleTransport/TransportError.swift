@@ -1,0 +1,34 @@
+package import MuleSystem
+
+/// Why a request got no answer.
+package enum TransportError: Error, Hashable, Sendable {
+    /// `Cancellation` was asked for, or the request's own `shouldStop` said so.
+    case cancelled
+    /// The host's name has no address.
+    case cannotResolve(String)
+    case cannotConnect(String)
+    /// No secure connection: handshake, protocol version.
+    case tls(String)
+    /// The server's certificate is not one that we trust.
+    case certificate(String)
+    /// Nothing moved for this many seconds.
+    case stalled(seconds: Double)
+    /// The connection broke. `answered` tells whether any byte of an answer had come.
+    case broken(String, answered: Bool)
+    /// The body's file could not be read at this offset of the file.
+    case source(SystemError, offset: Int64)
+    /// The body's file ended before its range did.
+    case sourceEnded(offset: Int64)
+    /// The answer is longer than any that this program asks for.
+    case answerTooLong(limit: Int)
+    /// The URL or an option is not usable, a CA file can't be read, and the like: trying again can't help.
+    case unusable(String)
+
+    /// Whether the same request may succeed later.
+    package var isTransient: Bool {
+        switch self {
+        case .cannotResolve, .cannotConnect, .tls, .stalled, .broken: true
+        case .cancelled, .certificate, .source, .sourceEnded, .answerTooLong, .unusable: false
+        }
+    }
+}

@@ -1,0 +1,127 @@
+// One part, from the queue to its row.
+
+import MuleDigest
+import MuleLedger
+import MulePlan
+import MuleS3
+import MuleSystem
+import MuleTransport
+import Synchronization
+
+extension Worker {
+    func carry(_ part: PartWork, of transfer: Transfer) throws(UploadFailure) {
+        if let candidate = part.candidate, try adopt(candidate, part, transfer) { return }
+        guard let record = transfer.record, let uploadID = record.uploadID else {
+            fatalError("parts are planned after the upload is created")
+        }
+        let source = transfer.state.withLock { $0.source }
+        try source?.checkUnchanged()
+        run.progress.partsInFlight.add(1, ordering: .relaxed)
+        defer { run.progress.partsInFlight.subtract(1, ordering: .relaxed) }
+
+        let answer = try send(part.slice, of: transfer) { (connection, proof, options) throws(S3Error) in
+            try connection.uploadPart(
+                transfer.job.destination,
+                uploadID: uploadID,
+                number: part.number,
+                body: part.slice,
+                proof: proof,
+                transfer: options
+            )
+        }
+        switch answer {
+        case .refused(let error, _):
+            if error.code == "NoSuchUpload" || (error.status == 404 && error.code != "NoSuchBucket") {
+                // Aborted or expired while it was sent, or completed by somebody else: the next run looks and decides.
+                throw UploadFailure(
+                    .store,
+                    "The store no longer knows the upload of \(transfer.name) (\(error.shortReason)): it was aborted "
+                        + "or has expired. Run the same command again; it looks at the object and begins anew if needed.",
+                    evidence: error,
+                    isResumable: true
+                )
+            }
+            throw refusal(error, transfer)
+        case .success(let body, _):
+            guard let eTag = body.stored.eTag else {
+                throw UploadFailure(
+                    .store,
+                    "The store took part \(part.number) of \(transfer.name) without an ETag, by which it would be "
+                        + "completed.",
+                    isResumable: true
+                )
+            }
+            try source?.checkUnchanged()
+            keep(
+                PartRecord(
+                    number: part.number,
+                    size: part.slice.length,
+                    eTag: eTag,
+                    crc: body.digest.crc.bytes,
+                    digest: body.digest.sha256 ?? body.digest.md5
+                ),
+                part,
+                transfer,
+                bytesSent: body.bytesSent,
+                bytesInFlight: body.bytesInFlight
+            )
+        }
+    }
+
+    /// Compares a part that lies at the store with the file; if it is the same, it is recorded and not sent.
+    private func adopt(_ candidate: StoredPart, _ part: PartWork, _ transfer: Transfer) throws(UploadFailure) -> Bool {
+        guard candidate.size == part.slice.length else { return false }
+        let protection = transfer.protection
+        let listed = protection.checksumAlgorithm.flatMap { algorithm in
+            candidate.checksums[algorithm].map { (algorithm, $0) }
+        }
+        let digest = try digest(
+            part.slice,
+            transfer,
+            crc: protection.wholeObjectCRC,
+            withSHA256: protection.checksumAlgorithm == .sha256,
+            withMD5: listed == nil
+        )
+        let isSame: Bool
+        if let (algorithm, value) = listed {
+            isSame = value == (algorithm == .sha256 ? digest.sha256.map(Base64.encode) : digest.crc.base64)
+        } else {
+            isSame = digest.md5.map(Hex.encode) == candidate.eTag
+        }
+        guard isSame else { return false }
+        try transfer.state.withLock { $0.source }?.checkUnchanged()
+        keep(
+            PartRecord(
+                number: part.number,
+                size: candidate.size,
+                eTag: candidate.eTag,
+                crc: digest.crc.bytes,
+                digest: digest.sha256 ?? digest.md5
+            ),
+            part,
+            transfer,
+            bytesSent: 0,
+            bytesInFlight: nil
+        )
+        return true
+    }
+
+    /// Hands the part to the recorder. It counts as finished, for everybody, when its row is committed.
+    ///
+    /// - Parameter bytesInFlight: nil for a part that was there already.
+    private func keep(
+        _ row: PartRecord,
+        _ part: PartWork,
+        _ transfer: Transfer,
+        bytesSent: Int64,
+        bytesInFlight: Int64?
+    ) {
+        guard let number = transfer.record?.number else { fatalError("a part of an upload without a row") }
+        let entry = Ledger.FinishedPart(upload: number, part: row, bytesSent: bytesSent)
+        run.recorder.record(.part(entry)) { [run] in
+            transfer.bytesInFlight.subtract(bytesInFlight ?? 0, ordering: .relaxed)
+            run.partRecorded(transfer, size: row.size, wasSkipped: bytesInFlight == nil)
+            part.release?()
+        }
+    }
+}

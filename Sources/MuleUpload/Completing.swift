@@ -1,0 +1,349 @@
+// The end of an upload: Complete, and the proof that the object is ours and whole.
+
+import MuleDigest
+import MuleLedger
+import MulePlan
+import MuleS3
+import MuleSystem
+import Synchronization
+
+/// The random token that tells our object from every other one under the same key.
+enum UploadToken {
+    /// User metadata, without the `x-amz-meta-` before it.
+    static let metadataName = "mule-upload"
+}
+
+extension Worker {
+    func complete(_ transfer: Transfer) throws(UploadFailure) {
+        transfer.enter(.completing)
+        guard let record = transfer.record, let uploadID = record.uploadID else {
+            fatalError("completed without an upload ID")
+        }
+        let source = transfer.state.withLock { $0.source }
+        try source?.checkStillInPlace()
+        let rows: [PartRecord]
+        do {
+            rows = try run.ledger.parts(of: record.number)
+        } catch {
+            throw run.failure(error)
+        }
+        let size = rows.reduce(0) { $0 + $1.size }
+        let count = transfer.state.withLock { $0.partCount } ?? rows.count
+        guard rows.count == count, rows.map(\.number) == Array(1...count), size == source?.identity.size ?? size else {
+            throw UploadFailure(.ledger, "The ledger holds \(rows.count) of \(count) parts of \(transfer.name).")
+        }
+        let protection = transfer.protection
+        let whole = MultipartChecksum(rows, protection)
+        let answer = try persist(transfer) { (connection) throws(S3Error) in
+            try connection.completeMultipartUpload(
+                transfer.job.destination,
+                uploadID: uploadID,
+                parts: rows.map { row in
+                    CompletedPart(
+                        number: row.number,
+                        eTag: row.eTag,
+                        checksum: protection.isConfirmed ? Self.checksum(of: row, protection) : nil
+                    )
+                },
+                whole: self.wholeObject(whole, size: size, record, transfer)
+            )
+        }
+        let mine = ObjectProof(
+            checksumAlgorithm: whole.algorithm.rawValue,
+            checksumType: whole.type.rawValue,
+            checksumValue: whole.value
+        )
+        switch answer {
+        case .success(let stored, _):
+            let proof = try confirm(stored, mine, size: size, record, transfer)
+            try source?.checkStillInPlace()
+            run.completed(transfer, record, proof)
+        case .refused(let error, let ambiguous):
+            try judgeRefusal(error, ambiguous: ambiguous, size: size, record, transfer)
+        }
+    }
+
+    private func wholeObject(
+        _ checksum: MultipartChecksum,
+        size: Int64,
+        _ record: UploadRecord,
+        _ transfer: Transfer
+    ) -> WholeObject {
+        var whole = WholeObject()
+        whole.onlyIfAbsent = record.upload.onlyIfAbsent
+        // Only to a store that has shown that it knows them: others may refuse a header they don't know.
+        if transfer.state.withLock({ $0.negotiated.wholeObject }) == checksum.type {
+            whole.size = size
+            whole.checksum = (checksum.algorithm, checksum.type, checksum.value)
+        }
+        return whole
+    }
+
+    private static func checksum(of row: PartRecord, _ protection: Protection) -> Checksum? {
+        guard let algorithm = protection.checksumAlgorithm else { return nil }
+        let bytes = algorithm == .sha256 ? row.digest ?? [] : row.crc
+        return bytes.count == algorithm.byteCount ? Checksum(algorithm: algorithm, bytes: bytes) : nil
+    }
+
+    // MARK: Refusals
+
+    private func judgeRefusal(
+        _ error: S3Error,
+        ambiguous: Bool,
+        size: Int64,
+        _ record: UploadRecord,
+        _ transfer: Transfer
+    ) throws(UploadFailure) {
+        if case .unreadable = error.cause {
+            if let proof = try ownObject(size: size, record, transfer) {
+                return run.completed(transfer, record, proof)
+            }
+            throw .unknownOutcome(transfer, error.shortReason)
+        }
+        if error.isVanishedUpload || error.retryClass == .reconcile {
+            // Any of these may be the echo of a Complete that won: the object tells.
+            if let proof = try ownObject(size: size, record, transfer) {
+                run.completed(transfer, record, proof)
+                return
+            }
+            if error.status == 412 { throw .exists(transfer.name) }
+            if error.isVanishedUpload, let source = transfer.state.withLock({ $0.source }) {
+                return try reconcileVanished(source, transfer, record)
+            }
+            throw refusal(error, transfer)
+        }
+        if error.code == "InvalidPart", let source = transfer.state.withLock({ $0.source }) {
+            // The store has lost or changed a part since it was recorded: look once more, once.
+            let isFirst = transfer.state.withLock { state in
+                defer { state.listsAgain = true }
+                return !state.listsAgain
+            }
+            if isFirst { return try resume(source, transfer, record) }
+        }
+        if error.code == "BadDigest" {
+            throw UploadFailure(
+                .verification,
+                "The store computed another checksum for \(transfer.name) than was computed here, and did not make the "
+                    + "object. Send it anew with --restart.",
+                evidence: error
+            )
+        }
+        throw refusal(error, transfer)
+    }
+
+    /// The upload ID is gone: it was completed, and then the object is ours, or it was aborted or has expired.
+    func reconcileVanished(
+        _ source: SourceFile,
+        _ transfer: Transfer,
+        _ record: UploadRecord
+    ) throws(UploadFailure) {
+        if let proof = try ownObject(size: source.identity.size, record, transfer) {
+            transfer.bytesDone.store(source.identity.size, ordering: .relaxed)
+            transfer.bytesSkipped.store(
+                source.identity.size - transfer.bytesSent.load(ordering: .relaxed),
+                ordering: .relaxed
+            )
+            run.emit(.notice(id: record.id, "\(transfer.name) had been completed; only the answer was lost."))
+            run.completed(transfer, record, proof)
+            return
+        }
+        if case .success(let head?, _) = try lookAtObject(transfer),
+            let modified = head.lastModified?.millisecondsSince1970, modified > record.createdAt
+        {
+            throw UploadFailure(
+                .verification,
+                "The upload of \(transfer.name) is gone at the store, and somebody else has written the object since "
+                    + "it was begun. Look at it; to replace it, run the upload again with --restart."
+            )
+        }
+        run.emit(
+            .notice(
+                id: record.id,
+                "The store no longer knows the upload of \(transfer.name) (aborted or expired), and the object is not "
+                    + "there: beginning anew."
+            )
+        )
+        let fresh: UploadRecord
+        do {
+            fresh = try run.ledger.restart(record)
+        } catch {
+            throw run.failure(error)
+        }
+        transfer.update(fresh)
+        transfer.state.withLock { $0.recordedParts = 0 }
+        transfer.use(run.negotiated(fresh, endpoint: transfer.job.service.endpoint.url))
+        transfer.bytesDone.store(0, ordering: .relaxed)
+        transfer.bytesSkipped.store(0, ordering: .relaxed)
+        transfer.partsDone.store(0, ordering: .relaxed)
+        try create(transfer, fresh)
+        sendAll(source, transfer)
+    }
+
+    // MARK: Proof
+
+    private func lookAtObject(_ transfer: Transfer) throws(UploadFailure) -> Answer<ObjectHead?> {
+        try persist(transfer) { (connection) throws(S3Error) in try connection.headObject(transfer.job.destination) }
+    }
+
+    /// The proof that the object at the store is this upload's; nil when it is not, or there is none.
+    ///
+    /// - Throws: `verification` when nobody can tell, since the object may not be looked at.
+    func ownObject(
+        size: Int64,
+        _ record: UploadRecord,
+        _ transfer: Transfer
+    ) throws(UploadFailure) -> ObjectProof? {
+        switch try lookAtObject(transfer) {
+        case .success(let head, _):
+            guard let head, head.metadata[UploadToken.metadataName] == record.token, head.size == size else {
+                return nil
+            }
+            return try proof(of: head, expected: nil, size: size, transfer)
+        case .refused(let error, _):
+            throw .unknownOutcome(
+                transfer,
+                error.shortReason + "; it takes the permission " + error.operation.permission
+            )
+        }
+    }
+
+    /// Checks by a look at the object what the answer to Complete or PutObject has said.
+    func confirm(
+        _ stored: StoredObject,
+        _ mine: ObjectProof,
+        size: Int64,
+        _ record: UploadRecord,
+        _ transfer: Transfer
+    ) throws(UploadFailure) -> ObjectProof {
+        if let algorithm = mine.checksumAlgorithm.flatMap(ChecksumAlgorithm.init(rawValue:)),
+            let theirs = stored.checksums[algorithm],
+            stored.checksumType?.rawValue ?? mine.checksumType == mine.checksumType,
+            theirs != mine.checksumValue
+        {
+            throw .differs(transfer, "the checksum \(theirs) where \(mine.checksumValue ?? "") was computed here")
+        }
+        var proven = mine
+        proven.eTag = stored.eTag
+        proven.versionID = stored.versionID
+        // Some stores need a moment until they show what they have just confirmed.
+        for pauseSeconds in [0, 0.2, 0.5, 1, 2, 4] {
+            pause(until: Moment.now().adding(seconds: pauseSeconds), run.cancellation)
+            switch try lookAtObject(transfer) {
+            case .refused(let error, _):
+                guard stored.eTag != nil else { throw .unknownOutcome(transfer, error.shortReason) }
+                run.emit(
+                    .notice(
+                        id: record.id,
+                        "\(transfer.name) was confirmed by the store but can't be looked at (\(error.shortReason)); the "
+                            + "permission \(error.operation.permission) is missing."
+                    )
+                )
+                return proven
+            case .success(nil, _): continue
+            case .success(let head?, _):
+                let seen = try proof(of: head, expected: mine, size: size, transfer)
+                switch head.metadata[UploadToken.metadataName] {
+                case record.token?: break
+                case nil where head.object.eTag != nil && head.object.eTag == stored.eTag: break
+                default:
+                    throw .unknownOutcome(transfer, "another object stands there: somebody has written it since")
+                }
+                proven.eTag = stored.eTag ?? seen.eTag
+                proven.versionID = stored.versionID ?? seen.versionID
+                return proven
+            }
+        }
+        throw .unknownOutcome(transfer, "the store does not show the object")
+    }
+
+    /// What HEAD shows, if it agrees with what is expected.
+    private func proof(
+        of head: ObjectHead,
+        expected: ObjectProof?,
+        size: Int64,
+        _ transfer: Transfer
+    ) throws(UploadFailure) -> ObjectProof {
+        if let theirs = head.size, theirs != size {
+            throw .differs(transfer, "\(theirs) bytes where \(size) were sent")
+        }
+        var proof = ObjectProof(eTag: head.object.eTag, versionID: head.object.versionID)
+        let mine: ObjectProof?
+        if let expected { mine = expected } else { mine = try computedProof(transfer) }
+        proof.checksumAlgorithm = mine?.checksumAlgorithm
+        proof.checksumType = mine?.checksumType
+        proof.checksumValue = mine?.checksumValue
+        if let mine, let algorithm = mine.checksumAlgorithm.flatMap(ChecksumAlgorithm.init(rawValue:)),
+            let theirs = head.object.checksums[algorithm],
+            head.object.checksumType.map({ $0.rawValue == mine.checksumType }) ?? true, theirs != mine.checksumValue
+        {
+            throw .differs(transfer, "the checksum \(theirs) where \(mine.checksumValue ?? "") was computed here")
+        }
+        return proof
+    }
+
+    /// The whole object's checksum from the recorded parts; nil where there are none.
+    private func computedProof(_ transfer: Transfer) throws(UploadFailure) -> ObjectProof? {
+        guard let record = transfer.record, record.upload.partSize != nil else { return nil }
+        let rows: [PartRecord]
+        do {
+            rows = try run.ledger.parts(of: record.number)
+        } catch {
+            throw run.failure(error)
+        }
+        guard !rows.isEmpty, rows.count == transfer.state.withLock({ $0.partCount }) else { return nil }
+        let whole = MultipartChecksum(rows, transfer.protection)
+        return ObjectProof(
+            checksumAlgorithm: whole.algorithm.rawValue,
+            checksumType: whole.type.rawValue,
+            checksumValue: whole.value
+        )
+    }
+}
+
+/// The checksum of an object, from those of its parts.
+struct MultipartChecksum {
+    var algorithm: ChecksumAlgorithm
+    var type: ChecksumType
+    var value: String
+
+    /// - Parameter rows: all parts, in order.
+    init(_ rows: [PartRecord], _ protection: Protection) {
+        if protection.checksumAlgorithm == .sha256 {
+            algorithm = .sha256
+            type = .composite
+            value = Base64.encode(sha256(rows.flatMap { $0.digest ?? [] })) + "-\(rows.count)"
+            return
+        }
+        algorithm = protection.wholeObjectCRC.checksumAlgorithm
+        type = .fullObject
+        var whole = CRCDigest(protection.wholeObjectCRC).checksum
+        for row in rows {
+            whole = CRCDigest.combine(
+                whole,
+                Checksum(algorithm: algorithm, bytes: row.crc),
+                secondLength: row.size
+            )
+        }
+        value = whole.base64
+    }
+}
+
+extension UploadFailure {
+    static func differs(_ transfer: Transfer, _ what: String) -> UploadFailure {
+        UploadFailure(
+            .verification,
+            "\(transfer.name) is not what was sent: the store has \(what). Keep the source, and send it again with "
+                + "--restart."
+        )
+    }
+
+    static func unknownOutcome(_ transfer: Transfer, _ reason: String) -> UploadFailure {
+        let address = transfer.job.destination
+        return UploadFailure(
+            .verification,
+            "Nobody can tell whether \(transfer.name) is complete: \(reason). Keep the source. Check with: "
+                + "aws s3api head-object --bucket \(address.bucket) --key '\(address.key.string)'",
+            isResumable: true
+        )
+    }
+}

@@ -1,0 +1,85 @@
+import MuleDigest
+import MuleS3
+import MuleSigning
+import MuleSystem
+import MuleTransport
+
+/// What was computed of a stretch of bytes before it goes out.
+struct SliceDigest: Sendable {
+    var crc: Checksum
+    var sha256: [UInt8]?
+    var md5: [UInt8]?
+}
+
+/// Reads and digests slices with one small buffer, which belongs to one worker.
+final class Digester {
+    // Small enough to stay in the second-level cache between the read and the digest.
+    private static let bufferSize = 256 << 10
+
+    private let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: bufferSize, alignment: 4096)
+    private var sha256 = MessageDigest(.sha256)
+    private var md5 = MessageDigest(.md5)
+
+    deinit {
+        buffer.deallocate()
+    }
+
+    /// - Parameter stop: asked between two reads; true ends the work with `cancelled`.
+    func digest(
+        _ slice: FileSlice,
+        crc algorithm: CRCAlgorithm,
+        withSHA256: Bool,
+        withMD5: Bool,
+        stop: () -> Bool
+    ) throws(TransportError) -> SliceDigest {
+        var crc = CRCDigest(algorithm)
+        // A digest that was left half-way belongs to nothing.
+        sha256 = MessageDigest(.sha256)
+        md5 = MessageDigest(.md5)
+        var offset = slice.offset
+        let end = slice.offset + slice.length
+        while offset < end {
+            if stop() { throw .cancelled }
+            let room = UnsafeMutableRawBufferPointer(rebasing: buffer[..<Int(min(Int64(buffer.count), end - offset))])
+            let count: Int
+            do {
+                count = try slice.file.read(into: room, at: offset)
+            } catch {
+                throw .source(error, offset: offset)
+            }
+            if count == 0 { throw .sourceEnded(offset: offset) }
+            let bytes = UnsafeRawBufferPointer(rebasing: room[..<count])
+            crc.update(bytes)
+            if withSHA256 { sha256.update(bytes) }
+            if withMD5 { md5.update(bytes) }
+            offset += Int64(count)
+        }
+        return SliceDigest(
+            crc: crc.checksum,
+            sha256: withSHA256 ? sha256.finish() : nil,
+            md5: withMD5 ? md5.finish() : nil
+        )
+    }
+}
+
+/// Digests what really goes into the connection, for stores that would not notice a source that changes between the two
+/// reads.
+final class SentBytesCheck: BodyObserver {
+    private let algorithm: CRCAlgorithm
+    private var crc: CRCDigest
+
+    init(_ algorithm: CRCAlgorithm) {
+        self.algorithm = algorithm
+        crc = CRCDigest(algorithm)
+    }
+
+    var checksum: Checksum { crc.checksum }
+
+    func bodyStarts() {
+        crc = CRCDigest(algorithm)
+    }
+
+    func bodyContinues(_ bytes: UnsafeRawBufferPointer) {
+        crc.update(bytes)
+    }
+}

@@ -1,0 +1,64 @@
+package import MuleSystem
+import Synchronization
+
+/// When to stop hoping: a run goes on as long as anything moves, and gives up, resumable, after a time without.
+package final class Patience: Sendable {
+    /// Seconds without progress that are borne.
+    package let limit: Double
+    private let lastProgress: Atomic<Int64>
+    private let clock: @Sendable () -> Moment
+
+    package init(limit: Double, clock: @escaping @Sendable () -> Moment = Moment.now) {
+        self.limit = limit
+        self.clock = clock
+        lastProgress = Atomic(clock().nanoseconds)
+    }
+
+    /// Bytes have moved that had not before, or a request has come to its end.
+    package func noteProgress() {
+        lastProgress.store(clock().nanoseconds, ordering: .relaxed)
+    }
+
+    /// Seconds that are left.
+    package var remaining: Double {
+        limit - clock().seconds(since: Moment(nanoseconds: lastProgress.load(ordering: .relaxed)))
+    }
+}
+
+/// Bytes per second for all workers together.
+package final class RateLimit: Sendable {
+    private let rate: Double
+    /// When the bytes granted so far will have gone at the rate.
+    private let paidUntil = Mutex<Moment>(Moment(nanoseconds: 0))
+    private let cancellation: Cancellation
+
+    /// Longest stretch granted ahead; short, so that the rate is even and a stop is heard soon.
+    private static let slice = 0.1
+
+    package init(bytesPerSecond: Int64, cancellation: Cancellation) {
+        rate = Double(max(bytesPerSecond, 1))
+        self.cancellation = cancellation
+    }
+
+    /// Waits for its turn; answers how many of the wanted bytes may go now, 1 at least.
+    package func take(_ wanted: Int) -> Int {
+        let granted = max(1, min(wanted, Int(rate * Self.slice)))
+        let turn = paidUntil.withLock { paidUntil in
+            let now = Moment.now()
+            let turn = max(paidUntil, now)
+            paidUntil = turn.adding(seconds: Double(granted) / rate)
+            return turn
+        }
+        pause(until: turn, cancellation)
+        return granted
+    }
+}
+
+/// Sleeps until the moment, or until the run is cancelled.
+func pause(until deadline: Moment, _ cancellation: Cancellation) {
+    guard Moment.now() < deadline, !cancellation.isCancelled else { return }
+    let bell = Monitor<Void>(())
+    let ticket = cancellation.onCancel { bell.update { _ in } }
+    defer { cancellation.removeWaker(ticket) }
+    _ = bell.wait(until: deadline) { _ in cancellation.isCancelled ? true : nil }
+}

@@ -1,0 +1,154 @@
+package import MuleDigest
+import MuleS3
+import MuleSigning
+import Synchronization
+
+/// How the store is made to check the bytes it gets: the rungs of the ladder that an upload may stand on.
+package enum Protection: Hashable, Sendable {
+    /// An `x-amz-checksum-…` header on every body. Confirmed when the store has shown that it knows the header; until
+    /// then each answer is looked at for another proof.
+    case checksum(ChecksumAlgorithm, confirmed: Bool)
+    /// `Content-MD5` on every body.
+    case md5
+    /// The signature over the payload's SHA-256 alone.
+    case signedPayload
+    /// The user asked for none.
+    case none
+
+    /// What `--checksum` asks for; nil for a word it does not know.
+    package init?(option: String) {
+        switch option {
+        case "auto", "crc64nvme": self = .checksum(.crc64nvme, confirmed: false)
+        case "crc32c": self = .checksum(.crc32c, confirmed: false)
+        case "crc32": self = .checksum(.crc32, confirmed: false)
+        case "sha256": self = .checksum(.sha256, confirmed: false)
+        case "md5": self = .md5
+        case "none": self = .none
+        default: return nil
+        }
+    }
+
+    /// The ledger's word for it.
+    package var text: String {
+        switch self {
+        case .checksum(let algorithm, let confirmed): algorithm.rawValue + (confirmed ? "" : "?")
+        case .md5: "MD5"
+        case .signedPayload: "payload"
+        case .none: "none"
+        }
+    }
+
+    package init?(text: String) {
+        switch text {
+        case "MD5": self = .md5
+        case "payload": self = .signedPayload
+        case "none": self = .none
+        default:
+            let isConfirmed = !text.hasSuffix("?")
+            guard let algorithm = ChecksumAlgorithm(rawValue: isConfirmed ? text : String(text.dropLast())) else {
+                return nil
+            }
+            self = .checksum(algorithm, confirmed: isConfirmed)
+        }
+    }
+
+    /// What to try when the store refuses this one; nil at the end of the ladder.
+    package var nextRung: Protection? {
+        switch self {
+        case .checksum(.crc64nvme, _): .checksum(.crc32c, confirmed: false)
+        case .checksum: .md5
+        case .md5: .signedPayload
+        case .signedPayload, .none: nil
+        }
+    }
+
+    package var checksumAlgorithm: ChecksumAlgorithm? {
+        if case .checksum(let algorithm, _) = self { algorithm } else { nil }
+    }
+
+    package var isConfirmed: Bool {
+        if case .checksum(_, let confirmed) = self { confirmed } else { false }
+    }
+
+    /// The CRC that is kept of every part, from which the whole object's is combined.
+    package var wholeObjectCRC: CRCAlgorithm {
+        switch self {
+        case .checksum(.crc32c, _): .crc32c
+        case .checksum(.crc32, _): .crc32
+        default: .crc64nvme
+        }
+    }
+}
+
+/// What Create and the store's answers have settled for one upload, in the form the ledger keeps.
+struct Negotiated: Hashable, Sendable {
+    var protection: Protection
+    /// The type of checksum that the store promised for the whole object; nil where it promised none.
+    var wholeObject: ChecksumType?
+
+    var text: String { protection.text + (wholeObject.map { "/" + $0.rawValue } ?? "") }
+
+    init(protection: Protection, wholeObject: ChecksumType?) {
+        self.protection = protection
+        self.wholeObject = wholeObject
+    }
+
+    init?(text: String) {
+        let words = text.split(separator: "/", maxSplits: 1).map(String.init)
+        guard let first = words.first, let protection = Protection(text: first) else { return nil }
+        self.protection = protection
+        wholeObject = words.count > 1 ? ChecksumType(rawValue: words[1]) : nil
+    }
+}
+
+/// When the payload's SHA-256 goes into the signature.
+package enum PayloadSigning: String, Sendable, CaseIterable {
+    case auto, always, never
+
+    /// TLS keeps the bytes whole on the way and a checksum header lets the store check them; without either, only the
+    /// signature does.
+    func signs(isEncrypted: Bool, protection: Protection) -> Bool {
+        switch self {
+        case .always: return true
+        case .never: return false
+        case .auto:
+            switch protection {
+            case .checksum, .md5: return !isEncrypted
+            case .signedPayload, .none: return true
+            }
+        }
+    }
+}
+
+/// What has been learned about endpoints, shared by the transfers of a run and kept in the ledger between runs.
+final class EndpointFacts: Sendable {
+    private let known = Mutex<[String: Protection]>([:])
+    private let load: @Sendable (String) -> String?
+    private let save: @Sendable (String, String) -> Void
+
+    static let factName = "protection"
+    /// Stores learn new tricks: after a week the best rung is tried again.
+    static let lifetime: Int64 = 7 * 86_400
+
+    init(load: @escaping @Sendable (String) -> String?, save: @escaping @Sendable (String, String) -> Void) {
+        self.load = load
+        self.save = save
+    }
+
+    /// The rung to begin on where the user leaves it open.
+    func protection(of endpoint: String) -> Protection {
+        if let value = known.withLock({ $0[endpoint] }) { return value }
+        let value = load(endpoint).flatMap(Protection.init(text:)) ?? .checksum(.crc64nvme, confirmed: false)
+        known.withLock { $0[endpoint] = value }
+        return value
+    }
+
+    func learn(_ protection: Protection, of endpoint: String) {
+        let isNews = known.withLock { known in
+            if known[endpoint] == protection { return false }
+            known[endpoint] = protection
+            return true
+        }
+        if isNews { save(endpoint, protection.text) }
+    }
+}

@@ -1,0 +1,202 @@
+package import MuleLedger
+package import MulePlan
+import MuleSystem
+
+/// A file that a user wants at a destination, before the ledger has been asked about it.
+package struct UploadIntent: Sendable {
+    /// As it was named.
+    package var path: [UInt8]
+    package var destination: ObjectAddress
+    package var store: StoreAddress
+    package var sizing: PartSizing
+    package var attributes: ObjectAttributes
+    package var onlyIfAbsent: Bool
+    package var integrity: IntegrityOptions
+    /// Send even what was confirmed before.
+    package var force: Bool
+    /// Give up a pending upload and begin anew.
+    package var restart: Bool
+    /// What was asked for by name on the command line, and so must hold for a pending upload too.
+    package var demandedPartSize: Int64?
+    package var demandedChecksum: String?
+
+    package init(
+        path: [UInt8],
+        destination: ObjectAddress,
+        store: StoreAddress,
+        sizing: PartSizing,
+        attributes: ObjectAttributes,
+        onlyIfAbsent: Bool,
+        integrity: IntegrityOptions,
+        force: Bool = false,
+        restart: Bool = false,
+        demandedPartSize: Int64? = nil,
+        demandedChecksum: String? = nil
+    ) {
+        self.path = path
+        self.destination = destination
+        self.store = store
+        self.sizing = sizing
+        self.attributes = attributes
+        self.onlyIfAbsent = onlyIfAbsent
+        self.integrity = integrity
+        self.force = force
+        self.restart = restart
+        self.demandedPartSize = demandedPartSize
+        self.demandedChecksum = demandedChecksum
+    }
+}
+
+/// Finds or makes the rows of uploads, and decides for each whether it begins, goes on, or can't.
+package struct Registration {
+    package enum Entry: Sendable {
+        /// To be carried; `restartsAs` when what is pending is to be given up first.
+        case job(UploadJob.Row, restartsAs: NewUpload?)
+        case refused(UploadFailure)
+    }
+
+    private let ledger: Ledger
+
+    /// Rows made in one transaction: enough to make its cost small, few enough not to keep other processes waiting.
+    private static let batch = 500
+
+    package init(_ ledger: Ledger) {
+        self.ledger = ledger
+    }
+
+    /// One entry for each intent, in their order. All rows are durable when it returns, so that a run that dies can be
+    /// resumed with all its files.
+    package func register(_ intents: [UploadIntent]) throws(LedgerError) -> [Entry] {
+        var entries: [Entry?] = Array(repeating: nil, count: intents.count)
+        var waiting: [(index: Int, upload: NewUpload)] = []
+        for (index, intent) in intents.enumerated() {
+            do throws(UploadFailure) {
+                waiting.append((index, try Self.plan(intent)))
+            } catch {
+                entries[index] = .refused(error)
+            }
+        }
+        var toClaim: [(index: Int, upload: NewUpload)] = []
+        for (index, upload) in waiting {
+            if try ledger.unfinished(like: upload) == nil, let row = try doneBefore(intents[index], upload) {
+                entries[index] = .job(row, restartsAs: nil)
+            } else {
+                toClaim.append((index, upload))
+            }
+        }
+        while !toClaim.isEmpty {
+            let batch = toClaim.prefix(Self.batch)
+            toClaim.removeFirst(batch.count)
+            let claims = try ledger.claim(batch.map(\.upload))
+            for ((index, upload), claim) in zip(batch, claims) {
+                entries[index] = try judge(claim, upload, intents[index])
+            }
+        }
+        return entries.map { entry in
+            guard let entry else { fatalError("every intent has its entry") }
+            return entry
+        }
+    }
+
+    private static func plan(_ intent: UploadIntent) throws(UploadFailure) -> NewUpload {
+        let source = try SourceFile.open(path: intent.path).identity
+        let method: UploadMethod
+        do {
+            method = try intent.sizing.method(size: source.size)
+        } catch {
+            throw UploadFailure(.usage, error.sentence(for: UTF8Repair.string(intent.path)))
+        }
+        let partSize: Int64? = if case .multipart(let size) = method { size } else { nil }
+        return NewUpload(
+            source: source,
+            store: intent.store,
+            destination: intent.destination,
+            attributes: intent.attributes,
+            onlyIfAbsent: intent.onlyIfAbsent,
+            integrity: intent.integrity,
+            partSize: partSize
+        )
+    }
+
+    private func doneBefore(_ intent: UploadIntent, _ upload: NewUpload) throws(LedgerError) -> UploadJob.Row? {
+        guard !intent.force, !intent.restart, let source = upload.source,
+            let done = try ledger.lastDone(
+                source: source.path,
+                destination: upload.destination,
+                endpoint: upload.store.endpoint
+            ),
+            let before = done.upload.source, source.changes(since: before).allSatisfy({ $0 == .device }),
+            done.upload.attributes == upload.attributes
+        else { return nil }
+        return .doneBefore(done, again: upload)
+    }
+
+    private func judge(
+        _ claim: Ledger.Claim,
+        _ upload: NewUpload,
+        _ intent: UploadIntent
+    ) throws(LedgerError) -> Entry {
+        switch claim {
+        case .heldElsewhere(let record):
+            return .refused(
+                UploadFailure(
+                    .held,
+                    "Another mule is carrying the upload \(record.id) to \(upload.destination); this one leaves it alone.",
+                    isResumable: true
+                )
+            )
+        case .began(let record, let lease):
+            return .job(.claimed(record, lease), restartsAs: nil)
+        case .found(let record, let lease):
+            if !record.mayHoldParts {
+                // Nothing of it lies at the store: it may become whatever is asked for now.
+                return .job(.claimed(try ledger.replan(record, as: upload), lease), restartsAs: nil)
+            }
+            if intent.restart || record.abortRequested {
+                return .job(.claimed(record, lease), restartsAs: upload)
+            }
+            if let failure = conflict(record, upload, intent) { return .refused(failure) }
+            return .job(.claimed(record, lease), restartsAs: nil)
+        }
+    }
+
+    private func conflict(_ record: UploadRecord, _ upload: NewUpload, _ intent: UploadIntent) -> UploadFailure? {
+        if let now = upload.source, let before = record.upload.source {
+            let changes = now.changes(since: before)
+            if !changes.allSatisfy({ $0 == .device }) {
+                return .changed(now.path, changes, while: "since its upload \(record.id) was begun")
+            }
+        }
+        var differences: [String] = []
+        if let demanded = intent.demandedPartSize, let partSize = record.upload.partSize, demanded != partSize,
+            upload.partSize != partSize
+        {
+            differences.append("parts of \(ByteSize.format(partSize))")
+        }
+        if let demanded = intent.demandedChecksum, demanded != record.upload.integrity.checksum {
+            differences.append("--checksum \(record.upload.integrity.checksum)")
+        }
+        if upload.attributes != record.upload.attributes { differences.append("other metadata, tags or headers") }
+        if upload.onlyIfAbsent != record.upload.onlyIfAbsent {
+            differences.append(record.upload.onlyIfAbsent ? "--no-overwrite" : "leave to overwrite")
+        }
+        guard !differences.isEmpty else { return nil }
+        return UploadFailure(
+            .usage,
+            "The pending upload \(record.id) to \(upload.destination) was begun with \(differences.joined(separator: ", ")), "
+                + "which can't be changed on the way. Go on with \"mule resume \(record.id)\", or begin anew with --restart."
+        )
+    }
+}
+
+extension PlanError {
+    package func sentence(for name: String) -> String {
+        switch self {
+        case .objectTooLarge(let size, let maximum):
+            "\(name) is too large for an object: \(ByteSize.format(size)), and the most is \(ByteSize.format(maximum))."
+        case .partSizeOutOfRange(let size, let minimum, let maximum):
+            "A part size of \(ByteSize.format(size)) is not possible: it must be from \(ByteSize.format(minimum)) to "
+                + "\(ByteSize.format(maximum))."
+        }
+    }
+}

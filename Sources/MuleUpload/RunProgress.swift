@@ -1,0 +1,118 @@
+import MuleLedger
+package import MulePlan
+import MuleSystem
+import Synchronization
+
+/// One upload as it stands.
+package struct FileSnapshot: Sendable {
+    package var id: String?
+    /// Path of the source, or nil for standard input.
+    package var source: [UInt8]?
+    package var destination: ObjectAddress
+    package var size: Int64?
+    package var bytesDone: Int64
+    package var bytesInFlight: Int64
+    package var partsDone: Int
+    package var partCount: Int?
+    package var phase: TransferPhase
+}
+
+/// A run as it stands.
+package struct RunSnapshot: Sendable {
+    /// Those under way; waiting and finished ones are only counted.
+    package var active: [FileSnapshot]
+    package var filesDone: Int
+    package var filesTotal: Int
+    /// Nil while a stream's length is unknown.
+    package var bytesTotal: Int64?
+    package var bytesDone: Int64
+    package var bytesInFlight: Int64
+    package var bytesSkipped: Int64
+    package var bytesSent: Int64
+    package var partsInFlight: Int
+    package var retries: Int
+    /// Why nothing moves, where that is known.
+    package var waitingReason: String?
+}
+
+/// Counts of a run, added to by all workers.
+final class RunProgress: Sendable {
+    let partsInFlight = Atomic<Int>(0)
+    let retries = Atomic<Int>(0)
+    private let state = Mutex<State>(State())
+
+    private struct State {
+        var active: [Transfer] = []
+        var filesDone = 0
+        /// Of transfers that have ended.
+        var bytesDone: Int64 = 0
+        var bytesSkipped: Int64 = 0
+        var bytesSent: Int64 = 0
+        var waiting: (reason: String, until: Moment)?
+    }
+
+    func begin(_ transfer: Transfer) {
+        state.withLock { $0.active.append(transfer) }
+    }
+
+    func end(_ transfer: Transfer) {
+        state.withLock { state in
+            state.active.removeAll { $0 === transfer }
+            state.filesDone += 1
+            state.bytesDone += transfer.bytesDone.load(ordering: .relaxed)
+            state.bytesSkipped += transfer.bytesSkipped.load(ordering: .relaxed)
+            state.bytesSent += transfer.bytesSent.load(ordering: .relaxed)
+        }
+    }
+
+    func noteWaiting(_ reason: String, until: Moment) {
+        state.withLock { $0.waiting = (reason, until) }
+    }
+
+    func snapshot(filesTotal: Int, bytesTotal: Int64?) -> RunSnapshot {
+        state.withLock { state in
+            let now = Moment.now()
+            let reason = state.waiting.flatMap { waiting in
+                waiting.until > now
+                    ? "\(waiting.reason), trying again in \(Int(waiting.until.seconds(since: now)) + 1) s" : nil
+            }
+            var snapshot = RunSnapshot(
+                active: state.active.map(Self.snapshot),
+                filesDone: state.filesDone,
+                filesTotal: filesTotal,
+                bytesTotal: bytesTotal,
+                bytesDone: state.bytesDone,
+                bytesInFlight: 0,
+                bytesSkipped: state.bytesSkipped,
+                bytesSent: state.bytesSent,
+                partsInFlight: partsInFlight.load(ordering: .relaxed),
+                retries: retries.load(ordering: .relaxed),
+                waitingReason: reason
+            )
+            for (transfer, file) in zip(state.active, snapshot.active) {
+                snapshot.bytesDone += file.bytesDone
+                snapshot.bytesInFlight += file.bytesInFlight
+                snapshot.bytesSkipped += transfer.bytesSkipped.load(ordering: .relaxed)
+                snapshot.bytesSent += transfer.bytesSent.load(ordering: .relaxed)
+            }
+            return snapshot
+        }
+    }
+
+    private static func snapshot(_ transfer: Transfer) -> FileSnapshot {
+        let source: [UInt8]? = if case .file(let path) = transfer.job.source { path } else { nil }
+        return transfer.state.withLock { state in
+            FileSnapshot(
+                id: state.record?.id,
+                source: source,
+                destination: transfer.job.destination,
+                size: state.size,
+                bytesDone: transfer.bytesDone.load(ordering: .relaxed),
+                bytesInFlight: transfer.bytesInFlight.load(ordering: .relaxed),
+                partsDone: transfer.partsDone.load(ordering: .relaxed),
+                partCount: state.partCount,
+                phase: state.phase
+            )
+        }
+    }
+}

@@ -1,0 +1,227 @@
+// Sending bytes and judging the answer: the middle of a part's life, the same for a part and for a whole small object.
+
+import MuleDigest
+import MuleLedger
+import MulePlan
+import MuleS3
+import MuleSigning
+import MuleSystem
+import MuleTransport
+import Synchronization
+
+/// A body that has reached the store and was proven there.
+struct SentBody {
+    var stored: StoredObject
+    var digest: SliceDigest
+    /// Over all tries.
+    var bytesSent: Int64
+    /// Of the try that succeeded, which still count as under way.
+    var bytesInFlight: Int64
+    /// Whether the answer itself showed that the store holds these bytes.
+    var isProven: Bool
+}
+
+extension Worker {
+    /// Sends one slice until the store has it and the answer agrees with what was sent.
+    ///
+    /// - Parameter request: sends the body with the proof; called again for every try.
+    func send(
+        _ slice: FileSlice,
+        of transfer: Transfer,
+        _ request: (S3Connection, BodyProof, BodyTransfer) throws(S3Error) -> StoredObject
+    ) throws(UploadFailure) -> Answer<SentBody> {
+        let counter = SentCounter(transfer, run.patience)
+        var rounds = 0
+        while true {
+            let protection = transfer.protection
+            var kept: SliceDigest?
+            var check: SentBytesCheck?
+            let answer = try persist(transfer) { (connection) throws(S3Error) -> StoredObject in
+                // Damaged bytes may have been damaged here: they are read again each time. What is certain is reused.
+                var transferOptions = BodyTransfer()
+                transferOptions.pace = run.pace
+                transferOptions.onSent = { counter.sent($0) }
+                transferOptions.shouldStop = { transfer.isStopped }
+                if !protection.isConfirmed {
+                    check = SentBytesCheck(protection.wholeObjectCRC)
+                    transferOptions.observer = check
+                }
+                let digest = try self.digestForSending(slice, transfer, protection, reusing: kept)
+                kept = digest
+                counter.beginAttempt()
+                do throws(S3Error) {
+                    return try request(connection, self.proof(digest, protection, transfer), transferOptions)
+                } catch {
+                    if error.retryClass == .damaged { kept = nil }
+                    throw error
+                }
+            }
+            switch answer {
+            case .refused(let error, let ambiguous):
+                counter.giveUp()
+                // The source may be what is wrong; that is the clearer sentence.
+                if error.retryClass == .damaged { try transfer.state.withLock { $0.source }?.checkUnchanged() }
+                return .refused(error, ambiguous: ambiguous)
+            case .success(let stored, let ambiguous):
+                guard let digest = kept else { fatalError("a body was sent without a digest") }
+                if let check, check.checksum != digest.crc {
+                    counter.giveUp()
+                    throw UploadFailure(
+                        .source,
+                        "The source of \(transfer.name) changed while it was sent: bytes \(slice.offset) to "
+                            + "\(slice.offset + slice.length) were not the same when they were read again."
+                    )
+                }
+                let verdict = try judge(stored, digest, slice, protection, transfer)
+                switch verdict {
+                case .agrees, .silent:
+                    return .success(
+                        SentBody(
+                            stored: stored,
+                            digest: digest,
+                            bytesSent: counter.total,
+                            bytesInFlight: counter.attempt,
+                            isProven: verdict == .agrees
+                        ),
+                        ambiguous: ambiguous
+                    )
+                case .sendAgain: counter.giveUp()
+                case .differs(let what):
+                    counter.giveUp()
+                    rounds += 1
+                    if rounds >= run.settings.retry.damagedTries {
+                        throw UploadFailure(
+                            .verification,
+                            "The store answered another \(what) for \(transfer.name) than was computed here, "
+                                + "\(rounds) times. Nothing was reported done; check this machine's memory and network.",
+                            isResumable: true
+                        )
+                    }
+                }
+            }
+        }
+    }
+
+    private func digestForSending(
+        _ slice: FileSlice,
+        _ transfer: Transfer,
+        _ protection: Protection,
+        reusing kept: SliceDigest?
+    ) throws(S3Error) -> SliceDigest {
+        if let kept { return kept }
+        let signs = run.signs(transfer, protection)
+        do {
+            return try digester.digest(
+                slice,
+                crc: protection.wholeObjectCRC,
+                withSHA256: signs || protection.checksumAlgorithm == .sha256,
+                withMD5: protection == .md5
+            ) {
+                run.patience.noteProgress()
+                return run.isStopping || transfer.isStopped
+            }
+        } catch {
+            throw S3Error(
+                operation: transfer.record?.partCount == nil ? .putObject : .uploadPart,
+                bucket: transfer.job.destination.bucket,
+                key: transfer.job.destination.key,
+                cause: .transport(error)
+            )
+        }
+    }
+
+    private func proof(_ digest: SliceDigest, _ protection: Protection, _ transfer: Transfer) -> BodyProof {
+        var proof = BodyProof(payload: .unsigned)
+        if run.signs(transfer, protection), let sha256 = digest.sha256 { proof.payload = .sha256(sha256) }
+        switch protection {
+        case .checksum(.sha256, _):
+            proof.checksum = digest.sha256.map { Checksum(algorithm: .sha256, bytes: $0) }
+        case .checksum: proof.checksum = digest.crc
+        case .md5: proof.md5 = digest.md5
+        case .signedPayload, .none: break
+        }
+        return proof
+    }
+
+    private enum Verdict: Equatable {
+        /// The store has shown that it holds the bytes that were digested here.
+        case agrees
+        /// It took them and said nothing that could prove it.
+        case silent
+        /// To be sent again with a proof that this store understands.
+        case sendAgain
+        case differs(String)
+    }
+
+    /// Reads the proof out of an answer.
+    private func judge(
+        _ stored: StoredObject,
+        _ digest: SliceDigest,
+        _ slice: FileSlice,
+        _ protection: Protection,
+        _ transfer: Transfer
+    ) throws(UploadFailure) -> Verdict {
+        switch protection {
+        case .checksum(let algorithm, let confirmed):
+            let mine = algorithm == .sha256 ? digest.sha256.map(Base64.encode) : digest.crc.base64
+            if let theirs = stored.checksums[algorithm] {
+                guard theirs == mine else { return .differs("checksum") }
+                if !confirmed { run.settle(.checksum(algorithm, confirmed: true), transfer) }
+                return .agrees
+            }
+            if confirmed { return .silent }
+            // The store ignores the header. Its ETag is the MD5 of what it holds unless it encrypts: that is as good.
+            run.settle(.md5, transfer)
+            guard let eTag = stored.eTag, isMD5(eTag) else { return .sendAgain }
+            let md5 = try self.digest(slice, transfer, crc: protection.wholeObjectCRC, withMD5: true).md5
+            return md5.map(Hex.encode) == eTag ? .agrees : .sendAgain
+        case .md5:
+            // Content-MD5 was checked before the store answered 200; an ETag in the same form shows it once more. Another
+            // ETag proves nothing either way: stores that encrypt make it up.
+            return digest.md5.map(Hex.encode) == stored.eTag ? .agrees : .silent
+        case .signedPayload, .none:
+            return .silent
+        }
+    }
+
+    private func isMD5(_ eTag: String) -> Bool {
+        eTag.utf8.count == 32 && Hex.decode(eTag) != nil
+    }
+}
+
+/// Counts the bytes of one body over all its tries, for the progress that people see and the one that patience needs.
+private final class SentCounter {
+    private let transfer: Transfer
+    private let patience: Patience
+    private(set) var total: Int64 = 0
+    private(set) var attempt: Int64 = 0
+    private var furthest: Int64 = 0
+
+    init(_ transfer: Transfer, _ patience: Patience) {
+        self.transfer = transfer
+        self.patience = patience
+    }
+
+    func beginAttempt() {
+        transfer.bytesInFlight.subtract(attempt, ordering: .relaxed)
+        attempt = 0
+    }
+
+    func sent(_ count: Int64) {
+        attempt += count
+        total += count
+        transfer.bytesSent.add(count, ordering: .relaxed)
+        transfer.bytesInFlight.add(count, ordering: .relaxed)
+        // Bytes that are sent again after a failure are no progress: a line that always breaks at the same place would
+        // keep the run alive for ever.
+        if attempt > furthest {
+            furthest = attempt
+            patience.noteProgress()
+        }
+    }
+
+    /// The body is not to be counted as under way any more.
+    func giveUp() {
+        beginAttempt()
+    }
+}

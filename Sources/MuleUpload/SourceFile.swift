@@ -1,0 +1,108 @@
+package import MulePlan
+package import MuleSystem
+
+/// An open source, and what it was when it was looked at first.
+package struct SourceFile: Sendable {
+    package let file: File
+    package let identity: SourceIdentity
+
+    /// Opens a regular file; its canonical path is part of what it is.
+    package static func open(path: [UInt8]) throws(UploadFailure) -> SourceFile {
+        let name = UTF8Repair.string(path)
+        do {
+            let canonical = try canonicalPath(path)
+            let file = try File.openForReading(path: canonical)
+            let status = try file.status()
+            guard status.kind == .regular else {
+                throw UploadFailure(.source, "\(name) is \(status.kind.noun), not a file that can be sent.")
+            }
+            return SourceFile(file: file, identity: SourceIdentity(path: canonical, status))
+        } catch let error as SystemError {
+            throw UploadFailure(.source, "\(name) can't be read: \(error.reason).", isResumable: true)
+        } catch let failure as UploadFailure {
+            throw failure
+        } catch {
+            throw UploadFailure(.source, "\(name) can't be read: \(error).")
+        }
+    }
+
+    /// Throws when the open file is no longer as it was.
+    package func checkUnchanged() throws(UploadFailure) {
+        let status: FileStatus
+        do {
+            status = try file.status()
+        } catch {
+            throw UploadFailure(.source, "\(UTF8Repair.string(identity.path)) can't be read: \(error.reason).")
+        }
+        let changes = SourceIdentity(path: identity.path, status).changes(since: identity)
+        if !changes.isEmpty { throw .changed(identity.path, changes, while: "while it was sent") }
+    }
+
+    /// Throws when the path no longer leads to the file that was opened: the object would be one that nobody has.
+    package func checkStillInPlace() throws(UploadFailure) {
+        try checkUnchanged()
+        let status: FileStatus
+        do {
+            status = try FileStatus.of(path: identity.path)
+        } catch {
+            throw UploadFailure(
+                .source,
+                "\(UTF8Repair.string(identity.path)) has gone while it was sent (\(error.reason))."
+            )
+        }
+        let changes = SourceIdentity(path: identity.path, status).changes(since: identity)
+        if !changes.isEmpty { throw .changed(identity.path, changes, while: "while it was sent") }
+    }
+}
+
+extension SourceIdentity {
+    package init(path: [UInt8], _ status: FileStatus) {
+        self.init(
+            path: path,
+            device: status.device,
+            inode: status.inode,
+            size: status.size,
+            modificationTime: status.modificationTime
+        )
+    }
+}
+
+extension FileStatus.Kind {
+    package var noun: String {
+        switch self {
+        case .regular: "a file"
+        case .directory: "a directory"
+        case .fifo: "a named pipe"
+        case .socket: "a socket"
+        case .characterDevice, .blockDevice: "a device"
+        case .symbolicLink: "a symbolic link"
+        case .other: "something unknown"
+        }
+    }
+}
+
+extension UploadFailure {
+    /// - Parameter when: completes "FILE has changed …".
+    package static func changed(_ path: [UInt8], _ changes: [SourceChange], while when: String) -> UploadFailure {
+        let what = changes.map(describe).joined(separator: ", ")
+        return UploadFailure(
+            .source,
+            "\(UTF8Repair.string(path)) has changed \(when): \(what). Parts of two versions are never mixed; "
+                + "to send it as it is now, run the upload again with --restart."
+        )
+    }
+
+    private static func describe(_ change: SourceChange) -> String {
+        switch change {
+        case .size(let before, let now): "its size was \(before) and is \(now)"
+        case .modificationTime(let before, let now):
+            "its modification time was \(time(before)) and is \(time(now))"
+        case .inode: "another file stands in its place"
+        case .device: "it is on another file system"
+        }
+    }
+
+    private static func time(_ nanoseconds: Int64) -> String {
+        UTCTime(millisecondsSince1970: nanoseconds / 1_000_000).iso8601
+    }
+}

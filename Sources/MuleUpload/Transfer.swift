@@ -1,0 +1,140 @@
+import MuleDigest
+package import MuleLedger
+package import MulePlan
+package import MuleS3
+import MuleSystem
+import MuleTransport
+import Synchronization
+
+/// What is to be uploaded: one source to one object.
+package struct UploadJob: Sendable {
+    package enum Source: Sendable {
+        /// Path as it was named.
+        case file([UInt8])
+        /// A descriptor that is read to its end.
+        case stream(Int32, StreamPlan)
+    }
+
+    package enum Row: Sendable {
+        /// Its lease is held.
+        case claimed(UploadRecord, Lease)
+        /// The ledger says that this very source was confirmed at this destination. The row for another upload is made
+        /// only if the object is no longer there.
+        case doneBefore(UploadRecord, again: NewUpload)
+    }
+
+    package var source: Source
+    package var destination: ObjectAddress
+    package var row: Row
+    package var service: S3Service
+    /// Give up what is pending, and begin anew like this.
+    package var restartsAs: NewUpload?
+
+    package init(
+        source: Source,
+        destination: ObjectAddress,
+        row: Row,
+        service: S3Service,
+        restartsAs: NewUpload? = nil
+    ) {
+        self.source = source
+        self.destination = destination
+        self.row = row
+        self.service = service
+        self.restartsAs = restartsAs
+    }
+}
+
+/// One part that is to be dealt with.
+struct PartWork: Sendable {
+    var number: Int
+    var slice: FileSlice
+    /// What the store lists under the number, to be compared with the file before anything is sent.
+    var candidate: StoredPart?
+    /// Called when the part is recorded, or will never be.
+    var release: (@Sendable () -> Void)?
+}
+
+/// The state of one upload in a run, shared by the workers that carry it.
+package final class Transfer: Sendable {
+    let job: UploadJob
+    let startedAt = Moment.now()
+    let state: Mutex<State>
+
+    /// Payload bytes that went out in this run.
+    let bytesSent = Atomic<Int64>(0)
+    /// Those of parts that are under way.
+    let bytesInFlight = Atomic<Int64>(0)
+    /// Those of recorded parts, in this run or before.
+    let bytesDone = Atomic<Int64>(0)
+    let bytesSkipped = Atomic<Int64>(0)
+    let partsDone = Atomic<Int>(0)
+    private let hasFailed = Atomic<Bool>(false)
+
+    struct State: Sendable {
+        var record: UploadRecord?
+        var lease: Lease?
+        var source: SourceFile?
+        var negotiated = Negotiated(protection: .none, wholeObject: nil)
+        var phase = TransferPhase.waiting
+        /// Known for files at once, for streams at their end.
+        var size: Int64?
+        var partCount: Int?
+        var recordedParts = 0
+        var workers = 0
+        var failure: UploadFailure?
+        var hasEnded = false
+        var listsAgain = false
+        /// The thread that reads a stream.
+        var reader: Thread?
+    }
+
+    init(_ job: UploadJob) {
+        self.job = job
+        var state = State()
+        switch job.row {
+        case .claimed(let record, let lease):
+            state.record = record
+            state.lease = lease
+            state.size = record.size
+            state.partCount = record.partCount
+        case .doneBefore(let record, _):
+            state.size = record.size
+        }
+        self.state = Mutex(state)
+    }
+
+    /// Whether there is no sense in going on with any of its parts.
+    var isStopped: Bool { hasFailed.load(ordering: .relaxed) }
+
+    var record: UploadRecord? { state.withLock { $0.record } }
+    var protection: Protection { state.withLock { $0.negotiated.protection } }
+
+    /// For messages: the object's address.
+    var name: String { job.destination.description }
+
+    /// Keeps the first failure.
+    func fail(_ failure: UploadFailure) {
+        state.withLock { state in
+            if state.failure == nil { state.failure = failure }
+        }
+        hasFailed.store(true, ordering: .relaxed)
+    }
+
+    func use(_ negotiated: Negotiated) {
+        state.withLock { $0.negotiated = negotiated }
+    }
+
+    func update(_ record: UploadRecord) {
+        state.withLock { $0.record = record }
+    }
+
+    func enter(_ phase: TransferPhase) {
+        state.withLock { $0.phase = phase }
+    }
+}
+
+/// What a transfer is busy with, for those who watch.
+package enum TransferPhase: Sendable {
+    case waiting, checking, sending, completing, done, failed
+}

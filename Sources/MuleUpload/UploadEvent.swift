@@ -1,0 +1,33 @@
+package import MuleLedger
+package import MulePlan
+
+/// How an upload ended well.
+package struct UploadSummary: Sendable {
+    /// Nil where nothing was recorded.
+    package var id: String?
+    /// Nil for standard input.
+    package var source: [UInt8]?
+    package var destination: ObjectAddress
+    package var size: Int64
+    /// Nil for an object that went in one request.
+    package var parts: Int?
+    package var proof: ObjectProof
+    /// Payload bytes that went out in this run, retries included.
+    package var bytesSent: Int64
+    /// Bytes that an earlier run had delivered.
+    package var bytesSkipped: Int64
+    package var seconds: Double
+    /// The very object was there already, nothing was sent.
+    package var wasThere = false
+}
+
+/// Something a user may want to hear while a run goes on.
+package enum UploadEvent: Sendable {
+    /// The upload is carried; how much of it an earlier run had delivered.
+    case started(UploadRecord)
+    case resumed(UploadRecord, parts: Int, bytes: Int64)
+    /// A sentence about a decision or a limitation.
+    case notice(id: String?, String)
+    case completed(UploadSummary)
+    case failed(id: String?, source: [UInt8]?, destination: ObjectAddress, UploadFailure)
+}

@@ -1,0 +1,189 @@
+package import MuleLedger
+package import MuleS3
+import MuleSystem
+package import MuleTransport
+
+/// Why an upload ended without being done, with a sentence for people.
+package struct UploadFailure: Error, Sendable {
+    package enum Kind: String, Sendable {
+        /// What was asked contradicts itself or what was begun.
+        case usage
+        /// The file is missing, unreadable, or has changed.
+        case source
+        /// The store refused.
+        case store
+        case credentials
+        /// The object is not what it should be, or nobody can tell.
+        case verification
+        /// There is an object and it may not be replaced.
+        case exists
+        /// Another process carries the upload.
+        case held
+        case ledger
+        /// Network or throttling kept failing.
+        case network
+        case interrupted
+    }
+
+    package var kind: Kind
+    /// What failed, on what, why, and what to do.
+    package var message: String
+    /// Whether the same command goes on where this one stopped.
+    package var isResumable: Bool
+    package var httpStatus: Int?
+    package var s3Code: String?
+    package var requestID: String?
+    /// Whether every other upload of the run would meet the same.
+    package var stopsRun = false
+
+    package init(_ kind: Kind, _ message: String, isResumable: Bool = false) {
+        self.kind = kind
+        self.message = message
+        self.isResumable = isResumable
+    }
+
+    package init(ledger error: LedgerError, path: String) {
+        self.init(.ledger, "The ledger \(path) \(error.reason). \(error.cure)", isResumable: true)
+        stopsRun = true
+    }
+
+    /// The state the ledger keeps after this failure.
+    package var state: UploadState {
+        switch kind {
+        case .verification: .unknown
+        case .interrupted, .network, .held, .ledger, .credentials: .pending
+        case .usage, .source, .store, .exists: .failed
+        }
+    }
+}
+
+extension UploadFailure {
+    /// A failure at the store, with its evidence.
+    package init(_ kind: Kind, _ message: String, evidence error: S3Error, isResumable: Bool = false) {
+        self.init(kind, message, isResumable: isResumable)
+        httpStatus = error.status
+        s3Code = error.code
+        requestID = error.requestID
+    }
+
+    /// The failure that a refusal of the store comes to, when nothing else can be made of it.
+    package static func refused(_ error: S3Error, sending object: String) -> UploadFailure {
+        let what = "\(error.operation.rawValue) of \(object)\(error.part.map { ", part \($0)" } ?? "")"
+        switch error.cause {
+        case .noCredentials(let reason):
+            var failure = UploadFailure(.credentials, reason, evidence: error, isResumable: true)
+            failure.stopsRun = true
+            return failure
+        case .transport(let reason):
+            return transport(reason, what, error)
+        case .unreadable(let status, let reason):
+            return UploadFailure(
+                .store,
+                "\(what) got an answer (HTTP \(status)) that is not S3's: \(reason). Check --endpoint-url.",
+                evidence: error
+            )
+        case .answer(let status, let code, let message):
+            let said = message.isEmpty ? code : "\(code): \(message)"
+            let (kind, cure, stopsRun) = cure(error, code: code)
+            var failure = UploadFailure(
+                kind,
+                "\(what) was refused (HTTP \(status), \(said)). \(cure)",
+                evidence: error,
+                isResumable: kind == .credentials
+            )
+            failure.stopsRun = stopsRun
+            return failure
+        }
+    }
+
+    private static func transport(_ error: TransportError, _ what: String, _ evidence: S3Error) -> UploadFailure {
+        switch error {
+        case .cancelled:
+            return UploadFailure(.interrupted, "interrupted", isResumable: true)
+        case .certificate(let reason):
+            return UploadFailure(
+                .network,
+                "\(what): the server's certificate is not trusted (\(reason)). If it is your own authority's, name its "
+                    + "PEM file with --ca-bundle or AWS_CA_BUNDLE.",
+                evidence: evidence,
+                isResumable: true
+            )
+        case .source(let reason, let offset):
+            return UploadFailure(
+                .source,
+                "\(what): the source could not be read at byte \(offset) (\(reason.reason)).",
+                isResumable: true
+            )
+        case .sourceEnded(let offset):
+            return UploadFailure(.source, "\(what): the source ends at byte \(offset); it has become shorter.")
+        default:
+            return UploadFailure(.network, "\(what) failed: \(error.sentence).", evidence: evidence, isResumable: true)
+        }
+    }
+
+    private static func cure(_ error: S3Error, code: String) -> (Kind, String, stopsRun: Bool) {
+        switch (error.retryClass, code) {
+        case (_, "NoSuchBucket"):
+            return (.store, "There is no bucket \(error.bucket) there: check its name and --endpoint-url.", true)
+        case (_, "InvalidAccessKeyId"):
+            return (
+                .credentials, "The store does not know this access key: check AWS_ACCESS_KEY_ID or the profile.", true
+            )
+        case (_, "SignatureDoesNotMatch"):
+            return (
+                .credentials,
+                "The secret key does not belong to the access key: check AWS_SECRET_ACCESS_KEY or the profile.", true
+            )
+        case (.credentials, _):
+            return (.credentials, "Renew the credentials and run the same command again.", true)
+        case (.clock, _):
+            return (.credentials, "This machine's clock is wrong by more than 15 minutes: set it.", true)
+        case (.redirected, _):
+            let region = error.region.map { "The bucket is in the region \($0): add --region \($0)." }
+            return (.store, region ?? "The bucket is at another endpoint or region: check --region.", true)
+        case (_, "AccessDenied"), (_, "Forbidden"), (_, "AllAccessDisabled"):
+            return (.store, "It takes the permission \(error.operation.permission) on \(error.bucket).", false)
+        case (_, "QuotaExceeded"), (_, "HTTP507"):
+            return (.store, "The store's quota is used up.", false)
+        case (.damaged, _):
+            return (
+                .verification,
+                "What arrived was not what was sent, again and again: the source changes while it is read, or this "
+                    + "machine's memory or network damages data.", false
+            )
+        default:
+            return (.store, "The store gives no more reason than that.", false)
+        }
+    }
+}
+
+extension TransportError {
+    /// The reason in words.
+    package var sentence: String {
+        switch self {
+        case .cancelled: "cancelled"
+        case .cannotResolve: "the host name has no address (no network, or a misspelt --endpoint-url)"
+        case .cannotConnect: "no connection to the server"
+        case .tls(let reason): "no secure connection (\(reason))"
+        case .certificate(let reason): "untrusted certificate (\(reason))"
+        case .stalled(let seconds): "nothing moved for \(Int(seconds)) s"
+        case .broken(let reason, _): "the connection broke (\(reason))"
+        case .source(let error, let offset): "the source can't be read at byte \(offset) (\(error.reason))"
+        case .sourceEnded(let offset): "the source ends at byte \(offset)"
+        case .answerTooLong(let limit): "the answer is longer than \(limit) bytes"
+        case .unusable(let reason): reason
+        }
+    }
+}
+
+extension S3Error {
+    /// The reason in a few words, for "trying again" messages.
+    package var shortReason: String {
+        switch cause {
+        case .transport(let error): error.sentence
+        case .answer(let status, let code, _): "\(code) (HTTP \(status))"
+        case .unreadable(_, let reason): "unreadable answer (\(reason))"
+        case .noCredentials(let reason): reason
+        }
+    }
+}

@@ -1,0 +1,372 @@
+// A run: a pool of workers that carries a list of uploads to their ends. It promises that an upload is reported done only
+// when its row says so durably, and that every upload of the list is reported once.
+
+import MuleDigest
+package import MuleLedger
+import MulePlan
+package import MuleS3
+package import MuleSystem
+import MuleTransport
+import Synchronization
+
+/// How a run works.
+package struct RunSettings: Sendable {
+    /// Requests in flight, 1 at least.
+    package var concurrency: Int
+    /// Seconds without progress until the run stops, resumable.
+    package var stallLimit: Double
+    /// Bytes per second for the whole run; nil for no limit.
+    package var rateLimit: Int64?
+    package var retry = RetryPolicy()
+
+    /// Enough to fill a fast link with a round trip of tens of milliseconds; more of them cost memory, not speed.
+    package static let defaultConcurrency = 16
+    package static let defaultStallLimit = 900.0
+
+    package init(
+        concurrency: Int = defaultConcurrency,
+        stallLimit: Double = defaultStallLimit,
+        rateLimit: Int64? = nil
+    ) {
+        self.concurrency = max(1, concurrency)
+        self.stallLimit = stallLimit
+        self.rateLimit = rateLimit
+    }
+}
+
+/// How a run ended.
+package struct RunResult: Sendable {
+    package var completed: [UploadSummary] = []
+    package var failures: [UploadFailure] = []
+}
+
+package final class UploadRun: Sendable {
+    let ledger: Ledger
+    let settings: RunSettings
+    let cancellation: Cancellation
+    let queue: WorkQueue
+    let progress = RunProgress()
+    let patience: Patience
+    let pace: Pace?
+    let facts: EndpointFacts
+    private let transfers: [Transfer]
+    private let onEvent: @Sendable (UploadEvent) -> Void
+    private let state = Mutex<State>(State())
+    // Made in `init`, after `self`, because it reports its failures here.
+    private let recorderBox = Mutex<Recorder?>(nil)
+
+    private struct State {
+        var stopReason: UploadFailure?
+        var result = RunResult()
+    }
+
+    /// - Parameter onEvent: called from any thread, one call at a time for each upload.
+    package init(
+        _ jobs: [UploadJob],
+        ledger: Ledger,
+        settings: RunSettings,
+        cancellation: Cancellation,
+        onEvent: @escaping @Sendable (UploadEvent) -> Void
+    ) {
+        self.ledger = ledger
+        self.settings = settings
+        self.cancellation = cancellation
+        self.onEvent = onEvent
+        transfers = jobs.map(Transfer.init)
+        queue = WorkQueue(transfers, concurrency: settings.concurrency)
+        patience = Patience(limit: settings.stallLimit)
+        pace = settings.rateLimit.map { rate in
+            let limit = RateLimit(bytesPerSecond: rate, cancellation: cancellation)
+            return { limit.take($0) }
+        }
+        facts = EndpointFacts(
+            load: { try? ledger.fact(EndpointFacts.factName, of: $0) },
+            // A fact that can't be kept is learned again; the ledger's own trouble shows at the next commit.
+            save: { try? ledger.remember(EndpointFacts.factName, $1, of: $0, lifetime: EndpointFacts.lifetime) }
+        )
+        let recorder = Recorder(ledger) { [weak self] error in
+            guard let self else { return }
+            self.stop(self.failure(error))
+        }
+        recorderBox.withLock { $0 = recorder }
+    }
+
+    var recorder: Recorder {
+        guard let recorder = recorderBox.withLock({ $0 }) else { fatalError("made in init") }
+        return recorder
+    }
+
+    /// Carries all uploads to their ends; returns when the last one is recorded. To be called once.
+    package func run() -> RunResult {
+        let ticket = cancellation.onCancel { [queue] in queue.close() }
+        if cancellation.isCancelled { queue.close() }
+        let recorderThread = recorder.start()
+        let workers = (0..<workersNeeded).map { index in
+            Thread(name: "worker \(index + 1)") { Worker(self).work() }
+        }
+        for worker in workers { worker.join() }
+        cancellation.removeWaker(ticket)
+        for transfer in transfers {
+            transfer.state.withLock({ $0.reader })?.join()
+        }
+        for transfer in transfers where !transfer.state.withLock({ $0.hasEnded }) {
+            transfer.fail(stopReason)
+            endIfStopped(transfer)
+        }
+        recorder.close()
+        recorderThread.join()
+        return state.withLock { $0.result }
+    }
+
+    /// How the run stands; may be asked at any time, from any thread.
+    package func snapshot() -> RunSnapshot {
+        progress.snapshot(filesTotal: transfers.count, bytesTotal: bytesTotal)
+    }
+
+    private var bytesTotal: Int64? {
+        var total: Int64 = 0
+        for transfer in transfers {
+            guard let size = transfer.state.withLock({ $0.size }) else { return nil }
+            total += size
+        }
+        return total
+    }
+
+    /// As many threads as there can be work for.
+    private var workersNeeded: Int {
+        var needed = 0
+        for transfer in transfers where needed < settings.concurrency {
+            switch transfer.job.source {
+            case .stream: needed = settings.concurrency
+            case .file: needed += max(1, transfer.state.withLock { $0.partCount } ?? 1)
+            }
+        }
+        return min(max(needed, 1), settings.concurrency)
+    }
+
+    // MARK: Stopping
+
+    var isStopping: Bool { cancellation.isCancelled }
+
+    /// Ends the run for a reason that every upload shares.
+    func stop(_ reason: UploadFailure) {
+        state.withLock { state in
+            if state.stopReason == nil { state.stopReason = reason }
+        }
+        cancellation.cancel()
+    }
+
+    /// What an interruption really is when the run was stopped for a reason.
+    func reasonToStop(_ failure: UploadFailure) -> UploadFailure {
+        failure.kind == .interrupted && isStopping ? stopReason : failure
+    }
+
+    private var stopReason: UploadFailure { state.withLock { $0.stopReason } ?? .interrupted }
+
+    func failure(_ error: LedgerError) -> UploadFailure {
+        UploadFailure(ledger: error, path: UTF8Repair.string(ledger.path))
+    }
+
+    /// Nothing has moved for longer than the stall limit.
+    func exhausted(_ error: S3Error, _ transfer: Transfer) -> UploadFailure {
+        var failure = UploadFailure(
+            .network,
+            "Nothing has moved for \(Int(settings.stallLimit)) s; the last reason: \(error.shortReason). Finished parts are "
+                + "kept; run the same command again when the way to the store is clear.",
+            evidence: error,
+            isResumable: true
+        )
+        failure.stopsRun = true
+        return failure
+    }
+
+    func fail(_ transfer: Transfer, _ failure: UploadFailure) {
+        transfer.fail(reasonToStop(failure))
+        if failure.stopsRun { stop(failure) }
+    }
+
+    /// Reports a transfer that has failed, once nobody works on it any more.
+    func endIfStopped(_ transfer: Transfer) {
+        guard transfer.isStopped else { return }
+        let failure: UploadFailure? = transfer.state.withLock { state in
+            guard state.workers == 0, !state.hasEnded else { return nil }
+            state.hasEnded = true
+            state.phase = .failed
+            return state.failure
+        }
+        guard let failure else { return }
+        queue.drop(transfer)
+        let source: [UInt8]? = if case .file(let path) = transfer.job.source { path } else { nil }
+        let record = transfer.record
+        let report: @Sendable () -> Void = { [self] in
+            progress.end(transfer)
+            state.withLock { $0.result.failures.append(failure) }
+            emit(
+                .failed(
+                    id: record?.id,
+                    source: source,
+                    destination: transfer.job.destination,
+                    failure
+                )
+            )
+            transfer.state.withLock { $0.lease = nil }
+            queue.transferEnded()
+        }
+        // What the ledger can't be told is told to people at least.
+        guard let record, failure.kind != .ledger, failure.kind != .held else { return report() }
+        let isStream = record.upload.source == nil
+        // What can't be read a second time can't be resumed.
+        let left: UploadState = isStream && failure.state == .pending ? .failed : failure.state
+        recorder.record(
+            .upload(
+                Ledger.FinishedUpload(
+                    upload: record.number,
+                    outcome: .stopped(left, error: failure.kind == .interrupted ? nil : failure.message),
+                    bytesSent: record.upload.partSize == nil && !isStream
+                        ? transfer.bytesSent.load(ordering: .relaxed) : 0
+                )
+            ),
+            then: report
+        )
+    }
+
+    // MARK: Progress of transfers
+
+    func emit(_ event: UploadEvent) {
+        onEvent(event)
+    }
+
+    func partRecorded(_ transfer: Transfer, size: Int64, wasSkipped: Bool) {
+        transfer.bytesDone.add(size, ordering: .relaxed)
+        transfer.partsDone.add(1, ordering: .relaxed)
+        if wasSkipped { transfer.bytesSkipped.add(size, ordering: .relaxed) }
+        transfer.state.withLock { $0.recordedParts += 1 }
+        completeIfAllRecorded(transfer)
+    }
+
+    func completeIfAllRecorded(_ transfer: Transfer) {
+        let isWhole = transfer.state.withLock { $0.recordedParts == $0.partCount }
+        if isWhole && !transfer.isStopped { queue.add(completionOf: transfer) }
+    }
+
+    /// The object is proven. It is reported when the ledger has it.
+    func completed(_ transfer: Transfer, _ record: UploadRecord, _ proof: ObjectProof, wasThere: Bool = false) {
+        let source: [UInt8]? = if case .file(let path) = transfer.job.source { path } else { nil }
+        let (size, partCount) = transfer.state.withLock { ($0.size ?? 0, $0.partCount) }
+        let summary = UploadSummary(
+            id: record.id,
+            source: source,
+            destination: transfer.job.destination,
+            size: size,
+            parts: wasThere ? record.partCount : partCount,
+            proof: proof,
+            bytesSent: transfer.bytesSent.load(ordering: .relaxed),
+            bytesSkipped: transfer.bytesSkipped.load(ordering: .relaxed),
+            seconds: Moment.now().seconds(since: transfer.startedAt),
+            wasThere: wasThere
+        )
+        transfer.state.withLock { state in
+            state.hasEnded = true
+            state.phase = .done
+        }
+        let report: @Sendable () -> Void = { [self] in
+            progress.end(transfer)
+            state.withLock { $0.result.completed.append(summary) }
+            emit(.completed(summary))
+            transfer.state.withLock { $0.lease = nil }
+            queue.transferEnded()
+        }
+        guard !wasThere else { return report() }
+        recorder.record(
+            .upload(
+                Ledger.FinishedUpload(
+                    upload: record.number,
+                    outcome: .done(proof, size: size, partCount: partCount),
+                    bytesSent: partCount == nil ? summary.bytesSent : 0
+                )
+            ),
+            then: report
+        )
+    }
+
+    // MARK: Negotiation
+
+    /// Where an upload stands on the ladder when it is taken up.
+    func negotiated(_ record: UploadRecord, endpoint: String) -> Negotiated {
+        if let settled = record.negotiated.flatMap(Negotiated.init(text:)) { return settled }
+        let option = record.upload.integrity.checksum
+        let protection = option == "auto" ? facts.protection(of: endpoint) : Protection(option: option)
+        return Negotiated(protection: protection ?? .checksum(.crc64nvme, confirmed: false), wholeObject: nil)
+    }
+
+    func signs(_ transfer: Transfer, _ protection: Protection) -> Bool {
+        let option = transfer.record.flatMap { PayloadSigning(rawValue: $0.upload.integrity.payloadSigning) } ?? .auto
+        return option.signs(isEncrypted: transfer.job.service.endpoint.isEncrypted, protection: protection)
+    }
+
+    /// The next rung when the store refuses the checksum; nil when that is not what it refuses, or the user chose it.
+    func lowerRung(_ protection: Protection, after error: S3Error, _ record: UploadRecord) -> Protection? {
+        guard record.upload.integrity.checksum == "auto", error.refusesChecksum, let lower = protection.nextRung else {
+            return nil
+        }
+        facts.learn(lower, of: record.upload.store.endpoint)
+        return lower
+    }
+
+    /// An answer has shown on which rung this store stands.
+    func settle(_ protection: Protection, _ transfer: Transfer) {
+        guard let record = transfer.record else { return }
+        let text: String? = transfer.state.withLock { state in
+            guard state.negotiated.protection != protection else { return nil }
+            state.negotiated.protection = protection
+            return state.negotiated.text
+        }
+        guard let text else { return }
+        do {
+            try ledger.recordNegotiated(record.number, text)
+        } catch {
+            stop(failure(error))
+        }
+        learn(protection, transfer)
+    }
+
+    func learn(_ protection: Protection, _ transfer: Transfer) {
+        guard let record = transfer.record, record.upload.integrity.checksum == "auto" else { return }
+        facts.learn(protection, of: record.upload.store.endpoint)
+    }
+
+    // MARK: Of a record
+
+    func plan(of record: UploadRecord) -> PartPlan? {
+        guard let partSize = record.upload.partSize, let size = record.upload.source?.size else { return nil }
+        return PartPlan(objectSize: size, partSize: partSize)
+    }
+
+    /// What the user asked for, with the token, and the time of the source in the form that other tools read.
+    func attributes(of record: UploadRecord) -> ObjectAttributes {
+        var attributes = record.upload.attributes
+        do {
+            try attributes.set("x-amz-meta-" + UploadToken.metadataName, record.token)
+            if let time = record.upload.source?.modificationTime, attributes["x-amz-meta-mtime"] == nil {
+                let fraction = String(time % 1_000_000_000)
+                let padding = String(repeating: "0", count: max(0, 9 - fraction.utf8.count))
+                if time >= 0 { try attributes.set("x-amz-meta-mtime", "\(time / 1_000_000_000).\(padding)\(fraction)") }
+            }
+        } catch {
+            fatalError("names and values of our own are clean: \(error)")
+        }
+        return attributes
+    }
+}
+
+extension S3Error {
+    /// Whether the refusal is about a checksum header that the store does not know.
+    var refusesChecksum: Bool {
+        guard case .answer(let status, let code, let message) = cause else { return false }
+        if status == 501 { return true }
+        guard status == 400 else { return false }
+        let text = message.lowercased()
+        return ["InvalidArgument", "InvalidRequest", "BadRequest", "MalformedHeader"].contains(code)
+            && (text.contains("checksum") || text.contains("unsupported header") || text.contains("x-amz-sdk"))
+    }
+}

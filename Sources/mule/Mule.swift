@@ -1,0 +1,8 @@
+import MuleCLI
+
+@main
+enum Mule {
+    static func main() {
+        Program.main()
+    }
+}

@@ -1,0 +1,79 @@
+import MuleLedger
+import MulePlan
+import TestSupport
+import Testing
+
+/// Ledgers of every released schema, as text: `Fixtures/vN.sql` makes the database a mule of schema N left behind.
+@Suite struct MigrationTests {
+    private let directory = ScratchDirectory()
+
+    private func openFixture(_ name: String) throws -> Ledger {
+        let fixtures = #filePath.split(separator: "/", omittingEmptySubsequences: false).dropLast().joined(
+            separator: "/"
+        )
+        let sql = String(decoding: try Files.read("\(fixtures)/Fixtures/\(name).sql"), as: UTF8.self)
+        do {
+            try RawDatabase(directory.path("ledger.sqlite")).execute(sql)
+        }
+        return try Ledger(directory)
+    }
+
+    @Test(arguments: ["v1"])
+    func `an old ledger opens with all it held`(version: String) throws {
+        let ledger = try openFixture(version)
+        let records = try ledger.all()
+        #expect(records.map(\.id) == ["k3v9p", "a2b3c", "t7u8w", "m4n5q", "x9y2z"])
+        #expect(records.map(\.state) == [.pending, .done, .pending, .failed, .aborted])
+        #expect(try ledger.unfinished().map(\.number) == [1, 3, 4])
+
+        let pending = try #require(records.first)
+        #expect(pending.upload.source?.path == Array("/data/db.dump".utf8))
+        #expect(pending.upload.source?.device == .max)
+        #expect(pending.upload.source?.modificationTime == 1_763_683_200_123_456_789)
+        #expect(pending.upload.attributes["x-amz-meta-colour"] == "blue")
+        #expect(pending.upload.partSize == 8 * mebibyte)
+        #expect((pending.partCount, pending.partsDone) == (128, 3))
+        #expect((pending.bytesDone, pending.bytesSent) == (24 * mebibyte, 32 * mebibyte))
+        #expect((pending.uploadID, pending.negotiated) == ("2~abc", "CRC64NVME"))
+        let parts = try ledger.parts(of: 1)
+        #expect(parts.map(\.number) == [1, 2, 4])
+        #expect(parts.last?.crc == [0xAE, 0x8B, 0x14, 0x86, 0x0A, 0x79, 0x98, 0x88])
+        #expect(parts.map { $0.digest?.count } == [nil, nil, 16])
+
+        #expect(records[1].proof.checksumValue == "rosUhgp5mIg=")
+        #expect(records[1].upload.onlyIfAbsent)
+        #expect(records[2].upload.source == nil)
+        #expect(records[3].upload.source?.path == [0x2F, 0x64, 0xFF])
+        #expect(records[3].upload.destination.key.utf8 == Array("u\u{308}".utf8))
+        #expect(records[3].lastError == "AccessDenied")
+        #expect(try ledger.fact("checksum", of: "https://s3.example.org") == "CRC64NVME")
+    }
+
+    @Test(arguments: ["v1"])
+    func `an old ledger goes on from where it was`(version: String) throws {
+        let ledger = try openFixture(version)
+        let pending = try #require(try ledger.upload(id: "k3v9p"))
+        guard case .found(let record, let lease) = try ledger.claim([pending.upload]).first else {
+            Issue.record("not found")
+            return
+        }
+        #expect(record == pending)
+        try ledger.commit(.sample(3), of: record)
+        #expect(try ledger.parts(of: 1).map(\.number) == [1, 2, 3, 4])
+        #expect(try ledger.upload(id: "k3v9p")?.partsDone == 4)
+        #expect(
+            try ledger.take(.sample(key: "next"))?.record.number == 8,
+            "numbers that were given are not given again"
+        )
+        withExtendedLifetime(lease) {}
+    }
+
+    @Test func `opening a ledger again changes nothing in it`() throws {
+        var content: [[UInt8]] = []
+        for _ in 0..<2 {
+            do { _ = try content.isEmpty ? openFixture("v1") : Ledger(directory) }
+            content.append(try directory.read("ledger.sqlite"))
+        }
+        #expect(content[0] == content[1])
+    }
+}

@@ -1,0 +1,31 @@
+import Glibc
+
+/// A POSIX thread for work that blocks, so that blocking stays off Swift's cooperative pool.
+enum DetachedThread {
+    private final class Work {
+        let body: @Sendable () -> Void
+        init(_ body: @escaping @Sendable () -> Void) { self.body = body }
+    }
+
+    /// Runs `body` on a thread of its own. Nobody joins it: whoever must know its end tells so through a `Monitor`.
+    static func start(_ body: @escaping @Sendable () -> Void) {
+        let work = Unmanaged.passRetained(Work(body))
+        var thread = pthread_t()
+        let code = pthread_create(
+            &thread,
+            nil,
+            { context in
+                guard let context else { return nil }
+                let work = Unmanaged<Work>.fromOpaque(context).takeRetainedValue()
+                work.body()
+                return nil
+            },
+            work.toOpaque()
+        )
+        guard code == 0 else {
+            work.release()
+            fatalError("cannot start a thread: \(String(cString: strerror(code)))")
+        }
+        pthread_detach(thread)
+    }
+}

@@ -1,0 +1,117 @@
+import MuleDigest
+
+/// PutObject, HeadObject and GetObject.
+extension ServerState {
+    mutating func putObject(_ request: RecordedRequest, _ body: ReceivedBody) throws(StoreError) -> FakeReply {
+        try checkAbsence(request)
+        let checksum = try verify(request, body)
+        let part = FakePart(
+            number: 1,
+            size: body.count,
+            eTag: eTag(md5: body.md5),
+            checksum: checksum,
+            content: body.content,
+            lastModified: now
+        )
+        let object = FakeObject(
+            parts: [part],
+            eTag: part.eTag,
+            attributes: FakeAttributes(request),
+            checksum: checksum.map {
+                FakeChecksum(algorithm: $0.algorithm, kind: .fullObject, value: $0.base64)
+            },
+            lastModified: now,
+            uploadID: nil
+        )
+        store.buckets[request.bucket]?.objects[request.key] = object
+        return FakeReply(200, headers: [eTagHeader(object.eTag)] + checksumHeaders(object.checksum))
+    }
+
+    /// `If-None-Match: *`
+    func checkAbsence(_ request: RecordedRequest) throws(StoreError) {
+        guard let condition = request.header("if-none-match") else { return }
+        guard condition == "*" else {
+            throw StoreError(501, "NotImplemented", "If-None-Match takes only *.")
+        }
+        if store.buckets[request.bucket]?.objects[request.key] != nil {
+            throw StoreError(412, "PreconditionFailed", elements: [FakeXML("Condition", "If-None-Match")])
+        }
+    }
+
+    func readObject(_ request: RecordedRequest) throws(StoreError) -> FakeReply {
+        guard let object = store.buckets[request.bucket]?.objects[request.key] else { throw .noSuchKey(request.key) }
+        var reply = FakeReply(200)
+        let attributes = object.attributes
+        reply.headers = [
+            eTagHeader(object.eTag), FakeHeader("Last-Modified", StoreClock.httpDate(object.lastModified)),
+            FakeHeader("Accept-Ranges", "bytes"), FakeHeader("Content-Type", attributes.contentType),
+        ]
+        reply.headers += attributes.contentHeaders
+        reply.headers += attributes.metadata.sorted { $0.key < $1.key }
+            .map { FakeHeader("x-amz-meta-\($0.key)", $0.value) }
+        if attributes.storageClass != "STANDARD" {
+            reply.headers.append(FakeHeader("x-amz-storage-class", attributes.storageClass))
+        }
+        if let tagging = attributes.tagging {
+            let count = tagging.utf8.split(separator: UInt8(ascii: "&")).count
+            reply.headers.append(FakeHeader("x-amz-tagging-count", "\(count)"))
+        }
+        if request.header("x-amz-checksum-mode")?.uppercased() == "ENABLED", !profile.headOmitsChecksum {
+            reply.headers += checksumHeaders(object.checksum)
+        }
+        if object.uploadID != nil, request.parameter("partNumber") != nil {
+            reply.headers.append(FakeHeader("x-amz-mp-parts-count", "\(object.parts.count)"))
+        }
+        reply.payload = FakeReply.Payload(segments: object.segments ?? [], range: 0..<object.size)
+        guard request.operation == .getObject else { return reply }
+        guard object.segments != nil else {
+            throw StoreError(501, "NotImplemented", "This fake does not keep the bytes of objects.")
+        }
+        if let range = request.header("range") { try cut(&reply, to: range, size: object.size) }
+        return reply
+    }
+
+    private func cut(_ reply: inout FakeReply, to header: String, size: Int64) throws(StoreError) {
+        let bounds = header.dropFirst("bytes=".count).split(separator: "-", omittingEmptySubsequences: false)
+        guard header.hasPrefix("bytes="), bounds.count == 2, let first = Int64(bounds[0]), first < size else {
+            throw StoreError(416, "InvalidRange", "The requested range is not satisfiable")
+        }
+        let end = min(Int64(bounds[1]).map { $0 + 1 } ?? size, size)
+        guard end > first else { throw StoreError(416, "InvalidRange", "The requested range is not satisfiable") }
+        reply.status = 206
+        reply.payload?.range = first..<end
+        reply.headers.append(FakeHeader("Content-Range", "bytes \(first)-\(end - 1)/\(size)"))
+    }
+
+    /// What is echoed of an object's or a part's checksum.
+    func checksumHeaders(_ checksum: FakeChecksum?) -> [FakeHeader] {
+        guard let checksum, profile.handlesChecksums else { return [] }
+        return [
+            FakeHeader(checksum.algorithm.headerName, checksum.value),
+            FakeHeader("x-amz-checksum-type", checksum.kind.rawValue),
+        ]
+    }
+}
+
+extension FakeAttributes {
+    /// Collects what PutObject and CreateMultipartUpload say about an object.
+    init(_ request: RecordedRequest) {
+        for field in request.headers {
+            let name = field.name.lowercased()
+            switch name {
+            case "content-type": contentType = field.value
+            case "cache-control", "content-disposition", "content-encoding", "content-language", "expires":
+                contentHeaders.append(field)
+            case "x-amz-tagging": tagging = field.value
+            case "x-amz-storage-class": storageClass = field.value
+            case "x-amz-date", "x-amz-content-sha256", "x-amz-security-token", "x-amz-sdk-checksum-algorithm": break
+            default:
+                if name.hasPrefix("x-amz-meta-") {
+                    metadata[String(name.dropFirst("x-amz-meta-".count))] = field.value
+                } else if name.hasPrefix("x-amz-"), !name.hasPrefix("x-amz-checksum-") {
+                    otherHeaders.append(FakeHeader(name, field.value))
+                }
+            }
+        }
+    }
+}
