@@ -54,6 +54,13 @@ let package = Package(
         ),
         .executableTarget(name: "mule", dependencies: ["MuleCLI"], swiftSettings: strict),
 
+        .executableTarget(
+            name: "mule-bench",
+            dependencies: ["MuleDigest", "CChecksums", "MuleLedger", "MulePlan", "MuleSigning", "MuleSystem"],
+            path: "Benchmarks/mule-bench",
+            swiftSettings: strict
+        ),
+
         // Tests/Support is shared by every test target: the scripted fake S3, scratch directories, the command runner.
         .target(
             name: "TestSupport",

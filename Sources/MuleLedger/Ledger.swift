@@ -478,7 +478,8 @@ package final class Ledger: Sendable {
     /// Pending, failed and unknown uploads, the oldest first.
     package func unfinished() throws(LedgerError) -> [UploadRecord] {
         try perform { database throws(SQLiteError) in
-            try records(in: database, "WHERE state NOT IN ('done', 'aborted') ORDER BY number", [])
+            // The plus keeps SQLite from reading all rows for the sake of their order: the partial index knows the few.
+            try records(in: database, "WHERE state NOT IN ('done', 'aborted') ORDER BY +number", [])
         }
     }
 

@@ -123,6 +123,15 @@ package struct UploadRecord: Hashable, Sendable {
     package var createdAt: Int64
     package var updatedAt: Int64
 
+    /// Whether somebody should deal with it: all that is not over, but for failures that left nothing at the store.
+    package var isOpen: Bool {
+        switch state {
+        case .pending, .unknown: true
+        case .failed: mayHoldParts
+        case .done, .aborted: false
+        }
+    }
+
     /// Whether parts may lie at the store, which its owner pays for.
     package var mayHoldParts: Bool { uploadID != nil || createAttemptedAt != nil }
 }

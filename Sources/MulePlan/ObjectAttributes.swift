@@ -42,10 +42,12 @@ package struct ObjectAttributes: Hashable, Sendable {
 
     /// Reads back what `text` wrote; a line that is none is left out.
     package init(text: String) {
-        for line in text.split(separator: "\n") {
-            guard let colon = line.firstIndex(of: ":") else { continue }
-            let value = line[line.index(after: colon)...].drop { $0 == " " }
-            try? set(String(line[..<colon]), String(value))
+        // In bytes: a space and an accent after it are one Character, and a value's own spaces belong to it.
+        for line in text.utf8.split(separator: UInt8(ascii: "\n")) {
+            guard let colon = line.firstIndex(of: UInt8(ascii: ":")) else { continue }
+            let rest = line[colon...].dropFirst()
+            let value = rest.first == UInt8(ascii: " ") ? rest.dropFirst() : rest
+            try? set(String(decoding: line[..<colon], as: UTF8.self), String(decoding: value, as: UTF8.self))
         }
     }
 

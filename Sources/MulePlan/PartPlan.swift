@@ -106,6 +106,6 @@ package struct StreamPlan: Hashable, Sendable {
     package func partSize(after sent: Int64, limits: StoreLimits = .amazon) -> Int64 {
         if let fixedPartSize { return fixedPartSize }
         let grown = (sent / Self.share + Self.mebibyte - 1) / Self.mebibyte * Self.mebibyte
-        return min(max(PartSizing.smallestDefaultPart, grown), limits.maximumPartSize)
+        return min(max(PartSizing.smallestDefaultPart, limits.minimumPartSize, grown), limits.maximumPartSize)
     }
 }

@@ -67,7 +67,8 @@ package final class Monitor<State>: @unchecked Sendable {
         )
         while true {
             if let result = body(&state) { return result }
-            if pthread_cond_timedwait(condition, mutex, &time) == ETIMEDOUT { return body(&state) }
+            // Besides ETIMEDOUT there is EINVAL, for a deadline before the clock's beginning.
+            if pthread_cond_timedwait(condition, mutex, &time) != 0 { return body(&state) }
         }
     }
 }

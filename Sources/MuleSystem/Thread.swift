@@ -47,5 +47,6 @@ package final class Thread: @unchecked Sendable {
 // failure costs nothing but the name.
 private func nameThisThread(_ name: String) {
     guard let file = try? File.open(path: Array("/proc/thread-self/comm".utf8), flags: O_WRONLY) else { return }
-    _ = Array(name.utf8).withUnsafeBytes { bytes in try? file.write(bytes, at: 0) }
+    // Files of this kind refuse pwrite(2).
+    _ = Array(name.utf8).withUnsafeBytes { write(file.descriptor, $0.baseAddress, $0.count) }
 }

@@ -140,6 +140,9 @@ package final class HTTPClient {
     /// moments of a cancellation. Bytes that the kernel still holds count as moving while it gets rid of them.
     package func perform(_ request: HTTPRequest) throws(TransportError) -> HTTPResponse {
         if cancellation.isCancelled { throw .cancelled }
+        guard request.headers.allSatisfy(Self.isOneHeader) else {
+            throw .unusable("a header holds a character that would end it")
+        }
         exchange = Exchange(request)
         defer { exchange = Exchange() }
         let headers = headerList(request)
@@ -156,10 +159,17 @@ package final class HTTPClient {
     private func headerList(_ request: HTTPRequest) -> UnsafeMutablePointer<curl_slist>? {
         var list: UnsafeMutablePointer<curl_slist>?
         for (name, value) in request.headers {
-            // curl reads "Name:" as "leave this header out" and "Name;" as "send it empty".
-            list = curl_slist_append(list, value.isEmpty ? name + ";" : name + ": " + value)
+            // curl reads "Name:", with or without blanks, as "leave this header out" and "Name;" as "send it empty".
+            let isBlank = value.utf8.allSatisfy { $0 == 0x20 || $0 == 0x09 }
+            list = curl_slist_append(list, isBlank ? name + ";" : name + ": " + value)
         }
         return curl_slist_append(list, request.expectsContinue ? "Expect: 100-continue" : "Expect:")
+    }
+
+    /// curl puts headers into the request as they are; RFC 9112, section 5, says what would make another one of them.
+    private static func isOneHeader(name: String, value: String) -> Bool {
+        !name.isEmpty && name.utf8.allSatisfy { (0x21...0x7E).contains($0) && $0 != UInt8(ascii: ":") }
+            && value.utf8.allSatisfy { $0 >= 0x20 && $0 != 0x7F || $0 == 0x09 }
     }
 
     private func prepare(_ request: HTTPRequest, headers: UnsafeMutablePointer<curl_slist>?) {
@@ -234,6 +244,9 @@ package final class HTTPClient {
 
     private func judge(_ result: CURLcode) throws(TransportError) -> HTTPResponse {
         if let error = exchange.failure { throw error }
+        if result == CURLE_UNSUPPORTED_PROTOCOL, hasAsked {
+            throw .broken("the answer is not HTTP", answered: true)
+        }
         if result != CURLE_OK { throw Self.error(result, answered: exchange.status != 0) }
         return HTTPResponse(
             status: exchange.status,
@@ -241,6 +254,12 @@ package final class HTTPClient {
             body: exchange.answer,
             continued: exchange.continued
         )
+    }
+
+    /// Whether any of the request has gone out.
+    private var hasAsked: Bool {
+        var size = 0
+        return mule_getinfo_long(easy, CURLINFO_REQUEST_SIZE, &size) == CURLE_OK && size > 0
     }
 
     private static func error(_ code: CURLcode, answered: Bool) -> TransportError {
@@ -266,7 +285,10 @@ package final class HTTPClient {
         if exchange.position == 0 { request.observer?.bodyStarts() }
         var count = Int(min(Int64(capacity), left))
         if let pace = request.pace { count = pace(count) }
-        if cancellation.isCancelled { return Int(CURL_READFUNC_ABORT) }
+        if cancellation.isCancelled {
+            exchange.failure = .cancelled
+            return Int(CURL_READFUNC_ABORT)
+        }
         let room = UnsafeMutableRawBufferPointer(start: bytes, count: count)
         switch request.body {
         case .none: return 0
@@ -304,9 +326,9 @@ package final class HTTPClient {
             // A status line of its own comes with each 1xx answer; only the last head counts.
             if exchange.status == 100 { exchange.continued = true }
             exchange.headers = []
-            exchange.status =
-                String(decoding: line, as: UTF8.self).split(separator: " ").dropFirst().first
-                .flatMap { Int($0) } ?? 0
+            // The line may end right behind the status: servers differ on the blank before an empty reason.
+            let words = String(decoding: line, as: UTF8.self).split(whereSeparator: \.isWhitespace)
+            exchange.status = words.dropFirst().first.flatMap { Int($0) } ?? 0
         } else if let colon = line.firstIndex(of: UInt8(ascii: ":")) {
             let name = String(decoding: line[..<colon], as: UTF8.self).lowercased()
             let value = line[(colon + 1)...]

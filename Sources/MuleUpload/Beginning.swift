@@ -73,11 +73,8 @@ extension Worker {
         _ source: SourceFile,
         _ transfer: Transfer
     ) throws(UploadFailure) -> Bool {
-        let answer = try persist(transfer) { (connection) throws(S3Error) in
-            try connection.headObject(transfer.job.destination)
-        }
         // Who may not look must send.
-        guard case .success(let head?, _) = answer, head.size == source.identity.size else { return false }
+        guard case .success(let head?, _) = try lookAtObject(transfer), head.size == source.identity.size else { return false }
         let isOurs =
             head.metadata[UploadToken.metadataName].map { $0 == previous.token }
             ?? (head.object.eTag != nil && head.object.eTag == previous.proof.eTag)
@@ -127,7 +124,7 @@ extension Worker {
     func create(_ transfer: Transfer, _ record: UploadRecord) throws(UploadFailure) {
         let wasTriedBefore = record.createAttemptedAt != nil
         var record = record
-        if record.upload.onlyIfAbsent { try refuseIfPresent(transfer) }
+        if record.upload.onlyIfAbsent, try presentObject(transfer) != nil { throw .exists(transfer.name) }
         do {
             record = try run.ledger.recordCreateAttempt(record)
         } catch {
@@ -184,7 +181,8 @@ extension Worker {
             throw run.failure(error)
         }
         transfer.use(negotiated)
-        if protection.isConfirmed { run.learn(protection, transfer) }
+        // A checksum that Create did not promise may still be echoed for a part; anything else is settled here.
+        if protection.isConfirmed || protection.checksumAlgorithm == nil { run.learn(protection, transfer) }
     }
 
     /// An answer to Create that was lost has left an upload ID that nobody knows. Those that were begun for this key in
@@ -218,11 +216,9 @@ extension Worker {
 
     /// For stores that don't know `If-None-Match`: a look before anything is sent. The header closes the gap between the
     /// look and the end where it is known.
-    private func refuseIfPresent(_ transfer: Transfer) throws(UploadFailure) {
-        let answer = try persist(transfer) { (connection) throws(S3Error) in
-            try connection.headObject(transfer.job.destination)
-        }
-        if case .success(.some, _) = answer { throw .exists(transfer.name) }
+    private func presentObject(_ transfer: Transfer) throws(UploadFailure) -> ObjectHead? {
+        guard case .success(let head, _) = try lookAtObject(transfer) else { return nil }
+        return head
     }
 
     // MARK: Parts
@@ -367,7 +363,13 @@ extension Worker {
     ) throws(UploadFailure) -> ObjectProof {
         transfer.enter(.sending)
         var onlyIfAbsent = record.upload.onlyIfAbsent
-        if onlyIfAbsent { try refuseIfPresent(transfer) }
+        if onlyIfAbsent, let head = try presentObject(transfer) {
+            // It may be this very upload, whose answer an earlier run did not live to hear.
+            guard head.metadata[UploadToken.metadataName] == record.token,
+                let proof = try ownObject(size: slice.length, record, transfer)
+            else { throw .exists(transfer.name) }
+            return proof
+        }
         let attributes = run.attributes(of: record)
         while true {
             try check()
@@ -386,6 +388,7 @@ extension Worker {
             case .success(let body, _):
                 try check()
                 transfer.enter(.completing)
+                if !protection.isConfirmed { run.learn(transfer.protection, transfer) }
                 let whole = WholeChecksum(body.digest, transfer.protection)
                 let mine = ObjectProof(
                     eTag: body.stored.eTag,

@@ -118,7 +118,8 @@ extension Worker {
     ) {
         guard let number = transfer.record?.number else { fatalError("a part of an upload without a row") }
         let entry = Ledger.FinishedPart(upload: number, part: row, bytesSent: bytesSent)
-        run.recorder.record(.part(entry)) { [run] in
+        run.recorder.record(.part(entry)) { [run] failure in
+            guard failure == nil else { return }
             transfer.bytesInFlight.subtract(bytesInFlight ?? 0, ordering: .relaxed)
             run.partRecorded(transfer, size: row.size, wasSkipped: bytesInFlight == nil)
             part.release?()

@@ -181,7 +181,7 @@ extension Worker {
 
     // MARK: Proof
 
-    private func lookAtObject(_ transfer: Transfer) throws(UploadFailure) -> Answer<ObjectHead?> {
+    func lookAtObject(_ transfer: Transfer) throws(UploadFailure) -> Answer<ObjectHead?> {
         try persist(transfer) { (connection) throws(S3Error) in try connection.headObject(transfer.job.destination) }
     }
 

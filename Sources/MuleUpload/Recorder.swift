@@ -8,7 +8,7 @@ import MuleSystem
 final class Recorder: Sendable {
     private struct Item {
         var entry: Ledger.Entry
-        var then: @Sendable () -> Void
+        var then: @Sendable (LedgerError?) -> Void
     }
 
     private struct State {
@@ -31,8 +31,8 @@ final class Recorder: Sendable {
         Thread(name: "recorder") { self.work() }
     }
 
-    /// - Parameter then: runs after the commit, on the recorder's thread; not at all when the commit fails.
-    func record(_ entry: Ledger.Entry, then: @escaping @Sendable () -> Void) {
+    /// - Parameter then: runs after the commit, on the recorder's thread; with the error when nothing was written.
+    func record(_ entry: Ledger.Entry, then: @escaping @Sendable (LedgerError?) -> Void) {
         state.update { $0.waiting.append(Item(entry: entry, then: then)) }
     }
 
@@ -49,13 +49,14 @@ final class Recorder: Sendable {
                 return batch
             }
             if batch.isEmpty { return }
+            var failure: LedgerError?
             do {
                 try ledger.commit(batch.map(\.entry))
             } catch {
+                failure = error
                 onFailure(error)
-                continue
             }
-            for item in batch { item.then() }
+            for item in batch { item.then(failure) }
         }
     }
 }

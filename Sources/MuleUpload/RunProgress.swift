@@ -100,11 +100,10 @@ final class RunProgress: Sendable {
     }
 
     private static func snapshot(_ transfer: Transfer) -> FileSnapshot {
-        let source: [UInt8]? = if case .file(let path) = transfer.job.source { path } else { nil }
-        return transfer.state.withLock { state in
+        transfer.state.withLock { state in
             FileSnapshot(
                 id: state.record?.id,
-                source: source,
+                source: transfer.job.path,
                 destination: transfer.job.destination,
                 size: state.size,
                 bytesDone: transfer.bytesDone.load(ordering: .relaxed),

@@ -49,8 +49,11 @@ extension Worker {
                 let digest = try self.digestForSending(slice, transfer, protection, reusing: kept)
                 kept = digest
                 counter.beginAttempt()
+                let started = Moment.now()
                 do throws(S3Error) {
-                    return try request(connection, self.proof(digest, protection, transfer), transferOptions)
+                    let stored = try request(connection, self.proof(digest, protection, transfer), transferOptions)
+                    run.queue.bodyDelivered(in: Moment.now().seconds(since: started))
+                    return stored
                 } catch {
                     if error.retryClass == .damaged { kept = nil }
                     throw error
@@ -169,7 +172,8 @@ extension Worker {
                 if !confirmed { run.settle(.checksum(algorithm, confirmed: true), transfer) }
                 return .agrees
             }
-            if confirmed { return .silent }
+            // Complete will compare the whole object's.
+            if confirmed && transfer.state.withLock({ $0.negotiated.wholeObject }) != nil { return .silent }
             // The store ignores the header. Its ETag is the MD5 of what it holds unless it encrypts: that is as good.
             run.settle(.md5, transfer)
             guard let eTag = stored.eTag, isMD5(eTag) else { return .sendAgain }

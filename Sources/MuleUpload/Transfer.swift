@@ -27,6 +27,12 @@ package struct UploadJob: Sendable {
     package var destination: ObjectAddress
     package var row: Row
     package var service: S3Service
+
+    /// The source's path as it was named; nil for a stream.
+    var path: [UInt8]? {
+        if case .file(let path) = source { path } else { nil }
+    }
+
     /// Give up what is pending, and begin anew like this.
     package var restartsAs: NewUpload?
 

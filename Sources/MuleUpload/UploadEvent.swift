@@ -5,8 +5,10 @@ package import MulePlan
 package struct UploadSummary: Sendable {
     /// Nil where nothing was recorded.
     package var id: String?
-    /// Nil for standard input.
+    /// Canonical path; nil for standard input.
     package var source: [UInt8]?
+    /// The source as it was named.
+    package var name: [UInt8]?
     package var destination: ObjectAddress
     package var size: Int64
     /// Nil for an object that went in one request.

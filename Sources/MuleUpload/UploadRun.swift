@@ -13,6 +13,8 @@ import Synchronization
 package struct RunSettings: Sendable {
     /// Requests in flight, 1 at least.
     package var concurrency: Int
+    /// Whether fewer may be in flight where the link shows that more would not help.
+    package var adaptsConcurrency = false
     /// Seconds without progress until the run stops, resumable.
     package var stallLimit: Double
     /// Bytes per second for the whole run; nil for no limit.
@@ -73,7 +75,11 @@ package final class UploadRun: Sendable {
         self.cancellation = cancellation
         self.onEvent = onEvent
         transfers = jobs.map(Transfer.init)
-        queue = WorkQueue(transfers, concurrency: settings.concurrency)
+        queue = WorkQueue(
+            transfers,
+            concurrency: settings.concurrency,
+            isAdaptive: settings.adaptsConcurrency
+        )
         patience = Patience(limit: settings.stallLimit)
         pace = settings.rateLimit.map { rate in
             let limit = RateLimit(bytesPerSecond: rate, cancellation: cancellation)
@@ -115,7 +121,12 @@ package final class UploadRun: Sendable {
         }
         recorder.close()
         recorderThread.join()
-        return state.withLock { $0.result }
+        let result = state.withLock { $0.result }
+        precondition(
+            result.completed.count + result.failures.count == transfers.count,
+            "every upload is reported once, done or failed"
+        )
+        return result
     }
 
     /// How the run stands; may be asked at any time, from any thread.
@@ -196,22 +207,8 @@ package final class UploadRun: Sendable {
         }
         guard let failure else { return }
         queue.drop(transfer)
-        let source: [UInt8]? = if case .file(let path) = transfer.job.source { path } else { nil }
         let record = transfer.record
-        let report: @Sendable () -> Void = { [self] in
-            progress.end(transfer)
-            state.withLock { $0.result.failures.append(failure) }
-            emit(
-                .failed(
-                    id: record?.id,
-                    source: source,
-                    destination: transfer.job.destination,
-                    failure
-                )
-            )
-            transfer.state.withLock { $0.lease = nil }
-            queue.transferEnded()
-        }
+        let report: @Sendable () -> Void = { [self] in reportFailed(transfer, failure) }
         // What the ledger can't be told is told to people at least.
         guard let record, failure.kind != .ledger, failure.kind != .held else { return report() }
         let isStream = record.upload.source == nil
@@ -226,8 +223,25 @@ package final class UploadRun: Sendable {
                         ? transfer.bytesSent.load(ordering: .relaxed) : 0
                 )
             ),
-            then: report
+            // Whether it could be written or not, people are told.
+            then: { _ in report() }
         )
+    }
+
+    private func reportFailed(_ transfer: Transfer, _ failure: UploadFailure) {
+        let record = transfer.record
+        progress.end(transfer)
+        state.withLock { $0.result.failures.append(failure) }
+        emit(
+            .failed(
+                id: record?.id,
+                source: record?.upload.source?.path ?? transfer.job.path,
+                destination: transfer.job.destination,
+                failure
+            )
+        )
+        transfer.state.withLock { $0.lease = nil }
+        queue.transferEnded()
     }
 
     // MARK: Progress of transfers
@@ -251,11 +265,11 @@ package final class UploadRun: Sendable {
 
     /// The object is proven. It is reported when the ledger has it.
     func completed(_ transfer: Transfer, _ record: UploadRecord, _ proof: ObjectProof, wasThere: Bool = false) {
-        let source: [UInt8]? = if case .file(let path) = transfer.job.source { path } else { nil }
         let (size, partCount) = transfer.state.withLock { ($0.size ?? 0, $0.partCount) }
         let summary = UploadSummary(
             id: record.id,
-            source: source,
+            source: record.upload.source?.path,
+            name: transfer.job.path,
             destination: transfer.job.destination,
             size: size,
             parts: wasThere ? record.partCount : partCount,
@@ -285,7 +299,10 @@ package final class UploadRun: Sendable {
                     bytesSent: partCount == nil ? summary.bytesSent : 0
                 )
             ),
-            then: report
+            then: { [self] failure in
+                // The object is whole, but what the next run needs to know of it is not on record: no success.
+                if let failure { reportFailed(transfer, self.failure(failure)) } else { report() }
+            }
         )
     }
 
@@ -309,7 +326,6 @@ package final class UploadRun: Sendable {
         guard record.upload.integrity.checksum == "auto", error.refusesChecksum, let lower = protection.nextRung else {
             return nil
         }
-        facts.learn(lower, of: record.upload.store.endpoint)
         return lower
     }
 

@@ -32,12 +32,29 @@ final class WorkQueue: Sendable {
 
     private let state: Monitor<State>
     private let concurrency: Int
+    private let isAdaptive: Bool
 
-    /// - Parameter transfers: in the order they are to begin.
-    init(_ transfers: [Transfer], concurrency: Int) {
+    /// Requests that an adaptive queue begins with, and that it keeps on the slowest link.
+    private static let fewestAtStart = 4
+    private static let fewest = 2
+    /// Seconds that a body may take. What is in flight is lost with the connection, so that on a slow link fewer bodies at
+    /// a time cost nothing and lose less; shorter ones show that there is room for more.
+    static let quickBody = 10.0
+    static let slowBody = 20.0
+
+    /// - Parameters:
+    ///   - transfers: in the order they are to begin.
+    ///   - concurrency: most requests at a time.
+    ///   - isAdaptive: begin with few and let the link decide.
+    init(_ transfers: [Transfer], concurrency: Int, isAdaptive: Bool = false) {
         self.concurrency = concurrency
+        self.isAdaptive = isAdaptive
         state = Monitor(
-            State(beginnings: transfers.reversed(), unfinished: transfers.count, limit: concurrency)
+            State(
+                beginnings: transfers.reversed(),
+                unfinished: transfers.count,
+                limit: isAdaptive ? min(concurrency, Self.fewestAtStart) : concurrency
+            )
         )
     }
 
@@ -96,10 +113,16 @@ final class WorkQueue: Sendable {
         state.update { $0.limit = max(1, min($0.limit, max($0.busy, 1)) / 2) }
     }
 
-    /// A request went through: one more may be under way, up to the run's concurrency.
-    func grow() {
+    /// A body has reached the store: one more may be under way, up to the run's concurrency, or one fewer.
+    ///
+    /// - Parameter seconds: how long the request took.
+    func bodyDelivered(in seconds: Double) {
         state.update { state in
-            if state.limit < concurrency { state.limit += 1 }
+            if !isAdaptive || seconds < Self.quickBody {
+                state.limit = min(state.limit + 1, concurrency)
+            } else if seconds > Self.slowBody {
+                state.limit = max(state.limit - 1, min(Self.fewest, concurrency))
+            }
         }
     }
 }

@@ -78,7 +78,6 @@ final class Worker {
             do {
                 let result = try request(connection(transfer))
                 run.patience.noteProgress()
-                run.queue.grow()
                 return .success(result, ambiguous: isAmbiguous)
             } catch let error as S3Error {
                 failures += 1

@@ -27,7 +27,8 @@ package enum FlagTable {
             upload,
             sets: \.store.partSize,
             reading: OptionValue.size,
-            "Bytes in each part, such as 8MiB or 100MB. Default: chosen from the size of the file."
+            "Bytes in each part, such as 64MiB or 100MB, from 5MiB to 5GiB. Default: 8MiB, and more for files that would "
+                + "not fit in 10,000 such parts."
         ),
         .value(
             "multipart-threshold",
@@ -36,7 +37,8 @@ package enum FlagTable {
             upload,
             sets: \.transfer.multipartThreshold,
             reading: OptionValue.size,
-            "Send files of this size and more in parts; smaller ones go in a single request."
+            "Send files larger than this in parts; others go in a single request. Default: 16MiB, or the part size where "
+                + "that is given and smaller."
         ),
         .value(
             "concurrency",

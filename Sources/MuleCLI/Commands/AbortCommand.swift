@@ -9,7 +9,7 @@ struct AbortCommand {
     func run() throws(CommandFailure) -> ExitStatus {
         let ledger = try session.openLedger()
         let records = try session.records(ledger, ids: session.typed.operands) { ledger throws(LedgerError) in
-            try ledger.unfinished()
+            try ledger.unfinished().filter(\.isOpen)
         }
         if records.isEmpty { session.console.note("nothing is pending") }
         var failures: [UploadFailure] = []

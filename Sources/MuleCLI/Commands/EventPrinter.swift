@@ -2,10 +2,18 @@ import MuleLedger
 import MulePlan
 import MuleSystem
 import MuleUpload
+import Synchronization
 
 /// Turns what happens in a run into lines: JSON objects, or sentences.
-struct EventPrinter: Sendable {
-    let console: Console
+final class EventPrinter: Sendable {
+    private let console: Console
+    private let said = Mutex<Set<String>>([])
+
+    init(console: Console) {
+        self.console = console
+    }
+
+    private func isNews(_ message: String) -> Bool { said.withLock { $0.insert(message).inserted } }
 
     func print(_ event: UploadEvent) {
         switch event {
@@ -46,8 +54,10 @@ struct EventPrinter: Sendable {
                     ]
                 )
             }
-            // An interruption is told once for the whole run, not for each file.
-            if failure.kind != .interrupted { console.error(failure.message) }
+            // What stops the whole run is told once, not for each of its files; an interruption at its end.
+            if failure.kind != .interrupted, !failure.stopsRun || isNews(failure.message) {
+                console.error(failure.message)
+            }
         }
     }
 
@@ -88,7 +98,7 @@ struct EventPrinter: Sendable {
     }
 
     private func sentence(_ summary: UploadSummary) -> String {
-        let source = summary.source.map(TextSafety.displayName) ?? "standard input"
+        let source = summary.name.map(TextSafety.displayName) ?? "standard input"
         let object = display(summary.destination)
         if summary.wasThere {
             return "\(source) is at \(object) already, confirmed before and unchanged; nothing was sent"

@@ -10,14 +10,14 @@ struct ResumeCommand {
     func run() throws(CommandFailure) -> ExitStatus {
         let ledger = try session.openLedger()
         let records = try session.records(ledger, ids: session.typed.operands) { ledger throws(LedgerError) in
-            try ledger.unfinished()
+            try ledger.unfinished().filter(\.isOpen)
         }
         var failures: [UploadFailure] = []
         var jobs: [UploadJob] = []
         var stores: [StoreAddress: Session.Store] = [:]
         for record in records {
             do throws(UploadFailure) {
-                try check(record)
+                guard try isReadable(record) else { continue }
                 guard let (current, lease) = try claim(record, ledger) else {
                     throw UploadFailure(
                         .held,
@@ -70,13 +70,15 @@ struct ResumeCommand {
         return store
     }
 
-    private func check(_ record: UploadRecord) throws(UploadFailure) {
-        guard record.upload.source == nil, !record.abortRequested else { return }
-        throw UploadFailure(
-            .source,
-            "\(record.id) came from standard input, which can't be read again: send it from the start, and remove what "
-                + "this one left with \"mule abort \(record.id)\"."
-        )
+    /// A stream can't be resumed. That is an error where it was asked for by name, and a reminder otherwise.
+    private func isReadable(_ record: UploadRecord) throws(UploadFailure) -> Bool {
+        guard record.upload.source == nil, !record.abortRequested else { return true }
+        let message =
+            "\(record.id) came from standard input, which can't be read again: send it from the start, and remove what this "
+            + "one left with \"mule abort \(record.id)\"."
+        if !session.typed.operands.isEmpty { throw UploadFailure(.source, message) }
+        session.console.note(message)
+        return false
     }
 
     private func claim(

@@ -72,7 +72,10 @@ struct Session {
     var runSettings: RunSettings {
         let options = transferOptions
         var settings = RunSettings()
-        if case .fixed(let count)? = options.concurrency { settings.concurrency = count }
+        switch options.concurrency {
+        case .fixed(let count)?: settings.concurrency = count
+        case .auto?, nil: settings.adaptsConcurrency = true
+        }
         if let limit = options.stallLimit { settings.stallLimit = limit }
         if let rate = options.limitRate, rate > 0 { settings.rateLimit = rate }
         return settings

@@ -10,7 +10,7 @@ struct StatusCommand {
         let ledger = try session.openLedger()
         let showsAll = session.typed.all
         let records = try session.records(ledger, ids: session.typed.operands) { ledger throws(LedgerError) in
-            showsAll ? try ledger.all() : try ledger.unfinished().filter(\.concernsPeople)
+            showsAll ? try ledger.all() : try ledger.unfinished().filter(\.isOpen)
         }
         for record in records {
             let state = state(of: record, ledger)
@@ -59,11 +59,6 @@ struct StatusCommand {
         if let error = record.lastError { line += "\n       \(TextSafety.displayText(error))" }
         return line
     }
-}
-
-extension UploadRecord {
-    /// A failure that left nothing at the store is history, not something to be dealt with.
-    fileprivate var concernsPeople: Bool { state != .failed || mayHoldParts }
 }
 
 extension String {

@@ -1,0 +1,20 @@
+// Speeds of mule's parts, each alone: what a byte, a request and a record cost. Benchmarks/run sets the whole beside
+// curl.
+
+import Glibc
+import MuleLedger
+
+@main
+struct MuleBench {
+    static func main() throws {
+        let words = CommandLine.arguments.dropFirst()
+        guard let directory = words.first, words.count <= 2, let rounds = Int(words.dropFirst().first ?? "5"),
+            rounds > 0
+        else {
+            print("usage: mule-bench DIRECTORY [ROUNDS]\nDIRECTORY is empty, on the disk whose commits are measured.")
+            exit(2)
+        }
+        let measures = DigestMeasures.all() + (try LedgerMeasures(directory: directory).all())
+        try Table(measures: measures, rounds: rounds).run()
+    }
+}
