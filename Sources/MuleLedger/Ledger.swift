@@ -273,6 +273,16 @@ package final class Ledger: Sendable {
         }
     }
 
+    /// To be called when the store has refused to create the upload.
+    package func forgetCreateAttempt(_ record: UploadRecord) throws(LedgerError) -> UploadRecord {
+        try update(record.number) { database throws(SQLiteError) in
+            try database.run(
+                "UPDATE uploads SET create_attempted_at = NULL WHERE number = ?",
+                [.integer(record.number)]
+            )
+        }
+    }
+
     /// To be called before the first part is sent.
     package func recordCreated(
         _ record: UploadRecord,

@@ -126,19 +126,28 @@ package final class S3Connection {
     /// The error of an answer with an error status, or with an error document inside a successful one.
     func error(_ call: S3Call, _ response: HTTPResponse, document: XMLElement? = nil) -> S3Error {
         let element = document ?? (try? XMLReader.parse(response.body))
-        let code = element?.value("Code") ?? Self.code(forStatus: response.status, of: call.operation)
+        let date = response[header: "date"].flatMap(UTCTime.init(httpDate:))
+        let code =
+            element?.value("Code")
+            ?? (isSkewed(response.status, date) ? "RequestTimeTooSkewed" : nil)
+            ?? Self.code(forStatus: response.status, of: call.operation)
         let message = element?.value("Message") ?? ""
         var error = fail(call, .answer(status: response.status, code: code, message: message))
         error.requestID = response[header: "x-amz-request-id"] ?? element?.value("RequestId")
         error.region = response[header: "x-amz-bucket-region"] ?? element?.value("Region")
         error.retryAfter = Self.retryAfter(response)
         if error.retryClass == .clock,
-            let time = element?.value("ServerTime").flatMap(UTCTime.init(iso8601:))
-                ?? response[header: "date"].flatMap(UTCTime.init(httpDate:))
+            let time = element?.value("ServerTime").flatMap(UTCTime.init(iso8601:)) ?? date
         {
             service.learnTime(time)
         }
         return error
+    }
+
+    /// Whether a refusal that gives no reason has this one: more than 15 minutes between the store's clock and ours.
+    private func isSkewed(_ status: Int, _ date: UTCTime?) -> Bool {
+        guard status == 403, let date else { return false }
+        return abs(date.millisecondsSince1970 - service.now().millisecondsSince1970) > 900_000
     }
 
     /// HEAD has no body to carry a code, and some servers in between answer in HTML.

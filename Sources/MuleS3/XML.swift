@@ -48,7 +48,7 @@ package enum XMLReader {
     package static func parse(_ bytes: [UInt8]) throws(Malformed) -> XMLElement {
         guard let parser = XML_ParserCreate(nil) else { throw Malformed(reason: "expat could not start") }
         defer { XML_ParserFree(parser) }
-        let tree = Tree()
+        let tree = Tree(parser)
         // The tree outlives the parse, in this function; the parser is given no other owner.
         XML_SetUserData(parser, Unmanaged.passUnretained(tree).toOpaque())
         XML_SetElementHandler(
@@ -57,7 +57,7 @@ package enum XMLReader {
             { context, _ in Tree.from(context)?.close() }
         )
         XML_SetCharacterDataHandler(parser) { context, bytes, count in Tree.from(context)?.add(bytes, Int(count)) }
-        XML_SetStartDoctypeDeclHandler(parser) { context, _, _, _, _ in Tree.from(context)?.problem = "document type" }
+        XML_SetStartDoctypeDeclHandler(parser) { context, _, _, _, _ in Tree.from(context)?.stop("document type") }
 
         let document = bytes.drop { $0 <= 0x20 }
         let status = document.withUnsafeBytes { raw in
@@ -73,20 +73,28 @@ package enum XMLReader {
     }
 
     private final class Tree {
-        var root: XMLElement?
-        var problem: String?
+        private(set) var root: XMLElement?
+        private(set) var problem: String?
         private var stack: [XMLElement] = []
+        private let parser: XML_Parser
+
+        init(_ parser: XML_Parser) {
+            self.parser = parser
+        }
 
         static func from(_ context: UnsafeMutableRawPointer?) -> Tree? {
             context.map { Unmanaged<Tree>.fromOpaque($0).takeUnretainedValue() }
         }
 
+        /// Ends the parse; expat may still make the calls that belong to what it has read.
+        func stop(_ reason: String) {
+            problem = reason
+            XML_StopParser(parser, XML_Bool(0))
+        }
+
         func open(_ name: UnsafePointer<CChar>?) {
             guard problem == nil, let name else { return }
-            guard stack.count < XMLReader.maximumDepth else {
-                problem = "nested too deeply"
-                return
-            }
+            guard stack.count < XMLReader.maximumDepth else { return stop("nested too deeply") }
             let full = String(cString: name)
             let local = full.lastIndex(of: ":").map { String(full[full.index(after: $0)...]) } ?? full
             stack.append(XMLElement(name: local))

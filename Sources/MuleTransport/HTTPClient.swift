@@ -104,7 +104,7 @@ package final class HTTPClient {
         }
         mule_setopt_pointer(easy, CURLOPT_OPENSOCKETDATA, context)
         mule_setopt_open_socket_callback(easy) { context, _, address in
-            guard let address else { return CURL_SOCKET_BAD }
+            guard let address, HTTPClient.from(context).mayConnect() else { return CURL_SOCKET_BAD }
             let type = address.pointee.socktype | Int32(SOCK_CLOEXEC.rawValue)
             let descriptor = socket(address.pointee.family, type, address.pointee.protocol)
             if descriptor >= 0 { HTTPClient.from(context).sockets.insert(descriptor) }
@@ -277,6 +277,17 @@ package final class HTTPClient {
     }
 
     // MARK: Callbacks, all on the thread that performs
+
+    /// Whether the request may go over another connection.
+    ///
+    /// When a connection that served before dies without a byte of an answer, curl sends the request again by itself. A
+    /// POST may have been done by then, and whoever asked for it must know (RFC 9110, section 9.2.2): a second
+    /// CreateMultipartUpload would leave the first one's upload behind.
+    private func mayConnect() -> Bool {
+        guard exchange.request?.method == "POST", hasAsked else { return true }
+        exchange.failure = .broken("the server closed the connection in place of an answer", answered: false)
+        return false
+    }
 
     private func read(into bytes: UnsafeMutablePointer<CChar>?, capacity: Int) -> Int {
         guard let bytes, let request = exchange.request else { return 0 }

@@ -8,7 +8,12 @@ package struct AbortRun {
     private let run: UploadRun
     private let worker: Worker
 
+    /// Seconds without an answer after which the wish is left to a later run: a person waits for this one.
+    private static let patience = 60.0
+
     package init(ledger: Ledger, settings: RunSettings, cancellation: Cancellation) {
+        var settings = settings
+        settings.stallLimit = min(settings.stallLimit, Self.patience)
         run = UploadRun([], ledger: ledger, settings: settings, cancellation: cancellation) { _ in }
         worker = Worker(run)
     }

@@ -74,7 +74,9 @@ extension Worker {
         _ transfer: Transfer
     ) throws(UploadFailure) -> Bool {
         // Who may not look must send.
-        guard case .success(let head?, _) = try lookAtObject(transfer), head.size == source.identity.size else { return false }
+        guard case .success(let head?, _) = try lookAtObject(transfer), head.size == source.identity.size else {
+            return false
+        }
         let isOurs =
             head.metadata[UploadToken.metadataName].map { $0 == previous.token }
             ?? (head.object.eTag != nil && head.object.eTag == previous.proof.eTag)
@@ -142,8 +144,9 @@ extension Worker {
                 )
             }
             switch answer {
-            case .refused(let error, _):
+            case .refused(let error, let ambiguous):
                 guard let lower = run.lowerRung(protection, after: error, record) else {
+                    if !ambiguous && !wasTriedBefore { try forgetAttempt(record, transfer) }
                     throw refusal(error, transfer)
                 }
                 transfer.use(Negotiated(protection: lower, wholeObject: nil))
@@ -152,6 +155,15 @@ extension Worker {
                 if ambiguous || wasTriedBefore { removeLeftovers(of: created, transfer, record) }
                 return
             }
+        }
+    }
+
+    /// The store has refused to create the upload, and no try of it is unanswered: nothing lies there.
+    private func forgetAttempt(_ record: UploadRecord, _ transfer: Transfer) throws(UploadFailure) {
+        do {
+            transfer.update(try run.ledger.forgetCreateAttempt(record))
+        } catch {
+            throw run.failure(error)
         }
     }
 
@@ -298,13 +310,15 @@ extension Worker {
                 throw run.failure(error)
             }
             let keptParts = plan.count - work.count
-            transfer.state.withLock { state in
+            let isFirstLook = transfer.state.withLock { state in
                 state.recordedParts = keptParts
                 state.phase = .sending
+                return !state.listsAgain
             }
             transfer.partsDone.store(keptParts, ordering: .relaxed)
             transfer.bytesDone.store(keptBytes, ordering: .relaxed)
-            transfer.bytesSkipped.store(keptBytes, ordering: .relaxed)
+            // A second look finds what this run has sent itself.
+            if isFirstLook { transfer.bytesSkipped.store(keptBytes, ordering: .relaxed) }
             run.emit(.resumed(record, parts: keptParts, bytes: keptBytes))
             if work.isEmpty {
                 run.queue.add(completionOf: transfer)
@@ -389,6 +403,15 @@ extension Worker {
                 try check()
                 transfer.enter(.completing)
                 if !protection.isConfirmed { run.learn(transfer.protection, transfer) }
+                if record.upload.onlyIfAbsent && !onlyIfAbsent {
+                    run.emit(
+                        .notice(
+                            id: record.id,
+                            "This store can't write on condition; --no-overwrite rests on a look at \(transfer.name) "
+                                + "just before."
+                        )
+                    )
+                }
                 let whole = WholeChecksum(body.digest, transfer.protection)
                 let mine = ObjectProof(
                     eTag: body.stored.eTag,
@@ -403,23 +426,19 @@ extension Worker {
                 transfer.bytesInFlight.subtract(body.bytesInFlight, ordering: .relaxed)
                 transfer.bytesDone.add(slice.length, ordering: .relaxed)
                 return proven
-            case .refused(let error, let ambiguous):
+            case .refused(let error, _):
                 if error.retryClass == .reconcile, onlyIfAbsent {
-                    // 412 to a request whose first try may have won: the object tells whose it is.
-                    guard ambiguous, let proof = try ownObject(size: slice.length, record, transfer) else {
+                    // Even the first 412 that is heard may answer a repetition: libcurl sends a request again by itself
+                    // when a warm connection closes without an answer. The object tells whose it is.
+                    guard let proof = try ownObject(size: slice.length, record, transfer) else {
                         throw .exists(transfer.name)
                     }
                     return proof
                 } else if error.retryClass == .unsupported, onlyIfAbsent {
-                    run.emit(
-                        .notice(
-                            id: record.id,
-                            "This store can't write on condition; --no-overwrite rests on a look at \(transfer.name) "
-                                + "just before."
-                        )
-                    )
                     onlyIfAbsent = false
                 } else if let lower = run.lowerRung(protection, after: error, record) {
+                    // Without the condition it was refused as well, so that was not the reason.
+                    onlyIfAbsent = record.upload.onlyIfAbsent
                     transfer.use(Negotiated(protection: lower, wholeObject: nil))
                 } else {
                     throw refusal(error, transfer)

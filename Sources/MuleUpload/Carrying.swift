@@ -11,6 +11,7 @@ import Synchronization
 extension Worker {
     func carry(_ part: PartWork, of transfer: Transfer) throws(UploadFailure) {
         if let candidate = part.candidate, try adopt(candidate, part, transfer) { return }
+        let protection = transfer.protection
         guard let record = transfer.record, let uploadID = record.uploadID else {
             fatalError("parts are planned after the upload is created")
         }
@@ -41,7 +42,15 @@ extension Worker {
                     isResumable: true
                 )
             }
-            throw refusal(error, transfer)
+            // Some stores take the algorithm at Create and refuse the header here. Rows may be there already, so that only
+            // a rung with the same CRC will do.
+            var lower = run.lowerRung(protection, after: error, record)
+            while let rung = lower, rung.wholeObjectCRC != protection.wholeObjectCRC { lower = rung.nextRung }
+            guard let lower else { throw refusal(error, transfer) }
+            run.settle(lower, transfer)
+            var again = part
+            again.candidate = nil
+            try carry(again, of: transfer)
         case .success(let body, _):
             guard let eTag = body.stored.eTag else {
                 throw UploadFailure(

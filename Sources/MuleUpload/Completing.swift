@@ -241,13 +241,13 @@ extension Worker {
                 return proven
             case .success(nil, _): continue
             case .success(let head?, _):
-                let seen = try proof(of: head, expected: mine, size: size, transfer)
                 switch head.metadata[UploadToken.metadataName] {
                 case record.token?: break
                 case nil where head.object.eTag != nil && head.object.eTag == stored.eTag: break
                 default:
                     throw .unknownOutcome(transfer, "another object stands there: somebody has written it since")
                 }
+                let seen = try proof(of: head, expected: mine, size: size, transfer)
                 proven.eTag = stored.eTag ?? seen.eTag
                 proven.versionID = stored.versionID ?? seen.versionID
                 return proven

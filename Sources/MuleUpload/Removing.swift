@@ -35,7 +35,7 @@ extension Worker {
                 try connection.abortMultipartUpload(address, uploadID: uploadID)
             }
             if case .refused(let error, _) = aborted {
-                return error.isVanishedUpload ? .removed : .refused(error)
+                return error.leavesNothing ? .removed : .refused(error)
             }
             let listed = try persist(transfer) { (connection) throws(S3Error) in
                 try connection.listParts(address, uploadID: uploadID)
@@ -45,7 +45,12 @@ extension Worker {
             case .success(let listing, _): if listing.parts.isEmpty { return .removed }
             }
         }
-        return .removed
+        throw UploadFailure(
+            .store,
+            "The store still lists parts of \(transfer.name) after it was aborted several times: another process may be "
+                + "sending them. Run the same command again when it has ended.",
+            isResumable: true
+        )
     }
 
     /// Create was tried and its answer never recorded: uploads of this key that were begun since then and hold no part.
@@ -61,10 +66,15 @@ extension Worker {
                 try connection.abortMultipartUpload(address, uploadID: upload.uploadID)
             }
         }
-        if case .refused(let error, _) = answer, !error.isVanishedUpload { return .refused(error) }
+        if case .refused(let error, _) = answer, !error.leavesNothing { return .refused(error) }
         return .removed
     }
 
     /// Milliseconds around the attempt in which an upload without parts is taken for the lost one.
     private static let createWindow: Int64 = 60_000
+}
+
+extension S3Error {
+    /// Whether there is nothing left that could be removed: the upload, or its whole bucket, is gone.
+    fileprivate var leavesNothing: Bool { isVanishedUpload || code == "NoSuchBucket" }
 }

@@ -176,7 +176,10 @@ extension Worker {
             if confirmed && transfer.state.withLock({ $0.negotiated.wholeObject }) != nil { return .silent }
             // The store ignores the header. Its ETag is the MD5 of what it holds unless it encrypts: that is as good.
             run.settle(.md5, transfer)
-            guard let eTag = stored.eTag, isMD5(eTag) else { return .sendAgain }
+            // A row must hold the CRC of the rung that the upload stands on, or the whole can't be combined from them.
+            guard protection.wholeObjectCRC == Protection.md5.wholeObjectCRC, let eTag = stored.eTag, isMD5(eTag) else {
+                return .sendAgain
+            }
             let md5 = try self.digest(slice, transfer, crc: protection.wholeObjectCRC, withMD5: true).md5
             return md5.map(Hex.encode) == eTag ? .agrees : .sendAgain
         case .md5:

@@ -139,12 +139,7 @@ private final class StreamReader: Sendable {
             }
             part = next
         }
-        let sent = sent.load(ordering: .relaxed)
-        transfer.state.withLock { state in
-            state.partCount = number
-            state.size = sent
-        }
-        run.completeIfAllRecorded(transfer)
+        run.streamEnded(transfer, size: sent.load(ordering: .relaxed), partCount: number)
     }
 
     /// Reads the next part into the spool; nil when the run has been stopped.

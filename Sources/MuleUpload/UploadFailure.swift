@@ -83,7 +83,8 @@ extension UploadFailure {
                 evidence: error
             )
         case .answer(let status, let code, let message):
-            let said = message.isEmpty ? code : "\(code): \(message)"
+            let text = message.hasSuffix(".") ? String(message.dropLast()) : message
+            let said = text.isEmpty ? code : "\(code): \(text)"
             let (kind, cure, stopsRun) = cure(error, code: code)
             var failure = UploadFailure(
                 kind,

@@ -253,13 +253,22 @@ package final class UploadRun: Sendable {
     func partRecorded(_ transfer: Transfer, size: Int64, wasSkipped: Bool) {
         transfer.bytesDone.add(size, ordering: .relaxed)
         transfer.partsDone.add(1, ordering: .relaxed)
-        if wasSkipped { transfer.bytesSkipped.add(size, ordering: .relaxed) }
-        transfer.state.withLock { $0.recordedParts += 1 }
-        completeIfAllRecorded(transfer)
+        // Counting and comparing under one lock: of the recorder and a stream's reader one finds that it was the last.
+        let (isWhole, isFirstLook) = transfer.state.withLock { state in
+            state.recordedParts += 1
+            return (state.recordedParts == state.partCount, !state.listsAgain)
+        }
+        if wasSkipped && isFirstLook { transfer.bytesSkipped.add(size, ordering: .relaxed) }
+        if isWhole && !transfer.isStopped { queue.add(completionOf: transfer) }
     }
 
-    func completeIfAllRecorded(_ transfer: Transfer) {
-        let isWhole = transfer.state.withLock { $0.recordedParts == $0.partCount }
+    /// A stream has come to its end: how many parts are to be recorded is known.
+    func streamEnded(_ transfer: Transfer, size: Int64, partCount: Int) {
+        let isWhole = transfer.state.withLock { state in
+            state.size = size
+            state.partCount = partCount
+            return state.recordedParts == partCount
+        }
         if isWhole && !transfer.isStopped { queue.add(completionOf: transfer) }
     }
 

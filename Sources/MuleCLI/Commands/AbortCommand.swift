@@ -12,12 +12,13 @@ struct AbortCommand {
             try ledger.unfinished().filter(\.isOpen)
         }
         if records.isEmpty { session.console.note("nothing is pending") }
+        let printer = EventPrinter(console: session.console)
         var failures: [UploadFailure] = []
         for record in records {
             do throws(UploadFailure) {
                 try abort(record, ledger)
             } catch {
-                EventPrinter(console: session.console).print(
+                printer.print(
                     .failed(
                         id: record.id,
                         source: record.upload.source?.path,
@@ -28,11 +29,14 @@ struct AbortCommand {
                 failures.append(error)
             }
         }
+        if failures.contains(where: { $0.isResumable && $0.kind != .held }) {
+            session.console.error("What is not removed yet is remembered: run \"mule abort\" again, or \"mule resume\".")
+        }
         return ExitStatus(failures)
     }
 
     private func abort(_ record: UploadRecord, _ ledger: Ledger) throws(UploadFailure) {
-        let address = TextSafety.displayText(record.upload.destination.description)
+        let address = TextSafety.displayName(record.upload.destination.description)
         let claimed: (UploadRecord, Lease)?
         do {
             claimed = try ledger.claim(record.number)

@@ -19,9 +19,14 @@ final class Console: Sendable {
 
     /// A line of results. A reader that has gone away is no reason to stop what is being done.
     func result(_ line: String) {
+        results([line])
+    }
+
+    /// Lines that are all known at once, in as few writes as can be.
+    func results(_ lines: [String]) {
         output.withLock { isOpen in
             guard isOpen else { return }
-            var rest = Array((line + "\n").utf8)[...]
+            var rest = Array(lines.map { $0 + "\n" }.joined().utf8)[...]
             while !rest.isEmpty {
                 let count = rest.withUnsafeBytes { write(STDOUT_FILENO, $0.baseAddress, $0.count) }
                 if count < 0 && errno == EINTR { continue }

@@ -40,7 +40,7 @@ final class EventPrinter: Sendable {
                     JSONValue.object(["event": "notice", "id": JSONValue(id), "message": .string(text)]).line
                 )
             }
-            console.note(text)
+            console.note(TextSafety.displayName(text))
         case .completed(let summary): completed(summary)
         case .failed(let id, let source, let destination, let failure):
             if console.isJSON {
@@ -56,7 +56,7 @@ final class EventPrinter: Sendable {
             }
             // What stops the whole run is told once, not for each of its files; an interruption at its end.
             if failure.kind != .interrupted, !failure.stopsRun || isNews(failure.message) {
-                console.error(failure.message)
+                console.error(TextSafety.displayName(failure.message))
             }
         }
     }
@@ -115,7 +115,7 @@ final class EventPrinter: Sendable {
         return text
     }
 
-    private func display(_ address: ObjectAddress) -> String { TextSafety.displayText(address.description) }
+    private func display(_ address: ObjectAddress) -> String { TextSafety.displayName(address.description) }
 
     private func json(
         _ event: String,

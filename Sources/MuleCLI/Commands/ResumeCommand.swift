@@ -12,6 +12,7 @@ struct ResumeCommand {
         let records = try session.records(ledger, ids: session.typed.operands) { ledger throws(LedgerError) in
             try ledger.unfinished().filter(\.isOpen)
         }
+        let printer = EventPrinter(console: session.console)
         var failures: [UploadFailure] = []
         var jobs: [UploadJob] = []
         var stores: [StoreAddress: Session.Store] = [:]
@@ -44,7 +45,7 @@ struct ResumeCommand {
                     )
                 )
             } catch {
-                EventPrinter(console: session.console).print(
+                printer.print(
                     .failed(
                         id: record.id,
                         source: record.upload.source?.path,
@@ -128,7 +129,10 @@ extension Session {
         do {
             return try store(of: record)
         } catch {
-            throw UploadFailure(error.status == .credentials ? .credentials : .usage, error.message, isResumable: true)
+            let kind: UploadFailure.Kind = error.status == .credentials ? .credentials : .usage
+            var failure = UploadFailure(kind, error.message, isResumable: true)
+            failure.stopsRun = true
+            throw failure
         }
     }
 }

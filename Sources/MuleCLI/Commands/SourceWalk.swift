@@ -12,9 +12,15 @@ struct SourceWalk {
         var name: [UInt8]
     }
 
+    /// Something that can't be sent.
+    struct Problem {
+        var found: Found
+        /// A sentence.
+        var message: String
+    }
+
     private(set) var files: [Found] = []
-    /// A sentence for each thing that can't be sent.
-    private(set) var problems: [String] = []
+    private(set) var problems: [Problem] = []
 
     private static let slash = UInt8(ascii: "/")
 
@@ -47,31 +53,39 @@ struct SourceWalk {
     /// not, so that no walk goes in circles.
     private mutating func walk(_ directory: [UInt8], below prefix: [UInt8]) {
         guard let names = Self.names(in: directory) else {
+            let reason = SystemError.current("opendir").reason
             problems.append(
-                "\(TextSafety.displayName(directory)) can't be read: \(SystemError.current("opendir").reason); what is in "
-                    + "it is not sent."
+                Problem(
+                    found: Found(path: directory, name: prefix),
+                    message: "\(TextSafety.displayName(directory)) can't be read: \(reason); what is in it is not sent."
+                )
             )
             return
         }
         for name in names {
             let path = directory.last == Self.slash ? directory + name : directory + [Self.slash] + name
             let relative = prefix.isEmpty ? name : prefix + [Self.slash] + name
+            let found = Found(path: path, name: relative)
+            let shown = TextSafety.displayName(path)
             do {
                 var status = try FileStatus.of(path: path, followingLinks: false)
                 if status.kind == .symbolicLink {
                     status = try FileStatus.of(path: path)
                     if status.kind == .directory {
-                        problems.append("\(TextSafety.displayName(path)) links to a directory and is not followed.")
+                        problems.append(
+                            Problem(found: found, message: "\(shown) links to a directory and is not followed.")
+                        )
                         continue
                     }
                 }
                 switch status.kind {
-                case .regular: files.append(Found(path: path, name: relative))
+                case .regular: files.append(found)
                 case .directory: walk(path, below: relative)
-                default: problems.append("\(TextSafety.displayName(path)) is \(status.kind.noun) and is not sent.")
+                default:
+                    problems.append(Problem(found: found, message: "\(shown) is \(status.kind.noun) and is not sent."))
                 }
             } catch {
-                problems.append("\(TextSafety.displayName(path)) can't be read: \(error.reason).")
+                problems.append(Problem(found: found, message: "\(shown) can't be read: \(error.reason)."))
             }
         }
     }
@@ -97,7 +111,7 @@ struct SourceWalk {
         return names.sorted { $0.lexicographicallyPrecedes($1) }
     }
 
-    private static func lastComponent(_ path: [UInt8]) -> [UInt8] {
+    static func lastComponent(_ path: [UInt8]) -> [UInt8] {
         let trimmed = path.reversed().drop { $0 == slash }.reversed()
         return Array(trimmed.split(separator: slash).last ?? [])
     }

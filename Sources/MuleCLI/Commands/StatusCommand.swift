@@ -12,10 +12,12 @@ struct StatusCommand {
         let records = try session.records(ledger, ids: session.typed.operands) { ledger throws(LedgerError) in
             showsAll ? try ledger.all() : try ledger.unfinished().filter(\.isOpen)
         }
-        for record in records {
-            let state = state(of: record, ledger)
-            session.console.result(session.console.isJSON ? json(record, state) : text(record, state))
-        }
+        session.console.results(
+            records.map { record in
+                let state = state(of: record, ledger)
+                return session.console.isJSON ? json(record, state) : text(record, state)
+            }
+        )
         if records.isEmpty && !session.console.isJSON { session.console.note("nothing is pending") }
         return .done
     }
@@ -52,7 +54,7 @@ struct StatusCommand {
         } else {
             line += "     \(ByteSize.format(record.bytesDone))"
         }
-        line += "  \(source) -> \(TextSafety.displayText(record.upload.destination.description))"
+        line += "  \(source) -> \(TextSafety.displayName(record.upload.destination.description))"
         if record.abortRequested, record.state != .aborted {
             line += "\n       to be given up: mule resume removes its parts"
         }

@@ -16,20 +16,23 @@ struct UploadCommand {
 
         var walk = SourceWalk()
         var failures: [UploadFailure] = []
+        let printer = EventPrinter(console: session.console)
+        func fail(_ path: [UInt8], _ name: [UInt8], _ failure: UploadFailure) {
+            failures.append(failure)
+            printer.print(.failed(id: nil, source: path, destination: destination.address(forName: name), failure))
+        }
         for source in sources {
             do throws(UploadFailure) {
                 try walk.add(source, recursive: typed.recursive)
             } catch {
-                failures.append(error)
-                session.console.error(error.message)
+                fail(source, SourceWalk.lastComponent(source), error)
             }
         }
         for problem in walk.problems {
-            session.console.error(problem)
-            failures.append(UploadFailure(.source, problem))
+            fail(problem.found.path, problem.found.name, UploadFailure(.source, problem.message))
         }
         let store = try session.store(forBucket: destination.bucket)
-        let intents = try intents(walk.files, destination, store, failures: &failures)
+        let intents = try intents(walk.files, destination, store, printer, failures: &failures)
         guard !intents.isEmpty else {
             if failures.isEmpty { session.console.note("there is nothing to send") }
             return ExitStatus(failures)
@@ -42,7 +45,6 @@ struct UploadCommand {
             throw session.ledgerFailure(error, ledger)
         }
         var jobs: [UploadJob] = []
-        let printer = EventPrinter(console: session.console)
         for (intent, entry) in zip(intents, entries) {
             switch entry {
             case .job(let row, let restartsAs):
@@ -85,6 +87,7 @@ struct UploadCommand {
         _ files: [SourceWalk.Found],
         _ destination: Destination,
         _ store: Session.Store,
+        _ printer: EventPrinter,
         failures: inout [UploadFailure]
     ) throws(CommandFailure) -> [UploadIntent] {
         let typed = session.typed
@@ -92,7 +95,7 @@ struct UploadCommand {
             throw CommandFailure(
                 status: .usage,
                 message:
-                    "\(files.count) files can't all become the object \(TextSafety.displayText(address.description)): "
+                    "\(files.count) files can't all become the object \(TextSafety.displayName(address.description)): "
                     + "end the destination with / to put them below it."
             )
         }
@@ -100,22 +103,29 @@ struct UploadCommand {
         let partSize = store.options.partSize
         var intents: [UploadIntent] = []
         var taken: [ObjectAddress: [UInt8]] = [:]
+        func refuse(_ file: SourceWalk.Found, _ address: ObjectAddress, _ message: String) {
+            let failure = UploadFailure(.usage, message)
+            failures.append(failure)
+            printer.print(.failed(id: nil, source: file.path, destination: address, failure))
+        }
         for file in files {
             let address = destination.address(forName: file.name)
             guard address.key.utf8.count <= StoreLimits.amazon.maximumKeyLength else {
-                fail(
+                refuse(
+                    file,
+                    address,
                     "The key for \(TextSafety.displayName(file.path)) is \(address.key.utf8.count) bytes long; S3 allows "
-                        + "\(StoreLimits.amazon.maximumKeyLength).",
-                    &failures
+                        + "\(StoreLimits.amazon.maximumKeyLength)."
                 )
                 continue
             }
             if let other = taken.updateValue(file.path, forKey: address) {
                 if other != file.path {
-                    fail(
+                    refuse(
+                        file,
+                        address,
                         "\(TextSafety.displayName(file.path)) and \(TextSafety.displayName(other)) would become the same "
-                            + "object \(TextSafety.displayText(address.description)); only the first is sent.",
-                        &failures
+                            + "object \(TextSafety.displayName(address.description)); only the first is sent."
                     )
                 }
                 taken[address] = other
@@ -141,11 +151,6 @@ struct UploadCommand {
             )
         }
         return intents
-    }
-
-    private func fail(_ message: String, _ failures: inout [UploadFailure]) {
-        session.console.error(message)
-        failures.append(UploadFailure(.usage, message))
     }
 
     private func integrity(_ store: Session.Store) -> IntegrityOptions {

@@ -4,6 +4,9 @@ package enum TextSafety {
     /// A name for a terminal: control and direction characters are escaped, bytes that are not UTF-8 become `%FF`.
     package static func displayName(_ bytes: [UInt8]) -> String { render(bytes, escapingControls: true) }
 
+    /// The same for a name that is text already.
+    package static func displayName(_ text: String) -> String { displayName(Array(text.utf8)) }
+
     /// A name for a JSON string: valid UTF-8 as it is, other bytes as `%FF`. JSON's own escapes do the rest.
     package static func jsonName(_ bytes: [UInt8]) -> String { render(bytes, escapingControls: false) }
 

@@ -1,0 +1,123 @@
+import TestSupport
+import Testing
+
+/// The published shape of `--json`: names, order, and nothing else on standard output.
+@Suite struct JSONContractTests {
+    private let store = FakeS3()
+    private let mule: MuleRun
+
+    init() { mule = MuleRun(store) }
+
+    private static let completed = [
+        "bytesSent", "bytesSkipped", "checksum", "destination", "eTag", "event", "id", "parts", "seconds", "size",
+        "source",
+    ]
+    private static let failed = ["destination", "error", "event", "id", "resumable", "source"]
+    private static let failure = ["httpStatus", "kind", "message", "requestID", "s3Code"]
+    private static let status = [
+        "bytesDone", "createdAt", "destination", "id", "lastError", "partSize", "partsDone", "partsTotal", "size",
+        "source", "state", "updatedAt", "uploadID",
+    ]
+
+    @Test(arguments: [1, 3]) func completedHasExactlyItsKeys(parts: Int) throws {
+        let file = try mule.file(parts: parts)
+        let outcome = try mule.uploadInParts(file, "bucket/key", "--json").run()
+        #expect(outcome.exitCode == 0)
+        #expect(outcome.objects.allSatisfy { $0.isSorted })
+        let event = try #require(outcome.objects.last)
+        #expect(event.names.filter { $0 != "versionID" } == Self.completed)
+        #expect(event["event"]?.text == "completed")
+        #expect(event["destination"]?.text == "bucket/key")
+        #expect(event["source"]?.text == file)
+        #expect(try event["size"]?.integer == Files.size(file))
+        #expect(try event["bytesSent"]?.integer == Files.size(file))
+        #expect(event["bytesSkipped"]?.integer == 0)
+        #expect(event["parts"] == (parts == 1 ? .null : .number(Double(parts))))
+        let object = try #require(store.object(key: "key"))
+        #expect(event["eTag"]?.text == object.eTag)
+        #expect(event["checksum"]?.names == ["algorithm", "type", "value"])
+        #expect(event["checksum"]?["algorithm"]?.text == "CRC64NVME")
+        #expect(event["checksum"]?["type"]?.text == "FULL_OBJECT")
+        #expect(event["checksum"]?["value"]?.text == object.checksum?.value)
+    }
+
+    @Test func retriesCountAsBytesSent() throws {
+        let file = try mule.file(parts: 2)
+        store.add(.on(.uploadPart, part: 1, .status(500, code: "InternalError")))
+        let event = try mule.uploadInParts(file, "bucket/key", "--json").run().event("completed")
+        #expect(try event?["bytesSent"]?.integer == Files.size(file) + MuleRun.partSize)
+        #expect(event?["bytesSkipped"]?.integer == 0)
+    }
+
+    @Test func failedHasExactlyItsKeys() throws {
+        store.profile.denied = [.create]
+        let file = try mule.file(parts: 2)
+        let outcome = try mule.uploadInParts(file, "bucket/key", "--json").run()
+        #expect(outcome.exitCode == 4)
+        #expect(outcome.objects.allSatisfy { $0.isSorted })
+        let event = try #require(outcome.objects.last)
+        #expect(event.names == Self.failed)
+        #expect(event["event"]?.text == "failed")
+        #expect(event["source"]?.text == file)
+        #expect(event["destination"]?.text == "bucket/key")
+        let error = try #require(event["error"])
+        #expect(error.names == Self.failure)
+        #expect(error["httpStatus"]?.integer == 403)
+        #expect(error["s3Code"]?.text == "AccessDenied")
+        #expect(error["kind"]?.text == "store")
+        #expect(error["requestID"]?.text == store.requests(.create).last?.requestID)
+        #expect(error["message"]?.text?.contains("bucket/key") == true)
+    }
+
+    @Test(arguments: ["missing", "."]) func sourceThatCannotBeSentHasItsFailedEvent(source: String) throws {
+        let outcome = try mule.run("upload", "--json", source, "bucket/below/")
+        #expect(outcome.exitCode == 3)
+        let event = try #require(outcome.objects.last)
+        #expect(event.names == Self.failed)
+        #expect(event["source"]?.text == source)
+        #expect(event["error"]?["kind"]?.text == "source")
+        #expect(event["resumable"] == .bool(false))
+    }
+
+    @Test func statusHasExactlyItsKeys() throws {
+        let file = try mule.file(parts: 3)
+        for part in [2, 3] { store.add(.on(.uploadPart, part: part, .stallAfter(bytes: 1 << 20))) }
+        let running = try mule.uploadInParts(file).start()
+        #expect(store.waitUntil { $0.storedParts == [1] && Set($0.partNumbers) == [1, 2, 3] })
+        running.signal(2)
+        _ = running.wait()
+
+        let outcome = try mule.run("status", "--json")
+        #expect(outcome.exitCode == 0 && outcome.err.isEmpty && outcome.lines.count == 1)
+        let upload = try #require(outcome.objects.first)
+        #expect(upload.names == Self.status)
+        #expect(upload["state"]?.text == "pending")
+        #expect(upload["source"]?.text == file)
+        #expect(upload["destination"]?.text == "bucket/key")
+        #expect(try upload["size"]?.integer == Files.size(file))
+        #expect(upload["partSize"]?.integer == MuleRun.partSize)
+        #expect(upload["partsTotal"]?.integer == 3)
+        #expect(upload["partsDone"]?.integer == 1)
+        #expect(upload["bytesDone"]?.integer == MuleRun.partSize)
+        #expect(upload["uploadID"]?.text == store.uploads.first?.id)
+        let time = /\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ/
+        #expect(upload["createdAt"]?.text?.wholeMatch(of: time) != nil)
+        #expect(upload["updatedAt"]?.text?.wholeMatch(of: time) != nil)
+    }
+
+    @Test func statusOfNothingPrintsNothing() throws {
+        let outcome = try mule.run("status", "--json")
+        #expect(outcome.exitCode == 0)
+        #expect(outcome.standardOutput.isEmpty && outcome.standardError.isEmpty)
+    }
+
+    @Test func everyFileHasItsLastEvent() throws {
+        let good = try mule.home.write("good", to: "good")
+        store.add(.on(.putObject, key: "all/bad", times: 100, .status(403, code: "AccessDenied")))
+        let bad = try mule.home.write("bad", to: "bad")
+        let outcome = try mule.run("upload", "--json", good, bad, "bucket/all/")
+        #expect(outcome.exitCode == 4)
+        #expect(outcome.event("completed")?["source"]?.text == good)
+        #expect(outcome.event("failed")?["source"]?.text == bad)
+    }
+}

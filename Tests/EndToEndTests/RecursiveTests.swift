@@ -1,0 +1,81 @@
+import Glibc
+import TestSupport
+import Testing
+
+/// Directories and several files in one call.
+@Suite struct RecursiveTests {
+    private let store = FakeS3()
+    private let mule: MuleRun
+
+    init() { mule = MuleRun(store) }
+
+    @Test func oddNamesGoBelowThePrefix() throws {
+        let names = ["-r", "a b", "deep/er/file", "new\nline", "plain", "ümlaut"]
+        for name in names { try mule.home.write(name, to: "tree/\(name)") }
+        let outcome = try mule.run("upload", "-r", "tree", "bucket/top/")
+        #expect(outcome.exitCode == 0, "\(outcome.err)")
+        #expect(store.keys() == HostileKeys.sorted(names.map { "top/" + $0 }))
+        for name in names { #expect(store.object(key: "top/" + name)?.bytes == Array(name.utf8)) }
+        #expect(outcome.lines.count == names.count)
+        #expect(store.violations.isEmpty)
+    }
+
+    @Test func nameThatIsNotUTF8IsPercentEscaped() throws {
+        try mule.home.makeDirectory("tree")
+        let path = Array(mule.home.path("tree/caf").utf8CString.dropLast()) + [CChar(bitPattern: 0xE9), 0]
+        let descriptor = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0o644)
+        try #require(descriptor >= 0)
+        close(descriptor)
+        let outcome = try mule.run("upload", "--recursive", "--json", "tree", "bucket")
+        #expect(outcome.exitCode == 0, "\(outcome.err)")
+        #expect(store.keys() == [Array("caf%E9".utf8)])
+        #expect(outcome.event("completed")?["source"]?.text?.hasSuffix("tree/caf%E9") == true)
+    }
+
+    @Test func linkToADirectoryIsSkippedWithAMessage() throws {
+        try mule.home.write("1", to: "tree/file")
+        try mule.home.write("2", to: "elsewhere/hidden")
+        try #require(symlink(mule.home.path("elsewhere"), mule.home.path("tree/link")) == 0)
+        try #require(symlink(mule.home.path("elsewhere/hidden"), mule.home.path("tree/linked-file")) == 0)
+        let outcome = try mule.run("upload", "-r", "tree", "bucket/")
+        #expect(outcome.explains("tree/link", "links to a directory"))
+        #expect(store.keys() == HostileKeys.sorted(["file", "linked-file"]))
+        let json = try mule.run("upload", "--json", "-r", "tree", "bucket/")
+        #expect(json.event("failed")?["source"]?.text == "tree/link")
+        #expect(json.event("failed")?["destination"]?.text == "bucket/link")
+    }
+
+    @Test func severalSourcesGoBelowThePrefixUnderTheirNames() throws {
+        let files = try ["one", "sub/two", "-three"].map { try mule.home.write($0, to: $0) }
+        let outcome = try mule.run("upload", "--json", files[0], files[1], "--", "-three", "s3://bucket/in/")
+        #expect(outcome.exitCode == 0, "\(outcome.err)")
+        #expect(store.keys() == HostileKeys.sorted(["in/one", "in/two", "in/-three"]))
+        #expect(outcome.objects.count { $0["event"]?.text == "completed" } == 3)
+    }
+
+    @Test func twoSourcesOfOneNameAreNotSentOverEachOther() throws {
+        let files = try ["a/same", "b/same"].map { try mule.home.write($0, to: $0) }
+        let outcome = try mule.run(["upload"] + files + ["bucket/"])
+        #expect(outcome.exitCode == 2)
+        #expect(outcome.explains("a/same", "b/same", "same object"))
+        #expect(store.object(key: "same")?.bytes == Array("a/same".utf8))
+    }
+
+    @Test func filesOfOneCallShareThePool() throws {
+        let files = try (1...4).map { try mule.file(parts: 2, "file\($0)", seed: UInt64($0)) }
+        let outcome = try mule.run(["upload", "-j", "4"] + MuleRun.inParts + files + ["bucket/"])
+        #expect(outcome.exitCode == 0)
+        for (index, file) in files.enumerated() {
+            #expect(try store.object(key: "file\(index + 1)")?.equals(file: file) == true)
+        }
+        #expect(store.connectionsAccepted <= 4)
+        #expect(store.partNumbers.count == 8)
+    }
+
+    @Test func emptyDirectoryIsNothingToSend() throws {
+        try mule.home.makeDirectory("empty")
+        let outcome = try mule.run("upload", "-r", "empty", "bucket/")
+        #expect(outcome.exitCode == 0)
+        #expect(outcome.explains("nothing to send"))
+    }
+}

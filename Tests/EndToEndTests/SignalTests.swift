@@ -1,0 +1,80 @@
+import Glibc
+import MuleSystem
+import TestSupport
+import Testing
+
+/// What a signal leaves behind: a program that died of it within a second, and parts that count.
+@Suite(.serialized) struct SignalTests {
+    private let store = FakeS3()
+    private let mule: MuleRun
+
+    init() { mule = MuleRun(store) }
+
+    @Test(arguments: [SIGINT, SIGTERM, SIGHUP])
+    func signalEndsTheRunWithinASecondAndKeepsTheParts(signal: Int32) throws {
+        let file = try mule.file(parts: 5)
+        store.add(
+            .on(.uploadPart, part: 3, .stallAfter(bytes: 1 << 20)),
+            .on(.uploadPart, part: 4, .stallAfter(bytes: 1 << 20))
+        )
+        let running = try mule.uploadInParts(file).start()
+        #expect(store.waitUntil { $0.storedParts == [1, 2] && Set($0.partNumbers).isSuperset(of: [3, 4]) })
+        let before = Moment.now()
+        running.signal(signal)
+        let outcome = running.wait()
+        #expect(Moment.now().seconds(since: before) < 1)
+        #expect(outcome.end == .signal(signal))
+        #expect(outcome.out.isEmpty)
+        #expect(outcome.explains("kept", "same command"), "\(outcome.err)")
+
+        let pending = try mule.status()
+        #expect(pending.map { $0["state"]?.text } == ["pending"])
+        #expect(pending.first?["partsTotal"]?.integer == 5)
+        #expect(store.storedParts.isSuperset(of: [1, 2]))
+
+        #expect(try mule.run("resume").exitCode == 0)
+        #expect(try store.holdsOnly(file))
+        #expect(store.partNumbers.filter { [1, 2].contains($0) }.count == 2)
+        #expect(try mule.status().isEmpty)
+    }
+
+    @Test func signalWhileTheStoreCompletesIsHeardAtOnce() throws {
+        let file = try mule.file(parts: 2)
+        store.add(.on(.complete, .whitespaceThenResult(seconds: 30)))
+        let running = try mule.uploadInParts(file).start()
+        #expect(store.waitUntil { $0.requests(.complete).first?.status == 200 })
+        let before = Moment.now()
+        running.signal(SIGTERM)
+        let outcome = running.wait()
+        #expect(Moment.now().seconds(since: before) < 1)
+        #expect(outcome.end == .signal(SIGTERM))
+    }
+
+    @Test func signalWhileTheStoreIsDownIsHeardAtOnce() throws {
+        let file = try mule.file(parts: 2)
+        store.add(.on(.uploadPart, times: 1_000, .status(503, code: "SlowDown")))
+        let running = try mule.uploadInParts(file).start()
+        #expect(store.waitUntil { $0.count(.uploadPart) >= 3 })
+        let before = Moment.now()
+        running.signal(SIGINT)
+        #expect(running.wait().end == .signal(SIGINT))
+        #expect(Moment.now().seconds(since: before) < 1)
+    }
+
+    @Test func runThatTheParentShieldsFromHangupsGoesOn() throws {
+        let gate = Gate()
+        store.add(.on(.uploadPart, part: 1, .run(.beforeProcessing) { _ in gate.wait() }))
+        defer { gate.open() }
+        let file = try mule.file(parts: 2)
+        var command = mule.uploadInParts(file)
+        let words = [command.executable] + command.arguments.map { String(decoding: $0, as: UTF8.self) }
+        command.executable = "/bin/sh"
+        command.arguments = (["-c", "trap '' HUP; exec \"$@\"", "sh"] + words).map { Array($0.utf8) }
+        let running = try command.start()
+        #expect(store.waitUntil { $0.partNumbers.contains(1) })
+        running.signal(SIGHUP)
+        gate.open()
+        #expect(running.wait().exitCode == 0)
+        #expect(try store.holdsOnly(file))
+    }
+}

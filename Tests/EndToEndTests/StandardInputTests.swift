@@ -1,0 +1,91 @@
+import Glibc
+import TestSupport
+import Testing
+
+/// What comes through a pipe: sent in parts as it comes, in bounded memory, once.
+@Suite struct StandardInputTests {
+    private let store = FakeS3()
+    private let mule: MuleRun
+
+    init() { mule = MuleRun(store) }
+
+    private static let part = Int(MuleRun.partSize)
+
+    @Test(
+        arguments: [
+            (0, 0), (1, 0), (part - 1, 0), (part, 0), (part + 1, 2), (2 * part, 2), (2 * part + 1, 3), (13_000_000, 3),
+        ]
+    )
+    func streamArrivesWhole(count: Int, parts: Int) throws {
+        var random = SeededRandom(seed: UInt64(count))
+        let bytes = random.bytes(count)
+        var command = mule.uploadInParts("-", "bucket/key", "--json")
+        command.input = .bytes(bytes)
+        let outcome = try command.run()
+        #expect(outcome.exitCode == 0, "\(outcome.err)")
+        #expect(store.object(key: "key")?.bytes == bytes)
+        #expect(outcome.event("completed")?["source"]?.text == "-")
+        #expect(outcome.event("completed")?["size"]?.integer == Int64(count))
+        // A stream that ends with its first part may have been read to its end before or after that was known.
+        if count != Self.part { #expect(store.partNumbers.count == parts) }
+        #expect(store.uploads.isEmpty && store.violations.isEmpty)
+        #expect(try mule.status().isEmpty)
+    }
+
+    @Test func streamSaysThatItCannotBeResumed() throws {
+        var command = mule.uploadInParts("-")
+        command.input = .bytes([1, 2, 3])
+        let outcome = try command.run()
+        #expect(outcome.explains("standard input", "sent from the start"))
+        #expect(outcome.out.contains("standard input -> bucket/key"))
+    }
+
+    @Test func interruptedStreamCannotBeResumedAndSaysSo() throws {
+        var command = mule.uploadInParts("-")
+        command.input = .pipe
+        let running = try command.start()
+        running.writeInput([UInt8](repeating: 7, count: 2 * Self.part + 5))
+        #expect(store.waitUntil { $0.storedParts == [1, 2] })
+        running.signal(SIGINT)
+        let outcome = running.wait()
+        #expect(outcome.end == .signal(SIGINT))
+        #expect(outcome.explains("from the start"), "\(outcome.err)")
+        #expect(store.keys().isEmpty)
+
+        let reminded = try mule.run("resume")
+        #expect(reminded.exitCode == 0)
+        #expect(reminded.explains("came from standard input", "mule abort"), "\(reminded.err)")
+        let id = try #require(try mule.status().first?["id"]?.text)
+        let resumed = try mule.run("resume", id)
+        #expect(resumed.exitCode == 3)
+        #expect(resumed.explains("came from standard input", "mule abort"), "\(resumed.err)")
+        #expect(try mule.run("abort", id).exitCode == 0)
+        #expect(store.uploads.isEmpty)
+        #expect(try mule.status().isEmpty)
+    }
+
+    /// Largest resident set of a living process, in bytes. What wait4 tells of a child of this process begins with the
+    /// size that this process had when it started the child.
+    private static func peakMemory(of pid: Int32) throws -> Int64 {
+        let facts = String(decoding: try Files.read("/proc/\(pid)/status"), as: UTF8.self)
+        let line = facts.split(separator: "\n").first { $0.hasPrefix("VmHWM:") }
+        return line.flatMap { Int64($0.split(separator: " ").dropLast().last ?? "") }.map { $0 << 10 } ?? 0
+    }
+
+    @Test func memoryDoesNotGrowWithTheStream() throws {
+        let store = FakeS3(.sink)
+        let mule = MuleRun(store)
+        var command = mule.command(["upload", "--json", "-", "bucket/key"])
+        command.input = .pipe
+        let running = try command.start()
+        let block = [UInt8](repeating: 42, count: 1_000_000)
+        for _ in 0..<300 { running.writeInput(block) }
+        #expect(store.waitUntil { $0.payloadBytesReceived > 280_000_000 })
+        let peak = try Self.peakMemory(of: running.pid)
+        running.closeInput()
+        let outcome = running.wait()
+        #expect(outcome.exitCode == 0, "\(outcome.err)")
+        #expect(store.object(key: "key")?.size == 300_000_000)
+        #expect(peak > 1 << 20 && peak < 80 << 20, "\(peak)")
+    }
+}

@@ -1,0 +1,86 @@
+import TestSupport
+import Testing
+
+@Suite struct UsageTests {
+    private let mule = MuleRun(FakeS3())
+
+    @Test(arguments: [
+        ["--help"], ["help"], ["upload", "--help"], ["help", "resume"], ["status", "-h"], ["abort", "--help"],
+    ])
+    func helpGoesToStandardOutput(arguments: [String]) throws {
+        let outcome = try mule.run(arguments)
+        #expect(outcome.exitCode == 0)
+        #expect(outcome.out.contains("mule") && outcome.out.contains("--help"))
+        #expect(outcome.err.isEmpty)
+        #expect(!outcome.hasEscapeCodes)
+    }
+
+    @Test(arguments: ["upload", "resume", "status", "abort"])
+    func everyCommandsHelpHasExamplesAndExitStatuses(command: String) throws {
+        let help = try mule.run(command, "--help").out
+        #expect(help.contains("mule \(command)"))
+        #expect(help.lowercased().contains("examples"))
+        for status in ["0", "1", "2", "3", "4", "5", "6", "7", "10", "11", "12", "75", "130"] {
+            #expect(
+                help.split(separator: "\n").contains { $0.split(separator: " ").first == Substring(status) },
+                "\(status)"
+            )
+        }
+    }
+
+    @Test func versionIsOneLine() throws {
+        let outcome = try mule.run("--version")
+        #expect(outcome.exitCode == 0)
+        #expect(outcome.lines.count == 1 && outcome.out.hasPrefix("mule "))
+        #expect(outcome.err.isEmpty)
+    }
+
+    @Test func unknownOptionIsRefusedWithTheNearestOne() throws {
+        let outcome = try mule.run("upload", "--partsize", "8MiB", "file", "bucket/key")
+        #expect(outcome.exitCode == 2)
+        #expect(outcome.explains("--partsize", "--part-size", "mule upload --help"))
+        #expect(outcome.out.isEmpty)
+    }
+
+    @Test func unknownCommandIsRefusedWithTheNearestOne() throws {
+        let outcome = try mule.run("uplaod", "file", "bucket/key")
+        #expect(outcome.exitCode == 2)
+        #expect(outcome.explains("uplaod", "\"upload\""))
+    }
+
+    @Test(
+        arguments: [
+            ([], "no command"), (["upload"], "DESTINATION"), (["upload", "file"], "DESTINATION"), (["abort"], "--all"),
+            (["upload", "--part-size"], "--part-size"), (["upload", "--part-size", "5XB", "f", "b/k"], "5XB"),
+            (["upload", "--part-size", "1MiB", "/etc/passwd", "bucket/key"], "5.0 MiB"),
+            (["upload", "--endpoint-url", "nonsense", "/etc/passwd", "bucket/key"], "nonsense"),
+            (["upload", "/etc/passwd", "/etc/hosts", "bucket/key"], "end the destination with /"),
+            (["upload", "/etc/passwd", "/etc"], "bucket"), (["resume", "nosuch"], "nosuch"),
+            (["upload", "-", "bucket/"], "Standard input"), (["upload", "-", "/etc/passwd", "bucket/"], "alone"),
+            (["upload", "--secret-key", "x", "f", "b/k"], "takes no secrets"),
+        ] as [([String], String)]
+    )
+    func whatCannotBeMeantIsRefusedBeforeAnythingIsSent(arguments: [String], word: String) throws {
+        let store = FakeS3()
+        let outcome = try MuleRun(store).run(arguments)
+        #expect(outcome.exitCode == 2)
+        #expect(outcome.explains(word), "\(outcome.err)")
+        #expect(outcome.out.isEmpty)
+        #expect(store.requests.isEmpty)
+    }
+
+    @Test func unknownKeyOfTheConfigurationIsNamedWithTheNearest() throws {
+        let file = try mule.home.write(#"{"buckets": {"photos": {"regoin": "eu-west-1"}}}"#, to: "config.json")
+        let outcome = try mule.run("status", "--config", file)
+        #expect(outcome.exitCode == 2)
+        #expect(outcome.explains(file, "buckets.photos.regoin", "region"), "\(outcome.err)")
+    }
+
+    @Test func missingConfigurationThatWasNamedIsAnError() throws {
+        var mule = mule
+        mule.environment["MULE_CONFIG"] = mule.home.path("nowhere.json")
+        let outcome = try mule.run("status")
+        #expect(outcome.exitCode == 2)
+        #expect(outcome.explains("nowhere.json"))
+    }
+}
