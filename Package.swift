@@ -69,6 +69,12 @@ let package = Package(
             swiftSettings: strict
         ),
         tests("MulePlanTests", ["MulePlan", "TestSupport"]),
+        tests("MuleSystemTests", ["MuleSystem", "TestSupport"]),
+        tests("MuleTransportTests", ["MuleTransport", "MuleSystem", "TestSupport"]),
+        tests(
+            "MuleS3Tests",
+            ["MuleS3", "MulePlan", "MuleDigest", "MuleSigning", "MuleTransport", "MuleSystem", "TestSupport"]
+        ),
         tests("MuleDigestTests", ["MuleDigest", "CChecksums", "TestSupport"]),
         tests("MuleSigningTests", ["MuleSigning", "MuleDigest", "MulePlan", "TestSupport"]),
         tests("MuleCredentialsTests", ["MuleCredentials", "MulePlan", "MuleSigning", "MuleSystem", "TestSupport"]),

@@ -273,7 +273,8 @@ package final class Ledger: Sendable {
         }
     }
 
-    /// To be called when the store has refused to create the upload.
+    /// To be called when no try of CreateMultipartUpload is unanswered any more: the store has refused it, or what it had
+    /// left is removed.
     package func forgetCreateAttempt(_ record: UploadRecord) throws(LedgerError) -> UploadRecord {
         try update(record.number) { database throws(SQLiteError) in
             try database.run(
@@ -284,16 +285,26 @@ package final class Ledger: Sendable {
     }
 
     /// To be called before the first part is sent.
+    ///
+    /// - Parameter mayHaveSiblings: whether another try of Create is unanswered; the attempt stays on record then.
     package func recordCreated(
         _ record: UploadRecord,
         uploadID: String,
         negotiated: String,
-        abortDate: String?
+        abortDate: String?,
+        mayHaveSiblings: Bool = false
     ) throws(LedgerError) -> UploadRecord {
         try update(record.number) { database throws(SQLiteError) in
             try database.run(
-                "UPDATE uploads SET upload_id = ?, integrity = ?, abort_date = ? WHERE number = ?",
-                [.text(uploadID), .text(negotiated), SQLValue(abortDate), .integer(record.number)]
+                """
+                UPDATE uploads SET upload_id = ?1, integrity = ?2, abort_date = ?3,
+                    create_attempted_at = CASE WHEN ?4 THEN create_attempted_at END
+                WHERE number = ?5
+                """,
+                [
+                    .text(uploadID), .text(negotiated), SQLValue(abortDate), .integer(mayHaveSiblings ? 1 : 0),
+                    .integer(record.number),
+                ]
             )
         }
     }

@@ -104,8 +104,8 @@ package struct UploadRecord: Hashable, Sendable {
     package var partCount: Int?
     /// Random, 128 bits in hex; put into the object's metadata, so that the object can be told from any other.
     package var token: String
-    /// When CreateMultipartUpload was first tried with this token, in milliseconds since 1970. Set before the request
-    /// goes, so that an answer lost with the process is known to be missing.
+    /// When CreateMultipartUpload was first tried with this token, in milliseconds since 1970; nil when every try has been
+    /// answered. Set before the request goes, so that an answer lost with the process is known to be missing.
     package var createAttemptedAt: Int64?
     package var uploadID: String?
     /// What the store is known to check, in the engine's words.

@@ -11,8 +11,6 @@ package struct CreatedUpload: Sendable {
     package var checksumType: ChecksumType?
     /// When a lifecycle rule will abort the upload, in the form the store gave it.
     package var abortDate: String?
-    /// The store's clock when it answered.
-    package var serverTime: UTCTime?
 }
 
 /// A part as the store lists it.
@@ -95,8 +93,7 @@ extension S3Connection {
             checksumType: response[header: "x-amz-checksum-type"].flatMap {
                 ChecksumType(rawValue: $0.uppercased())
             },
-            abortDate: response[header: "x-amz-abort-date"],
-            serverTime: response[header: "date"].flatMap(UTCTime.init(httpDate:))
+            abortDate: response[header: "x-amz-abort-date"]
         )
     }
 

@@ -73,13 +73,16 @@ package final class S3Connection {
             service.log?("\(describe(call)): \(error)")
             throw failure
         }
-        service.log?(
-            "\(describe(call)): \(response.status) in \(Int(Moment.now().seconds(since: started) * 1000)) ms"
-        )
         if expects && (response.status == 417 || (response.status < 300 && !response.continued)) {
             service.stopUsingExpect()
         }
-        guard (200..<300).contains(response.status) else { throw error(call, response) }
+        if let date = response[header: "date"] { service.compareClock(with: date) }
+        guard (200..<300).contains(response.status) else {
+            let error = error(call, response)
+            log(call, response, since: started, detail: error.code)
+            throw error
+        }
+        log(call, response, since: started, detail: nil)
         if call.body.length > 0 { isProven = true }
         return response
     }
@@ -175,6 +178,16 @@ package final class S3Connection {
     private static func retryAfter(_ response: HTTPResponse) -> Double? {
         if let milliseconds = response[header: "x-amz-retry-after"].flatMap(Double.init) { return milliseconds / 1000 }
         return response[header: "retry-after"].flatMap(Double.init)
+    }
+
+    /// A line with what the store's support asks for.
+    private func log(_ call: S3Call, _ response: HTTPResponse, since started: Moment, detail: String?) {
+        guard let log = service.log else { return }
+        var text = "\(describe(call)): \(response.status)"
+        if let detail { text += " \(detail)" }
+        text += " in \(Int(Moment.now().seconds(since: started) * 1000)) ms"
+        if let id = response[header: "x-amz-request-id"] { text += ", request \(id)" }
+        log(text)
     }
 
     private func describe(_ call: S3Call) -> String {

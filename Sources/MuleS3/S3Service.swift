@@ -16,6 +16,8 @@ package final class S3Service: Sendable {
     let log: (@Sendable (String) -> Void)?
     /// Milliseconds by which the store's clock is ahead of ours.
     private let skew = Atomic<Int64>(0)
+    /// The same as the last answer showed it, to the second; for comparing times, never for signing.
+    private let difference = Atomic<Int64>(0)
     /// Whether the way to the store carries `Expect: 100-continue`; some proxies refuse it or never answer.
     private let expectWorks = Atomic<Bool>(true)
 
@@ -43,6 +45,14 @@ package final class S3Service: Sendable {
 
     func learnTime(_ serverTime: UTCTime) {
         skew.store(serverTime.millisecondsSince1970 - wallClockMilliseconds(), ordering: .relaxed)
+    }
+
+    /// Milliseconds by which the store's clock seems to be ahead of ours.
+    package var clockDifference: Int64 { difference.load(ordering: .relaxed) }
+
+    func compareClock(with date: String) {
+        guard let time = UTCTime(httpDate: date) else { return }
+        difference.store(time.millisecondsSince1970 - wallClockMilliseconds(), ordering: .relaxed)
     }
 
     var usesExpect: Bool { expectWorks.load(ordering: .relaxed) }

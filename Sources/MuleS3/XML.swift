@@ -59,7 +59,7 @@ package enum XMLReader {
         XML_SetCharacterDataHandler(parser) { context, bytes, count in Tree.from(context)?.add(bytes, Int(count)) }
         XML_SetStartDoctypeDeclHandler(parser) { context, _, _, _, _ in Tree.from(context)?.stop("document type") }
 
-        let document = bytes.drop { $0 <= 0x20 }
+        let document = CharacterReferences.repaired(bytes.drop { $0 <= 0x20 })
         let status = document.withUnsafeBytes { raw in
             XML_Parse(parser, raw.baseAddress?.assumingMemoryBound(to: CChar.self), Int32(raw.count), 1)
         }

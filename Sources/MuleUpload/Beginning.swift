@@ -151,9 +151,7 @@ extension Worker {
                 }
                 transfer.use(Negotiated(protection: lower, wholeObject: nil))
             case .success(let created, let ambiguous):
-                try keep(created, transfer, record)
-                if ambiguous || wasTriedBefore { removeLeftovers(of: created, transfer, record) }
-                return
+                return try keep(created, transfer, record, mayHaveSiblings: ambiguous || wasTriedBefore)
             }
         }
     }
@@ -170,7 +168,8 @@ extension Worker {
     private func keep(
         _ created: CreatedUpload,
         _ transfer: Transfer,
-        _ record: UploadRecord
+        _ record: UploadRecord,
+        mayHaveSiblings: Bool
     ) throws(UploadFailure) {
         var protection = transfer.protection
         if case .checksum(let algorithm, _) = protection, created.checksumAlgorithm == algorithm {
@@ -186,7 +185,8 @@ extension Worker {
                     record,
                     uploadID: created.uploadID,
                     negotiated: negotiated.text,
-                    abortDate: created.abortDate
+                    abortDate: created.abortDate,
+                    mayHaveSiblings: mayHaveSiblings
                 )
             )
         } catch {
@@ -195,35 +195,6 @@ extension Worker {
         transfer.use(negotiated)
         // A checksum that Create did not promise may still be echoed for a part; anything else is settled here.
         if protection.isConfirmed || protection.checksumAlgorithm == nil { run.learn(protection, transfer) }
-    }
-
-    /// An answer to Create that was lost has left an upload ID that nobody knows. Those that were begun for this key in
-    /// the time between our first try and the answered one, by the same user, and hold no part, are ours.
-    private func removeLeftovers(of created: CreatedUpload, _ transfer: Transfer, _ record: UploadRecord) {
-        guard let attempted = record.createAttemptedAt else { return }
-        let skew = created.serverTime.map { $0.millisecondsSince1970 - wallClockMilliseconds() } ?? 0
-        // Stores give times in whole seconds, some cut and some rounded.
-        let earliest = attempted + skew - 5000
-        do {
-            let answer = try persist(transfer) { (connection) throws(S3Error) in
-                try connection.listMultipartUploads(of: transfer.job.destination)
-            }
-            guard case .success(let uploads, _) = answer,
-                let own = uploads.first(where: { $0.uploadID == created.uploadID })
-            else { return }
-            for upload in uploads where upload.uploadID != created.uploadID && upload.initiator == own.initiator {
-                guard let initiated = upload.initiated?.millisecondsSince1970, initiated >= earliest,
-                    initiated <= (own.initiated?.millisecondsSince1970 ?? .max)
-                else { continue }
-                _ = try persist(transfer) { (connection) throws(S3Error) in
-                    let listing = try connection.listParts(transfer.job.destination, uploadID: upload.uploadID)
-                    guard listing.parts.isEmpty else { return }
-                    try connection.abortMultipartUpload(transfer.job.destination, uploadID: upload.uploadID)
-                }
-            }
-        } catch {
-            // An upload without parts costs nothing; the next beginning looks again.
-        }
     }
 
     /// For stores that don't know `If-None-Match`: a look before anything is sent. The header closes the gap between the

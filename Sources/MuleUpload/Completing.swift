@@ -19,6 +19,7 @@ extension Worker {
         guard let record = transfer.record, let uploadID = record.uploadID else {
             fatalError("completed without an upload ID")
         }
+        if record.createAttemptedAt != nil { try removeSiblings(record, transfer) }
         let source = transfer.state.withLock { $0.source }
         try source?.checkStillInPlace()
         let rows: [PartRecord]
@@ -83,6 +84,27 @@ extension Worker {
         guard let algorithm = protection.checksumAlgorithm else { return nil }
         let bytes = algorithm == .sha256 ? row.digest ?? [] : row.crc
         return bytes.count == algorithm.byteCount ? Checksum(algorithm: algorithm, bytes: bytes) : nil
+    }
+
+    /// Removes what unanswered tries of Create have left. Here and not earlier, because such a try may reach the store
+    /// after the one that was answered.
+    private func removeSiblings(_ record: UploadRecord, _ transfer: Transfer) throws(UploadFailure) {
+        switch try removeUnanswered(record, transfer) {
+        case .removed:
+            do {
+                transfer.update(try run.ledger.forgetCreateAttempt(record))
+            } catch {
+                throw run.failure(error)
+            }
+        case .refused(let error):
+            run.emit(
+                .notice(
+                    id: record.id,
+                    "An interrupted run may have left an empty upload of \(transfer.name) at the store, which can't be "
+                        + "looked for (\(error.shortReason)); it takes the permission \(error.operation.permission)."
+                )
+            )
+        }
     }
 
     // MARK: Refusals

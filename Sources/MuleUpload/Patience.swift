@@ -57,8 +57,8 @@ package final class RateLimit: Sendable {
 /// Sleeps until the moment, or until the run is cancelled.
 func pause(until deadline: Moment, _ cancellation: Cancellation) {
     guard Moment.now() < deadline, !cancellation.isCancelled else { return }
-    let bell = Monitor<Void>(())
-    let ticket = cancellation.onCancel { bell.update { _ in } }
+    let hasRung = Monitor(false)
+    let ticket = cancellation.onCancel { hasRung.update { $0 = true } }
     defer { cancellation.removeWaker(ticket) }
-    _ = bell.wait(until: deadline) { _ in cancellation.isCancelled ? true : nil }
+    _ = hasRung.wait(until: deadline) { $0 || cancellation.isCancelled ? true : nil }
 }

@@ -17,10 +17,10 @@ extension Worker {
     /// A part that is under way when the upload is aborted may land afterwards, so the abort is repeated until the store
     /// lists nothing any more.
     func removeParts(of record: UploadRecord, _ transfer: Transfer) throws(UploadFailure) -> Removal {
-        guard let uploadID = record.uploadID else {
-            return try removeUnanswered(record, transfer)
+        if let uploadID = record.uploadID, case .refused(let error) = try abort(uploadID, record, transfer) {
+            return .refused(error)
         }
-        return try abort(uploadID, record, transfer)
+        return record.createAttemptedAt == nil ? .removed : try removeUnanswered(record, transfer)
     }
 
     private func abort(
@@ -53,24 +53,37 @@ extension Worker {
         )
     }
 
-    /// Create was tried and its answer never recorded: uploads of this key that were begun since then and hold no part.
-    private func removeUnanswered(_ record: UploadRecord, _ transfer: Transfer) throws(UploadFailure) -> Removal {
+    /// Removes the uploads that unanswered tries of Create have left: those of this key that were begun around the tries,
+    /// by the same user where that can be told, and hold no part.
+    func removeUnanswered(_ record: UploadRecord, _ transfer: Transfer) throws(UploadFailure) -> Removal {
         guard let attempted = record.createAttemptedAt else { return .removed }
         let address = record.upload.destination
-        let answer = try persist(transfer) { (connection) throws(S3Error) in
-            for upload in try connection.listMultipartUploads(of: address) {
-                guard let initiated = upload.initiated?.millisecondsSince1970,
-                    abs(initiated - attempted) < Self.createWindow,
-                    try connection.listParts(address, uploadID: upload.uploadID).parts.isEmpty
-                else { continue }
+        let listed = try persist(transfer) { (connection) throws(S3Error) in
+            try connection.listMultipartUploads(of: address)
+        }
+        let uploads: [OpenUpload]
+        switch listed {
+        case .refused(let error, _): return error.leavesNothing ? .removed : .refused(error)
+        case .success(let list, _): uploads = list
+        }
+        let own = uploads.first { $0.uploadID == record.uploadID }
+        let first = attempted + transfer.job.service.clockDifference
+        let last = own?.initiated?.millisecondsSince1970 ?? first
+        for upload in uploads where upload.uploadID != record.uploadID {
+            guard let initiated = upload.initiated?.millisecondsSince1970,
+                (first - Self.createWindow...max(first, last) + Self.createWindow).contains(initiated),
+                own == nil || upload.initiator == own?.initiator
+            else { continue }
+            let removed = try persist(transfer) { (connection) throws(S3Error) in
+                guard try connection.listParts(address, uploadID: upload.uploadID).parts.isEmpty else { return }
                 try connection.abortMultipartUpload(address, uploadID: upload.uploadID)
             }
+            if case .refused(let error, _) = removed, !error.leavesNothing { return .refused(error) }
         }
-        if case .refused(let error, _) = answer, !error.leavesNothing { return .refused(error) }
         return .removed
     }
 
-    /// Milliseconds around the attempt in which an upload without parts is taken for the lost one.
+    /// Milliseconds around the tries of Create: clocks differ, and a request that was cut off may still be carried out.
     private static let createWindow: Int64 = 60_000
 }
 

@@ -42,12 +42,8 @@ enum HostileKeys {
         let store = FakeS3()
         let mule = MuleRun(store)
         let file = try mule.file(parts: parts)
-        try withKnownIssue("XMLReader refuses the reference &#7; that such an answer holds") {
-            try HostileKeys.upload(file, mule, to: "bucket", ["bell\u{07}"])
-            #expect(store.keys() == HostileKeys.sorted(["bell\u{07}"]))
-        } when: {
-            parts > 1
-        }
+        try HostileKeys.upload(file, mule, to: "bucket", ["bell\u{07}"])
+        #expect(store.keys() == HostileKeys.sorted(["bell\u{07}"]))
     }
 
     @Test func keyOfMoreThan1024BytesIsRefusedBeforeAnythingIsSent() throws {

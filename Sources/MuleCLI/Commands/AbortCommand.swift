@@ -30,7 +30,7 @@ struct AbortCommand {
             }
         }
         if failures.contains(where: { $0.isResumable && $0.kind != .held }) {
-            session.console.error("What is not removed yet is remembered: run \"mule abort\" again, or \"mule resume\".")
+            session.console.error("what is not removed yet is remembered; \"mule abort\" or \"mule resume\" goes on")
         }
         return ExitStatus(failures)
     }

@@ -91,12 +91,13 @@ struct UploadCommand {
         failures: inout [UploadFailure]
     ) throws(CommandFailure) -> [UploadIntent] {
         let typed = session.typed
-        if files.count > 1 || typed.recursive, case .object(let address) = destination {
+        let areNamed = files.allSatisfy { typed.operands.contains($0.path) }
+        if files.count > 1 || !areNamed, case .object(let address) = destination {
+            let what = areNamed ? "Several files" : "The files of a directory"
             throw CommandFailure(
                 status: .usage,
-                message:
-                    "\(files.count) files can't all become the object \(TextSafety.displayName(address.description)): "
-                    + "end the destination with / to put them below it."
+                message: "\(what) can't become the one object \(TextSafety.displayName(address.description)): end the "
+                    + "destination with / to put them below it."
             )
         }
         let attributes = try attributes()

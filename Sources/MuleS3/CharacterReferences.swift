@@ -1,0 +1,42 @@
+/// References such as `&#x1B;` to characters that XML 1.0 does not have. A key may hold them, and stores echo the key in
+/// their answers all the same; expat refuses the whole document then.
+enum CharacterReferences {
+    /// The document with each such reference replaced by one to U+FFFD. Others stay as they are, to the byte.
+    static func repaired(_ document: ArraySlice<UInt8>) -> [UInt8] {
+        var result: [UInt8] = []
+        var rest = document
+        while let ampersand = rest.firstIndex(of: UInt8(ascii: "&")) {
+            result += rest[..<ampersand]
+            rest = rest[ampersand...]
+            guard let (value, length) = reference(rest) else {
+                result.append(rest.removeFirst())
+                continue
+            }
+            result += isCharacter(value) ? Array(rest.prefix(length)) : Array("&#xFFFD;".utf8)
+            rest = rest.dropFirst(length)
+        }
+        return result + rest
+    }
+
+    /// The number and the length of a reference that stands at the beginning; nil when none does.
+    private static func reference(_ bytes: ArraySlice<UInt8>) -> (value: UInt32, length: Int)? {
+        // The longest that means anything, "&#x0010FFFF;", and some zeros.
+        let head = bytes.prefix(16)
+        guard head.starts(with: "&#".utf8), let end = head.firstIndex(of: UInt8(ascii: ";")) else { return nil }
+        var digits = head[(head.startIndex + 2)..<end]
+        let isHexadecimal = digits.first == UInt8(ascii: "x")
+        if isHexadecimal { digits = digits.dropFirst() }
+        guard let value = UInt32(String(decoding: digits, as: UTF8.self), radix: isHexadecimal ? 16 : 10) else {
+            return nil
+        }
+        return (value, end - bytes.startIndex + 1)
+    }
+
+    // https://www.w3.org/TR/xml/#charsets
+    private static func isCharacter(_ value: UInt32) -> Bool {
+        switch value {
+        case 0x9, 0xA, 0xD, 0x20...0xD7FF, 0xE000...0xFFFD, 0x10000...0x10FFFF: true
+        default: false
+        }
+    }
+}

@@ -1,0 +1,157 @@
+import MulePlan
+import Testing
+
+@Suite("Source identity")
+struct SourceIdentityTests {
+    private let before = SourceIdentity(path: [0x2F], device: 1, inode: 2, size: 3, modificationTime: 4)
+
+    @Test("the same file has no changes")
+    func same() {
+        #expect(before.changes(since: before) == [])
+    }
+
+    @Test("each fact that differs is named, size first")
+    func changes() {
+        let now = SourceIdentity(path: [0x2F], device: 10, inode: 20, size: 30, modificationTime: 40)
+        #expect(
+            now.changes(since: before) == [
+                .size(before: 3, now: 30), .modificationTime(before: 4, now: 40), .inode(before: 2, now: 20), .device,
+            ]
+        )
+    }
+
+    @Test("a time that moved back is a change like any other")
+    func backwards() {
+        var now = before
+        now.modificationTime = -1
+        #expect(now.changes(since: before) == [.modificationTime(before: 4, now: -1)])
+    }
+}
+
+@Suite("Resume decision")
+struct ResumeDecisionTests {
+    /// Three parts of 10, 10 and 5 bytes.
+    private let plan = PartPlan(objectSize: 25, partSize: 10)
+    private let source = SourceIdentity(path: [0x2F], device: 1, inode: 2, size: 25, modificationTime: 4)
+
+    private func decide(
+        now: SourceIdentity? = nil,
+        recorded: [RecordedPart] = [],
+        _ listing: Listing
+    ) -> ResumeDecision {
+        ResumeDecision.decide(
+            plan: plan,
+            recordedSource: source,
+            currentSource: now ?? source,
+            recorded: recorded,
+            listing: listing
+        )
+    }
+
+    private func row(_ number: Int, _ eTag: String = "e", size: Int64? = nil) -> RecordedPart {
+        RecordedPart(number: number, size: size ?? plan.size(of: number), eTag: eTag)
+    }
+
+    private func there(_ number: Int, _ eTag: String = "e", size: Int64? = nil, at time: Int64 = 0) -> ListedPart {
+        ListedPart(number: number, size: size ?? plan.size(of: number), eTag: eTag, lastModified: time)
+    }
+
+    private var onAnotherDevice: SourceIdentity {
+        var now = source
+        now.device = 99
+        return now
+    }
+
+    @Test("for one part, row and list together decide")
+    func onePart() {
+        let rows: [RecordedPart?] = [nil, row(1), row(1, "other"), row(1, size: 9)]
+        let lists: [ListedPart?] = [nil, there(1), there(1, size: 9)]
+        let expected: [[PartAction]] = [
+            // Nothing listed, listed in full, listed with another size.
+            [.send, .verify, .send],
+            [.send, .keep, .send],
+            [.send, .verify, .send],
+            [.send, .verify, .send],
+        ]
+        for (rowIndex, row) in rows.enumerated() {
+            for (listIndex, listed) in lists.enumerated() {
+                let decision = decide(recorded: [row].compactMap(\.self), .parts([listed].compactMap(\.self)))
+                #expect(decision == .proceed([expected[rowIndex][listIndex], .send, .send]))
+            }
+        }
+    }
+
+    @Test("after any prefix of finished parts, the rest is sent and no more")
+    func everyPrefix() {
+        for done in 0...3 {
+            let numbers = Array((1...3).prefix(done))
+            let decision = decide(recorded: numbers.map { row($0) }, .parts(numbers.map { there($0) }))
+            #expect(decision == .proceed((1...3).map { $0 <= done ? .keep : .send }))
+        }
+    }
+
+    @Test("rows and listed parts may come in any order")
+    func anyOrder() {
+        let decision = decide(
+            recorded: [row(3, "c"), row(1, "a")],
+            .parts([there(2, "b"), there(3, "c"), there(1, "a")])
+        )
+        #expect(decision == .proceed([.keep, .verify, .keep]))
+    }
+
+    @Test("of a part listed twice the one modified last counts, whatever the order")
+    func duplicates() {
+        let (old, new) = (there(1, "old", at: 1), there(1, "new", at: 2))
+        for list in [[old, new], [new, old]] {
+            #expect(decide(recorded: [row(1, "new")], .parts(list)) == .proceed([.keep, .send, .send]))
+            #expect(decide(recorded: [row(1, "old")], .parts(list)) == .proceed([.verify, .send, .send]))
+        }
+    }
+
+    @Test("of a part listed twice without times the later entry counts")
+    func duplicatesWithoutTimes() {
+        let decision = decide(recorded: [row(1, "b")], .parts([there(1, "a"), there(1, "b")]))
+        #expect(decision == .proceed([.keep, .send, .send]))
+    }
+
+    @Test("numbers outside the plan do no harm")
+    func strangeNumbers() {
+        let rows = [RecordedPart(number: 0, size: 10, eTag: "e"), RecordedPart(number: 4, size: 10, eTag: "e")]
+        let list = [ListedPart(number: -1, size: 10, eTag: "e"), ListedPart(number: 10_001, size: 10, eTag: "e")]
+        #expect(decide(recorded: rows, .parts(list)) == .proceed([.send, .send, .send]))
+    }
+
+    @Test("without a list, committed rows stand for themselves")
+    func noList() {
+        let decision = decide(recorded: [row(1), row(2, size: 9)], .unavailable)
+        #expect(decision == .proceed([.keep, .send, .send]))
+    }
+
+    @Test("an upload ID that is gone proves nothing: the object must be looked at")
+    func gone() {
+        #expect(decide(recorded: [row(1), row(2), row(3)], .noSuchUpload) == .reconcile)
+    }
+
+    @Test("a file system with another number is no other file, but every part is compared before it counts")
+    func otherDevice() {
+        let listed = Listing.parts([there(1), there(2)])
+        #expect(decide(now: onAnotherDevice, recorded: [row(1)], listed) == .proceed([.verify, .verify, .send]))
+        #expect(decide(now: onAnotherDevice, recorded: [row(1)], .unavailable) == .proceed([.send, .send, .send]))
+        #expect(decide(now: onAnotherDevice, .noSuchUpload) == .reconcile)
+    }
+
+    @Test("a changed file is refused whatever the store says, and the changes are named")
+    func changedFile() {
+        var grown = source
+        grown.size = 26
+        var touched = onAnotherDevice
+        touched.modificationTime = 5
+        var replaced = source
+        replaced.inode = 3
+        for listing in [Listing.noSuchUpload, .unavailable, .parts([there(1)])] {
+            #expect(decide(now: grown, listing) == .refuse([.size(before: 25, now: 26)]))
+            #expect(decide(now: touched, listing) == .refuse([.modificationTime(before: 4, now: 5), .device]))
+            #expect(decide(now: replaced, listing) == .refuse([.inode(before: 2, now: 3)]))
+        }
+    }
+}

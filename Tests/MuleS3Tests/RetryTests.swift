@@ -1,0 +1,162 @@
+import MulePlan
+import MuleS3
+import MuleSystem
+import MuleTransport
+import Testing
+
+@Suite("Retry classes")
+struct RetryClassTests {
+    private func classOf(_ status: Int, _ code: String) -> RetryClass {
+        S3Error(
+            operation: .uploadPart,
+            bucket: "b",
+            key: nil,
+            cause: .answer(status: status, code: code, message: "")
+        )
+        .retryClass
+    }
+
+    private func classOf(_ cause: S3Error.Cause) -> RetryClass {
+        S3Error(operation: .uploadPart, bucket: "b", key: nil, cause: cause).retryClass
+    }
+
+    /// PROTOCOL.md, C8.
+    private static let table: [(RetryClass, [(status: Int, code: String)])] = [
+        (
+            .throttled,
+            [
+                (503, "SlowDown"), (503, "ServiceUnavailable"), (429, "TooManyRequests"), (400, "Throttling"),
+                (400, "ThrottlingException"), (400, "ThrottledException"), (400, "RequestThrottled"),
+                (400, "RequestThrottledException"), (400, "RequestLimitExceeded"), (509, "BandwidthLimitExceeded"),
+                (400, "LimitExceededException"), (400, "ProvisionedThroughputExceededException"),
+                (509, "Unheard"), (429, "Unheard"), (503, "Unheard"), (400, "KMS.ThrottlingException"),
+            ]
+        ),
+        (
+            .transient,
+            [
+                (500, "InternalError"), (500, "InternalErrors"), (502, "Unheard"), (504, "Unheard"), (500, "Unheard"),
+                (200, "InternalError"), (400, "PriorRequestNotComplete"), (409, "OperationAborted"),
+                (400, "RequestTimeout"), (408, "Unheard"), (400, "IncompleteBody"), (411, "MissingContentLength"),
+            ]
+        ),
+        (.damaged, [(400, "BadDigest"), (400, "XAmzContentSHA256Mismatch")]),
+        (.clock, [(403, "RequestTimeTooSkewed")]),
+        (
+            .credentials,
+            [
+                (400, "ExpiredToken"), (400, "ExpiredTokenException"), (403, "RequestExpired"), (400, "InvalidToken"),
+                (400, "TokenRefreshRequired"), (403, "InvalidAccessKeyId"), (403, "SignatureDoesNotMatch"),
+            ]
+        ),
+        (
+            .redirected,
+            [
+                (301, "PermanentRedirect"), (307, "TemporaryRedirect"), (400, "AuthorizationHeaderMalformed"),
+                (400, "IllegalLocationConstraintException"),
+            ]
+        ),
+        (
+            .reconcile,
+            [(404, "NoSuchUpload"), (412, "PreconditionFailed"), (412, "Unheard"), (409, "ConditionalRequestConflict")]
+        ),
+        (.unsupported, [(501, "NotImplemented"), (501, "Unheard")]),
+        (
+            .fatal,
+            [
+                (403, "AccessDenied"), (404, "NoSuchBucket"), (400, "InvalidArgument"), (400, "EntityTooLarge"),
+                (400, "EntityTooSmall"), (400, "KMS.DisabledException"), (400, "InvalidStorageClass"),
+                (400, "InvalidRequest"), (403, "QuotaExceeded"), (507, "Unheard"), (400, "InvalidPart"),
+                (400, "MalformedXML"), (200, "Unheard"), (403, "Forbidden"), (418, "Unheard"),
+            ]
+        ),
+    ]
+
+    @Test("every code and status of the protocol's table has its class", arguments: table.indices)
+    func answers(index: Int) {
+        let (expected, answers) = Self.table[index]
+        for (status, code) in answers { #expect(classOf(status, code) == expected, "\(status) \(code)") }
+    }
+
+    @Test("no answer is worth another try, unless trying can't help")
+    func transport() {
+        for error in [
+            TransportError.cannotResolve(""), .cannotConnect(""), .tls(""), .stalled(seconds: 1),
+            .broken("", answered: false), .broken("", answered: true),
+        ] {
+            #expect(classOf(.transport(error)) == .transient, "\(error)")
+        }
+        for error in [
+            TransportError.certificate(""), .source(SystemError(code: 5, call: "read"), offset: 0),
+            .sourceEnded(offset: 0), .answerTooLong(limit: 1), .unusable(""),
+        ] {
+            #expect(classOf(.transport(error)) == .fatal, "\(error)")
+        }
+        #expect(classOf(.transport(.cancelled)) == .cancelled)
+    }
+
+    @Test("an unreadable answer goes by its status; a successful one that says nothing is tried again")
+    func unreadable() {
+        for (status, expected) in [
+            (200, RetryClass.transient), (204, .transient), (500, .transient), (503, .throttled), (400, .fatal),
+            (404, .fatal),
+        ] {
+            #expect(classOf(.unreadable(status: status, reason: "")) == expected, "\(status)")
+        }
+        #expect(classOf(.noCredentials("")) == .credentials)
+    }
+}
+
+@Suite("Retry delays")
+struct RetryPolicyTests {
+    private let policy = RetryPolicy()
+
+    private func delay(_ kind: RetryClass, _ failures: Int, after: Double? = nil, random: Double) -> Double {
+        policy.delay(for: kind, failures: failures, retryAfter: after, random: random)
+    }
+
+    @Test("the ceiling doubles with each failure from its base up to 20 s")
+    func ceilings() {
+        #expect(
+            (1...11).map { delay(.transient, $0, random: 1) } == [
+                0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 20, 20,
+            ]
+        )
+        #expect((1...7).map { delay(.throttled, $0, random: 1) } == [1, 2, 4, 8, 16, 20, 20])
+        #expect(delay(.transient, .max, random: 1) == 20)
+        #expect(delay(.throttled, 0, random: 1) == 1)
+        #expect(delay(.throttled, .min, random: 1) == 1)
+    }
+
+    @Test("jitter is full: from nothing to the ceiling")
+    func jitter() {
+        #expect(delay(.throttled, 3, random: 0) == 0)
+        #expect(delay(.throttled, 3, random: 0.25) == 1)
+        #expect(delay(.throttled, 3, random: 0.5) == 2)
+    }
+
+    @Test("what the store asks for is waited at least, up to a minute, and not by all at the same moment")
+    func retryAfter() {
+        #expect(delay(.throttled, 1, after: 7, random: 0) == 7)
+        #expect(delay(.throttled, 1, after: 7, random: 0.5) == 7.5)
+        #expect(delay(.throttled, 9, after: 7, random: 1) == 12)
+        #expect(delay(.throttled, 1, after: 3600, random: 0) == 60)
+        #expect(delay(.throttled, 1, after: .infinity, random: 0) == 60)
+        for nonsense in [0, -5, -Double.infinity, .nan] {
+            #expect(delay(.throttled, 1, after: nonsense, random: 0.5) == 0.5)
+        }
+    }
+
+    @Test("any delay is finite, not negative, and less than 66 s")
+    func bounds() {
+        for kind in [RetryClass.transient, .throttled, .damaged, .reconcile] {
+            for failures in [1, 2, 5, 31, 64, 1000] {
+                for after in [nil, 0.001, 59, 1e300] {
+                    for random in [0, 0.1, 0.999999] {
+                        #expect((0..<66).contains(delay(kind, failures, after: after, random: random)))
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,181 @@
+import Glibc
+import MuleSystem
+import TestSupport
+import Testing
+
+@Suite("Files")
+struct FileTests {
+    private let scratch = ScratchDirectory()
+
+    private func path(_ name: String) -> [UInt8] { Array(scratch.path(name).utf8) }
+
+    @Test("bytes are read at any offset, and the end of the file is no error")
+    func reading() throws {
+        try scratch.write("0123456789", to: "f")
+        let file = try File.openForReading(path: path("f"))
+        for offset in 0...12 {
+            for count in 0...12 {
+                let expected = Array("0123456789".utf8).dropFirst(offset).prefix(count)
+                #expect(try file.bytes(at: Int64(offset), count: count) == Array(expected))
+            }
+        }
+    }
+
+    @Test("a write at an offset leaves the rest as it is, and grows the file")
+    func writing() throws {
+        try scratch.write("0123456789", to: "f")
+        let file = try File.open(path: path("f"), flags: O_RDWR)
+        for (text, offset) in [("ab", Int64(2)), ("", 5), ("yz", 9)] {
+            try Array(text.utf8).withUnsafeBytes { try file.write($0, at: offset) }
+        }
+        #expect(try scratch.read("f") == Array("01ab45678yz".utf8))
+    }
+
+    @Test("names are bytes: one that is not UTF-8 is opened like any other")
+    func namesAreBytes() throws {
+        let name = path("f") + [0xFF, 0x0A, 0xC3]
+        _ = try File.open(path: name, flags: O_WRONLY | O_CREAT, mode: 0o600)
+        #expect(try FileStatus.of(path: name).kind == .regular)
+        #expect(try canonicalPath(name) == name)
+    }
+
+    @Test("a missing file is an error that says which call failed and why")
+    func missing() {
+        let error = #expect(throws: SystemError.self) { try File.openForReading(path: path("none")) }
+        #expect(error?.code == ENOENT)
+        #expect(error?.description == "open: No such file or directory")
+        #expect(throws: SystemError(code: ENOENT, call: "stat")) { try FileStatus.of(path: path("none")) }
+    }
+
+    @Test("a descriptor is closed with its file, and is not inherited by other programs")
+    func descriptors() throws {
+        try scratch.write("x", to: "f")
+        // A number far above those that other tests open and close meanwhile.
+        let file = try File.openForReading(path: path("f"))
+        #expect(fcntl(file.descriptor, F_GETFD) & FD_CLOEXEC != 0)
+        // A number far above those that other tests open and close meanwhile.
+        let descriptor = fcntl(file.descriptor, F_DUPFD, 900)
+        #expect(descriptor >= 900)
+        var copy: File? = File(descriptor: descriptor)
+        #expect(try copy?.bytes(at: 0, count: 1) == Array("x".utf8))
+        copy = nil
+        #expect(fcntl(descriptor, F_GETFD) == -1)
+    }
+
+    @Test("a FIFO without a writer does not hold up opening, and shows as what it is")
+    func fifo() throws {
+        #expect(mkfifo(scratch.path("fifo"), 0o600) == 0)
+        #expect(try File.openForReading(path: path("fifo")).status().kind == .fifo)
+    }
+
+    @Test("a nameless file leaves nothing in its directory, and can be written and read")
+    func nameless() throws {
+        let directory = try scratch.makeDirectory("spool")
+        let file = try File.openNameless(directory: Array(directory.utf8))
+        #expect(rmdir(directory) == 0, "the directory is empty")
+        try Array("kept".utf8).withUnsafeBytes { try file.write($0, at: 1 << 20) }
+        #expect(try file.bytes(at: 1 << 20, count: 100) == Array("kept".utf8))
+        #expect(try file.status().size == (1 << 20) + 4)
+        #expect(fcntl(file.descriptor, F_GETFD) & FD_CLOEXEC != 0)
+    }
+
+    @Test("a small file is read whole up to its limit, and refused above it")
+    func contents() throws {
+        try scratch.write("12345", to: "f")
+        try scratch.write("", to: "empty")
+        #expect(try File.contents(path: path("f"), limit: 5) == Array("12345".utf8))
+        #expect(try File.contents(path: path("empty"), limit: 0) == [])
+        #expect(throws: SystemError(code: EFBIG, call: "read")) { try File.contents(path: path("f"), limit: 4) }
+        #expect(throws: SystemError(code: EISDIR, call: "read")) { try File.contents(path: path(""), limit: 9) }
+    }
+}
+
+@Suite("File status")
+struct FileStatusTests {
+    private let scratch = ScratchDirectory()
+
+    private func status(_ name: String, followingLinks: Bool = true) throws -> FileStatus {
+        try FileStatus.of(path: Array(scratch.path(name).utf8), followingLinks: followingLinks)
+    }
+
+    @Test("size and modification time are exact to the nanosecond")
+    func facts() throws {
+        let file = try scratch.write("12345", to: "f")
+        try Files.setModificationTime(file, seconds: 1_700_000_000, nanoseconds: 123_456_789)
+        let status = try status("f")
+        #expect(status.kind == .regular && status.size == 5)
+        #expect(status.modificationTime == 1_700_000_000_123_456_789)
+        #expect(try File.openForReading(path: Array(file.utf8)).status() == status)
+    }
+
+    @Test("a time before 1970, or beyond what nanoseconds can count, is no reason to fall over")
+    func strangeTimes() throws {
+        let file = try scratch.write("1", to: "f")
+        try Files.setModificationTime(file, seconds: -1)
+        #expect(try status("f").modificationTime == -1_000_000_000)
+        // Some file systems cut such a time to the largest they can hold, so its value is not looked at.
+        try Files.setModificationTime(file, seconds: 253_402_300_800)
+        #expect(try status("f").size == 1)
+    }
+
+    @Test("a file that was replaced under its name has another inode")
+    func replaced() throws {
+        try scratch.write("1", to: "f")
+        let before = try status("f")
+        try scratch.write("1", to: "g")
+        #expect(rename(scratch.path("g"), scratch.path("f")) == 0)
+        let now = try status("f")
+        #expect(now.inode != before.inode && now.device == before.device)
+    }
+
+    @Test("links are followed unless they are asked for themselves")
+    func links() throws {
+        try scratch.write("12345", to: "f")
+        #expect(symlink("f", scratch.path("link")) == 0)
+        #expect(symlink("loop", scratch.path("loop")) == 0)
+        #expect(try status("link").kind == .regular)
+        #expect(try status("link", followingLinks: false).kind == .symbolicLink)
+        #expect(throws: SystemError(code: ELOOP, call: "stat")) { try status("loop") }
+    }
+
+    @Test("directories and devices show as what they are")
+    func kinds() throws {
+        #expect(try status("").kind == .directory)
+        #expect(try FileStatus.of(path: Array("/dev/null".utf8)).kind == .characterDevice)
+    }
+}
+
+@Suite("Directories and paths")
+struct DirectoryTests {
+    private let scratch = ScratchDirectory()
+
+    private func path(_ name: String) -> [UInt8] { Array(scratch.path(name).utf8) }
+
+    @Test("missing parents are made, each with the mode, and a second call changes nothing", arguments: ["", "/"])
+    func makes(end: String) throws {
+        for _ in 1...2 { try makeDirectories(path: path("a/b/c" + end), mode: 0o700) }
+        for name in ["a", "a/b", "a/b/c"] {
+            var facts = stat()
+            #expect(stat(scratch.path(name), &facts) == 0)
+            #expect(facts.st_mode & 0o7777 == 0o700)
+        }
+    }
+
+    @Test("a file in the way is an error")
+    func fileInTheWay() throws {
+        try scratch.write("", to: "f")
+        #expect(throws: SystemError(code: ENOTDIR, call: "mkdir")) {
+            try makeDirectories(path: path("f/a/b"), mode: 0o700)
+        }
+    }
+
+    @Test("a canonical path has no links, no dots and no double slashes")
+    func canonical() throws {
+        try scratch.write("", to: "dir/f")
+        #expect(symlink("dir", scratch.path("link")) == 0)
+        for name in ["dir/f", "link/f", "./link//f", "dir/../link/./f"] {
+            #expect(try canonicalPath(path(name)) == path("dir/f"))
+        }
+        #expect(throws: SystemError(code: ENOENT, call: "realpath")) { try canonicalPath(path("dir/none")) }
+    }
+}

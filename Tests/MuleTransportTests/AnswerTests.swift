@@ -1,0 +1,209 @@
+import MuleSystem
+import MuleTransport
+import TestSupport
+import Testing
+
+@Suite("HTTP answers")
+struct AnswerTests {
+    /// What the client makes of the bytes of an answer, after which the connection closes.
+    private func read(_ answer: String, method: String = "GET", limit: Int = 1 << 20) async throws -> HTTPResponse {
+        let server = ScriptedServer { peer in
+            peer.request()
+            peer.send(answer)
+        }
+        return try await withClient { client throws in
+            var request = HTTPRequest(method: method, url: server.url)
+            request.answerLimit = limit
+            return try client.perform(request)
+        }
+    }
+
+    @Test("names are lower case, values trimmed, doubles kept in order")
+    func headers() async throws {
+        let answer = try await read(
+            "HTTP/1.1 200 OK\r\nETag:  \"a\" \r\nX-Twice: 1\r\nx-twice:2\r\nContent-Length: 2\r\n\r\nhi"
+        )
+        #expect(answer.status == 200)
+        #expect(answer.headers.map(\.name) == ["etag", "x-twice", "x-twice", "content-length"])
+        #expect(answer[header: "etag"] == "\"a\"")
+        #expect(answer.headers.map(\.value) == ["\"a\"", "1", "2", "2"])
+        #expect(answer.body == Array("hi".utf8))
+        #expect(!answer.continued)
+    }
+
+    @Test(
+        "the status is read with any reason, or none",
+        arguments: ["HTTP/1.1 503 Slow Down", "HTTP/1.1 503 ", "HTTP/1.1 503", "HTTP/1.0 503 x 200"]
+    )
+    func statusLine(line: String) async throws {
+        #expect(try await read("\(line)\r\nContent-Length: 0\r\n\r\n").status == 503)
+    }
+
+    @Test("answers before the last one leave nothing behind")
+    func informational() async throws {
+        let answer = try await read(
+            "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nX-Early: 1\r\n\r\n"
+                + "HTTP/1.1 204 No Content\r\nX-Last: 1\r\n\r\n"
+        )
+        #expect(answer.status == 204)
+        #expect(answer.headers.map(\.name) == ["x-last"])
+    }
+
+    @Test("a chunked body is put together, and its trailer is no trouble")
+    func chunked() async throws {
+        let answer = try await read(
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\nX-Trailer: 1\r\n\r\n"
+        )
+        #expect(answer.body == Array("abcde".utf8))
+    }
+
+    @Test("a body without a length ends with the connection")
+    func untilClose() async throws {
+        #expect(try await read("HTTP/1.1 200 OK\r\n\r\nabc").body == Array("abc".utf8))
+    }
+
+    @Test("HEAD has no body, whatever length it announces")
+    func head() async throws {
+        let answer = try await read("HTTP/1.1 200 OK\r\nContent-Length: 1234567890123\r\n\r\n", method: "HEAD")
+        #expect(answer[header: "content-length"] == "1234567890123")
+        #expect(answer.body == [])
+    }
+
+    @Test("a redirect is an answer, and nobody goes where it points")
+    func redirect() async throws {
+        let elsewhere = ScriptedServer { peer in peer.request() }
+        let answer = try await read(
+            "HTTP/1.1 307 Temporary Redirect\r\nLocation: \(elsewhere.url)/\r\nContent-Length: 0\r\n\r\n"
+        )
+        #expect(answer.status == 307)
+        #expect(elsewhere.connections == 0)
+    }
+
+    @Test("an answer may be as long as its limit")
+    func atLimit() async throws {
+        let text = String(repeating: "x", count: 1000)
+        #expect(try await read("HTTP/1.1 200 OK\r\n\r\n\(text)", limit: 1000).body.count == 1000)
+    }
+
+    @Test("a longer answer is given up")
+    func tooLong() async throws {
+        let text = String(repeating: "x", count: 1001)
+        await #expect(throws: TransportError.answerTooLong(limit: 1000)) {
+            try await read("HTTP/1.1 200 OK\r\n\r\n\(text)", limit: 1000)
+        }
+        #expect(!TransportError.answerTooLong(limit: 1).isTransient)
+    }
+
+    @Test(
+        "a connection that breaks says whether an answer had begun",
+        arguments: [
+            ("", false), ("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n12345", true),
+            ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n", true),
+        ]
+    )
+    func broken(answer: String, answered: Bool) async throws {
+        let error = try await failureOf(answer)
+        guard case .broken(_, answered) = error else {
+            Issue.record("\(String(describing: error))")
+            return
+        }
+        #expect(error?.isTransient == true)
+    }
+
+    @Test("what is no HTTP is no answer", arguments: ["SSH-2.0-OpenSSH\r\n", "<html>\n", "\u{15}\u{3}\u{1}\0\u{2}"])
+    func noHTTP(answer: String) async throws {
+        guard case .broken = try await failureOf(answer) else {
+            Issue.record("taken for an answer: \(answer)")
+            return
+        }
+    }
+
+    private func failureOf(_ answer: String) async throws -> TransportError? {
+        do {
+            _ = try await read(answer)
+            return nil
+        } catch {
+            return error as? TransportError
+        }
+    }
+}
+
+@Suite("HTTP connections that end between or inside requests")
+struct ReconnectTests {
+    @Test("a connection that the server closed while it was idle is replaced without a word")
+    func idleClose() async throws {
+        let closed = Monitor(false)
+        let server = ScriptedServer { peer in
+            peer.request()
+            peer.answer()
+            peer.endSending()
+            closed.update { $0 = true }
+        }
+        try await withClient { client throws in
+            #expect(try client.perform(.put(server.url, .bytes([1, 2, 3]))).status == 200)
+            _ = closed.wait { $0 ? true : nil }
+            #expect(try client.perform(.put(server.url, .bytes([4, 5, 6]))).status == 200)
+        }
+        #expect(server.connections == 2)
+        #expect(server.bodies == [[1, 2, 3], [4, 5, 6]])
+    }
+
+    @Test("a connection that dies under a second request is replaced, and the body goes again from its start")
+    func diesUnderRequest() async throws {
+        let server = ScriptedServer { peer in
+            peer.request()
+            peer.answer()
+            // The second request is read and left without an answer on the first connection only.
+            if peer.request() != nil, peer.number > 1 { peer.answer() }
+        }
+        let file = try BodyFile(1_000_000)
+        let expected = try file.file.bytes(at: 0, count: 1_000_000)
+        try await withClient { client throws in
+            #expect(try client.perform(.get(server.url)).status == 200)
+            let observer = PassingBytes()
+            var sent: Int64 = 0
+            var request = HTTPRequest.put(server.url, file.slice())
+            request.observer = observer
+            request.onSent = { sent += $0 }
+            #expect(try client.perform(request).status == 200)
+            #expect(observer.starts == 2)
+            #expect(observer.bytes == expected)
+            #expect(sent == 2_000_000, "every byte that went out is counted")
+        }
+        #expect(server.connections == 2)
+        #expect(server.bodies == [expected, expected])
+    }
+
+    @Test("a POST whose connection dies is not sent again: it may have been done")
+    func postIsNotRepeated() async throws {
+        let server = ScriptedServer { peer in
+            peer.request()
+            peer.answer()
+            if peer.number == 1 { peer.request() }
+        }
+        let outcome = try await withClient { client throws in
+            #expect(try client.perform(.get(server.url)).status == 200)
+            let error = failure { try client.perform(HTTPRequest(method: "POST", url: server.url)) }
+            return (error, try client.perform(HTTPRequest(method: "POST", url: server.url)).status)
+        }
+        guard case .broken(_, answered: false) = outcome.0 else {
+            Issue.record("\(String(describing: outcome.0))")
+            return
+        }
+        #expect(outcome.1 == 200, "asked for again, it goes over a new connection")
+        #expect(server.connections == 2)
+        #expect(server.heads.count == 3)
+    }
+
+    @Test("nobody listening is told as such")
+    func refused() async throws {
+        let (descriptor, port) = Loopback.listener(backlog: 1)
+        _ = File(descriptor: descriptor)  // Closes it.
+        let error = try await withClient { client in failure { try client.perform(.get("http://127.0.0.1:\(port)/")) } }
+        guard case .cannotConnect = error else {
+            Issue.record("\(String(describing: error))")
+            return
+        }
+        #expect(error?.isTransient == true)
+    }
+}

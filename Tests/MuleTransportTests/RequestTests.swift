@@ -1,0 +1,223 @@
+import MuleSystem
+import MuleTransport
+import TestSupport
+import Testing
+
+@Suite("HTTP requests")
+struct RequestTests {
+    /// A server that reads whole requests and answers 200 to each.
+    private func obligingServer() -> ScriptedServer {
+        ScriptedServer { peer in
+            while peer.request() != nil { peer.answer() }
+        }
+    }
+
+    @Test("a slice of a file arrives whole, is seen by the observer, and is counted exactly")
+    func fileBody() async throws {
+        let server = obligingServer()
+        let file = try BodyFile(5_000_000)
+        let range: Range<Int64> = 1_000_003..<4_300_001
+        let expected = try file.file.bytes(at: range.lowerBound, count: range.count)
+        try await withClient { client throws in
+            let observer = PassingBytes()
+            var sent: Int64 = 0
+            var request = HTTPRequest.put(server.url + "/f", file.slice(range))
+            request.observer = observer
+            request.onSent = { sent += $0 }
+            #expect(try client.perform(request).status == 200)
+            #expect(sent == Int64(range.count))
+            #expect(observer.starts == 1)
+            #expect(observer.bytes == expected)
+        }
+        #expect(server.bodies == [expected])
+        #expect(server.heads[0].contains("\r\nContent-Length: \(range.count)"))
+        #expect(!server.heads[0].contains("Expect"))
+        #expect(!server.heads[0].lowercased().contains("transfer-encoding"))
+    }
+
+    @Test("bodies of every small size arrive whole", arguments: [0, 1, 2, 3, 16, 100])
+    func smallBodies(size: Int) async throws {
+        let server = obligingServer()
+        let bytes = (0..<size).map { UInt8($0) }
+        try await withClient { client throws in
+            for method in ["PUT", "POST"] {
+                var request = HTTPRequest(method: method, url: server.url)
+                request.body = .bytes(bytes)
+                #expect(try client.perform(request).status == 200)
+            }
+        }
+        #expect(server.heads.map { $0.prefix { $0 != " " } } == ["PUT", "POST"])
+        #expect(server.heads.allSatisfy { $0.contains("\r\nContent-Length: \(size)") })
+        #expect(server.bodies == (size == 0 ? [] : [bytes, bytes]))
+    }
+
+    @Test("an empty PUT or POST says that its length is 0, other methods say nothing of a length")
+    func emptyBodies() async throws {
+        let server = obligingServer()
+        try await withClient { client throws in
+            for method in ["PUT", "POST", "GET", "DELETE", "HEAD"] {
+                #expect(try client.perform(HTTPRequest(method: method, url: server.url + "/x")).status == 200)
+            }
+        }
+        #expect(server.heads.map { $0.contains("Content-Length: 0") } == [true, true, false, false, false])
+        #expect(
+            server.heads.map { $0.prefix { $0 != "\r\n" } }
+                == ["PUT", "POST", "GET", "DELETE", "HEAD"].map { "\($0) /x HTTP/1.1" }
+        )
+    }
+
+    @Test("one connection carries many requests, whatever their methods, and each count starts at 0")
+    func keepAlive() async throws {
+        let server = obligingServer()
+        let counts = try await withClient { client throws in
+            var counts: [Int64] = []
+            for (method, size) in [
+                ("PUT", 1000), ("GET", 0), ("PUT", 70_000), ("HEAD", 0), ("POST", 5), ("DELETE", 0), ("PUT", 0),
+            ] {
+                var request = HTTPRequest(method: method, url: server.url + "/x")
+                if size > 0 { request.body = .bytes([UInt8](repeating: 7, count: size)) }
+                var sent: Int64 = 0
+                request.onSent = { sent += $0 }
+                #expect(try client.perform(request).status == 200)
+                counts.append(sent)
+            }
+            return counts
+        }
+        #expect(counts == [1000, 0, 70_000, 0, 5, 0, 0])
+        #expect(server.connections == 1)
+        #expect(server.heads.count == 7)
+    }
+
+    @Test(
+        "the path goes out as it is given",
+        arguments: [
+            "/a/../b//c", "/", "//", "/./x/", "/..", "/a%2Fb/%2e%2E/c", "/b/k?partNumber=1&uploadId=a%2F..%2Fb",
+            "/b/?uploads=", "/%00%FF", "/~!$&'()*+,;=:@",
+        ]
+    )
+    func pathAsIs(path: String) async throws {
+        let server = obligingServer()
+        try await withClient { client in _ = try client.perform(.get(server.url + path)) }
+        #expect(server.heads[0].hasPrefix("GET \(path) HTTP/1.1\r\nHost: 127.0.0.1:\(server.port)\r\n"))
+    }
+
+    @Test("headers go out as they are, empty and blank values too")
+    func headers() async throws {
+        let server = obligingServer()
+        try await withClient { client throws in
+            var request = HTTPRequest.put(server.url)
+            request.headers = [
+                ("x-amz-meta-a", "v: w; x"), ("x-amz-meta-empty", ""), ("x-amz-meta-blank", " \t "),
+                ("content-type", "text/plain"), ("x-amz-meta-accent", "ü"),
+            ]
+            _ = try client.perform(request)
+            _ = try client.perform(.put(server.url))
+        }
+        let lines = server.heads[0].split(separator: "\r\n").map(String.init)
+        #expect(lines.contains("x-amz-meta-a: v: w; x"))
+        #expect(lines.contains("x-amz-meta-empty:"))
+        #expect(lines.contains("x-amz-meta-blank:"))
+        #expect(lines.contains("content-type: text/plain"))
+        #expect(lines.contains("x-amz-meta-accent: ü"))
+        #expect(lines.contains("User-Agent: mule-tests/1"))
+        #expect(!server.heads[1].contains("x-amz"), "headers do not stay for the next request")
+    }
+
+    @Test(
+        "a header that would end early or begin another is refused, and nothing is sent",
+        arguments: [
+            ("x-a", "v\r\nx-amz-acl: public-read"), ("x-a", "v\n"), ("x-a", "v\rw"), ("x-a", "v\0w"),
+            ("x-a\r\nx-b", "v"), ("x-a: v\n", "w"), ("", "v"),
+        ]
+    )
+    func injection(name: String, value: String) async throws {
+        let server = obligingServer()
+        let error = try await withClient { client throws in
+            var request = HTTPRequest.put(server.url)
+            request.headers = [("x-first", "1"), (name, value)]
+            return failure { try client.perform(request) }
+        }
+        guard case .unusable = error else {
+            Issue.record("\(String(describing: error))")
+            return
+        }
+        #expect(server.heads.isEmpty)
+    }
+
+    @Test("the body goes no faster than its pace")
+    func pace() async throws {
+        let server = obligingServer()
+        let wishes = Monitor([Int]())
+        try await withClient { client throws in
+            var request = HTTPRequest.put(server.url, .bytes([UInt8](0..<200)))
+            request.pace = { wanted in
+                wishes.withLock { $0.append(wanted) }
+                return min(wanted, 7)
+            }
+            #expect(try client.perform(request).status == 200)
+        }
+        #expect(server.bodies == [[UInt8](0..<200)])
+        #expect(wishes.withLock { $0 } == Array(stride(from: 200, to: 0, by: -7)))
+    }
+
+    @Test(
+        "a URL that is none, or has another protocol, is refused",
+        arguments: ["", "http://", "ftp://127.0.0.1/x", "file:///etc/passwd", "http://127.0.0.1/a b\r\nx-a: b"]
+    )
+    func badURLs(url: String) async throws {
+        let error = try await withClient { client in failure { try client.perform(.get(url)) } }
+        guard case .unusable = error else {
+            Issue.record("\(String(describing: error))")
+            return
+        }
+    }
+}
+
+@Suite("HTTP bodies that cannot be read")
+struct SourceFailureTests {
+    @Test("a file that ends before its range is told with the offset, and the client goes on")
+    func truncated() async throws {
+        let server = ScriptedServer { peer in
+            while peer.request() != nil { peer.answer() }
+        }
+        let file = try BodyFile(300_000)
+        let outcome = try await withClient { client throws in
+            let error = failure { try client.perform(.put(server.url, file.slice(100_000..<400_000))) }
+            return (error, try client.perform(.get(server.url)).status)
+        }
+        #expect(outcome.0 == .sourceEnded(offset: 300_000))
+        #expect(outcome.1 == 200)
+    }
+
+    @Test("a file that is cut while it is sent is told too")
+    func truncatedMeanwhile() async throws {
+        let file = try BodyFile(8 << 20)
+        let server = ScriptedServer { peer in
+            _ = peer.head()
+            peer.drain()
+        }
+        let error = try await withClient { client throws in
+            var request = HTTPRequest.put(server.url, file.slice())
+            request.pace = { wanted in
+                try? Files.truncate(file.path, to: 1 << 20)
+                return wanted
+            }
+            return failure { try client.perform(request) }
+        }
+        #expect(error == .sourceEnded(offset: 1 << 20))
+    }
+
+    @Test("a read error is told with its cause and offset")
+    func readError() async throws {
+        let server = ScriptedServer { peer in
+            _ = peer.head()
+            peer.drain()
+        }
+        let directory = try File.openForReading(path: Array("/".utf8))
+        let error = try await withClient { client throws in
+            failure { try client.perform(.put(server.url, .file(FileSlice(file: directory, offset: 5, length: 10)))) }
+        }
+        #expect(error == .source(SystemError(code: 21, call: "read"), offset: 5))
+        #expect(error?.isTransient == false)
+    }
+}

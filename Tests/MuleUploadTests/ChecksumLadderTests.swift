@@ -1,0 +1,158 @@
+import MuleDigest
+import MuleLedger
+import MuleSystem
+import TestSupport
+import Testing
+
+@testable import MuleUpload
+
+/// Integrity is negotiated, never dropped.
+@Suite struct ChecksumLadderTests {
+    struct Store: Sendable, CustomTestStringConvertible {
+        var name: String
+        var checksums: FakeProfile.Checksums
+        /// The rung on which it is stood in the end, in the ledger's word.
+        var rung: String
+
+        var testDescription: String { name }
+    }
+
+    static let stores = [
+        Store(name: "AWS", checksums: .enforced, rung: "CRC64NVME"),
+        Store(name: "B2", checksums: .refused(status: 400, code: "InvalidArgument"), rung: "MD5"),
+        Store(name: "501", checksums: .refused(status: 501, code: "NotImplemented"), rung: "MD5"),
+        Store(
+            name: "before 2025",
+            checksums: .refused(status: 400, code: "InvalidRequest", algorithms: [.crc64nvme]),
+            rung: "CRC32C"
+        ),
+        Store(name: "Swift", checksums: .ignored, rung: "MD5"),
+    ]
+
+    @Test(arguments: stores, [EngineHarness.partSize, nil])
+    func theStoresRungIsFoundAndRemembered(store: Store, partSize: Int64?) throws {
+        var profile = FakeProfile.aws(minimumPartSize: 1)
+        profile.checksums = store.checksums
+        let harness = try EngineHarness(profile)
+        let path = try harness.file()
+        let first = try harness.upload(path, .init(partSize: partSize))
+        try harness.expectDone(first, path)
+        #expect(try harness.ledger.fact("protection", of: harness.server.endpoint)?.hasPrefix(store.rung) == true)
+
+        // The next upload, with what the ledger keeps, begins where this one ended.
+        let begun = harness.server.requests.count
+        let again = try harness.upload(path, .init(key: "again", partSize: partSize))
+        try harness.expectDone(again, path, key: "again")
+        let second = harness.server.requests.dropFirst(begun)
+        #expect(second.allSatisfy { $0.errorCode == nil })
+        #expect(second.count { $0.operation == .uploadPart || $0.operation == .putObject } == (partSize == nil ? 1 : 6))
+    }
+
+    @Test(arguments: stores)
+    func everyBodyIsCheckedByTheStoreAgainstSomethingComputedHere(store: Store) throws {
+        var profile = FakeProfile.aws(minimumPartSize: 1)
+        profile.checksums = store.checksums
+        let harness = try EngineHarness(profile)
+        let path = try harness.file()
+        _ = try harness.upload(path, .init(payloadSigning: "never"))
+        let begun = harness.server.requests.count
+        harness.server.script([.on(.uploadPart, part: 2, .flipBit), .on(.uploadPart, part: 5, .flipBit)])
+        try harness.expectDone(try harness.upload(path, .init(key: "k", payloadSigning: "never")), path, key: "k")
+        #expect(harness.partsSent(from: begun).count == 8)
+    }
+
+    @Test(arguments: stores)
+    func anInterruptedUploadGoesOnOnItsRung(store: Store) throws {
+        var profile = FakeProfile.aws(minimumPartSize: 1)
+        profile.checksums = store.checksums
+        let harness = try EngineHarness(profile)
+        let path = try harness.file()
+        try harness.interrupt(path, afterParts: 3)
+        let begun = harness.server.requests.count
+        try harness.expectDone(try harness.resume(), path)
+        #expect(harness.partsSent(from: begun).sorted() == [4, 5, 6])
+    }
+
+    @Test(arguments: [FakeProfile.ETagStyle.opaque, .random, .kms])
+    func aStoreThatShowsNoProofAtAllIsSentContentMD5(style: FakeProfile.ETagStyle) throws {
+        var profile = FakeProfile.aws(minimumPartSize: 1)
+        profile.checksums = .ignored
+        profile.eTagStyle = style
+        let harness = try EngineHarness(profile, concurrency: 1)
+        let path = try harness.file()
+        try harness.expectDone(try harness.upload(path), path)
+        let last = try #require(harness.server.requests(.uploadPart).last)
+        #expect(last.header("content-md5") != nil)
+        #expect(harness.partsSent() == [1, 1, 2, 3, 4, 5, 6])
+    }
+
+    @Test func aStoreThatRefusesTheHeaderOnPartsAloneDoesNotLoseTheUpload() throws {
+        var profile = FakeProfile.aws(minimumPartSize: 1)
+        profile.checksums = .ignored
+        let refusal = Fault.on(
+            .uploadPart,
+            times: 1000,
+            where: { $0.header("x-amz-checksum-crc64nvme") != nil || $0.header("x-amz-checksum-crc32c") != nil },
+            .status(400, code: "InvalidArgument", message: "Unsupported header 'x-amz-checksum-crc64nvme' received.")
+        )
+        let harness = try EngineHarness(profile, faults: [refusal])
+        let path = try harness.file()
+        try harness.expectDone(try harness.upload(path), path)
+        #expect(try harness.ledger.fact("protection", of: harness.server.endpoint) == "MD5")
+    }
+
+    @Test(
+        arguments: ["crc64nvme", "crc32c", "crc32", "sha256", "md5", "none"],
+        [FakeProfile.ETagStyle.md5, .opaque]
+    )
+    func aChosenChecksumThatIsIgnoredStillLeadsToAProvenObject(option: String, style: FakeProfile.ETagStyle) throws {
+        var profile = FakeProfile.aws(minimumPartSize: 1)
+        profile.checksums = .ignored
+        profile.eTagStyle = style
+        let harness = try EngineHarness(profile)
+        let path = try harness.file()
+        try harness.expectDone(try harness.upload(path, .init(checksum: option)), path)
+        try harness.expectDone(
+            try harness.upload(path, .init(key: "put", partSize: nil, checksum: option)),
+            path,
+            key: "put"
+        )
+    }
+
+    @Test(arguments: ["crc32c", "sha256"], [EngineHarness.partSize, nil])
+    func aChecksumThatTheUserChoseIsNotExchanged(option: String, partSize: Int64?) throws {
+        var profile = FakeProfile.aws(minimumPartSize: 1)
+        profile.checksums = .refused(status: 400, code: "InvalidArgument")
+        let harness = try EngineHarness(profile)
+        let path = try harness.file()
+        let outcome = try harness.upload(path, .init(partSize: partSize, checksum: option))
+        try harness.expectFailed(outcome, .store, state: .failed, openUploads: 0)
+        #expect(try harness.ledger.fact("protection", of: harness.server.endpoint) == nil)
+    }
+
+    @Test func anObjectLockedBucketGetsItsDigest() throws {
+        var profile = FakeProfile.aws(minimumPartSize: 1)
+        profile.demandsBodyDigest = true
+        let harness = try EngineHarness(profile)
+        let path = try harness.file()
+        try harness.expectDone(try harness.upload(path), path)
+        try harness.expectDone(try harness.upload(path, .init(key: "put", partSize: nil)), path, key: "put")
+    }
+
+    @Test func aRefusedChecksumDoesNotCostTheCondition() throws {
+        var profile = FakeProfile.aws(minimumPartSize: 1)
+        profile.checksums = .refused(status: 501, code: "NotImplemented")
+        let harness = try EngineHarness(profile)
+        let path = try harness.file()
+        try harness.expectDone(try harness.upload(path, .init(partSize: nil, onlyIfAbsent: true)), path)
+        #expect(harness.server.requests(.putObject).last?.header("if-none-match") == "*")
+    }
+
+    @Test func createThatDoesNotEchoLeavesItToTheParts() throws {
+        let harness = try EngineHarness()
+        harness.server.profile.createEchoesChecksum = false
+        let path = try harness.file()
+        try harness.expectDone(try harness.upload(path), path)
+        #expect(harness.server.requests(.uploadPart).allSatisfy { $0.header("x-amz-checksum-crc64nvme") != nil })
+    }
+}

@@ -1,0 +1,218 @@
+import MuleLedger
+import MuleSystem
+import TestSupport
+import Testing
+
+@testable import MuleUpload
+
+/// Answers to CompleteMultipartUpload: success is a parsed result, and a lost answer is reconciled with the object.
+@Suite struct CompleteAnswerTests {
+    @Test(
+        arguments: [
+            [.on(.complete, .whitespaceThenResult(seconds: 0.3))],
+            [.on(.complete, times: 2, .respond200ThenError(code: "InternalError", whitespaceSeconds: 0.1))],
+            [.on(.complete, .respond200ThenError(code: "InternalError", processed: true))],
+            [.on(.complete, .status(500, code: "InternalError"))],
+            [.on(.complete, .status(503, code: "SlowDown"))],
+            [.on(.complete, .emptyBody200(processed: true))],
+            [.on(.complete, .emptyBody200(processed: false))],
+            [.on(.complete, .truncatedXML)],
+            [.on(.complete, .closeInAnswer)],
+            [.on(.complete, .closeAfterProcessing)],
+            [.on(.complete, .closeBeforeProcessing)],
+            [.on(.complete, .noSuchUploadButObjectPresent())],
+            [.on(.complete, .emptyETag)],
+            [.on(.complete, .dropChecksumEcho)],
+        ] as [[Fault]]
+    )
+    func aDoubtfulAnswerEndsInAProvenObject(faults: [Fault]) throws {
+        let harness = try EngineHarness(faults: faults)
+        let path = try harness.file()
+        let outcome = try harness.upload(path)
+        try harness.expectDone(outcome, path)
+        #expect(outcome.completed.first?.proof.eTag == harness.server.object(key: "key")?.eTag)
+        #expect(harness.partsSent().count == 6)
+    }
+
+    @Test func aResultInSpiteOfAnotherChecksumIsAFailure() throws {
+        let harness = try EngineHarness(faults: [.on(.complete, .wrongChecksumEcho)])
+        let path = try harness.file()
+        let outcome = try harness.upload(path)
+        try harness.expectFailed(outcome, .verification, state: .unknown, openUploads: 0)
+    }
+
+    @Test func anAnswerThatNeverComesIsUnknown() throws {
+        let harness = try EngineHarness(faults: [.on(.complete, times: 100, .emptyBody200(processed: false))])
+        let path = try harness.file()
+        let outcome = try harness.upload(path)
+        try harness.expectFailed(outcome, .verification, state: .unknown, isResumable: true, openUploads: 1)
+        #expect(outcome.failure?.message.contains("head-object --bucket bucket --key 'key'") == true)
+        harness.server.script([])
+        let again = try harness.resume()
+        try harness.expectDone(again, path)
+        #expect(harness.partsSent().count == 6)
+    }
+
+    @Test func anotherObjectUnderTheKeyIsNotTakenForOurs() throws {
+        let harness = try EngineHarness(faults: [
+            .on(.complete, .noSuchUploadButObjectPresent(other: true)),
+            .on(.create, occurrence: 2, times: 100, .status(403, code: "AccessDenied")),
+        ])
+        let path = try harness.file()
+        let outcome = try harness.upload(path)
+        #expect(outcome.completed.isEmpty)
+        #expect(outcome.ends == 1)
+        #expect(harness.server.object(key: "key")?.bytes == Array("somebody else's object".utf8))
+        #expect(try harness.record().state != .done)
+        harness.expectClean()
+    }
+
+    @Test func anObjectThatMayNotBeLookedAtAfterALostAnswerIsUnknown() throws {
+        let harness = try EngineHarness(faults: [.on(.complete, .closeAfterProcessing)])
+        harness.server.profile.denied = [.headObject]
+        let path = try harness.file()
+        let outcome = try harness.upload(path)
+        try harness.expectFailed(outcome, .verification, state: .unknown, isResumable: true, openUploads: 0)
+        #expect(outcome.failure?.message.contains("s3:GetObject") == true)
+        // Once HEAD is allowed the same command finds out.
+        harness.server.profile.denied = []
+        try harness.expectDone(try harness.resume(), path)
+        #expect(harness.partsSent().count == 6)
+    }
+
+    @Test func confirmedButUnseenIsDoneWithANotice() throws {
+        let harness = try EngineHarness()
+        harness.server.profile.denied = [.headObject]
+        let path = try harness.file()
+        let outcome = try harness.upload(path)
+        try harness.expectDone(outcome, path)
+        #expect(outcome.notices.count { $0.contains("s3:GetObject") } == 1)
+    }
+
+    @Test func anObjectThatShowsLateIsWaitedFor() throws {
+        let harness = try EngineHarness(faults: [.on(.headObject, times: 2, .status(404, code: "NoSuchKey"))])
+        let path = try harness.file()
+        try harness.expectDone(try harness.upload(path), path)
+        #expect(harness.server.count(.headObject) == 3)
+    }
+
+    @Test func aHeadWithoutChecksumsIsEnough() throws {
+        let harness = try EngineHarness()
+        harness.server.profile.headOmitsChecksum = true
+        let path = try harness.file()
+        try harness.expectDone(try harness.upload(path), path)
+    }
+
+    @Test func anObjectOverwrittenBySomebodyRightAfterCompleteIsNotReportedDone() throws {
+        let harness = try EngineHarness()
+        harness.server.script([
+            .on(
+                .complete,
+                .run(.afterProcessing) { _ in
+                    harness.server.edit {
+                        $0.buckets["bucket"]?.objects[Array("key".utf8)] = FakeObject(content: Array("other".utf8))
+                    }
+                }
+            )
+        ])
+        let path = try harness.file()
+        let outcome = try harness.upload(path)
+        try harness.expectFailed(outcome, .verification, state: .unknown, openUploads: 0)
+        #expect(outcome.failure?.message.contains("somebody") == true)
+    }
+
+    // MARK: Conditions
+
+    @Test(arguments: [EngineHarness.partSize, nil])
+    func anExistingObjectIsNotReplaced(partSize: Int64?) throws {
+        let harness = try EngineHarness()
+        harness.server.edit {
+            $0.buckets["bucket"]?.objects[Array("key".utf8)] = FakeObject(content: [1, 2, 3])
+        }
+        let path = try harness.file()
+        let outcome = try harness.upload(path, .init(partSize: partSize, onlyIfAbsent: true))
+        try harness.expectFailed(outcome, .exists, state: .failed, openUploads: 0)
+        #expect(harness.server.object(key: "key")?.bytes == [1, 2, 3])
+        #expect(harness.server.payloadBytesReceived == 0)
+    }
+
+    @Test func anObjectThatAppearsWhilePartsAreSentIsNotReplaced() throws {
+        let harness = try EngineHarness()
+        harness.server.script([
+            .on(
+                .complete,
+                .run(.beforeProcessing) { _ in
+                    harness.server.edit {
+                        $0.buckets["bucket"]?.objects[Array("key".utf8)] = FakeObject(content: [1, 2, 3])
+                    }
+                }
+            )
+        ])
+        let path = try harness.file()
+        let outcome = try harness.upload(path, .init(onlyIfAbsent: true))
+        try harness.expectFailed(outcome, .exists, state: .failed, openUploads: 1)
+        #expect(harness.server.object(key: "key")?.bytes == [1, 2, 3])
+    }
+
+    @Test(arguments: [true, false])
+    func aRepeatedConditionalCompleteThatHadWonIsOurs(preconditionFirst: Bool) throws {
+        let harness = try EngineHarness(faults: [.on(.complete, .closeAfterProcessing)])
+        harness.server.profile.completeChecksPreconditionFirst = preconditionFirst
+        let path = try harness.file()
+        try harness.expectDone(try harness.upload(path, .init(onlyIfAbsent: true)), path)
+    }
+
+    @Test(arguments: [Fault.Action.closeAfterProcessing, .closeInAnswer])
+    func aRepeatedConditionalPutThatHadWonIsOurs(lost: Fault.Action) throws {
+        let harness = try EngineHarness(faults: [.on(.putObject, lost)])
+        let path = try harness.file()
+        try harness.expectDone(try harness.upload(path, .init(partSize: nil, onlyIfAbsent: true)), path)
+    }
+
+    @Test func aConflictIsNoSuccess() throws {
+        let harness = try EngineHarness(faults: [
+            .on(.complete, times: 100, .status(409, code: "ConditionalRequestConflict"))
+        ])
+        let path = try harness.file()
+        let outcome = try harness.upload(path, .init(onlyIfAbsent: true))
+        try harness.expectFailed(outcome, .store, state: .failed, openUploads: 1)
+        harness.server.script([])
+        try harness.expectDone(try harness.resume(), path)
+    }
+
+    // MARK: Lost parts
+
+    @Test func aPartLostBeforeCompleteIsSentAgain() throws {
+        let harness = try EngineHarness()
+        harness.server.script([
+            .on(
+                .complete,
+                .run(.headersRead) { request in
+                    harness.server.edit(upload: request.uploadID ?? "") { $0.parts[3] = nil }
+                }
+            )
+        ])
+        let path = try harness.file()
+        let outcome = try harness.upload(path)
+        try harness.expectDone(outcome, path)
+        #expect(harness.partsSent().sorted() == [1, 2, 3, 3, 4, 5, 6])
+        #expect(harness.server.count(.complete) == 2)
+        // What this run sent is not "skipped" because it was listed.
+        #expect(outcome.completed.first?.bytesSkipped == 0)
+    }
+
+    @Test func aStoreThatLosesPartsForEverIsAFailure() throws {
+        let harness = try EngineHarness(faults: [.on(.complete, times: 100, .status(400, code: "InvalidPart"))])
+        let path = try harness.file()
+        let outcome = try harness.upload(path)
+        try harness.expectFailed(outcome, .store, state: .failed, openUploads: 1)
+        #expect(harness.server.count(.complete) == 2)
+    }
+
+    @Test func aBadDigestOfTheWholeIsAVerificationFailure() throws {
+        let harness = try EngineHarness(faults: [.on(.complete, times: 100, .status(400, code: "BadDigest"))])
+        let path = try harness.file()
+        let outcome = try harness.upload(path)
+        try harness.expectFailed(outcome, .verification, state: .unknown, openUploads: 1)
+    }
+}

@@ -1,0 +1,298 @@
+import MuleDigest
+import MuleLedger
+import MulePlan
+import MuleS3
+import MuleSigning
+import MuleSystem
+import MuleTransport
+import Synchronization
+import TestSupport
+import Testing
+
+@testable import MuleUpload
+
+/// The engine in process: a fake store, a ledger and files of its own for each test.
+final class EngineHarness: Sendable {
+    /// What a test says about an upload; the rest is the engine's default.
+    struct Options: Sendable {
+        var key = "key"
+        /// Nil sends the file in one request.
+        var partSize: Int64? = EngineHarness.partSize
+        var checksum = "auto"
+        var payloadSigning = "auto"
+        var onlyIfAbsent = false
+    }
+
+    static let partSize: Int64 = 64 << 10
+    static let resumeAgent = "mule-test-resume"
+
+    let server: FakeS3
+    let scratch = ScratchDirectory("mule-engine")
+    let ledger: Ledger
+    let settings: RunSettings
+
+    init(
+        _ profile: FakeProfile = .aws(minimumPartSize: 1),
+        credentials: [FakeCredentials] = [FakeCredentials()],
+        concurrency: Int = 4,
+        stallLimit: Double = 30,
+        rateLimit: Int64? = nil,
+        faults: [Fault] = []
+    ) throws {
+        server = FakeS3(profile, credentials: credentials, faults: faults)
+        ledger = try Ledger(path: Array(scratch.path("state/ledger.sqlite").utf8))
+        settings = Self.settings(concurrency: concurrency, stallLimit: stallLimit, rateLimit: rateLimit)
+    }
+
+    static func settings(
+        concurrency: Int = 4,
+        stallLimit: Double = 30,
+        rateLimit: Int64? = nil
+    ) -> RunSettings {
+        var settings = RunSettings(concurrency: concurrency, stallLimit: stallLimit, rateLimit: rateLimit)
+        settings.retry.base = 0.001
+        settings.retry.throttledBase = 0.001
+        settings.retry.cap = 0.002
+        return settings
+    }
+
+    // MARK: What is sent
+
+    /// A file of seeded random bytes, last changed long ago: a change during the test moves its time on every file system.
+    func file(_ name: String = "file", size: Int64 = 6 * partSize - 100, seed: UInt64 = 1) throws -> String {
+        let path = try scratch.writeRandom(name, count: size, seed: seed)
+        try Files.setModificationTime(path, seconds: Self.past)
+        return path
+    }
+
+    static let past: Int64 = 1_700_000_000
+
+    func newUpload(_ path: String, _ options: Options = Options()) throws -> NewUpload {
+        NewUpload(
+            source: try SourceFile.open(path: Array(path.utf8)).identity,
+            store: store,
+            destination: ObjectAddress(bucket: "bucket", key: ObjectKey(options.key)),
+            attributes: ObjectAttributes(),
+            onlyIfAbsent: options.onlyIfAbsent,
+            integrity: IntegrityOptions(checksum: options.checksum, payloadSigning: options.payloadSigning),
+            partSize: options.partSize
+        )
+    }
+
+    var store: StoreAddress {
+        StoreAddress(
+            endpoint: server.endpoint,
+            region: server.region,
+            addressing: "path",
+            profile: nil,
+            caBundle: nil
+        )
+    }
+
+    /// - Parameter agent: tells the requests of one run from those of another that are still on their way.
+    func service(_ cancellation: Cancellation, agent: String = "mule-test") throws -> S3Service {
+        S3Service(
+            endpoint: try Endpoint(url: server.endpoint, region: server.region),
+            transport: TransportSettings(userAgent: agent),
+            credentials: FixedCredentials(
+                Credentials(
+                    accessKeyID: server.credentials.accessKey,
+                    secretAccessKey: server.credentials.secretKey,
+                    sessionToken: server.credentials.sessionToken
+                )
+            ),
+            cancellation: cancellation,
+            patience: settings.stallLimit
+        )
+    }
+
+    // MARK: Runs
+
+    /// Uploads files as a first run does.
+    func upload(
+        _ path: String,
+        _ options: Options = Options(),
+        settings: RunSettings? = nil,
+        cancellation: Cancellation = Cancellation()
+    ) throws -> Outcome {
+        try upload([(path, options)], settings: settings, cancellation: cancellation)
+    }
+
+    func upload(
+        _ files: [(path: String, options: Options)],
+        settings: RunSettings? = nil,
+        cancellation: Cancellation = Cancellation()
+    ) throws -> Outcome {
+        let service = try service(cancellation)
+        let claims = try ledger.claim(files.map { try newUpload($0.path, $0.options) })
+        let jobs = try claims.map { claim -> UploadJob in
+            switch claim {
+            case .began(let record, let lease), .found(let record, let lease): job(record, lease, service)
+            case .heldElsewhere(let record): throw HarnessFailure("\(record.id) is held elsewhere")
+            }
+        }
+        return run(jobs, settings: settings, cancellation: cancellation)
+    }
+
+    /// Carries on with everything that a ledger has pending.
+    func resume(
+        _ ledger: Ledger? = nil,
+        settings: RunSettings? = nil,
+        cancellation: Cancellation = Cancellation()
+    ) throws -> Outcome {
+        let ledger = ledger ?? self.ledger
+        let service = try service(cancellation, agent: Self.resumeAgent)
+        let jobs = try ledger.unfinished().map { record -> UploadJob in
+            guard let (record, lease) = try ledger.claim(record.number) else {
+                throw HarnessFailure("\(record.id) is held elsewhere")
+            }
+            return job(record, lease, service)
+        }
+        return run(jobs, ledger: ledger, settings: settings, cancellation: cancellation)
+    }
+
+    /// Uploads as the command does: what the ledger knows decides.
+    func register(
+        _ path: String,
+        _ options: Options = Options(),
+        sizing: PartSizing = PartSizing(),
+        change: (inout UploadIntent) -> Void = { _ in }
+    ) throws -> Registration.Entry {
+        var intent = UploadIntent(
+            path: Array(path.utf8),
+            destination: ObjectAddress(bucket: "bucket", key: ObjectKey(options.key)),
+            store: store,
+            sizing: sizing,
+            attributes: ObjectAttributes(),
+            onlyIfAbsent: options.onlyIfAbsent,
+            integrity: IntegrityOptions(checksum: options.checksum, payloadSigning: options.payloadSigning)
+        )
+        change(&intent)
+        guard let entry = try Registration(ledger).register([intent]).first else {
+            throw HarnessFailure("an intent without an entry")
+        }
+        return entry
+    }
+
+    /// Carries an entry that is a job.
+    func run(_ entry: Registration.Entry, path: String, key: String = "key") throws -> Outcome {
+        guard case .job(let row, let restartsAs) = entry else { throw HarnessFailure("refused: \(entry)") }
+        let cancellation = Cancellation()
+        let job = UploadJob(
+            source: .file(Array(path.utf8)),
+            destination: ObjectAddress(bucket: "bucket", key: ObjectKey(key)),
+            row: row,
+            service: try service(cancellation),
+            restartsAs: restartsAs
+        )
+        return run([job], cancellation: cancellation)
+    }
+
+    func run(
+        _ jobs: [UploadJob],
+        ledger: Ledger? = nil,
+        settings: RunSettings? = nil,
+        cancellation: Cancellation
+    ) -> Outcome {
+        let events = EventLog()
+        let run = UploadRun(
+            jobs,
+            ledger: ledger ?? self.ledger,
+            settings: settings ?? self.settings,
+            cancellation: cancellation
+        ) { events.add($0) }
+        return Outcome(result: run.run(), events: events.all)
+    }
+
+    private func job(_ record: UploadRecord, _ lease: Lease, _ service: S3Service) -> UploadJob {
+        UploadJob(
+            source: .file(record.upload.source?.path ?? []),
+            destination: record.upload.destination,
+            row: .claimed(record, lease),
+            service: service
+        )
+    }
+
+    /// A run that is stopped when so many parts are recorded; one at a time, so that the rows are exactly the first ones.
+    @discardableResult
+    func interrupt(_ path: String, _ options: Options = Options(), afterParts count: Int) throws -> Outcome {
+        let cancellation = Cancellation()
+        server.add(
+            .on(
+                .uploadPart,
+                occurrence: count + 1,
+                .run(.headersRead) { _ in cancellation.cancel() },
+                .closeBeforeProcessing
+            )
+        )
+        let outcome = try upload(
+            path,
+            options,
+            settings: Self.settings(concurrency: 1),
+            cancellation: cancellation
+        )
+        server.script([])
+        #expect(try ledger.unfinished().first?.partsDone == count)
+        return outcome
+    }
+
+    /// Gives up an upload as the command does.
+    func abort(_ record: UploadRecord, stallLimit: Double = 30) throws {
+        let cancellation = Cancellation()
+        guard let (record, lease) = try ledger.claim(record.number) else { throw HarnessFailure("held elsewhere") }
+        let abort = AbortRun(
+            ledger: ledger,
+            settings: Self.settings(stallLimit: stallLimit),
+            cancellation: cancellation
+        )
+        try abort.abort(record, lease, service: try service(cancellation))
+    }
+
+    /// The only upload of the ledger.
+    func record() throws -> UploadRecord {
+        let all = try ledger.all()
+        #expect(all.count == 1)
+        guard let record = all.first else { throw HarnessFailure("an empty ledger") }
+        return record
+    }
+}
+
+struct HarnessFailure: Error, CustomStringConvertible {
+    let description: String
+
+    init(_ description: String) { self.description = description }
+}
+
+/// Events of a run, from all its threads.
+final class EventLog: Sendable {
+    private let events = Mutex<[UploadEvent]>([])
+
+    func add(_ event: UploadEvent) { events.withLock { $0.append(event) } }
+
+    var all: [UploadEvent] { events.withLock { $0 } }
+}
+
+/// What a run came to.
+struct Outcome: Sendable {
+    var result: RunResult
+    var events: [UploadEvent]
+
+    var completed: [UploadSummary] { result.completed }
+    var failure: UploadFailure? { result.failures.first }
+
+    var notices: [String] {
+        events.compactMap { event in
+            if case .notice(_, let text) = event { text } else { nil }
+        }
+    }
+
+    /// How many events say that an upload has ended.
+    var ends: Int {
+        events.count { event in
+            switch event {
+            case .completed, .failed: true
+            case .started, .resumed, .notice: false
+            }
+        }
+    }
+}

@@ -1,0 +1,79 @@
+import MuleLedger
+import MulePlan
+import MuleSystem
+import TestSupport
+import Testing
+
+@testable import MuleUpload
+
+/// Uploads that a lost answer to Create has left, and those of others that must not be touched.
+@Suite struct LeftoverTests {
+    @Test(arguments: [Fault.Action.closeAfterProcessing, .closeInAnswer, .truncatedXML, .emptyBody200()])
+    func anUploadWhoseAnswerWasLostIsRemoved(lost: Fault.Action) throws {
+        let harness = try EngineHarness(faults: [.on(.create, lost)])
+        let path = try harness.file()
+        try harness.expectDone(try harness.upload(path), path)
+        #expect(harness.server.count(.create) == 2)
+        #expect(harness.server.count(.abort) == 1)
+    }
+
+    @Test func uploadsOfOthersAreLeftAlone() throws {
+        let harness = try EngineHarness(faults: [.on(.create, .closeAfterProcessing)])
+        harness.server.profile.listUploadsPageSize = 1
+        let now = wallClockMilliseconds() / 1000
+        harness.server.edit { store in
+            var foreign = FakeUpload(id: "foreign", key: Array("key".utf8), initiated: now)
+            foreign.initiatorID = "arn:aws:iam::123456789012:user/somebody"
+            let old = FakeUpload(id: "old", key: Array("key".utf8), initiated: now - 3600)
+            var holding = FakeUpload(id: "holding", key: Array("key".utf8), initiated: now)
+            holding.parts[1] = FakePart(number: 1, size: 5, eTag: "x")
+            let longer = FakeUpload(id: "longer", key: Array("key2".utf8), initiated: now)
+            for upload in [foreign, old, holding, longer] { store.buckets["bucket"]?.uploads[upload.id] = upload }
+        }
+        let path = try harness.file()
+        try harness.expectDone(try harness.upload(path), path, openUploads: 4)
+        #expect(Set(harness.server.uploads.map(\.id)) == ["foreign", "old", "holding", "longer"])
+    }
+
+    @Test func aRunThatDiedInCreateIsTidiedUpByTheNext() throws {
+        let harness = try EngineHarness()
+        let cancellation = Cancellation()
+        harness.server.script([
+            .on(.create, .run(.afterProcessing) { _ in cancellation.cancel() }, .closeAfterProcessing)
+        ])
+        let path = try harness.file()
+        let outcome = try harness.upload(path, cancellation: cancellation)
+        try harness.expectFailed(outcome, .interrupted, state: .pending, isResumable: true, openUploads: 1)
+        #expect(try harness.record().uploadID == nil)
+        try harness.expectDone(try harness.resume(), path)
+    }
+
+    @Test func aLostAnswerOnAWarmConnectionLeavesNothing() throws {
+        // libcurl sends a request again by itself when a connection that it used before closes without an answer
+        // (Curl_retry_request); a POST must not be sent twice behind the engine's back.
+        let harness = try EngineHarness(concurrency: 1, faults: [.on(.create, key: "second", .closeAfterProcessing)])
+        let files = try ["first", "second"].map { name in
+            (try harness.file(name), EngineHarness.Options(key: name))
+        }
+        let outcome = try harness.upload(files)
+        for file in files { try harness.expectDone(outcome, file.0, key: file.1.key) }
+    }
+
+    @Test func withoutLeaveToListUploadsTheUploadGoesOn() throws {
+        let harness = try EngineHarness(faults: [.on(.create, .closeAfterProcessing)])
+        harness.server.profile.denied = [.listUploads]
+        let path = try harness.file()
+        try harness.expectDone(try harness.upload(path), path, openUploads: 1)
+    }
+
+    @Test func aStoreThatNeverAnswersCreateRightIsNotAskedForEver() throws {
+        let harness = try EngineHarness(faults: [.on(.create, times: 1000, .emptyBody200())])
+        let path = try harness.file()
+        let outcome = try harness.upload(path)
+        try harness.expectFailed(outcome, .store, state: .failed, openUploads: 5)
+        // They are known: giving up the upload removes them all.
+        harness.server.script([])
+        try harness.abort(try harness.record())
+        harness.expectClean()
+    }
+}

@@ -1,0 +1,204 @@
+import MuleDigest
+import MuleLedger
+import MuleSystem
+import TestSupport
+import Testing
+
+@testable import MuleUpload
+
+/// The resume truth: ledger and ListParts together.
+@Suite struct ListingTests {
+    @Test(arguments: [0, 1, 3, 6])
+    func recordedPartsAreNotSentAgain(count: Int) throws {
+        let harness = try EngineHarness()
+        let path = try harness.file()
+        if count == 6 {
+            harness.server.add(.on(.complete, .status(403, code: "AccessDenied")))
+            _ = try harness.upload(path)
+        } else {
+            let outcome = try harness.interrupt(path, afterParts: count)
+            try harness.expectFailed(outcome, .interrupted, state: .pending, isResumable: true, openUploads: 1)
+        }
+        let begun = harness.server.requests.count
+        let outcome = try harness.resume()
+        try harness.expectDone(outcome, path)
+        #expect(harness.partsSent(from: begun).sorted() == Array((count + 1)..<7))
+        let size = try Files.size(path)
+        #expect(outcome.completed.first?.bytesSkipped == min(Int64(count) * EngineHarness.partSize, size))
+        #expect(harness.server.count(.create) == 1)
+    }
+
+    @Test func deliveredPartsWithoutARowAreAdopted() throws {
+        let harness = try EngineHarness()
+        let path = try harness.file()
+        try harness.interrupt(path, afterParts: 5)
+        let record = try harness.record()
+        try harness.ledger.forgetParts([1, 2, 4], of: record.number)
+        let begun = harness.server.requests.count
+        let outcome = try harness.resume()
+        try harness.expectDone(outcome, path)
+        #expect(harness.partsSent(from: begun) == [6])
+        #expect(outcome.completed.first?.bytesSkipped == 5 * EngineHarness.partSize)
+    }
+
+    @Test func manyPartsAreListedOverAllPages() throws {
+        let count = 2_500
+        let harness = try EngineHarness()
+        let path = try harness.file(size: Int64(count) * 1024)
+        try harness.interrupt(path, .init(partSize: 1024), afterParts: 0)
+        let content = try Files.read(path)
+        let uploadID = try #require(harness.record().uploadID)
+        harness.server.edit(upload: uploadID) { upload in
+            for number in 1...count {
+                let bytes = Array(content[(number - 1) * 1024..<number * 1024])
+                upload.parts[number] = Self.part(number, bytes)
+            }
+        }
+        let begun = harness.server.requests.count
+        let outcome = try harness.resume()
+        try harness.expectDone(outcome, path)
+        #expect(harness.partsSent(from: begun) == [])
+        #expect(harness.server.count(.listParts) == 3)
+        #expect(outcome.completed.first?.bytesSkipped == Int64(count) * 1024)
+    }
+
+    @Test func aSupersededPartDoesNotCountForItsNewerOne() throws {
+        let harness = try EngineHarness()
+        harness.server.profile.listPartsShowsSuperseded = true
+        let path = try harness.file()
+        try harness.interrupt(path, afterParts: 4)
+        let uploadID = try #require(harness.record().uploadID)
+        harness.server.edit(upload: uploadID) { upload in
+            // Part 1: an older, wrong version beside the right one. Part 2: somebody sent other bytes over ours.
+            var older = Self.part(1, [UInt8](repeating: 1, count: Int(EngineHarness.partSize)))
+            older.lastModified = 1
+            upload.superseded.append(older)
+            if var ours = upload.parts[2] {
+                ours.lastModified = 1
+                upload.superseded.append(ours)
+            }
+            var newer = Self.part(2, [UInt8](repeating: 2, count: Int(EngineHarness.partSize)))
+            newer.lastModified = 4_000_000_000
+            upload.parts[2] = newer
+        }
+        let begun = harness.server.requests.count
+        try harness.expectDone(try harness.resume(), path)
+        #expect(harness.partsSent(from: begun).sorted() == [2, 5, 6])
+    }
+
+    @Test(arguments: [false, true])
+    func partsThatAreNotTheFilesAreSentAgain(withoutRows: Bool) throws {
+        let harness = try EngineHarness()
+        let path = try harness.file()
+        try harness.interrupt(path, afterParts: 5)
+        let record = try harness.record()
+        harness.server.edit(upload: record.uploadID ?? "") { upload in
+            upload.parts[1] = Self.part(1, [UInt8](repeating: 0, count: 100))
+            upload.parts[2] = Self.part(2, [UInt8](repeating: 0, count: Int(EngineHarness.partSize)))
+            upload.parts[3] = nil
+        }
+        if withoutRows { try harness.ledger.forgetParts(Array(1...5), of: record.number) }
+        let begun = harness.server.requests.count
+        try harness.expectDone(try harness.resume(), path)
+        #expect(harness.partsSent(from: begun).sorted() == [1, 2, 3, 6])
+    }
+
+    @Test(arguments: [true, false])
+    func withoutListedChecksumsTheMD5TagDecides(isSame: Bool) throws {
+        let harness = try EngineHarness()
+        harness.server.profile.listPartsOmitsChecksums = true
+        let path = try harness.file()
+        try harness.interrupt(path, afterParts: 3)
+        let record = try harness.record()
+        try harness.ledger.forgetParts([1, 2], of: record.number)
+        if !isSame {
+            harness.server.edit(upload: record.uploadID ?? "") { upload in
+                upload.parts[2] = Self.part(2, [UInt8](repeating: 0, count: Int(EngineHarness.partSize)))
+            }
+        }
+        let begun = harness.server.requests.count
+        try harness.expectDone(try harness.resume(), path)
+        #expect(harness.partsSent(from: begun).sorted() == (isSame ? [4, 5, 6] : [2, 4, 5, 6]))
+    }
+
+    @Test func aPartThatNothingProvesIsSentAgain() throws {
+        var profile = FakeProfile.aws(minimumPartSize: 1)
+        profile.eTagStyle = .opaque
+        profile.listPartsOmitsChecksums = true
+        let harness = try EngineHarness(profile)
+        let path = try harness.file()
+        try harness.interrupt(path, afterParts: 3)
+        try harness.ledger.forgetParts([1], of: try harness.record().number)
+        let begun = harness.server.requests.count
+        try harness.expectDone(try harness.resume(), path)
+        #expect(harness.partsSent(from: begun).sorted() == [1, 4, 5, 6])
+    }
+
+    @Test(arguments: [(403, "AccessDenied"), (501, "NotImplemented")])
+    func withoutLeaveToListTheLedgerIsGoneBy(status: Int, code: String) throws {
+        let harness = try EngineHarness()
+        let path = try harness.file()
+        try harness.interrupt(path, afterParts: 3)
+        harness.server.script([.on(.listParts, times: 100, .status(status, code: code))])
+        let begun = harness.server.requests.count
+        let outcome = try harness.resume()
+        try harness.expectDone(outcome, path)
+        #expect(harness.partsSent(from: begun).sorted() == [4, 5, 6])
+        #expect(outcome.notices.count { $0.contains("s3:ListMultipartUploadParts") } == 1)
+    }
+
+    @Test(
+        arguments: [
+            .on(.listParts, times: 2, .status(500, code: "InternalError")), .on(.listParts, .truncatedXML),
+            .on(.listParts, .emptyBody200()), .on(.listParts, occurrence: 2, .closeInAnswer),
+        ] as [Fault]
+    )
+    func aListThatBreaksOffIsAskedForAgain(fault: Fault) throws {
+        let harness = try EngineHarness()
+        harness.server.profile.listPartsPageSize = 2
+        let path = try harness.file()
+        try harness.interrupt(path, afterParts: 5)
+        harness.server.script([fault])
+        let begun = harness.server.requests.count
+        try harness.expectDone(try harness.resume(), path)
+        #expect(harness.partsSent(from: begun) == [6])
+    }
+
+    @Test(
+        arguments: [FakeProfile.ETagStyle.md5, .random, .kms, .opaque],
+        [FakeProfile.ETagQuoting.entity, .plain, .none]
+    )
+    func everyStyleOfETagIsResumed(style: FakeProfile.ETagStyle, quoting: FakeProfile.ETagQuoting) throws {
+        var profile = FakeProfile.aws(minimumPartSize: 1)
+        profile.eTagStyle = style
+        profile.eTagQuoting = quoting
+        let harness = try EngineHarness(profile)
+        let path = try harness.file()
+        try harness.interrupt(path, afterParts: 3)
+        let begun = harness.server.requests.count
+        try harness.expectDone(try harness.resume(), path)
+        #expect(harness.partsSent(from: begun).sorted() == [4, 5, 6])
+    }
+
+    private static func part(_ number: Int, _ bytes: [UInt8]) -> FakePart {
+        let digest = bytes.withUnsafeBytes { bytes in
+            var crc = CRCDigest(.crc64nvme)
+            crc.update(bytes)
+            return crc.checksum
+        }
+        return FakePart(
+            number: number,
+            size: Int64(bytes.count),
+            eTag: Hex.encode(md5(bytes)),
+            checksum: digest,
+            content: FakeBytes(copying: bytes),
+            lastModified: 10
+        )
+    }
+
+    private static func md5(_ bytes: [UInt8]) -> [UInt8] {
+        var digest = MessageDigest(.md5)
+        bytes.withUnsafeBytes { digest.update($0) }
+        return digest.finish()
+    }
+}

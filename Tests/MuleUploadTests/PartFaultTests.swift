@@ -1,0 +1,227 @@
+import MuleLedger
+import MuleSystem
+import TestSupport
+import Testing
+
+@testable import MuleUpload
+
+/// What may happen to UploadPart.
+@Suite struct PartFaultTests {
+    @Test(
+        arguments: [
+            .on(.uploadPart, part: 2, times: 2, .resetAfter(bytes: 0)),
+            .on(.uploadPart, part: 2, times: 2, .resetAfter(bytes: 40_000)),
+            .on(.uploadPart, part: 2, times: 2, .status(500, code: "InternalError")),
+            .on(.uploadPart, part: 2, .status(502, code: "")),
+            .on(.uploadPart, times: 8, .status(503, code: "SlowDown")),
+            .on(.uploadPart, part: 2, .status(400, code: "RequestTimeout")),
+            .on(.uploadPart, part: 2, .status(400, code: "IncompleteBody")),
+            .on(.uploadPart, part: 2, .status(429, code: "TooManyRequests")),
+            .on(.uploadPart, part: 2, .status(409, code: "OperationAborted")),
+            .on(.uploadPart, part: 2, .closeBeforeProcessing),
+            .on(.uploadPart, part: 2, .closeAfterProcessing),
+            .on(.uploadPart, part: 2, times: 2, .status(400, code: "BadDigest")),
+            .on(.uploadPart, part: 2, .status(400, code: "XAmzContentSHA256Mismatch")),
+            .on(.uploadPart, part: 2, times: 2, .flipBit),
+            .on(.uploadPart, part: 2, times: 2, .wrongChecksumEcho),
+            .on(.uploadPart, part: 2, .dropChecksumEcho),
+            .on(.uploadPart, part: 2, .wrongETag),
+            .on(nil, times: 30, probability: 0.3, seed: 7, .status(500, code: "InternalError")),
+            .on(nil, times: 30, probability: 0.3, seed: 8, .closeBeforeProcessing),
+            .on(.uploadPart, times: 10, probability: 0.5, seed: 9, .closeAfterProcessing),
+        ] as [Fault]
+    )
+    func aPassingFaultIsBorne(fault: Fault) throws {
+        let harness = try EngineHarness(faults: [fault])
+        let path = try harness.file()
+        let outcome = try harness.upload(path)
+        try harness.expectDone(outcome, path)
+        // Every byte that goes out is counted: all of them once, and what was sent again.
+        let summary = try #require(outcome.completed.first)
+        #expect(summary.bytesSent >= summary.size)
+        #expect(summary.bytesSkipped == 0)
+    }
+
+    @Test func smallObjectsBearTheSameFaults() throws {
+        let harness = try EngineHarness(faults: [
+            .on(.putObject, .status(500, code: "InternalError")), .on(.putObject, .flipBit),
+            .on(.putObject, .wrongChecksumEcho), .on(.putObject, .closeAfterProcessing),
+            .on(.putObject, .dropChecksumEcho),
+        ])
+        let path = try harness.file()
+        try harness.expectDone(try harness.upload(path, .init(partSize: nil)), path)
+        #expect(harness.server.count(.putObject) >= 5)
+    }
+
+    @Test func retryAfterIsHeeded() throws {
+        let harness = try EngineHarness(faults: [
+            .on(.uploadPart, part: 1, .status(503, code: "SlowDown", retryAfter: 1))
+        ])
+        let path = try harness.file(size: EngineHarness.partSize)
+        try harness.expectDone(try harness.upload(path), path)
+        let tries = harness.server.requests(.uploadPart)
+        #expect(tries.count == 2)
+        let first = try #require(tries.first?.finishedAt)
+        #expect((tries.last?.startedAt.seconds(since: first) ?? 0) >= 1)
+    }
+
+    @Test(arguments: [true, false])
+    func anEarlyRefusalIsHeardAsWhatItIs(honoursExpect: Bool) throws {
+        let harness = try EngineHarness(faults: [
+            .on(.uploadPart, part: 1, .earlyStatus(403, code: "AccessDenied", honoursExpect: honoursExpect))
+        ])
+        let path = try harness.file(size: 3 << 20)
+        let outcome = try harness.upload(
+            path,
+            .init(partSize: 2 << 20),
+            settings: EngineHarness.settings(concurrency: 1)
+        )
+        try harness.expectFailed(outcome, .store, state: .failed, openUploads: 1)
+        #expect(outcome.failure?.s3Code == "AccessDenied")
+        #expect(outcome.failure?.message.contains("s3:PutObject") == true)
+        #expect(outcome.failure?.requestID != nil)
+        if honoursExpect { #expect(harness.server.payloadBytesReceived == 0) }
+    }
+
+    @Test(arguments: [Fault.Action.no100Continue, .expectationFailed])
+    func aWayThatDoesNotKnowExpectIsGoneAllTheSame(action: Fault.Action) throws {
+        let harness = try EngineHarness(faults: [.on(.uploadPart, times: 2, action)])
+        let path = try harness.file(size: 3 << 20)
+        let outcome = try harness.upload(
+            path,
+            .init(partSize: 2 << 20),
+            settings: EngineHarness.settings(concurrency: 1)
+        )
+        try harness.expectDone(outcome, path)
+    }
+
+    @Test(
+        arguments: [
+            .on(.uploadPart, part: 2, times: 100, .status(400, code: "BadDigest")),
+            .on(.uploadPart, part: 2, times: 100, .flipBit),
+            .on(.uploadPart, part: 2, times: 100, .wrongChecksumEcho),
+        ] as [Fault]
+    )
+    func bytesThatAreDamagedAgainAndAgainEndTheUpload(fault: Fault) throws {
+        let harness = try EngineHarness(faults: [fault])
+        let path = try harness.file()
+        let outcome = try harness.upload(path)
+        try harness.expectFailed(outcome, .verification, state: .unknown, openUploads: 1)
+        #expect(harness.partsSent().count { $0 == 2 } == 3)
+        #expect(harness.server.object(key: "key") == nil)
+        harness.server.script([])
+        try harness.expectDone(try harness.resume(), path)
+    }
+
+    @Test func aPartWithoutAnETagIsNoPart() throws {
+        let harness = try EngineHarness(faults: [.on(.uploadPart, part: 2, .emptyETag)])
+        let path = try harness.file()
+        let outcome = try harness.upload(path)
+        try harness.expectFailed(outcome, .store, state: .failed, isResumable: true, openUploads: 1)
+        try harness.expectDone(try harness.resume(), path)
+    }
+
+    @Test(arguments: [Fault.Action.stall, .stallAfter(bytes: 10_000), .status(500, code: "InternalError")])
+    func nothingMovingForTheStallLimitEndsTheRunResumable(action: Fault.Action) throws {
+        let harness = try EngineHarness(stallLimit: 0.4, faults: [.on(.uploadPart, part: 4, times: 1_000_000, action)])
+        let path = try harness.file()
+        let outcome = try harness.upload(path)
+        try harness.expectFailed(outcome, .network, state: .pending, isResumable: true, openUploads: 1)
+        harness.server.script([])
+        let begun = harness.server.requests.count
+        let again = try harness.resume()
+        try harness.expectDone(again, path)
+        // What was recorded in the first run stays.
+        #expect(again.completed.first?.bytesSkipped ?? 0 > 0)
+        #expect(harness.partsSent(from: begun).count <= 4)
+    }
+
+    @Test func aServerThatIsDownLeavesAPendingRow() throws {
+        let harness = try EngineHarness(stallLimit: 0.3)
+        let path = try harness.file()
+        harness.server.stop()
+        let outcome = try harness.upload(path)
+        try harness.expectFailed(outcome, .network, state: .pending, isResumable: true, openUploads: 0)
+    }
+
+    @Test func throttlingLeavesFewerRequestsInFlight() throws {
+        let harness = try EngineHarness(
+            concurrency: 8,
+            faults: [.on(.uploadPart, times: 24, .status(503, code: "SlowDown"))]
+        )
+        let path = try harness.file(size: 20 * EngineHarness.partSize)
+        try harness.expectDone(try harness.upload(path), path)
+        #expect(harness.server.count(.uploadPart) == 44)
+    }
+
+    @Test(arguments: [(507, "QuotaExceeded"), (403, "QuotaExceeded"), (400, "EntityTooLarge"), (403, "AccessDenied")])
+    func aRefusalForGoodIsAFailureOfTheStore(status: Int, code: String) throws {
+        let harness = try EngineHarness(faults: [.on(.uploadPart, part: 3, .status(status, code: code))])
+        let path = try harness.file()
+        let outcome = try harness.upload(path)
+        try harness.expectFailed(outcome, .store, state: .failed, openUploads: 1)
+        #expect(outcome.failure?.s3Code == code)
+        #expect(outcome.failure?.httpStatus == status)
+        // The parts are kept, and the same command goes on with them.
+        try harness.expectDone(try harness.resume(), path)
+        #expect(harness.partsSent().count { $0 == 3 } == 2)
+    }
+
+    @Test(
+        arguments: [
+            ("InvalidAccessKeyId", UploadFailure.Kind.credentials), ("SignatureDoesNotMatch", .credentials),
+            ("ExpiredToken", .credentials), ("NoSuchBucket", .store),
+        ]
+    )
+    func whatEveryFileWouldMeetStopsTheRun(code: String, kind: UploadFailure.Kind) throws {
+        let status = code == "NoSuchBucket" ? 404 : 403
+        let harness = try EngineHarness(
+            concurrency: 1,
+            faults: [.on(nil, times: 100, .status(status, code: code))]
+        )
+        let files = try (1...3).map { number in
+            (try harness.file("file\(number)"), EngineHarness.Options(key: "key\(number)"))
+        }
+        let outcome = try harness.upload(files)
+        #expect(outcome.completed.isEmpty)
+        #expect(outcome.result.failures.map(\.kind) == [kind, kind, kind])
+        #expect(outcome.ends == 3)
+        #expect(harness.server.requests.count == 1)
+    }
+
+    @Test func credentialsThatEndOnTheWayLeaveThePartsPending() throws {
+        let harness = try EngineHarness(faults: [
+            .on(.uploadPart, occurrence: 4, times: 100, .status(400, code: "ExpiredToken"))
+        ])
+        let path = try harness.file()
+        let outcome = try harness.upload(path, settings: EngineHarness.settings(concurrency: 1))
+        try harness.expectFailed(outcome, .credentials, state: .pending, isResumable: true, openUploads: 1)
+        harness.server.script([])
+        try harness.expectDone(try harness.resume(), path)
+        #expect(harness.partsSent().sorted() == [1, 2, 3, 4, 4, 5, 6])
+    }
+
+    @Test func aClockThatIsWrongIsMadeGood() throws {
+        let harness = try EngineHarness()
+        harness.server.profile.clockOffsetSeconds = 3600
+        let path = try harness.file()
+        try harness.expectDone(try harness.upload(path), path)
+    }
+
+    @Test func anUploadAbortedWhileItIsSentIsSaidSo() throws {
+        let harness = try EngineHarness()
+        harness.server.script([
+            .on(
+                .uploadPart,
+                part: 4,
+                .run(.headersRead) { request in
+                    harness.server.edit { $0.buckets["bucket"]?.uploads[request.uploadID ?? ""] = nil }
+                }
+            )
+        ])
+        let path = try harness.file()
+        let outcome = try harness.upload(path, settings: EngineHarness.settings(concurrency: 1))
+        try harness.expectFailed(outcome, .store, state: .failed, isResumable: true, openUploads: 0)
+        try harness.expectDone(try harness.resume(), path)
+    }
+}

@@ -1,0 +1,49 @@
+import MuleSystem
+import Synchronization
+import Testing
+
+@testable import MuleUpload
+
+/// How long is hoped, and how fast is sent.
+@Suite struct PatienceTests {
+    private final class TestClock: Sendable {
+        private let time = Mutex<Double>(1000)
+
+        func advance(_ seconds: Double) { time.withLock { $0 += seconds } }
+
+        func now() -> Moment { Moment(nanoseconds: time.withLock { Int64($0 * 1e9) }) }
+    }
+
+    @Test func patienceLastsFromTheLastProgress() {
+        let clock = TestClock()
+        let patience = Patience(limit: 10, clock: { clock.now() })
+        #expect(patience.remaining == 10)
+        clock.advance(4)
+        #expect(patience.remaining == 6)
+        patience.noteProgress()
+        #expect(patience.remaining == 10)
+        clock.advance(10)
+        #expect(patience.remaining == 0)
+        clock.advance(1)
+        #expect(patience.remaining < 0)
+    }
+
+    @Test func theRateGrantsOneByteAtLeast() {
+        let limit = RateLimit(bytesPerSecond: 1, cancellation: Cancellation())
+        #expect(limit.take(1000) == 1)
+    }
+
+    @Test func theRateGrantsATenthOfASecondAtMost() {
+        let limit = RateLimit(bytesPerSecond: 1_000_000, cancellation: Cancellation())
+        #expect(limit.take(10_000_000) == 100_000)
+        #expect(limit.take(5) == 5)
+    }
+
+    @Test func aCancelledPauseIsOver() {
+        let cancellation = Cancellation()
+        cancellation.cancel()
+        let began = Moment.now()
+        pause(until: began.adding(seconds: 60), cancellation)
+        #expect(Moment.now().seconds(since: began) < 5)
+    }
+}

@@ -1,0 +1,186 @@
+import Glibc
+import MuleLedger
+import MuleSystem
+import TestSupport
+import Testing
+
+@testable import MuleUpload
+
+/// A changed source is never mixed into an upload.
+@Suite struct SourceChangeTests {
+    enum Change: String, CaseIterable, Sendable {
+        case truncated, grown, rewritten, replaced, movedBack, removed
+
+        func make(_ path: String) throws {
+            switch self {
+            case .truncated: try Files.truncate(path, to: 200_000)
+            case .grown: try Files.truncate(path, to: 500_000)
+            case .rewritten: try Files.overwrite(path, at: 150_000, with: [1, 2, 3, 4, 5, 6, 7, 8])
+            case .replaced:
+                // The same bytes and time in another file, as `mv` of a copy leaves it.
+                let copy = path + ".copy"
+                let descriptor = open(copy, O_WRONLY | O_CREAT | O_CLOEXEC, 0o644)
+                close(descriptor)
+                try Files.overwrite(copy, at: 0, with: Files.read(path))
+                try Files.setModificationTime(copy, seconds: EngineHarness.past)
+                rename(copy, path)
+            case .movedBack: try Files.setModificationTime(path, seconds: EngineHarness.past - 1000)
+            case .removed: try Files.remove(path)
+            }
+        }
+    }
+
+    @Test(arguments: Change.allCases)
+    func aChangeBetweenTwoRunsIsRefused(change: Change) throws {
+        let harness = try EngineHarness()
+        let path = try harness.file()
+        try harness.interrupt(path, afterParts: 3)
+        try change.make(path)
+        let begun = harness.server.requests.count
+        let outcome = try harness.resume()
+        try harness.expectFailed(outcome, .source, state: .failed, openUploads: 1)
+        #expect(harness.partsSent(from: begun) == [])
+        #expect(harness.server.object(key: "key") == nil)
+        #expect(try harness.record().partsDone == 3)
+    }
+
+    @Test(arguments: Change.allCases)
+    func aChangeBeforeAnythingIsSentIsRefused(change: Change) throws {
+        let harness = try EngineHarness()
+        let path = try harness.file()
+        for (key, partSize) in [("parts", EngineHarness.partSize), ("put", nil)] {
+            _ = try harness.ledger.claim([try harness.newUpload(path, .init(key: key, partSize: partSize))])
+        }
+        try change.make(path)
+        let outcome = try harness.resume()
+        #expect(outcome.completed.isEmpty)
+        #expect(outcome.result.failures.map(\.kind) == [.source, .source])
+        #expect(harness.server.requests.isEmpty)
+    }
+
+    @Test(arguments: Change.allCases, [EngineHarness.partSize, 2 << 20])
+    func aChangeWhileAPartIsSentEndsTheUpload(change: Change, partSize: Int64) throws {
+        let harness = try EngineHarness()
+        let path = try harness.file(size: partSize == EngineHarness.partSize ? 400_000 : 5 << 20)
+        harness.server.onBodyBytes(.uploadPart, part: 2, after: 1000) { _ in
+            do { try change.make(path) } catch { Issue.record(error) }
+        }
+        let outcome = try harness.upload(path, .init(partSize: partSize))
+        try harness.expectFailed(outcome, .source, state: .failed, openUploads: 1)
+        #expect(harness.server.object(key: "key") == nil)
+    }
+
+    @Test(arguments: [Change.truncated, .grown, .rewritten, .movedBack])
+    func aChangeWhileASmallFileIsSentIsNotReportedDone(change: Change) throws {
+        let harness = try EngineHarness()
+        let path = try harness.file(size: 300_000)
+        harness.server.onBodyBytes(.putObject, after: 1000) { _ in
+            do { try change.make(path) } catch { Issue.record(error) }
+        }
+        let outcome = try harness.upload(path, .init(partSize: nil))
+        try harness.expectFailed(outcome, .source, state: .failed, openUploads: 0)
+    }
+
+    @Test func aChangeDuringCompleteIsNotReportedDone() throws {
+        let harness = try EngineHarness()
+        let path = try harness.file()
+        harness.server.script([
+            .on(.complete, .run(.afterProcessing) { _ in try? Change.rewritten.make(path) })
+        ])
+        let outcome = try harness.upload(path)
+        try harness.expectFailed(outcome, .source, state: .failed, openUploads: 0)
+    }
+
+    enum Guard: String, CaseIterable, Sendable { case checksum, signature, nothing }
+
+    /// Parts of 2 MiB wait for leave to send the body, so that it has been digested but not read again when it comes.
+    @Test(arguments: Guard.allCases, [true, false])
+    func aChangeBetweenTheTwoReadsOfAPartIsNoticed(by store: Guard, hidesItsTime: Bool) throws {
+        var profile = FakeProfile.aws(minimumPartSize: 1)
+        if store != .checksum {
+            profile.checksums = .ignored
+            profile.verifiesContentMD5 = false
+        }
+        profile.verifiesPayloadHash = store == .signature
+        let harness = try EngineHarness(profile)
+        let path = try harness.file(size: 5 << 20)
+        // Every try of the part finds other bytes than were digested.
+        harness.server.script([
+            .on(
+                .uploadPart,
+                part: 1,
+                times: 100,
+                .run(.headersRead) { request in
+                    try? Files.overwrite(path, at: 5000, with: [UInt8(truncatingIfNeeded: request.index), 9, 9])
+                    if hidesItsTime { try? Files.setModificationTime(path, seconds: EngineHarness.past) }
+                }
+            )
+        ])
+        let outcome = try harness.upload(
+            path,
+            .init(partSize: 2 << 20, payloadSigning: store == .signature ? "always" : "never"),
+            settings: EngineHarness.settings(concurrency: 1)
+        )
+        #expect(outcome.completed.isEmpty)
+        #expect(harness.server.object(key: "key") == nil)
+        // When the store finds out and the file's time says nothing, memory and network are suspects as well.
+        let kind = try #require(outcome.failure?.kind)
+        #expect(kind == .source || (kind == .verification && hidesItsTime && store != .nothing))
+        harness.expectClean(openUploads: 1)
+    }
+
+    @Test func aFileThatIsReplacedBeforeCompleteIsNotCompleted() throws {
+        let harness = try EngineHarness()
+        let path = try harness.file()
+        harness.server.script([
+            .on(.uploadPart, part: 6, .run(.afterProcessing) { _ in try? Change.replaced.make(path) })
+        ])
+        let outcome = try harness.upload(path)
+        try harness.expectFailed(outcome, .source, state: .failed, openUploads: 1)
+        #expect(harness.server.count(.complete) == 0)
+    }
+
+    @Test func restartGivesUpTheOldUploadAndSendsTheFileAsItIs() throws {
+        let harness = try EngineHarness()
+        let path = try harness.file(size: 17 << 20)
+        let sizing: Int64 = 5 << 20
+        try harness.interrupt(path, .init(partSize: sizing), afterParts: 2)
+        try Files.overwrite(path, at: 100, with: [1, 2, 3, 4])
+        guard case .refused(let failure) = try harness.register(path) else {
+            Issue.record("a changed file was taken")
+            return
+        }
+        #expect(failure.kind == .source)
+        #expect(failure.message.contains("--restart"))
+        let entry = try harness.register(path) { $0.restart = true }
+        let begun = harness.server.requests.count
+        let outcome = try harness.run(entry, path: path)
+        try harness.expectDone(outcome, path)
+        #expect(harness.server.requests.dropFirst(begun).first?.operation == .abort)
+    }
+
+    @Test(arguments: [0o000])
+    func anUnreadableFileIsNamed(mode: UInt32) throws {
+        // Root reads everything.
+        guard getuid() != 0 else { return }
+        let harness = try EngineHarness()
+        let path = try harness.file()
+        _ = try harness.ledger.claim([try harness.newUpload(path)])
+        try Files.setMode(path, mode)
+        try harness.expectFailed(try harness.resume(), .source, state: .failed, openUploads: 0)
+    }
+
+    @Test func whatIsNoFileIsRefusedWithoutWaitingForIt() throws {
+        let harness = try EngineHarness()
+        let fifo = harness.scratch.path("fifo")
+        #expect(mkfifo(fifo, 0o600) == 0)
+        for path in [fifo, try harness.scratch.makeDirectory("directory"), "/dev/null"] {
+            guard case .refused(let failure) = try harness.register(path) else {
+                Issue.record("\(path) was taken")
+                continue
+            }
+            #expect(failure.kind == .source)
+        }
+        #expect(try harness.ledger.all().isEmpty)
+    }
+}

@@ -1,0 +1,151 @@
+import Glibc
+import MuleLedger
+import MulePlan
+import MuleSystem
+import TestSupport
+import Testing
+
+@testable import MuleUpload
+
+/// Sources that can be read once, from front to back.
+@Suite struct StreamTests {
+    private static let partSize = Int(EngineHarness.partSize)
+
+    @Test(arguments: [0, 1, partSize - 1, partSize, partSize + 1, 3 * partSize, 3 * partSize + 5, 40 * partSize])
+    func aStreamOfAnyLengthArrives(count: Int) throws {
+        let harness = try EngineHarness()
+        let outcome = try Self.upload(count, harness)
+        let path = try harness.scratch.writeRandom("copy", count: Int64(count), seed: 3)
+        try harness.expectDone(outcome, path)
+        let parts = count < Self.partSize ? nil : (count + Self.partSize - 1) / Self.partSize
+        #expect(outcome.completed.first?.parts == parts)
+        #expect(harness.server.count(.putObject) == (parts == nil ? 1 : 0))
+        #expect(harness.server.count(.complete) == (parts == nil ? 0 : 1))
+        #expect(outcome.completed.first?.source == nil)
+    }
+
+    @Test(
+        arguments: [
+            .on(.uploadPart, times: 5, .resetAfter(bytes: 30_000)),
+            .on(.uploadPart, times: 5, .status(500, code: "InternalError")), .on(.uploadPart, times: 3, .flipBit),
+            .on(.complete, .closeAfterProcessing), .on(.create, .closeAfterProcessing),
+        ] as [Fault]
+    )
+    func aPassingFaultIsBorne(fault: Fault) throws {
+        let harness = try EngineHarness(faults: [fault])
+        let outcome = try Self.upload(20 * Self.partSize, harness)
+        let path = try harness.scratch.writeRandom("copy", count: Int64(20 * Self.partSize), seed: 3)
+        try harness.expectDone(outcome, path)
+    }
+
+    @Test func aFailureEndsTheStreamAndCannotBeResumed() throws {
+        let harness = try EngineHarness(faults: [.on(.uploadPart, part: 5, .status(403, code: "AccessDenied"))])
+        let outcome = try Self.upload(40 * Self.partSize, harness)
+        try harness.expectFailed(outcome, .store, state: .failed, openUploads: 1)
+        try harness.abort(try harness.record())
+        harness.expectClean()
+    }
+
+    @Test func aStopIsHeardWhileTheProducerIsSilent() throws {
+        let harness = try EngineHarness()
+        let pipe = try Pipe()
+        let cancellation = Cancellation()
+        let stopper = Thread(name: "stop") {
+            harness.server.waitUntil { $0.count(.uploadPart) == 1 }
+            cancellation.cancel()
+        }
+        pipe.write([UInt8](repeating: 7, count: Self.partSize))
+        pipe.write([1])
+        let outcome = try Self.run(pipe, harness, cancellation)
+        stopper.join()
+        try harness.expectFailed(outcome, .interrupted, state: .failed, openUploads: 1)
+    }
+
+    private static func upload(_ count: Int, _ harness: EngineHarness) throws -> Outcome {
+        let pipe = try Pipe()
+        var random = SeededRandom(seed: 3)
+        let bytes = random.bytes(count)
+        let producer = Thread(name: "producer") {
+            // In pieces that match nothing.
+            var offset = 0
+            while offset < bytes.count, pipe.write(Array(bytes[offset..<min(offset + 10_007, bytes.count)])) {
+                offset += 10_007
+            }
+            pipe.finish()
+        }
+        let outcome = try run(pipe, harness, Cancellation())
+        pipe.closeReader()
+        producer.join()
+        return outcome
+    }
+
+    private static func run(_ pipe: Pipe, _ harness: EngineHarness, _ cancellation: Cancellation) throws -> Outcome {
+        let upload = NewUpload(
+            source: nil,
+            store: harness.store,
+            destination: ObjectAddress(bucket: "bucket", key: ObjectKey("key")),
+            attributes: ObjectAttributes(),
+            onlyIfAbsent: false,
+            integrity: IntegrityOptions(checksum: "auto", payloadSigning: "auto"),
+            partSize: nil
+        )
+        guard case .began(let record, let lease) = try harness.ledger.claim([upload]).first else {
+            throw HarnessFailure("no row")
+        }
+        let job = UploadJob(
+            source: .stream(pipe.reader, StreamPlan(fixedPartSize: EngineHarness.partSize)),
+            destination: upload.destination,
+            row: .claimed(record, lease),
+            service: try harness.service(cancellation)
+        )
+        return harness.run([job], cancellation: cancellation)
+    }
+}
+
+/// A pipe whose writer learns of a reader that has gone by an error, not by a signal.
+private final class Pipe: Sendable {
+    let reader: Int32
+    private let writer: Int32
+    private let open = Monitor((reader: true, writer: true))
+
+    init() throws {
+        var ends: [Int32] = [-1, -1]
+        // A socket pair is written to with MSG_NOSIGNAL, which a pipe is not.
+        guard socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0, &ends) == 0 else {
+            throw HarnessFailure("socketpair")
+        }
+        (reader, writer) = (ends[0], ends[1])
+    }
+
+    deinit {
+        closeReader()
+        finish()
+    }
+
+    @discardableResult
+    func write(_ bytes: [UInt8]) -> Bool {
+        var done = 0
+        while done < bytes.count {
+            let count = bytes.withUnsafeBytes { bytes in
+                send(writer, bytes.baseAddress?.advanced(by: done), bytes.count - done, Int32(MSG_NOSIGNAL))
+            }
+            guard count > 0 else { return false }
+            done += count
+        }
+        return true
+    }
+
+    func finish() {
+        open.withLock { open in
+            if open.writer { close(writer) }
+            open.writer = false
+        }
+    }
+
+    func closeReader() {
+        open.withLock { open in
+            if open.reader { close(reader) }
+            open.reader = false
+        }
+    }
+}

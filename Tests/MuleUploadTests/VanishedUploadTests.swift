@@ -1,0 +1,103 @@
+import MuleLedger
+import MulePlan
+import MuleSystem
+import TestSupport
+import Testing
+
+@testable import MuleUpload
+
+/// The upload ID is gone when a run comes back to it.
+@Suite struct VanishedUploadTests {
+    @Test(arguments: [false, true])
+    func anAbortedUploadIsBegunAnewWithANotice(saysNoSuchKey: Bool) throws {
+        let harness = try EngineHarness()
+        harness.server.profile.saysNoSuchKeyForUploads = saysNoSuchKey
+        let path = try harness.file()
+        try harness.interrupt(path, afterParts: 3)
+        let before = try harness.record()
+        harness.server.edit { $0.buckets["bucket"]?.uploads = [:] }
+        let begun = harness.server.requests.count
+        let outcome = try harness.resume()
+        try harness.expectDone(outcome, path)
+        #expect(outcome.notices.count { $0.contains("beginning anew") } == 1)
+        #expect(harness.partsSent(from: begun).sorted() == Array(1...6))
+        #expect(outcome.completed.first?.bytesSkipped == 0)
+        // A late Complete of the old upload must not pass for the new one's.
+        #expect(try harness.record().token != before.token)
+    }
+
+    @Test func aCompletedUploadIsRecognisedByItsToken() throws {
+        let harness = try EngineHarness()
+        let path = try harness.file()
+        let cancellation = Cancellation()
+        harness.server.script([
+            .on(.complete, .run(.afterProcessing) { _ in cancellation.cancel() }, .closeAfterProcessing)
+        ])
+        let first = try harness.upload(path, cancellation: cancellation)
+        try harness.expectFailed(first, .interrupted, state: .pending, isResumable: true, openUploads: 0)
+        let begun = harness.server.requests.count
+        let outcome = try harness.resume()
+        try harness.expectDone(outcome, path)
+        #expect(harness.partsSent(from: begun) == [])
+        #expect(outcome.completed.first?.bytesSkipped == outcome.completed.first?.size)
+        #expect(outcome.completed.first?.proof.checksumValue == harness.server.object(key: "key")?.checksum?.value)
+        #expect(outcome.notices.count == 1)
+    }
+
+    @Test func anObjectOfSomebodyElseThatIsNewerIsNotReplaced() throws {
+        let harness = try EngineHarness()
+        let path = try harness.file()
+        try harness.interrupt(path, afterParts: 3)
+        harness.server.edit { store in
+            var object = FakeObject(content: Array("theirs".utf8))
+            object.lastModified = wallClockMilliseconds() / 1000 + 60
+            store.buckets["bucket"]?.objects[Array("key".utf8)] = object
+            store.buckets["bucket"]?.uploads = [:]
+        }
+        let outcome = try harness.resume()
+        try harness.expectFailed(outcome, .verification, state: .unknown, openUploads: 0)
+        #expect(outcome.failure?.message.contains("--restart") == true)
+        #expect(harness.server.object(key: "key")?.bytes == Array("theirs".utf8))
+    }
+
+    @Test func anOlderObjectIsReplacedAsItWouldHaveBeen() throws {
+        let harness = try EngineHarness()
+        let path = try harness.file()
+        try harness.interrupt(path, afterParts: 3)
+        harness.server.edit { store in
+            store.buckets["bucket"]?.objects[Array("key".utf8)] = FakeObject(content: Array("older".utf8))
+            store.buckets["bucket"]?.uploads = [:]
+        }
+        try harness.expectDone(try harness.resume(), path)
+    }
+
+    @Test func ourTokenOnAnObjectOfAnotherSizeIsNoProof() throws {
+        let harness = try EngineHarness()
+        let path = try harness.file()
+        try harness.interrupt(path, afterParts: 3)
+        let record = try harness.record()
+        harness.server.edit { store in
+            var attributes = FakeAttributes()
+            attributes.metadata["mule-upload"] = record.token
+            var object = FakeObject(content: Array("short".utf8), attributes: attributes)
+            object.lastModified = wallClockMilliseconds() / 1000 + 60
+            store.buckets["bucket"]?.objects[Array("key".utf8)] = object
+            store.buckets["bucket"]?.uploads = [:]
+        }
+        let outcome = try harness.resume()
+        try harness.expectFailed(outcome, .verification, state: .unknown, openUploads: 0)
+    }
+
+    @Test func aSourceThatHasChangedIsNotTakenForTheCompletedObject() throws {
+        let harness = try EngineHarness()
+        let path = try harness.file()
+        let cancellation = Cancellation()
+        harness.server.script([
+            .on(.complete, .run(.afterProcessing) { _ in cancellation.cancel() }, .closeAfterProcessing)
+        ])
+        _ = try harness.upload(path, cancellation: cancellation)
+        try Files.overwrite(path, at: 0, with: [0])
+        let outcome = try harness.resume()
+        try harness.expectFailed(outcome, .source, state: .failed, openUploads: 0)
+    }
+}

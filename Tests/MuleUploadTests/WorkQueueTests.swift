@@ -1,0 +1,166 @@
+import MuleLedger
+import MulePlan
+import MuleSystem
+import MuleTransport
+import Synchronization
+import TestSupport
+import Testing
+
+@testable import MuleUpload
+
+/// Which work comes next, and how much of it at a time.
+@Suite struct WorkQueueTests {
+    private static func transfers(_ count: Int) throws -> (EngineHarness, [Transfer]) {
+        let harness = try EngineHarness()
+        let service = try harness.service(Cancellation())
+        let path = try harness.file()
+        let transfers = try (0..<count).map { number in
+            let options = EngineHarness.Options(key: "\(number)")
+            guard
+                case .began(let record, let lease) = try harness.ledger.claim([try harness.newUpload(path, options)])
+                    .first
+            else { throw HarnessFailure("no row") }
+            return Transfer(
+                UploadJob(
+                    source: .file([]),
+                    destination: record.upload.destination,
+                    row: .claimed(record, lease),
+                    service: service
+                )
+            )
+        }
+        return (harness, transfers)
+    }
+
+    private static func parts(_ numbers: [Int]) throws -> [PartWork] {
+        let file = try File.openForReading(path: Array("/dev/null".utf8))
+        return numbers.map { PartWork(number: $0, slice: FileSlice(file: file, offset: 0, length: 1)) }
+    }
+
+    private static func describe(_ work: Work?) -> String {
+        guard let work else { return "end" }
+        let key = work.transfer.job.destination.key.string
+        return switch work.step {
+        case .begin: "begin \(key)"
+        case .part(let part): "part \(key).\(part.number)"
+        case .complete: "complete \(key)"
+        }
+    }
+
+    @Test func endsGoBeforePartsAndPartsBeforeBeginnings() throws {
+        let (_, transfers) = try Self.transfers(3)
+        let queue = WorkQueue(transfers, concurrency: 100)
+        #expect(Self.describe(queue.next()) == "begin 0")
+        queue.add(parts: try Self.parts([1, 2]), of: transfers[0])
+        #expect(Self.describe(queue.next()) == "part 0.1")
+        queue.add(completionOf: transfers[0])
+        #expect(Self.describe(queue.next()) == "complete 0")
+        #expect(Self.describe(queue.next()) == "part 0.2")
+        // The next is begun before a worker would have nothing to do.
+        #expect(Self.describe(queue.next()) == "begin 1")
+        #expect(Self.describe(queue.next()) == "begin 2")
+    }
+
+    @Test func theOldestUploadIsFinishedFirst() throws {
+        let (_, transfers) = try Self.transfers(2)
+        let queue = WorkQueue(transfers, concurrency: 100)
+        queue.add(parts: try Self.parts([1, 2]), of: transfers[0])
+        queue.add(parts: try Self.parts([1, 2]), of: transfers[1])
+        queue.add(parts: try Self.parts([3]), of: transfers[0])
+        #expect(
+            (0..<5).map { _ in Self.describe(queue.next()) } == [
+                "part 0.1", "part 0.2", "part 1.1", "part 1.2", "part 0.3",
+            ]
+        )
+    }
+
+    @Test func aDroppedTransferLeavesNoWork() throws {
+        let (_, transfers) = try Self.transfers(2)
+        let queue = WorkQueue(transfers, concurrency: 100)
+        _ = queue.next()
+        _ = queue.next()
+        queue.add(parts: try Self.parts([1, 2]), of: transfers[0])
+        queue.add(parts: try Self.parts([1]), of: transfers[1])
+        queue.add(completionOf: transfers[0])
+        queue.drop(transfers[0])
+        #expect(Self.describe(queue.next()) == "part 1.1")
+        queue.transferEnded()
+        queue.transferEnded()
+        #expect(Self.describe(queue.next()) == "end")
+    }
+
+    @Test func aClosedQueueGivesNothing() throws {
+        let (_, transfers) = try Self.transfers(1)
+        let queue = WorkQueue(transfers, concurrency: 1)
+        queue.close()
+        #expect(Self.describe(queue.next()) == "end")
+    }
+
+    @Test func throttlingHalvesAndSuccessGrows() throws {
+        let (_, transfers) = try Self.transfers(1)
+        let queue = WorkQueue(transfers, concurrency: 8)
+        queue.add(parts: try Self.parts(Array(1...20)), of: transfers[0])
+        for _ in 0..<8 { _ = queue.next() }
+        queue.halve()
+        for _ in 0..<4 { queue.workDone() }
+        // Four are under way, four may be: nobody gets more until one more is done.
+        let taken = Atomic<Bool>(false)
+        let taker = Thread(name: "taker") {
+            _ = queue.next()
+            taken.store(true, ordering: .sequentiallyConsistent)
+        }
+        let tookEarly = taken.load(ordering: .sequentiallyConsistent)
+        #expect(!tookEarly)
+        queue.bodyDelivered(in: 0.1)
+        taker.join()
+        // Never below one.
+        for _ in 0..<10 { queue.halve() }
+        for _ in 0..<5 { queue.workDone() }
+        #expect(Self.describe(queue.next()).hasPrefix("part"))
+    }
+}
+
+extension WorkQueueTests {
+    @Test(
+        arguments: [
+            ([], 4), ([1, 1], 6), ([15, 15], 4), ([1, 15], 5), ([30], 3), ([30, 30, 30, 30], 2), ([30, 30, 30, 1], 3),
+            ([Double](repeating: 1, count: 100), 16),
+        ]
+    )
+    func anAdaptiveQueueBeginsWithFewAndFollowsTheLink(seconds: [Double], limit: Int) throws {
+        #expect(try Self.limit(concurrency: 16, isAdaptive: true, afterBodiesOf: seconds, expected: limit) == limit)
+    }
+
+    @Test(arguments: [1, 3, 16])
+    func aFixedConcurrencyDoesNotFollowTheLink(concurrency: Int) throws {
+        let seconds = [1, 30, 30, 30, 1.0]
+        let limit = try Self.limit(
+            concurrency: concurrency,
+            isAdaptive: false,
+            afterBodiesOf: seconds,
+            expected: concurrency
+        )
+        #expect(limit == concurrency)
+    }
+
+    /// How many pieces of work the queue hands out while none is done.
+    private static func limit(
+        concurrency: Int,
+        isAdaptive: Bool,
+        afterBodiesOf seconds: [Double],
+        expected: Int
+    ) throws -> Int {
+        let (_, transfers) = try transfers(1)
+        let queue = WorkQueue(transfers, concurrency: concurrency, isAdaptive: isAdaptive)
+        for time in seconds { queue.bodyDelivered(in: time) }
+        queue.add(parts: try parts(Array(1...40)), of: transfers[0])
+        let count = Monitor(0)
+        let taker = Thread(name: "taker") {
+            while queue.next() != nil { count.update { $0 += 1 } }
+        }
+        _ = count.wait(until: Moment.now().adding(seconds: 5)) { $0 >= expected ? true : nil }
+        queue.close()
+        taker.join()
+        return count.withLock { $0 }
+    }
+}
