@@ -1,6 +1,5 @@
 import MuleSigning
 import MuleSystem
-import Synchronization
 
 /// Credentials from files that another program may write anew while an upload runs (aws/aws-cli#4562 asks for this).
 ///
@@ -18,7 +17,7 @@ final class ReloadedCredentials: CredentialsProvider {
 
     static let secondsBetweenLooks = 5.0
 
-    private let state: Mutex<State>
+    private let state: Monitor<State>
     private let look: @Sendable () -> FileStates
     private let reload: @Sendable () -> Credentials?
     private let now: @Sendable () -> Moment
@@ -37,7 +36,7 @@ final class ReloadedCredentials: CredentialsProvider {
         now: @escaping @Sendable () -> Moment = Moment.now
     ) {
         let nextLook = now().adding(seconds: Self.secondsBetweenLooks)
-        state = Mutex(State(credentials: credentials, files: files, nextLook: nextLook))
+        state = Monitor(State(credentials: credentials, files: files, nextLook: nextLook))
         self.look = look
         self.reload = reload
         self.now = now

@@ -1,5 +1,4 @@
 import MuleSystem
-import Synchronization
 
 /// The right to carry an upload, held until it is released or the process ends in any way.
 package final class Lease: Sendable {
@@ -22,7 +21,7 @@ package final class Lease: Sendable {
 /// it again.
 final class LeaseBook: Sendable {
     private let locks: RangeLock
-    private let held = Mutex<Set<Int64>>([])
+    private let held = Monitor<Set<Int64>>([])
 
     init(path: [UInt8]) throws(SystemError) {
         locks = try RangeLock(path: path, mode: 0o600)

@@ -4,11 +4,10 @@
 import Glibc
 package import MulePlan
 import MuleSystem
-import Synchronization
 
 package final class Ledger: Sendable {
     package let path: [UInt8]
-    private let database: Mutex<Database>
+    private let database: Monitor<Database>
     private let leases: LeaseBook
     private let now: @Sendable () -> Int64
 
@@ -24,7 +23,7 @@ package final class Ledger: Sendable {
             let database = try Database(path: path)
             try Self.turnAwayOthers(database, path: path)
             try Self.migrate(database)
-            self.database = Mutex(database)
+            self.database = Monitor(database)
         } catch let error as SQLiteError {
             throw LedgerError(error)
         } catch let error as LedgerError {

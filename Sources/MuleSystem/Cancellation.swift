@@ -3,7 +3,7 @@ import Synchronization
 /// A stop that is asked for once and heard everywhere: a flag to look at, and wake-ups for those who sleep.
 package final class Cancellation: Sendable {
     private let flag = Atomic<Bool>(false)
-    private let wakers = Mutex<Wakers>(Wakers())
+    private let wakers = Monitor<Wakers>(Wakers())
 
     private struct Wakers {
         var next = 0

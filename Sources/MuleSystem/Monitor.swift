@@ -2,7 +2,8 @@ import Glibc
 
 /// A value behind a lock that threads can also wait on: Mesa's monitor, on a POSIX mutex and condition variable.
 ///
-/// `Synchronization.Mutex` has no condition to wait for; where nobody waits, that one is the better choice.
+/// It is also the lock where nobody waits: the thread sanitizer sees what a POSIX mutex orders, and takes what
+/// `Synchronization.Mutex` orders by futex for races (Swift 6.3 on Linux).
 package final class Monitor<State>: @unchecked Sendable {
     // Made Sendable by `mutex`: `state` is touched only between its lock and unlock.
     private var state: State
@@ -31,14 +32,18 @@ package final class Monitor<State>: @unchecked Sendable {
     }
 
     /// Runs the body with the value, alone. Wakes nobody.
-    package func withLock<Result>(_ body: (inout State) throws -> Result) rethrows -> Result {
+    package func withLock<Result, Failure: Error>(
+        _ body: (inout State) throws(Failure) -> Result
+    ) throws(Failure) -> Result {
         pthread_mutex_lock(mutex)
         defer { pthread_mutex_unlock(mutex) }
         return try body(&state)
     }
 
     /// Runs the body with the value, alone, and wakes all who wait so that they look again.
-    package func update<Result>(_ body: (inout State) throws -> Result) rethrows -> Result {
+    package func update<Result, Failure: Error>(
+        _ body: (inout State) throws(Failure) -> Result
+    ) throws(Failure) -> Result {
         pthread_mutex_lock(mutex)
         defer {
             pthread_cond_broadcast(condition)

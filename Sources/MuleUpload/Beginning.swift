@@ -199,7 +199,7 @@ extension Worker {
 
     /// For stores that don't know `If-None-Match`: a look before anything is sent. The header closes the gap between the
     /// look and the end where it is known.
-    private func presentObject(_ transfer: Transfer) throws(UploadFailure) -> ObjectHead? {
+    func presentObject(_ transfer: Transfer) throws(UploadFailure) -> ObjectHead? {
         guard case .success(let head, _) = try lookAtObject(transfer) else { return nil }
         return head
     }
@@ -375,13 +375,7 @@ extension Worker {
                 transfer.enter(.completing)
                 if !protection.isConfirmed { run.learn(transfer.protection, transfer) }
                 if record.upload.onlyIfAbsent && !onlyIfAbsent {
-                    run.emit(
-                        .notice(
-                            id: record.id,
-                            "This store can't write on condition; --no-overwrite rests on a look at \(transfer.name) "
-                                + "just before."
-                        )
-                    )
+                    run.emit(.noCondition(record, transfer))
                 }
                 let whole = WholeChecksum(body.digest, transfer.protection)
                 let mine = ObjectProof(
@@ -432,6 +426,15 @@ struct WholeChecksum {
             algorithm = digest.crc.algorithm
             value = digest.crc.base64
         }
+    }
+}
+
+extension UploadEvent {
+    static func noCondition(_ record: UploadRecord, _ transfer: Transfer) -> UploadEvent {
+        .notice(
+            id: record.id,
+            "This store can't write on condition; --no-overwrite rests on a look at \(transfer.name) just before."
+        )
     }
 }
 

@@ -34,21 +34,15 @@ extension Worker {
             throw UploadFailure(.ledger, "The ledger holds \(rows.count) of \(count) parts of \(transfer.name).")
         }
         let protection = transfer.protection
-        let whole = MultipartChecksum(rows, protection)
-        let answer = try persist(transfer) { (connection) throws(S3Error) in
-            try connection.completeMultipartUpload(
-                transfer.job.destination,
-                uploadID: uploadID,
-                parts: rows.map { row in
-                    CompletedPart(
-                        number: row.number,
-                        eTag: row.eTag,
-                        checksum: protection.isConfirmed ? Self.checksum(of: row, protection) : nil
-                    )
-                },
-                whole: self.wholeObject(whole, size: size, record, transfer)
+        guard rows.allSatisfy({ $0.crc.count == protection.wholeObjectCRC.checksumAlgorithm.byteCount }) else {
+            throw UploadFailure(
+                .ledger,
+                "The parts of \(transfer.name) were digested in different ways and can't be proven together: send it anew "
+                    + "with --restart."
             )
         }
+        let whole = MultipartChecksum(rows, protection)
+        let answer = try completed(uploadID, rows, whole, size: size, record, transfer)
         let mine = ObjectProof(
             checksumAlgorithm: whole.algorithm.rawValue,
             checksumType: whole.type.rawValue,
@@ -61,6 +55,50 @@ extension Worker {
             run.completed(transfer, record, proof)
         case .refused(let error, let ambiguous):
             try judgeRefusal(error, ambiguous: ambiguous, size: size, record, transfer)
+        }
+    }
+
+    /// Sends Complete until it is answered; without its condition to a store that knows none.
+    private func completed(
+        _ uploadID: String,
+        _ rows: [PartRecord],
+        _ checksum: MultipartChecksum,
+        size: Int64,
+        _ record: UploadRecord,
+        _ transfer: Transfer
+    ) throws(UploadFailure) -> Answer<StoredObject> {
+        let protection = transfer.protection
+        var whole = wholeObject(checksum, size: size, record, transfer)
+        let answer = try sendComplete(uploadID, rows, protection, whole, transfer)
+        guard whole.onlyIfAbsent, case .refused(let error, _) = answer, error.retryClass == .unsupported else {
+            return answer
+        }
+        if try presentObject(transfer) != nil { throw .exists(transfer.name) }
+        run.emit(.noCondition(record, transfer))
+        whole.onlyIfAbsent = false
+        return try sendComplete(uploadID, rows, protection, whole, transfer)
+    }
+
+    private func sendComplete(
+        _ uploadID: String,
+        _ rows: [PartRecord],
+        _ protection: Protection,
+        _ whole: WholeObject,
+        _ transfer: Transfer
+    ) throws(UploadFailure) -> Answer<StoredObject> {
+        try persist(transfer) { (connection) throws(S3Error) in
+            try connection.completeMultipartUpload(
+                transfer.job.destination,
+                uploadID: uploadID,
+                parts: rows.map { row in
+                    CompletedPart(
+                        number: row.number,
+                        eTag: row.eTag,
+                        checksum: protection.isConfirmed ? Self.checksum(of: row, protection) : nil
+                    )
+                },
+                whole: whole
+            )
         }
     }
 

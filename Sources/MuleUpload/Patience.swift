@@ -29,7 +29,7 @@ package final class Patience: Sendable {
 package final class RateLimit: Sendable {
     private let rate: Double
     /// When the bytes granted so far will have gone at the rate.
-    private let paidUntil = Mutex<Moment>(Moment(nanoseconds: 0))
+    private let paidUntil = Monitor<Moment>(Moment(nanoseconds: 0))
     private let cancellation: Cancellation
 
     /// Longest stretch granted ahead; short, so that the rate is even and a stop is heard soon.

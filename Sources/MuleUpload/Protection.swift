@@ -1,7 +1,7 @@
 package import MuleDigest
 import MuleS3
 import MuleSigning
-import Synchronization
+import MuleSystem
 
 /// How the store is made to check the bytes it gets: the rungs of the ladder that an upload may stand on.
 package enum Protection: Hashable, Sendable {
@@ -122,7 +122,7 @@ package enum PayloadSigning: String, Sendable, CaseIterable {
 
 /// What has been learned about endpoints, shared by the transfers of a run and kept in the ledger between runs.
 final class EndpointFacts: Sendable {
-    private let known = Mutex<[String: Protection]>([:])
+    private let known = Monitor<[String: Protection]>([:])
     private let load: @Sendable (String) -> String?
     private let save: @Sendable (String, String) -> Void
 

@@ -149,8 +149,12 @@ package struct Registration {
             return .job(.claimed(record, lease), restartsAs: nil)
         case .found(let record, let lease):
             if !record.mayHoldParts {
-                // Nothing of it lies at the store: it may become whatever is asked for now.
-                return .job(.claimed(try ledger.replan(record, as: upload), lease), restartsAs: nil)
+                // Nothing of it lies at the store: it may become whatever is asked for now. The same plan keeps its token,
+                // by which an object whose answer was lost is known again.
+                let planned =
+                    record.upload == upload && record.state == .pending
+                    ? record : try ledger.replan(record, as: upload)
+                return .job(.claimed(planned, lease), restartsAs: nil)
             }
             if intent.restart || record.abortRequested {
                 return .job(.claimed(record, lease), restartsAs: upload)

@@ -17,10 +17,11 @@ extension Worker {
     /// A part that is under way when the upload is aborted may land afterwards, so the abort is repeated until the store
     /// lists nothing any more.
     func removeParts(of record: UploadRecord, _ transfer: Transfer) throws(UploadFailure) -> Removal {
-        if let uploadID = record.uploadID, case .refused(let error) = try abort(uploadID, record, transfer) {
+        // First what an unanswered Create has left: the upload itself shows whose it is.
+        if record.createAttemptedAt != nil, case .refused(let error) = try removeUnanswered(record, transfer) {
             return .refused(error)
         }
-        return record.createAttemptedAt == nil ? .removed : try removeUnanswered(record, transfer)
+        return try record.uploadID.map { id throws(UploadFailure) in try abort(id, record, transfer) } ?? .removed
     }
 
     private func abort(
@@ -53,33 +54,31 @@ extension Worker {
         )
     }
 
-    /// Removes the uploads that unanswered tries of Create have left: those of this key that were begun around the tries,
-    /// by the same user where that can be told, and hold no part.
+    /// Removes the uploads that unanswered tries of Create have left: those of this key that were begun around the tries
+    /// by the same user and hold no part.
     func removeUnanswered(_ record: UploadRecord, _ transfer: Transfer) throws(UploadFailure) -> Removal {
         guard let attempted = record.createAttemptedAt else { return .removed }
-        let address = record.upload.destination
-        let listed = try persist(transfer) { (connection) throws(S3Error) in
-            try connection.listMultipartUploads(of: address)
-        }
-        let uploads: [OpenUpload]
-        switch listed {
-        case .refused(let error, _): return error.leavesNothing ? .removed : .refused(error)
-        case .success(let list, _): uploads = list
-        }
-        let own = uploads.first { $0.uploadID == record.uploadID }
         let first = attempted + transfer.job.service.clockDifference
-        let last = own?.initiated?.millisecondsSince1970 ?? first
-        for upload in uploads where upload.uploadID != record.uploadID {
-            guard let initiated = upload.initiated?.millisecondsSince1970,
-                (first - Self.createWindow...max(first, last) + Self.createWindow).contains(initiated),
-                own == nil || upload.initiator == own?.initiator
-            else { continue }
-            let removed = try persist(transfer) { (connection) throws(S3Error) in
-                guard try connection.listParts(address, uploadID: upload.uploadID).parts.isEmpty else { return }
+        let answer = try persist(transfer) { (connection) throws(S3Error) in
+            let address = record.upload.destination
+            var uploads = try connection.listMultipartUploads(of: address)
+            var own = uploads.first { $0.uploadID == record.uploadID }
+            if own == nil, !uploads.isEmpty {
+                // An upload of our own shows by what name this store knows us; it goes with the others.
+                let probe = try connection.createMultipartUpload(address, attributes: ObjectAttributes(), checksum: nil)
+                uploads = try connection.listMultipartUploads(of: address)
+                own = uploads.first { $0.uploadID == probe.uploadID }
+            }
+            let last = max(first, own?.initiated?.millisecondsSince1970 ?? first)
+            for upload in uploads where upload.uploadID != record.uploadID && upload.initiator == own?.initiator {
+                guard let initiated = upload.initiated?.millisecondsSince1970,
+                    (first - Self.createWindow...last + Self.createWindow).contains(initiated),
+                    try connection.listParts(address, uploadID: upload.uploadID).parts.isEmpty
+                else { continue }
                 try connection.abortMultipartUpload(address, uploadID: upload.uploadID)
             }
-            if case .refused(let error, _) = removed, !error.leavesNothing { return .refused(error) }
         }
+        if case .refused(let error, _) = answer, !error.leavesNothing { return .refused(error) }
         return .removed
     }
 

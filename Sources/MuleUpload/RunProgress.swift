@@ -39,7 +39,7 @@ package struct RunSnapshot: Sendable {
 final class RunProgress: Sendable {
     let partsInFlight = Atomic<Int>(0)
     let retries = Atomic<Int>(0)
-    private let state = Mutex<State>(State())
+    private let state = Monitor<State>(State())
 
     private struct State {
         var active: [Transfer] = []

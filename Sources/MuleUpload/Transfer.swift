@@ -65,7 +65,7 @@ struct PartWork: Sendable {
 package final class Transfer: Sendable {
     let job: UploadJob
     let startedAt = Moment.now()
-    let state: Mutex<State>
+    let state: Monitor<State>
 
     /// Payload bytes that went out in this run.
     let bytesSent = Atomic<Int64>(0)
@@ -107,7 +107,7 @@ package final class Transfer: Sendable {
         case .doneBefore(let record, _):
             state.size = record.size
         }
-        self.state = Mutex(state)
+        self.state = Monitor(state)
     }
 
     /// Whether there is no sense in going on with any of its parts.

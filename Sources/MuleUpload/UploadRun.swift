@@ -53,9 +53,9 @@ package final class UploadRun: Sendable {
     let facts: EndpointFacts
     private let transfers: [Transfer]
     private let onEvent: @Sendable (UploadEvent) -> Void
-    private let state = Mutex<State>(State())
+    private let state = Monitor<State>(State())
     // Made in `init`, after `self`, because it reports its failures here.
-    private let recorderBox = Mutex<Recorder?>(nil)
+    private let recorderBox = Monitor<Recorder?>(nil)
 
     private struct State {
         var stopReason: UploadFailure?
@@ -351,6 +351,15 @@ package final class UploadRun: Sendable {
             try ledger.recordNegotiated(record.number, text)
         } catch {
             stop(failure(error))
+        }
+        let asked = record.upload.integrity.checksum
+        if protection == .md5, asked != "auto", asked != "md5" {
+            emit(
+                .notice(
+                    id: record.id,
+                    "This store ignores --checksum \(asked); it is given Content-MD5 to check \(transfer.name) by."
+                )
+            )
         }
         learn(protection, transfer)
     }

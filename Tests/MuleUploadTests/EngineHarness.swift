@@ -5,7 +5,6 @@ import MuleS3
 import MuleSigning
 import MuleSystem
 import MuleTransport
-import Synchronization
 import TestSupport
 import Testing
 
@@ -265,7 +264,7 @@ struct HarnessFailure: Error, CustomStringConvertible {
 
 /// Events of a run, from all its threads.
 final class EventLog: Sendable {
-    private let events = Mutex<[UploadEvent]>([])
+    private let events = Monitor<[UploadEvent]>([])
 
     func add(_ event: UploadEvent) { events.withLock { $0.append(event) } }
 
