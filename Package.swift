@@ -36,7 +36,7 @@ let package = Package(
         room("MuleSystem"),
         room("MulePlan"),
         room("MuleDigest", ["COpenSSL", "CChecksums"]),
-        room("MuleSigning", ["MulePlan", "MuleDigest"]),
+        room("MuleSigning", ["MulePlan", "MuleDigest", "MuleSystem"]),
         room("MuleTransport", ["MuleSystem", "CCurl"]),
         room("MuleS3", ["MulePlan", "MuleDigest", "MuleSigning", "MuleTransport", "MuleSystem", "CExpat"]),
         room("MuleCredentials", ["MulePlan", "MuleSigning", "MuleSystem"]),

@@ -1,5 +1,5 @@
 import MuleDigest
-import Synchronization
+import MuleSystem
 
 /// The keys derived for a day, a region and a service, which outlive the request they were derived for.
 ///
@@ -16,7 +16,7 @@ package final class SigningKeyCache: Sendable {
     private let service: String
     private let capacity: Int
     /// The newest last.
-    private let entries = Mutex<[Entry]>([])
+    private let entries = Monitor<[Entry]>([])
 
     package init(region: String, service: String, capacity: Int = 4) {
         self.region = region

@@ -1,6 +1,5 @@
 import Glibc
 import MuleSystem
-import Synchronization
 
 /// Where a command's words go: results to standard output, messages and progress to standard error.
 final class Console: Sendable {
@@ -8,7 +7,7 @@ final class Console: Sendable {
     let isQuiet: Bool
     let isVerbose: Bool
     private let display: ProgressDisplay
-    private let output = Mutex<Bool>(true)
+    private let output = Monitor<Bool>(true)
 
     init(_ typed: Typed, progress: ProgressChoice, environment: [String: String]) {
         isJSON = typed.json

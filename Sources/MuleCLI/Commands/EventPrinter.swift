@@ -2,12 +2,11 @@ import MuleLedger
 import MulePlan
 import MuleSystem
 import MuleUpload
-import Synchronization
 
 /// Turns what happens in a run into lines: JSON objects, or sentences.
 final class EventPrinter: Sendable {
     private let console: Console
-    private let said = Mutex<Set<String>>([])
+    private let said = Monitor<Set<String>>([])
 
     init(console: Console) {
         self.console = console

@@ -6,7 +6,6 @@ import MuleSigning
 import MuleSystem
 import MuleTransport
 import MuleUpload
-import Synchronization
 
 /// What a command works with: what was typed, what the configuration and the environment say, and the ledger.
 struct Session {

@@ -1,5 +1,5 @@
 import Glibc
-import Synchronization
+import MuleSystem
 
 /// Shows progress and messages on one file descriptor, from a thread of its own: five times a second as bars, every
 /// thirty seconds as plain lines.
@@ -24,10 +24,10 @@ package final class ProgressDisplay: Sendable {
     }
 
     /// Messages on their way to the thread; nil while no thread runs.
-    private let inbox = Mutex<[String]?>(nil)
+    private let inbox = Monitor<[String]?>(nil)
     /// Held by whoever writes: the thread while it runs.
-    private let state: Mutex<State>
-    private let thread = Mutex<(id: pthread_t, wake: Wake)?>(nil)
+    private let state: Monitor<State>
+    private let thread = Monitor<(id: pthread_t, wake: Wake)?>(nil)
 
     /// - Parameters:
     ///   - choice: `auto` is a bar on a terminal that can move its cursor, plain lines elsewhere; a bar that was asked
@@ -45,7 +45,7 @@ package final class ProgressDisplay: Sendable {
             case .auto, .bar: canDraw ? .bar : .plain
             }
         let screen = ProgressScreen(style: style, glyphs: BarGlyphs(environment: environment))
-        state = Mutex(State(output: output, screen: screen))
+        state = Monitor(State(output: output, screen: screen))
     }
 
     package var style: ProgressScreen.Style { state.withLock { $0.screen.style } }
