@@ -1,0 +1,75 @@
+// What the ledger knows.
+
+package import MulePlan
+
+extension Ledger {
+    /// Pending, failed and unknown uploads, the oldest first.
+    package func unfinished() throws(LedgerError) -> [UploadRecord] {
+        try perform { database throws(SQLiteError) in
+            // The plus keeps SQLite from reading all rows for the sake of their order: the partial index knows the few.
+            try records(in: database, "WHERE state NOT IN ('done', 'aborted') ORDER BY +number", [])
+        }
+    }
+
+    package func all() throws(LedgerError) -> [UploadRecord] {
+        try perform { database throws(SQLiteError) in try records(in: database, "ORDER BY number", []) }
+    }
+
+    package func upload(id: String) throws(LedgerError) -> UploadRecord? {
+        try perform { database throws(SQLiteError) in
+            try records(in: database, "WHERE id = ?", [.text(id)]).first
+        }
+    }
+
+    /// The unfinished upload of the same source to the same object, without taking its lease.
+    package func unfinished(like upload: NewUpload) throws(LedgerError) -> UploadRecord? {
+        try perform { database throws(SQLiteError) in try unfinished(like: upload, in: database) }
+    }
+
+    /// The latest confirmed upload of this path to this object.
+    package func lastDone(
+        source: [UInt8],
+        destination: ObjectAddress,
+        endpoint: String
+    ) throws(LedgerError) -> UploadRecord? {
+        try perform { database throws(SQLiteError) in
+            try records(
+                in: database,
+                """
+                WHERE source = ? AND bucket = ? AND key = ? AND endpoint = ? AND state = 'done'
+                ORDER BY number DESC LIMIT 1
+                """,
+                [
+                    .blob(source), .text(destination.bucket), .blob(destination.key.utf8), .text(endpoint),
+                ]
+            ).first
+        }
+    }
+
+    // MARK: Facts of endpoints
+
+    /// What was learned of an endpoint; nil when it has expired.
+    package func fact(_ name: String, of endpoint: String) throws(LedgerError) -> String? {
+        try perform { database throws(SQLiteError) in
+            try database.run(
+                "SELECT value FROM facts WHERE endpoint = ? AND name = ? AND expires_at > ?",
+                [.text(endpoint), .text(name), .integer(now())]
+            ) { $0.text(0) }.first
+        }
+    }
+
+    /// Keeps what was learned of an endpoint; after `lifetime` seconds it must be learned again.
+    package func remember(
+        _ name: String,
+        _ value: String,
+        of endpoint: String,
+        lifetime: Int64
+    ) throws(LedgerError) {
+        try perform { database throws(SQLiteError) in
+            try database.run(
+                "INSERT OR REPLACE INTO facts (endpoint, name, value, expires_at) VALUES (?, ?, ?, ?)",
+                [.text(endpoint), .text(name), .text(value), .integer(now() + lifetime * 1000)]
+            )
+        }
+    }
+}

@@ -1,0 +1,15 @@
+/// Random names.
+enum RandomName {
+    /// Letters and digits that are not taken for one another.
+    private static let alphabet = Array("abcdefghjkmnpqrstuvwxyz23456789".utf8)
+
+    static func id() -> String {
+        String(decoding: (0..<5).map { _ in alphabet.randomElement() ?? alphabet[0] }, as: UTF8.self)
+    }
+
+    /// 128 bits as 32 hexadecimal digits, from the system's generator.
+    static func token() -> String {
+        let digits = Array("0123456789abcdef".utf8)
+        return String(decoding: (0..<32).map { _ in digits.randomElement() ?? digits[0] }, as: UTF8.self)
+    }
+}

@@ -1,0 +1,74 @@
+import MulePlan
+
+/// The uploads that the clause selects; its columns are read by `record` in the same order.
+func records(
+    in database: Database,
+    _ clause: String,
+    _ values: [SQLValue]
+) throws(SQLiteError) -> [UploadRecord] {
+    try database.run(
+        """
+        SELECT number, id, state, source, device, inode, size, modified, endpoint, region, addressing, profile,
+            ca_bundle, bucket, key, attributes, only_if_absent, checksum, payload_signing, part_size, part_count,
+            token, create_attempted_at, upload_id, integrity, abort_date, abort_requested, parts_done, bytes_done,
+            bytes_sent, etag, version_id, checksum_algorithm, checksum_type, checksum_value, last_error,
+            created_at, updated_at
+        FROM uploads \(clause)
+        """,
+        values,
+        read: record
+    )
+}
+
+private func record(_ row: SQLRow) -> UploadRecord {
+    let source = row.optionalBlob(3).map { path in
+        SourceIdentity(
+            path: path,
+            device: UInt64(bitPattern: row.integer(4)),
+            inode: UInt64(bitPattern: row.integer(5)),
+            size: row.integer(6),
+            modificationTime: row.integer(7)
+        )
+    }
+    return UploadRecord(
+        number: row.integer(0),
+        id: row.text(1),
+        state: UploadState(rawValue: row.text(2)) ?? .unknown,
+        upload: NewUpload(
+            source: source,
+            store: StoreAddress(
+                endpoint: row.text(8),
+                region: row.text(9),
+                addressing: row.text(10),
+                profile: row.optionalText(11),
+                caBundle: row.optionalText(12)
+            ),
+            destination: ObjectAddress(bucket: row.text(13), key: ObjectKey(row.blob(14))),
+            attributes: ObjectAttributes(text: row.text(15)),
+            onlyIfAbsent: row.integer(16) != 0,
+            integrity: IntegrityOptions(checksum: row.text(17), payloadSigning: row.text(18)),
+            partSize: row.optionalInteger(19)
+        ),
+        size: row.optionalInteger(6),
+        partCount: row.optionalInteger(20).map { Int($0) },
+        token: row.text(21),
+        createAttemptedAt: row.optionalInteger(22),
+        uploadID: row.optionalText(23),
+        negotiated: row.optionalText(24),
+        abortDate: row.optionalText(25),
+        abortRequested: row.integer(26) != 0,
+        partsDone: Int(row.integer(27)),
+        bytesDone: row.integer(28),
+        bytesSent: row.integer(29),
+        proof: ObjectProof(
+            eTag: row.optionalText(30),
+            versionID: row.optionalText(31),
+            checksumAlgorithm: row.optionalText(32),
+            checksumType: row.optionalText(33),
+            checksumValue: row.optionalText(34)
+        ),
+        lastError: row.optionalText(35),
+        createdAt: row.integer(36),
+        updatedAt: row.integer(37)
+    )
+}

@@ -1,0 +1,276 @@
+// What happens to an upload, step by step: each method returns when its step is on disk.
+
+import MulePlan
+
+extension Ledger {
+    /// Gives an upload of which nothing lies at the store a new plan.
+    package func replan(_ record: UploadRecord, as upload: NewUpload) throws(LedgerError) -> UploadRecord {
+        try update(record.number) { database throws(SQLiteError) in
+            try database.run(
+                """
+                UPDATE uploads SET source = ?, device = ?, inode = ?, size = ?, modified = ?,
+                    region = ?, addressing = ?, profile = ?, ca_bundle = ?, attributes = ?, only_if_absent = ?,
+                    checksum = ?, payload_signing = ?, part_size = ?, part_count = ?
+                WHERE number = ?
+                """,
+                Self.sourceValues(upload.source) + [
+                    .text(upload.store.region), .text(upload.store.addressing), SQLValue(upload.store.profile),
+                    SQLValue(upload.store.caBundle), .text(upload.attributes.text),
+                    .integer(upload.onlyIfAbsent ? 1 : 0), .text(upload.integrity.checksum),
+                    .text(upload.integrity.payloadSigning), SQLValue(upload.partSize),
+                    SQLValue(Self.partCount(upload)), .integer(record.number),
+                ]
+            )
+            try restart(record.number, in: database)
+        }
+    }
+
+    /// Forgets the upload ID and all parts, with a new token: the next run begins anew.
+    package func restart(_ record: UploadRecord) throws(LedgerError) -> UploadRecord {
+        try update(record.number) { database throws(SQLiteError) in try restart(record.number, in: database) }
+    }
+
+    private func restart(_ number: Int64, in database: Database) throws(SQLiteError) {
+        try database.run(
+            """
+            UPDATE uploads SET state = 'pending', token = ?, create_attempted_at = NULL, upload_id = NULL,
+                integrity = NULL, abort_date = NULL, abort_requested = 0, parts_done = 0, bytes_done = 0,
+                last_error = NULL
+            WHERE number = ?
+            """,
+            [.text(RandomName.token()), .integer(number)]
+        )
+        try database.run("DELETE FROM parts WHERE upload = ?", [.integer(number)])
+    }
+
+    /// To be called before CreateMultipartUpload is sent.
+    package func recordCreateAttempt(_ record: UploadRecord) throws(LedgerError) -> UploadRecord {
+        try update(record.number) { database throws(SQLiteError) in
+            try database.run(
+                "UPDATE uploads SET create_attempted_at = coalesce(create_attempted_at, ?) WHERE number = ?",
+                [.integer(now()), .integer(record.number)]
+            )
+        }
+    }
+
+    /// To be called when no try of CreateMultipartUpload is unanswered any more: the store has refused it, or what it had
+    /// left is removed.
+    package func forgetCreateAttempt(_ record: UploadRecord) throws(LedgerError) -> UploadRecord {
+        try update(record.number) { database throws(SQLiteError) in
+            try database.run(
+                "UPDATE uploads SET create_attempted_at = NULL WHERE number = ?",
+                [.integer(record.number)]
+            )
+        }
+    }
+
+    /// To be called before the first part is sent.
+    ///
+    /// - Parameter mayHaveSiblings: whether another try of Create is unanswered; the attempt stays on record then.
+    package func recordCreated(
+        _ record: UploadRecord,
+        uploadID: String,
+        negotiated: String,
+        abortDate: String?,
+        mayHaveSiblings: Bool = false
+    ) throws(LedgerError) -> UploadRecord {
+        try update(record.number) { database throws(SQLiteError) in
+            try database.run(
+                """
+                UPDATE uploads SET upload_id = ?1, integrity = ?2, abort_date = ?3,
+                    create_attempted_at = CASE WHEN ?4 THEN create_attempted_at END
+                WHERE number = ?5
+                """,
+                [
+                    .text(uploadID), .text(negotiated), SQLValue(abortDate), .integer(mayHaveSiblings ? 1 : 0),
+                    .integer(record.number),
+                ]
+            )
+        }
+    }
+
+    package func recordNegotiated(_ number: Int64, _ negotiated: String) throws(LedgerError) {
+        try perform { database throws(SQLiteError) in
+            try database.run(
+                "UPDATE uploads SET integrity = ? WHERE number = ?",
+                [.text(negotiated), .integer(number)]
+            )
+        }
+    }
+
+    /// A part and the upload it belongs to, with the bytes that went out for it.
+    package struct FinishedPart: Sendable {
+        package var upload: Int64
+        package var part: PartRecord
+        package var bytesSent: Int64
+
+        package init(upload: Int64, part: PartRecord, bytesSent: Int64) {
+            self.upload = upload
+            self.part = part
+            self.bytesSent = bytesSent
+        }
+    }
+
+    package func parts(of number: Int64) throws(LedgerError) -> [PartRecord] {
+        try perform { database throws(SQLiteError) in
+            try database.run(
+                "SELECT number, size, etag, crc, digest FROM parts WHERE upload = ? ORDER BY number",
+                [.integer(number)]
+            ) { row in
+                PartRecord(
+                    number: Int(row.integer(0)),
+                    size: row.integer(1),
+                    eTag: row.text(2),
+                    crc: row.blob(3),
+                    digest: row.optionalBlob(4)
+                )
+            }
+        }
+    }
+
+    /// Forgets the rows of parts that the store turned out not to hold.
+    package func forgetParts(_ numbers: [Int], of upload: Int64) throws(LedgerError) {
+        guard !numbers.isEmpty else { return }
+        try transaction { database throws(SQLiteError) in
+            for number in numbers {
+                try database.run(
+                    "DELETE FROM parts WHERE upload = ? AND number = ?",
+                    [.integer(upload), .integer(Int64(number))]
+                )
+            }
+            try database.run(
+                """
+                UPDATE uploads SET parts_done = (SELECT count(*) FROM parts WHERE upload = ?1),
+                    bytes_done = (SELECT coalesce(sum(size), 0) FROM parts WHERE upload = ?1)
+                WHERE number = ?1
+                """,
+                [.integer(upload)]
+            )
+        }
+    }
+
+    /// Ends of uploads.
+    package enum Outcome: Sendable {
+        case done(ObjectProof, size: Int64, partCount: Int?)
+        /// Ended for now; the state it is left in, and why.
+        case stopped(UploadState, error: String?)
+        case aborted
+    }
+
+    package struct FinishedUpload: Sendable {
+        package var upload: Int64
+        package var outcome: Outcome
+        package var bytesSent: Int64
+
+        package init(upload: Int64, outcome: Outcome, bytesSent: Int64) {
+            self.upload = upload
+            self.outcome = outcome
+            self.bytesSent = bytesSent
+        }
+    }
+
+    /// Something that has happened and is to be kept.
+    package enum Entry: Sendable {
+        case part(FinishedPart)
+        case upload(FinishedUpload)
+    }
+
+    /// Commits what has happened, all in one transaction. When this returns, parts are finished and uploads are done for
+    /// good. The parts of a finished or aborted upload are forgotten.
+    package func commit(_ entries: [Entry]) throws(LedgerError) {
+        try transaction { database throws(SQLiteError) in
+            for entry in entries {
+                switch entry {
+                case .part(let finished): try record(finished, in: database)
+                case .upload(let finished): try record(finished, in: database)
+                }
+            }
+        }
+    }
+
+    private func record(_ finished: FinishedPart, in database: Database) throws(SQLiteError) {
+        let part = finished.part
+        try database.run(
+            "INSERT OR IGNORE INTO parts (upload, number, size, etag, crc, digest) VALUES (?, ?, ?, ?, ?, ?)",
+            [
+                .integer(finished.upload), .integer(Int64(part.number)), .integer(part.size),
+                .text(part.eTag), .blob(part.crc), SQLValue(part.digest),
+            ]
+        )
+        let isNew = database.changes > 0
+        try database.run(
+            """
+            UPDATE uploads SET parts_done = parts_done + ?, bytes_done = bytes_done + ?,
+                bytes_sent = bytes_sent + ?, updated_at = ?
+            WHERE number = ?
+            """,
+            [
+                .integer(isNew ? 1 : 0), .integer(isNew ? part.size : 0), .integer(finished.bytesSent),
+                .integer(now()), .integer(finished.upload),
+            ]
+        )
+    }
+
+    private func record(_ finished: FinishedUpload, in database: Database) throws(SQLiteError) {
+        let number = SQLValue.integer(finished.upload)
+        let moment = SQLValue.integer(now())
+        switch finished.outcome {
+        case .done(let proof, let size, let partCount):
+            try database.run(
+                """
+                UPDATE uploads SET state = 'done', etag = ?, version_id = ?, checksum_algorithm = ?,
+                    checksum_type = ?, checksum_value = ?, size = ?, part_count = ?, parts_done = coalesce(?, 0),
+                    bytes_done = ?, last_error = NULL, abort_requested = 0, updated_at = ?
+                WHERE number = ?
+                """,
+                [
+                    SQLValue(proof.eTag), SQLValue(proof.versionID), SQLValue(proof.checksumAlgorithm),
+                    SQLValue(proof.checksumType), SQLValue(proof.checksumValue), .integer(size),
+                    SQLValue(partCount.map(Int64.init)), SQLValue(partCount.map(Int64.init)), .integer(size),
+                    moment, number,
+                ]
+            )
+            try database.run("DELETE FROM parts WHERE upload = ?", [number])
+        case .stopped(let state, let error):
+            try database.run(
+                "UPDATE uploads SET state = ?, last_error = ?, updated_at = ? WHERE number = ?",
+                [.text(state.rawValue), SQLValue(error), moment, number]
+            )
+        case .aborted:
+            try database.run(
+                "UPDATE uploads SET state = 'aborted', last_error = NULL, updated_at = ? WHERE number = ?",
+                [moment, number]
+            )
+            try database.run("DELETE FROM parts WHERE upload = ?", [number])
+        }
+        if finished.bytesSent > 0 {
+            try database.run(
+                "UPDATE uploads SET bytes_sent = bytes_sent + ? WHERE number = ?",
+                [.integer(finished.bytesSent), number]
+            )
+        }
+    }
+
+    /// Marks an upload as one to be given up, before the store is told.
+    package func requestAbort(_ record: UploadRecord) throws(LedgerError) -> UploadRecord {
+        try update(record.number) { database throws(SQLiteError) in
+            try database.run("UPDATE uploads SET abort_requested = 1 WHERE number = ?", [.integer(record.number)])
+        }
+    }
+
+    private func update(
+        _ number: Int64,
+        _ body: (Database) throws(SQLiteError) -> Void
+    ) throws(LedgerError) -> UploadRecord {
+        let record = try transaction { database throws(SQLiteError) -> UploadRecord? in
+            try body(database)
+            try database.run(
+                "UPDATE uploads SET updated_at = ? WHERE number = ?",
+                [.integer(now()), .integer(number)]
+            )
+            return try records(in: database, "WHERE number = ?", [.integer(number)]).first
+        }
+        guard let record else { throw .failed("upload \(number) has gone from the ledger") }
+        return record
+    }
+}

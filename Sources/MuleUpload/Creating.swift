@@ -1,0 +1,140 @@
+// Beginning anew: an upload ID of our own, durable before any part goes.
+
+import MuleDigest
+import MuleLedger
+import MulePlan
+import MuleS3
+import MuleSystem
+import MuleTransport
+import Synchronization
+
+extension Worker {
+    /// Gives up what an earlier run began and gives the row a fresh plan.
+    func abandon(
+        _ record: UploadRecord,
+        for fresh: NewUpload,
+        _ transfer: Transfer
+    ) throws(UploadFailure) -> UploadRecord {
+        if record.mayHoldParts {
+            switch try removeParts(of: record, transfer) {
+            case .removed: break
+            case .refused(let error):
+                run.emit(
+                    .notice(
+                        id: record.id,
+                        "The parts of the earlier upload of \(transfer.name) could not be removed "
+                            + "(\(error.shortReason)); they cost money until they are."
+                    )
+                )
+            }
+        }
+        do {
+            let replanned = try run.ledger.replan(record, as: fresh)
+            transfer.state.withLock { state in
+                state.record = replanned
+                state.size = replanned.size
+                state.partCount = replanned.partCount
+            }
+            return replanned
+        } catch {
+            throw run.failure(error)
+        }
+    }
+
+    /// Creates the multipart upload and makes its ID durable, before any part goes.
+    func create(_ transfer: Transfer, _ record: UploadRecord) throws(UploadFailure) {
+        let wasTriedBefore = record.createAttemptedAt != nil
+        var record = record
+        if record.upload.onlyIfAbsent, try presentObject(transfer) != nil { throw .exists(transfer.name) }
+        do {
+            record = try run.ledger.recordCreateAttempt(record)
+        } catch {
+            throw run.failure(error)
+        }
+        transfer.update(record)
+        let attributes = run.attributes(of: record)
+        while true {
+            let protection = transfer.protection
+            let answer = try persist(transfer) { (connection) throws(S3Error) in
+                try connection.createMultipartUpload(
+                    transfer.job.destination,
+                    attributes: attributes,
+                    checksum: protection.checksumAlgorithm
+                )
+            }
+            switch answer {
+            case .refused(let error, let ambiguous):
+                guard let lower = run.lowerRung(protection, after: error, record) else {
+                    if !ambiguous && !wasTriedBefore { try forgetAttempt(record, transfer) }
+                    throw refusal(error, transfer)
+                }
+                transfer.use(Negotiated(protection: lower, wholeObject: nil))
+            case .success(let created, let ambiguous):
+                return try keep(created, transfer, record, mayHaveSiblings: ambiguous || wasTriedBefore)
+            }
+        }
+    }
+
+    /// The store has refused to create the upload, and no try of it is unanswered: nothing lies there.
+    private func forgetAttempt(_ record: UploadRecord, _ transfer: Transfer) throws(UploadFailure) {
+        do {
+            transfer.update(try run.ledger.forgetCreateAttempt(record))
+        } catch {
+            throw run.failure(error)
+        }
+    }
+
+    func keep(
+        _ created: CreatedUpload,
+        _ transfer: Transfer,
+        _ record: UploadRecord,
+        mayHaveSiblings: Bool
+    ) throws(UploadFailure) {
+        var protection = transfer.protection
+        if case .checksum(let algorithm, _) = protection, created.checksumAlgorithm == algorithm {
+            protection = .checksum(algorithm, confirmed: true)
+        }
+        let negotiated = Negotiated(
+            protection: protection,
+            wholeObject: protection.isConfirmed ? created.checksumType : nil
+        )
+        do {
+            transfer.update(
+                try run.ledger.recordCreated(
+                    record,
+                    uploadID: created.uploadID,
+                    negotiated: negotiated.text,
+                    abortDate: created.abortDate,
+                    mayHaveSiblings: mayHaveSiblings
+                )
+            )
+        } catch {
+            throw run.failure(error)
+        }
+        transfer.use(negotiated)
+        // A checksum that Create did not promise may still be echoed for a part; anything else is settled here.
+        if protection.isConfirmed || protection.checksumAlgorithm == nil { run.learn(protection, transfer) }
+    }
+
+    /// For stores that don't know `If-None-Match`: a look before anything is sent. The header closes the gap between the
+    /// look and the end where it is known.
+    func presentObject(_ transfer: Transfer) throws(UploadFailure) -> ObjectHead? {
+        guard case .success(let head, _) = try lookAtObject(transfer) else { return nil }
+        return head
+    }
+}
+
+extension UploadEvent {
+    static func noCondition(_ record: UploadRecord, _ transfer: Transfer) -> UploadEvent {
+        .notice(
+            id: record.id,
+            "This store can't write on condition; --no-overwrite rests on a look at \(transfer.name) just before."
+        )
+    }
+}
+
+extension UploadFailure {
+    static func exists(_ object: String) -> UploadFailure {
+        UploadFailure(.exists, "\(object) exists and may not be replaced (--no-overwrite). Nothing was changed.")
+    }
+}

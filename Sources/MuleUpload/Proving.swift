@@ -1,0 +1,155 @@
+// The proof that the object at the store is ours and whole.
+
+import MuleDigest
+import MuleLedger
+import MulePlan
+import MuleS3
+import MuleSystem
+import Synchronization
+
+/// The random token that tells our object from every other one under the same key.
+enum UploadToken {
+    /// User metadata, without the `x-amz-meta-` before it.
+    static let metadataName = "mule-upload"
+}
+
+extension Worker {
+    func lookAtObject(_ transfer: Transfer) throws(UploadFailure) -> Answer<ObjectHead?> {
+        try persist(transfer) { (connection) throws(S3Error) in try connection.headObject(transfer.job.destination) }
+    }
+
+    /// The proof that the object at the store is this upload's; nil when it is not, or there is none.
+    ///
+    /// - Throws: `verification` when nobody can tell, since the object may not be looked at.
+    func ownObject(
+        size: Int64,
+        _ record: UploadRecord,
+        _ transfer: Transfer
+    ) throws(UploadFailure) -> ObjectProof? {
+        switch try lookAtObject(transfer) {
+        case .success(let head, _):
+            guard let head, head.metadata[UploadToken.metadataName] == record.token, head.size == size else {
+                return nil
+            }
+            return try proof(of: head, expected: nil, size: size, transfer)
+        case .refused(let error, _):
+            throw .unknownOutcome(
+                transfer,
+                error.shortReason + "; it takes the permission " + error.operation.permission
+            )
+        }
+    }
+
+    /// Checks by a look at the object what the answer to Complete or PutObject has said.
+    func confirm(
+        _ stored: StoredObject,
+        _ mine: ObjectProof,
+        size: Int64,
+        _ record: UploadRecord,
+        _ transfer: Transfer
+    ) throws(UploadFailure) -> ObjectProof {
+        if let algorithm = mine.checksumAlgorithm.flatMap(ChecksumAlgorithm.init(rawValue:)),
+            let theirs = stored.checksums[algorithm],
+            stored.checksumType?.rawValue ?? mine.checksumType == mine.checksumType,
+            theirs != mine.checksumValue
+        {
+            throw .differs(transfer, "the checksum \(theirs) where \(mine.checksumValue ?? "") was computed here")
+        }
+        var proven = mine
+        proven.eTag = stored.eTag
+        proven.versionID = stored.versionID
+        // Some stores need a moment until they show what they have just confirmed.
+        for pauseSeconds in [0, 0.2, 0.5, 1, 2, 4] {
+            pause(until: Moment.now().adding(seconds: pauseSeconds), run.cancellation)
+            switch try lookAtObject(transfer) {
+            case .refused(let error, _):
+                guard stored.eTag != nil else { throw .unknownOutcome(transfer, error.shortReason) }
+                run.emit(
+                    .notice(
+                        id: record.id,
+                        "\(transfer.name) was confirmed by the store but can't be looked at (\(error.shortReason)); the "
+                            + "permission \(error.operation.permission) is missing."
+                    )
+                )
+                return proven
+            case .success(nil, _): continue
+            case .success(let head?, _):
+                switch head.metadata[UploadToken.metadataName] {
+                case record.token?: break
+                case nil where head.object.eTag != nil && head.object.eTag == stored.eTag: break
+                default:
+                    throw .unknownOutcome(transfer, "another object stands there: somebody has written it since")
+                }
+                let seen = try proof(of: head, expected: mine, size: size, transfer)
+                proven.eTag = stored.eTag ?? seen.eTag
+                proven.versionID = stored.versionID ?? seen.versionID
+                return proven
+            }
+        }
+        throw .unknownOutcome(transfer, "the store does not show the object")
+    }
+
+    /// What HEAD shows, if it agrees with what is expected.
+    func proof(
+        of head: ObjectHead,
+        expected: ObjectProof?,
+        size: Int64,
+        _ transfer: Transfer
+    ) throws(UploadFailure) -> ObjectProof {
+        if let theirs = head.size, theirs != size {
+            throw .differs(transfer, "\(theirs) bytes where \(size) were sent")
+        }
+        var proof = ObjectProof(eTag: head.object.eTag, versionID: head.object.versionID)
+        let mine: ObjectProof?
+        if let expected { mine = expected } else { mine = try computedProof(transfer) }
+        proof.checksumAlgorithm = mine?.checksumAlgorithm
+        proof.checksumType = mine?.checksumType
+        proof.checksumValue = mine?.checksumValue
+        if let mine, let algorithm = mine.checksumAlgorithm.flatMap(ChecksumAlgorithm.init(rawValue:)),
+            let theirs = head.object.checksums[algorithm],
+            head.object.checksumType.map({ $0.rawValue == mine.checksumType }) ?? true, theirs != mine.checksumValue
+        {
+            throw .differs(transfer, "the checksum \(theirs) where \(mine.checksumValue ?? "") was computed here")
+        }
+        return proof
+    }
+
+    /// The whole object's checksum from the recorded parts; nil where there are none.
+    private func computedProof(_ transfer: Transfer) throws(UploadFailure) -> ObjectProof? {
+        guard let record = transfer.record, record.upload.partSize != nil else { return nil }
+        let rows: [PartRecord]
+        do {
+            rows = try run.ledger.parts(of: record.number)
+        } catch {
+            throw run.failure(error)
+        }
+        guard !rows.isEmpty, rows.count == transfer.state.withLock({ $0.partCount }) else { return nil }
+        let whole = MultipartChecksum(rows, transfer.protection)
+        return ObjectProof(
+            checksumAlgorithm: whole.algorithm.rawValue,
+            checksumType: whole.type.rawValue,
+            checksumValue: whole.value
+        )
+    }
+}
+
+extension UploadFailure {
+    static func differs(_ transfer: Transfer, _ what: String) -> UploadFailure {
+        UploadFailure(
+            .verification,
+            "\(transfer.name) is not what was sent: the store has \(what). Keep the source, and send it again with "
+                + "--restart."
+        )
+    }
+
+    static func unknownOutcome(_ transfer: Transfer, _ reason: String) -> UploadFailure {
+        let address = transfer.job.destination
+        let key = address.key.string.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "'\\''")
+        return UploadFailure(
+            .verification,
+            "Nobody can tell whether \(transfer.name) is complete: \(reason). Keep the source. Check with: "
+                + "aws s3api head-object --bucket \(address.bucket) --key '\(key)'",
+            isResumable: true
+        )
+    }
+}

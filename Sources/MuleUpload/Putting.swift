@@ -1,0 +1,107 @@
+// Objects that go in one request.
+
+import MuleDigest
+import MuleLedger
+import MulePlan
+import MuleS3
+import MuleSystem
+import MuleTransport
+import Synchronization
+
+extension Worker {
+    func putFile(_ source: SourceFile, _ transfer: Transfer, _ record: UploadRecord) throws(UploadFailure) {
+        let slice = FileSlice(file: source.file, offset: 0, length: source.identity.size)
+        let proof = try put(slice, transfer, record) { () throws(UploadFailure) in try source.checkUnchanged() }
+        try source.checkStillInPlace()
+        run.completed(transfer, record, proof)
+    }
+
+    /// Sends an object in one request and proves it.
+    func put(
+        _ slice: FileSlice,
+        _ transfer: Transfer,
+        _ record: UploadRecord,
+        check: () throws(UploadFailure) -> Void
+    ) throws(UploadFailure) -> ObjectProof {
+        transfer.enter(.sending)
+        var onlyIfAbsent = record.upload.onlyIfAbsent
+        if onlyIfAbsent, let head = try presentObject(transfer) {
+            // It may be this very upload, whose answer an earlier run did not live to hear.
+            guard head.metadata[UploadToken.metadataName] == record.token,
+                let proof = try ownObject(size: slice.length, record, transfer)
+            else { throw .exists(transfer.name) }
+            return proof
+        }
+        let attributes = run.attributes(of: record)
+        while true {
+            try check()
+            let protection = transfer.protection
+            let answer = try send(slice, of: transfer) { (connection, proof, options) throws(S3Error) in
+                try connection.putObject(
+                    transfer.job.destination,
+                    body: slice.length == 0 ? .none : .file(slice),
+                    proof: proof,
+                    attributes: attributes,
+                    onlyIfAbsent: onlyIfAbsent,
+                    transfer: options
+                )
+            }
+            switch answer {
+            case .success(let body, _):
+                try check()
+                transfer.enter(.completing)
+                if !protection.isConfirmed { run.learn(transfer.protection, transfer) }
+                if record.upload.onlyIfAbsent && !onlyIfAbsent {
+                    run.emit(.noCondition(record, transfer))
+                }
+                let whole = WholeChecksum(body.digest, transfer.protection)
+                let mine = ObjectProof(
+                    eTag: body.stored.eTag,
+                    versionID: body.stored.versionID,
+                    checksumAlgorithm: whole.algorithm.rawValue,
+                    checksumType: ChecksumType.fullObject.rawValue,
+                    checksumValue: whole.value
+                )
+                let proven =
+                    body.isProven && body.stored.eTag != nil
+                    ? mine : try confirm(body.stored, mine, size: slice.length, record, transfer)
+                transfer.bytesInFlight.subtract(body.bytesInFlight, ordering: .relaxed)
+                transfer.bytesDone.add(slice.length, ordering: .relaxed)
+                return proven
+            case .refused(let error, _):
+                if error.retryClass == .reconcile, onlyIfAbsent {
+                    // Even the first 412 that is heard may answer a repetition: libcurl sends a request again by itself
+                    // when a warm connection closes without an answer. The object tells whose it is.
+                    guard let proof = try ownObject(size: slice.length, record, transfer) else {
+                        throw .exists(transfer.name)
+                    }
+                    return proof
+                } else if error.retryClass == .unsupported, onlyIfAbsent {
+                    onlyIfAbsent = false
+                } else if let lower = run.lowerRung(protection, after: error, record) {
+                    // Without the condition it was refused as well, so that was not the reason.
+                    onlyIfAbsent = record.upload.onlyIfAbsent
+                    transfer.use(Negotiated(protection: lower, wholeObject: nil))
+                } else {
+                    throw refusal(error, transfer)
+                }
+            }
+        }
+    }
+}
+
+/// The checksum of an object that went in one request.
+struct WholeChecksum {
+    var algorithm: ChecksumAlgorithm
+    var value: String
+
+    init(_ digest: SliceDigest, _ protection: Protection) {
+        if protection.checksumAlgorithm == .sha256, let sha256 = digest.sha256 {
+            algorithm = .sha256
+            value = Base64.encode(sha256)
+        } else {
+            algorithm = digest.crc.algorithm
+            value = digest.crc.base64
+        }
+    }
+}
