@@ -68,7 +68,7 @@ bench: build ## measure speed, as Benchmarks/ describes
 sanitize: servers ## run all tests under the thread and the address sanitizer
 	@MULE_TEST_SANITIZER=thread swift test --sanitize=thread --scratch-path .build/tsan $(SWIFTFLAGS) \
 	    $(call or-say,the thread sanitizer found something or a test failed; look for "WARNING" and "error" above)
-	@MULE_TEST_SANITIZER=address swift test --sanitize=address --scratch-path .build/asan $(SWIFTFLAGS) \
+	@LSAN_OPTIONS=suppressions=Tests/Support/leaks-of-others.txt MULE_TEST_SANITIZER=address swift test --sanitize=address --scratch-path .build/asan $(SWIFTFLAGS) \
 	    $(call or-say,the address sanitizer found something or a test failed; look for "ERROR" and "error" above)
 
 # Builds nothing: `sudo make install` must not leave a .build that belongs to root.

@@ -66,6 +66,7 @@ let package = Package(
             name: "TestSupport",
             dependencies: ["MuleDigest", "MuleSystem"],
             path: "Tests/Support",
+            exclude: ["leaks-of-others.txt"],
             swiftSettings: strict
         ),
         tests("MulePlanTests", ["MulePlan", "TestSupport"]),

@@ -1,5 +1,6 @@
 import Glibc
 import MuleSystem
+import Synchronization
 
 /// Where a command's words go: results to standard output, messages and progress to standard error.
 final class Console: Sendable {
@@ -8,12 +9,15 @@ final class Console: Sendable {
     let isVerbose: Bool
     private let display: ProgressDisplay
     private let output = Monitor<Bool>(true)
+    private let sharesTerminal: Bool
+    private let isDrawing = Atomic<Bool>(false)
 
     init(_ typed: Typed, progress: ProgressChoice, environment: [String: String]) {
         isJSON = typed.json
         isQuiet = typed.quiet
         isVerbose = typed.verbose
         display = ProgressDisplay(typed.quiet ? .none : progress, environment: environment)
+        sharesTerminal = display.style == .bar && isatty(STDOUT_FILENO) == 1
     }
 
     /// A line of results. A reader that has gone away is no reason to stop what is being done.
@@ -23,6 +27,8 @@ final class Console: Sendable {
 
     /// Lines that are all known at once, in as few writes as can be.
     func results(_ lines: [String]) {
+        // While bars share the terminal with results, one hand must write both, or they paint over each other.
+        if sharesTerminal, isDrawing.load(ordering: .relaxed) { return lines.forEach { display.message($0) } }
         output.withLock { isOpen in
             guard isOpen else { return }
             var rest = Array(lines.map { $0 + "\n" }.joined().utf8)[...]
@@ -53,9 +59,11 @@ final class Console: Sendable {
 
     func startProgress(_ snapshot: @escaping @Sendable () -> TransferSnapshot) {
         display.start(snapshot: snapshot)
+        isDrawing.store(true, ordering: .relaxed)
     }
 
     func stopProgress(final: TransferSnapshot?) {
+        isDrawing.store(false, ordering: .relaxed)
         display.stop(final: final)
     }
 }
