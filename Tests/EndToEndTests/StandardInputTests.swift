@@ -89,8 +89,11 @@ import Testing
         let outcome = running.wait()
         #expect(outcome.exitCode == 0, "\(outcome.err)")
         #expect(store.object(key: "key")?.size == 300_000_000)
-        #expect(peakHalfWay > 1 << 20 && peak - peakHalfWay < 16 << 20, "\(peakHalfWay), then \(peak)")
-        // A sanitizer's own memory is many times the program's.
-        if getenv("MULE_TEST_SANITIZER") == nil { #expect(peak < 80 << 20, "\(peak)") }
+        #expect(peakHalfWay > 1 << 20)
+        // A sanitizer's own memory is many times the program's, and grows: it keeps what was freed.
+        if getenv("MULE_TEST_SANITIZER") == nil {
+            #expect(peak - peakHalfWay < 16 << 20, "\(peakHalfWay), then \(peak)")
+            #expect(peak < 80 << 20, "\(peak)")
+        }
     }
 }
