@@ -45,6 +45,7 @@ package final class Ledger: Sendable {
                 try makeDirectories(path: Array(path[..<slash]), mode: 0o700)
             }
             _ = try File.open(path: path, flags: O_RDWR | O_CREAT | O_EXCL, mode: 0o600)
+            try syncDirectory(of: path)
         } catch {
             if error.code != EEXIST { throw LedgerError(error) }
         }

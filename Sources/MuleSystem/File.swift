@@ -134,6 +134,19 @@ package func makeDirectories(path: [UInt8], mode: UInt32) throws(SystemError) {
     if mkdir(name, mode) != 0 && errno != EEXIST { throw SystemError.current("mkdir") }
 }
 
+/// Makes the name of a file that was just made durable: what is synced in the file is lost with its name (fsync(2)).
+/// File systems that can't sync a directory keep the name in their own way.
+package func syncDirectory(of path: [UInt8]) throws(SystemError) {
+    let slash = path.lastIndex(of: UInt8(ascii: "/"))
+    let directory = slash.map { $0 == 0 ? [UInt8(ascii: "/")] : Array(path[..<$0]) } ?? [UInt8(ascii: ".")]
+    let file = try File.open(path: directory, flags: O_RDONLY | O_DIRECTORY)
+    do {
+        try retryingInterrupts("fsync") { fsync(file.descriptor) }
+    } catch {
+        if error.code != EINVAL { throw error }
+    }
+}
+
 /// The path with every symbolic link, `.` and `..` resolved; the file must exist.
 package func canonicalPath(_ path: [UInt8]) throws(SystemError) -> [UInt8] {
     let name = path.map { CChar(bitPattern: $0) } + [0]
