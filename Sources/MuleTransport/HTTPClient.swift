@@ -23,7 +23,7 @@ package struct TransportSettings: Hashable, Sendable {
 /// TLS is 1.2 or newer and always verified; proxies come from the environment, as with every curl program. Redirects
 /// are answers like others, since credentials must not follow them.
 package final class HTTPClient {
-    // Bigger writes mean fewer system calls: 512 KiB sent 6.9 GiB/s where curl's 64 KiB sent 5.2 (docs/decisions).
+    // Bigger writes mean fewer system calls: a C prototype of this loop sent 6.9 GiB/s, and 5.2 with curl's 64 KiB.
     private static let uploadBuffer = 512 << 10
     private static let tick = 1.0
 

@@ -67,7 +67,7 @@ extension Worker {
         guard whole.onlyIfAbsent, case .refused(let error, _) = answer, error.retryClass == .unsupported else {
             return answer
         }
-        if try presentObject(transfer) != nil { throw .exists(transfer.name) }
+        guard try isKnownAbsent(transfer) else { throw .cannotKnow(transfer) }
         run.emit(.noCondition(record, transfer))
         whole.onlyIfAbsent = false
         return try sendComplete(uploadID, rows, protection, whole, transfer)

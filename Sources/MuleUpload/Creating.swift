@@ -122,6 +122,14 @@ extension Worker {
         guard case .success(let head, _) = try lookAtObject(transfer) else { return nil }
         return head
     }
+
+    /// Whether a look has shown that there is no object. Without that, a store that can't write on condition must not
+    /// be asked to write without one.
+    func isKnownAbsent(_ transfer: Transfer) throws(UploadFailure) -> Bool {
+        guard case .success(let head, _) = try lookAtObject(transfer) else { return false }
+        if head != nil { throw .exists(transfer.name) }
+        return true
+    }
 }
 
 extension UploadEvent {
@@ -134,6 +142,15 @@ extension UploadEvent {
 }
 
 extension UploadFailure {
+    /// `--no-overwrite` can be kept neither by the store nor by a look.
+    static func cannotKnow(_ transfer: Transfer) -> UploadFailure {
+        UploadFailure(
+            .store,
+            "This store can't write on condition, and \(transfer.name) may not be looked at: --no-overwrite can't be kept, "
+                + "so nothing was written. It takes the permission \(S3Operation.headObject.permission)."
+        )
+    }
+
     static func exists(_ object: String) -> UploadFailure {
         UploadFailure(.exists, "\(object) exists and may not be replaced (--no-overwrite). Nothing was changed.")
     }

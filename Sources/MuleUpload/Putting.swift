@@ -76,12 +76,14 @@ extension Worker {
                         throw .exists(transfer.name)
                     }
                     return proof
-                } else if error.retryClass == .unsupported, onlyIfAbsent {
+                } else if error.retryClass == .unsupported, onlyIfAbsent, try isKnownAbsent(transfer) {
                     onlyIfAbsent = false
                 } else if let lower = run.lowerRung(protection, after: error, record) {
                     // Without the condition it was refused as well, so that was not the reason.
                     onlyIfAbsent = record.upload.onlyIfAbsent
                     transfer.use(Negotiated(protection: lower, wholeObject: nil))
+                } else if error.retryClass == .unsupported, onlyIfAbsent {
+                    throw .cannotKnow(transfer)
                 } else {
                     throw refusal(error, transfer)
                 }

@@ -154,6 +154,28 @@ import Testing
         #expect(harness.server.object(key: "key")?.bytes == [1, 2, 3])
     }
 
+    /// Neither the store nor a look can tell whether there is an object: it must not be written without the condition.
+    @Test(arguments: [EngineHarness.partSize, nil])
+    func aConditionIsNotDroppedUnseen(partSize: Int64?) throws {
+        let harness = try EngineHarness(faults: [
+            .on(
+                partSize == nil ? .putObject : .complete,
+                times: 20,
+                where: { $0.header("if-none-match") != nil },
+                .status(501, code: "NotImplemented")
+            )
+        ])
+        harness.server.profile.denied = [.headObject]
+        harness.server.edit {
+            $0.buckets["bucket"]?.objects[Array("key".utf8)] = FakeObject(content: [1, 2, 3])
+        }
+        let path = try harness.file()
+        let outcome = try harness.upload(path, .init(partSize: partSize, onlyIfAbsent: true))
+        try harness.expectFailed(outcome, .store, state: .failed, openUploads: partSize == nil ? 0 : 1)
+        #expect(outcome.failure?.message.contains("--no-overwrite") == true)
+        #expect(harness.server.object(key: "key")?.bytes == [1, 2, 3])
+    }
+
     @Test(arguments: [true, false])
     func aRepeatedConditionalCompleteThatHadWonIsOurs(preconditionFirst: Bool) throws {
         let harness = try EngineHarness(faults: [.on(.complete, .closeAfterProcessing)])
