@@ -35,6 +35,7 @@ let package = Package(
         // The house. Arrows point to what a room may import; docs/architecture.md says what each room owns.
         room("MuleSystem"),
         room("MulePlan"),
+        room("MuleJSON"),
         room("MuleDigest", ["COpenSSL", "CChecksums"]),
         room("MuleSigning", ["MulePlan", "MuleDigest", "MuleSystem"]),
         room("MuleTransport", ["MuleSystem", "CCurl"]),
@@ -48,8 +49,8 @@ let package = Package(
         room(
             "MuleCLI",
             [
-                "MulePlan", "MuleDigest", "MuleSigning", "MuleTransport", "MuleS3", "MuleCredentials", "MuleLedger",
-                "MuleUpload", "MuleSystem",
+                "MulePlan", "MuleJSON", "MuleDigest", "MuleSigning", "MuleTransport", "MuleS3", "MuleCredentials",
+                "MuleLedger", "MuleUpload", "MuleSystem",
             ]
         ),
         .executableTarget(name: "mule", dependencies: ["MuleCLI"], swiftSettings: strict),
@@ -70,6 +71,7 @@ let package = Package(
             swiftSettings: strict
         ),
         tests("MulePlanTests", ["MulePlan", "TestSupport"]),
+        tests("MuleJSONTests", ["MuleJSON"]),
         tests("MuleSystemTests", ["MuleSystem", "TestSupport"]),
         tests("MuleTransportTests", ["MuleTransport", "MuleSystem", "TestSupport"]),
         tests(

@@ -91,6 +91,7 @@ struct ConfigurationTests {
             ("[]", "the document: an object { } is wanted, but an array [ ] was found"),
             ("{\n  \"region\": \"a\",\n}", "is not valid JSON, line 3, column 1: a key in double quotes is wanted"),
             (#"{"region": "a", "region": "b"}"#, "the key \"region\" stands here a second time"),
+            (#"{"\u001b[2J": 1, "\u001b[2J": 2}"#, "the key \"\\x1B[2J\" stands here a second time"),
             (
                 #"{"endpointURL": "https://me:hunter2@x"}"#,
                 "endpointURL: the value must not hold a user name or password"

@@ -1,3 +1,4 @@
+import MuleJSON
 import MuleLedger
 import MulePlan
 import MuleUpload

@@ -1,3 +1,5 @@
+import MuleJSON
+
 /// The configuration file: what every run should take for granted, and what single buckets need differently.
 /// `config.example.json` shows every key. No secret is kept in it.
 package struct Configuration: Sendable, Equatable {

@@ -1,3 +1,5 @@
+package import MuleJSON
+
 /// A configuration file that cannot be used; nothing was sent. Ends with `ExitStatus.usage`.
 package struct ConfigurationError: Error, Equatable, Sendable, CustomStringConvertible {
     package enum Problem: Equatable, Sendable {
@@ -26,7 +28,8 @@ package struct ConfigurationError: Error, Equatable, Sendable, CustomStringConve
         case .missing: return "\(name) does not exist; create it, or name another with --config"
         case .unreadable(let reason): return "\(name) cannot be read: \(reason)"
         case .syntax(let error):
-            return "\(name) is not valid JSON, line \(error.line), column \(error.column): \(error.reason)"
+            let reason = TextSafety.displayName(error.reason)
+            return "\(name) is not valid JSON, line \(error.line), column \(error.column): \(reason)"
         case .unknownKey(let path, let hint): return "\(name): unknown key \(path)\(hint)"
         case .badValue(let path, let why): return "\(name): \(path): \(why)"
         }

@@ -1,3 +1,5 @@
+import MuleJSON
+
 /// One key of a JSON object in the configuration file: its name, and how its value is read into `Root`.
 struct ConfigurationKey<Root>: Sendable {
     let name: String

@@ -1,8 +1,8 @@
-import MuleCLI
+import MuleJSON
 import Testing
 
 @Suite("JSON")
-struct JSONLineTests {
+struct JSONTests {
     @Test("an object is one line with sorted keys")
     func objects() {
         let value: JSONValue = [

@@ -7,7 +7,8 @@ package struct JSONReader {
     package struct SyntaxError: Error, Equatable, Sendable {
         package let line: Int
         package let column: Int
-        /// What is wrong there.
+        /// What is wrong there. It may quote a key of the document, as it stands there: to be escaped when it is shown,
+        /// and not to be shown at all of a document that holds secrets.
         package let reason: String
     }
 
@@ -60,10 +61,7 @@ package struct JSONReader {
             guard peek == UInt8(ascii: "\"") else { throw error("a key in double quotes is wanted here") }
             let key = try string()
             guard members[key] == nil else {
-                throw error(
-                    "the key \"\(TextSafety.displayName(Array(key.utf8)))\" stands here a second time",
-                    at: start
-                )
+                throw error("the key \"\(key)\" stands here a second time", at: start)
             }
             guard accept(":") else { throw error("a colon is wanted here") }
             members[key] = try value()
