@@ -79,6 +79,19 @@ package struct Endpoint: Hashable, Sendable {
         }
     }
 
+    /// Whether a text can be a region's name. Stores other than Amazon's make up their own, such as `RegionOne`.
+    package static func isRegionName(_ text: String) -> Bool {
+        (1...64).contains(text.utf8.count)
+            && text.utf8.allSatisfy { byte in
+                switch byte {
+                case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+                    UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "_"):
+                    true
+                default: false
+                }
+            }
+    }
+
     /// Host and encoded path of a bucket or an object in it.
     ///
     /// A bucket name with a dot can't match a wildcard certificate, so over TLS it always goes into the path.

@@ -31,8 +31,9 @@ package struct BodyTransfer {
 
 /// A store over one connection, for one thread: signs each request just before it goes, and reads what comes back.
 ///
-/// Nothing is tried again here, but for what costs no time and can't do harm twice: a request the store refused for its
-/// clock, once, with the clock corrected, and one that a proxy refused for its `Expect` header.
+/// Nothing is tried again here, but for what costs no time and can't do harm twice, each once: a request the store
+/// refused for its clock, with the clock corrected; one that a proxy refused for its `Expect` header; and one for a bucket
+/// of another region, to that region.
 package final class S3Connection {
     package let service: S3Service
     private let client: HTTPClient
@@ -49,21 +50,55 @@ package final class S3Connection {
 
     /// Sends the call; answers other than 2xx are thrown.
     func send(_ call: S3Call) throws(S3Error) -> HTTPResponse {
-        do {
-            return try attempt(call)
-        } catch {
-            switch (error.retryClass, error.status) {
-            case (.clock, _): return try attempt(call)
-            case (_, 417): return try attempt(call)
-            default: throw error
+        var route = service.routes.route(to: call.bucket)
+        var wasRedirected = false
+        var wasLate = false
+        var wasUnexpected = false
+        while true {
+            do {
+                return try attempt(call, route)
+            } catch {
+                if error.retryClass == .clock, !wasLate {
+                    wasLate = true
+                } else if error.status == 417, !wasUnexpected {
+                    wasUnexpected = true
+                } else if !wasRedirected, let other = redirection(of: call, from: route, after: error) {
+                    wasRedirected = true
+                    route = other
+                } else {
+                    throw error
+                }
             }
         }
     }
 
-    private func attempt(_ call: S3Call) throws(S3Error) -> HTTPResponse {
+    /// The way to the region that the bucket is in, when that is what the error is about.
+    ///
+    /// Answers to HEAD have no body to name the region in, and some redirects leave it out: then a look at the bucket
+    /// tells, whose answer has the region in a header even where it is a refusal.
+    private func redirection(of call: S3Call, from route: BucketRoute, after error: S3Error) -> BucketRoute? {
+        let isMute = call.method == "HEAD" && error.status == 400 && route.endpoint.isAmazon
+        guard error.retryClass == .redirected || isMute else { return nil }
+        var region = error.region
+        if region == nil, call.operation != .headBucket {
+            let look = S3Call(operation: .headBucket, method: "HEAD", bucket: call.bucket)
+            do {
+                region = try attempt(look, route)[header: "x-amz-bucket-region"]
+            } catch {
+                region = error.region
+            }
+        }
+        guard let region, let other = service.routes.redirect(call.bucket, from: route, to: region) else { return nil }
+        service.log?(
+            "\(call.bucket) is in the region \(other.endpoint.region); asking there, at \(other.endpoint.host)"
+        )
+        return other
+    }
+
+    private func attempt(_ call: S3Call, _ route: BucketRoute) throws(S3Error) -> HTTPResponse {
         let started = Moment.now()
         let expects = !isProven && service.usesExpect && call.body.length >= Self.expectThreshold
-        let request = try signed(call, expectsContinue: expects)
+        let request = try signed(call, route, expectsContinue: expects)
         let response: HTTPResponse
         do {
             response = try client.perform(request)
@@ -78,7 +113,7 @@ package final class S3Connection {
         }
         if let date = response[header: "date"] { service.compareClock(with: date) }
         guard (200..<300).contains(response.status) else {
-            let error = error(call, response)
+            let error = error(call, response, askedIn: route.endpoint.region)
             log(call, response, since: started, detail: error.code)
             throw error
         }
@@ -87,14 +122,14 @@ package final class S3Connection {
         return response
     }
 
-    private func signed(_ call: S3Call, expectsContinue: Bool) throws(S3Error) -> HTTPRequest {
+    private func signed(_ call: S3Call, _ route: BucketRoute, expectsContinue: Bool) throws(S3Error) -> HTTPRequest {
         let credentials: Credentials
         do {
             credentials = try service.credentials.credentials()
         } catch {
             throw fail(call, .noCredentials(error.reason))
         }
-        let target = service.endpoint.target(bucket: call.bucket, key: call.key)
+        let target = route.endpoint.target(bucket: call.bucket, key: call.key)
         let signable = SignableRequest(
             method: call.method,
             host: target.host,
@@ -104,10 +139,10 @@ package final class S3Connection {
             payload: call.payload
         )
         let query = signable.encodedQuery
-        let url = service.endpoint.scheme + "://" + target.host + target.path + (query.isEmpty ? "" : "?" + query)
+        let url = route.endpoint.scheme + "://" + target.host + target.path + (query.isEmpty ? "" : "?" + query)
         var request = HTTPRequest(method: call.method, url: url)
         request.headers =
-            call.headers + service.signer.headers(for: signable, credentials: credentials, at: service.now())
+            call.headers + route.signer.headers(for: signable, credentials: credentials, at: service.now())
         request.body = call.body
         request.expectsContinue = expectsContinue
         request.stallTimeout = min(request.stallTimeout, service.patience)
@@ -127,17 +162,26 @@ package final class S3Connection {
     }
 
     /// The error of an answer with an error status, or with an error document inside a successful one.
-    func error(_ call: S3Call, _ response: HTTPResponse, document: XMLElement? = nil) -> S3Error {
+    ///
+    /// - Parameter region: the one that the request was signed for.
+    func error(
+        _ call: S3Call,
+        _ response: HTTPResponse,
+        document: XMLElement? = nil,
+        askedIn region: String? = nil
+    ) -> S3Error {
         let element = document ?? (try? XMLReader.parse(response.body))
         let date = response[header: "date"].flatMap(UTCTime.init(httpDate:))
         let code =
             element?.value("Code")
             ?? (isSkewed(response.status, date) ? "RequestTimeTooSkewed" : nil)
+            ?? (isMisplaced(response, askedIn: region) ? "AuthorizationHeaderMalformed" : nil)
             ?? Self.code(forStatus: response.status, of: call.operation)
         let message = element?.value("Message") ?? ""
         var error = fail(call, .answer(status: response.status, code: code, message: message))
         error.requestID = response[header: "x-amz-request-id"] ?? element?.value("RequestId")
         error.region = response[header: "x-amz-bucket-region"] ?? element?.value("Region")
+        error.otherHost = element?.value("Endpoint") ?? response[header: "location"].flatMap(Self.host)
         error.retryAfter = Self.retryAfter(response)
         if error.retryClass == .clock,
             let time = element?.value("ServerTime").flatMap(UTCTime.init(iso8601:)) ?? date
@@ -151,6 +195,20 @@ package final class S3Connection {
     private func isSkewed(_ status: Int, _ date: UTCTime?) -> Bool {
         guard status == 403, let date else { return false }
         return abs(date.millisecondsSince1970 - service.now().millisecondsSince1970) > 900_000
+    }
+
+    /// Whether a refusal that gives no reason has this one: the bucket is in another region.
+    private func isMisplaced(_ response: HTTPResponse, askedIn region: String?) -> Bool {
+        guard response.status == 400, let region, let other = response[header: "x-amz-bucket-region"] else {
+            return false
+        }
+        return other != region
+    }
+
+    private static func host(ofURL url: String) -> String? {
+        guard let start = url.firstRange(of: "://")?.upperBound else { return nil }
+        let host = url[start...].prefix { !"/?#".contains($0) }
+        return host.isEmpty ? nil : String(host)
     }
 
     /// HEAD has no body to carry a code, and some servers in between answer in HTML.

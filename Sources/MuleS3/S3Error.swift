@@ -50,6 +50,8 @@ package struct S3Error: Error, Sendable {
     package var retryAfter: Double?
     /// The region the store names, where that is what is wrong.
     package var region: String?
+    /// The host that the store points to, where it redirects. It is shown, and never asked.
+    package var otherHost: String?
 
     package init(operation: S3Operation, bucket: String, key: ObjectKey?, part: Int? = nil, cause: Cause) {
         self.operation = operation

@@ -11,7 +11,7 @@ package final class S3Service: Sendable {
     package let cancellation: Cancellation
     /// Seconds without a byte moving after which no request waits any longer.
     package let patience: Double
-    let signer: Signer
+    let routes: BucketRoutes
     let credentials: any CredentialsProvider
     let log: (@Sendable (String) -> Void)?
     /// Milliseconds by which the store's clock is ahead of ours.
@@ -35,7 +35,12 @@ package final class S3Service: Sendable {
         self.cancellation = cancellation
         self.patience = patience
         self.log = log
-        signer = Signer(region: endpoint.region)
+        routes = BucketRoutes(endpoint)
+    }
+
+    /// Keeps the regions of buckets beyond this run.
+    package func remember(regions memory: RegionMemory) {
+        routes.use(memory)
     }
 
     /// The store's time, as far as it is known.

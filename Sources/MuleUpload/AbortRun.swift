@@ -28,6 +28,7 @@ package struct AbortRun {
         } catch {
             throw run.failure(error)
         }
+        service.remember(regions: UploadRun.regions(of: service.endpoint.url, in: run.ledger))
         let transfer = Transfer(
             UploadJob(
                 source: .file(record.upload.source?.path ?? []),

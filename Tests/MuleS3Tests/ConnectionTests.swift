@@ -272,13 +272,14 @@ struct S3ErrorTests {
 
     @Test("the right region is found in the header or in the document")
     func region() async throws {
-        #expect(try await error(.redirect(status: 301, region: "eu-west-3"))?.region == "eu-west-3")
+        // Where the request was made already, so that there is nowhere to follow to.
+        #expect(try await error(.redirect(status: 301, region: "us-east-1"))?.region == "us-east-1")
         let text = """
-            <Error><Code>AuthorizationHeaderMalformed</Code><Message>m</Message><Region>eu-north-1</Region>\
+            <Error><Code>AuthorizationHeaderMalformed</Code><Message>m</Message><Region>us-east-1</Region>\
             <RequestId>R1</RequestId></Error>
             """
         let error = try await error(.custom { _ in FakeReply(400, body: Array(text.utf8)) })
-        #expect(error?.region == "eu-north-1" && error?.retryClass == .redirected)
+        #expect(error?.region == "us-east-1" && error?.retryClass == .redirected)
         #expect(try await self.error(.status(500, code: "InternalError"))?.region == nil)
     }
 

@@ -18,6 +18,7 @@ struct Store: Sendable {
         _ profile: FakeProfile = .aws(minimumPartSize: 1),
         faults: [Fault] = [],
         provider: (any CredentialsProvider)? = nil,
+        region: String? = nil,
         patience: Double = .infinity,
         cancellation: Cancellation = Cancellation()
     ) throws {
@@ -28,7 +29,7 @@ struct Store: Sendable {
         )
         self.server = server
         service = S3Service(
-            endpoint: try Endpoint(url: server.endpoint, region: server.region),
+            endpoint: try Endpoint(url: server.endpoint, region: region ?? server.region),
             transport: TransportSettings(userAgent: "mule-tests/1"),
             credentials: provider ?? FixedCredentials(credentials),
             cancellation: cancellation,

@@ -29,6 +29,8 @@ final class EngineHarness: Sendable {
     let scratch = ScratchDirectory("mule-engine")
     let ledger: Ledger
     let settings: RunSettings
+    /// What the client takes for the bucket's region.
+    let region: String
 
     init(
         _ profile: FakeProfile = .aws(minimumPartSize: 1),
@@ -36,9 +38,11 @@ final class EngineHarness: Sendable {
         concurrency: Int = 4,
         stallLimit: Double = 30,
         rateLimit: Int64? = nil,
+        region: String? = nil,
         faults: [Fault] = []
     ) throws {
         server = FakeS3(profile, credentials: credentials, faults: faults)
+        self.region = region ?? server.region
         ledger = try Ledger(path: Array(scratch.path("state/ledger.sqlite").utf8))
         settings = Self.settings(concurrency: concurrency, stallLimit: stallLimit, rateLimit: rateLimit)
     }
@@ -81,7 +85,7 @@ final class EngineHarness: Sendable {
     var store: StoreAddress {
         StoreAddress(
             endpoint: server.endpoint,
-            region: server.region,
+            region: region,
             addressing: "path",
             profile: nil,
             caBundle: nil
@@ -91,7 +95,7 @@ final class EngineHarness: Sendable {
     /// - Parameter agent: tells the requests of one run from those of another that are still on their way.
     func service(_ cancellation: Cancellation, agent: String = "mule-test") throws -> S3Service {
         S3Service(
-            endpoint: try Endpoint(url: server.endpoint, region: server.region),
+            endpoint: try Endpoint(url: server.endpoint, region: region),
             transport: TransportSettings(userAgent: agent),
             credentials: FixedCredentials(
                 Credentials(

@@ -179,7 +179,7 @@ struct Session {
     private func endpoint(_ options: StoreOptions) throws(CommandFailure) -> Endpoint {
         let region = options.region ?? "us-east-1"
         let addressing = options.addressing.flatMap { Addressing(rawValue: $0.rawValue) } ?? .auto
-        guard region.utf8.allSatisfy(Self.isRegionByte), !region.isEmpty else {
+        guard Endpoint.isRegionName(region) else {
             throw CommandFailure(status: .usage, message: "\"\(TextSafety.displayText(region))\" is no region's name.")
         }
         guard let url = options.endpointURL else { return .amazon(region: region, addressing: addressing) }
@@ -194,15 +194,6 @@ struct Session {
                     "The endpoint \"\(shown)\" is no address of a server, such as https://s3.example.org:9000."
                 }
             throw CommandFailure(status: .usage, message: message)
-        }
-    }
-
-    private static func isRegionByte(_ byte: UInt8) -> Bool {
-        switch byte {
-        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-            UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "_"):
-            true
-        default: false
         }
     }
 

@@ -33,6 +33,12 @@ package struct RecordedRequest: Sendable {
     package var uploadID: String? { parameter("uploadId") }
     /// The key as text; bytes that are not UTF-8 are replaced.
     package var keyText: String { String(decoding: key, as: UTF8.self) }
+    /// The region that the signature is for; nil when there is none.
+    package var signedRegion: String? {
+        guard let scope = header("authorization")?.firstRange(of: "Credential=")?.upperBound else { return nil }
+        let words = header("authorization")?[scope...].prefix { $0 != "," }.split(separator: "/") ?? []
+        return words.count > 2 ? String(words[2]) : nil
+    }
     /// The request ID that the fake sends as `x-amz-request-id`.
     package var requestID: String { Hexadecimal.upper(UInt64(index) &* 0x9E37_79B9_7F4A_7C15 &+ 0x5A5A) }
 

@@ -1,0 +1,150 @@
+import MulePlan
+import MuleSystem
+import TestSupport
+import Testing
+
+@testable import MuleS3
+
+@Suite("Buckets in other regions")
+struct RegionTests {
+    @Test(
+        "Amazon's hosts follow the region in all their forms",
+        arguments: [
+            ("https://s3.us-east-1.amazonaws.com", "s3.eu-west-3.amazonaws.com"),
+            ("https://s3.amazonaws.com", "s3.eu-west-3.amazonaws.com"),
+            ("https://s3.dualstack.us-east-1.amazonaws.com", "s3.dualstack.eu-west-3.amazonaws.com"),
+        ]
+    )
+    func amazonHosts(url: String, host: String) throws {
+        let endpoint = try #require(try Endpoint(url: url, region: "us-east-1").serving(region: "eu-west-3"))
+        #expect(endpoint.host == host && endpoint.region == "eu-west-3")
+    }
+
+    @Test("the endpoint made for a region follows to another, with its addressing")
+    func amazonEndpoint() throws {
+        let there = try #require(Endpoint.amazon(region: "us-east-1").serving(region: "ap-south-1"))
+        #expect(there == .amazon(region: "ap-south-1"))
+        #expect(
+            Endpoint.amazon(region: "us-east-1", addressing: .path).serving(region: "ap-south-1")?.addressing == .path
+        )
+    }
+
+    @Test(
+        "no answer leads out of the partition, out of a VPC, to a made-up host, or back to where it came from",
+        arguments: [
+            ("https://s3.us-east-1.amazonaws.com", "cn-north-1"),
+            ("https://s3.us-east-1.amazonaws.com", "us-east-1"),
+            ("https://s3.us-east-1.amazonaws.com", "evil.example.com/"),
+            ("https://s3.us-east-1.amazonaws.com", "x.evil"),
+            ("https://s3.us-east-1.amazonaws.com", ""),
+            ("https://s3.us-east-1.amazonaws.com", "a b"),
+            ("https://s3.us-east-1.amazonaws.com", String(repeating: "a", count: 65)),
+            ("https://bucket.vpce-1a.s3.us-east-1.vpce.amazonaws.com", "eu-west-1"),
+            ("https://strange.amazonaws.com", "eu-west-1"),
+        ]
+    )
+    func refused(url: String, region: String) throws {
+        #expect(try Endpoint(url: url, region: "us-east-1").serving(region: region) == nil)
+    }
+
+    @Test("another store keeps its host and is signed for the region that it names")
+    func otherStore() throws {
+        let endpoint = try #require(
+            try Endpoint(url: "http://s3.example.org:9000/base", region: "us-east-1").serving(region: "RegionOne")
+        )
+        #expect(endpoint.url == "http://s3.example.org:9000/base" && endpoint.region == "RegionOne")
+        // A host that only looks like Amazon's is another store.
+        let alike = try #require(
+            try Endpoint(url: "https://s3.us-east-1.amazonaws.com.evil.org", region: "us-east-1").serving(
+                region: "eu-west-1"
+            )
+        )
+        #expect(alike.host == "s3.us-east-1.amazonaws.com.evil.org")
+    }
+
+    @Test("400 AuthorizationHeaderMalformed: signed anew for the named region, once for all requests to the bucket")
+    func malformed() async throws {
+        let store = try Store(region: "eu-west-9")
+        try await store.use { connection throws in
+            _ = try connection.listMultipartUploads(of: address("k"))
+            _ = try connection.listMultipartUploads(of: address("k"))
+        }
+        #expect(store.server.requests.map(\.status) == [400, 200, 200])
+    }
+
+    @Test("HEAD's 400 has no body: the header names the region")
+    func muteHead() async throws {
+        let store = try Store(region: "eu-west-9")
+        #expect(try await store.use { try $0.headObject(address("k")) == nil })
+        #expect(store.server.requests.map(\.status) == [400, 404])
+    }
+
+    @Test("301 with the region in its header is followed, once")
+    func movedWithHeader() async throws {
+        let store = try Store(faults: [.on(.listUploads, .redirect(status: 301, region: "eu-west-9"))])
+        // There the fake store points back to its own region, which would go on for ever.
+        let error = try await store.failure { _ = try $0.listMultipartUploads(of: address("k")) }
+        #expect(store.server.requests.map(\.signedRegion) == [store.server.region, "eu-west-9"])
+        #expect(error?.code == "AuthorizationHeaderMalformed" && error?.region == store.server.region)
+    }
+
+    @Test("301 without a region: a look at the bucket tells it")
+    func movedWithoutHeader() async throws {
+        let store = try Store(
+            faults: [
+                .on(.listUploads, .redirect(status: 301)),
+                .on(
+                    .headBucket,
+                    .custom { _ in FakeReply(403, headers: [FakeHeader("x-amz-bucket-region", "eu-west-9")]) }
+                ),
+            ]
+        )
+        _ = try await store.failure { _ = try $0.listMultipartUploads(of: address("k")) }
+        #expect(store.server.requests.map(\.operation) == [.listUploads, .headBucket, .listUploads])
+        #expect(store.server.requests.last?.signedRegion == "eu-west-9")
+    }
+
+    @Test("a redirect to another host is never followed, whatever its status", arguments: [301, 307, 308])
+    func evilHost(status: Int) async throws {
+        let evil = FakeS3()
+        let location = FakeHeader("location", evil.endpoint + "/bucket/k")
+        let store = try Store(faults: [.on(.listUploads, times: 9, .redirect(status: status, headers: [location]))])
+        let error = try await store.failure { _ = try $0.listMultipartUploads(of: address("k")) }
+        #expect(error?.retryClass == .redirected)
+        #expect(error.flatMap(\.otherHost) == String(evil.endpoint.dropFirst("http://".count)))
+        #expect(evil.requests.isEmpty)
+    }
+
+    @Test("what was learned is kept, and what is remembered is used")
+    func memory() async throws {
+        let saved = Monitor([String: String]())
+        let memory = RegionMemory(
+            load: { bucket in saved.withLock { $0[bucket] } },
+            save: { bucket, region in saved.withLock { $0[bucket] = region } }
+        )
+        let first = try Store(region: "eu-west-9")
+        first.service.remember(regions: memory)
+        try await first.use { _ = try $0.listMultipartUploads(of: address("k")) }
+        #expect(saved.withLock { $0 } == ["bucket": first.server.region])
+
+        let second = try Store(region: "eu-west-9")
+        second.service.remember(regions: memory)
+        try await second.use { _ = try $0.listMultipartUploads(of: address("k")) }
+        #expect(second.server.requests.map(\.status) == [200])
+    }
+
+    @Test("a memory that is out of date is corrected")
+    func staleMemory() async throws {
+        let saved = Monitor(["bucket": "ap-south-7"])
+        let store = try Store()
+        store.service.remember(
+            regions: RegionMemory(
+                load: { bucket in saved.withLock { $0[bucket] } },
+                save: { bucket, region in saved.withLock { $0[bucket] = region } }
+            )
+        )
+        try await store.use { _ = try $0.listMultipartUploads(of: address("k")) }
+        #expect(store.server.requests.map(\.status) == [400, 200])
+        #expect(saved.withLock { $0 } == ["bucket": store.server.region])
+    }
+}
