@@ -164,6 +164,9 @@ extension Worker {
             if error.isVanishedUpload, let source = transfer.state.withLock({ $0.source }) {
                 return try reconcileVanished(source, transfer, record)
             }
+            if error.code == "ConditionalRequestConflict", let source = transfer.state.withLock({ $0.source }) {
+                return try sendAgain(source, transfer, record, after: error)
+            }
             throw refusal(error, transfer)
         }
         if error.code == "InvalidPart", let source = transfer.state.withLock({ $0.source }) {
@@ -223,6 +226,42 @@ extension Worker {
         } catch {
             throw run.failure(error)
         }
+        try beginAnew(source, transfer, fresh)
+    }
+
+    /// Somebody removed or wrote the object while Complete was at work. The parts can't be completed any more:
+    /// https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html asks for a new upload.
+    private func sendAgain(
+        _ source: SourceFile,
+        _ transfer: Transfer,
+        _ record: UploadRecord,
+        after error: S3Error
+    ) throws(UploadFailure) {
+        let isFirst = transfer.state.withLock { state in
+            defer { state.metConflict = true }
+            return !state.metConflict
+        }
+        guard isFirst else {
+            var failure = refusal(error, transfer)
+            failure.isResumable = true
+            throw failure
+        }
+        run.emit(
+            .notice(
+                id: record.id,
+                "Somebody changed \(transfer.name) at the moment of its completion, and the store asks for all of it again: "
+                    + "beginning anew."
+            )
+        )
+        try beginAnew(source, transfer, try abandon(record, for: record.upload, transfer))
+    }
+
+    /// Creates the upload once more and sends all parts.
+    private func beginAnew(
+        _ source: SourceFile,
+        _ transfer: Transfer,
+        _ fresh: UploadRecord
+    ) throws(UploadFailure) {
         transfer.update(fresh)
         transfer.state.withLock { $0.recordedParts = 0 }
         transfer.use(run.negotiated(fresh, endpoint: transfer.job.service.endpoint.url))

@@ -2,26 +2,47 @@ package import MuleSystem
 import Synchronization
 
 /// When to stop hoping: a run goes on as long as anything moves, and gives up, resumable, after a time without.
+///
+/// Time in which the process did not run counts for nothing: a virtual machine that was paused, a process that was stopped
+/// (SIGSTOP) or a debugger must find the run alive when it goes on, however long it was away. `beat` notices by being
+/// called every second. (A suspended machine's monotonic clock stands still by itself.)
 package final class Patience: Sendable {
     /// Seconds without progress that are borne.
     package let limit: Double
     private let lastProgress: Atomic<Int64>
+    private let lastBeat: Atomic<Int64>
     private let clock: @Sendable () -> Moment
+
+    /// Seconds between two beats from which on the process can't have been running. A loaded machine may be late by less.
+    private static let absence = 5.0
 
     package init(limit: Double, clock: @escaping @Sendable () -> Moment = Moment.now) {
         self.limit = limit
         self.clock = clock
-        lastProgress = Atomic(clock().nanoseconds)
+        let now = clock().nanoseconds
+        lastProgress = Atomic(now)
+        lastBeat = Atomic(now)
     }
 
     /// Bytes have moved that had not before, or a request has come to its end.
     package func noteProgress() {
-        lastProgress.store(clock().nanoseconds, ordering: .relaxed)
+        let now = clock().nanoseconds
+        lastProgress.store(now, ordering: .relaxed)
+        lastBeat.store(now, ordering: .relaxed)
+    }
+
+    /// To be called about every second while the process runs.
+    package func beat() {
+        let now = clock()
+        let before = Moment(nanoseconds: lastBeat.exchange(now.nanoseconds, ordering: .relaxed))
+        let pause = now.seconds(since: before)
+        if pause > Self.absence { lastProgress.add(Int64(pause * 1e9), ordering: .relaxed) }
     }
 
     /// Seconds that are left.
     package var remaining: Double {
-        limit - clock().seconds(since: Moment(nanoseconds: lastProgress.load(ordering: .relaxed)))
+        beat()
+        return limit - clock().seconds(since: Moment(nanoseconds: lastProgress.load(ordering: .relaxed)))
     }
 }
 

@@ -33,6 +33,7 @@ extension Worker {
             return proof
         }
         let attributes = run.attributes(of: record)
+        var conflicts = 0
         while true {
             try check()
             let protection = transfer.protection
@@ -72,10 +73,12 @@ extension Worker {
                 if error.retryClass == .reconcile, onlyIfAbsent {
                     // Even the first 412 that is heard may answer a repetition: libcurl sends a request again by itself
                     // when a warm connection closes without an answer. The object tells whose it is.
-                    guard let proof = try ownObject(size: slice.length, record, transfer) else {
-                        throw .exists(transfer.name)
+                    if let proof = try ownObject(size: slice.length, record, transfer) { return proof }
+                    // 409: somebody changed the object at the same moment, and the store asks to be asked again.
+                    conflicts += error.code == "ConditionalRequestConflict" ? 1 : 0
+                    guard (1...2).contains(conflicts), try presentObject(transfer) == nil else {
+                        throw conflicts > 2 ? refusal(error, transfer) : .exists(transfer.name)
                     }
-                    return proof
                 } else if error.retryClass == .unsupported, onlyIfAbsent, try isKnownAbsent(transfer) {
                     onlyIfAbsent = false
                 } else if let lower = run.lowerRung(protection, after: error, record) {

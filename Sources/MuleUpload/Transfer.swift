@@ -91,6 +91,8 @@ package final class Transfer: Sendable {
         var failure: UploadFailure?
         var hasEnded = false
         var listsAgain = false
+        /// Whether Complete has met a change of the object by somebody else.
+        var metConflict = false
         /// The thread that reads a stream.
         var reader: Thread?
     }

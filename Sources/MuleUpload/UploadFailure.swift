@@ -140,10 +140,18 @@ extension UploadFailure {
         case (.clock, _):
             return (.credentials, "This machine's clock is wrong by more than 15 minutes: set it.", true)
         case (.redirected, _):
-            let region = error.region.map { "The bucket is in the region \($0): add --region \($0)." }
-            return (.store, region ?? "The bucket is at another endpoint or region: check --region.", true)
+            if let region = error.region {
+                return (.store, "The bucket is in the region \(region): add --region \(region).", true)
+            }
+            let pointer = error.otherHost.map {
+                "The store points to the host \($0), to which nothing is sent unasked: if that is the right one, name it "
+                    + "with --endpoint-url."
+            }
+            return (.store, pointer ?? "The bucket is at another endpoint or region: check --region.", true)
         case (_, "AccessDenied"), (_, "Forbidden"), (_, "AllAccessDisabled"):
             return (.store, "It takes the permission \(error.operation.permission) on \(error.bucket).", false)
+        case (_, "ConditionalRequestConflict"):
+            return (.store, "Somebody changed the object at that very moment: run the same command again.", false)
         case (_, "QuotaExceeded"), (_, "HTTP507"):
             return (.store, "The store's quota is used up.", false)
         case (.damaged, _):

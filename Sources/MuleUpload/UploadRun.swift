@@ -90,11 +90,28 @@ package final class UploadRun: Sendable {
             // A fact that can't be kept is learned again; the ledger's own trouble shows at the next commit.
             save: { try? ledger.remember(EndpointFacts.factName, $1, of: $0, lifetime: EndpointFacts.lifetime) }
         )
+        for job in jobs { job.service.remember(regions: Self.regions(of: job.service.endpoint.url, in: ledger)) }
         let recorder = Recorder(ledger) { [weak self] error in
             guard let self else { return }
             self.stop(self.failure(error))
         }
         recorderBox.withLock { $0 = recorder }
+    }
+
+    /// Buckets that were found in other regions than was said; looked up anew after a week, since a bucket can be removed
+    /// and made elsewhere.
+    static func regions(of endpoint: String, in ledger: Ledger) -> RegionMemory {
+        RegionMemory(
+            load: { try? ledger.fact("region of " + $0, of: endpoint) },
+            save: { bucket, region in
+                try? ledger.remember(
+                    "region of " + bucket,
+                    region,
+                    of: endpoint,
+                    lifetime: EndpointFacts.lifetime
+                )
+            }
+        )
     }
 
     var recorder: Recorder {
@@ -107,6 +124,12 @@ package final class UploadRun: Sendable {
         let ticket = cancellation.onCancel { [queue] in queue.close() }
         if cancellation.isCancelled { queue.close() }
         let recorderThread = recorder.start()
+        let hasEnded = Monitor(false)
+        let heart = Thread(name: "heart") { [patience] in
+            while hasEnded.wait(until: Moment.now().adding(seconds: 1), for: { $0 ? true : nil }) == nil {
+                patience.beat()
+            }
+        }
         let workers = (0..<workersNeeded).map { index in
             Thread(name: "worker \(index + 1)") { Worker(self).work() }
         }
@@ -121,6 +144,8 @@ package final class UploadRun: Sendable {
         }
         recorder.close()
         recorderThread.join()
+        hasEnded.update { $0 = true }
+        heart.join()
         let result = state.withLock { $0.result }
         precondition(
             result.completed.count + result.failures.count == transfers.count,

@@ -191,15 +191,65 @@ import Testing
         try harness.expectDone(try harness.upload(path, .init(partSize: nil, onlyIfAbsent: true)), path)
     }
 
-    @Test func aConflictIsNoSuccess() throws {
+    /// AWS asks for a new upload with all its parts.
+    @Test func aConflictAtCompleteBeginsAnew() throws {
+        let harness = try EngineHarness(faults: [.on(.complete, .status(409, code: "ConditionalRequestConflict"))])
+        let path = try harness.file()
+        let outcome = try harness.upload(path, .init(onlyIfAbsent: true))
+        try harness.expectDone(outcome, path)
+        #expect(harness.server.count(.create) == 2 && harness.server.count(.abort) == 1)
+        #expect(harness.partsSent().sorted() == (1...6).flatMap { [$0, $0] })
+    }
+
+    @Test func aConflictAgainAndAgainIsNoSuccess() throws {
         let harness = try EngineHarness(faults: [
             .on(.complete, times: 100, .status(409, code: "ConditionalRequestConflict"))
         ])
         let path = try harness.file()
         let outcome = try harness.upload(path, .init(onlyIfAbsent: true))
         try harness.expectFailed(outcome, .store, state: .failed, openUploads: 1)
+        #expect(outcome.failure?.isResumable == true)
+        #expect(harness.server.count(.complete) == 2)
         harness.server.script([])
         try harness.expectDone(try harness.resume(), path)
+    }
+
+    @Test func aConflictInFavourOfAnotherObjectLeavesItThere() throws {
+        let harness = try EngineHarness()
+        harness.server.script([
+            .on(
+                .complete,
+                .run(.beforeProcessing) { _ in
+                    harness.server.edit {
+                        $0.buckets["bucket"]?.objects[Array("key".utf8)] = FakeObject(content: [1, 2, 3])
+                    }
+                },
+                .status(409, code: "ConditionalRequestConflict")
+            )
+        ])
+        let path = try harness.file()
+        let outcome = try harness.upload(path, .init(onlyIfAbsent: true))
+        try harness.expectFailed(outcome, .exists, state: .failed, openUploads: 0)
+        #expect(harness.server.object(key: "key")?.bytes == [1, 2, 3])
+    }
+
+    @Test func aConflictAtPutIsAskedAgain() throws {
+        let harness = try EngineHarness(faults: [
+            .on(.putObject, times: 2, .status(409, code: "ConditionalRequestConflict"))
+        ])
+        let path = try harness.file()
+        try harness.expectDone(try harness.upload(path, .init(partSize: nil, onlyIfAbsent: true)), path)
+        #expect(harness.server.count(.putObject) == 3)
+    }
+
+    @Test func conflictsAtPutEndSomeTime() throws {
+        let harness = try EngineHarness(faults: [
+            .on(.putObject, times: 100, .status(409, code: "ConditionalRequestConflict"))
+        ])
+        let path = try harness.file()
+        let outcome = try harness.upload(path, .init(partSize: nil, onlyIfAbsent: true))
+        try harness.expectFailed(outcome, .store, state: .failed, openUploads: 0)
+        #expect(harness.server.count(.putObject) == 3)
     }
 
     // MARK: Lost parts

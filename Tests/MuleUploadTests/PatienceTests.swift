@@ -22,10 +22,26 @@ import Testing
         #expect(patience.remaining == 6)
         patience.noteProgress()
         #expect(patience.remaining == 10)
-        clock.advance(10)
+        for _ in 1...10 {
+            clock.advance(1)
+            patience.beat()
+        }
         #expect(patience.remaining == 0)
         clock.advance(1)
         #expect(patience.remaining < 0)
+    }
+
+    /// SIGSTOP, a paused virtual machine: two hours in which nothing could move are not the network's fault.
+    @Test func timeInWhichTheProcessDidNotRunDoesNotCount() {
+        let clock = TestClock()
+        let patience = Patience(limit: 10, clock: { clock.now() })
+        clock.advance(3)
+        patience.beat()
+        clock.advance(7200)
+        #expect(patience.remaining == 7)
+        // The first look after it is the one that counts, not every one.
+        clock.advance(4)
+        #expect(patience.remaining == 3)
     }
 
     @Test func theRateGrantsOneByteAtLeast() {
