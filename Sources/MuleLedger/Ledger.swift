@@ -181,29 +181,37 @@ package final class Ledger: Sendable {
 
     private func insert(_ upload: NewUpload, in database: Database) throws(SQLiteError) -> UploadRecord {
         let moment = now()
+        let id = try freeID(in: database)
+        try database.run(
+            """
+            INSERT INTO uploads (id, state, source, device, inode, size, modified,
+                endpoint, region, addressing, profile, ca_bundle, bucket, key, attributes, only_if_absent,
+                checksum, payload_signing, part_size, part_count, token, created_at, updated_at)
+            VALUES (?, 'pending', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+            """,
+            [.text(id)] + Self.sourceValues(upload.source) + [
+                .text(upload.store.endpoint), .text(upload.store.region), .text(upload.store.addressing),
+                SQLValue(upload.store.profile), SQLValue(upload.store.caBundle),
+                .text(upload.destination.bucket), .blob(upload.destination.key.utf8),
+                .text(upload.attributes.text), .integer(upload.onlyIfAbsent ? 1 : 0),
+                .text(upload.integrity.checksum), .text(upload.integrity.payloadSigning),
+                SQLValue(upload.partSize), SQLValue(Self.partCount(upload)),
+                .text(RandomName.token()), .integer(moment), .integer(moment),
+            ]
+        )
+        guard let record = try records(in: database, "WHERE id = ?", [.text(id)]).first else {
+            throw SQLiteError(code: 1, message: "a row that is gone at once", statement: "insert")
+        }
+        return record
+    }
+
+    /// A name that no upload has.
+    func freeID(in database: Database) throws(SQLiteError) -> String {
         // Five letters name 28 million uploads; another try is as good should two meet.
         for _ in 0..<100 {
             let id = RandomName.id()
             let taken = try database.run("SELECT 1 FROM uploads WHERE id = ?", [.text(id)], read: { _ in }).count > 0
-            if taken { continue }
-            try database.run(
-                """
-                INSERT INTO uploads (id, state, source, device, inode, size, modified,
-                    endpoint, region, addressing, profile, ca_bundle, bucket, key, attributes, only_if_absent,
-                    checksum, payload_signing, part_size, part_count, token, created_at, updated_at)
-                VALUES (?, 'pending', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-                """,
-                [.text(id)] + Self.sourceValues(upload.source) + [
-                    .text(upload.store.endpoint), .text(upload.store.region), .text(upload.store.addressing),
-                    SQLValue(upload.store.profile), SQLValue(upload.store.caBundle),
-                    .text(upload.destination.bucket), .blob(upload.destination.key.utf8),
-                    .text(upload.attributes.text), .integer(upload.onlyIfAbsent ? 1 : 0),
-                    .text(upload.integrity.checksum), .text(upload.integrity.payloadSigning),
-                    SQLValue(upload.partSize), SQLValue(Self.partCount(upload)),
-                    .text(RandomName.token()), .integer(moment), .integer(moment),
-                ]
-            )
-            if let record = try records(in: database, "WHERE id = ?", [.text(id)]).first { return record }
+            if !taken { return id }
         }
         throw SQLiteError(code: 1, message: "no free name for an upload", statement: "insert")
     }

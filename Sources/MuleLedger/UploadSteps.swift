@@ -6,23 +6,64 @@ extension Ledger {
     /// Gives an upload of which nothing lies at the store a new plan.
     package func replan(_ record: UploadRecord, as upload: NewUpload) throws(LedgerError) -> UploadRecord {
         try update(record.number) { database throws(SQLiteError) in
+            try replan(record.number, as: upload, in: database)
+        }
+    }
+
+    private func replan(_ number: Int64, as upload: NewUpload, in database: Database) throws(SQLiteError) {
+        try database.run(
+            """
+            UPDATE uploads SET source = ?, device = ?, inode = ?, size = ?, modified = ?,
+                region = ?, addressing = ?, profile = ?, ca_bundle = ?, attributes = ?, only_if_absent = ?,
+                checksum = ?, payload_signing = ?, part_size = ?, part_count = ?
+            WHERE number = ?
+            """,
+            Self.sourceValues(upload.source) + [
+                .text(upload.store.region), .text(upload.store.addressing), SQLValue(upload.store.profile),
+                SQLValue(upload.store.caBundle), .text(upload.attributes.text),
+                .integer(upload.onlyIfAbsent ? 1 : 0), .text(upload.integrity.checksum),
+                .text(upload.integrity.payloadSigning), SQLValue(upload.partSize),
+                SQLValue(Self.partCount(upload)), .integer(number),
+            ]
+        )
+        try restart(number, in: database)
+    }
+
+    /// The same where the store would not remove what lies there: that is kept in a row of its own, without a source,
+    /// marked as one to be given up.
+    package func leaveBehind(
+        _ record: UploadRecord,
+        _ reason: String,
+        andReplanAs upload: NewUpload
+    ) throws(LedgerError) -> (left: UploadRecord, replanned: UploadRecord) {
+        let records = try transaction { database throws(SQLiteError) in
+            let id = try freeID(in: database)
             try database.run(
                 """
-                UPDATE uploads SET source = ?, device = ?, inode = ?, size = ?, modified = ?,
-                    region = ?, addressing = ?, profile = ?, ca_bundle = ?, attributes = ?, only_if_absent = ?,
-                    checksum = ?, payload_signing = ?, part_size = ?, part_count = ?
-                WHERE number = ?
+                INSERT INTO uploads (id, state, size, endpoint, region, addressing, profile, ca_bundle, bucket, key,
+                    attributes, only_if_absent, checksum, payload_signing, part_size, part_count, token,
+                    create_attempted_at, upload_id, integrity, abort_date, abort_requested, parts_done, bytes_done,
+                    last_error, created_at, updated_at)
+                SELECT ?1, 'failed', size, endpoint, region, addressing, profile, ca_bundle, bucket, key,
+                    attributes, only_if_absent, checksum, payload_signing, part_size, part_count, token,
+                    create_attempted_at, upload_id, integrity, abort_date, 1, parts_done, bytes_done,
+                    ?2, created_at, ?3
+                FROM uploads WHERE number = ?4
                 """,
-                Self.sourceValues(upload.source) + [
-                    .text(upload.store.region), .text(upload.store.addressing), SQLValue(upload.store.profile),
-                    SQLValue(upload.store.caBundle), .text(upload.attributes.text),
-                    .integer(upload.onlyIfAbsent ? 1 : 0), .text(upload.integrity.checksum),
-                    .text(upload.integrity.payloadSigning), SQLValue(upload.partSize),
-                    SQLValue(Self.partCount(upload)), .integer(record.number),
+                [
+                    .text(id), .text("left by \(record.id), which began anew: \(reason)"), .integer(now()),
+                    .integer(record.number),
                 ]
             )
-            try restart(record.number, in: database)
+            try replan(record.number, as: upload, in: database)
+            return try MuleLedger.records(
+                in: database,
+                "WHERE id = ? OR number = ? ORDER BY number = ?",
+                [.text(id), .integer(record.number), .integer(record.number)]
+            )
         }
+        guard records.count == 2 else { throw .failed("upload \(record.number) has gone from the ledger") }
+        return (records[0], records[1])
     }
 
     /// Forgets the upload ID and all parts, with a new token: the next run begins anew.
@@ -94,6 +135,15 @@ extension Ledger {
             try database.run(
                 "UPDATE uploads SET integrity = ? WHERE number = ?",
                 [.text(negotiated), .integer(number)]
+            )
+        }
+    }
+
+    package func recordAbortDate(_ number: Int64, _ abortDate: String) throws(LedgerError) {
+        try perform { database throws(SQLiteError) in
+            try database.run(
+                "UPDATE uploads SET abort_date = ? WHERE number = ?",
+                [.text(abortDate), .integer(number)]
             )
         }
     }
@@ -232,8 +282,13 @@ extension Ledger {
             )
             try database.run("DELETE FROM parts WHERE upload = ?", [number])
         case .stopped(let state, let error):
+            // That it failed once more for the same reason is no news: an upload that nobody can finish must grow old.
             try database.run(
-                "UPDATE uploads SET state = ?, last_error = ?, updated_at = ? WHERE number = ?",
+                """
+                UPDATE uploads SET updated_at = CASE WHEN state = ?1 AND last_error IS ?2 THEN updated_at ELSE ?3 END,
+                    state = ?1, last_error = ?2
+                WHERE number = ?4
+                """,
                 [.text(state.rawValue), SQLValue(error), moment, number]
             )
         case .aborted:

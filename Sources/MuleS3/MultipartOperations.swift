@@ -13,30 +13,6 @@ package struct CreatedUpload: Sendable {
     package var abortDate: String?
 }
 
-/// A part as the store lists it.
-package struct StoredPart: Sendable {
-    package var number: Int
-    package var size: Int64
-    package var eTag: String
-    package var lastModified: UTCTime?
-    package var checksums: [ChecksumAlgorithm: String]
-}
-
-/// All parts of an upload.
-package struct PartListing: Sendable {
-    package var parts: [StoredPart]
-    /// Who began the upload, where the store tells.
-    package var initiator: String?
-}
-
-/// A multipart upload as the store lists it.
-package struct OpenUpload: Sendable {
-    package var key: ObjectKey
-    package var uploadID: String
-    package var initiated: UTCTime?
-    package var initiator: String?
-}
-
 /// A part as it is named to CompleteMultipartUpload.
 package struct CompletedPart: Sendable {
     package var number: Int
@@ -118,46 +94,6 @@ extension S3Connection {
         return StoredObject(try send(call))
     }
 
-    /// All parts the store holds, over all pages.
-    package func listParts(_ address: ObjectAddress, uploadID: String) throws(S3Error) -> PartListing {
-        var listing = PartListing(parts: [])
-        var marker: String?
-        while true {
-            var query = [QueryItem(name: "uploadId", value: uploadID), QueryItem(name: "max-parts", value: "1000")]
-            if let marker { query.append(QueryItem(name: "part-number-marker", value: marker)) }
-            var call = multipart(.listParts, "GET", address, query: query)
-            call.answerLimit = 8 << 20
-            let response = try send(call)
-            let document = try document(call, response, roots: ["ListPartsResult"])
-            listing.initiator = listing.initiator ?? document["Initiator"]?.value("ID")
-            for element in document.all("Part") {
-                guard let number = element.value("PartNumber").flatMap({ Int($0) }),
-                    let size = element.value("Size").flatMap({ Int64($0) }), let eTag = element.value("ETag")
-                else {
-                    throw fail(
-                        call,
-                        .unreadable(status: response.status, reason: "a part without number, size or ETag")
-                    )
-                }
-                listing.parts.append(
-                    StoredPart(
-                        number: number,
-                        size: size,
-                        eTag: unquoted(eTag),
-                        lastModified: element.value("LastModified").flatMap(UTCTime.init(iso8601:)),
-                        checksums: StoredObject.checksums { element.value($0.xmlElement) }
-                    )
-                )
-            }
-            guard document.value("IsTruncated") == "true" else { return listing }
-            let next = document.value("NextPartNumberMarker") ?? listing.parts.last.map { String($0.number) }
-            guard let next, next != marker else {
-                throw fail(call, .unreadable(status: response.status, reason: "the list of parts does not go on"))
-            }
-            marker = next
-        }
-    }
-
     /// Completes the upload. Only an answer that is a `CompleteMultipartUploadResult` counts: a status line of 200 comes
     /// before the store has begun, and an error may follow it.
     package func completeMultipartUpload(
@@ -203,49 +139,7 @@ extension S3Connection {
         _ = try send(multipart(.abortMultipartUpload, "DELETE", address, query: query))
     }
 
-    /// The multipart uploads whose key is exactly this one, over all pages.
-    package func listMultipartUploads(of address: ObjectAddress) throws(S3Error) -> [OpenUpload] {
-        var uploads: [OpenUpload] = []
-        var marker: (key: String, uploadID: String)?
-        while true {
-            // Keys may hold characters that XML can't, so they are asked for in URL encoding.
-            var call = S3Call(operation: .listMultipartUploads, method: "GET", bucket: address.bucket)
-            call.query = [
-                QueryItem(name: "uploads"), QueryItem(name: "prefix", value: address.key.string),
-                QueryItem(name: "encoding-type", value: "url"),
-            ]
-            if let marker {
-                call.query.append(QueryItem(name: "key-marker", value: marker.key))
-                call.query.append(QueryItem(name: "upload-id-marker", value: marker.uploadID))
-            }
-            call.answerLimit = 8 << 20
-            let response = try send(call)
-            let document = try document(call, response, roots: ["ListMultipartUploadsResult"])
-            let isEncoded = document.value("EncodingType") == "url"
-            func key(_ element: XMLElement, _ name: String) -> ObjectKey? {
-                element[name].map { isEncoded ? ObjectKey(urlDecoded($0.text)) : ObjectKey($0.text) }
-            }
-            for element in document.all("Upload") {
-                guard let uploadID = element.value("UploadId"), key(element, "Key") == address.key else { continue }
-                uploads.append(
-                    OpenUpload(
-                        key: address.key,
-                        uploadID: uploadID,
-                        initiated: element.value("Initiated").flatMap(UTCTime.init(iso8601:)),
-                        initiator: element["Initiator"]?.value("ID")
-                    )
-                )
-            }
-            guard document.value("IsTruncated") == "true" else { return uploads }
-            let next = (key(document, "NextKeyMarker")?.string ?? "", document.value("NextUploadIdMarker") ?? "")
-            guard !next.0.isEmpty, marker.map({ $0 != next }) ?? true else {
-                throw fail(call, .unreadable(status: response.status, reason: "the list of uploads does not go on"))
-            }
-            marker = next
-        }
-    }
-
-    private func multipart(
+    func multipart(
         _ operation: S3Operation,
         _ method: String,
         _ address: ObjectAddress,
@@ -255,7 +149,7 @@ extension S3Connection {
     }
 
     /// The answer's document, which must have one of these roots; an `Error` in its place is thrown as the store's error.
-    private func document(_ call: S3Call, _ response: HTTPResponse, roots: [String]) throws(S3Error) -> XMLElement {
+    func document(_ call: S3Call, _ response: HTTPResponse, roots: [String]) throws(S3Error) -> XMLElement {
         let document: XMLElement
         do {
             document = try XMLReader.parse(response.body)
@@ -266,24 +160,4 @@ extension S3Connection {
         if document.name == "Error" { throw self.error(call, response, document: document) }
         throw fail(call, .unreadable(status: response.status, reason: "\(document.name) in place of \(roots[0])"))
     }
-}
-
-/// The bytes of a key in a listing of `encoding-type=url`, where a space is `+`.
-private func urlDecoded(_ text: String) -> [UInt8] {
-    var bytes: [UInt8] = []
-    var rest = Array(text.utf8)[...]
-    while let byte = rest.popFirst() {
-        switch byte {
-        case UInt8(ascii: "+"): bytes.append(UInt8(ascii: " "))
-        case UInt8(ascii: "%"):
-            if let value = UInt8(String(decoding: rest.prefix(2), as: UTF8.self), radix: 16), rest.count >= 2 {
-                bytes.append(value)
-                rest = rest.dropFirst(2)
-            } else {
-                bytes.append(byte)
-            }
-        default: bytes.append(byte)
-        }
-    }
-    return bytes
 }

@@ -11,10 +11,16 @@ package struct AbortRun {
     /// Seconds without an answer after which the wish is left to a later run: a person waits for this one.
     private static let patience = 60.0
 
-    package init(ledger: Ledger, settings: RunSettings, cancellation: Cancellation) {
+    /// - Parameter onEvent: hears of what could not be made sure.
+    package init(
+        ledger: Ledger,
+        settings: RunSettings,
+        cancellation: Cancellation,
+        onEvent: @escaping @Sendable (UploadEvent) -> Void
+    ) {
         var settings = settings
         settings.stallLimit = min(settings.stallLimit, Self.patience)
-        run = UploadRun([], ledger: ledger, settings: settings, cancellation: cancellation) { _ in }
+        run = UploadRun([], ledger: ledger, settings: settings, cancellation: cancellation, onEvent: onEvent)
         worker = Worker(run)
     }
 

@@ -129,13 +129,7 @@ extension Worker {
                 throw run.failure(error)
             }
         case .refused(let error):
-            run.emit(
-                .notice(
-                    id: record.id,
-                    "An interrupted run may have left an empty upload of \(transfer.name) at the store, which can't be "
-                        + "looked for (\(error.shortReason)); it takes the permission \(error.operation.permission)."
-                )
-            )
+            run.emit(.siblingsUnknown(record, transfer, error))
         }
     }
 

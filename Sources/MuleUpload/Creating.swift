@@ -15,21 +15,23 @@ extension Worker {
         for fresh: NewUpload,
         _ transfer: Transfer
     ) throws(UploadFailure) -> UploadRecord {
-        if record.mayHoldParts {
-            switch try removeParts(of: record, transfer) {
-            case .removed: break
+        let removal: Removal = record.mayHoldParts ? try removeParts(of: record, transfer) : .removed
+        do {
+            let replanned: UploadRecord
+            switch removal {
+            case .removed: replanned = try run.ledger.replan(record, as: fresh)
             case .refused(let error):
+                let left: UploadRecord
+                (left, replanned) = try run.ledger.leaveBehind(record, error.shortReason, andReplanAs: fresh)
                 run.emit(
                     .notice(
                         id: record.id,
                         "The parts of the earlier upload of \(transfer.name) could not be removed "
-                            + "(\(error.shortReason)); they cost money until they are."
+                            + "(\(error.operation.rawValue): \(error.shortReason)). They cost money until they are; "
+                            + "\"mule abort \(left.id)\" tries again."
                     )
                 )
             }
-        }
-        do {
-            let replanned = try run.ledger.replan(record, as: fresh)
             transfer.state.withLock { state in
                 state.record = replanned
                 state.size = replanned.size
@@ -112,6 +114,7 @@ extension Worker {
             throw run.failure(error)
         }
         transfer.use(negotiated)
+        run.watchAbortDate(of: transfer)
         // A checksum that Create did not promise may still be echoed for a part; anything else is settled here.
         if protection.isConfirmed || protection.checksumAlgorithm == nil { run.learn(protection, transfer) }
     }

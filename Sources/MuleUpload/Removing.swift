@@ -19,7 +19,9 @@ extension Worker {
     func removeParts(of record: UploadRecord, _ transfer: Transfer) throws(UploadFailure) -> Removal {
         // First what an unanswered Create has left: the upload itself shows whose it is.
         if record.createAttemptedAt != nil, case .refused(let error) = try removeUnanswered(record, transfer) {
-            return .refused(error)
+            guard error.mayNotBeAsked else { return .refused(error) }
+            // What such a Create has left holds no part and costs nothing; it must not keep the parts from going.
+            run.emit(.siblingsUnknown(record, transfer, error))
         }
         return try record.uploadID.map { id throws(UploadFailure) in try abort(id, record, transfer) } ?? .removed
     }
@@ -42,7 +44,18 @@ extension Worker {
                 try connection.listParts(address, uploadID: uploadID)
             }
             switch listed {
-            case .refused: return .removed  // NoSuchUpload; or it may not be listed, and the 204 has to do.
+            case .refused(let error, _):
+                if error.leavesNothing { return .removed }
+                guard error.mayNotBeAsked else { return .refused(error) }
+                run.emit(
+                    .notice(
+                        id: record.id,
+                        "The store says that the parts of \(transfer.name) are removed; whether one landed afterwards can't "
+                            + "be looked at (\(error.shortReason)). That takes the permission "
+                            + "\(error.operation.permission)."
+                    )
+                )
+                return .removed
             case .success(let listing, _): if listing.parts.isEmpty { return .removed }
             }
         }
@@ -89,4 +102,17 @@ extension Worker {
 extension S3Error {
     /// Whether there is nothing left that could be removed: the upload, or its whole bucket, is gone.
     fileprivate var leavesNothing: Bool { isVanishedUpload || code == "NoSuchBucket" }
+
+    /// Whether the question is not allowed, or not known to this store, whatever is asked about.
+    var mayNotBeAsked: Bool { isMissingPermission || retryClass == .unsupported }
+}
+
+extension UploadEvent {
+    static func siblingsUnknown(_ record: UploadRecord, _ transfer: Transfer, _ error: S3Error) -> UploadEvent {
+        .notice(
+            id: record.id,
+            "An interrupted run may have left an empty upload of \(transfer.name) at the store, which can't be looked for "
+                + "(\(error.shortReason)); it takes the permission \(error.operation.permission)."
+        )
+    }
 }

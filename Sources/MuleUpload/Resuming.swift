@@ -94,6 +94,7 @@ extension Worker {
             // A second look finds what this run has sent itself.
             if isFirstLook { transfer.bytesSkipped.store(keptBytes, ordering: .relaxed) }
             run.emit(.resumed(record, parts: keptParts, bytes: keptBytes))
+            run.watchAbortDate(of: transfer)
             if work.isEmpty {
                 run.queue.add(completionOf: transfer)
             } else {
@@ -112,16 +113,13 @@ extension Worker {
         }
         switch answer {
         case .success(let listing, _):
-            var newest: [Int: StoredPart] = [:]
-            for part in listing.parts {
-                let known = newest[part.number]?.lastModified?.millisecondsSince1970 ?? .min
-                if (part.lastModified?.millisecondsSince1970 ?? 0) >= known { newest[part.number] = part }
-            }
+            if let date = listing.abortDate { try learnAbortDate(date, transfer) }
+            let newest = listing.newest
             let parts = newest.values.map { ListedPart(number: $0.number, size: $0.size, eTag: $0.eTag) }
             return (.parts(parts), newest)
         case .refused(let error, _):
             if error.isVanishedUpload { return (.noSuchUpload, [:]) }
-            guard error.isMissingPermission || error.retryClass == .unsupported else { throw refusal(error, transfer) }
+            guard error.mayNotBeAsked else { throw refusal(error, transfer) }
             run.emit(
                 .notice(
                     id: record.id,

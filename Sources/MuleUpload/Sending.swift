@@ -40,7 +40,10 @@ extension Worker {
                 // Damaged bytes may have been damaged here: they are read again each time. What is certain is reused.
                 var transferOptions = BodyTransfer()
                 transferOptions.pace = run.pace
-                transferOptions.onSent = { counter.sent($0) }
+                transferOptions.onSent = { [run] count in
+                    counter.sent(count)
+                    run.observePace(of: transfer)
+                }
                 transferOptions.shouldStop = { transfer.isStopped }
                 if !protection.isConfirmed {
                     check = SentBytesCheck(protection.wholeObjectCRC)

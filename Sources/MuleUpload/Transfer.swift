@@ -75,6 +75,8 @@ package final class Transfer: Sendable {
     let bytesDone = Atomic<Int64>(0)
     let bytesSkipped = Atomic<Int64>(0)
     let partsDone = Atomic<Int>(0)
+    /// Nanoseconds of the monotonic clock; the end of time where there is nothing to watch.
+    let nextLookAtPace = Atomic<Int64>(.max)
     private let hasFailed = Atomic<Bool>(false)
 
     struct State: Sendable {
@@ -93,6 +95,8 @@ package final class Transfer: Sendable {
         var listsAgain = false
         /// Whether Complete has met a change of the object by somebody else.
         var metConflict = false
+        /// When the store gives the upload up by itself; set when it was first looked at.
+        var abortDate: AbortDate?
         /// The thread that reads a stream.
         var reader: Thread?
     }

@@ -20,6 +20,9 @@ package struct RunSettings: Sendable {
     /// Bytes per second for the whole run; nil for no limit.
     package var rateLimit: Int64?
     package var retry = RetryPolicy()
+    /// Seconds between two looks at whether an upload will be done before the store gives it up; the first look needs as
+    /// many to be worth something.
+    package var paceInterval = 60.0
 
     /// Enough to fill a fast link with a round trip of tens of milliseconds; more of them cost memory, not speed.
     package static let defaultConcurrency = 16
@@ -51,6 +54,7 @@ package final class UploadRun: Sendable {
     let patience: Patience
     let pace: Pace?
     let facts: EndpointFacts
+    let startedAt = Moment.now()
     private let transfers: [Transfer]
     private let onEvent: @Sendable (UploadEvent) -> Void
     private let state = Monitor<State>(State())
@@ -158,6 +162,9 @@ package final class UploadRun: Sendable {
     package func snapshot() -> RunSnapshot {
         progress.snapshot(filesTotal: transfers.count, bytesTotal: bytesTotal)
     }
+
+    /// Payload bytes that went out in this run.
+    var bytesSent: Int64 { transfers.reduce(0) { $0 + $1.bytesSent.load(ordering: .relaxed) } }
 
     private var bytesTotal: Int64? {
         var total: Int64 = 0

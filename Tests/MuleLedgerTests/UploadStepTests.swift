@@ -40,6 +40,48 @@ import Testing
         withExtendedLifetime(lease) {}
     }
 
+    @Test func `the store's day of removal may be learned later`() throws {
+        let ledger = try Ledger(directory, clock: clock)
+        let (record, _) = try #require(try ledger.take())
+        try ledger.recordAbortDate(record.number, "Fri, 27 Nov 2026 00:00:00 GMT")
+        #expect(try reopened(record).abortDate == "Fri, 27 Nov 2026 00:00:00 GMT")
+    }
+
+    @Test func `a failure for the same reason as before does not make an upload young again`() throws {
+        let ledger = try Ledger(directory, clock: clock)
+        let (record, _) = try #require(try ledger.take())
+        clock.advance(milliseconds: 10)
+        try ledger.end(record, .stopped(.failed, error: "gone"))
+        let failed = clock.now
+        #expect(try reopened(record).updatedAt == failed)
+        clock.advance(milliseconds: 10)
+        try ledger.end(record, .stopped(.failed, error: "gone"))
+        #expect(try reopened(record).updatedAt == failed)
+        try ledger.end(record, .stopped(.failed, error: "other"))
+        #expect(try reopened(record).updatedAt == clock.now)
+        clock.advance(milliseconds: 10)
+        try ledger.end(record, .stopped(.pending, error: nil))
+        #expect(try reopened(record).updatedAt == clock.now)
+        #expect(try reopened(record).lastError == nil && reopened(record).state == .pending)
+    }
+
+    @Test func `what could not be removed gets a row of its own`() throws {
+        let ledger = try Ledger(directory, clock: clock)
+        var (record, _) = try #require(try ledger.take())
+        record = try ledger.recordCreated(record, uploadID: "u", negotiated: "MD5", abortDate: "d")
+        try ledger.commit(.sample(1), of: record)
+        record = try reopened(record)
+        let (left, fresh) = try ledger.leaveBehind(record, "AccessDenied", andReplanAs: record.upload)
+        #expect(try reopened(left) == left && reopened(fresh) == fresh)
+        #expect(fresh.number == record.number && fresh.uploadID == nil && fresh.token != record.token)
+        #expect(left.uploadID == "u" && left.abortRequested && left.state == .failed && left.isOpen)
+        #expect(left.upload.source == nil && left.upload.destination == record.upload.destination)
+        #expect(left.bytesDone == record.bytesDone && left.abortDate == "d")
+        #expect(left.lastError?.contains("AccessDenied") == true)
+        // The new beginning is what the next run of the same command finds.
+        #expect(try ledger.unfinished(like: record.upload)?.number == fresh.number)
+    }
+
     @Test func `the first attempt to create is the one that is kept`() throws {
         let ledger = try Ledger(directory, clock: clock)
         let (record, _) = try #require(try ledger.take())

@@ -83,6 +83,19 @@ struct ListPartsTests {
         #expect(Set(parts.map(\.eTag)) == ["old", "e1"])
     }
 
+    @Test("the day of removal and its rule are told, where a lifecycle rule applies")
+    func abortDate() async throws {
+        var profile = FakeProfile.aws()
+        profile.abortDate = "Fri, 27 Nov 2026 00:00:00 GMT"
+        for profile in [profile, .aws()] {
+            let store = try store([part(1)], profile)
+            let listing = try await store.use { try $0.listParts(address("k"), uploadID: "u") }
+            #expect(listing.abortDate == profile.abortDate)
+            #expect(listing.abortRuleID == (profile.abortDate == nil ? nil : "expire-parts"))
+            #expect(listing.initiator == "arn:aws:iam::123456789012:user/mule")
+        }
+    }
+
     @Test("a refusal names the permission that is missing")
     func denied() async throws {
         var profile = FakeProfile.aws()
@@ -155,6 +168,82 @@ struct ListUploadsTests {
             let uploads = try await store.use { try $0.listMultipartUploads(of: address("a b")) }
             #expect(uploads.map(\.uploadID) == (0..<5).map { Self.uploadID("a b", $0) })
         }
+    }
+
+    @Test("a bucket, or what is below a prefix, is told page by page")
+    func bucketPages() async throws {
+        let store = try store([("a b", 2), ("a/1", 3), ("a/2", 1), ("b", 1)], pageSize: 2)
+        let all = try await store.use { connection in
+            var pages: [[String]] = []
+            var marker: UploadMarker?
+            repeat {
+                let page = try connection.listMultipartUploads(of: "bucket", prefix: ObjectKey("a"), after: marker)
+                pages.append(page.uploads.map(\.key.string))
+                marker = page.next
+            } while marker != nil
+            return pages
+        }
+        #expect(all == [["a b", "a b"], ["a/1", "a/1"], ["a/1", "a/2"]])
+        let markers = store.server.requests.map { [$0.parameter("key-marker"), $0.parameter("upload-id-marker")] }
+        #expect(markers == [[nil, nil], ["a b", Self.uploadID("a b", 1)], ["a/1", Self.uploadID("a/1", 1)]])
+    }
+
+    @Test("more than a thousand uploads of one key go over the border of a page, each told once")
+    func thousandsOfOneKey() async throws {
+        let store = try store([("a", 1), ("k", 2_100), ("z", 1)])
+        let uploads = try await store.use { try $0.listMultipartUploads(of: address("k")) }
+        #expect(uploads.map(\.uploadID) == (0..<2_100).map { Self.uploadID("k", $0) })
+        #expect(store.server.count(.listUploads) == 3)
+    }
+
+    @Test("a list without markers of IDs goes on by its key, which need not be any object's")
+    func directoryBucket() async throws {
+        @Sendable func page(_ content: String) -> FakeReply {
+            let text = "<ListMultipartUploadsResult>\(content)</ListMultipartUploadsResult>"
+            return FakeReply(200, body: Array(text.utf8))
+        }
+        let store = try store([])
+        store.server.add(
+            .on(
+                .listUploads,
+                .custom { _ in
+                    page(
+                        "<Upload><Key>z</Key><UploadId>1</UploadId></Upload><IsTruncated>true</IsTruncated>"
+                            + "<NextKeyMarker>opaque</NextKeyMarker>"
+                    )
+                }
+            ),
+            .on(
+                .listUploads,
+                .custom { _ in
+                    page("<Upload><Key>a</Key><UploadId>2</UploadId></Upload><IsTruncated>false</IsTruncated>")
+                }
+            )
+        )
+        let (first, second) = try await store.use { connection in
+            let first = try connection.listMultipartUploads(of: "bucket", prefix: ObjectKey(""), after: nil)
+            return (
+                first, try connection.listMultipartUploads(of: "bucket", prefix: ObjectKey(""), after: first.next)
+            )
+        }
+        #expect((first.uploads + second.uploads).map(\.uploadID) == ["1", "2"])
+        #expect(second.next == nil)
+        let request = store.server.requests[1]
+        #expect(request.parameter("key-marker") == "opaque" && request.parameter("upload-id-marker") == nil)
+    }
+
+    @Test("what does not begin with the prefix is not told, even by a store that does not heed it")
+    func prefixIsHeeded() async throws {
+        let text = """
+            <ListMultipartUploadsResult><Upload><Key>other</Key><UploadId>1</UploadId></Upload>\
+            <Upload><Key>pre/1</Key><UploadId>2</UploadId></Upload></ListMultipartUploadsResult>
+            """
+        let store = try store([])
+        store.server.add(.on(.listUploads, .custom { _ in FakeReply(200, body: Array(text.utf8)) }))
+        let page = try await store.use {
+            try $0.listMultipartUploads(of: "bucket", prefix: ObjectKey("pre/"), after: nil)
+        }
+        #expect(page.uploads.map(\.uploadID) == ["2"] && page.next == nil)
     }
 
     @Test("a key is read in both spellings of URL encoding, and as it is where the store does not encode")

@@ -107,6 +107,72 @@ import Testing
         #expect(try harness.record().state != .aborted)
     }
 
+    @Test func withoutLeaveToListPartsTheAnswerHasToDoAndThatIsSaid() throws {
+        let harness = try EngineHarness()
+        let record = try Self.pending(harness)
+        harness.server.profile.denied = [.listParts]
+        let notices = try harness.abort(record)
+        #expect(notices.count == 1 && notices[0].contains("s3:ListMultipartUploadParts"), "\(notices)")
+        #expect(try harness.record().state == .aborted)
+        harness.expectClean()
+    }
+
+    @Test func aListThatIsRefusedForAnotherReasonProvesNothing() throws {
+        let harness = try EngineHarness()
+        let record = try Self.pending(harness)
+        harness.server.script([.on(.listParts, .status(400, code: "ExpiredToken"))])
+        let failure = #expect(throws: UploadFailure.self) { try harness.abort(record) }
+        #expect(failure?.kind == .credentials)
+        #expect(try harness.record().abortRequested)
+        harness.server.script([])
+        #expect(try harness.abort(try harness.record()).isEmpty)
+        #expect(try harness.record().state == .aborted)
+        harness.expectClean()
+    }
+
+    @Test func whatAnUnansweredCreateMayHaveLeftDoesNotKeepThePartsFromGoing() throws {
+        let harness = try EngineHarness(faults: [.on(.create, .closeAfterProcessing)])
+        let path = try harness.file()
+        let cancellation = Cancellation()
+        harness.server.add(
+            .on(.uploadPart, occurrence: 2, .run(.headersRead) { _ in cancellation.cancel() }, .closeBeforeProcessing)
+        )
+        _ = try harness.upload(path, settings: EngineHarness.settings(concurrency: 1), cancellation: cancellation)
+        harness.server.script([])
+        harness.server.profile.denied = [.listUploads]
+        let record = try harness.record()
+        #expect(record.createAttemptedAt != nil && record.uploadID != nil)
+        let notices = try harness.abort(record)
+        #expect(notices.count == 1 && notices[0].contains("s3:ListBucketMultipartUploads"), "\(notices)")
+        #expect(try harness.record().state == .aborted)
+        // The empty one that nobody may look for.
+        #expect(harness.server.uploads.map(\.parts.count) == [0])
+    }
+
+    @Test func whatCouldNotBeRemovedIsNotForgottenWhenItsUploadBeginsAnew() throws {
+        let harness = try EngineHarness()
+        let path = try harness.file()
+        try harness.interrupt(path, afterParts: 3)
+        let old = try harness.record()
+        harness.server.profile.denied = [.abort]
+        let entry = try harness.register(path, change: { $0.restart = true })
+        let outcome = try harness.run(entry, path: path)
+        try harness.expectDone(outcome, path, openUploads: 1)
+        let left = try #require(try harness.ledger.unfinished().first)
+        #expect(left.uploadID == old.uploadID && left.abortRequested && left.isOpen && left.upload.source == nil)
+        #expect(left.bytesDone == old.bytesDone && left.id != old.id)
+        #expect(outcome.notices.contains { $0.contains("mule abort \(left.id)") })
+        // It does not stand in the way of the next upload of the same file, and is removed when that is allowed.
+        guard case .job(.doneBefore, _) = try harness.register(path) else {
+            Issue.record("the file is done")
+            return
+        }
+        harness.server.profile.denied = []
+        try harness.abort(left)
+        harness.expectClean()
+        #expect(try harness.ledger.unfinished().isEmpty)
+    }
+
     @Test func anUploadThatIsToBeAbortedIsNotGoneOnWith() throws {
         let harness = try EngineHarness()
         let path = try harness.file()

@@ -239,16 +239,19 @@ final class EngineHarness: Sendable {
         return outcome
     }
 
-    /// Gives up an upload as the command does.
-    func abort(_ record: UploadRecord, stallLimit: Double = 30) throws {
+    /// Gives up an upload as the command does; answers the notices.
+    @discardableResult
+    func abort(_ record: UploadRecord, stallLimit: Double = 30) throws -> [String] {
+        let events = EventLog()
         let cancellation = Cancellation()
         guard let (record, lease) = try ledger.claim(record.number) else { throw HarnessFailure("held elsewhere") }
         let abort = AbortRun(
             ledger: ledger,
             settings: Self.settings(stallLimit: stallLimit),
             cancellation: cancellation
-        )
+        ) { events.add($0) }
         try abort.abort(record, lease, service: try service(cancellation))
+        return events.notices
     }
 
     /// The only upload of the ledger.
@@ -273,6 +276,12 @@ final class EventLog: Sendable {
     func add(_ event: UploadEvent) { events.withLock { $0.append(event) } }
 
     var all: [UploadEvent] { events.withLock { $0 } }
+
+    var notices: [String] {
+        all.compactMap { event in
+            if case .notice(_, let text) = event { text } else { nil }
+        }
+    }
 }
 
 /// What a run came to.

@@ -17,7 +17,7 @@ struct AbortCommand {
         var failures: [UploadFailure] = []
         for record in records {
             do throws(UploadFailure) {
-                try abort(record, ledger)
+                try abort(record, ledger, printer)
             } catch {
                 printer.print(
                     .failed(
@@ -36,7 +36,11 @@ struct AbortCommand {
         return ExitStatus(failures)
     }
 
-    private func abort(_ record: UploadRecord, _ ledger: Ledger) throws(UploadFailure) {
+    private func abort(
+        _ record: UploadRecord,
+        _ ledger: Ledger,
+        _ printer: EventPrinter
+    ) throws(UploadFailure) {
         let address = TextSafety.displayName(record.upload.destination.description)
         let claimed: (UploadRecord, Lease)?
         do {
@@ -61,8 +65,7 @@ struct AbortCommand {
         case .pending, .failed, .unknown: break
         }
         let store = try session.storeOrFailure(of: record)
-        try AbortRun(ledger: ledger, settings: session.runSettings, cancellation: session.cancellation)
-            .abort(current, lease, service: store.service)
+        try session.abortRun(ledger, printer).abort(current, lease, service: store.service)
         if session.console.isJSON {
             session.console.result(
                 JSONValue.object([

@@ -30,8 +30,7 @@ struct ResumeCommand {
                 if current.state == .done || current.state == .aborted { continue }
                 let store = try store(of: record, &stores)
                 if current.abortRequested {
-                    try AbortRun(ledger: ledger, settings: session.runSettings, cancellation: session.cancellation)
-                        .abort(current, lease, service: store.service)
+                    try session.abortRun(ledger, printer).abort(current, lease, service: store.service)
                     session.console.note("\(record.id) was to be given up; its parts are removed")
                     continue
                 }
@@ -95,6 +94,10 @@ struct ResumeCommand {
 }
 
 extension Session {
+    func abortRun(_ ledger: Ledger, _ printer: EventPrinter) -> AbortRun {
+        AbortRun(ledger: ledger, settings: runSettings, cancellation: cancellation) { printer.print($0) }
+    }
+
     /// The uploads with these IDs, or all that `otherwise` gives when none is named.
     func records(
         _ ledger: Ledger,

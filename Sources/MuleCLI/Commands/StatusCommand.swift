@@ -1,6 +1,7 @@
 import MuleJSON
 import MuleLedger
 import MulePlan
+import MuleSystem
 import MuleUpload
 
 /// `mule status`
@@ -19,6 +20,10 @@ struct StatusCommand {
                 return session.console.isJSON ? json(record, state) : text(record, state)
             }
         )
+        // What has no place in the objects is said beside them.
+        if session.console.isJSON {
+            for case let warning? in records.map(abortWarning) { session.console.note(TextSafety.displayName(warning)) }
+        }
         if records.isEmpty && !session.console.isJSON { session.console.note("nothing is pending") }
         return .done
     }
@@ -46,6 +51,20 @@ struct StatusCommand {
         ]).line
     }
 
+    /// What is to be said of the day on which the store gives the upload up, by what the ledger knows: the rate so far is
+    /// that between the first day and the last part.
+    private func abortWarning(_ record: UploadRecord) -> String? {
+        guard record.isOpen, let date = record.abortDate.flatMap(AbortDate.init) else { return nil }
+        let seconds = Double(record.updatedAt - record.createdAt) / 1000
+        let rate = record.bytesDone > 0 && seconds > 0 ? Double(record.bytesDone) / seconds : nil
+        let risk = date.risk(
+            at: UTCTime(millisecondsSince1970: wallClockMilliseconds()),
+            bytesLeft: record.size.map { $0 - record.bytesDone },
+            rate: rate
+        )
+        return risk?.sentence(date, of: record.upload.destination.description)
+    }
+
     private func text(_ record: UploadRecord, _ state: String) -> String {
         let source = record.upload.source.map { TextSafety.displayName($0.path) } ?? "standard input"
         var line = "\(record.id)  \(state.padded(to: 8))"
@@ -59,6 +78,7 @@ struct StatusCommand {
         if record.abortRequested, record.state != .aborted {
             line += "\n       to be given up: mule resume removes its parts"
         }
+        if let warning = abortWarning(record) { line += "\n       \(TextSafety.displayText(warning))" }
         if let error = record.lastError { line += "\n       \(TextSafety.displayText(error))" }
         return line
     }
