@@ -186,8 +186,8 @@ package final class Ledger: Sendable {
             """
             INSERT INTO uploads (id, state, source, device, inode, size, modified,
                 endpoint, region, addressing, profile, ca_bundle, bucket, key, attributes, only_if_absent,
-                checksum, payload_signing, part_size, part_count, token, created_at, updated_at)
-            VALUES (?, 'pending', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                checksum, payload_signing, part_size, part_count, changing, token, created_at, updated_at)
+            VALUES (?, 'pending', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
             """,
             [.text(id)] + Self.sourceValues(upload.source) + [
                 .text(upload.store.endpoint), .text(upload.store.region), .text(upload.store.addressing),
@@ -196,7 +196,7 @@ package final class Ledger: Sendable {
                 .text(upload.attributes.text), .integer(upload.onlyIfAbsent ? 1 : 0),
                 .text(upload.integrity.checksum), .text(upload.integrity.payloadSigning),
                 SQLValue(upload.partSize), SQLValue(Self.partCount(upload)),
-                .text(RandomName.token()), .integer(moment), .integer(moment),
+                .text(upload.changing.rawValue), .text(RandomName.token()), .integer(moment), .integer(moment),
             ]
         )
         guard let record = try records(in: database, "WHERE id = ?", [.text(id)]).first else {

@@ -47,6 +47,9 @@ enum Schema {
             endpoint TEXT NOT NULL, name TEXT NOT NULL, value TEXT NOT NULL, expires_at INTEGER NOT NULL,
             PRIMARY KEY (endpoint, name)
         ) WITHOUT ROWID;
+        """,
         """
+        ALTER TABLE uploads ADD COLUMN changing TEXT NOT NULL DEFAULT 'refuse';
+        """,
     ]
 }

@@ -48,6 +48,8 @@ package struct NewUpload: Hashable, Sendable {
     package var integrity: IntegrityOptions
     /// Nil for an object that goes in one request, and for a stream whose cut is made on the way.
     package var partSize: Int64?
+    /// What is borne of the source.
+    package var changing: ChangingSource
 
     package init(
         source: SourceIdentity?,
@@ -56,7 +58,8 @@ package struct NewUpload: Hashable, Sendable {
         attributes: ObjectAttributes,
         onlyIfAbsent: Bool,
         integrity: IntegrityOptions,
-        partSize: Int64?
+        partSize: Int64?,
+        changing: ChangingSource = .refuse
     ) {
         self.source = source
         self.store = store
@@ -65,6 +68,7 @@ package struct NewUpload: Hashable, Sendable {
         self.onlyIfAbsent = onlyIfAbsent
         self.integrity = integrity
         self.partSize = partSize
+        self.changing = changing
     }
 }
 

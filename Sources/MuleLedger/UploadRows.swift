@@ -12,7 +12,7 @@ func records(
             ca_bundle, bucket, key, attributes, only_if_absent, checksum, payload_signing, part_size, part_count,
             token, create_attempted_at, upload_id, integrity, abort_date, abort_requested, parts_done, bytes_done,
             bytes_sent, etag, version_id, checksum_algorithm, checksum_type, checksum_value, last_error,
-            created_at, updated_at
+            created_at, updated_at, changing
         FROM uploads \(clause)
         """,
         values,
@@ -47,7 +47,8 @@ private func record(_ row: SQLRow) -> UploadRecord {
             attributes: ObjectAttributes(text: row.text(15)),
             onlyIfAbsent: row.integer(16) != 0,
             integrity: IntegrityOptions(checksum: row.text(17), payloadSigning: row.text(18)),
-            partSize: row.optionalInteger(19)
+            partSize: row.optionalInteger(19),
+            changing: ChangingSource(rawValue: row.text(38)) ?? .refuse
         ),
         size: row.optionalInteger(6),
         partCount: row.optionalInteger(20).map { Int($0) },

@@ -1,6 +1,6 @@
 // What happens to an upload, step by step: each method returns when its step is on disk.
 
-import MulePlan
+package import MulePlan
 
 extension Ledger {
     /// Gives an upload of which nothing lies at the store a new plan.
@@ -15,7 +15,7 @@ extension Ledger {
             """
             UPDATE uploads SET source = ?, device = ?, inode = ?, size = ?, modified = ?,
                 region = ?, addressing = ?, profile = ?, ca_bundle = ?, attributes = ?, only_if_absent = ?,
-                checksum = ?, payload_signing = ?, part_size = ?, part_count = ?
+                checksum = ?, payload_signing = ?, part_size = ?, part_count = ?, changing = ?
             WHERE number = ?
             """,
             Self.sourceValues(upload.source) + [
@@ -23,7 +23,7 @@ extension Ledger {
                 SQLValue(upload.store.caBundle), .text(upload.attributes.text),
                 .integer(upload.onlyIfAbsent ? 1 : 0), .text(upload.integrity.checksum),
                 .text(upload.integrity.payloadSigning), SQLValue(upload.partSize),
-                SQLValue(Self.partCount(upload)), .integer(number),
+                SQLValue(Self.partCount(upload)), .text(upload.changing.rawValue), .integer(number),
             ]
         )
         try restart(number, in: database)
@@ -64,6 +64,16 @@ extension Ledger {
         }
         guard records.count == 2 else { throw .failed("upload \(record.number) has gone from the ledger") }
         return (records[0], records[1])
+    }
+
+    /// Changes what is borne of a source that changes.
+    package func bear(_ changing: ChangingSource, in record: UploadRecord) throws(LedgerError) -> UploadRecord {
+        try update(record.number) { database throws(SQLiteError) in
+            try database.run(
+                "UPDATE uploads SET changing = ? WHERE number = ?",
+                [.text(changing.rawValue), .integer(record.number)]
+            )
+        }
     }
 
     /// Forgets the upload ID and all parts, with a new token: the next run begins anew.

@@ -56,17 +56,20 @@ package enum ResumeDecision: Hashable, Sendable {
 
     /// - Parameters:
     ///   - recorded: parts whose rows are committed.
+    ///   - changing: what is borne of a source that has changed.
     ///   - listing: what the store holds of this upload ID. Entries in any order; for a number listed twice the one
     ///     modified last counts.
     package static func decide(
         plan: PartPlan,
         recordedSource: SourceIdentity,
         currentSource: SourceIdentity,
+        changing: ChangingSource = .refuse,
         recorded: [RecordedPart],
         listing: Listing
     ) -> ResumeDecision {
         let changes = currentSource.changes(since: recordedSource)
-        guard changes.isEmpty || changes == [.device] else { return .refuse(changes) }
+        let offences = changing.offences(in: changes)
+        guard offences.isEmpty else { return .refuse(offences) }
         let contentIsCertain = changes.isEmpty
 
         var byNumber: [Int: RecordedPart] = [:]

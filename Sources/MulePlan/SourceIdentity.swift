@@ -29,6 +29,28 @@ package struct SourceIdentity: Hashable, Sendable {
     }
 }
 
+/// What is borne of a source that changes while it is sent.
+package enum ChangingSource: String, Hashable, Sendable, CaseIterable {
+    /// Nothing: the object is the file as it was at one moment, or there is none.
+    case refuse
+    /// Growth, as of a log that others write to: the size first seen is sent.
+    case snapshotSize = "snapshot-size"
+
+    /// The changes that are not borne.
+    ///
+    /// A file system's number alone is none: it changes from boot to boot. It proves nothing either, so that content must
+    /// be compared where it is all that differs.
+    package func offences(in changes: [SourceChange]) -> [SourceChange] {
+        changes.filter { change in
+            switch (change, self) {
+            case (.device, _), (.modificationTime, .snapshotSize): false
+            case (.size(let before, let now), .snapshotSize): now < before
+            case (.size, .refuse), (.modificationTime, .refuse), (.inode, _): true
+            }
+        }
+    }
+}
+
 package enum SourceChange: Hashable, Sendable {
     case size(before: Int64, now: Int64)
     case modificationTime(before: Int64, now: Int64)

@@ -16,7 +16,7 @@ extension Worker {
             return try beginStream(transfer, descriptor: descriptor, plan: plan)
         }
         guard case .file(let path) = transfer.job.source else { return }
-        let source = try SourceFile.open(path: path)
+        var source = try SourceFile.open(path: path)
         transfer.state.withLock { $0.source = source }
         if case .doneBefore(let previous, let again) = transfer.job.row {
             if try isStillThere(previous, source, transfer) { return }
@@ -26,13 +26,13 @@ extension Worker {
         if let fresh = transfer.job.restartsAs { record = try abandon(record, for: fresh, transfer) }
         transfer.use(run.negotiated(record, endpoint: transfer.job.service.endpoint.url))
         run.emit(.started(record))
+        source = try source.serving(record.upload)
+        transfer.state.withLock { $0.source = source }
         if record.upload.partSize == nil {
-            try checkSource(source, record)
             try putFile(source, transfer, record)
         } else if record.uploadID != nil {
             try resume(source, transfer, record)
         } else {
-            try checkSource(source, record)
             try create(transfer, record)
             sendAll(source, transfer)
         }
@@ -57,14 +57,6 @@ extension Worker {
         }
     }
 
-    private func checkSource(_ source: SourceFile, _ record: UploadRecord) throws(UploadFailure) {
-        guard let before = record.upload.source else { return }
-        let changes = source.identity.changes(since: before).filter { $0 != .device }
-        guard changes.isEmpty else {
-            throw .changed(source.identity.path, changes, while: "since the upload was begun")
-        }
-    }
-
     // MARK: Done before
 
     /// Whether the object that the ledger remembers is still the one at the store.
@@ -74,14 +66,14 @@ extension Worker {
         _ transfer: Transfer
     ) throws(UploadFailure) -> Bool {
         // Who may not look must send.
-        guard case .success(let head?, _) = try lookAtObject(transfer), head.size == source.identity.size else {
+        guard case .success(let head?, _) = try lookAtObject(transfer), head.size == source.size else {
             return false
         }
         let isOurs =
             head.metadata[UploadToken.metadataName].map { $0 == previous.token }
             ?? (head.object.eTag != nil && head.object.eTag == previous.proof.eTag)
         guard isOurs else { return false }
-        let size = source.identity.size
+        let size = source.size
         transfer.bytesDone.store(size, ordering: .relaxed)
         transfer.bytesSkipped.store(size, ordering: .relaxed)
         run.completed(transfer, previous, previous.proof, wasThere: true)

@@ -24,7 +24,7 @@ extension Worker {
         }
         let size = rows.reduce(0) { $0 + $1.size }
         let count = transfer.state.withLock { $0.partCount } ?? rows.count
-        guard rows.count == count, rows.map(\.number) == Array(1...count), size == source?.identity.size ?? size else {
+        guard rows.count == count, rows.map(\.number) == Array(1...count), size == source?.size ?? size else {
             throw UploadFailure(.ledger, "The ledger holds \(rows.count) of \(count) parts of \(transfer.name).")
         }
         let protection = transfer.protection
@@ -188,10 +188,10 @@ extension Worker {
         _ transfer: Transfer,
         _ record: UploadRecord
     ) throws(UploadFailure) {
-        if let proof = try ownObject(size: source.identity.size, record, transfer) {
-            transfer.bytesDone.store(source.identity.size, ordering: .relaxed)
+        if let proof = try ownObject(size: source.size, record, transfer) {
+            transfer.bytesDone.store(source.size, ordering: .relaxed)
             transfer.bytesSkipped.store(
-                source.identity.size - transfer.bytesSent.load(ordering: .relaxed),
+                source.size - transfer.bytesSent.load(ordering: .relaxed),
                 ordering: .relaxed
             )
             run.emit(.notice(id: record.id, "\(transfer.name) had been completed; only the answer was lost."))

@@ -10,7 +10,7 @@ import Synchronization
 
 extension Worker {
     func putFile(_ source: SourceFile, _ transfer: Transfer, _ record: UploadRecord) throws(UploadFailure) {
-        let slice = FileSlice(file: source.file, offset: 0, length: source.identity.size)
+        let slice = FileSlice(file: source.file, offset: 0, length: source.size)
         let proof = try put(slice, transfer, record) { () throws(UploadFailure) in try source.checkUnchanged() }
         try source.checkStillInPlace()
         run.completed(transfer, record, proof)

@@ -12,6 +12,7 @@ package struct UploadIntent: Sendable {
     package var attributes: ObjectAttributes
     package var onlyIfAbsent: Bool
     package var integrity: IntegrityOptions
+    package var changing: ChangingSource
     /// Send even what was confirmed before.
     package var force: Bool
     /// Give up a pending upload and begin anew.
@@ -28,6 +29,7 @@ package struct UploadIntent: Sendable {
         attributes: ObjectAttributes,
         onlyIfAbsent: Bool,
         integrity: IntegrityOptions,
+        changing: ChangingSource = .refuse,
         force: Bool = false,
         restart: Bool = false,
         demandedPartSize: Int64? = nil,
@@ -40,6 +42,7 @@ package struct UploadIntent: Sendable {
         self.attributes = attributes
         self.onlyIfAbsent = onlyIfAbsent
         self.integrity = integrity
+        self.changing = changing
         self.force = force
         self.restart = restart
         self.demandedPartSize = demandedPartSize
@@ -114,7 +117,8 @@ package struct Registration {
             attributes: intent.attributes,
             onlyIfAbsent: intent.onlyIfAbsent,
             integrity: intent.integrity,
-            partSize: partSize
+            partSize: partSize,
+            changing: intent.changing
         )
     }
 
@@ -125,7 +129,7 @@ package struct Registration {
                 destination: upload.destination,
                 endpoint: upload.store.endpoint
             ),
-            let before = done.upload.source, source.changes(since: before).allSatisfy({ $0 == .device }),
+            let before = done.upload.source, ChangingSource.refuse.offences(in: source.changes(since: before)).isEmpty,
             done.upload.attributes == upload.attributes
         else { return nil }
         return .doneBefore(done, again: upload)
@@ -160,15 +164,17 @@ package struct Registration {
                 return .job(.claimed(record, lease), restartsAs: upload)
             }
             if let failure = conflict(record, upload, intent) { return .refused(failure) }
-            return .job(.claimed(record, lease), restartsAs: nil)
+            let carried =
+                record.upload.changing == upload.changing ? record : try ledger.bear(upload.changing, in: record)
+            return .job(.claimed(carried, lease), restartsAs: nil)
         }
     }
 
     private func conflict(_ record: UploadRecord, _ upload: NewUpload, _ intent: UploadIntent) -> UploadFailure? {
         if let now = upload.source, let before = record.upload.source {
-            let changes = now.changes(since: before)
-            if !changes.allSatisfy({ $0 == .device }) {
-                return .changed(now.path, changes, while: "since its upload \(record.id) was begun")
+            let offences = upload.changing.offences(in: now.changes(since: before))
+            if !offences.isEmpty {
+                return .changed(now.path, offences, while: "since its upload \(record.id) was begun")
             }
         }
         var differences: [String] = []

@@ -54,6 +54,7 @@ extension Worker {
             plan: plan,
             recordedSource: before,
             currentSource: source.identity,
+            changing: record.upload.changing,
             recorded: rows.map { RecordedPart(number: $0.number, size: $0.size, eTag: $0.eTag) },
             listing: listing
         )

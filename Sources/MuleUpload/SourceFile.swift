@@ -1,10 +1,22 @@
+package import MuleLedger
 package import MulePlan
 package import MuleSystem
 
 /// An open source, and what it was when it was looked at first.
 package struct SourceFile: Sendable {
     package let file: File
+    /// As it was when it was opened.
     package let identity: SourceIdentity
+    /// What is borne while it is sent.
+    package private(set) var changing = ChangingSource.refuse
+    /// Bytes to send, from the start: all of them, or as many as were there when the upload was begun.
+    package private(set) var size: Int64
+
+    private init(file: File, identity: SourceIdentity) {
+        self.file = file
+        self.identity = identity
+        size = identity.size
+    }
 
     /// Opens a regular file; its canonical path is part of what it is.
     package static func open(path: [UInt8]) throws(UploadFailure) -> SourceFile {
@@ -26,6 +38,21 @@ package struct SourceFile: Sendable {
         }
     }
 
+    /// The file as the source of this upload.
+    ///
+    /// - Throws: `source` when it is not the one that the upload was begun with.
+    package func serving(_ upload: NewUpload) throws(UploadFailure) -> SourceFile {
+        guard let before = upload.source else { return self }
+        let offences = upload.changing.offences(in: identity.changes(since: before))
+        guard offences.isEmpty else {
+            throw .changed(identity.path, offences, while: "since the upload was begun")
+        }
+        var source = self
+        source.changing = upload.changing
+        source.size = before.size
+        return source
+    }
+
     /// Throws when the open file is no longer as it was.
     package func checkUnchanged() throws(UploadFailure) {
         let status: FileStatus
@@ -34,8 +61,12 @@ package struct SourceFile: Sendable {
         } catch {
             throw UploadFailure(.source, "\(UTF8Repair.string(identity.path)) can't be read: \(error.reason).")
         }
-        let changes = SourceIdentity(path: identity.path, status).changes(since: identity)
-        if !changes.isEmpty { throw .changed(identity.path, changes, while: "while it was sent") }
+        try check(status)
+    }
+
+    private func check(_ status: FileStatus) throws(UploadFailure) {
+        let offences = changing.offences(in: SourceIdentity(path: identity.path, status).changes(since: identity))
+        if !offences.isEmpty { throw .changed(identity.path, offences, while: "while it was sent") }
     }
 
     /// Throws when the path no longer leads to the file that was opened: the object would be one that nobody has.
@@ -50,8 +81,7 @@ package struct SourceFile: Sendable {
                 "\(UTF8Repair.string(identity.path)) has gone while it was sent (\(error.reason))."
             )
         }
-        let changes = SourceIdentity(path: identity.path, status).changes(since: identity)
-        if !changes.isEmpty { throw .changed(identity.path, changes, while: "while it was sent") }
+        try check(status)
     }
 }
 
@@ -88,7 +118,8 @@ extension UploadFailure {
         return UploadFailure(
             .source,
             "\(UTF8Repair.string(path)) has changed \(when): \(what). Parts of two versions are never mixed; "
-                + "to send it as it is now, run the upload again with --restart."
+                + "to send it as it is now, run the upload again with --restart. (For a file that only grows, "
+                + "--changing=snapshot-size sends the size first seen.)"
         )
     }
 

@@ -1,4 +1,5 @@
 import MuleCLI
+import MulePlan
 import Testing
 
 @Suite("The command line")
@@ -11,7 +12,8 @@ struct CommandLineParserTests {
             "--payload-signing=never", "--addressing", "path", "--no-overwrite", "--force", "--restart", "-r",
             "--endpoint-url", "http://127.0.0.1:9000", "--region=eu-west-1", "--profile", "lab", "--json", "-qv",
             "--content-type", "text/plain", "--metadata", "Who=me=you", "--tag", "a b=", "--sse", "aws:kms",
-            "--multipart-threshold", "100M", "--progress", "plain", "dir", "bucket/key",
+            "--multipart-threshold", "100M", "--progress", "plain", "--settle", "2m",
+            "--changing=snapshot-size", "dir", "bucket/key",
         ])
         #expect(typed.command == .upload)
         #expect(typed.operands == [Array("dir".utf8), Array("bucket/key".utf8)])
@@ -20,6 +22,8 @@ struct CommandLineParserTests {
         #expect(typed.transfer.concurrency == .fixed(4))
         #expect(typed.transfer.stallLimit == 5400)
         #expect(typed.transfer.multipartThreshold == 100 << 20)
+        #expect(typed.source.settle == 120)
+        #expect(typed.source.changing == .snapshotSize)
         #expect(typed.store.checksum == .crc32c)
         #expect(typed.store.payloadSigning == .never)
         #expect(typed.store.addressing == .path)

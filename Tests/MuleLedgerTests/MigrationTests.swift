@@ -18,7 +18,7 @@ import Testing
         return try Ledger(directory)
     }
 
-    @Test(arguments: ["v1"])
+    @Test(arguments: ["v1", "v2"])
     func `an old ledger opens with all it held`(version: String) throws {
         let ledger = try openFixture(version)
         let records = try ledger.all()
@@ -43,13 +43,14 @@ import Testing
         #expect(records[1].proof.checksumValue == "rosUhgp5mIg=")
         #expect(records[1].upload.onlyIfAbsent)
         #expect(records[2].upload.source == nil)
+        #expect(records.map(\.upload.changing)[2] == (version == "v1" ? .refuse : .snapshotSize))
         #expect(records[3].upload.source?.path == [0x2F, 0x64, 0xFF])
         #expect(records[3].upload.destination.key.utf8 == Array("u\u{308}".utf8))
         #expect(records[3].lastError == "AccessDenied")
         #expect(try ledger.fact("checksum", of: "https://s3.example.org") == "CRC64NVME")
     }
 
-    @Test(arguments: ["v1"])
+    @Test(arguments: ["v1", "v2"])
     func `an old ledger goes on from where it was`(version: String) throws {
         let ledger = try openFixture(version)
         let pending = try #require(try ledger.upload(id: "k3v9p"))
@@ -71,7 +72,7 @@ import Testing
     @Test func `opening a ledger again changes nothing in it`() throws {
         var content: [[UInt8]] = []
         for _ in 0..<2 {
-            do { _ = try content.isEmpty ? openFixture("v1") : Ledger(directory) }
+            do { _ = try content.isEmpty ? openFixture("v2") : Ledger(directory) }
             content.append(try directory.read("ledger.sqlite"))
         }
         #expect(content[0] == content[1])

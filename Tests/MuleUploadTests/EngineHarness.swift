@@ -20,6 +20,7 @@ final class EngineHarness: Sendable {
         var checksum = "auto"
         var payloadSigning = "auto"
         var onlyIfAbsent = false
+        var changing = ChangingSource.refuse
     }
 
     static let partSize: Int64 = 64 << 10
@@ -78,7 +79,8 @@ final class EngineHarness: Sendable {
             attributes: ObjectAttributes(),
             onlyIfAbsent: options.onlyIfAbsent,
             integrity: IntegrityOptions(checksum: options.checksum, payloadSigning: options.payloadSigning),
-            partSize: options.partSize
+            partSize: options.partSize,
+            changing: options.changing
         )
     }
 

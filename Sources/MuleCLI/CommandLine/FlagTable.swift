@@ -69,6 +69,25 @@ package enum FlagTable {
             "Stop, resumable, after this long without any progress, such as 90s or 1h30m. Default: 15m."
         ),
         .value(
+            "settle",
+            "DURATION",
+            .transfer,
+            upload,
+            sets: \.source.settle,
+            reading: OptionValue.duration,
+            "Send a file only when nobody has changed it for this long: wait for it, and refuse it if it changes meanwhile."
+        ),
+        .value(
+            "changing",
+            "WHAT",
+            .transfer,
+            upload,
+            sets: \.source.changing,
+            reading: OptionValue.choice,
+            "What to do with a file that changes while it is sent: refuse it, or send the size first seen (snapshot-size), "
+                + "for files that only grow. Default: refuse."
+        ),
+        .value(
             "checksum",
             "NAME",
             .transfer,

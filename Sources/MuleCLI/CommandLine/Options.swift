@@ -1,3 +1,5 @@
+package import MulePlan
+
 /// The options that can come from more than one place. Each struct can be laid over another of its kind: a value that
 /// is set hides the one below it, and one that is nil lets it through.
 
@@ -48,6 +50,22 @@ package struct TransferOptions: Sendable, Equatable {
         result.concurrency = concurrency ?? lower.concurrency
         result.limitRate = limitRate ?? lower.limitRate
         result.stallLimit = stallLimit ?? lower.stallLimit
+        return result
+    }
+}
+
+/// How a file that is still being written is met.
+package struct SourceOptions: Sendable, Equatable {
+    /// Seconds for which a file must have been left alone; more than 0.
+    package var settle: Double?
+    package var changing: ChangingSource?
+
+    package init() {}
+
+    package func over(_ lower: SourceOptions) -> SourceOptions {
+        var result = lower
+        result.settle = settle ?? lower.settle
+        result.changing = changing ?? lower.changing
         return result
     }
 }

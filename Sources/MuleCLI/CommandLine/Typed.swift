@@ -20,6 +20,7 @@ package struct Typed: Sendable, Equatable {
 
     package var store = StoreOptions()
     package var transfer = TransferOptions()
+    package var source = SourceOptions()
     package var object = ObjectOptions()
 
     package var noOverwrite = false

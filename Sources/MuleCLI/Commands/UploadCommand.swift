@@ -32,7 +32,9 @@ struct UploadCommand {
             fail(problem.found.path, problem.found.name, UploadFailure(.source, problem.message))
         }
         let store = try session.store(forBucket: destination.bucket)
-        let intents = try intents(walk.files, destination, store, printer, failures: &failures)
+        let options = typed.source.over(session.configuration.source)
+        var intents = try intents(walk.files, destination, store, options, printer, failures: &failures)
+        settle(&intents, for: options.settle, printer, failures: &failures)
         guard !intents.isEmpty else {
             if failures.isEmpty { session.console.note("there is nothing to send") }
             return ExitStatus(failures)
@@ -87,6 +89,7 @@ struct UploadCommand {
         _ files: [SourceWalk.Found],
         _ destination: Destination,
         _ store: Session.Store,
+        _ options: SourceOptions,
         _ printer: EventPrinter,
         failures: inout [UploadFailure]
     ) throws(CommandFailure) -> [UploadIntent] {
@@ -144,6 +147,7 @@ struct UploadCommand {
                     attributes: attributes,
                     onlyIfAbsent: typed.noOverwrite,
                     integrity: integrity(store),
+                    changing: options.changing ?? .refuse,
                     force: typed.force,
                     restart: typed.restart,
                     demandedPartSize: typed.store.partSize,
@@ -152,6 +156,27 @@ struct UploadCommand {
             )
         }
         return intents
+    }
+
+    /// Leaves out what is still being written.
+    private func settle(
+        _ intents: inout [UploadIntent],
+        for seconds: Double?,
+        _ printer: EventPrinter,
+        failures: inout [UploadFailure]
+    ) {
+        guard let seconds else { return }
+        let unsettled = Settling.wait(
+            for: intents.map(\.path),
+            seconds: seconds,
+            cancellation: session.cancellation
+        ) { session.console.note("waiting \(DurationText.format($0)) for files to be left alone (--settle)") }
+        for (index, failure) in unsettled.sorted(by: { $0.key < $1.key }) {
+            let intent = intents[index]
+            printer.print(.failed(id: nil, source: intent.path, destination: intent.destination, failure))
+            failures.append(failure)
+        }
+        intents = intents.indices.filter { unsettled[$0] == nil }.map { intents[$0] }
     }
 
     private func integrity(_ store: Session.Store) -> IntegrityOptions {

@@ -5,6 +5,7 @@ import MuleJSON
 package struct Configuration: Sendable, Equatable {
     package var store = StoreOptions()
     package var transfer = TransferOptions()
+    package var source = SourceOptions()
     package var object = ObjectOptions()
     package var progress: ProgressChoice?
     /// An absolute path, or one that begins with `~/`.

@@ -11,6 +11,8 @@ extension ConfigurationKey<Configuration> {
             .quantity("concurrency", \.transfer.concurrency, OptionValue.concurrency),
             .quantity("limitRate", \.transfer.limitRate, OptionValue.rate),
             .quantity("stallLimit", \.transfer.stallLimit, OptionValue.duration),
+            .quantity("settle", \.source.settle, OptionValue.duration),
+            .text("changing", \.source.changing, OptionValue.choice),
             .text("progress", \.progress, OptionValue.choice),
             .path("ledger", \.ledger),
             Self(name: "object") { configuration, value, path throws(ConfigurationError) in
