@@ -255,6 +255,10 @@ package final class HTTPClient {
             throw .broken("the answer is not HTTP", answered: true)
         }
         if result != CURLE_OK { throw Self.error(result, answered: exchange.status != 0) }
+        // curl takes a head that the end of the connection cuts short for a whole one: what is missing may be its ETag.
+        guard exchange.headHasEnded else {
+            throw .broken("the connection closed within the head of the answer", answered: exchange.status != 0)
+        }
         return HTTPResponse(
             status: exchange.status,
             headers: exchange.headers,
@@ -344,9 +348,12 @@ package final class HTTPClient {
             // A status line of its own comes with each 1xx answer; only the last head counts.
             if exchange.status == 100 { exchange.continued = true }
             exchange.headers = []
+            exchange.headHasEnded = false
             // The line may end right behind the status: servers differ on the blank before an empty reason.
             let words = String(decoding: line, as: UTF8.self).split(whereSeparator: \.isWhitespace)
             exchange.status = words.dropFirst().first.flatMap { Int($0) } ?? 0
+        } else if line.allSatisfy({ $0 == UInt8(ascii: "\r") || $0 == UInt8(ascii: "\n") }) {
+            exchange.headHasEnded = true
         } else if let colon = line.firstIndex(of: UInt8(ascii: ":")) {
             let name = String(decoding: line[..<colon], as: UTF8.self).lowercased()
             let value = line[(colon + 1)...]
@@ -385,6 +392,8 @@ private struct Exchange {
     var status = 0
     var continued = false
     var headers: [(name: String, value: String)] = []
+    /// Whether the empty line behind the headers has come.
+    var headHasEnded = false
     var answer: [UInt8] = []
     var failure: TransportError?
 

@@ -69,6 +69,13 @@ struct AnswerTests {
         #expect(answer.body == [])
     }
 
+    @Test("the head of an answer to HEAD must be whole")
+    func brokenHead() async throws {
+        await #expect(throws: TransportError.self) {
+            try await read("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n", method: "HEAD")
+        }
+    }
+
     @Test("a redirect is an answer, and nobody goes where it points")
     func redirect() async throws {
         let elsewhere = ScriptedServer { peer in peer.request() }
@@ -99,6 +106,9 @@ struct AnswerTests {
         arguments: [
             ("", false), ("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n12345", true),
             ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n", true),
+            // Within the head: the line that is missing may be the ETag.
+            ("HTTP/1.1 200 OK\r\n", true), ("HTTP/1.1 200 OK\r\nDate: x\r\nContent-Len", true),
+            ("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n", true),
         ]
     )
     func broken(answer: String, answered: Bool) async throws {
