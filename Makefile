@@ -9,8 +9,12 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 # More words for swift build and swift test, such as: make test SWIFTFLAGS='-j 2'
 SWIFTFLAGS ?=
-# More words for the demo and the torture, such as: make torture ARGS='--rounds 5 --seed 7'
+# More words for the demo, the torture and the kills, such as: make kills ARGS='--rounds 5 --seed 7'
 ARGS ?=
+# What make torture plays: a seed, for so many minutes; with ROUND that round alone.
+SEED ?= 1
+MINUTES ?= 10
+ROUND ?=
 
 SERVERS := swift localstack rclone
 MULE := .build/release/mule
@@ -19,7 +23,7 @@ SWIFT_SOURCES := Sources Tests Package.swift $(wildcard Benchmarks)
 # $(call or-say,SENTENCE): ends the target with a sentence when the command before it failed.
 or-say = || { echo "make $@: $(1)" >&2; exit 1; }
 
-.PHONY: help deps servers build test lint check format demo torture bench sanitize install deb clean distclean
+.PHONY: help deps servers build test lint check format demo torture kills bench sanitize install deb clean distclean
 
 help: ## show this list
 	@echo 'usage: make TARGET'
@@ -58,8 +62,12 @@ format: ## settle the layout of the sources
 demo: build ## kill an upload half-way, resume it, and count every byte
 	@Tests/Demo/demo $(ARGS) $(call or-say,the demo did not come to its end; the reason is above)
 
-torture: build ## kill and resume for many rounds, at random and at chosen moments
-	@Tests/Torture/kill_resume.py $(ARGS) $(call or-say,a promise was broken or the torture could not run; see above)
+torture: build servers ## all that can go wrong on purpose: make torture SEED=1 MINUTES=10 [ROUND=7]
+	@Tests/Torture/torture.py --seed $(SEED) --minutes $(MINUTES) $(if $(ROUND),--round $(ROUND)) $(ARGS) \
+	    $(call or-say,a promise was broken or the torture could not run; see above)
+
+kills: build ## kill and resume a large file for many rounds and count every byte
+	@Tests/Torture/kill_resume.py $(ARGS) $(call or-say,a promise was broken or the kills could not run; see above)
 
 bench: build ## measure speed, as Benchmarks/ describes
 	@test -x Benchmarks/run $(call or-say,there is no Benchmarks/run in this tree)

@@ -40,12 +40,14 @@ class Request:
 
     @property
     def kind(self):
-        """What the request means for an upload: create, part, complete, or the bare method."""
-        if self.method == "POST" and "uploads" in self.query:
-            return "create"
-        if self.method == "POST" and "uploadId" in self.query:
-            return "complete"
-        return "part" if self.is_part else self.method
+        """What the request means for an upload; the bare method where it means nothing."""
+        if self.is_part:
+            return "part"
+        if "uploadId" in self.query:
+            return {"POST": "complete", "GET": "list parts", "DELETE": "abort"}.get(self.method, self.method)
+        if "uploads" in self.query:
+            return {"POST": "create", "GET": "list uploads"}.get(self.method, self.method)
+        return {"PUT": "put", "HEAD": "head"}.get(self.method, self.method)
 
 
 class Messages:
@@ -184,7 +186,7 @@ class Requests:
         request = Request(method, urllib.parse.unquote(address.path), query)
         self._connection.request = request
         self._connection.witness.began(request)
-        return _framing(lines, otherwise=0)
+        return framing(lines, otherwise=0)
 
     def body(self, count):
         self._connection.witness.passed(self._connection.request, count)
@@ -213,7 +215,7 @@ class Answers:
         self._connection.witness.tell("answered", request)
         if request.method == "HEAD" or status in (204, 304):
             return 0
-        return _framing(lines, otherwise=None)
+        return framing(lines, otherwise=None)
 
     def body(self, count):
         pass
@@ -230,8 +232,11 @@ class Witness:
       sent       the whole request has gone to the store
       answered   the head of the store's answer is here and has not gone to mule yet
       delivered  the whole answer has gone to mule
-    `rate` limits the bytes per second of all connections together.
+    `rate` limits the bytes per second of all connections together. `connection` carries one connection: it is made
+    with the witness and the client's socket, and run on a thread of its own.
     """
+
+    connection = Connection
 
     def __init__(self, upstream, port=0, rate=None, watch=None):
         self.upstream = upstream
@@ -264,7 +269,7 @@ class Witness:
                 client, _ = self._listener.accept()
                 with self._lock:
                     self._connections += 1
-                threading.Thread(target=Connection(self, client).run, daemon=True).start()
+                threading.Thread(target=self.connection(self, client).run, daemon=True).start()
 
     def began(self, request):
         with self._lock:
@@ -302,7 +307,8 @@ class Witness:
         time.sleep(max(0.0, start - time.monotonic()))
 
 
-def _framing(lines, otherwise):
+def framing(lines, otherwise):
+    """The length of a message's body, "chunked", or `otherwise` where its head says nothing."""
     fields = dict(line.lower().split(":", 1) for line in lines[1:] if ":" in line)
     if "chunked" in fields.get("transfer-encoding", ""):
         return "chunked"

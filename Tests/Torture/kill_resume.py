@@ -19,41 +19,25 @@ import sys
 sys.dont_write_bytecode = True
 
 import argparse
-import concurrent.futures
-import contextlib
-import os
 import pathlib
 import random
 import signal
-import subprocess
-import threading
 import time
 import urllib.parse
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "Servers"))
 
+import evidence
 import stage
 from failure import Failure
+from moments import AIMED, Moment, Trigger, aimed
+from running import Running, listing
 from witness import Witness
 
-# A moment is a request of some kind and what the witness tells of it; see Witness.
-AIMED = {
-    "create sent": ("create", "sent"),
-    "create answered, not heard": ("create", "answered"),
-    "create heard": ("create", "delivered"),
-    "part sent": ("part", "sent"),
-    "part answered, not heard": ("part", "answered"),
-    "part heard": ("part", "delivered"),
-    "complete sent": ("complete", "sent"),
-    "complete answered, not heard": ("complete", "answered"),
-    "complete heard": ("complete", "delivered"),
-}
 # Of a hundred rounds so many are aimed; of the resumes so many are killed as well.
 AIMED_PERCENT = 50
 KILL_AGAIN_PERCENT = 35
 MOST_RUNS = 12
-READ_AT_ONCE = 32 * stage.MEBIBYTE
-READERS = 2
 # The share of the undisturbed speed that a slow network leaves.
 SLOW = 0.6
 
@@ -151,20 +135,7 @@ class Torture:
         """A moment within the first `share` of an upload that takes `seconds`."""
         if self.chance.randrange(100) >= AIMED_PERCENT:
             return Moment("random", after=self.chance.uniform(0, seconds * share))
-        name = self.chance.choice(sorted(aims))
-        kind, event = aims[name]
-        parts = max(1, int(self.size / self.part_size * share))
-        count = self.chance.randint(1, parts) if kind == "part" else 1
-        # "Heard" is followed by a few milliseconds in which mule writes down what it heard.
-        delay = self.chance.choice([0, self.chance.uniform(0, 0.004)]) if event == "delivered" else 0
-        return Moment(name, kind=kind, event=event, count=count, delay=delay)
-
-
-class Moment:
-    """When to kill: some seconds after the start, or at the `count`-th time that the witness tells of `event`."""
-
-    def __init__(self, name, after=None, kind=None, event=None, count=1, delay=0.0):
-        self.name, self.after, self.kind, self.event, self.count, self.delay = name, after, kind, event, count, delay
+        return aimed(self.chance, self.chance.choice(sorted(aims)), int(self.size / self.part_size * share))
 
 
 class Round:
@@ -174,11 +145,7 @@ class Round:
         self.runs = self.kills = self.twice = 0
         self.seconds = 0.0
         self.complaints = []
-        self._process = None
-        self._descriptor = None
-        self._moment = None
-        self._seen = 0
-        self._lock = threading.Lock()
+        self._trigger = None
 
     def play(self):
         address = urllib.parse.urlsplit(self.torture.store.endpoint)
@@ -201,7 +168,7 @@ class Round:
                 if status == 0:
                     break
                 if status != -signal.SIGKILL:
-                    self.complaints.append(f"run {self.runs} ended with status {status}: {self.last_words()}")
+                    self.complaints.append(f"run {self.runs} ended with status {status}: {evidence.last_words(self.torture.output)}")
                     break
             if not witness.settle():
                 self.complaints.append("a connection outlived mule")
@@ -220,61 +187,25 @@ class Round:
         # A resume that finds an upload nobody has recorded yet would have nothing to do: end with the upload itself.
         words = resume if self.runs % 2 == 1 and self.is_pending(environment) else upload
         self.runs += 1
-        with open(self.torture.output, "wb") as output:
-            with self._lock:
-                self._moment, self._seen = moment, 0
-                self._process = subprocess.Popen(
-                    [str(word) for word in words],
-                    env=environment,
-                    stdin=subprocess.DEVNULL,
-                    stdout=output,
-                    stderr=subprocess.STDOUT,
-                    start_new_session=True,
-                )
-                self._descriptor = os.pidfd_open(self._process.pid)
-            try:
-                after = moment.after if moment else None
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    return self._process.wait(timeout=after)
-                self.kill()
-                return self._process.wait()
-            finally:
-                self.kill()
-                self.kills += self._process.wait() == -signal.SIGKILL
-                with self._lock:
-                    os.close(self._descriptor)
-                    self._descriptor = None
+        running = Running(words, environment, self.torture.output)
+        self._trigger = moment and Trigger(moment, lambda: running.send(signal.SIGKILL))
+        try:
+            status = running.wait(moment.after if moment else None)
+        finally:
+            last = running.end()
+            self._trigger = None
+        self.kills += last == -signal.SIGKILL
+        return last if status is None else status
 
     def is_pending(self, environment):
         return bool(self.status(environment))
 
     def status(self, environment):
-        command = [str(self.torture.mule), "status", "--json"]
-        return subprocess.run(
-            command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True
-        ).stdout.strip()
+        return listing(self.torture.mule, environment)[0]
 
     def hear(self, event, request):
-        """The witness tells, on a connection's thread; nothing passes that connection before this returns."""
-        with self._lock:
-            moment = self._moment
-            if not moment or (moment.kind, moment.event) != (request.kind, event):
-                return
-            self._seen += 1
-            if self._seen != moment.count:
-                return
-        if moment.delay:
-            time.sleep(moment.delay)
-        self.kill()
-
-    def kill(self):
-        with self._lock:
-            self._moment = None
-            if self._descriptor is None:
-                return
-            # The descriptor, unlike the id, never comes to mean another process.
-            with contextlib.suppress(ProcessLookupError):
-                signal.pidfd_send_signal(self._descriptor, signal.SIGKILL)
+        if trigger := self._trigger:
+            trigger.hear(event, request)
 
     def judge(self, witness, starts, environment):
         say = self.complaints.append
@@ -284,54 +215,15 @@ class Round:
             say(f"{-self.twice:,} bytes of the file never passed the proxy")
         if self.twice > bound:
             say(f"{self.twice:,} bytes sent twice, the bound is {bound:,}")
-        if again := sent_again(witness.requests, starts):
+        if again := evidence.sent_again(witness.requests, starts):
             say(f"parts {again} sent again though acknowledged")
         if pending := self.status(environment):
             say(f"mule status lists {pending}")
         if uploads := self.torture.store.open_uploads(self.torture.bucket):
             say(f"open at the store: {uploads}")
-        try:
-            if difference := self.difference():
-                say(difference)
-        except Failure as error:
-            say(str(error))
-
-    def difference(self):
-        """What tells the object from the file; None when they are equal."""
-        store, size = self.torture.store, self.torture.size
-        stored = store.size(self.torture.bucket, self.key)
-        if stored != size:
-            return f"the object has {stored} bytes"
-        with concurrent.futures.ThreadPoolExecutor(READERS) as readers:
-            equal = readers.map(self.is_equal, offsets := range(0, size, READ_AT_ONCE))
-            different = [offset for offset, same in zip(offsets, equal) if not same]
-        return f"the object differs within {READ_AT_ONCE:,} bytes after {different}" if different else None
-
-    def is_equal(self, offset):
-        count = min(READ_AT_ONCE, self.torture.size - offset)
-        with open(self.torture.source, "rb") as file:
-            file.seek(offset)
-            return self.torture.store.read(self.torture.bucket, self.key, offset, count) == file.read(count)
-
-    def last_words(self):
-        lines = self.torture.output.read_text(errors="replace").strip().splitlines()
-        return lines[-1] if lines else "nothing was said"
-
-
-def sent_again(requests, starts):
-    """Numbers of the parts that a run sent although the store had acknowledged them before that run began."""
-    acknowledged = {}
-    again = set()
-    for request in requests:
-        if not request.is_part:
-            continue
-        part = (request.path, request.query.get("uploadId"), request.query["partNumber"])
-        run = max(start for start in starts if start <= request.began)
-        if acknowledged.get(part, run) < run:
-            again.add(int(request.query["partNumber"]))
-        if request.status == 200:
-            acknowledged[part] = min(request.answered, acknowledged.get(part, request.answered))
-    return sorted(again)
+        store, bucket = self.torture.store, self.torture.bucket
+        if difference := evidence.difference(store, bucket, self.key, self.torture.source):
+            say(difference)
 
 
 if __name__ == "__main__":
