@@ -40,7 +40,7 @@ let package = Package(
         room("MuleSigning", ["MulePlan", "MuleDigest", "MuleSystem"]),
         room("MuleTransport", ["MuleSystem", "CCurl"]),
         room("MuleS3", ["MulePlan", "MuleDigest", "MuleSigning", "MuleTransport", "MuleSystem", "CExpat"]),
-        room("MuleCredentials", ["MulePlan", "MuleSigning", "MuleSystem"]),
+        room("MuleCredentials", ["MulePlan", "MuleJSON", "MuleSigning", "MuleSystem"]),
         room("MuleLedger", ["MulePlan", "MuleSystem", "CSQLite"]),
         room(
             "MuleUpload",
@@ -84,8 +84,8 @@ let package = Package(
         tests(
             "MuleUploadTests",
             [
-                "MuleUpload", "MuleS3", "MuleLedger", "MulePlan", "MuleDigest", "MuleSigning", "MuleTransport",
-                "MuleSystem", "TestSupport",
+                "MuleUpload", "MuleCredentials", "MuleS3", "MuleLedger", "MulePlan", "MuleDigest", "MuleSigning",
+                "MuleTransport", "MuleSystem", "TestSupport",
             ]
         ),
         tests("EndToEndTests", ["mule", "MuleSystem", "TestSupport"]),

@@ -1,4 +1,5 @@
 package import MuleSigning
+package import MuleSystem
 
 /// What the variables and files shared by AWS's tools say: who signs, and for which store.
 ///
@@ -71,11 +72,18 @@ package struct AWSEnvironment: Sendable {
         }
     }
 
-    /// Who signs.
+    /// Who signs. Temporary credentials are fetched here for the first time, so this may take a while.
     ///
+    /// - Parameters:
+    ///   - cancellation: Ends what is being waited for, now and later.
+    ///   - notice: Takes sentences for people about what is no failure; to be shown, and not to be kept.
     /// - Throws: When no keys are found, or the ones that are found, or the way to get them, can't be used.
-    package func credentialsProvider() throws(CredentialsUnavailable) -> any CredentialsProvider {
-        for source in sources {
+    package func credentialsProvider(
+        cancellation: Cancellation = Cancellation(),
+        notice: @escaping @Sendable (String) -> Void = { _ in }
+    ) throws(CredentialsUnavailable) -> any CredentialsProvider {
+        let context = FetchContext(environment: variables, cancellation: cancellation, notice: notice)
+        for source in sources(context) {
             if let provider = try source.provider() { return provider }
         }
         throw CredentialsUnavailable(reason: nothingFound)
@@ -103,7 +111,7 @@ extension AWSEnvironment {
     /// asks for single sign-on. They are that way's result, which other tools write there for programs like this one.
     ///
     /// A role is different: keys beside `role_arn` belong to whoever may take the role on, not to the role.
-    private var sources: [any CredentialSource] {
+    private func sources(_ context: FetchContext) -> [any CredentialSource] {
         let advice = ExportAdvice(selection: selection)
         func setting(_ way: UnsupportedSource.Way, _ names: String...) -> any CredentialSource {
             UnsupportedSource(way, settings: names, of: profile, advice: advice)
@@ -114,9 +122,10 @@ extension AWSEnvironment {
         var sources: [any CredentialSource] = [
             setting(.webIdentity, "web_identity_token_file"),
             setting(.assumedRole, "role_arn"),
-            ProfileKeys(configuration: configuration, profile: selection.name ?? "default"),
+            ProfileKeys(configuration: configuration, profile: selection.name ?? "default", file: .credentials),
+            CredentialProcess(profile: profile, context: context),
+            ProfileKeys(configuration: configuration, profile: selection.name ?? "default", file: .config),
             setting(.singleSignOn, "sso_session", "sso_start_url", "sso_account_id", "sso_role_name"),
-            setting(.process, "credential_process"),
         ]
         if !selection.isExplicit {
             sources.insert(EnvironmentKeys(environment: variables), at: 0)

@@ -28,9 +28,8 @@ struct KeyPair {
         case (nil, _?):
             throw missing(accessKeyID, beside: secretAccessKey)
         case (let id?, let secret?):
-            // Both travel in headers as they are.
-            try check(accessKeyID) { $0.utf8.allSatisfy { (0x21...0x7E).contains($0) } }
-            try check(sessionToken) { $0.utf8.allSatisfy { (0x21...0x7E).contains($0) } }
+            try check(accessKeyID, Self.fitsIntoHeader)
+            try check(sessionToken, Self.fitsIntoHeader)
             // Other stores than Amazon's take any text here; only what surely came along by mistake is refused.
             try check(secretAccessKey) { text in
                 text.utf8.allSatisfy { $0 >= 0x20 && $0 != 0x7F } && !text.contains(" #") && !text.contains(" ;")
@@ -43,6 +42,9 @@ struct KeyPair {
             )
         }
     }
+
+    /// Access key and session token travel in headers as they are.
+    static func fitsIntoHeader(_ text: String) -> Bool { text.utf8.allSatisfy { (0x21...0x7E).contains($0) } }
 
     private func missing(_ field: Field, beside other: Field) -> CredentialsUnavailable {
         CredentialsUnavailable(

@@ -51,8 +51,20 @@ final class ReloadedCredentials: CredentialsProvider {
             return (state.credentials, state.files)
         }
         guard let known else { return current }
+        return reloaded(known) ?? current
+    }
+
+    /// Whoever renews the file may have done so within the last seconds.
+    func renew(refused: Credentials) throws(CredentialsUnavailable) -> Bool {
+        let (current, known) = state.withLock { ($0.credentials, $0.files) }
+        if current != refused { return true }
+        return reloaded(known).map { $0 != refused } ?? false
+    }
+
+    /// What the files hold when they are others than these, and can be used.
+    private func reloaded(_ known: FileStates) -> Credentials? {
         let files = look()
-        guard files != known, let fresh = reload() else { return current }
+        guard files != known, let fresh = reload() else { return nil }
         state.withLock { state in
             state.credentials = fresh
             state.files = files

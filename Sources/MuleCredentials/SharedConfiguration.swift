@@ -72,11 +72,20 @@ package struct SharedConfiguration: Sendable {
             .map { String(decoding: $0, as: UTF8.self) }
     }
 
-    /// What each file has of the profile, the credentials file first.
-    func halves(of name: String) -> [(profile: Profile, path: String)] {
+    /// One of the two files.
+    enum Half {
+        case credentials, config
+    }
+
+    /// What one file has of the profile.
+    func half(_ half: Half, of name: String) -> (profile: Profile, path: String)? {
         let key = Array(name.utf8)
-        let halves = [(credentialsProfiles[key], locations.credentials), (configProfiles[key], locations.config)]
-        return halves.compactMap { profile, location in profile.map { ($0, location?.path ?? "") } }
+        let (profile, location) =
+            switch half {
+            case .credentials: (credentialsProfiles[key], locations.credentials)
+            case .config: (configProfiles[key], locations.config)
+            }
+        return profile.map { ($0, location?.path ?? "") }
     }
 
     /// Whether the config file has `[name]` where `[profile name]` would be right.

@@ -8,7 +8,6 @@ struct UnsupportedSource: CredentialSource {
         case assumedRole = "an assumed role"
         case webIdentity = "a web identity token"
         case singleSignOn = "single sign-on"
-        case process = "a credential process"
         case container = "the role of a container"
     }
 

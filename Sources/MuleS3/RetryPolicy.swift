@@ -9,6 +9,8 @@ package struct RetryPolicy: Hashable, Sendable {
     package var damagedTries = 3
     /// Tries of one request that the server answers with success and a body that says nothing.
     package var unreadableTries = 5
+    /// Times that one request is sent again because new credentials have been got for it.
+    package var renewals = 2
 
     package init() {}
 

@@ -98,7 +98,8 @@ package final class S3Connection {
     private func attempt(_ call: S3Call, _ route: BucketRoute) throws(S3Error) -> HTTPResponse {
         let started = Moment.now()
         let expects = !isProven && service.usesExpect && call.body.length >= Self.expectThreshold
-        let request = try signed(call, route, expectsContinue: expects)
+        let credentials = try credentials(call)
+        let request = signed(call, route, by: credentials, expectsContinue: expects)
         let response: HTTPResponse
         do {
             response = try client.perform(request)
@@ -113,22 +114,44 @@ package final class S3Connection {
         }
         if let date = response[header: "date"] { service.compareClock(with: date) }
         guard (200..<300).contains(response.status) else {
-            let error = error(call, response, askedIn: route.endpoint.region)
+            var error = error(call, response, askedIn: route.endpoint.region)
+            renew(credentials, after: &error, call)
             log(call, response, since: started, detail: error.code)
             throw error
         }
         log(call, response, since: started, detail: nil)
         if call.body.length > 0 { isProven = true }
+        service.credentials.noteAccepted()
         return response
     }
 
-    private func signed(_ call: S3Call, _ route: BucketRoute, expectsContinue: Bool) throws(S3Error) -> HTTPRequest {
-        let credentials: Credentials
+    private func credentials(_ call: S3Call) throws(S3Error) -> Credentials {
         do {
-            credentials = try service.credentials.credentials()
+            return try service.credentials.credentials()
         } catch {
-            throw fail(call, .noCredentials(error.reason))
+            throw fail(call, service.cancellation.isCancelled ? .transport(.cancelled) : .noCredentials(error))
         }
+    }
+
+    /// Credentials that the store has refused are replaced here, once for all workers; whether the request goes again is
+    /// for the caller to say, who knows what has been counted of its body.
+    private func renew(_ refused: Credentials, after error: inout S3Error, _ call: S3Call) {
+        // An ended token is "400 Bad Request" without a word to HEAD, whose answers have no body.
+        let isMute = call.method == "HEAD" && error.status == 400 && refused.sessionToken != nil
+        guard error.asksForNewCredentials || isMute else { return }
+        do throws(CredentialsUnavailable) {
+            error.hasNewCredentials = try service.credentials.renew(refused: refused)
+        } catch let failure {
+            error.renewalFailure = failure
+        }
+    }
+
+    private func signed(
+        _ call: S3Call,
+        _ route: BucketRoute,
+        by credentials: Credentials,
+        expectsContinue: Bool
+    ) -> HTTPRequest {
         let target = route.endpoint.target(bucket: call.bucket, key: call.key)
         let signable = SignableRequest(
             method: call.method,

@@ -1,4 +1,5 @@
 package import MulePlan
+package import MuleSigning
 package import MuleTransport
 
 /// The operations of the S3 API that mule uses, by their names there.
@@ -36,7 +37,7 @@ package struct S3Error: Error, Sendable {
         /// An answer that says neither yes nor no: cut, empty, not what the operation returns.
         case unreadable(status: Int, reason: String)
         /// There is nothing to sign with.
-        case noCredentials(String)
+        case noCredentials(CredentialsUnavailable)
     }
 
     package var operation: S3Operation
@@ -52,6 +53,10 @@ package struct S3Error: Error, Sendable {
     package var region: String?
     /// The host that the store points to, where it redirects. It is shown, and never asked.
     package var otherHost: String?
+    /// Credentials that were refused have been renewed: the same request may be sent again.
+    package var hasNewCredentials = false
+    /// Credentials that were refused could not be renewed.
+    package var renewalFailure: CredentialsUnavailable?
 
     package init(operation: S3Operation, bucket: String, key: ObjectKey?, part: Int? = nil, cause: Cause) {
         self.operation = operation
@@ -73,6 +78,14 @@ package struct S3Error: Error, Sendable {
     }
 
     package var retryClass: RetryClass { RetryClass(of: cause) }
+
+    /// Whether the request never left, so that nothing can have come of it.
+    package var wasNotSent: Bool {
+        if case .noCredentials = cause { true } else { false }
+    }
+
+    /// Whether the credentials were refused for a reason that others may mend.
+    var asksForNewCredentials: Bool { retryClass == .credentials && !wasNotSent && code != "SignatureDoesNotMatch" }
 }
 
 /// What to do about a failure: PROTOCOL's retry table as a value.
@@ -102,7 +115,7 @@ package enum RetryClass: Hashable, Sendable {
         case .answer(let status, let code, _): self = Self.byCode[code] ?? Self.byStatus[status] ?? .fatal
         case .unreadable(let status, _):
             self = Self.byStatus[status] ?? ((200..<300).contains(status) ? .transient : .fatal)
-        case .noCredentials: self = .credentials
+        case .noCredentials(let failure): self = failure.isTransient ? .transient : .credentials
         }
     }
 
@@ -133,7 +146,7 @@ package enum RetryClass: Hashable, Sendable {
             .credentials,
             """
             ExpiredToken ExpiredTokenException RequestExpired InvalidToken TokenRefreshRequired InvalidAccessKeyId \
-            SignatureDoesNotMatch InvalidSecurity
+            SignatureDoesNotMatch InvalidSecurity InvalidTokenId InvalidClientTokenId
             """
         )
         put(

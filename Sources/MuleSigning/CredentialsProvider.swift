@@ -2,15 +2,34 @@
 /// once for all.
 package protocol CredentialsProvider: Sendable {
     func credentials() throws(CredentialsUnavailable) -> Credentials
+
+    /// The store has refused these credentials as ended or unknown: gets others, once for all workers that ask.
+    ///
+    /// - Returns: Whether `credentials()` gives others now, so that the same request may be sent again. False when there is
+    ///   nothing to renew, or when what was renewed is refused before the store has ever accepted it.
+    /// - Throws: When others should be had and could not be.
+    func renew(refused: Credentials) throws(CredentialsUnavailable) -> Bool
+
+    /// The store has carried out a request that was signed with what was given last.
+    func noteAccepted()
+}
+
+extension CredentialsProvider {
+    package func renew(refused: Credentials) throws(CredentialsUnavailable) -> Bool { false }
+
+    package func noteAccepted() {}
 }
 
 /// There are no credentials to be had.
 package struct CredentialsUnavailable: Error, Hashable, Sendable {
     /// A sentence for people: what was looked for, and what to do.
     package var reason: String
+    /// Whether the same may succeed in a moment: a service that does not answer, as against one that refuses.
+    package var isTransient: Bool
 
-    package init(reason: String) {
+    package init(reason: String, isTransient: Bool = false) {
         self.reason = reason
+        self.isTransient = isTransient
     }
 }
 

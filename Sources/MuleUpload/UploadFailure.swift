@@ -1,5 +1,6 @@
 package import MuleLedger
 package import MuleS3
+import MuleSigning
 import MuleSystem
 package import MuleTransport
 
@@ -70,8 +71,8 @@ extension UploadFailure {
     package static func refused(_ error: S3Error, sending object: String) -> UploadFailure {
         let what = "\(error.operation.rawValue) of \(object)\(error.part.map { ", part \($0)" } ?? "")"
         switch error.cause {
-        case .noCredentials(let reason):
-            var failure = UploadFailure(.credentials, reason, evidence: error, isResumable: true)
+        case .noCredentials(let unavailable):
+            var failure = UploadFailure(.credentials, unavailable.reason, evidence: error, isResumable: true)
             failure.stopsRun = true
             return failure
         case .transport(let reason):
@@ -123,6 +124,9 @@ extension UploadFailure {
     }
 
     private static func cure(_ error: S3Error, code: String) -> (Kind, String, stopsRun: Bool) {
+        if let unavailable = error.renewalFailure {
+            return (.credentials, "New credentials could not be had: \(unavailable.reason).", true)
+        }
         switch (error.retryClass, code) {
         case (_, "NoSuchBucket"):
             return (.store, "There is no bucket \(error.bucket) there: check its name and --endpoint-url.", true)
@@ -192,7 +196,7 @@ extension S3Error {
         case .transport(let error): error.sentence
         case .answer(let status, let code, _): "\(code) (HTTP \(status))"
         case .unreadable(_, let reason): "unreadable answer (\(reason))"
-        case .noCredentials(let reason): reason
+        case .noCredentials(let unavailable): unavailable.reason
         }
     }
 }

@@ -72,6 +72,7 @@ final class Worker {
         var failures = 0
         var damages = 0
         var unreadable = 0
+        var renewals = 0
         var isAmbiguous = false
         while true {
             if run.isStopping || transfer.isStopped { throw .interrupted }
@@ -81,11 +82,16 @@ final class Worker {
                 return .success(result, ambiguous: isAmbiguous)
             } catch let error as S3Error {
                 failures += 1
+                if error.hasNewCredentials, renewals < run.settings.retry.renewals {
+                    // What is refused for its signature is not carried out.
+                    renewals += 1
+                    continue
+                }
                 switch error.retryClass {
                 case .cancelled: throw .interrupted
                 case .throttled: run.queue.halve()
                 case .transient:
-                    isAmbiguous = true
+                    if !error.wasNotSent { isAmbiguous = true }
                     // A server that answers 200 with something else will not learn S3 by being asked again, and each
                     // Create may leave an upload behind.
                     if case .unreadable = error.cause {
@@ -97,6 +103,7 @@ final class Worker {
                 case .damaged:
                     damages += 1
                     if damages >= run.settings.retry.damagedTries { return .refused(error, ambiguous: isAmbiguous) }
+                case .credentials where error.renewalFailure?.isTransient == true: break
                 case .clock, .credentials, .redirected, .reconcile, .unsupported, .fatal:
                     return .refused(error, ambiguous: isAmbiguous)
                 }

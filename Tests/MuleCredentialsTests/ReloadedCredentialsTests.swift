@@ -6,17 +6,6 @@ import Testing
 
 @testable import MuleCredentials
 
-/// A clock that a test turns.
-private final class TurnedClock: Sendable {
-    private let seconds = Mutex(0.0)
-
-    var now: @Sendable () -> Moment {
-        { self.seconds.withLock { Moment(nanoseconds: 0).adding(seconds: $0) } }
-    }
-
-    func turn(seconds: Double) { self.seconds.withLock { $0 += seconds } }
-}
-
 @Suite("Keys of a profile, while they are in use")
 struct ReloadedCredentialsTests {
     private let clock = TurnedClock()
@@ -26,7 +15,7 @@ struct ReloadedCredentialsTests {
     init() throws {
         fixture = try SharedFilesFixture(credentials: Self.text("FIRST"))
         let configuration = try fixture.configuration()
-        let source = ProfileKeys(configuration: configuration, profile: "default", now: clock.now)
+        let source = ProfileKeys(configuration: configuration, profile: "default", file: .credentials, now: clock.now)
         provider = try #require(try source.provider())
     }
 

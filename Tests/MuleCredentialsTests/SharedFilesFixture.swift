@@ -14,7 +14,7 @@ struct SharedFilesFixture {
     }
 
     var environment: [String: String] {
-        variables.merging(["HOME": directory.path]) { own, _ in own }
+        variables.merging(["HOME": directory.path, "AWS_EC2_METADATA_DISABLED": "true"]) { own, _ in own }
     }
 
     var configPath: String { directory.path(".aws/config") }

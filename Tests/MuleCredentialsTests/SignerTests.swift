@@ -227,14 +227,6 @@ struct SignerTests {
                 + " use; run \(export) first"
         ),
         .init(
-            testDescription: "a process, in a profile whose name needs quotes",
-            config: "[profile \"it's a\"]\ncredential_process=/bin/keys",
-            variables: ["AWS_PROFILE": "it's a"],
-            answer: "the profile \"it's a\" asks for a credential process (credential_process), which this version of"
-                + " mule can't use; run eval \"$(aws configure export-credentials --profile 'it'\\''s a' --format"
-                + " env)\" (AWS CLI 2) first"
-        ),
-        .init(
             testDescription: "a web identity of the environment",
             variables: ["AWS_WEB_IDENTITY_TOKEN_FILE": "/t", "AWS_ROLE_ARN": "arn:x"],
             answer: "the environment asks for a web identity token (AWS_WEB_IDENTITY_TOKEN_FILE), which this version"

@@ -129,7 +129,7 @@ struct ConnectionTests {
         }
         let store = try Store(provider: Nobody())
         let error = try await store.failure { try $0.headBucket("bucket") }
-        guard case .noCredentials("none found") = error?.cause else {
+        guard case .noCredentials(.init(reason: "none found")) = error?.cause else {
             Issue.record("\(String(describing: error))")
             return
         }

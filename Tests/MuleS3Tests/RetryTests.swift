@@ -1,5 +1,6 @@
 import MulePlan
 import MuleS3
+import MuleSigning
 import MuleSystem
 import MuleTransport
 import Testing
@@ -103,7 +104,8 @@ struct RetryClassTests {
         ] {
             #expect(classOf(.unreadable(status: status, reason: "")) == expected, "\(status)")
         }
-        #expect(classOf(.noCredentials("")) == .credentials)
+        #expect(classOf(.noCredentials(CredentialsUnavailable(reason: ""))) == .credentials)
+        #expect(classOf(.noCredentials(CredentialsUnavailable(reason: "", isTransient: true))) == .transient)
     }
 }
 

@@ -32,7 +32,9 @@ final class EngineHarness: Sendable {
     let settings: RunSettings
     /// What the client takes for the bucket's region.
     let region: String
+    private let provider: any CredentialsProvider
 
+    /// - Parameter provider: who signs; nil for the server's own key, for ever.
     init(
         _ profile: FakeProfile = .aws(minimumPartSize: 1),
         credentials: [FakeCredentials] = [FakeCredentials()],
@@ -40,10 +42,20 @@ final class EngineHarness: Sendable {
         stallLimit: Double = 30,
         rateLimit: Int64? = nil,
         region: String? = nil,
+        provider: (any CredentialsProvider)? = nil,
         faults: [Fault] = []
     ) throws {
         server = FakeS3(profile, credentials: credentials, faults: faults)
         self.region = region ?? server.region
+        self.provider =
+            provider
+            ?? FixedCredentials(
+                Credentials(
+                    accessKeyID: server.credentials.accessKey,
+                    secretAccessKey: server.credentials.secretKey,
+                    sessionToken: server.credentials.sessionToken
+                )
+            )
         ledger = try Ledger(path: Array(scratch.path("state/ledger.sqlite").utf8))
         settings = Self.settings(concurrency: concurrency, stallLimit: stallLimit, rateLimit: rateLimit)
     }
@@ -99,13 +111,7 @@ final class EngineHarness: Sendable {
         S3Service(
             endpoint: try Endpoint(url: server.endpoint, region: region),
             transport: TransportSettings(userAgent: agent),
-            credentials: FixedCredentials(
-                Credentials(
-                    accessKeyID: server.credentials.accessKey,
-                    secretAccessKey: server.credentials.secretKey,
-                    sessionToken: server.credentials.sessionToken
-                )
-            ),
+            credentials: provider,
             cancellation: cancellation,
             patience: settings.stallLimit
         )

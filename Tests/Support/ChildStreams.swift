@@ -1,4 +1,5 @@
 import Glibc
+import MuleSystem
 
 /// The three streams of a child: our ends and its ends.
 struct ChildStreams {

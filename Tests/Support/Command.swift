@@ -38,6 +38,8 @@ package struct TestCommand: Sendable {
         self.executable = executable
         self.arguments = arguments.map { Array($0.utf8) }
         self.environment = ["HOME": home, "PATH": "/usr/local/bin:/usr/bin:/bin", "LC_ALL": "C.UTF-8"]
+        // A test that finds no credentials must not look for those of the machine it runs on.
+        self.environment["AWS_EC2_METADATA_DISABLED"] = "true"
         for name in ["PATH", "TMPDIR"] {
             if let value = getenv(name) { self.environment[name] = String(cString: value) }
         }

@@ -170,7 +170,10 @@ struct Session {
 
     private func provider(_ aws: AWSEnvironment) throws(CommandFailure) -> any CredentialsProvider {
         do {
-            return try aws.credentialsProvider()
+            let console = console
+            return try aws.credentialsProvider(cancellation: cancellation) {
+                console.error(TextSafety.displayName($0))
+            }
         } catch {
             throw CommandFailure(status: .credentials, message: error.reason)
         }

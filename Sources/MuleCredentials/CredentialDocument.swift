@@ -1,0 +1,115 @@
+import MuleJSON
+import MulePlan
+import MuleSigning
+
+/// Temporary credentials in JSON, as programs and services hand them out. No error quotes anything of it.
+struct CredentialDocument {
+    private let members: [String: JSONValue]
+
+    /// What the three texts and the end are called: each of the services has names of its own.
+    struct Names {
+        var accessKeyID = "AccessKeyId"
+        var secretAccessKey = "SecretAccessKey"
+        var sessionToken = "SessionToken"
+        var expiration = "Expiration"
+    }
+
+    /// A document that can't be used, as the end of a sentence about whoever gave it.
+    struct Unusable: Error {
+        var reason: String
+    }
+
+    init(_ bytes: [UInt8]) throws(Unusable) {
+        guard !bytes.allSatisfy({ $0 <= 0x20 }) else { throw Unusable(reason: "nothing at all") }
+        let value: JSONValue
+        do {
+            value = try JSONReader.read(bytes)
+        } catch {
+            // The reader's own reason may quote a part of the document.
+            throw Unusable(reason: "something that is not JSON (line \(error.line), column \(error.column))")
+        }
+        guard case .object(let members) = value else { throw Unusable(reason: "JSON that is no object { }") }
+        self.members = members
+    }
+
+    private init(members: [String: JSONValue]) {
+        self.members = members
+    }
+
+    subscript(name: String) -> JSONValue? { members[name] }
+
+    /// A text that is there and not empty.
+    func text(_ name: String) -> String? {
+        guard case .string(let text)? = members[name], !text.isEmpty else { return nil }
+        return text
+    }
+
+    /// The object under the name.
+    func object(_ name: String) -> CredentialDocument? {
+        guard case .object(let members)? = members[name] else { return nil }
+        return CredentialDocument(members: members)
+    }
+
+    /// - Throws: When one of the keys is missing, or something is there that can't be what it is called.
+    func credentials(_ names: Names = Names(), needsToken: Bool = false) throws(Unusable) -> Credentials {
+        let id = try required(names.accessKeyID)
+        let secret = try required(names.secretAccessKey)
+        let token = needsToken ? try required(names.sessionToken) : try optional(names.sessionToken)
+        for (name, text) in [(names.accessKeyID, id), (names.sessionToken, token ?? "")]
+        where !KeyPair.fitsIntoHeader(text) {
+            throw Unusable(reason: "a \(name) with a character that a key can't have")
+        }
+        return Credentials(
+            accessKeyID: id,
+            secretAccessKey: secret,
+            sessionToken: token,
+            expiration: try time(names.expiration)
+        )
+    }
+
+    private func required(_ name: String) throws(Unusable) -> String {
+        guard let text = try optional(name) else { throw Unusable(reason: "JSON without \(name)") }
+        return text
+    }
+
+    private func optional(_ name: String) throws(Unusable) -> String? {
+        switch members[name] {
+        case nil, .null?: return nil
+        case .string(let text)?: return text.isEmpty ? nil : text
+        default: throw Unusable(reason: "a \(name) that is not a text")
+        }
+    }
+
+    /// A text by RFC 3339, or milliseconds since 1970.
+    private func time(_ name: String) throws(Unusable) -> UTCTime? {
+        if case .int(let milliseconds)? = members[name] { return UTCTime(millisecondsSince1970: milliseconds) }
+        guard let text = try optional(name) else { return nil }
+        guard let time = UTCTime(rfc3339: text) else {
+            throw Unusable(reason: "\(name) in another form than 2026-11-20T23:56:00Z")
+        }
+        return time
+    }
+}
+
+extension UTCTime {
+    /// A time with the zone's distance from Universal Time, `2026-11-20T23:56:00.5+01:00`; nil for anything else.
+    init?(rfc3339 text: String) {
+        if let time = UTCTime(iso8601: text) {
+            self = time
+            return
+        }
+        let bytes = Array(text.utf8)
+        guard bytes.count > 6, let sign = bytes.dropLast(5).last, sign == 0x2B || sign == 0x2D else { return nil }
+        let zone = bytes.suffix(5).split(separator: UInt8(ascii: ":"), omittingEmptySubsequences: false)
+        let numbers = zone.compactMap { digits -> Int64? in
+            guard digits.count == 2, digits.allSatisfy({ (0x30...0x39).contains($0) }) else { return nil }
+            return digits.reduce(0) { $0 * 10 + Int64($1 - 0x30) }
+        }
+        let local = String(decoding: bytes.dropLast(6), as: UTF8.self) + "Z"
+        guard numbers.count == 2, numbers[0] < 24, numbers[1] < 60, let time = UTCTime(iso8601: local) else {
+            return nil
+        }
+        let distance = (numbers[0] * 60 + numbers[1]) * 60_000
+        self = time.adding(milliseconds: sign == 0x2B ? -distance : distance)
+    }
+}

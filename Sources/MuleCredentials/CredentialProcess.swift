@@ -1,0 +1,76 @@
+import MuleJSON
+import MuleSigning
+import MuleSystem
+
+/// `credential_process` of a profile: a program that prints credentials.
+/// https://docs.aws.amazon.com/sdkref/latest/guide/feature-process-credentials.html
+///
+/// It is run without a shell, and again whenever its credentials are about to end. What it prints is never shown; what it
+/// says on standard error goes to the terminal when it fails, without what looks like a key.
+struct CredentialProcess: CredentialSource {
+    let profile: Profile?
+    let context: FetchContext
+    var timeout = 60.0
+
+    func provider() throws(CredentialsUnavailable) -> (any CredentialsProvider)? {
+        guard let profile, let command = profile["credential_process"] else { return nil }
+        let name = "the credential_process of the profile \"\(profile.name)\""
+        guard let words = shellWords(command), !words.isEmpty else {
+            throw CredentialsUnavailable(
+                reason: "\(name) can't be split into words: a quote is open, or nothing is there"
+            )
+        }
+        let process = ChildProcess(words: words, environment: context.environment, timeout: timeout)
+        return try RefreshingCredentials(context) { [context] () throws(CredentialsUnavailable) in
+            try Self.fetch(process, name, context)
+        }.fetched()
+    }
+
+    private static func fetch(
+        _ process: ChildProcess,
+        _ name: String,
+        _ context: FetchContext
+    ) throws(CredentialsUnavailable) -> Credentials {
+        let outcome: ChildProcess.Outcome
+        do throws(SystemError) {
+            outcome = try process.run(context.cancellation)
+        } catch {
+            throw CredentialsUnavailable(
+                reason: "\(name) can't be started: \(error.reason); check its path and its rights"
+            )
+        }
+        if let problem = problem(outcome.end, process) {
+            let words = HiddenKeys.masked(
+                outcome.lastError,
+                isCut: outcome.lastError.count >= ChildProcess.errorLimit
+            )
+            if !words.isEmpty { context.notice("\(name) says: \(words)") }
+            throw CredentialsUnavailable(reason: "\(name) \(problem)", isTransient: outcome.end == .cancelled)
+        }
+        do throws(CredentialDocument.Unusable) {
+            let document = try CredentialDocument(outcome.output)
+            guard document["Version"] == .int(1) else {
+                throw CredentialDocument.Unusable(reason: "JSON whose Version is not 1")
+            }
+            return try document.credentials()
+        } catch {
+            throw CredentialsUnavailable(
+                reason:
+                    "\(name) printed \(error.reason); it has to print JSON with Version, AccessKeyId and SecretAccessKey"
+            )
+        }
+    }
+
+    /// Why there is no answer; nil when there is one.
+    private static func problem(_ end: ChildProcess.End, _ process: ChildProcess) -> String? {
+        switch end {
+        case .exit(0), .unknown: nil
+        case .exit(let status): "failed with exit status \(status); run it by hand to see why"
+        case .signal(let number): "was ended by signal \(number); run it by hand to see why"
+        case .timeout:
+            "did not end within \(Int(process.timeout)) s and was stopped; it can't ask anything, it has no terminal"
+        case .tooMuchOutput: "printed more than \(process.outputLimit >> 10) KiB, which is no answer"
+        case .cancelled: "was stopped"
+        }
+    }
+}
