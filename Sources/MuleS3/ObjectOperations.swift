@@ -41,6 +41,32 @@ package struct ObjectHead: Sendable {
     /// User metadata by name, without `x-amz-meta-`, lower case.
     package var metadata: [String: String]
     package var lastModified: UTCTime?
+    /// How the store says that it encrypts the object; nil where it says nothing.
+    package var encryption: ObjectEncryption?
+}
+
+/// Encryption at rest as an answer tells of it.
+package enum ObjectEncryption: Hashable, Sendable {
+    /// `AES256`, `aws:kms`, `aws:kms:dsse`.
+    case store(String)
+    /// With a key that each request must bring (SSE-C).
+    case customerKey
+
+    init?(_ response: HTTPResponse) {
+        if response[header: "x-amz-server-side-encryption-customer-algorithm"] != nil {
+            self = .customerKey
+        } else if let name = response[header: "x-amz-server-side-encryption"] {
+            self = .store(name)
+        } else {
+            return nil
+        }
+    }
+
+    /// Whether an object's ETag may still be the MD5 of its bytes.
+    /// https://docs.aws.amazon.com/AmazonS3/latest/API/API_Object.html
+    package var keepsMD5: Bool {
+        if case .store(let name) = self { name == "AES256" } else { false }
+    }
 }
 
 extension S3Connection {
@@ -100,7 +126,8 @@ extension S3Connection {
             object: StoredObject(response),
             size: response[header: "content-length"].flatMap { Int64($0) },
             metadata: metadata,
-            lastModified: response[header: "last-modified"].flatMap(UTCTime.init(httpDate:))
+            lastModified: response[header: "last-modified"].flatMap(UTCTime.init(httpDate:)),
+            encryption: ObjectEncryption(response)
         )
     }
 

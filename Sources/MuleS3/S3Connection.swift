@@ -17,6 +17,7 @@ struct S3Call {
     var answerTimeout = 120.0
     var answerLimit = 1 << 20
     var transfer = BodyTransfer()
+    var reader: (any AnswerReader)?
 }
 
 /// How a body goes out, and who hears of it.
@@ -172,6 +173,7 @@ package final class S3Connection {
         request.answerTimeout = min(call.answerTimeout, service.patience)
         request.answerLimit = call.answerLimit
         request.observer = call.transfer.observer
+        request.reader = call.reader
         request.pace = call.transfer.pace
         request.onSent = call.transfer.onSent
         request.shouldStop = call.transfer.shouldStop
@@ -244,7 +246,7 @@ package final class S3Connection {
         case 404:
             switch operation {
             case .uploadPart, .listParts, .completeMultipartUpload, .abortMultipartUpload: "NotFound"
-            case .headObject: "NoSuchKey"
+            case .headObject, .getObject, .getObjectAttributes: "NoSuchKey"
             case .headBucket, .listMultipartUploads, .createMultipartUpload, .putObject: "NoSuchBucket"
             }
         case 405: "MethodNotAllowed"

@@ -12,6 +12,8 @@ package enum S3Operation: String, Sendable {
     case listMultipartUploads = "ListMultipartUploads"
     case putObject = "PutObject"
     case headObject = "HeadObject"
+    case getObject = "GetObject"
+    case getObjectAttributes = "GetObjectAttributes"
     case headBucket = "HeadBucket"
 
     /// What a policy must allow for it.
@@ -21,7 +23,8 @@ package enum S3Operation: String, Sendable {
         case .listParts: "s3:ListMultipartUploadParts"
         case .abortMultipartUpload: "s3:AbortMultipartUpload"
         case .listMultipartUploads: "s3:ListBucketMultipartUploads"
-        case .headObject: "s3:GetObject"
+        case .headObject, .getObject: "s3:GetObject"
+        case .getObjectAttributes: "s3:GetObjectAttributes"
         case .headBucket: "s3:ListBucket"
         }
     }

@@ -371,6 +371,13 @@ package final class HTTPClient {
 
     private func receiveBody(_ bytes: UnsafeMutablePointer<CChar>?, count: Int) -> Int {
         exchange.lastProgress = Moment.now()
+        if let reader = exchange.request?.reader, (200..<300).contains(exchange.status) {
+            if !exchange.isReading { reader.answerStarts(status: exchange.status, headers: exchange.headers) }
+            exchange.isReading = true
+            if reader.answerContinues(UnsafeRawBufferPointer(start: bytes, count: count)) { return count }
+            exchange.failure = .cancelled
+            return 0
+        }
         let limit = exchange.request?.answerLimit ?? 0
         guard exchange.answer.count + count <= limit else {
             exchange.failure = .answerTooLong(limit: limit)
@@ -395,6 +402,8 @@ private struct Exchange {
     /// Whether the empty line behind the headers has come.
     var headHasEnded = false
     var answer: [UInt8] = []
+    /// Whether the answer's body has begun to go to the reader.
+    var isReading = false
     var failure: TransportError?
 
     init(_ request: HTTPRequest? = nil) {

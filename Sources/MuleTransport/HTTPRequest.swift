@@ -20,6 +20,14 @@ package protocol BodyObserver: AnyObject {
     func bodyContinues(_ bytes: UnsafeRawBufferPointer)
 }
 
+/// Takes the body of a successful answer as it comes, so that it may be of any length.
+package protocol AnswerReader: AnyObject {
+    /// The answer's head has come.
+    func answerStarts(status: Int, headers: [(name: String, value: String)])
+    /// - Returns: false to break the request off, which then fails as cancelled.
+    func answerContinues(_ bytes: UnsafeRawBufferPointer) -> Bool
+}
+
 /// Says how many bytes may go now, at most as many as asked for; waits until it is one at least.
 package typealias Pace = @Sendable (_ wanted: Int) -> Int
 
@@ -51,6 +59,8 @@ package struct HTTPRequest {
     /// Longest answer body that is taken.
     package var answerLimit = 1 << 20
     package var observer: (any BodyObserver)?
+    /// Gets the body of an answer of 2xx in place of `HTTPResponse.body`, without a limit on its length.
+    package var reader: (any AnswerReader)?
     package var pace: Pace?
     /// Called with the number of body bytes that have just gone out.
     package var onSent: ((Int64) -> Void)?

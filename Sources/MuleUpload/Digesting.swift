@@ -24,13 +24,16 @@ final class Digester {
         buffer.deallocate()
     }
 
-    /// - Parameter stop: asked between two reads; true ends the work with `cancelled`.
+    /// - Parameters:
+    ///   - stop: asked between two reads; true ends the work with `cancelled`.
+    ///   - onRead: hears how many bytes each read gave.
     func digest(
         _ slice: FileSlice,
         crc algorithm: CRCAlgorithm,
         withSHA256: Bool,
         withMD5: Bool,
-        stop: () -> Bool
+        stop: () -> Bool,
+        onRead: (Int) -> Void = { _ in }
     ) throws(TransportError) -> SliceDigest {
         var crc = CRCDigest(algorithm)
         // A digest that was left half-way belongs to nothing.
@@ -53,6 +56,7 @@ final class Digester {
             if withSHA256 { sha256.update(bytes) }
             if withMD5 { md5.update(bytes) }
             offset += Int64(count)
+            onRead(count)
         }
         return SliceDigest(
             crc: crc.checksum,

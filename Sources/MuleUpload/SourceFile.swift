@@ -61,27 +61,32 @@ package struct SourceFile: Sendable {
         } catch {
             throw UploadFailure(.source, "\(UTF8Repair.string(identity.path)) can't be read: \(error.reason).")
         }
-        try check(status)
+        try check(SourceIdentity(path: identity.path, status).changes(since: identity))
     }
 
-    private func check(_ status: FileStatus) throws(UploadFailure) {
-        let offences = changing.offences(in: SourceIdentity(path: identity.path, status).changes(since: identity))
+    private func check(_ changes: [SourceChange]) throws(UploadFailure) {
+        let offences = changing.offences(in: changes)
         if !offences.isEmpty { throw .changed(identity.path, offences, while: "while it was sent") }
     }
 
     /// Throws when the path no longer leads to the file that was opened: the object would be one that nobody has.
     package func checkStillInPlace() throws(UploadFailure) {
         try checkUnchanged()
-        let status: FileStatus
+        let changes: [SourceChange]
         do {
-            status = try FileStatus.of(path: identity.path)
+            changes = try changesInPlace()
         } catch {
             throw UploadFailure(
                 .source,
                 "\(UTF8Repair.string(identity.path)) has gone while it was sent (\(error.reason))."
             )
         }
-        try check(status)
+        try check(changes)
+    }
+
+    /// What tells the file that the path leads to now from the one that was opened.
+    func changesInPlace() throws(SystemError) -> [SourceChange] {
+        SourceIdentity(path: identity.path, try FileStatus.of(path: identity.path)).changes(since: identity)
     }
 }
 
@@ -114,13 +119,16 @@ extension FileStatus.Kind {
 extension UploadFailure {
     /// - Parameter when: completes "FILE has changed …".
     package static func changed(_ path: [UInt8], _ changes: [SourceChange], while when: String) -> UploadFailure {
-        let what = changes.map(describe).joined(separator: ", ")
-        return UploadFailure(
+        UploadFailure(
             .source,
-            "\(UTF8Repair.string(path)) has changed \(when): \(what). Parts of two versions are never mixed; "
+            "\(UTF8Repair.string(path)) has changed \(when): \(words(changes)). Parts of two versions are never mixed; "
                 + "to send it as it is now, run the upload again with --restart. (For a file that only grows, "
                 + "--changing=snapshot-size sends the size first seen.)"
         )
+    }
+
+    static func words(_ changes: [SourceChange]) -> String {
+        changes.map(describe).joined(separator: ", ")
     }
 
     private static func describe(_ change: SourceChange) -> String {

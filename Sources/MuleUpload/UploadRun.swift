@@ -211,7 +211,7 @@ package final class UploadRun: Sendable {
     }
 
     /// Nothing has moved for longer than the stall limit.
-    func exhausted(_ error: S3Error, _ transfer: Transfer) -> UploadFailure {
+    func exhausted(_ error: S3Error) -> UploadFailure {
         var failure = UploadFailure(
             .network,
             "Nothing has moved for \(Int(settings.stallLimit)) s; the last reason: \(error.shortReason). Finished parts are "

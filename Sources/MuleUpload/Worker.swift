@@ -46,9 +46,8 @@ final class Worker {
 
     // MARK: Requests
 
-    /// The warm connection to the transfer's store.
-    func connection(_ transfer: Transfer) throws(UploadFailure) -> S3Connection {
-        let service = transfer.job.service
+    /// The warm connection to the store.
+    private func connection(_ service: S3Service) throws(UploadFailure) -> S3Connection {
         if let connection = connections[ObjectIdentifier(service)] { return connection }
         do {
             let connection = try S3Connection(service: service)
@@ -69,15 +68,24 @@ final class Worker {
         _ transfer: Transfer,
         _ request: (S3Connection) throws(S3Error) -> Result
     ) throws(UploadFailure) -> Answer<Result> {
+        try persist(with: transfer.job.service, unless: { transfer.isStopped }, request)
+    }
+
+    /// The same for a request that belongs to no transfer.
+    func persist<Result>(
+        with service: S3Service,
+        unless isStopped: () -> Bool = { false },
+        _ request: (S3Connection) throws(S3Error) -> Result
+    ) throws(UploadFailure) -> Answer<Result> {
         var failures = 0
         var damages = 0
         var unreadable = 0
         var renewals = 0
         var isAmbiguous = false
         while true {
-            if run.isStopping || transfer.isStopped { throw .interrupted }
+            if run.isStopping || isStopped() { throw .interrupted }
             do {
-                let result = try request(connection(transfer))
+                let result = try request(connection(service))
                 run.patience.noteProgress()
                 return .success(result, ambiguous: isAmbiguous)
             } catch let error as S3Error {
@@ -108,7 +116,7 @@ final class Worker {
                     return .refused(error, ambiguous: isAmbiguous)
                 }
                 run.progress.retries.add(1, ordering: .relaxed)
-                try wait(afterFailure: failures, error, transfer)
+                try wait(afterFailure: failures, error)
             } catch let failure as UploadFailure {
                 throw failure
             } catch {
@@ -117,9 +125,9 @@ final class Worker {
         }
     }
 
-    private func wait(afterFailure failures: Int, _ error: S3Error, _ transfer: Transfer) throws(UploadFailure) {
+    private func wait(afterFailure failures: Int, _ error: S3Error) throws(UploadFailure) {
         let remaining = run.patience.remaining
-        guard remaining > 0 else { throw run.exhausted(error, transfer) }
+        guard remaining > 0 else { throw run.exhausted(error) }
         let delay = run.settings.retry.delay(
             for: error.retryClass,
             failures: failures,

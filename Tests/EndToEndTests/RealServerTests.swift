@@ -33,6 +33,30 @@ enum RealServerCases {
         }
     }
 
+    /// Proves what was uploaded without reading it, with the ledger and without, and sees every difference.
+    ///
+    /// - Parameter proofs: the kinds of proof for an object put in one request and for one in parts.
+    static func verify(_ server: RealServer, bucket: String, proofs: [String]) throws {
+        let mule = MuleRun(server)
+        let stranger = MuleRun(server)
+        _ = try StoreWitness(server, bucket: bucket)
+        for (parts, proof) in zip([1, 3], proofs) {
+            let file = try mule.file(parts: parts, "verified-\(parts)")
+            let key = "\(bucket)/verified-\(parts)"
+            #expect(try mule.uploadInParts(file, key).run().exitCode == 0)
+            for user in [mule, stranger] {
+                let outcome = try user.run("verify", "--json", file, key)
+                #expect(outcome.exitCode == 0, "\(outcome.err)")
+                #expect(outcome.event("verified")?["proof"]?["kind"]?.text == proof)
+                #expect(try user.run("verify", "--download", file, key).exitCode == 0)
+            }
+            try Files.overwrite(file, at: 77, with: [1, 2, 3])
+            let outcome = try stranger.run("verify", file, key)
+            #expect(outcome.exitCode == 6)
+            #expect(try stranger.run("verify", "--download", file, key).explains("differs", "at byte 77"))
+        }
+    }
+
     static func refuseWrongSecret(_ server: RealServer) throws {
         var mule = MuleRun(server)
         mule.environment["AWS_SECRET_ACCESS_KEY"] = "not-the-secret"
@@ -49,6 +73,11 @@ enum RealServerCases {
     init() throws { server = try RealServer.start(.localstack) }
 
     @Test func killedUploadIsGoneOnWith() throws { try RealServerCases.surviveKill(server, bucket: "kill") }
+
+    @Test func objectsAreProvenByTheirChecksum() throws {
+        let proof = "fullObjectChecksum"
+        try RealServerCases.verify(server, bucket: "verify", proofs: [proof, proof])
+    }
 
     @Test func hostileKeysArriveUnderExactlyThatName() throws {
         try RealServerCases.keepNames(server, bucket: "names", HostileKeys.all)
@@ -92,6 +121,10 @@ enum RealServerCases {
     init() throws { server = try RealServer.start(.swift) }
 
     @Test func killedUploadIsGoneOnWith() throws { try RealServerCases.surviveKill(server, bucket: "kill") }
+
+    @Test func objectsAreProvenByTheirETag() throws {
+        try RealServerCases.verify(server, bucket: "verify", proofs: ["eTagMD5", "multipartETagMD5"])
+    }
 
     @Test func hostileKeysArriveUnderExactlyThatName() throws {
         try RealServerCases.keepNames(server, bucket: "names", HostileKeys.all.filter { $0 != HostileKeys.long })

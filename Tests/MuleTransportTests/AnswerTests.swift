@@ -216,4 +216,83 @@ struct ReconnectTests {
         }
         #expect(error?.isTransient == true)
     }
+
+    // MARK: Readers
+
+    @Test("a reader gets a body of any length, after its head", arguments: [200, 206])
+    func reader(status: Int) async throws {
+        let text = String(repeating: "0123456789", count: 10_000)
+        let read = try await readByReader("HTTP/1.1 \(status) OK\r\nX-A: 1\r\n", text, limit: 10)
+        #expect(read.answer?.status == status)
+        #expect(read.answer?.body == [])
+        #expect(read.heads == ["\(status) 1"])
+        #expect(read.bytes == Array(text.utf8))
+    }
+
+    @Test("a refusal's body does not go to the reader")
+    func refusalBesideReader() async throws {
+        let read = try await readByReader("HTTP/1.1 404 Not Found\r\n", "<Error/>", limit: 100)
+        #expect(read.answer?.body == Array("<Error/>".utf8))
+        #expect(read.heads.isEmpty && read.bytes.isEmpty)
+    }
+
+    @Test("a reader that has enough ends the request")
+    func readerThatStops() async throws {
+        let text = String(repeating: "x", count: 1 << 20)
+        let read = try await readByReader("HTTP/1.1 200 OK\r\n", text, limit: 10, mostBytes: 1)
+        #expect(read.error == .cancelled)
+        #expect(read.bytes.count < text.utf8.count)
+    }
+
+    private struct Read: Sendable {
+        var answer: HTTPResponse?
+        var error: TransportError?
+        var heads: [String]
+        var bytes: [UInt8]
+    }
+
+    private func readByReader(
+        _ head: String,
+        _ body: String,
+        limit: Int,
+        mostBytes: Int = .max
+    ) async throws -> Read {
+        let server = ScriptedServer { peer in
+            peer.request()
+            peer.send("\(head)Content-Length: \(body.utf8.count)\r\n\r\n\(body)")
+        }
+        return try await withClient { client throws in
+            let reader = KeptAnswer(mostBytes: mostBytes)
+            var request = HTTPRequest.get(server.url)
+            request.answerLimit = limit
+            request.reader = reader
+            var read = Read(heads: [], bytes: [])
+            do throws(TransportError) {
+                read.answer = try client.perform(request)
+            } catch {
+                read.error = error
+            }
+            read.heads = reader.heads
+            read.bytes = reader.bytes
+            return read
+        }
+    }
+}
+
+/// Keeps what an answer brings, up to a number of bytes.
+private final class KeptAnswer: AnswerReader {
+    private(set) var heads: [String] = []
+    private(set) var bytes: [UInt8] = []
+    private let mostBytes: Int
+
+    init(mostBytes: Int) { self.mostBytes = mostBytes }
+
+    func answerStarts(status: Int, headers: [(name: String, value: String)]) {
+        heads.append("\(status) \(headers.first { $0.name == "x-a" }?.value ?? "")")
+    }
+
+    func answerContinues(_ bytes: UnsafeRawBufferPointer) -> Bool {
+        self.bytes += bytes
+        return self.bytes.count < mostBytes
+    }
 }

@@ -5,6 +5,7 @@ extension Command {
         case .resume: .resume
         case .status: .status
         case .abort: .abort
+        case .verify: .verify
         }
     }
 }
@@ -110,6 +111,36 @@ extension CommandPage {
             case (false, true): "abort takes IDs or --all, not both"
             default: nil
             }
+        }
+    )
+
+    fileprivate static let verify = CommandPage(
+        synopsis: "[options] FILE BUCKET/KEY",
+        summary: "prove that an object equals a file, without downloading it",
+        description: [
+            "Reads the file and compares it with what the store shows of the object: its size, then the first of these that "
+                + "there is: the checksum of the whole object; the checksum of its parts' checksums (the parts' sizes come "
+                + "from GetObjectAttributes, else from the ledger); the MD5 that is its ETag; the ETag of a multipart "
+                + "object, computed again from the parts' MD5s; the checksum of its upload in the ledger, where token and "
+                + "ETag show that the object is still that upload's. The result says which one it was.",
+            "The status is 0 for proven and 6 for anything else: the object differs, there is none, or the store shows "
+                + "nothing that proves it (an ETag alone never proves a difference). --download then compares the bytes.",
+            "BUCKET/KEY that ends in / is a prefix under which the file's name is appended.",
+        ],
+        examples: [
+            .init(
+                line: "mule verify db.dump backups/2026/db.dump",
+                about: "Is the object the file? The status is 0 only when that is proven."
+            ),
+            .init(line: "mule verify db.dump backups/2026/", about: "The same below a prefix, under the file's name."),
+            .init(
+                line: "mule verify --download db.dump backups/2026/db.dump",
+                about: "Read the object and compare every byte."
+            ),
+        ],
+        problem: { typed in
+            typed.operands.count == 2
+                ? nil : "verify needs a FILE and its object, such as \"mule verify db.dump backups/db.dump\""
         }
     )
 }

@@ -1,7 +1,7 @@
 /// Every flag that mule knows. Parsing, help and suggestions read this table; a new flag is a new row.
 package enum FlagTable {
     /// In the order of help. Where two commands share a name, both rows take a value or neither does.
-    package static let rows: [Flag] = transfer + object + selection + shared
+    package static let rows: [Flag] = transfer + proof + object + selection + shared
 
     /// The rows that a command takes.
     package static func rows(for command: Command) -> [Flag] { rows.filter { $0.commands.contains(command) } }
@@ -9,6 +9,8 @@ package enum FlagTable {
     private static let every = Set(Command.allCases)
     private static let sending: Set<Command> = [.upload, .resume]
     private static let upload: Set<Command> = [.upload]
+    /// Those that name one object, or a prefix for it.
+    private static let toObject: Set<Command> = [.upload, .verify]
 
     private static let transfer: [Flag] = [
         .on(
@@ -63,7 +65,7 @@ package enum FlagTable {
             "stall-limit",
             "DURATION",
             .transfer,
-            sending,
+            sending.union([.verify]),
             sets: \.transfer.stallLimit,
             reading: OptionValue.duration,
             "Stop, resumable, after this long without any progress, such as 90s or 1h30m. Default: 15m."
@@ -117,10 +119,10 @@ package enum FlagTable {
         .on(
             "exact-key",
             .transfer,
-            upload,
+            toObject,
             sets: \.exactKey,
             negation: "no-exact-key",
-            "Take DESTINATION for the object's whole name even if it ends in /."
+            "Take the destination for the object's whole name even if it ends in /."
         ),
         .on(
             "force",
@@ -138,6 +140,17 @@ package enum FlagTable {
             negation: "no-restart",
             "Give up a pending upload of this source, with its parts, and begin anew."
         ),
+    ]
+
+    private static let proof: [Flag] = [
+        .on(
+            "download",
+            .transfer,
+            [.verify],
+            sets: \.download,
+            negation: "no-download",
+            "Read the whole object and compare its bytes with the file's, whatever else the store shows."
+        )
     ]
 
     private static let object: [Flag] = [

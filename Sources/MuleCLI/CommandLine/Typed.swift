@@ -29,6 +29,7 @@ package struct Typed: Sendable, Equatable {
     package var exactKey = false
     package var recursive = false
     package var all = false
+    package var download = false
 
     package init() {}
 }

@@ -10,7 +10,7 @@ struct UploadCommand {
     func run() throws(CommandFailure) -> ExitStatus {
         let typed = session.typed
         guard let last = typed.operands.last else { fatalError("the parser asks for a destination") }
-        let destination = try parse(last)
+        let destination = try session.destination(last)
         let sources = typed.operands.dropLast()
         if sources.contains(Array("-".utf8)) { return try uploadStream(sources, destination) }
 
@@ -67,22 +67,6 @@ struct UploadCommand {
             }
         }
         return session.carry(jobs, ledger, failuresBefore: failures)
-    }
-
-    private func parse(_ text: [UInt8]) throws(CommandFailure) -> Destination {
-        do {
-            return try Destination(parsing: text, exactKey: session.typed.exactKey)
-        } catch {
-            let shown = TextSafety.displayName(text)
-            let message =
-                switch error {
-                case .noBucket: "The destination \"\(shown)\" names no bucket: write bucket/key or s3://bucket/key."
-                case .badBucket(let name):
-                    "\"\(TextSafety.displayText(name))\" in the destination \"\(shown)\" can't be a bucket's name. Is it "
-                        + "the last argument? Write bucket/key or s3://bucket/key."
-                }
-            throw CommandFailure(status: .usage, message: message)
-        }
     }
 
     private func intents(

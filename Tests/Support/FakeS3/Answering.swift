@@ -82,10 +82,14 @@ extension Connection {
         switch disruption.after {
         case .close: return false
         case .closeInAnswer:
-            let bytes = reply.body
             note(&request, reply)
-            try wire.send(head(reply, request, length: Int64(bytes.count), closes: false))
-            try wire.send(Array(bytes.prefix(bytes.count / 2)))
+            try wire.send(head(reply, request, length: reply.contentLength, closes: false))
+            if var half = reply.payload {
+                half.range = half.range.lowerBound..<(half.range.lowerBound + reply.contentLength / 2)
+                try send(half)
+            } else {
+                try wire.send(Array(reply.body.prefix(reply.body.count / 2)))
+            }
             return false
         case .emptyBody: reply = FakeReply(200)
         case .truncated: reply.body = Array(reply.body.prefix(reply.body.count * 2 / 3))
@@ -168,6 +172,10 @@ extension Connection {
         guard request.method != "HEAD" else { return try wire.send(head) }
         guard let payload = reply.payload else { return try wire.send(head + reply.body) }
         try wire.send(head)
+        try send(payload)
+    }
+
+    private func send(_ payload: FakeReply.Payload) throws {
         var offset: Int64 = 0
         for segment in payload.segments {
             let span = offset..<(offset + Int64(segment.count))

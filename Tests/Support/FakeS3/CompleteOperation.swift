@@ -32,7 +32,7 @@ extension ServerState {
         }
         let md5s = parts.compactMap(\.md5)
         let tagDigest = md5s.count == parts.count ? BodyDigests.checksum(.md5, of: md5s.flatMap(\.self))?.bytes : nil
-        let object = FakeObject(
+        var object = FakeObject(
             parts: parts,
             eTag: eTag(md5: tagDigest, parts: parts.count),
             attributes: upload.attributes,
@@ -40,6 +40,7 @@ extension ServerState {
             lastModified: now,
             uploadID: upload.id
         )
+        object.declaredChecksum = upload.checksumAlgorithm != nil
         store.buckets[request.bucket]?.uploads[upload.id] = nil
         store.buckets[request.bucket]?.objects[request.key] = object
         var children = [

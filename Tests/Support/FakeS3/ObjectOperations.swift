@@ -40,6 +40,9 @@ extension ServerState {
 
     func readObject(_ request: RecordedRequest) throws(StoreError) -> FakeReply {
         guard let object = store.buckets[request.bucket]?.objects[request.key] else { throw .noSuchKey(request.key) }
+        if let condition = request.header("if-match"), condition != "\"\(object.eTag)\"" {
+            throw StoreError(412, "PreconditionFailed", elements: [FakeXML("Condition", "If-Match")])
+        }
         var reply = FakeReply(200)
         let attributes = object.attributes
         reply.headers = [
@@ -59,16 +62,73 @@ extension ServerState {
         if request.header("x-amz-checksum-mode")?.uppercased() == "ENABLED", !profile.headOmitsChecksum {
             reply.headers += checksumHeaders(object.checksum)
         }
-        if object.uploadID != nil, request.parameter("partNumber") != nil {
-            reply.headers.append(FakeHeader("x-amz-mp-parts-count", "\(object.parts.count)"))
-        }
+        reply.headers += attributes.otherHeaders.filter { $0.name.hasPrefix("x-amz-server-side-encryption") }
         reply.payload = FakeReply.Payload(segments: object.segments ?? [], range: 0..<object.size)
+        if profile.knowsPartNumbers, let number = request.partNumber { try cut(&reply, toPart: number, of: object) }
         guard request.operation == .getObject else { return reply }
         guard object.segments != nil else {
             throw StoreError(501, "NotImplemented", "This fake does not keep the bytes of objects.")
         }
         if let range = request.header("range") { try cut(&reply, to: range, size: object.size) }
         return reply
+    }
+
+    private func cut(_ reply: inout FakeReply, toPart number: Int, of object: FakeObject) throws(StoreError) {
+        guard (1...max(1, object.parts.count)).contains(number) else {
+            throw StoreError(416, "InvalidPartNumber", "The requested partnumber is not satisfiable")
+        }
+        let start = object.parts.prefix(number - 1).reduce(0) { $0 + $1.size }
+        reply.status = 206
+        reply.payload?.range = start..<(start + object.parts[number - 1].size)
+        if object.uploadID != nil {
+            reply.headers.append(FakeHeader("x-amz-mp-parts-count", "\(object.parts.count)"))
+        }
+    }
+
+    /// GetObjectAttributes. As AWS, it lists the parts only of objects whose upload had a checksum of its own.
+    func objectAttributes(_ request: RecordedRequest) throws(StoreError) -> FakeReply {
+        guard profile.knowsAttributes else { return try readObject(request) }
+        guard let object = store.buckets[request.bucket]?.objects[request.key] else { throw .noSuchKey(request.key) }
+        guard request.header("x-amz-object-attributes") != nil else {
+            throw .invalidRequest("The x-amz-object-attributes header is missing.")
+        }
+        var children = [FakeXML("ETag", object.eTag)]
+        if let checksum = object.checksum, profile.handlesChecksums, !profile.headOmitsChecksum {
+            let value = String(checksum.value.prefix { $0 != "-" })
+            children.append(
+                FakeXML(
+                    "Checksum",
+                    children: [
+                        FakeXML(checksum.algorithm.xmlElement, value), FakeXML("ChecksumType", checksum.kind.rawValue),
+                    ]
+                )
+            )
+        }
+        if object.uploadID != nil { children.append(partList(object, request)) }
+        children.append(FakeXML("StorageClass", object.attributes.storageClass))
+        children.append(FakeXML("ObjectSize", "\(object.size)"))
+        return .document(FakeXML("GetObjectAttributesResponse", children: children))
+    }
+
+    private func partList(_ object: FakeObject, _ request: RecordedRequest) -> FakeXML {
+        var fields = [FakeXML("PartsCount", "\(object.parts.count)")]
+        guard object.declaredChecksum, profile.handlesChecksums else { return FakeXML("ObjectParts", children: fields) }
+        let marker = request.header("x-amz-part-number-marker").flatMap { Int($0) } ?? 0
+        let limit = min(request.header("x-amz-max-parts").flatMap { Int($0) } ?? 1_000, profile.listPartsPageSize)
+        let rest = object.parts.filter { $0.number > marker }
+        let page = rest.prefix(limit)
+        fields += [
+            FakeXML("PartNumberMarker", "\(marker)"), FakeXML("NextPartNumberMarker", "\(page.last?.number ?? marker)"),
+            FakeXML("MaxParts", "\(limit)"), FakeXML("IsTruncated", "\(page.count < rest.count)"),
+        ]
+        fields += page.map { part in
+            var elements = [FakeXML("PartNumber", "\(part.number)"), FakeXML("Size", "\(part.size)")]
+            if let checksum = part.checksum {
+                elements.append(FakeXML(checksum.algorithm.xmlElement, checksum.base64))
+            }
+            return FakeXML("Part", children: elements)
+        }
+        return FakeXML("ObjectParts", children: fields)
     }
 
     private func cut(_ reply: inout FakeReply, to header: String, size: Int64) throws(StoreError) {

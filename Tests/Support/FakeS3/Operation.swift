@@ -9,6 +9,7 @@ package enum FakeOperation: String, Sendable, CaseIterable, Hashable {
     case listUploads = "ListMultipartUploads"
     case headObject = "HeadObject"
     case getObject = "GetObject"
+    case getAttributes = "GetObjectAttributes"
     case deleteObject = "DeleteObject"
     case headBucket = "HeadBucket"
     case unknown = "Unknown"
@@ -28,7 +29,8 @@ package enum FakeOperation: String, Sendable, CaseIterable, Hashable {
             }
         case ("POST", true):
             self = names.contains("uploads") ? .create : names.contains("uploadId") ? .complete : .unknown
-        case ("GET", true): self = names.contains("uploadId") ? .listParts : .getObject
+        case ("GET", true):
+            self = names.contains("uploadId") ? .listParts : names.contains("attributes") ? .getAttributes : .getObject
         case ("HEAD", true): self = .headObject
         case ("DELETE", true): self = names.contains("uploadId") ? .abort : .deleteObject
         case ("GET", false): self = names.contains("uploads") ? .listUploads : .unknown

@@ -78,6 +78,10 @@ package struct FakeProfile: Sendable {
     /// Whether ListParts also shows versions of a part that a later one replaced.
     package var listPartsShowsSuperseded = false
     package var headOmitsChecksum = false
+    /// Whether HEAD with `partNumber` shows that part; else the parameter means nothing.
+    package var knowsPartNumbers = true
+    /// Whether GetObjectAttributes is known; else the parameter means nothing, and the object itself is the answer.
+    package var knowsAttributes = true
 
     package var minimumPartSize: Int64 = 5 << 20
     package var maximumPartSize: Int64 = 5 << 30

@@ -126,6 +126,7 @@ struct ServerState: Sendable {
         case .abort: return try abortUpload(request)
         case .listUploads: return try listUploads(request)
         case .headObject, .getObject: return try readObject(request)
+        case .getAttributes: return try objectAttributes(request)
         case .deleteObject:
             store.buckets[request.bucket]?.objects[request.key] = nil
             return FakeReply(204)

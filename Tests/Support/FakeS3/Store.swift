@@ -112,6 +112,8 @@ package struct FakeObject: Sendable {
     package var lastModified: Int64
     /// The multipart upload it came from; nil for PutObject.
     package var uploadID: String?
+    /// Whether its upload declared a checksum.
+    package var declaredChecksum = false
 
     package init(
         content: [UInt8],

@@ -1,0 +1,106 @@
+import MuleJSON
+import MulePlan
+import MuleUpload
+
+/// `mule verify`
+struct VerifyCommand {
+    let session: Session
+
+    func run() throws(CommandFailure) -> ExitStatus {
+        let path = session.typed.operands[0]
+        let address = try session.address(session.typed.operands[1], forFile: path)
+        let store = try session.store(forBucket: address.bucket)
+        let verify = VerifyRun(
+            ledger: try session.openLedger(),
+            settings: session.runSettings,
+            cancellation: session.cancellation
+        )
+        let size = (try? SourceFile.open(path: path))?.identity.size
+        let name = TextSafety.displayName(SourceWalk.lastComponent(path))
+        session.console.startProgress { [progress = verify.progress] in
+            TransferSnapshot(
+                files: [
+                    FileProgress(
+                        id: 0,
+                        name: name,
+                        size: size,
+                        bytesDone: progress.bytesRead,
+                        partsDone: 0,
+                        state: .checking
+                    )
+                ],
+                totalBytes: size
+            )
+        }
+        let result = Result { () throws(VerifyFailure) in
+            try verify.verify(path: path, address, service: store.service, downloads: session.typed.download)
+        }
+        session.console.stopProgress(final: nil)
+        switch result {
+        case .success(let verification):
+            report(verification)
+            return .done
+        case .failure(let failure):
+            report(failure, path, address)
+            return ExitStatus([failure.failure])
+        }
+    }
+
+    // MARK: Words
+
+    private func report(_ verification: Verification) {
+        let proof = verification.proof
+        guard !session.console.isJSON else {
+            var members: [String: JSONValue] = [
+                "destination": .string(verification.destination.description),
+                "eTag": JSONValue(verification.eTag),
+                "event": "verified",
+                "proof": .object([
+                    "algorithm": JSONValue(proof.algorithm), "kind": .string(proof.kind.rawValue),
+                    "value": JSONValue(proof.value),
+                ]),
+                "size": .int(verification.size),
+                "source": .string(TextSafety.jsonName(verification.source)),
+            ]
+            if let version = verification.versionID { members["versionID"] = .string(version) }
+            return session.console.result(JSONValue.object(members).line)
+        }
+        guard !session.console.isQuiet else { return }
+        session.console.result(
+            "\(TextSafety.displayName(session.typed.operands[0])) = "
+                + "\(TextSafety.displayName(verification.destination.description)): "
+                + "\(ByteSize.format(verification.size)), proven by \(words(proof))"
+        )
+    }
+
+    private func words(_ proof: Verification.Proof) -> String {
+        let value = "\(proof.algorithm ?? "") \(proof.value ?? "")"
+        return switch proof.kind {
+        case .fullObjectChecksum: "the store's checksum of the whole object, \(value)"
+        case .compositeChecksum: "the store's checksum of the parts' checksums, \(value)"
+        case .eTagMD5: "its ETag, which is the file's \(value)"
+        case .multipartETagMD5: "its ETag, which is the MD5 of the parts' MD5s, \(proof.value ?? "")"
+        case .recordedChecksum: "the checksum of its upload as the ledger keeps it, \(value)"
+        case .download: "comparing all bytes"
+        }
+    }
+
+    private func report(_ failure: VerifyFailure, _ path: [UInt8], _ address: ObjectAddress) {
+        if session.console.isJSON {
+            session.console.result(
+                JSONValue.object([
+                    "destination": .string(address.description),
+                    "error": EventPrinter.error(failure.failure),
+                    "event": "failed",
+                    "id": .null,
+                    "resumable": .bool(failure.failure.isResumable),
+                    "source": .string(TextSafety.jsonName(path)),
+                    "verdict": JSONValue(failure.verdict?.rawValue),
+                ]).line
+            )
+        }
+        if failure.failure.kind != .interrupted {
+            session.console.error(TextSafety.displayName(failure.failure.message))
+        }
+    }
+}

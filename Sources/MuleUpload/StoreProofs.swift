@@ -1,0 +1,248 @@
+// The proofs that an object equals a file without reading the object, from the strongest to the weakest.
+
+import MuleDigest
+import MuleLedger
+import MulePlan
+import MuleS3
+import MuleTransport
+
+extension VerifyRun {
+    /// The first proof that the store's evidence gives.
+    ///
+    /// A checksum that differs settles the matter. An ETag that differs settles nothing: stores that encrypt, or number
+    /// their objects, have ETags that look like an MD5 and are none.
+    func prove(_ subject: VerifySubject) throws(VerifyFailure) -> Verification.Proof {
+        var doubts: [String] = []
+        let digests = FileDigests(
+            file: subject.source.file,
+            name: subject.named,
+            cancellation: run.cancellation,
+            progress: progress
+        )
+        do {
+            var evidence = StoreEvidence(subject.head)
+            if evidence.full == nil {
+                switch try attributes(of: subject) {
+                case .success(let attributes): evidence.add(attributes)
+                case .failure(let error):
+                    if error.isMissingPermission {
+                        doubts.append("GetObjectAttributes was refused (it takes \(error.operation.permission))")
+                    }
+                }
+            }
+            if let proof = try proveFull(evidence, digests, subject) { return proof }
+            if let proof = try proveComposite(evidence, digests, subject, &doubts) { return proof }
+            if let proof = try proveETag(digests, subject, &doubts) { return proof }
+            if let proof = try proveRecorded(digests, subject) { return proof }
+        } catch let failure as UploadFailure {
+            throw VerifyFailure(run.reasonToStop(failure))
+        } catch let failure as VerifyFailure {
+            throw failure
+        } catch {
+            fatalError("an error of another kind: \(error)")
+        }
+        if doubts.isEmpty { doubts.append("the store shows no checksum") }
+        throw VerifyFailure(
+            .unproven,
+            "Nothing that the store shows proves that \(subject.address) is \(subject.named): "
+                + "\(doubts.joined(separator: "; ")). To compare the bytes themselves, add --download."
+        )
+    }
+
+    // MARK: Checksums
+
+    private func proveFull(
+        _ evidence: StoreEvidence,
+        _ digests: FileDigests,
+        _ subject: VerifySubject
+    ) throws -> Verification.Proof? {
+        guard let full = evidence.full else { return nil }
+        let mine = try digests.digestWhole(size: subject.source.identity.size, full.checksum.algorithm)
+        let text = full.checksum.base64
+        if mine == full.checksum {
+            return Verification.Proof(
+                kind: .fullObjectChecksum,
+                algorithm: mine.algorithm.rawValue,
+                value: text
+            )
+        }
+        guard full.isCertain else { return nil }
+        throw VerifyFailure(
+            .differs,
+            "\(subject.address) differs from \(subject.named): the store's \(mine.algorithm.rawValue) of it is \(text), "
+                + "and the file's is \(mine.base64)."
+        )
+    }
+
+    private func proveComposite(
+        _ evidence: StoreEvidence,
+        _ digests: FileDigests,
+        _ subject: VerifySubject,
+        _ doubts: inout [String]
+    ) throws -> Verification.Proof? {
+        guard let composite = evidence.composite else { return nil }
+        let algorithm = composite.checksum.algorithm
+        let size = subject.source.identity.size
+        if let parts = evidence.parts(of: size) {
+            let slices = parts.slices(of: subject.source)
+            let mine = try digest(slices, algorithm, digests)
+            if composite.isOf(mine) { return proof(composite, mine.count) }
+            let wrong = zip(parts.all, mine).first { part, mine in
+                part.checksums[algorithm].map { $0 != mine.base64 } ?? false
+            }
+            let place = wrong.map { part, _ in ", and part \(part.number) is the first that differs" } ?? ""
+            throw VerifyFailure(
+                .differs,
+                "\(subject.address) differs from \(subject.named): the store's \(algorithm.rawValue) of its "
+                    + "\(mine.count) parts is \(composite.checksum.base64)\(place)."
+            )
+        }
+        guard let count = composite.partCount ?? evidence.partCount else {
+            doubts.append("its \(algorithm.rawValue) is of parts that nobody counts")
+            return nil
+        }
+        for partSize in try partSizes(subject, count: count) {
+            let plan = PartPlan(objectSize: size, partSize: partSize)
+            let mine = try digest(plan.slices(of: subject.source), algorithm, digests)
+            if composite.isOf(mine) { return proof(composite, count) }
+        }
+        doubts.append(
+            "its \(algorithm.rawValue) is of \(count) parts of unknown size, and is not the file's in parts of any likely one"
+        )
+        return nil
+    }
+
+    private func digest(
+        _ slices: [FileSlice],
+        _ algorithm: ChecksumAlgorithm,
+        _ digests: FileDigests
+    ) throws(UploadFailure) -> [Checksum] {
+        try digests.digest(
+            slices,
+            crc: CRCAlgorithm(algorithm) ?? .crc64nvme,
+            withSHA256: algorithm == .sha256,
+            withMD5: algorithm == .md5
+        ).compactMap { $0.checksum(algorithm) }
+    }
+
+    private func proof(_ composite: StoreEvidence.Composite, _ count: Int) -> Verification.Proof {
+        Verification.Proof(
+            kind: .compositeChecksum,
+            algorithm: composite.checksum.algorithm.rawValue,
+            value: composite.checksum.base64 + "-\(count)"
+        )
+    }
+
+    // MARK: ETags
+
+    private func proveETag(
+        _ digests: FileDigests,
+        _ subject: VerifySubject,
+        _ doubts: inout [String]
+    ) throws(UploadFailure) -> Verification.Proof? {
+        guard let text = subject.head.object.eTag else { return nil }
+        if let encryption = subject.head.encryption, !encryption.keepsMD5 {
+            doubts.append("it is encrypted with a key of KMS or of its owner, so that its ETag is no digest")
+            return nil
+        }
+        guard let eTag = DigestETag(text) else {
+            doubts.append("its ETag is no MD5")
+            return nil
+        }
+        let size = subject.source.identity.size
+        guard let count = eTag.partCount else {
+            if try digests.digestWhole(size: size, .md5) == eTag.md5 {
+                return Verification.Proof(kind: .eTagMD5, algorithm: "MD5", value: text)
+            }
+            doubts.append("its ETag is not the file's MD5 (the bytes differ, or this store's ETags are no MD5s)")
+            return nil
+        }
+        for partSize in try partSizes(subject, count: count) {
+            let plan = PartPlan(objectSize: size, partSize: partSize)
+            if eTag.md5 == DigestETag.md5(ofParts: try digest(plan.slices(of: subject.source), .md5, digests)) {
+                return Verification.Proof(kind: .multipartETagMD5, algorithm: "MD5", value: text)
+            }
+        }
+        doubts.append(
+            "its ETag is not the MD5 of the file in \(count) parts of any likely size (the bytes differ, the parts were cut "
+                + "in another way, or this store's ETags are no MD5s)"
+        )
+        return nil
+    }
+
+    /// How the object may have been cut into so many parts, the likeliest way first.
+    private func partSizes(_ subject: VerifySubject, count: Int) throws(UploadFailure) -> [Int64] {
+        let size = subject.source.identity.size
+        var known = [subject.record?.upload.partSize].compactMap { $0 }
+        let answer = try worker.persist(with: subject.service) { (connection) throws(S3Error) in
+            try connection.headPart(subject.address, number: 1)
+        }
+        if case .success(let first?, _) = answer, first.partCount == count, first.eTag == subject.head.object.eTag,
+            let partSize = first.size
+        {
+            // The store itself says it: there is no sense in trying others.
+            let certain = PartSizeGuess.candidates(objectSize: size, partCount: count, known: [partSize])
+            if certain.first == partSize { return [partSize] }
+            known.append(partSize)
+        }
+        return PartSizeGuess.candidates(objectSize: size, partCount: count, known: known)
+    }
+
+    // MARK: The ledger's record
+
+    /// The object is the one that an upload of this ledger made: by its token, which nobody can guess, and its ETag. The
+    /// store has checked that upload's bytes when they came; the file must still have them.
+    private func proveRecorded(
+        _ digests: FileDigests,
+        _ subject: VerifySubject
+    ) throws -> Verification.Proof? {
+        guard let record = subject.record, let eTag = record.proof.eTag, eTag == subject.head.object.eTag,
+            !record.token.isEmpty, subject.head.metadata[UploadToken.metadataName] == record.token,
+            record.proof.checksumType == ChecksumType.fullObject.rawValue,
+            let algorithm = record.proof.checksumAlgorithm.flatMap(ChecksumAlgorithm.init(rawValue:)),
+            let value = record.proof.checksumValue,
+            let sent = Checksum(algorithm: algorithm, base64: value)
+        else { return nil }
+        let mine = try digests.digestWhole(size: subject.source.identity.size, algorithm)
+        guard mine == sent else {
+            throw VerifyFailure(
+                .differs,
+                "\(subject.address) is what the upload \(record.id) sent, and \(subject.named) has other bytes now: its "
+                    + "\(algorithm.rawValue) was \(value) and is \(mine.base64)."
+            )
+        }
+        return Verification.Proof(kind: .recordedChecksum, algorithm: algorithm.rawValue, value: value)
+    }
+
+    private func attributes(
+        of subject: VerifySubject
+    ) throws(UploadFailure) -> Result<ObjectAttributesAnswer?, S3Error> {
+        let answer = try worker.persist(with: subject.service) { (connection) throws(S3Error) in
+            do throws(S3Error) {
+                return Result<ObjectAttributesAnswer?, S3Error>.success(
+                    try connection.objectAttributes(subject.address)
+                )
+            } catch {
+                // A store that does not know the operation may answer it with the object.
+                if case .unreadable = error.cause { return .failure(error) }
+                throw error
+            }
+        }
+        switch answer {
+        case .refused(let error, _): return .failure(error)
+        case .success(.success(let answer?), _):
+            // It may be of an object that has just come in place of the other.
+            let isSame = answer.eTag == nil || answer.eTag == subject.head.object.eTag
+            return .success(isSame ? answer : nil)
+        case .success(let result, _): return result
+        }
+    }
+}
+
+extension PartPlan {
+    func slices(of source: SourceFile) -> [FileSlice] {
+        (1...count).map { number in
+            FileSlice(file: source.file, offset: range(of: number).lowerBound, length: size(of: number))
+        }
+    }
+}

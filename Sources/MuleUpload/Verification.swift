@@ -1,0 +1,61 @@
+package import MulePlan
+
+/// An object that was proven to equal a file.
+package struct Verification: Sendable {
+    /// By what it was proven.
+    package struct Proof: Hashable, Sendable {
+        package enum Kind: String, Sendable {
+            /// The store's checksum of all bytes.
+            case fullObjectChecksum
+            /// The store's checksum of the parts' checksums.
+            case compositeChecksum
+            /// The MD5 that is the ETag of an object put in one request.
+            case eTagMD5
+            /// The MD5 of the parts' MD5s that is the ETag of a multipart object.
+            case multipartETagMD5
+            /// The checksum of what this ledger's upload sent, which the object still is by its token and ETag.
+            case recordedChecksum
+            /// All bytes, read and compared.
+            case download
+        }
+
+        package var kind: Kind
+        /// Nil for `download`.
+        package var algorithm: String?
+        /// As the store or the ledger has it.
+        package var value: String?
+    }
+
+    /// Canonical path.
+    package var source: [UInt8]
+    package var destination: ObjectAddress
+    package var size: Int64
+    package var eTag: String?
+    package var versionID: String?
+    package var proof: Proof
+}
+
+/// Why an object was not proven to equal a file.
+package struct VerifyFailure: Error, Sendable {
+    package enum Verdict: String, Sendable {
+        /// The object is not the file.
+        case differs
+        /// There is no object.
+        case missing
+        /// The store shows nothing that would tell.
+        case unproven
+    }
+
+    package var failure: UploadFailure
+    /// Nil where the question could not be put.
+    package var verdict: Verdict?
+
+    package init(_ failure: UploadFailure, verdict: Verdict? = nil) {
+        self.failure = failure
+        self.verdict = verdict
+    }
+
+    init(_ verdict: Verdict, _ message: String) {
+        self.init(UploadFailure(.verification, message), verdict: verdict)
+    }
+}

@@ -1,0 +1,212 @@
+// Proving that an object equals a file, by what the store shows of it. The file is always read: what the ledger
+// remembers of it says what it was, not what it is.
+
+import MuleDigest
+package import MuleLedger
+package import MulePlan
+package import MuleS3
+package import MuleSystem
+import MuleTransport
+
+package struct VerifyRun {
+    let run: UploadRun
+    let worker: Worker
+    /// How far the file has been read; begins again for each reading.
+    package let progress = ReadProgress()
+
+    package init(ledger: Ledger, settings: RunSettings, cancellation: Cancellation) {
+        run = UploadRun([], ledger: ledger, settings: settings, cancellation: cancellation) { _ in }
+        worker = Worker(run)
+    }
+
+    /// Proves the object equal to the file, or says why that can't be done.
+    ///
+    /// - Parameter downloads: compare the bytes themselves, whatever else the store shows.
+    package func verify(
+        path: [UInt8],
+        _ address: ObjectAddress,
+        service: S3Service,
+        downloads: Bool
+    ) throws(VerifyFailure) -> Verification {
+        let source: SourceFile
+        let head: ObjectHead
+        let record: UploadRecord?
+        do {
+            source = try SourceFile.open(path: path)
+            service.remember(regions: UploadRun.regions(of: service.endpoint.url, in: run.ledger))
+            guard let found = try look(at: address, service) else {
+                throw VerifyFailure(.missing, "There is no object \(address): nothing of the file is there.")
+            }
+            head = found
+            record = try recorded(source.identity, address, service)
+        } catch let failure as UploadFailure {
+            throw VerifyFailure(run.reasonToStop(failure))
+        } catch let failure as VerifyFailure {
+            throw failure
+        } catch {
+            fatalError("an error of another kind: \(error)")
+        }
+        let subject = VerifySubject(
+            source: source,
+            named: UTF8Repair.string(path),
+            address: address,
+            service: service,
+            head: head,
+            record: record
+        )
+        let size = source.identity.size
+        if let theirs = head.size, theirs != size {
+            throw VerifyFailure(
+                .differs,
+                "\(address) differs from \(subject.named): it has \(theirs) bytes and the file \(size)."
+            )
+        }
+        let outcome = Result { () throws(VerifyFailure) in
+            downloads ? try compareBytes(subject) : try prove(subject)
+        }
+        if case .failure(let failure) = outcome, failure.verdict == nil { throw failure }
+        // Whatever was found, it is true of a file that stood still while it was read.
+        try checkUnchanged(subject)
+        return Verification(
+            source: source.identity.path,
+            destination: address,
+            size: size,
+            eTag: head.object.eTag,
+            versionID: head.object.versionID,
+            proof: try outcome.get()
+        )
+    }
+
+    private func look(
+        at address: ObjectAddress,
+        _ service: S3Service
+    ) throws(UploadFailure) -> ObjectHead? {
+        let answer = try worker.persist(with: service) { (connection) throws(S3Error) in
+            try connection.headObject(address)
+        }
+        switch answer {
+        case .success(let head, _): return head
+        case .refused(let error, _):
+            var failure = UploadFailure.refused(error, sending: address.description)
+            if error.status == 403, failure.kind == .store {
+                failure.message += " Without s3:ListBucket a missing object is answered in the same way."
+            }
+            throw failure
+        }
+    }
+
+    /// The latest upload of this very file to this object that the ledger knows to be done.
+    private func recorded(
+        _ source: SourceIdentity,
+        _ address: ObjectAddress,
+        _ service: S3Service
+    ) throws(UploadFailure) -> UploadRecord? {
+        do {
+            let done = try run.ledger.lastDone(
+                source: source.path,
+                destination: address,
+                endpoint: service.endpoint.url
+            )
+            guard let done, let before = done.upload.source,
+                source.changes(since: before).allSatisfy({ $0 == .device })
+            else { return nil }
+            return done
+        } catch {
+            throw run.failure(error)
+        }
+    }
+
+    private func checkUnchanged(_ subject: VerifySubject) throws(VerifyFailure) {
+        let changes: [SourceChange]
+        do {
+            changes = try subject.source.changesInPlace()
+        } catch {
+            throw VerifyFailure(
+                UploadFailure(.source, "\(subject.named) has gone while it was verified (\(error.reason)).")
+            )
+        }
+        guard changes.isEmpty else {
+            throw VerifyFailure(
+                UploadFailure(
+                    .source,
+                    "\(subject.named) has changed while it was verified: \(UploadFailure.words(changes)). Verify it again "
+                        + "when nobody writes to it."
+                )
+            )
+        }
+    }
+
+    // MARK: Comparing bytes
+
+    private func compareBytes(_ subject: VerifySubject) throws(VerifyFailure) -> Verification.Proof {
+        let comparison = DownloadComparison(
+            subject.source.file,
+            size: subject.source.identity.size,
+            progress: progress,
+            patience: run.patience
+        )
+        let answer: Answer<Void>
+        do {
+            answer = try worker.persist(with: subject.service) { (connection) throws(S3Error) in
+                do throws(S3Error) {
+                    // Without an ETag to hold on to, two answers may be of two objects.
+                    let eTag = subject.head.object.eTag
+                    try connection.getObject(
+                        subject.address,
+                        from: eTag == nil ? 0 : comparison.position,
+                        ifMatch: eTag,
+                        reader: comparison
+                    )
+                } catch {
+                    if comparison.end == nil { throw error }
+                }
+            }
+        } catch {
+            throw VerifyFailure(run.reasonToStop(error))
+        }
+        if case .refused(let error, _) = answer {
+            if error.status == 412 || error.status == 404 {
+                throw VerifyFailure(
+                    UploadFailure(
+                        .verification,
+                        "\(subject.address) was changed or removed at the store while it was compared with "
+                            + "\(subject.named): verify it again.",
+                        evidence: error
+                    )
+                )
+            }
+            throw VerifyFailure(.refused(error, sending: subject.address.description))
+        }
+        switch comparison.end {
+        case .unreadable(let reason, let offset):
+            throw VerifyFailure(
+                UploadFailure(
+                    .source,
+                    "\(subject.named) can't be read at byte \(offset) (\(reason)).",
+                    isResumable: true
+                )
+            )
+        case .differs(let offset):
+            throw VerifyFailure(.differs, "\(subject.address) differs from \(subject.named) at byte \(offset).")
+        case nil where comparison.position < subject.source.identity.size:
+            throw VerifyFailure(
+                .differs,
+                "\(subject.address) differs from \(subject.named): the store gave \(comparison.position) bytes of it."
+            )
+        case nil:
+            return Verification.Proof(kind: .download)
+        }
+    }
+}
+
+/// What is verified, and what is known of it.
+struct VerifySubject {
+    var source: SourceFile
+    /// As the file was named.
+    var named: String
+    var address: ObjectAddress
+    var service: S3Service
+    var head: ObjectHead
+    /// The ledger's upload of this very file to this object.
+    var record: UploadRecord?
+}
