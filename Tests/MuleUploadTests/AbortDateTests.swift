@@ -64,7 +64,7 @@ import Testing
         let path = try harness.scratch.write([1], to: "huge")
         try Files.truncate(path, to: 1 << 40)
         let cancellation = Cancellation()
-        harness.server.add(.on(.create, .run(.afterProcessing) { _ in cancellation.cancel() }))
+        harness.server.add(.on(.create, .run(.afterAnswer) { _ in cancellation.cancel() }))
         var options = EngineHarness.Options()
         options.partSize = 1 << 30
         let settings = EngineHarness.settings(concurrency: 1, rateLimit: 1 << 20)
