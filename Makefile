@@ -23,12 +23,12 @@ SWIFT_SOURCES := Sources Tests Package.swift $(wildcard Benchmarks)
 # $(call or-say,SENTENCE): ends the target with a sentence when the command before it failed.
 or-say = || { echo "make $@: $(1)" >&2; exit 1; }
 
-.PHONY: help deps servers build test lint check format demo torture kills bench sanitize install deb clean distclean
+.PHONY: help deps servers build test lint check format demo torture kills crashpoints bench sanitize install deb clean distclean
 
 help: ## show this list
 	@echo 'usage: make TARGET'
 	@echo
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-11s %s\n", $$1, $$2 }' Makefile
 
 deps: ## install the libraries mule is built on (apt-get, through sudo), check for Swift
 	@.ci/deps
@@ -68,6 +68,10 @@ torture: build servers ## all that can go wrong on purpose: make torture SEED=1 
 
 kills: build ## kill and resume a large file for many rounds and count every byte
 	@Tests/Torture/kill_resume.py $(ARGS) $(call or-say,a promise was broken or the kills could not run; see above)
+
+crashpoints: ## kill mule, and cut the power, at every change of its ledger and every request (make test: at a few)
+	@MULE_CRASH_POINTS=all swift test $(SWIFTFLAGS) --filter EndToEndTests.CrashPointTests \
+	    $(call or-say,a kill cost more than it may; look for "error" above)
 
 bench: build ## measure speed, as Benchmarks/ describes
 	@test -x Benchmarks/run $(call or-say,there is no Benchmarks/run in this tree)

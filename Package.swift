@@ -20,7 +20,11 @@ func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
 
 let package = Package(
     name: "mule",
-    products: [.executable(name: "mule", targets: ["mule"])],
+    products: [
+        .executable(name: "mule", targets: ["mule"]),
+        // Not for users: what Tests/EndToEndTests loads into mule to kill it at a chosen write.
+        .library(name: "crash-shim", type: .dynamic, targets: ["CrashShim"]),
+    ],
     targets: [
         // System libraries: a module map and a shim header each, found through pkg-config.
         .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
@@ -70,6 +74,11 @@ let package = Package(
             exclude: ["leaks-of-others.txt"],
             swiftSettings: strict
         ),
+        .target(
+            name: "CrashShim",
+            path: "Tests/CrashShim",
+            cSettings: [.unsafeFlags(["-O2", "-Wall", "-Wextra", "-Werror"])]
+        ),
         tests("MulePlanTests", ["MulePlan", "TestSupport"]),
         tests("MuleJSONTests", ["MuleJSON"]),
         tests("MuleSystemTests", ["MuleSystem", "TestSupport"]),
@@ -88,7 +97,7 @@ let package = Package(
                 "MuleTransport", "MuleSystem", "TestSupport",
             ]
         ),
-        tests("EndToEndTests", ["mule", "MuleSystem", "TestSupport"]),
+        tests("EndToEndTests", ["mule", "MuleDigest", "MuleLedger", "MuleSystem", "TestSupport"]),
         tests("TestSupportTests", ["MuleDigest", "MuleSigning", "MulePlan", "TestSupport"]),
         tests("MuleCLITests", ["MuleCLI", "MulePlan", "MuleUpload", "MuleSystem", "TestSupport"]),
     ]

@@ -1,0 +1,51 @@
+import Glibc
+import TestSupport
+import Testing
+
+/// The built program, killed at every change of its ledger's files, and before and after every request; and the machine
+/// it runs on, losing its power at every change of the ledger's files. Whatever runs next ends with the right object,
+/// nothing left at the store or in the ledger, and no part sent again that was safe.
+///
+/// All points take a quarter of an hour (`make crashpoints`, which sets MULE_CRASH_POINTS=all). Without that each case
+/// takes a few that a fixed seed draws, the same in every run.
+@Suite struct CrashPointTests {
+    private static let takesAll = getenv("MULE_CRASH_POINTS").map { String(cString: $0) } == "all"
+    /// A sanitizer's runtime stands before libc's functions as the shim does.
+    private static let hasShim = getenv("MULE_TEST_SANITIZER") == nil
+
+    @Test(arguments: CrashScenario.allCases, Kill.RequestMoment.allCases)
+    func everyRequest(scenario: CrashScenario, moment: Kill.RequestMoment) throws {
+        let bench = try CrashBench(scenario)
+        let count = try bench.countRequests()
+        let points = Self.points(count, few: scenario == .parts ? 3 : 1, seed: UInt64(count))
+        try Self.tryAll(points, bench) { Kill(number: $0, moment: .request(moment), seed: $1) }
+    }
+
+    @Test(.enabled(if: hasShim), arguments: CrashScenario.allCases, Kill.CallMoment.allCases)
+    func everyChangeOfTheLedger(scenario: CrashScenario, moment: Kill.CallMoment) throws {
+        let bench = try CrashBench(scenario)
+        let count = try bench.countCalls()
+        // Creating the ledger alone takes more.
+        try #require(count > (scenario.beginsHalfWay ? 5 : 30), "\(count) calls: is the shim loaded?")
+        let points = Self.points(count, few: scenario == .parts ? 3 : 1, seed: UInt64(moment.rawValue.utf8.count))
+        try Self.tryAll(points, bench) { Kill(number: $0, moment: .call(moment), seed: $1) }
+    }
+
+    private static func points(_ count: Int, few: Int, seed: UInt64) -> [Int] {
+        guard !takesAll else { return Array(1...count) }
+        var random = SeededRandom(seed: seed)
+        return (0..<few).map { _ in Int.random(in: 1...count, using: &random) }
+    }
+
+    private static func tryAll(_ points: [Int], _ bench: CrashBench, _ kill: (Int, UInt64) -> Kill) throws {
+        var random = SeededRandom(seed: 7)
+        var reached = 0
+        for (index, point) in points.enumerated() {
+            let second = kill(Int.random(in: 1...max(1, points.count), using: &random), random.next() >> 1)
+            if try CrashTrial.run(bench, kill(point, random.next() >> 1), way: index + point, second: second) {
+                reached += 1
+            }
+        }
+        if takesAll { print("crash points: \(bench.scenario) \(kill(0, 0)): \(reached) of \(points.count) reached") }
+    }
+}
