@@ -22,7 +22,7 @@ package final class Ledger: Sendable {
         do {
             let database = try Database(path: path)
             try Self.turnAwayOthers(database, path: path)
-            try Self.migrate(database)
+            try Self.migrate(database, path: path)
             self.database = Monitor(database)
         } catch let error as SQLiteError {
             throw LedgerError(error)
@@ -45,7 +45,6 @@ package final class Ledger: Sendable {
                 try makeDirectories(path: Array(path[..<slash]), mode: 0o700)
             }
             _ = try File.open(path: path, flags: O_RDWR | O_CREAT | O_EXCL, mode: 0o600)
-            try syncDirectory(of: path)
         } catch {
             if error.code != EEXIST { throw LedgerError(error) }
         }
@@ -69,10 +68,13 @@ package final class Ledger: Sendable {
         Int(try database.run("PRAGMA \(name)", read: { $0.integer(0) }).first ?? 0)
     }
 
-    private static func migrate(_ database: Database) throws {
+    /// Brings the tables up to date, and sees to it that what is committed from here on is found after a power cut: under
+    /// its name, in directories that have theirs.
+    private static func migrate(_ database: Database, path: [UInt8]) throws {
         func version() throws(SQLiteError) -> Int { try pragma("user_version", of: database) }
         guard try version() <= Schema.version else { throw LedgerError.newerVersion(try version()) }
         if try pragma("page_count", of: database) == 0 {
+            try syncNames(leadingTo: path)
             // Before WAL mode, so that it is in the file itself and not in the log beside it.
             try database.execute("PRAGMA application_id = \(Schema.applicationID)")
         }
@@ -83,6 +85,9 @@ package final class Ledger: Sendable {
             PRAGMA temp_store = MEMORY;
             """
         )
+        // SQLite makes the name of its log durable when it has made the log itself. One that a process made which was
+        // killed then is used as it is.
+        try syncDirectory(of: path)
         guard try version() != Schema.version else { return }
         try database.transaction { () throws(SQLiteError) in
             // Read again inside the transaction: another process may have been here first.

@@ -147,6 +147,21 @@ package func syncDirectory(of path: [UInt8]) throws(SystemError) {
     }
 }
 
+/// Makes the names of all directories that lead to a file durable, and its own: some of them may have been made just
+/// now, or by a process that did not live to sync them. A directory that may not be read was there before.
+package func syncNames(leadingTo path: [UInt8]) throws(SystemError) {
+    try syncDirectory(of: path)
+    var path = path
+    while let slash = path.lastIndex(of: UInt8(ascii: "/")), slash > 0 {
+        path.removeSubrange(slash...)
+        do {
+            try syncDirectory(of: path)
+        } catch {
+            if error.code != EACCES { throw error }
+        }
+    }
+}
+
 /// The path with every symbolic link, `.` and `..` resolved; the file must exist.
 package func canonicalPath(_ path: [UInt8]) throws(SystemError) -> [UInt8] {
     let name = path.map { CChar(bitPattern: $0) } + [0]
