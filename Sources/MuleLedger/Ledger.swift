@@ -56,7 +56,14 @@ package final class Ledger: Sendable {
         let status = try FileStatus.of(path: path)
         guard status.kind == .regular else { throw LedgerError.cannotOpen("it is not a regular file") }
         if status.size == 0 { return }
-        let header = try database.header()
+        var header = try database.header()
+        // A power cut while the ledger was made may have left its first page without its beginning. The journal beside it
+        // lets SQLite take that page back at the first read.
+        if header.allSatisfy({ $0 == 0 }), (try? FileStatus.of(path: path + Array("-journal".utf8))) != nil {
+            _ = try pragma("page_count", of: database)
+            if try FileStatus.of(path: path).size == 0 { return }
+            header = try database.header()
+        }
         guard header.starts(with: Array("SQLite format 3\0".utf8)) else {
             throw LedgerError.damaged("it is not an SQLite file")
         }

@@ -44,6 +44,22 @@ import Testing
         #expect(try mode(directory.path) == 0o755)
     }
 
+    /// As a power cut leaves a ledger that is being made: its first page was to be written, and the journal was on disk
+    /// before it (https://sqlite.org/fileformat.html, section 3).
+    @Test func `a first page that was written in part is taken back`() throws {
+        var journal: [UInt8] = [0xD9, 0xD5, 0x05, 0xF9, 0x20, 0xA1, 0x63, 0xD7]
+        for number: UInt32 in [0, 0x5EED, 0, 512, 4096] {  // records, nonce, pages before, sector, page
+            journal += [24, 16, 8, 0].map { UInt8(truncatingIfNeeded: number >> $0) }
+        }
+        journal += [UInt8](repeating: 0, count: 512 - journal.count)
+        let page = [UInt8](repeating: 0, count: 512) + [UInt8](repeating: 0x6D, count: 4096 - 512)
+        try directory.write(page, to: "ledger.sqlite")
+        #expect(errorOfOpening(path) == .damaged("it is not an SQLite file"), "without a journal nobody knows")
+        try directory.write(journal, to: "ledger.sqlite-journal")
+        try makeLedger()
+        #expect(try Ledger(directory).unfinished().count == 1)
+    }
+
     @Test func `no column is made for a secret`() throws {
         try makeLedger()
         let columns = try RawDatabase(path).column(
