@@ -26,12 +26,22 @@ extension Worker {
         _ record: UploadRecord,
         _ transfer: Transfer
     ) throws(UploadFailure) -> ObjectProof? {
+        guard let head = try ownHead(size: size, record, transfer) else { return nil }
+        return try proof(of: head, expected: nil, size: size, transfer)
+    }
+
+    /// What the store says of the object, if it bears this upload's token and has its size.
+    func ownHead(
+        size: Int64,
+        _ record: UploadRecord,
+        _ transfer: Transfer
+    ) throws(UploadFailure) -> ObjectHead? {
         switch try lookAtObject(transfer) {
         case .success(let head, _):
             guard let head, head.metadata[UploadToken.metadataName] == record.token, head.size == size else {
                 return nil
             }
-            return try proof(of: head, expected: nil, size: size, transfer)
+            return head
         case .refused(let error, _):
             throw .unknownOutcome(
                 transfer,

@@ -28,7 +28,7 @@ extension Worker {
         if onlyIfAbsent, let head = try presentObject(transfer) {
             // It may be this very upload, whose answer an earlier run did not live to hear.
             guard head.metadata[UploadToken.metadataName] == record.token,
-                let proof = try ownObject(size: slice.length, record, transfer)
+                let proof = try ownBody(slice, record, transfer)
             else { throw .exists(transfer.name) }
             return proof
         }
@@ -73,7 +73,7 @@ extension Worker {
                 if error.retryClass == .reconcile, onlyIfAbsent {
                     // Even the first 412 that is heard may answer a repetition: libcurl sends a request again by itself
                     // when a warm connection closes without an answer. The object tells whose it is.
-                    if let proof = try ownObject(size: slice.length, record, transfer) { return proof }
+                    if let proof = try ownBody(slice, record, transfer) { return proof }
                     // 409: somebody changed the object at the same moment, and the store asks to be asked again.
                     conflicts += error.code == "ConditionalRequestConflict" ? 1 : 0
                     guard (1...2).contains(conflicts), try presentObject(transfer) == nil else {
@@ -93,12 +93,50 @@ extension Worker {
             }
         }
     }
+
+    /// The proof that the object at the store is this upload's and holds these bytes; nil when it is not, or there is none.
+    ///
+    /// Its token says whose it is, not that it arrived whole: nobody heard the answer to the request that made it, or
+    /// that answer proved nothing.
+    private func ownBody(
+        _ slice: FileSlice,
+        _ record: UploadRecord,
+        _ transfer: Transfer
+    ) throws(UploadFailure) -> ObjectProof? {
+        guard let head = try ownHead(size: slice.length, record, transfer) else { return nil }
+        let shown = head.object.checksumType == .composite ? [:] : head.object.checksums
+        let crc = shown.keys.compactMap { CRCAlgorithm($0) }.first ?? transfer.protection.wholeObjectCRC
+        let digest = try digest(slice, transfer, crc: crc, withSHA256: shown[.sha256] != nil, withMD5: true)
+        let whole =
+            shown[.sha256] != nil
+            ? WholeChecksum(digest, .checksum(.sha256, confirmed: true))
+            : WholeChecksum(algorithm: crc.checksumAlgorithm, value: digest.crc.base64)
+        if shown[whole.algorithm] == nil, let eTag = head.object.eTag, isMD5(eTag),
+            digest.md5.map(Hex.encode) != eTag.lowercased()
+        {
+            throw .unknownOutcome(
+                transfer,
+                "its entity tag is not the MD5 of the file's bytes, and the store shows no checksum of it"
+            )
+        }
+        let mine = ObjectProof(
+            checksumAlgorithm: whole.algorithm.rawValue,
+            checksumType: ChecksumType.fullObject.rawValue,
+            checksumValue: whole.value
+        )
+        return try proof(of: head, expected: mine, size: slice.length, transfer)
+    }
 }
 
 /// The checksum of an object that went in one request.
 struct WholeChecksum {
     var algorithm: ChecksumAlgorithm
     var value: String
+
+    init(algorithm: ChecksumAlgorithm, value: String) {
+        self.algorithm = algorithm
+        self.value = value
+    }
 
     init(_ digest: SliceDigest, _ protection: Protection) {
         if protection.checksumAlgorithm == .sha256, let sha256 = digest.sha256 {

@@ -184,17 +184,26 @@ extension Worker {
                 return .sendAgain
             }
             let md5 = try self.digest(slice, transfer, crc: protection.wholeObjectCRC, withMD5: true).md5
-            return md5.map(Hex.encode) == eTag ? .agrees : .sendAgain
+            return isTag(eTag, ofMD5: md5, transfer) ? .agrees : .sendAgain
         case .md5:
-            // Content-MD5 was checked before the store answered 200; an ETag in the same form shows it once more. Another
-            // ETag proves nothing either way: stores that encrypt make it up.
-            return digest.md5.map(Hex.encode) == stored.eTag ? .agrees : .silent
+            // Content-MD5 was to be checked before the store answered 200; an ETag in the same form shows it once more.
+            // Another ETag proves nothing where stores encrypt and make it up; but where tags were the MD5 before, it
+            // shows that nothing was checked.
+            guard let eTag = stored.eTag, isMD5(eTag) else { return .silent }
+            if isTag(eTag, ofMD5: digest.md5, transfer) { return .agrees }
+            return transfer.state.withLock { $0.tagsAreMD5 } ? .differs("entity tag") : .silent
         case .signedPayload, .none:
             return .silent
         }
     }
 
-    private func isMD5(_ eTag: String) -> Bool {
+    private func isTag(_ eTag: String, ofMD5 md5: [UInt8]?, _ transfer: Transfer) -> Bool {
+        guard md5.map(Hex.encode) == eTag.lowercased() else { return false }
+        transfer.state.withLock { $0.tagsAreMD5 = true }
+        return true
+    }
+
+    func isMD5(_ eTag: String) -> Bool {
         eTag.utf8.count == 32 && Hex.decode(eTag) != nil
     }
 }

@@ -93,6 +93,8 @@ package final class Transfer: Sendable {
         var failure: UploadFailure?
         var hasEnded = false
         var listsAgain = false
+        /// Whether the store's entity tags were seen to be the MD5 of what it holds.
+        var tagsAreMD5 = false
         /// Whether Complete has met a change of the object by somebody else.
         var metConflict = false
         /// When the store gives the upload up by itself; set when it was first looked at.

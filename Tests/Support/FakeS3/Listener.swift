@@ -6,21 +6,7 @@ struct Listener: Sendable {
     let descriptor: Int32
     let port: UInt16
 
-    init() {
-        descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
-        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-        let descriptor = descriptor
-        let bound = withUnsafeMutableBytes(of: &address) { bytes -> Bool in
-            guard let generic = bytes.baseAddress?.assumingMemoryBound(to: sockaddr.self) else { return false }
-            return bind(descriptor, generic, length) == 0 && listen(descriptor, 512) == 0
-                && getsockname(descriptor, generic, &length) == 0
-        }
-        guard bound else { fatalError("cannot listen on 127.0.0.1: \(String(cString: strerror(errno)))") }
-        port = UInt16(bigEndian: address.sin_port)
-    }
+    init() { (descriptor, port) = LocalSocket.listening() }
 
     /// Accepts until `stop`.
     func start(_ state: Monitor<ServerState>) {
