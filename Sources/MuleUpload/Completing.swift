@@ -199,7 +199,9 @@ extension Worker {
             return
         }
         if case .success(let head?, _) = try lookAtObject(transfer),
-            let modified = head.lastModified?.millisecondsSince1970, modified > record.createdAt
+            let modified = head.lastModified?.millisecondsSince1970,
+            // By the store's clock, and in the whole seconds that it tells.
+            modified + 1_000 > record.createdAt + transfer.job.service.clockDifference
         {
             throw UploadFailure(
                 .verification,
