@@ -127,6 +127,27 @@ import Testing
         #expect(line.store.partNumbers == [1, 2, 2, 3])
     }
 
+    /// Who wants neither checksum nor signed payload leaves it to the store: one that computes a checksum by itself, as
+    /// AWS does, still shows it at the end; one that does not is believed. docs/decisions.md says so.
+    @Test(arguments: [true, false], shapes) func storesOwnChecksumIsComparedWhenNoneWasSent(has: Bool, part: Int?)
+        throws
+    {
+        var profile = FakeProfile.aws()
+        if !has {
+            profile.checksums = .ignored
+            profile.verifiesContentMD5 = false
+        }
+        let line = Line(profile)
+        let file = try line.mule.file(parts: part == nil ? 1 : 3)
+        line.damage(5, part: part, times: 1)
+        let outcome = try line.mule.uploadInParts(file, "bucket/key").runAdding(
+            ["--checksum", "none", "--payload-signing", "never"]
+        )
+        #expect(line.proxy.flips == 1)
+        #expect(outcome.exitCode == (has ? 6 : 0), "\(outcome.err)")
+        if has { #expect(outcome.explains("is not what was sent", "Keep the source"), "\(outcome.err)") }
+    }
+
     // MARK: Answers
 
     @Test(arguments: [FakeOperation.uploadPart, .putObject], [Fault.Action.wrongChecksumEcho, .wrongETag])

@@ -12,7 +12,8 @@ import Testing
     private static let parts = 20
 
     /// Starts two commands, the second so many microseconds after the first.
-    private func race(_ first: [String], _ second: [String], offset: UInt32) throws -> (RunningCommand, RunningCommand) {
+    private func race(_ first: [String], _ second: [String], offset: UInt32) throws -> (RunningCommand, RunningCommand)
+    {
         let one = try mule.start(first)
         usleep(offset)
         return (one, try mule.start(second))
