@@ -45,8 +45,8 @@ def permitted(play, run):
         allowed.add(TEMPORARY)
     if run.struck[plans.DISK]:
         allowed.add(LEDGER)
-    changed = run.struck[plans.CHANGE] or (play.source.changes and run.pending_before and not run.restarts)
-    if changed:
+    restarts = run.restarts and not run.struck[plans.TWIN]
+    if run.struck[plans.CHANGE] or (play.source.changes and run.pending_before and not restarts):
         allowed.add(CHANGED)
     if run.struck[plans.TWIN]:
         allowed.add(LOCKED)
@@ -98,7 +98,7 @@ def _judge_knowledge(play, run):
     """Nothing that holds parts lies at the store unless mule status knows of it."""
     known = {upload["uploadID"] for upload in play.pending()}
     holding = {request.query.get("uploadId") for request in _acknowledged(play)}
-    orphans = [upload for upload in _open(play) if upload in holding and upload not in known]
+    orphans = [upload for upload in play.open_uploads() if upload in holding and upload not in known]
     if orphans:
         play.say(f"after run {run.number} mule status knows nothing of the parts of {orphans}")
 
@@ -147,7 +147,7 @@ def judge_end(play):
         _judge_object(play)
         if pending := play.pending():
             play.say(f"at the end mule status lists {pending}")
-        if left := _open(play):
+        if left := play.open_uploads():
             play.say(f"at the end open at the store: {left}")
     except (Failure, OSError) as error:
         play.say(f"the store can't be asked: {error}")
@@ -181,7 +181,7 @@ def _judge_bytes(play):
     if again := evidence.sent_again(requests, starts):
         play.say(f"parts {again} were sent again though the store had acknowledged them before that run began")
     uploads = {request.query.get("uploadId") for request in requests if request.is_part}
-    fresh = 1 + sum(run.restarts for run in play.runs) + play.source.changes
+    fresh = 1 + sum(run.restarts for run in play.runs) + play.source.changes + play.expired
     if play.scenario.is_stream:
         fresh = len(play.runs)
     if len(uploads) > fresh:
@@ -216,8 +216,3 @@ def sent_twice(play):
 
 def _acknowledged(play):
     return [request for request in play.proxy.snapshot() if request.is_part and request.status == 200]
-
-
-def _open(play):
-    return [upload for key, upload in play.store.open_uploads(play.bucket) if key == play.key]
-

@@ -15,6 +15,12 @@ AIMED = {
     "complete answered, not heard": ("complete", "answered"),
     "complete heard": ("complete", "delivered"),
 }
+# The same for what only some uploads ask: a resumed one, one whose Complete or Create went unanswered, a small one.
+SELDOM = {
+    f"{kind} {name}": (kind, event)
+    for kind in ("list parts", "list uploads", "head", "abort", "put")
+    for name, event in (("sent", "sent"), ("answered, not heard", "answered"), ("heard", "delivered"))
+}
 # "Heard" is followed by a few milliseconds in which mule writes down what it heard.
 WRITING_SECONDS = 0.004
 
@@ -27,8 +33,8 @@ class Moment:
 
 
 def aimed(chance, name, parts):
-    """The moment of this name in AIMED, at one of `parts` parts."""
-    kind, event = AIMED[name]
+    """The moment of this name in AIMED or SELDOM, at one of `parts` parts."""
+    kind, event = {**AIMED, **SELDOM}[name]
     count = chance.randint(1, max(1, parts)) if kind == "part" else 1
     delay = chance.choice([0, chance.uniform(0, WRITING_SECONDS)]) if event == "delivered" else 0
     return Moment(name, kind=kind, event=event, count=count, delay=delay)
@@ -58,11 +64,11 @@ class Trigger:
 
     def pull(self):
         with self._lock:
-            if self._pulled:
-                return
-            self._pulled = True
-        self._act()
+            if not self._pulled:
+                self._pulled = True
+                self._act()
 
     def disarm(self):
+        """From now on nothing happens, and what has begun to happen is over."""
         with self._lock:
             self._pulled = True

@@ -62,6 +62,7 @@ class Round:
         self.blows = Counter()
         self.complaints = []
         self.aborted = False
+        self.expired = 0
         self.folder = folder / f"round-{number}"
         self.folder.mkdir()
         self.ledger = disk.folder / f"round-{number}" / "ledger.sqlite"
@@ -114,7 +115,8 @@ class Round:
                 return
             if attempt == FAULTY_LAST_RUNS:
                 self.fates.calm()
-            self._play(Leg([]), patience=plans.LONG_PATIENCE)
+            leg = Leg([], prefers_resume=self.scenario.ends_by_resume and attempt % 2 == 0)
+            self._play(leg, patience=plans.LONG_PATIENCE)
         if not self._is_done:
             self.say(f"not done after {len(self.runs)} runs, the last {LAST_RUNS - FAULTY_LAST_RUNS} without faults")
 
@@ -126,6 +128,8 @@ class Round:
     def _play(self, leg, patience=None):
         if leg.change_before and self.source.size:
             self._change(leg.change_before)
+        if leg.has_expired:
+            self._let_expire()
         run = self._begin(leg, patience or self.scenario.patience)
         try:
             run.status = self._wait(run, leg)
@@ -192,7 +196,9 @@ class Round:
     def _start(self, run, mark):
         source = self.source.path if self.scenario.is_stream else None
         output, errors = (self.folder / f"run-{run.number}{mark}.{end}" for end in ("out", "err"))
-        return Running(run.words, self.environment, output, errors, source)
+        # A second mule with --restart would give up what the first one has done, and rightly so.
+        words = [word for word in run.words if not (mark and word == "--restart")]
+        return Running(words, self.environment, output, errors, source)
 
     def _calm_down(self, run):
         """Takes back what was done to the run, and waits until nothing of it is under way."""
@@ -250,6 +256,12 @@ class Round:
             self.source.change(how)
         self.blows[f"source: {how}"] += 1
 
+    def _let_expire(self):
+        for upload_id in self.open_uploads():
+            self.store.abort(self.bucket, self.key, upload_id)
+            self.expired += 1
+            self.blows["upload expired at the store"] += 1
+
     def _later(self, seconds, undo):
         timer = threading.Timer(seconds, undo)
         timer.daemon = True
@@ -296,14 +308,17 @@ class Round:
             self.say(f"mule status ended with {status}")
         return [json.loads(line) for line in text.splitlines()]
 
+    def open_uploads(self):
+        """The uploads of this round's key that are open at the store."""
+        return [upload for key, upload in self.store.open_uploads(self.bucket) if key == self.key]
+
     def clear_up(self):
         """What this round left must not weigh on the next ones."""
         if self.disk.is_full:
             self.disk.free()
         if self.complaints:
-            for key, upload_id in self.store.open_uploads(self.bucket):
-                if key == self.key:
-                    self.store.abort(self.bucket, key, upload_id)
+            for upload_id in self.open_uploads():
+                self.store.abort(self.bucket, self.key, upload_id)
         self.store.remove(self.bucket, self.key)
         shutil.rmtree(self.ledger.parent, ignore_errors=True)
         shutil.rmtree(self.folder, ignore_errors=True)

@@ -4,7 +4,7 @@ import random
 from dataclasses import dataclass, field
 
 import stage
-from moments import AIMED, Moment, aimed
+from moments import AIMED, SELDOM, Moment, aimed
 from source import CHANGES
 
 # What may be done to a run, with weights.
@@ -57,6 +57,8 @@ class Leg:
     looks: list = field(default_factory=list)
     prefers_resume: bool = False
     restarts: bool = False
+    # Whether the store has given the upload up meanwhile, as a lifecycle rule does.
+    has_expired: bool = False
 
 
 class Scenario:
@@ -76,6 +78,7 @@ class Scenario:
         self.legs = [self._leg(index, can_fill) for index in range(chance.choice([0, 1, 1, 2, 2, 3, 4]))]
         self.aborts = bool(self.legs) and chance.random() < 0.12
         self.repeats = chance.random() < 0.25
+        self.ends_by_resume = chance.random() < 0.3
         self.says_json = chance.random() < 0.5
         # A source that changes makes an object of an earlier version, and then refusing is right.
         self.keeps_existing = not self._changes and chance.random() < 0.1
@@ -121,17 +124,25 @@ class Scenario:
         if self.shape == STREAM:
             return chance.choice([0, chance.randint(1, 4 * mebibyte), chance.randint(6 * mebibyte, 70 * mebibyte)])
         smallest = self.part_mib * mebibyte + 1
-        size = chance.choice([chance.randint(20 * mebibyte, 80 * mebibyte)] * 5 + [LARGEST])
+        size = chance.choice([chance.randint(20 * mebibyte, 90 * mebibyte)] * 8 + [LARGEST])
         if chance.random() < 0.2:  # the edge of a cut
             return max(smallest, size // smallest * (smallest - 1) + chance.choice([-1, 0, 1]))
         return max(smallest, size)
 
     def _leg(self, index, can_fill):
+        """The run with this index."""
         chance = self.chance
         strikes = [self._strike(index, can_fill) for _ in range(chance.choice([1, 1, 1, 2, 3]))]
         before = chance.choice(CHANGES) if not self.is_stream and chance.random() < 0.08 else ""
         looks = [chance.uniform(0, self.seconds) for _ in range(chance.choice([0, 0, 1, 2]))]
-        return Leg(strikes, before, sorted(looks), chance.random() < 0.4, chance.random() < 0.05)
+        return Leg(
+            strikes,
+            before,
+            sorted(looks),
+            prefers_resume=chance.random() < 0.4,
+            restarts=chance.random() < 0.05,
+            has_expired=index > 0 and chance.random() < 0.08,
+        )
 
     def _strike(self, index, can_fill):
         chance = self.chance
@@ -162,10 +173,11 @@ class Scenario:
         """A moment of the run with this index; an upload that is carried on has fewer parts to send."""
         chance = self.chance
         if self.shape in (SMALL, EMPTY):
-            kind, event = "put", chance.choice(["sent", "answered", "delivered"])
-            if chance.random() < 0.6:
-                return Moment(f"put {event}", kind=kind, event=event)
-        elif chance.random() < 0.65:
-            names = sorted(name for name in AIMED if index == 0 or "create" not in name)
+            names = [name for name, (kind, _) in SELDOM.items() if kind == "put"]
+        elif index == 0:
+            names = list(AIMED)
+        else:
+            names = [name for name in (*AIMED, *SELDOM) if not name.startswith(("create", "put"))]
+        if chance.random() < 0.65:
             return aimed(chance, chance.choice(names), self.parts // (index + 1))
         return Moment("random", after=chance.uniform(0, self.seconds / (index + 1)))
