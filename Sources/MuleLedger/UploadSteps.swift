@@ -76,9 +76,18 @@ extension Ledger {
         }
     }
 
-    /// Forgets the upload ID and all parts, with a new token: the next run begins anew.
+    /// Forgets the upload ID, which the store no longer knows, and all parts, with a new token: the next run begins anew.
+    ///
+    /// A try of CreateMultipartUpload that is unanswered stays on record: what it left at the store is still there.
     package func restart(_ record: UploadRecord) throws(LedgerError) -> UploadRecord {
-        try update(record.number) { database throws(SQLiteError) in try restart(record.number, in: database) }
+        try update(record.number) { database throws(SQLiteError) in
+            try restart(record.number, in: database)
+            guard let attempted = record.createAttemptedAt else { return }
+            try database.run(
+                "UPDATE uploads SET create_attempted_at = ? WHERE number = ?",
+                [.integer(attempted), .integer(record.number)]
+            )
+        }
     }
 
     private func restart(_ number: Int64, in database: Database) throws(SQLiteError) {

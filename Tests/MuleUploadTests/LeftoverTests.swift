@@ -48,6 +48,17 @@ import Testing
         try harness.expectDone(try harness.resume(), path)
     }
 
+    @Test func whatALostAnswerLeftOutlivesTheUploadThatFollowedIt() throws {
+        let harness = try EngineHarness(faults: [.on(.create, .closeAfterProcessing)])
+        let path = try harness.file()
+        try harness.interrupt(path, afterParts: 3)
+        let own = try harness.record().uploadID ?? ""
+        // The store gives up the one that is known, and keeps the one that is not.
+        harness.server.edit { $0.buckets["bucket"]?.uploads[own] = nil }
+        #expect(harness.server.uploads.count == 1)
+        try harness.expectDone(try harness.resume(), path)
+    }
+
     @Test func aLostAnswerOnAWarmConnectionLeavesNothing() throws {
         // libcurl sends a request again by itself when a connection that it used before closes without an answer
         // (Curl_retry_request); a POST must not be sent twice behind the engine's back.
