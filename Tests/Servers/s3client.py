@@ -85,6 +85,9 @@ class Store:
         found, markers = [], {}
         while True:
             response = self.request("GET", f"/{bucket}", {"uploads": "", **markers})
+            # So rclone says that there are none.
+            if response.status == 404 and b"<Code>NoSuchUpload</Code>" in response.body:
+                return found
             if response.status != 200:
                 raise Failure(f"ListMultipartUploads of {bucket}: HTTP {response.status} {response.body[:300]!r}")
             page = xml.etree.ElementTree.fromstring(response.body)

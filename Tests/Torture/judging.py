@@ -11,7 +11,7 @@ import scenario as plans
 from failure import Failure
 from running import listing
 
-DONE, CHANGED, LOCKED, LEDGER, TEMPORARY = 0, 3, 11, 12, 75
+DONE, CHANGED, REFUSED, LOCKED, LEDGER, TEMPORARY = 0, 3, 4, 11, 12, 75
 # What status --json may say of an upload that is not finished.
 OPEN_STATES = {"pending", "active", "failed", "unknown"}
 # A secret shorter than this may stand in a text by accident.
@@ -50,6 +50,8 @@ def permitted(play, run):
         allowed.add(CHANGED)
     if run.struck[plans.TWIN]:
         allowed.add(LOCKED)
+    if run.struck[plans.EXPIRY]:
+        allowed.add(REFUSED)
     return allowed
 
 
@@ -97,7 +99,7 @@ def _judge_events(play, run, text, status):
 def _judge_knowledge(play, run):
     """Nothing that holds parts lies at the store unless mule status knows of it."""
     known = {upload["uploadID"] for upload in play.pending()}
-    holding = {request.query.get("uploadId") for request in _acknowledged(play)}
+    holding = {request.query.get("uploadId") for request in play.acknowledged()}
     orphans = [upload for upload in play.open_uploads() if upload in holding and upload not in known]
     if orphans:
         play.say(f"after run {run.number} mule status knows nothing of the parts of {orphans}")
@@ -124,7 +126,7 @@ def look_at_status(play, run):
             play.say(f"mule status ended with {status} during run {run.number}")
         return
     parts = defaultdict(dict)
-    for request in _acknowledged(play):
+    for request in play.acknowledged():
         parts[request.query.get("uploadId")][request.query["partNumber"]] = request.body_bytes
     for line in text.splitlines():
         upload = json.loads(line)
@@ -209,10 +211,3 @@ def sent_twice(play):
         if request.body_bytes and request.method == "PUT":
             seen[request.query.get("uploadId"), request.query.get("partNumber")].append(request.body_bytes)
     return sum(sum(bodies) - max(bodies) for bodies in seen.values())
-
-
-# Helpers
-
-
-def _acknowledged(play):
-    return [request for request in play.proxy.snapshot() if request.is_part and request.status == 200]

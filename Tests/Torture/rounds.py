@@ -130,6 +130,7 @@ class Round:
             self._change(leg.change_before)
         if leg.has_expired:
             self._let_expire()
+            self.blows[plans.EXPIRY] += 1
         run = self._begin(leg, patience or self.scenario.patience)
         try:
             run.status = self._wait(run, leg)
@@ -246,6 +247,8 @@ class Round:
             elif strike.what == plans.CHANGE:
                 if self.source.size:
                     self._change(strike.change)
+            elif strike.what == plans.EXPIRY:
+                self._let_expire()
             elif strike.what == plans.TWIN and not self._twin:
                 self._twin = self._start(run, "-twin")
 
@@ -257,10 +260,11 @@ class Round:
         self.blows[f"source: {how}"] += 1
 
     def _let_expire(self):
+        """The store gives up what holds parts, but not the empty sibling that a lost answer has left."""
         for upload_id in self.open_uploads():
-            self.store.abort(self.bucket, self.key, upload_id)
-            self.expired += 1
-            self.blows["upload expired at the store"] += 1
+            if upload_id in {request.query.get("uploadId") for request in self.acknowledged()}:
+                self.store.abort(self.bucket, self.key, upload_id)
+                self.expired += 1
 
     def _later(self, seconds, undo):
         timer = threading.Timer(seconds, undo)
@@ -307,6 +311,10 @@ class Round:
         if status != 0:
             self.say(f"mule status ended with {status}")
         return [json.loads(line) for line in text.splitlines()]
+
+    def acknowledged(self):
+        """The requests by which the store took a part."""
+        return [request for request in self.proxy.snapshot() if request.is_part and request.status == 200]
 
     def open_uploads(self):
         """The uploads of this round's key that are open at the store."""

@@ -14,6 +14,7 @@ DISK = "disk of the ledger full"
 CHANGE = "source changed"
 TWIN = "two mules at once"
 BLACKOUT = "network down"
+EXPIRY = "upload expired at the store"
 STRIKES = {
     KILL: 8,
     TERMINATE: 2,
@@ -24,6 +25,7 @@ STRIKES = {
     CHANGE: 3,
     TWIN: 2,
     BLACKOUT: 2,
+    EXPIRY: 1,
 }
 SIGNALS = (KILL, TERMINATE, INTERRUPT, HANG_UP)
 
@@ -103,8 +105,8 @@ class Scenario:
 
     @property
     def may_flip(self):
-        """Whether the store has anything to notice damage by: LocalStack does not look at the signed payload."""
-        return not (self.server == "localstack" and self.checksum == "none")
+        """Whether the store has anything to notice damage by: only Swift looks at the signed payload."""
+        return self.server == "swift" or self.checksum != "none"
 
     @property
     def _changes(self):
@@ -161,11 +163,16 @@ class Scenario:
                 strike.seconds = SHORT_PATIENCE + 3
         elif what == CHANGE:
             strike.change = chance.choice(CHANGES)
+        elif what == EXPIRY:
+            # While a part is under way, which keeps Complete back: no store is asked to do both at once.
+            strike.moment = aimed(chance, "part answered, not heard", self.parts // (index + 1))
         return strike
 
     def _may_meet(self, what, can_fill):
         if what == DISK:
             return can_fill
+        if what == EXPIRY:
+            return self.shape == FILE
         # A stream has no file that could change, and no upload that a second run could find.
         return not (self.is_stream and what in (CHANGE, TWIN))
 
