@@ -107,6 +107,7 @@ package struct UploadRecord: Hashable, Sendable {
     package var size: Int64?
     package var partCount: Int?
     /// Random, 128 bits in hex; put into the object's metadata, so that the object can be told from any other.
+    /// Empty for an upload that was begun elsewhere: what its object bears, nobody knows here.
     package var token: String
     /// When CreateMultipartUpload was first tried with this token, in milliseconds since 1970; nil when every try has been
     /// answered. Set before the request goes, so that an answer lost with the process is known to be missing.
@@ -135,6 +136,9 @@ package struct UploadRecord: Hashable, Sendable {
         case .done, .aborted: false
         }
     }
+
+    /// Whether the upload was begun elsewhere and taken over.
+    package var isAdopted: Bool { token.isEmpty }
 
     /// Whether parts may lie at the store, which its owner pays for.
     package var mayHoldParts: Bool { uploadID != nil || createAttemptedAt != nil }

@@ -149,6 +149,30 @@ extension Ledger {
         }
     }
 
+    /// Takes over an upload that was begun elsewhere, with the parts that were found to be the file's: all at once, so that
+    /// a row is never without the parts that it was taken over for.
+    package func recordAdopted(
+        _ record: UploadRecord,
+        uploadID: String,
+        negotiated: String,
+        abortDate: String?,
+        parts: [PartRecord]
+    ) throws(LedgerError) -> UploadRecord {
+        try update(record.number) { database throws(SQLiteError) in
+            try database.run(
+                """
+                UPDATE uploads SET upload_id = ?, integrity = ?, abort_date = ?, token = '', create_attempted_at = NULL
+                WHERE number = ?
+                """,
+                [.text(uploadID), .text(negotiated), SQLValue(abortDate), .integer(record.number)]
+            )
+            for part in parts {
+                let finished = FinishedPart(upload: record.number, part: part, bytesSent: 0)
+                try self.record(finished, in: database)
+            }
+        }
+    }
+
     package func recordNegotiated(_ number: Int64, _ negotiated: String) throws(LedgerError) {
         try perform { database throws(SQLiteError) in
             try database.run(

@@ -19,6 +19,9 @@ package struct PartListing: Sendable {
     package var parts: [StoredPart]
     /// Who began the upload, where the store tells.
     package var initiator: String?
+    /// The checksum that the upload was created with, as the store names it; nil where it has none or does not tell.
+    package var checksumAlgorithm: String?
+    package var checksumType: ChecksumType?
     /// When a lifecycle rule will abort the upload, in the form the store gave it, and the rule's name.
     package var abortDate: String?
     package var abortRuleID: String?
@@ -68,6 +71,9 @@ extension S3Connection {
             let response = try send(call)
             let document = try document(call, response, roots: ["ListPartsResult"])
             listing.initiator = listing.initiator ?? document["Initiator"]?.value("ID")
+            listing.checksumAlgorithm = document.value("ChecksumAlgorithm") ?? listing.checksumAlgorithm
+            listing.checksumType =
+                document.value("ChecksumType").flatMap(ChecksumType.init(rawValue:)) ?? listing.checksumType
             listing.abortDate = response[header: "x-amz-abort-date"] ?? listing.abortDate
             listing.abortRuleID = response[header: "x-amz-abort-rule-id"] ?? listing.abortRuleID
             for element in document.all("Part") {

@@ -69,8 +69,9 @@ extension Worker {
         guard case .success(let head?, _) = try lookAtObject(transfer), head.size == source.size else {
             return false
         }
+        let token = previous.isAdopted ? nil : head.metadata[UploadToken.metadataName]
         let isOurs =
-            head.metadata[UploadToken.metadataName].map { $0 == previous.token }
+            token.map { $0 == previous.token }
             ?? (head.object.eTag != nil && head.object.eTag == previous.proof.eTag)
         guard isOurs else { return false }
         let size = source.size

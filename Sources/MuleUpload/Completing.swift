@@ -35,7 +35,7 @@ extension Worker {
                     + "with --restart."
             )
         }
-        let whole = MultipartChecksum(rows, protection)
+        let whole = MultipartChecksum(rows, transfer.state.withLock { $0.negotiated })
         let answer = try completed(uploadID, rows, whole, size: size, record, transfer)
         let mine = ObjectProof(
             checksumAlgorithm: whole.algorithm.rawValue,
@@ -276,7 +276,15 @@ struct MultipartChecksum {
     var value: String
 
     /// - Parameter rows: all parts, in order.
-    init(_ rows: [PartRecord], _ protection: Protection) {
+    init(_ rows: [PartRecord], _ negotiated: Negotiated) {
+        let protection = negotiated.protection
+        if let crc = protection.checksumAlgorithm, crc != .sha256, negotiated.wholeObject == .composite {
+            algorithm = crc
+            type = .composite
+            let parts = rows.map { Checksum(algorithm: crc, bytes: $0.crc) }
+            value = StoreEvidence.Composite.digest(of: parts, crc).base64 + "-\(rows.count)"
+            return
+        }
         if protection.checksumAlgorithm == .sha256 {
             algorithm = .sha256
             type = .composite

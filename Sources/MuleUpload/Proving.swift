@@ -27,10 +27,12 @@ extension Worker {
         _ transfer: Transfer
     ) throws(UploadFailure) -> ObjectProof? {
         guard let head = try ownHead(size: size, record, transfer) else { return nil }
+        if record.isAdopted { return try adoptedObject(head, size: size, record, transfer) }
         return try proof(of: head, expected: nil, size: size, transfer)
     }
 
-    /// What the store says of the object, if it bears this upload's token and has its size.
+    /// What the store says of the object, if it bears this upload's token and has its size; whatever token it bears where
+    /// the upload was begun elsewhere.
     func ownHead(
         size: Int64,
         _ record: UploadRecord,
@@ -38,9 +40,9 @@ extension Worker {
     ) throws(UploadFailure) -> ObjectHead? {
         switch try lookAtObject(transfer) {
         case .success(let head, _):
-            guard let head, head.metadata[UploadToken.metadataName] == record.token, head.size == size else {
-                return nil
-            }
+            guard let head, head.size == size,
+                record.isAdopted || head.metadata[UploadToken.metadataName] == record.token
+            else { return nil }
             return head
         case .refused(let error, _):
             throw .unknownOutcome(
@@ -84,10 +86,7 @@ extension Worker {
                 return proven
             case .success(nil, _): continue
             case .success(let head?, _):
-                switch head.metadata[UploadToken.metadataName] {
-                case record.token?: break
-                case nil where head.object.eTag != nil && head.object.eTag == stored.eTag: break
-                default:
+                guard try isConfirmed(head, by: stored, size: size, record, transfer) else {
                     throw .unknownOutcome(transfer, "another object stands there: somebody has written it since")
                 }
                 let seen = try proof(of: head, expected: mine, size: size, transfer)
@@ -125,7 +124,7 @@ extension Worker {
     }
 
     /// The whole object's checksum from the recorded parts; nil where there are none.
-    private func computedProof(_ transfer: Transfer) throws(UploadFailure) -> ObjectProof? {
+    func computedProof(_ transfer: Transfer) throws(UploadFailure) -> ObjectProof? {
         guard let record = transfer.record, record.upload.partSize != nil else { return nil }
         let rows: [PartRecord]
         do {
@@ -134,7 +133,7 @@ extension Worker {
             throw run.failure(error)
         }
         guard !rows.isEmpty, rows.count == transfer.state.withLock({ $0.partCount }) else { return nil }
-        let whole = MultipartChecksum(rows, transfer.protection)
+        let whole = MultipartChecksum(rows, transfer.state.withLock { $0.negotiated })
         return ObjectProof(
             checksumAlgorithm: whole.algorithm.rawValue,
             checksumType: whole.type.rawValue,

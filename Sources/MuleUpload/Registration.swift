@@ -142,13 +142,7 @@ package struct Registration {
     ) throws(LedgerError) -> Entry {
         switch claim {
         case .heldElsewhere(let record):
-            return .refused(
-                UploadFailure(
-                    .held,
-                    "Another mule is carrying the upload \(record.id) to \(upload.destination); this one leaves it alone.",
-                    isResumable: true
-                )
-            )
+            return .refused(.heldElsewhere(record))
         case .began(let record, let lease):
             return .job(.claimed(record, lease), restartsAs: nil)
         case .found(let record, let lease):
@@ -195,6 +189,16 @@ package struct Registration {
             .usage,
             "The pending upload \(record.id) to \(upload.destination) was begun with \(differences.joined(separator: ", ")), "
                 + "which can't be changed on the way. Go on with \"mule resume \(record.id)\", or begin anew with --restart."
+        )
+    }
+}
+
+extension UploadFailure {
+    static func heldElsewhere(_ record: UploadRecord) -> UploadFailure {
+        UploadFailure(
+            .held,
+            "Another mule is carrying the upload \(record.id) to \(record.upload.destination); this one leaves it alone.",
+            isResumable: true
         )
     }
 }

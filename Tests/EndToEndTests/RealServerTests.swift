@@ -33,6 +33,32 @@ enum RealServerCases {
         }
     }
 
+    /// Takes over, with an empty ledger, what a killed mule left and what another program began.
+    static func adopt(_ server: RealServer, bucket: String) throws {
+        let first = MuleRun(server)
+        let witness = try StoreWitness(server, bucket: bucket)
+        let file = try first.file(parts: 5)
+        let running = try first.uploadInParts(file, "\(bucket)/lost", "--limit-rate", "20MB/s", "-v").start()
+        running.waitForText("UploadPart")
+        running.signal(9)
+        _ = running.wait()
+        try witness.begin("foreign", file, parts: [1, 4], of: MuleRun.partSize)
+        let size = try Files.size(file)
+        for key in ["lost", "foreign"] {
+            let mule = MuleRun(server)
+            let outcome = try mule.run("adopt", "--json", file, "\(bucket)/\(key)")
+            #expect(outcome.exitCode == 0, "\(outcome.err)")
+            let event = outcome.event("completed")
+            let (sent, skipped) = (event?["bytesSent"]?.integer ?? 0, event?["bytesSkipped"]?.integer ?? 0)
+            #expect(sent + skipped == size)
+            #expect(key == "foreign" ? skipped == 2 * MuleRun.partSize : skipped >= MuleRun.partSize)
+            #expect(try mule.status().isEmpty)
+            #expect(try mule.run("verify", file, "\(bucket)/\(key)").exitCode == 0)
+        }
+        #expect(try witness.keys(equalTo: file) == ["foreign", "lost"].map { Array($0.utf8) })
+        #expect(try witness.openUploads() == 0)
+    }
+
     /// Proves what was uploaded without reading it, with the ledger and without, and sees every difference.
     ///
     /// - Parameter proofs: the kinds of proof for an object put in one request and for one in parts.
@@ -73,6 +99,10 @@ enum RealServerCases {
     init() throws { server = try RealServer.start(.localstack) }
 
     @Test func killedUploadIsGoneOnWith() throws { try RealServerCases.surviveKill(server, bucket: "kill") }
+
+    @Test func uploadsOfNoLedgerAreTakenOver() throws {
+        try RealServerCases.adopt(server, bucket: "adopt")
+    }
 
     @Test func objectsAreProvenByTheirChecksum() throws {
         let proof = "fullObjectChecksum"
@@ -121,6 +151,10 @@ enum RealServerCases {
     init() throws { server = try RealServer.start(.swift) }
 
     @Test func killedUploadIsGoneOnWith() throws { try RealServerCases.surviveKill(server, bucket: "kill") }
+
+    @Test func uploadsOfNoLedgerAreTakenOver() throws {
+        try RealServerCases.adopt(server, bucket: "adopt")
+    }
 
     @Test func objectsAreProvenByTheirETag() throws {
         try RealServerCases.verify(server, bucket: "verify", proofs: ["eTagMD5", "multipartETagMD5"])

@@ -31,7 +31,28 @@ struct StoreWitness {
     /// Number of multipart uploads that are neither completed nor aborted.
     func openUploads() throws -> Int { try ask("for upload in store.open_uploads(bucket): print(upload)").count }
 
-    private func ask(_ script: String, _ arguments: String...) throws -> [String] {
+    /// Begins a multipart upload as a plain client does, without checksums, and sends these parts of the file.
+    func begin(_ key: String, _ file: String, parts: [Int], of partSize: Int64) throws {
+        let script = """
+            import xml.etree.ElementTree
+            key, file, size, *numbers = arguments
+            path = f'/{bucket}/{key}'
+            answer = store.request('POST', path, {'uploads': ''})
+            assert answer.status == 200, answer
+            upload = xml.etree.ElementTree.fromstring(answer.body).findtext('{*}UploadId')
+            content = open(file, 'rb')
+            for number in numbers:
+                content.seek((int(number) - 1) * int(size))
+                part = content.read(int(size))
+                answer = store.request('PUT', path, {'partNumber': number, 'uploadId': upload}, body=part)
+                assert answer.status == 200, answer
+            """
+        _ = try ask(script, [key, file, "\(partSize)"] + parts.map { "\($0)" })
+    }
+
+    private func ask(_ script: String, _ arguments: String...) throws -> [String] { try ask(script, arguments) }
+
+    private func ask(_ script: String, _ arguments: [String]) throws -> [String] {
         let tests = #filePath.split(separator: "/", omittingEmptySubsequences: false).dropLast(2).joined(separator: "/")
         let preamble = """
             import sys

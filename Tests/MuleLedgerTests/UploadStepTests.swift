@@ -40,6 +40,27 @@ import Testing
         withExtendedLifetime(lease) {}
     }
 
+    @Test func `an upload that was begun elsewhere is taken over with its parts and without a token`() throws {
+        let ledger = try Ledger(directory, clock: clock)
+        let (claimed, _) = try #require(try ledger.take())
+        let attempted = try ledger.recordCreateAttempt(claimed)
+        let parts = [3, 1].map { PartRecord(number: $0, size: 10, eTag: "e\($0)", crc: [1, 2], digest: nil) }
+        let record = try ledger.recordAdopted(
+            attempted,
+            uploadID: "theirs",
+            negotiated: "MD5",
+            abortDate: "Fri, 21 Nov",
+            parts: parts
+        )
+        #expect(try reopened(record) == record)
+        #expect(record.isAdopted && !claimed.isAdopted)
+        #expect(record.uploadID == "theirs" && record.negotiated == "MD5" && record.abortDate == "Fri, 21 Nov")
+        #expect(record.createAttemptedAt == nil)
+        #expect(record.partsDone == 2 && record.bytesDone == 20 && record.bytesSent == 0)
+        #expect(try ledger.parts(of: record.number) == parts.reversed())
+        #expect(try !ledger.restart(record).isAdopted)
+    }
+
     @Test func `the store's day of removal may be learned later`() throws {
         let ledger = try Ledger(directory, clock: clock)
         let (record, _) = try #require(try ledger.take())

@@ -167,6 +167,7 @@ final class EngineHarness: Sendable {
         _ path: String,
         _ options: Options = Options(),
         sizing: PartSizing = PartSizing(),
+        ledger: Ledger? = nil,
         change: (inout UploadIntent) -> Void = { _ in }
     ) throws -> Registration.Entry {
         var intent = UploadIntent(
@@ -179,14 +180,19 @@ final class EngineHarness: Sendable {
             integrity: IntegrityOptions(checksum: options.checksum, payloadSigning: options.payloadSigning)
         )
         change(&intent)
-        guard let entry = try Registration(ledger).register([intent]).first else {
+        guard let entry = try Registration(ledger ?? self.ledger).register([intent]).first else {
             throw HarnessFailure("an intent without an entry")
         }
         return entry
     }
 
     /// Carries an entry that is a job.
-    func run(_ entry: Registration.Entry, path: String, key: String = "key") throws -> Outcome {
+    func run(
+        _ entry: Registration.Entry,
+        path: String,
+        key: String = "key",
+        ledger: Ledger? = nil
+    ) throws -> Outcome {
         guard case .job(let row, let restartsAs) = entry else { throw HarnessFailure("refused: \(entry)") }
         let cancellation = Cancellation()
         let job = UploadJob(
@@ -196,7 +202,7 @@ final class EngineHarness: Sendable {
             service: try service(cancellation),
             restartsAs: restartsAs
         )
-        return run([job], cancellation: cancellation)
+        return run([job], ledger: ledger, cancellation: cancellation)
     }
 
     func run(

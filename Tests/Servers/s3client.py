@@ -26,21 +26,23 @@ class Store:
     secret_key: str
     region: str = "us-east-1"
 
-    def request(self, method, path, query=None, headers=None):
-        """Sends a request without a body, signed by AWS Signature Version 4 (IAM User Guide, "Create a signed AWS API
+    def request(self, method, path, query=None, headers=None, body=b""):
+        """Sends a request, signed by AWS Signature Version 4 (IAM User Guide, "Create a signed AWS API
         request"). `path` is /bucket or /bucket/key, not encoded."""
         address = urllib.parse.urlsplit(self.endpoint)
         target = urllib.parse.quote(path, safe="/~")
         pairs = sorted((_encoded(name), _encoded(value)) for name, value in (query or {}).items())
         search = "&".join(f"{name}={value}" for name, value in pairs)
-        signed = self._signed(method, address.netloc, target, search)
+        signed = self._signed(method, address.netloc, target, search, hashlib.sha256(body).hexdigest())
         if address.scheme == "https":
             # A throw-away certificate of the test run, on 127.0.0.1: there is nobody to verify it with.
             link = http.client.HTTPSConnection(address.netloc, timeout=120, context=ssl._create_unverified_context())
         else:
             link = http.client.HTTPConnection(address.netloc, timeout=120)
         try:
-            link.request(method, f"{target}?{search}" if search else target, headers={**(headers or {}), **signed})
+            link.request(
+                method, f"{target}?{search}" if search else target, body or None, headers={**(headers or {}), **signed}
+            )
             response = link.getresponse()
             return Response(response.status, dict(response.getheaders()), response.read())
         except http.client.HTTPException as error:
@@ -100,13 +102,12 @@ class Store:
                 "upload-id-marker": page.findtext("{*}NextUploadIdMarker") or "",
             }
 
-    def _signed(self, method, host, target, search):
-        empty = hashlib.sha256(b"").hexdigest()
+    def _signed(self, method, host, target, search, payload):
         moment = datetime.datetime.now(datetime.timezone.utc).strftime("%Y%m%dT%H%M%SZ")
-        headers = {"host": host, "x-amz-content-sha256": empty, "x-amz-date": moment}
+        headers = {"host": host, "x-amz-content-sha256": payload, "x-amz-date": moment}
         names = ";".join(headers)
         lines = "".join(f"{name}:{value}\n" for name, value in headers.items())
-        canonical = "\n".join([method, target, search, lines, names, empty])
+        canonical = "\n".join([method, target, search, lines, names, payload])
         scope = f"{moment[:8]}/{self.region}/s3/aws4_request"
         digest = hashlib.sha256(canonical.encode()).hexdigest()
         key = f"AWS4{self.secret_key}".encode()

@@ -5,6 +5,7 @@ extension Command {
         case .resume: .resume
         case .status: .status
         case .abort: .abort
+        case .adopt: .adopt
         case .verify: .verify
         }
     }
@@ -111,6 +112,37 @@ extension CommandPage {
             case (false, true): "abort takes IDs or --all, not both"
             default: nil
             }
+        }
+    )
+
+    fileprivate static let adopt = CommandPage(
+        synopsis: "[options] FILE BUCKET/KEY",
+        summary: "take over an upload that exists only at the store, and finish it",
+        description: [
+            "For an upload that this ledger does not know: the ledger was lost, or another machine or another program began "
+                + "it. Lists the unfinished uploads of BUCKET/KEY, compares their parts with FILE by size and checksum, "
+                + "takes over the one whose parts are the file's, and carries it to its end like resume: only the missing "
+                + "parts are sent.",
+            "Every part must hold the file's bytes, and all parts must be of one size but the last. Of several such uploads "
+                + "the one with the most bytes is taken, then the newest; the others are named and left as they are. An "
+                + "upload that does not fit is left alone, with the reason.",
+            "What the object carries besides its bytes (metadata, storage class, ...) was fixed by whoever began the upload. "
+                + "BUCKET/KEY that ends in / is a prefix under which the file's name is appended.",
+        ],
+        examples: [
+            .init(line: "mule adopt db.dump backups/2026/db.dump", about: "The ledger is lost; the parts are not."),
+            .init(
+                line: "mule adopt -j 4 db.dump s3://backups/2026/",
+                about: "Below a prefix, under the file's name, with four requests in flight."
+            ),
+            .init(
+                line: "mule adopt --no-overwrite --json db.dump backups/2026/db.dump",
+                about: "For scripts, and never in place of an object that is there."
+            ),
+        ],
+        problem: { typed in
+            typed.operands.count == 2
+                ? nil : "adopt needs a FILE and its object, such as \"mule adopt db.dump backups/db.dump\""
         }
     )
 

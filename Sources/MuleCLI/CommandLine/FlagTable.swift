@@ -7,10 +7,10 @@ package enum FlagTable {
     package static func rows(for command: Command) -> [Flag] { rows.filter { $0.commands.contains(command) } }
 
     private static let every = Set(Command.allCases)
-    private static let sending: Set<Command> = [.upload, .resume]
+    private static let sending: Set<Command> = [.upload, .resume, .adopt]
     private static let upload: Set<Command> = [.upload]
     /// Those that name one object, or a prefix for it.
-    private static let toObject: Set<Command> = [.upload, .verify]
+    private static let toObject: Set<Command> = [.upload, .adopt, .verify]
 
     private static let transfer: [Flag] = [
         .on(
@@ -103,7 +103,7 @@ package enum FlagTable {
             "payload-signing",
             "WHEN",
             .transfer,
-            upload,
+            [.upload, .adopt],
             sets: \.store.payloadSigning,
             reading: OptionValue.choice,
             "Cover the bytes with the request's signature: auto, always or never. Default: auto, over plain HTTP only."
@@ -111,7 +111,7 @@ package enum FlagTable {
         .on(
             "no-overwrite",
             .transfer,
-            upload,
+            [.upload, .adopt],
             sets: \.noOverwrite,
             negation: "overwrite",
             "Leave an object that already exists as it is, and exit with 7. The store decides, without a race."

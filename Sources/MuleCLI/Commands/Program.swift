@@ -53,6 +53,7 @@ package enum Program {
             case .resume: return try ResumeCommand(session: session).run()
             case .status: return try StatusCommand(session: session).run()
             case .abort: return try AbortCommand(session: session).run()
+            case .adopt: return try AdoptCommand(session: session).run()
             case .verify: return try VerifyCommand(session: session).run()
             }
         } catch {

@@ -15,23 +15,7 @@ struct VerifyCommand {
             settings: session.runSettings,
             cancellation: session.cancellation
         )
-        let size = (try? SourceFile.open(path: path))?.identity.size
-        let name = TextSafety.displayName(SourceWalk.lastComponent(path))
-        session.console.startProgress { [progress = verify.progress] in
-            TransferSnapshot(
-                files: [
-                    FileProgress(
-                        id: 0,
-                        name: name,
-                        size: size,
-                        bytesDone: progress.bytesRead,
-                        partsDone: 0,
-                        state: .checking
-                    )
-                ],
-                totalBytes: size
-            )
-        }
+        session.startProgress(reading: path, verify.progress)
         let result = Result { () throws(VerifyFailure) in
             try verify.verify(path: path, address, service: store.service, downloads: session.typed.download)
         }

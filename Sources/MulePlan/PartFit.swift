@@ -1,0 +1,59 @@
+/// Whether the parts that a store lists of an upload can be those of one file, by their numbers and sizes alone.
+package enum PartFit: Hashable, Sendable {
+    /// The plans that have parts of just these sizes. Two are possible where a single part is listed that may be the
+    /// last: only its bytes tell then.
+    case fits([PartPlan])
+    /// Why there is no such plan, in words that follow on "it".
+    case misfit(String)
+
+    /// - Parameter parts: in any order, each number once.
+    package static func of(
+        _ parts: [ListedPart],
+        objectSize: Int64,
+        limits: StoreLimits = .amazon
+    ) -> PartFit {
+        guard let last = parts.max(by: { $0.number < $1.number }), let largest = parts.map(\.size).max() else {
+            return .misfit("holds no part")
+        }
+        guard objectSize > 0, largest <= objectSize else { return .misfit("holds a part longer than the file") }
+        guard let first = parts.map(\.number).min(), first > 0, largest > 0 else {
+            return .misfit("holds a part without bytes or number")
+        }
+        var sizes = [largest]
+        // All parts but the last are equal. Where only the last is there, its end gives the others' size away.
+        let before = objectSize - last.size
+        if parts.count == 1, last.number > 1, before % Int64(last.number - 1) == 0,
+            before / Int64(last.number - 1) > last.size
+        {
+            sizes.append(before / Int64(last.number - 1))
+        }
+        var reason = ""
+        var plans: [PartPlan] = []
+        for size in sizes {
+            let plan = PartPlan(objectSize: objectSize, partSize: size)
+            if let misfit = misfit(of: parts, in: plan, limits) {
+                if reason.isEmpty { reason = misfit }
+            } else {
+                plans.append(plan)
+            }
+        }
+        return plans.isEmpty ? .misfit(reason) : .fits(plans)
+    }
+
+    private static func misfit(of parts: [ListedPart], in plan: PartPlan, _ limits: StoreLimits) -> String? {
+        guard plan.count <= limits.maximumPartCount else {
+            return "is cut into parts of \(ByteSize.format(plan.partSize)), of which the file would need \(plan.count)"
+        }
+        for part in parts.sorted(by: { $0.number < $1.number }) {
+            guard part.number <= plan.count else {
+                return "holds part \(part.number), and the file has only \(plan.count) parts of "
+                    + ByteSize.format(plan.partSize)
+            }
+            if part.size != plan.size(of: part.number) {
+                return "holds a part \(part.number) of \(part.size) bytes, which would have to be "
+                    + "\(plan.size(of: part.number)) in parts of \(ByteSize.format(plan.partSize))"
+            }
+        }
+        return nil
+    }
+}

@@ -1,0 +1,326 @@
+// Taking over an upload that exists only at the store: its parts are compared with the file, byte for byte by their
+// checksums, and become rows of this ledger. Nothing is sent here and nothing removed.
+
+import MuleDigest
+package import MuleLedger
+import MulePlan
+package import MuleS3
+package import MuleSystem
+import MuleTransport
+
+package struct AdoptRun {
+    let run: UploadRun
+    let worker: Worker
+    /// How far the file has been read; begins again for each upload that is looked at.
+    package let progress = ReadProgress()
+
+    package init(ledger: Ledger, settings: RunSettings, cancellation: Cancellation) {
+        run = UploadRun([], ledger: ledger, settings: settings, cancellation: cancellation) { _ in }
+        worker = Worker(run)
+    }
+
+    /// Finds the upload whose parts are the file's, and records it with them. Of several the one with the most bytes is
+    /// taken, then the newest.
+    ///
+    /// - Parameters:
+    ///   - intent: the plan is taken from the parts that are found.
+    ///   - onNotice: hears a sentence about each upload that is not taken.
+    /// - Returns: the row, ready to be carried on.
+    package func adopt(
+        _ intent: UploadIntent,
+        service: S3Service,
+        onNotice: (String) -> Void
+    ) throws(UploadFailure) -> (UploadRecord, Lease) {
+        do throws(UploadFailure) {
+            let source = try SourceFile.open(path: intent.path)
+            let name = UTF8Repair.string(intent.path)
+            guard source.size > 0 else {
+                throw UploadFailure(
+                    .usage,
+                    "\(name) is empty: no upload in parts can be of it. Send it with \"mule upload\"."
+                )
+            }
+            try refuseKnown(intent.upload(of: source), name)
+            service.remember(regions: UploadRun.regions(of: service.endpoint.url, in: run.ledger))
+            let found = try candidates(intent.destination, service, onNotice)
+            guard !found.isEmpty else {
+                throw UploadFailure(
+                    .store,
+                    "There is no unfinished upload of \(intent.destination) at \(service.endpoint.url) that this ledger does "
+                        + "not know. Send the file with \"mule upload\"."
+                )
+            }
+            var adopted: (candidate: Candidate, match: Match)?
+            var refused: [String] = []
+            for candidate in found {
+                if let adopted {
+                    onNotice(candidate.left(beside: adopted.candidate))
+                    continue
+                }
+                switch try compare(candidate, source, name) {
+                case .matches(let match): adopted = (candidate, match)
+                case .refused(let reason): refused.append("\(candidate.name) is left alone: it \(reason).")
+                }
+            }
+            guard let adopted else {
+                let only = refused.count == 1 ? " \(refused.removeFirst())" : ""
+                refused.forEach(onNotice)
+                throw UploadFailure(
+                    .verification,
+                    "No unfinished upload of \(intent.destination) can be taken over for \(name).\(only) Send the file with "
+                        + "\"mule upload\"."
+                )
+            }
+            refused.forEach(onNotice)
+            return try record(adopted.candidate, adopted.match, intent, source)
+        } catch {
+            throw run.reasonToStop(error)
+        }
+    }
+
+    // MARK: What is there
+
+    /// An upload that the ledger has already is none to be taken over.
+    private func refuseKnown(_ upload: NewUpload, _ name: String) throws(UploadFailure) {
+        let known: UploadRecord?
+        do {
+            known = try run.ledger.unfinished(like: upload)
+        } catch {
+            throw run.failure(error)
+        }
+        guard let known, known.mayHoldParts else { return }
+        if run.ledger.isActive(known) { throw .heldElsewhere(known) }
+        throw UploadFailure(
+            .usage,
+            "The ledger has an upload of \(name) to \(upload.destination) already: go on with \"mule resume \(known.id)\", "
+                + "or give it up with \"mule abort \(known.id)\"."
+        )
+    }
+
+    /// The store's open uploads of the object that this ledger does not know, with their parts; those with the most bytes
+    /// first, then the newest.
+    private func candidates(
+        _ address: ObjectAddress,
+        _ service: S3Service,
+        _ onNotice: (String) -> Void
+    ) throws(UploadFailure) -> [Candidate] {
+        let listed = try worker.persist(with: service) { (connection) throws(S3Error) in
+            try connection.listMultipartUploads(of: address)
+        }
+        guard case .success(let uploads, _) = listed else {
+            guard case .refused(let error, _) = listed else { return [] }
+            throw .refused(error, sending: address.description)
+        }
+        let known: [String: UploadRecord]
+        do {
+            let pairs = try run.ledger.unfinished().compactMap { record in record.uploadID.map { ($0, record) } }
+            known = Dictionary(pairs) { first, _ in first }
+        } catch {
+            throw run.failure(error)
+        }
+        var candidates: [Candidate] = []
+        for upload in uploads {
+            if let record = known[upload.uploadID] {
+                let source = record.upload.source.map { UTF8Repair.string($0.path) } ?? "standard input"
+                onNotice("The ledger knows \(upload.uploadID) as \(record.id), the upload of \(source).")
+                continue
+            }
+            let parts = try worker.persist(with: service) { (connection) throws(S3Error) in
+                try connection.listParts(address, uploadID: upload.uploadID)
+            }
+            switch parts {
+            case .success(let listing, _): candidates.append(Candidate(upload: upload, listing: listing))
+            case .refused(let error, _):
+                // Completed or given up since it was listed.
+                if error.isVanishedUpload { continue }
+                guard error.isMissingPermission else { throw .refused(error, sending: address.description) }
+                onNotice(
+                    "\(upload.uploadID) is left alone: its parts may not be listed (\(error.shortReason)); it takes the "
+                        + "permission \(error.operation.permission)."
+                )
+            }
+        }
+        return candidates.sorted { ($0.bytes, $0.initiated) > ($1.bytes, $1.initiated) }
+    }
+
+    struct Candidate {
+        let upload: OpenUpload
+        let listing: PartListing
+        /// By number.
+        let parts: [StoredPart]
+        let bytes: Int64
+
+        init(upload: OpenUpload, listing: PartListing) {
+            self.upload = upload
+            self.listing = listing
+            parts = listing.newest.values.sorted { $0.number < $1.number }
+            bytes = parts.reduce(0) { $0 &+ $1.size }
+        }
+
+        var initiated: Int64 { upload.initiated?.millisecondsSince1970 ?? 0 }
+
+        /// For messages.
+        var name: String {
+            "The upload \(upload.uploadID)" + (upload.initiated.map { " of \($0.iso8601)" } ?? "")
+        }
+
+        func left(beside other: Candidate) -> String {
+            let reason = bytes == other.bytes ? "is older" : "has fewer bytes"
+            return
+                "\(name) stays at the store, which bills for its \(parts.count) parts: \(other.upload.uploadID) is taken "
+                + "over, and this one \(reason). \"mule clean\" removes what nobody finishes."
+        }
+    }
+
+    // MARK: Comparing
+
+    enum Comparison {
+        case matches(Match)
+        /// Words that follow on "it".
+        case refused(String)
+    }
+
+    /// What a candidate comes to when it is the file's.
+    struct Match {
+        var plan: PartPlan
+        var negotiated: Negotiated
+        var rows: [PartRecord]
+    }
+
+    private func compare(
+        _ candidate: Candidate,
+        _ source: SourceFile,
+        _ name: String
+    ) throws(UploadFailure) -> Comparison {
+        let negotiated: Negotiated
+        switch AdoptedTerms(candidate.listing) {
+        case .known(let known): negotiated = known
+        case .foreign(let reason): return .refused(reason)
+        }
+        let plans: [PartPlan]
+        let listed = candidate.parts.map { ListedPart(number: $0.number, size: $0.size, eTag: $0.eTag) }
+        switch PartFit.of(listed, objectSize: source.size) {
+        case .fits(let fitting): plans = fitting
+        case .misfit(let reason): return .refused(reason)
+        }
+        let digests = FileDigests(file: source.file, name: name, cancellation: run.cancellation, progress: progress)
+        var reason = ""
+        for plan in plans {
+            let rows: [PartRecord]
+            switch try digestedRows(candidate, plan, negotiated, source, digests) {
+            case .success(let equal): rows = equal
+            case .failure(let difference):
+                reason = difference.words
+                continue
+            }
+            return .matches(Match(plan: plan, negotiated: negotiated, rows: rows))
+        }
+        return .refused(reason)
+    }
+
+    private struct Difference: Error {
+        var words: String
+    }
+
+    /// The rows of all listed parts, if every one of them holds the file's bytes.
+    private func digestedRows(
+        _ candidate: Candidate,
+        _ plan: PartPlan,
+        _ negotiated: Negotiated,
+        _ source: SourceFile,
+        _ digests: FileDigests
+    ) throws(UploadFailure) -> Result<[PartRecord], Difference> {
+        let crc = negotiated.protection.wholeObjectCRC
+        let proofs = candidate.parts.map { PartProof(of: $0, crc: crc) }
+        var rows: [PartRecord] = []
+        // The first part alone: that of another file is found out without reading all of this one.
+        for range in [0..<1, 1..<candidate.parts.count] {
+            let slices = candidate.parts[range].map { part in
+                let bytes = plan.range(of: part.number)
+                return FileSlice(
+                    file: source.file,
+                    offset: bytes.lowerBound,
+                    length: bytes.upperBound - bytes.lowerBound
+                )
+            }
+            let computed = try digests.digest(
+                slices,
+                crc: crc,
+                withSHA256: negotiated.protection.checksumAlgorithm == .sha256
+                    || proofs[range].contains { $0.algorithm == .sha256 },
+                withMD5: negotiated.protection == .md5 || proofs[range].contains { $0.algorithm == .md5 }
+            )
+            for (index, digest) in zip(range, computed) {
+                let part = candidate.parts[index]
+                if let words = proofs[index].difference(from: digest, part.number) {
+                    return .failure(Difference(words: words))
+                }
+                rows.append(
+                    PartRecord(
+                        number: part.number,
+                        size: part.size,
+                        eTag: part.eTag,
+                        crc: digest.crc.bytes,
+                        digest: digest.sha256 ?? digest.md5
+                    )
+                )
+            }
+        }
+        return .success(rows)
+    }
+
+    // MARK: Recording
+
+    private func record(
+        _ candidate: Candidate,
+        _ match: Match,
+        _ intent: UploadIntent,
+        _ source: SourceFile
+    ) throws(UploadFailure) -> (UploadRecord, Lease) {
+        // What was compared must be what the row says.
+        try source.checkStillInPlace()
+        let upload = intent.upload(of: source, partSize: match.plan.partSize)
+        do {
+            let claimed: UploadRecord
+            let taken: Lease
+            switch try run.ledger.claim([upload]).first {
+            case .began(let record, let lease): (claimed, taken) = (record, lease)
+            case .found(let record, let lease):
+                guard !record.mayHoldParts else { throw UploadFailure.heldElsewhere(record) }
+                (claimed, taken) = (try run.ledger.replan(record, as: upload), lease)
+            case .heldElsewhere(let record)?: throw UploadFailure.heldElsewhere(record)
+            case nil: fatalError("a claim without an answer")
+            }
+            let record = try run.ledger.recordAdopted(
+                claimed,
+                uploadID: candidate.upload.uploadID,
+                negotiated: match.negotiated.text,
+                abortDate: candidate.listing.abortDate,
+                parts: match.rows
+            )
+            return (record, taken)
+        } catch let error as LedgerError {
+            throw run.failure(error)
+        } catch let failure as UploadFailure {
+            throw failure
+        } catch {
+            fatalError("an error of another kind: \(error)")
+        }
+    }
+}
+
+extension UploadIntent {
+    /// The upload that this comes to for an open file.
+    fileprivate func upload(of source: SourceFile, partSize: Int64? = nil) -> NewUpload {
+        NewUpload(
+            source: source.identity,
+            store: store,
+            destination: destination,
+            attributes: attributes,
+            onlyIfAbsent: onlyIfAbsent,
+            integrity: integrity,
+            partSize: partSize,
+            changing: changing
+        )
+    }
+}

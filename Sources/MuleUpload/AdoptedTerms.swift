@@ -1,0 +1,65 @@
+import MuleDigest
+import MuleS3
+
+/// What an upload that was begun elsewhere demands of those who go on with it: the checksum that it was created with.
+enum AdoptedTerms {
+    case known(Negotiated)
+    /// Words that follow on "it".
+    case foreign(String)
+
+    init(_ listing: PartListing) {
+        guard let name = listing.checksumAlgorithm else {
+            // AWS refuses a checksum on parts of an upload that was created without one; Content-MD5 is always taken.
+            self = .known(Negotiated(protection: .md5, wholeObject: nil))
+            return
+        }
+        guard let algorithm = ChecksumAlgorithm(rawValue: name), algorithm != .md5 else {
+            self = .foreign("was created with checksums by \(name), which mule can't go on with")
+            return
+        }
+        // The defaults of CreateMultipartUpload where a store does not list the type.
+        let type = listing.checksumType ?? (algorithm == .crc64nvme ? .fullObject : .composite)
+        self = .known(Negotiated(protection: .checksum(algorithm, confirmed: true), wholeObject: type))
+    }
+}
+
+/// By what a listed part can be compared with the file.
+enum PartProof {
+    case checksum(Checksum)
+    /// The ETag, which may be an MD5.
+    case eTag(String)
+
+    /// - Parameter crc: the one that is computed anyway; another CRC of the same bytes is not worth a second reading.
+    init(of part: StoredPart, crc: CRCAlgorithm) {
+        for algorithm in [crc.checksumAlgorithm, .sha256, .md5] {
+            if let checksum = part.checksums[algorithm].flatMap({ Checksum(algorithm: algorithm, base64: $0) }) {
+                self = .checksum(checksum)
+                return
+            }
+        }
+        self = .eTag(part.eTag)
+    }
+
+    var algorithm: ChecksumAlgorithm {
+        switch self {
+        case .checksum(let checksum): checksum.algorithm
+        case .eTag: .md5
+        }
+    }
+
+    /// Why the part does not hold these bytes, in words that follow on "it"; nil when it does.
+    func difference(from digest: SliceDigest, _ number: Int) -> String? {
+        let mine = digest.checksum(algorithm)
+        switch self {
+        case .checksum(let checksum):
+            return mine == checksum ? nil : "holds a part \(number) with other bytes than the file's"
+        case .eTag(let text):
+            guard let eTag = DigestETag(text), eTag.partCount == nil else {
+                return "holds a part \(number) that nothing proves: the store lists no checksum, and its ETag is no MD5"
+            }
+            return mine == eTag.md5
+                ? nil
+                : "holds a part \(number) that is not the file's by its ETag, and the store lists no checksum of it"
+        }
+    }
+}

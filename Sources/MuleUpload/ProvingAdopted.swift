@@ -1,0 +1,61 @@
+// The proof of an upload that was begun elsewhere: its object bears a token that nobody here knows, or none.
+
+import MuleDigest
+import MuleLedger
+import MulePlan
+import MuleS3
+
+extension Worker {
+    /// The proof that the object is the adopted upload's; nil when it is another one.
+    ///
+    /// - Throws: `verification` when nobody can tell.
+    func adoptedObject(
+        _ head: ObjectHead,
+        size: Int64,
+        _ record: UploadRecord,
+        _ transfer: Transfer
+    ) throws(UploadFailure) -> ObjectProof? {
+        guard let mine = try computedProof(transfer) else {
+            throw .unknownOutcome(transfer, "there is an object of the same size, and not all parts are on record here")
+        }
+        if let algorithm = mine.checksumAlgorithm.flatMap(ChecksumAlgorithm.init(rawValue:)),
+            let theirs = head.object.checksums[algorithm],
+            head.object.checksumType.map({ $0.rawValue == mine.checksumType }) ?? true
+        {
+            return theirs == mine.checksumValue ? try proof(of: head, expected: mine, size: size, transfer) : nil
+        }
+        let rows: [PartRecord]
+        do {
+            rows = try run.ledger.parts(of: record.number)
+        } catch {
+            throw run.failure(error)
+        }
+        // The ETag of these very parts, on stores whose ETags are MD5s. Another one proves nothing.
+        let parts = rows.compactMap { DigestETag($0.eTag)?.md5 }
+        if parts.count == rows.count, let eTag = head.object.eTag.flatMap(DigestETag.init),
+            eTag.partCount == rows.count, eTag.md5 == DigestETag.md5(ofParts: parts)
+        {
+            return try proof(of: head, expected: mine, size: size, transfer)
+        }
+        throw .unknownOutcome(
+            transfer,
+            "the upload was begun elsewhere, and the object bears neither a token of this ledger nor a checksum to know it by"
+        )
+    }
+
+    /// Whether HEAD shows the object that the answer to Complete was about.
+    func isConfirmed(
+        _ head: ObjectHead,
+        by stored: StoredObject,
+        size: Int64,
+        _ record: UploadRecord,
+        _ transfer: Transfer
+    ) throws(UploadFailure) -> Bool {
+        if let eTag = stored.eTag, eTag == head.object.eTag {
+            let token = head.metadata[UploadToken.metadataName]
+            return record.isAdopted || token == nil || token == record.token
+        }
+        if record.isAdopted { return try adoptedObject(head, size: size, record, transfer) != nil }
+        return head.metadata[UploadToken.metadataName] == record.token
+    }
+}
