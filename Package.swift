@@ -43,8 +43,12 @@ let package = Package(
         room("MuleDigest", ["COpenSSL", "CChecksums"]),
         room("MuleSigning", ["MulePlan", "MuleDigest", "MuleSystem"]),
         room("MuleTransport", ["MuleSystem", "CCurl"]),
-        room("MuleS3", ["MulePlan", "MuleDigest", "MuleSigning", "MuleTransport", "MuleSystem", "CExpat"]),
-        room("MuleCredentials", ["MulePlan", "MuleJSON", "MuleSigning", "MuleSystem"]),
+        room("MuleXML", ["CExpat"]),
+        room("MuleS3", ["MulePlan", "MuleDigest", "MuleXML", "MuleSigning", "MuleTransport", "MuleSystem"]),
+        room(
+            "MuleCredentials",
+            ["MulePlan", "MuleJSON", "MuleXML", "MuleDigest", "MuleSigning", "MuleTransport", "MuleSystem"]
+        ),
         room("MuleLedger", ["MulePlan", "MuleSystem", "CSQLite"]),
         room(
             "MuleUpload",
@@ -85,11 +89,21 @@ let package = Package(
         tests("MuleTransportTests", ["MuleTransport", "MuleSystem", "TestSupport"]),
         tests(
             "MuleS3Tests",
-            ["MuleS3", "MulePlan", "MuleDigest", "MuleSigning", "MuleTransport", "MuleSystem", "TestSupport"]
+            [
+                "MuleS3", "MuleXML", "MulePlan", "MuleDigest", "MuleSigning", "MuleTransport", "MuleSystem",
+                "TestSupport",
+            ]
         ),
         tests("MuleDigestTests", ["MuleDigest", "CChecksums", "TestSupport"]),
         tests("MuleSigningTests", ["MuleSigning", "MuleDigest", "MulePlan", "TestSupport"]),
-        tests("MuleCredentialsTests", ["MuleCredentials", "MulePlan", "MuleSigning", "MuleSystem", "TestSupport"]),
+        tests(
+            "MuleCredentialsTests",
+            [
+                "MuleCredentials", "MulePlan", "MuleJSON", "MuleDigest", "MuleSigning", "MuleTransport", "MuleSystem",
+                "TestSupport",
+            ]
+        ),
+        tests("MuleXMLTests", ["MuleXML", "MuleSystem", "TestSupport"]),
         tests(
             "MuleUploadTests",
             [

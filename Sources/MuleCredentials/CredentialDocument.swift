@@ -38,6 +38,9 @@ struct CredentialDocument {
 
     subscript(name: String) -> JSONValue? { members[name] }
 
+    /// The document with other members in place of these.
+    func replacing(_ others: [String: JSONValue]) -> JSONValue { .object(members.merging(others) { $1 }) }
+
     /// A text that is there and not empty.
     func text(_ name: String) -> String? {
         guard case .string(let text)? = members[name], !text.isEmpty else { return nil }

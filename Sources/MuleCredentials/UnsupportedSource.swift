@@ -5,10 +5,7 @@ import MuleSigning
 struct UnsupportedSource: CredentialSource {
     /// How people call it.
     enum Way: String {
-        case assumedRole = "an assumed role"
-        case webIdentity = "a web identity token"
-        case singleSignOn = "single sign-on"
-        case container = "the role of a container"
+        case login = "a login of the console"
     }
 
     let way: Way
@@ -23,14 +20,6 @@ struct UnsupportedSource: CredentialSource {
         self.way = way
         trigger = settings.first { profile?[$0] != nil }
         asker = "the profile \"\(profile?.name ?? "")\""
-        self.advice = advice
-    }
-
-    /// Asked for by the first of the variables that is set.
-    init(_ way: Way, variables: [String], of environment: [String: String], advice: ExportAdvice) {
-        self.way = way
-        trigger = variables.first { environment[nonEmpty: $0] != nil }
-        asker = "the environment"
         self.advice = advice
     }
 

@@ -52,6 +52,17 @@ package func sha256(_ bytes: some Collection<UInt8>) -> [UInt8] {
     return digest.finish()
 }
 
+/// Names AWS's cached logins; it protects nothing.
+package func sha1(_ bytes: some Collection<UInt8>) -> [UInt8] {
+    [UInt8](unsafeUninitializedCapacity: 20) { buffer, count in
+        withBytes(of: bytes) { bytes in
+            let method = FetchedDigest.sha1.method
+            require(EVP_Digest(bytes.baseAddress, bytes.count, buffer.baseAddress, nil, method, nil), "EVP_Digest")
+        }
+        count = 20
+    }
+}
+
 /// RFC 2104 over SHA-256.
 package func hmacSHA256(key: [UInt8], message: some Collection<UInt8>) -> [UInt8] {
     [UInt8](unsafeUninitializedCapacity: ChecksumAlgorithm.sha256.byteCount) { buffer, count in
@@ -82,6 +93,8 @@ private struct FetchedDigest: @unchecked Sendable {
     /// `-fips` asks for MD5 also where the system's default is to offer only FIPS algorithms: here it is a store's ETag
     /// or `Content-MD5`, not a secret's guard.
     static let md5 = FetchedDigest("MD5", properties: "-fips")
+
+    static let sha1 = FetchedDigest("SHA1", properties: nil)
 
     static func of(_ kind: MessageDigest.Kind) -> FetchedDigest {
         switch kind {

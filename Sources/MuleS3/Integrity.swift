@@ -1,5 +1,6 @@
 package import MuleDigest
 package import MuleSigning
+import MuleXML
 
 /// How the store is to check an object's bytes: one checksum header for each request, and what it means for the whole.
 package enum ChecksumType: String, Sendable {

@@ -4,6 +4,7 @@ package import MuleDigest
 package import MulePlan
 import MuleSigning
 import MuleTransport
+import MuleXML
 
 /// A part as the store lists it.
 package struct StoredPart: Sendable {

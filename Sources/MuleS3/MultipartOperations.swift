@@ -2,6 +2,7 @@ package import MuleDigest
 package import MulePlan
 import MuleSigning
 package import MuleTransport
+import MuleXML
 
 /// What CreateMultipartUpload answers.
 package struct CreatedUpload: Sendable {

@@ -4,6 +4,7 @@ package import MuleDigest
 package import MulePlan
 import MuleSigning
 package import MuleTransport
+import MuleXML
 
 /// What GetObjectAttributes tells of an object.
 package struct ObjectAttributesAnswer: Sendable {

@@ -1,6 +1,7 @@
 package import MuleDigest
 package import MulePlan
 package import MuleTransport
+import MuleXML
 
 /// What the store says of an object it has taken.
 package struct StoredObject: Sendable {

@@ -2,6 +2,7 @@ import MulePlan
 import MuleSigning
 import MuleSystem
 package import MuleTransport
+import MuleXML
 
 /// A call of an operation, before it is signed.
 struct S3Call {

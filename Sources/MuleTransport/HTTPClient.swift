@@ -11,6 +11,8 @@ package struct TransportSettings: Hashable, Sendable {
     package var caBundle: String?
     package var connectTimeout = 20.0
     package var userAgent: String
+    /// Whether the way leads past the proxies of the environment: to a service on the machine itself.
+    package var ignoresProxies = false
 
     package init(userAgent: String, caBundle: String? = nil) {
         self.userAgent = userAgent
@@ -82,6 +84,7 @@ package final class HTTPClient {
         setLong(CURLOPT_NOPROGRESS, 1)
         setString(CURLOPT_PROTOCOLS_STR, "http,https")
         setString(CURLOPT_USERAGENT, settings.userAgent)
+        if settings.ignoresProxies { setString(CURLOPT_NOPROXY, "*") }
         if let bundle = settings.caBundle {
             guard access(bundle, R_OK) == 0 else {
                 throw .unusable("the CA bundle \(bundle) can't be read: \(SystemError.current("open").reason)")

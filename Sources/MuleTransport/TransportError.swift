@@ -32,3 +32,22 @@ package enum TransportError: Error, Hashable, Sendable {
         }
     }
 }
+
+extension TransportError {
+    /// The reason in words.
+    package var sentence: String {
+        switch self {
+        case .cancelled: "cancelled"
+        case .cannotResolve: "the host name has no address (no network, or a misspelt name)"
+        case .cannotConnect: "no connection to the server"
+        case .tls(let reason): "no secure connection (\(reason))"
+        case .certificate(let reason): "untrusted certificate (\(reason))"
+        case .stalled(let seconds): "nothing moved for \(Int(seconds)) s"
+        case .broken(let reason, _): "the connection broke (\(reason))"
+        case .source(let error, let offset): "the source can't be read at byte \(offset) (\(error.reason))"
+        case .sourceEnded(let offset): "the source ends at byte \(offset)"
+        case .answerTooLong(let limit): "the answer is longer than \(limit) bytes"
+        case .unusable(let reason): reason
+        }
+    }
+}

@@ -2,7 +2,7 @@ package import MuleLedger
 package import MuleS3
 import MuleSigning
 import MuleSystem
-package import MuleTransport
+import MuleTransport
 
 /// Why an upload ended without being done, with a sentence for people.
 package struct UploadFailure: Error, Sendable {
@@ -166,25 +166,6 @@ extension UploadFailure {
             )
         default:
             return (.store, "The store gives no more reason than that.", false)
-        }
-    }
-}
-
-extension TransportError {
-    /// The reason in words.
-    package var sentence: String {
-        switch self {
-        case .cancelled: "cancelled"
-        case .cannotResolve: "the host name has no address (no network, or a misspelt --endpoint-url)"
-        case .cannotConnect: "no connection to the server"
-        case .tls(let reason): "no secure connection (\(reason))"
-        case .certificate(let reason): "untrusted certificate (\(reason))"
-        case .stalled(let seconds): "nothing moved for \(Int(seconds)) s"
-        case .broken(let reason, _): "the connection broke (\(reason))"
-        case .source(let error, let offset): "the source can't be read at byte \(offset) (\(error.reason))"
-        case .sourceEnded(let offset): "the source ends at byte \(offset)"
-        case .answerTooLong(let limit): "the answer is longer than \(limit) bytes"
-        case .unusable(let reason): reason
         }
     }
 }

@@ -23,6 +23,13 @@ struct SignerTests {
     private static func plus(_ more: [String: String]) -> [String: String] { keys.merging(more) { $1 } }
 
     static let signers: [SignerCase] = [
+        .init(
+            testDescription: "the credentials file before a process",
+            config: "[profile a]\ncredential_process=/no/such",
+            credentials: profiles,
+            flag: "a",
+            answer: "A"
+        ),
         .init(testDescription: "the default profile", credentials: profiles, answer: "DEFAULT"),
         .init(testDescription: "keys of the environment", credentials: profiles, variables: keys, answer: "ENV"),
         .init(
@@ -92,13 +99,6 @@ struct SignerTests {
             answer: "A"
         ),
         .init(
-            testDescription: "keys beside single sign-on and a process",
-            config: "[profile a]\nsso_session=x\nsso_account_id=1\ncredential_process=p",
-            credentials: profiles,
-            flag: "a",
-            answer: "A"
-        ),
-        .init(
             testDescription: "keys of the environment beside a role",
             config: "[profile a]\nrole_arn=arn:x\nsource_profile=b",
             credentials: profiles,
@@ -124,31 +124,78 @@ struct SignerTests {
     }
 
     private static let files = "~/.aws/credentials and ~/.aws/config"
-    private static let export = "eval \"$(aws configure export-credentials --format env)\" (AWS CLI 2)"
+    private static let instance = "the role of an EC2 instance (AWS_EC2_METADATA_DISABLED is set)"
     private static let exportA = "eval \"$(aws configure export-credentials --profile a --format env)\" (AWS CLI 2)"
 
     static let sentences: [SignerCase] = [
         .init(
             testDescription: "nothing anywhere",
-            answer: "no credentials found: AWS_ACCESS_KEY_ID is not set, and the profile \"default\" has no keys in"
-                + " \(files); set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, run \"aws configure\", or name a"
-                + " profile with --profile (the role of an EC2 instance is not looked for: run \(export) first)"
+            answer:
+                "no credentials found: looked for AWS_ACCESS_KEY_ID, the profile \"default\" in \(files), and \(instance);"
+                + " set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, run \"aws configure\", or name a profile with --profile"
         ),
         .init(
             testDescription: "no home either",
             variables: ["HOME": ""],
-            answer: "no credentials found: AWS_ACCESS_KEY_ID is not set, and there are no shared files, as HOME is not"
-                + " set; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, run \"aws configure\", or name a profile"
-                + " with --profile (the role of an EC2 instance is not looked for: run \(export) first)"
+            answer:
+                "no credentials found: looked for AWS_ACCESS_KEY_ID, shared files (HOME is not set), and \(instance);"
+                + " set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, run \"aws configure\", or name a profile with --profile"
         ),
         .init(
             testDescription: "a named profile without keys",
             config: "[profile a]\nregion=r\naws_access_key_id=\naws_secret_access_key=\n",
             variables: keys,
             flag: "a",
-            answer: "no credentials found: the profile \"a\" has no keys in \(files), and variables don't count beside"
-                + " --profile; run \"aws configure --profile a\", name another profile, or leave --profile away to use"
-                + " AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+            answer:
+                "no credentials found: looked for the profile \"a\" in \(files), and for \(instance), while variables"
+                + " don't count beside --profile; run \"aws configure --profile a\", name another profile, or leave"
+                + " --profile away to use AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+        ),
+        .init(
+            testDescription: "single sign-on before keys",
+            config: "[profile a]\nsso_account_id=1\ncredential_process=/no/such",
+            credentials: profiles,
+            flag: "a",
+            answer: "the profile \"a\" asks for single sign-on, but has no sso_region; run \"aws configure sso\""
+        ),
+        .init(
+            testDescription: "a process before keys of the config file",
+            config: "[profile c]\ncredential_process=/no/such\naws_access_key_id=C\naws_secret_access_key=s",
+            flag: "c",
+            answer: "the credential_process of the profile \"c\" can't be started: No such file or directory; check its"
+                + " path and its rights"
+        ),
+        .init(
+            testDescription: "a role before the keys that may take it on",
+            config: "[profile a]\nrole_arn=arn:x",
+            credentials: profiles,
+            flag: "a",
+            answer:
+                "the profile \"a\" has role_arn, but neither source_profile nor credential_source, which say with whose"
+                + " keys the role is taken on"
+        ),
+        .init(
+            testDescription: "a login of the console",
+            config: "[profile a]\nlogin_session=arn:x",
+            flag: "a",
+            answer:
+                "the profile \"a\" asks for a login of the console (login_session), which this version of mule can't use;"
+                + " run \(exportA) first, then mule with AWS_PROFILE=a in place of --profile, for a profile named by a flag"
+                + " outranks keys in the environment"
+        ),
+        .init(
+            testDescription: "a web identity before keys of a profile",
+            credentials: profiles,
+            variables: ["AWS_WEB_IDENTITY_TOKEN_FILE": "/t"],
+            answer:
+                "there is a web identity token file, /t, but no role to take on with it: set AWS_ROLE_ARN, or role_arn in"
+                + " the profile"
+        ),
+        .init(
+            testDescription: "an endpoint that is none",
+            config: "[default]\nrole_arn=arn:x\nweb_identity_token_file=/t",
+            variables: ["AWS_ENDPOINT_URL_STS": "ftp://sts"],
+            answer: "AWS_ENDPOINT_URL_STS is no URL of a service, such as https://sts.example.org"
         ),
         .init(
             testDescription: "no secret in the environment",
@@ -191,52 +238,6 @@ struct SignerTests {
             variables: plus(["AWS_SESSION_TOKEN": "t\r"]),
             answer: "the environment has AWS_SESSION_TOKEN with a blank, a line break or another character that a key"
                 + " can't have; copy it again, without quotes, and with no comment behind it"
-        ),
-        .init(
-            testDescription: "a role, named by a variable",
-            config: "[profile a]\nrole_arn=arn:x\nsource_profile=b",
-            credentials: profiles,
-            variables: ["AWS_PROFILE": "a"],
-            answer: "the profile \"a\" asks for an assumed role (role_arn), which this version of mule can't use; run"
-                + " \(exportA) first"
-        ),
-        .init(
-            testDescription: "a role, named by a flag",
-            config: "[profile a]\nrole_arn=arn:x\nsource_profile=b",
-            flag: "a",
-            answer: "the profile \"a\" asks for an assumed role (role_arn), which this version of mule can't use; run"
-                + " \(exportA) first, then mule with AWS_PROFILE=a in place of --profile, for a profile named by a"
-                + " flag outranks keys in the environment"
-        ),
-        .init(
-            testDescription: "a web identity",
-            config: "[default]\nrole_arn=arn:x\nweb_identity_token_file=/t",
-            answer: "the profile \"default\" asks for a web identity token (web_identity_token_file), which this"
-                + " version of mule can't use; run \(export) first"
-        ),
-        .init(
-            testDescription: "single sign-on by session",
-            config: "[default]\nsso_session=x\nsso_account_id=1\n[sso-session x]\nsso_start_url=u",
-            answer: "the profile \"default\" asks for single sign-on (sso_session), which this version of mule can't"
-                + " use; run \(export) first"
-        ),
-        .init(
-            testDescription: "single sign-on by URL",
-            config: "[default]\nsso_start_url=u\nsso_role_name=r",
-            answer: "the profile \"default\" asks for single sign-on (sso_start_url), which this version of mule can't"
-                + " use; run \(export) first"
-        ),
-        .init(
-            testDescription: "a web identity of the environment",
-            variables: ["AWS_WEB_IDENTITY_TOKEN_FILE": "/t", "AWS_ROLE_ARN": "arn:x"],
-            answer: "the environment asks for a web identity token (AWS_WEB_IDENTITY_TOKEN_FILE), which this version"
-                + " of mule can't use; run \(export) first"
-        ),
-        .init(
-            testDescription: "a container",
-            variables: ["AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://169.254.170.23/v1/credentials"],
-            answer: "the environment asks for the role of a container (AWS_CONTAINER_CREDENTIALS_FULL_URI), which this"
-                + " version of mule can't use; run \(export) first"
         ),
         .init(
             testDescription: "an unknown profile",

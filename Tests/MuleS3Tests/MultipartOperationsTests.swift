@@ -2,6 +2,7 @@ import MuleDigest
 import MulePlan
 import MuleS3
 import MuleTransport
+import MuleXML
 import TestSupport
 import Testing
 

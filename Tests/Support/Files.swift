@@ -76,6 +76,12 @@ package enum Files {
         guard chmod(path, mode) == 0 else { throw FileFailure("chmod", path) }
     }
 
+    /// The permission bits.
+    package static func mode(_ path: String) -> UInt32? {
+        var status = stat()
+        return stat(path, &status) == 0 ? status.st_mode & 0o7777 : nil
+    }
+
     package static func remove(_ path: String) throws(FileFailure) {
         guard Glibc.remove(path) == 0 else { throw FileFailure("remove", path) }
     }

@@ -14,6 +14,13 @@ struct Session {
     let configuration: Configuration
     let console: Console
     let cancellation: Cancellation
+    /// Who signs, so that a process or a service is not asked again for every upload.
+    private let providers = Monitor<[ProviderKey: any CredentialsProvider]>([:])
+
+    private struct ProviderKey: Hashable {
+        var profile: String?
+        var caBundle: String?
+    }
 
     init(_ typed: Typed, environment: [String: String], cancellation: Cancellation) throws(CommandFailure) {
         self.typed = typed
@@ -101,7 +108,7 @@ struct Session {
         let endpoint = try endpoint(options)
         let caBundle = try caBundle(options)
         return Store(
-            service: service(endpoint, caBundle: caBundle, provider: try provider(aws)),
+            service: service(endpoint, caBundle: caBundle, provider: try provider(aws, caBundle: caBundle)),
             address: StoreAddress(
                 endpoint: endpoint.url,
                 region: endpoint.region,
@@ -126,8 +133,9 @@ struct Session {
         above.caBundle = above.caBundle ?? StoreOptions(aws.environmentSettings).caBundle
         options = above.over(options)
         let endpoint = try endpoint(options)
+        let caBundle = try caBundle(options)
         return Store(
-            service: service(endpoint, caBundle: try caBundle(options), provider: try provider(aws)),
+            service: service(endpoint, caBundle: caBundle, provider: try provider(aws, caBundle: caBundle)),
             address: recorded,
             options: options
         )
@@ -168,12 +176,23 @@ struct Session {
         }
     }
 
-    private func provider(_ aws: AWSEnvironment) throws(CommandFailure) -> any CredentialsProvider {
+    private func provider(
+        _ aws: AWSEnvironment,
+        caBundle: String?
+    ) throws(CommandFailure) -> any CredentialsProvider {
+        let key = ProviderKey(profile: aws.profileName, caBundle: caBundle)
+        if let known = providers.withLock({ $0[key] }) { return known }
         do {
             let console = console
-            return try aws.credentialsProvider(cancellation: cancellation) {
+            let provider = try aws.credentialsProvider(
+                userAgent: "mule/\(Version.number)",
+                caBundle: caBundle,
+                cancellation: cancellation
+            ) {
                 console.error(TextSafety.displayName($0))
             }
+            providers.withLock { $0[key] = provider }
+            return provider
         } catch {
             throw CommandFailure(status: .credentials, message: error.reason)
         }

@@ -25,7 +25,7 @@ package struct XMLElement: Sendable {
 }
 
 extension String {
-    var trimmingWhiteSpace: String {
+    package var trimmingWhiteSpace: String {
         var view = self[...]
         while let first = view.unicodeScalars.first, first.value <= 0x20 { view.unicodeScalars.removeFirst() }
         while let last = view.unicodeScalars.last, last.value <= 0x20 { view.unicodeScalars.removeLast() }
@@ -118,7 +118,7 @@ package enum XMLReader {
 }
 
 /// Text as it may stand between two tags.
-func escapedForXML(_ text: String) -> String {
+package func escapedForXML(_ text: String) -> String {
     var result = ""
     for scalar in text.unicodeScalars {
         switch scalar {

@@ -1,5 +1,5 @@
-import MuleS3
 import MuleSystem
+import MuleXML
 import TestSupport
 import Testing
 

@@ -3,9 +3,9 @@ import MuleSystem
 
 /// An HTTP server on 127.0.0.1 and a free port, of which a test writes every byte: the script runs once for each
 /// connection, on a thread of its own, and the connection closes when it returns.
-final class ScriptedServer: Sendable {
+package final class ScriptedServer: Sendable {
     /// What the scripts have read, and the connections they read it from.
-    struct State {
+    package struct State {
         var connections = 0
         var heads: [String] = []
         var bodies: [[UInt8]] = []
@@ -14,13 +14,13 @@ final class ScriptedServer: Sendable {
         fileprivate var isStopping = false
     }
 
-    let port: UInt16
+    package let port: UInt16
     private let listener: Int32
     private let state: Monitor<State>
     private let acceptor: Thread
 
     /// - Parameter receiveBuffer: bytes that the kernel takes in before the script reads; nil leaves it to the kernel.
-    init(receiveBuffer: Int32? = nil, _ script: @escaping @Sendable (Peer) -> Void) {
+    package init(receiveBuffer: Int32? = nil, _ script: @escaping @Sendable (Peer) -> Void) {
         let state = Monitor(State())
         let (listener, port) = Loopback.listener(backlog: 16, receiveBuffer: receiveBuffer)
         acceptor = Thread(name: "acceptor") { Self.accept(listener, state, script) }
@@ -38,11 +38,11 @@ final class ScriptedServer: Sendable {
         for thread in state.withLock(\.threads) { thread.join() }
     }
 
-    var url: String { "http://127.0.0.1:\(port)" }
-    var connections: Int { state.withLock(\.connections) }
+    package var url: String { "http://127.0.0.1:\(port)" }
+    package var connections: Int { state.withLock(\.connections) }
     /// Request line and header lines of every request so far.
-    var heads: [String] { state.withLock(\.heads) }
-    var bodies: [[UInt8]] { state.withLock(\.bodies) }
+    package var heads: [String] { state.withLock(\.heads) }
+    package var bodies: [[UInt8]] { state.withLock(\.bodies) }
 
     private static func accept(
         _ listener: Int32,
@@ -70,9 +70,9 @@ final class ScriptedServer: Sendable {
 }
 
 /// The client's end as a script sees it.
-final class Peer {
+package final class Peer {
     /// From 1, in the order of connecting.
-    let number: Int
+    package let number: Int
     private let descriptor: Int32
     private let state: Monitor<ScriptedServer.State>
     private var buffer: [UInt8] = []
@@ -82,7 +82,7 @@ final class Peer {
     }
 
     /// The next request's head without its empty line; nil when the client has closed.
-    func head() -> String? {
+    package func head() -> String? {
         var end = 0
         repeat {
             while end + 4 <= buffer.count {
@@ -100,7 +100,7 @@ final class Peer {
 
     /// As many bytes of the body; fewer when the client has gone.
     @discardableResult
-    func body(_ count: Int) -> [UInt8] {
+    package func body(_ count: Int) -> [UInt8] {
         while buffer.count < count, receive(256 << 10) {}
         let bytes = Array(buffer.prefix(count))
         buffer.removeFirst(bytes.count)
@@ -110,19 +110,19 @@ final class Peer {
 
     /// A whole request by its `Content-Length`; nil when the client has closed.
     @discardableResult
-    func request() -> String? {
+    package func request() -> String? {
         guard let head = head() else { return nil }
         if let length = Peer.contentLength(head), length > 0 { body(length) }
         return head
     }
 
-    static func contentLength(_ head: String) -> Int? {
+    package static func contentLength(_ head: String) -> Int? {
         let name = "content-length: "
         let line = head.lowercased().split(separator: "\r\n").first { $0.hasPrefix(name) }
         return line.flatMap { Int($0.dropFirst(name.count)) }
     }
 
-    func send(_ text: String) {
+    package func send(_ text: String) {
         let bytes = Array(text.utf8)
         var offset = 0
         while offset < bytes.count {
@@ -135,39 +135,39 @@ final class Peer {
     }
 
     /// Answers 200 with the body, which leaves the connection open.
-    func answer(_ body: String = "", status: String = "200 OK", headers: String = "") {
+    package func answer(_ body: String = "", status: String = "200 OK", headers: String = "") {
         send("HTTP/1.1 \(status)\r\n\(headers)Content-Length: \(body.utf8.count)\r\n\r\n\(body)")
     }
 
     /// Whether a byte, or the end, comes within the time.
-    func hearsSomething(within seconds: Double) -> Bool {
+    package func hearsSomething(within seconds: Double) -> Bool {
         if !buffer.isEmpty { return true }
         var poller = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
         return poll(&poller, 1, Int32(seconds * 1000)) > 0
     }
 
     /// Lets the time pass, unless the client leaves or the server stops.
-    func pause(seconds: Double) {
+    package func pause(seconds: Double) {
         var poller = pollfd(fd: descriptor, events: Self.readHangUp, revents: 0)
         _ = poll(&poller, 1, Int32(seconds * 1000))
     }
 
     /// Reads nothing more until the client leaves or the server stops.
-    func waitForClose() { pause(seconds: 60) }
+    package func waitForClose() { pause(seconds: 60) }
 
     /// Takes in and forgets whatever comes until the client leaves.
-    func drain() {
+    package func drain() {
         repeat { buffer = [] } while receive(256 << 10)
     }
 
     /// Makes the connection's end a reset.
-    func resetWhenDone() {
+    package func resetWhenDone() {
         var setting = linger(l_onoff: 1, l_linger: 0)
         setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &setting, socklen_t(MemoryLayout<linger>.size))
     }
 
     /// Ends our side, so that the client sees the end of what was sent.
-    func endSending() { shutdown(descriptor, Int32(SHUT_WR)) }
+    package func endSending() { shutdown(descriptor, Int32(SHUT_WR)) }
 
     // POLLRDHUP of poll(2), a GNU extension that Swift does not import.
     private static let readHangUp: Int16 = 0x2000
@@ -182,8 +182,8 @@ final class Peer {
 }
 
 /// Sockets on 127.0.0.1.
-enum Loopback {
-    static func listener(backlog: Int32, receiveBuffer: Int32? = nil) -> (descriptor: Int32, port: UInt16) {
+package enum Loopback {
+    package static func listener(backlog: Int32, receiveBuffer: Int32? = nil) -> (descriptor: Int32, port: UInt16) {
         let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
         if var receiveBuffer {
             setsockopt(descriptor, SOL_SOCKET, SO_RCVBUF, &receiveBuffer, socklen_t(MemoryLayout<Int32>.size))
@@ -197,7 +197,7 @@ enum Loopback {
     }
 
     /// Begins to connect and does not wait.
-    static func connecting(to port: UInt16) -> Int32 {
+    package static func connecting(to port: UInt16) -> Int32 {
         let type = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_NONBLOCK.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
         let descriptor = socket(AF_INET, type, 0)
         var address = address(port: port)

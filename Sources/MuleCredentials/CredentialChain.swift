@@ -1,0 +1,152 @@
+import MuleSigning
+import MuleTransport
+
+/// The places that credentials may be in, in botocore's order (`create_credential_resolver`): the environment, then what the
+/// profile says (a role, a web identity, single sign-on, keys in the credentials file, a process, keys in the config file),
+/// the container, and the role of an EC2 instance.
+struct CredentialChain: Sendable {
+    let selection: ProfileSelection
+    let configuration: SharedConfiguration
+    let context: FetchContext
+    let endpoints: ServiceEndpoints
+    /// The region of the token service; nil for the one place that serves all.
+    let region: String?
+    /// For services that are not on this machine.
+    let transport: TransportSettings
+
+    /// - Throws: When nothing is found, or what is found can't be used.
+    func provider() throws(CredentialsUnavailable) -> any CredentialsProvider {
+        let name = selection.name ?? "default"
+        var sources: [any CredentialSource] = selection.isExplicit ? [] : [environment]
+        // A role goes before its profile's keys: those belong to whoever may take it on.
+        sources.append(role(of: name, visited: [name]))
+        sources += profileSources(name, usesVariables: !selection.isExplicit)
+        sources.append(container)
+        for source in sources {
+            if let provider = try source.provider() { return provider }
+        }
+        switch try metadata.look() {
+        case .found(let provider): return provider
+        case .nothing(let place): throw CredentialsUnavailable(reason: nothingFound(place))
+        }
+    }
+
+    private var environment: EnvironmentKeys { EnvironmentKeys(environment: context.environment) }
+
+    private var container: ContainerCredentials { ContainerCredentials(context: context, transport: transport) }
+
+    private var metadata: InstanceMetadata {
+        InstanceMetadata(
+            profile: configuration.profile(selection.name ?? "default"),
+            context: context,
+            userAgent: transport.userAgent
+        )
+    }
+
+    private func profileSources(_ name: String, usesVariables: Bool) -> [any CredentialSource] {
+        let profile = configuration.profile(name)
+        return [
+            WebIdentity(usesVariables: usesVariables, profile: profile, context: context, service: tokenService),
+            SingleSignOn(
+                profile: profile,
+                configuration: configuration,
+                context: context,
+                endpoints: endpoints,
+                transport: transport
+            ),
+            ProfileKeys(configuration: configuration, profile: name, file: .credentials),
+            UnsupportedSource(
+                .login,
+                settings: ["login_session"],
+                of: profile,
+                advice: ExportAdvice(selection: selection)
+            ),
+            CredentialProcess(profile: profile, context: context),
+            ProfileKeys(configuration: configuration, profile: name, file: .config),
+        ]
+    }
+
+    private var tokenService: @Sendable () throws(CredentialsUnavailable) -> TokenService {
+        { [context, endpoints, region, transport] () throws(CredentialsUnavailable) in
+            TokenService(
+                context: context,
+                endpoint: try endpoints.url(of: .tokens, region: region),
+                region: region ?? "us-east-1",
+                transport: transport
+            )
+        }
+    }
+
+    // MARK: Roles
+
+    private func role(of name: String, visited: [String]) -> AssumedRole {
+        AssumedRole(
+            profile: configuration.profile(name),
+            context: context,
+            service: tokenService,
+            ofProfile: { (source) throws(CredentialsUnavailable) in
+                try sourceProvider(source, of: name, visited: visited)
+            },
+            ofPlace: { (place) throws(CredentialsUnavailable) in
+                switch place {
+                case .environment: return try environment.provider()
+                case .container: return try container.provider()
+                case .instance:
+                    guard case .found(let provider) = try metadata.look() else { return nil }
+                    return provider
+                }
+            }
+        )
+    }
+
+    /// Who signs when the role of one profile is taken on with another.
+    private func sourceProvider(
+        _ name: String,
+        of asker: String,
+        visited: [String]
+    ) throws(CredentialsUnavailable) -> any CredentialsProvider {
+        guard let profile = configuration.profile(name) else {
+            throw CredentialsUnavailable(
+                reason:
+                    "source_profile of the profile \"\(asker)\" is \"\(name)\", and there is no profile of that name"
+            )
+        }
+        let hasKeys = profile["aws_access_key_id"] != nil || profile["aws_secret_access_key"] != nil
+        // A profile may name itself when it holds the keys as well as the role.
+        guard !visited.contains(name) || (name == asker && hasKeys) else {
+            throw CredentialsUnavailable(
+                reason: "the profiles lead in a circle by their source_profile: "
+                    + (visited + [name]).map { "\"\($0)\"" }.joined(separator: ", then ")
+            )
+        }
+        if AssumedRole.isWanted(by: profile), !hasKeys,
+            let provider = try role(of: name, visited: visited + [name]).provider()
+        {
+            return provider
+        }
+        for source in profileSources(name, usesVariables: false) {
+            if let provider = try source.provider() { return provider }
+        }
+        throw CredentialsUnavailable(
+            reason: "source_profile of the profile \"\(asker)\" is \"\(name)\", which has no credentials"
+        )
+    }
+
+    // MARK: Nothing
+
+    private func nothingFound(_ metadata: String) -> String {
+        let name = selection.name ?? "default"
+        let paths = [configuration.locations.credentials, configuration.locations.config].compactMap { $0?.path }
+        let files =
+            paths.isEmpty
+            ? "shared files (HOME is not set)" : "the profile \"\(name)\" in \(paths.joined(separator: " and "))"
+        if selection.isExplicit {
+            return "no credentials found: looked for \(files), and for \(metadata), while variables don't count beside"
+                + " --profile; run \"aws configure --profile \(ExportAdvice.shellWord(name))\", name another profile, or leave"
+                + " --profile away to use AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+        }
+        return
+            "no credentials found: looked for AWS_ACCESS_KEY_ID, \(files), and \(metadata); set AWS_ACCESS_KEY_ID and"
+            + " AWS_SECRET_ACCESS_KEY, run \"aws configure\", or name a profile with --profile"
+    }
+}

@@ -1,0 +1,72 @@
+import MulePlan
+import MuleSigning
+import MuleSystem
+import MuleXML
+
+/// A role that is taken on with a token from a file: `AWS_WEB_IDENTITY_TOKEN_FILE`, `AWS_ROLE_ARN` and
+/// `AWS_ROLE_SESSION_NAME`, as Kubernetes sets them, or the settings of a profile.
+///
+/// The file is read at every renewal: whoever put it there replaces it while the upload runs.
+struct WebIdentity: CredentialSource {
+    /// Nothing of the environment counts beside a profile that was named by a flag, or that another one leads to.
+    let usesVariables: Bool
+    let profile: Profile?
+    let context: FetchContext
+    /// Made only when it is needed: the place of the service may be written wrongly.
+    let service: @Sendable () throws(CredentialsUnavailable) -> TokenService
+
+    private static let sizeLimit = 64 << 10
+
+    func provider() throws(CredentialsUnavailable) -> (any CredentialsProvider)? {
+        guard let path = setting("web_identity_token_file", "AWS_WEB_IDENTITY_TOKEN_FILE") else { return nil }
+        guard let role = setting("role_arn", "AWS_ROLE_ARN") else {
+            throw CredentialsUnavailable(
+                reason:
+                    "there is a web identity token file, \(path), but no role to take on with it: set AWS_ROLE_ARN, or"
+                    + " role_arn in the profile"
+            )
+        }
+        let session = setting("role_session_name", "AWS_ROLE_SESSION_NAME") ?? RoleSession.name(context)
+        let (service, context) = (try service(), context)
+        return try RefreshingCredentials(context) { () throws(CredentialsUnavailable) in
+            let token = try Self.token(path)
+            do throws(TokenService.Refusal) {
+                return try service.credentials(
+                    .assumeRoleWithWebIdentity,
+                    [("RoleArn", role), ("RoleSessionName", session), ("WebIdentityToken", token)],
+                    signer: nil,
+                    secret: token
+                )
+            } catch {
+                throw error.unavailable
+            }
+        }.fetched()
+    }
+
+    /// The variable outranks the profile, each for itself (botocore).
+    private func setting(_ name: String, _ variable: String) -> String? {
+        (usesVariables ? context.environment[nonEmpty: variable] : nil) ?? profile?[name]
+    }
+
+    private static func token(_ path: String) throws(CredentialsUnavailable) -> String {
+        let content: [UInt8]
+        do throws(SystemError) {
+            content = try File.contents(path: Array(path.utf8), limit: sizeLimit)
+        } catch {
+            throw CredentialsUnavailable(reason: "the web identity token file \(path) can't be read: \(error.reason)")
+        }
+        let token = String(decoding: content, as: UTF8.self).trimmingWhiteSpace
+        guard !token.isEmpty else {
+            // Being replaced by somebody who truncates and writes.
+            throw CredentialsUnavailable(reason: "the web identity token file \(path) is empty", isTransient: true)
+        }
+        return token
+    }
+}
+
+enum RoleSession {
+    /// A session's name as botocore makes one up, for logs at the other end.
+    static func name(_ context: FetchContext) -> String {
+        "mule-\(context.wallClock().millisecondsSince1970 / 1000)"
+    }
+}
