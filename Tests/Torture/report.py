@@ -46,8 +46,9 @@ class Report:
             print(f"      {complaint}", flush=True)
 
     def close(self, reason_not_to_fill):
-        looks = self.blows.pop("looks at mule status", 0)
-        print(f"\nseed {self.seed}: {self.rounds} rounds ({_counts(self.servers)}), {looks} looks at mule status")
+        looks, proofs = (self.blows.pop(name, 0) for name in ("looks at mule status", "mule verify"))
+        rounds = f"{self.rounds} rounds ({_counts(self.servers)})"
+        print(f"\nseed {self.seed}: {rounds}, {looks} looks at mule status, {proofs} runs of mule verify")
         # A change of the source is a blow of its own kind, and counted by how it was made.
         self.blows.pop(scenario.CHANGE, 0)
         met_darkness = self.faults.pop(faults.BLACKOUT, 0)

@@ -102,6 +102,10 @@ class Round:
                     self._play(Leg([]), patience=plans.LONG_PATIENCE)
                     judging.judge_repetition(self, self.runs[-1])
             judging.judge_end(self)
+            if self.scenario.verifies and self._is_done and self.source.size:
+                self._verify(0)
+                self._change(self.scenario.chance.choice(["append", "truncate", "rewrite in place"]))
+                self._verify(6)
         finally:
             self.proxy.close()
 
@@ -273,7 +277,18 @@ class Round:
             self._timers.append((timer, undo))
         timer.start()
 
-    # Giving up
+    # Proving, and giving up
+
+    def _verify(self, expected):
+        """mule verify says 0 of the file that was sent, and 6 of any other, whatever the network does."""
+        output = self.folder / f"verify-{expected}.out"
+        words = [self.mule, "verify", "--verbose", self.source.path, self.destination]
+        running = Running(words, self.environment, output)
+        status = running.wait(HANG_SECONDS)
+        running.end()
+        self.blows["mule verify"] += 1
+        if status != expected:
+            self.say(f"mule verify ended with {status}, not {expected}: {evidence.last_words(output)}")
 
     def _abort(self):
         """mule abort, killed at first in some rounds, until it says that all is removed."""

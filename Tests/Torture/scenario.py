@@ -80,10 +80,11 @@ class Scenario:
         self.legs = [self._leg(index, can_fill) for index in range(chance.choice([0, 1, 1, 2, 2, 3, 4]))]
         self.aborts = bool(self.legs) and chance.random() < 0.12
         self.repeats = chance.random() < 0.25
+        self.verifies = chance.random() < 0.3
         self.ends_by_resume = chance.random() < 0.3
         self.says_json = chance.random() < 0.5
-        # A source that changes makes an object of an earlier version, and then refusing is right.
-        self.keeps_existing = not self._changes and chance.random() < 0.1
+        # Refusing is right where an earlier version was completed, or a stream whose run did not live to hear of it.
+        self.keeps_existing = not self._changes and not self.is_stream and chance.random() < 0.1
 
     @property
     def is_stream(self):
