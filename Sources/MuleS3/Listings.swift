@@ -167,7 +167,10 @@ extension S3Connection {
 }
 
 /// The bytes of a key in a listing of `encoding-type=url`, where a space is `+`.
+///
+/// LocalStack says that it encodes keys and does not: a text with a byte that no encoding leaves is the key itself.
 private func urlDecoded(_ text: String) -> [UInt8] {
+    guard text.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }) else { return Array(text.utf8) }
     var bytes: [UInt8] = []
     var rest = Array(text.utf8)[...]
     while let byte = rest.popFirst() {

@@ -5,11 +5,8 @@ package import MuleSystem
 
 /// Gives up uploads by hand: the wish is made durable first, then the store is told, then the row is closed.
 package struct AbortRun {
-    private let run: UploadRun
-    private let worker: Worker
-
-    /// Seconds without an answer after which the wish is left to a later run: a person waits for this one.
-    private static let patience = 60.0
+    private let inquiry: StoreInquiry
+    private var run: UploadRun { inquiry.run }
 
     /// - Parameter onEvent: hears of what could not be made sure.
     package init(
@@ -18,10 +15,13 @@ package struct AbortRun {
         cancellation: Cancellation,
         onEvent: @escaping @Sendable (UploadEvent) -> Void
     ) {
-        var settings = settings
-        settings.stallLimit = min(settings.stallLimit, Self.patience)
-        run = UploadRun([], ledger: ledger, settings: settings, cancellation: cancellation, onEvent: onEvent)
-        worker = Worker(run)
+        self.init(
+            StoreInquiry(ledger: ledger, settings: settings, cancellation: cancellation, onEvent: onEvent)
+        )
+    }
+
+    init(_ inquiry: StoreInquiry) {
+        self.inquiry = inquiry
     }
 
     /// Removes the upload's parts at the store and closes its row.
@@ -34,7 +34,7 @@ package struct AbortRun {
         } catch {
             throw run.failure(error)
         }
-        service.remember(regions: UploadRun.regions(of: service.endpoint.url, in: run.ledger))
+        inquiry.prepare(service)
         let transfer = Transfer(
             UploadJob(
                 source: .file(record.upload.source?.path ?? []),
@@ -46,7 +46,7 @@ package struct AbortRun {
         if wanted.mayHoldParts {
             let removal: Removal
             do throws(UploadFailure) {
-                removal = try worker.removeParts(of: wanted, transfer)
+                removal = try inquiry.worker.removeParts(of: wanted, transfer)
             } catch {
                 throw run.reasonToStop(error)
             }

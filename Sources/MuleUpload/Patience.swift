@@ -46,6 +46,27 @@ package final class Patience: Sendable {
     }
 }
 
+/// Beats for a patience, on a thread of its own, for as long as it lives.
+final class Heart: Sendable {
+    private let hasStopped: Monitor<Bool>
+    private let thread: Thread
+
+    init(_ patience: Patience) {
+        let hasStopped = Monitor(false)
+        self.hasStopped = hasStopped
+        thread = Thread(name: "heart") {
+            while hasStopped.wait(until: Moment.now().adding(seconds: 1), for: { $0 ? true : nil }) == nil {
+                patience.beat()
+            }
+        }
+    }
+
+    deinit {
+        hasStopped.update { $0 = true }
+        thread.join()
+    }
+}
+
 /// Bytes per second for all workers together.
 package final class RateLimit: Sendable {
     private let rate: Double

@@ -23,24 +23,31 @@ extension Worker {
             // What such a Create has left holds no part and costs nothing; it must not keep the parts from going.
             run.emit(.siblingsUnknown(record, transfer, error))
         }
-        return try record.uploadID.map { id throws(UploadFailure) in try abort(id, record, transfer) } ?? .removed
+        guard let uploadID = record.uploadID else { return .removed }
+        return try abort(uploadID, at: record.upload.destination, transfer.job.service, id: record.id) {
+            transfer.isStopped
+        }
     }
 
-    private func abort(
+    /// Aborts an upload, whoever began it, until the store lists no part of it any more.
+    ///
+    /// - Parameter id: what the upload is called here, for what is said of it.
+    func abort(
         _ uploadID: String,
-        _ record: UploadRecord,
-        _ transfer: Transfer
+        at address: ObjectAddress,
+        _ service: S3Service,
+        id: String?,
+        unless isStopped: () -> Bool = { false }
     ) throws(UploadFailure) -> Removal {
-        let address = record.upload.destination
         for round in 0..<5 {
             if round > 0 { pause(until: Moment.now().adding(seconds: 0.2 * Double(round)), run.cancellation) }
-            let aborted = try persist(transfer) { (connection) throws(S3Error) in
+            let aborted = try persist(with: service, unless: isStopped) { (connection) throws(S3Error) in
                 try connection.abortMultipartUpload(address, uploadID: uploadID)
             }
             if case .refused(let error, _) = aborted {
                 return error.leavesNothing ? .removed : .refused(error)
             }
-            let listed = try persist(transfer) { (connection) throws(S3Error) in
+            let listed = try persist(with: service, unless: isStopped) { (connection) throws(S3Error) in
                 try connection.listParts(address, uploadID: uploadID)
             }
             switch listed {
@@ -49,8 +56,8 @@ extension Worker {
                 guard error.mayNotBeAsked else { return .refused(error) }
                 run.emit(
                     .notice(
-                        id: record.id,
-                        "The store says that the parts of \(transfer.name) are removed; whether one landed afterwards can't "
+                        id: id,
+                        "The store says that the parts of \(address) are removed; whether one landed afterwards can't "
                             + "be looked at (\(error.shortReason)). That takes the permission "
                             + "\(error.operation.permission)."
                     )
@@ -61,7 +68,7 @@ extension Worker {
         }
         throw UploadFailure(
             .store,
-            "The store still lists parts of \(transfer.name) after it was aborted several times: another process may be "
+            "The store still lists parts of \(address) after it was aborted several times: another process may be "
                 + "sending them. Run the same command again when it has ended.",
             isResumable: true
         )
@@ -101,7 +108,7 @@ extension Worker {
 
 extension S3Error {
     /// Whether there is nothing left that could be removed: the upload, or its whole bucket, is gone.
-    fileprivate var leavesNothing: Bool { isVanishedUpload || code == "NoSuchBucket" }
+    var leavesNothing: Bool { isVanishedUpload || code == "NoSuchBucket" }
 
     /// Whether the question is not allowed, or not known to this store, whatever is asked about.
     var mayNotBeAsked: Bool { isMissingPermission || retryClass == .unsupported }

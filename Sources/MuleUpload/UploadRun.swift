@@ -128,12 +128,7 @@ package final class UploadRun: Sendable {
         let ticket = cancellation.onCancel { [queue] in queue.close() }
         if cancellation.isCancelled { queue.close() }
         let recorderThread = recorder.start()
-        let hasEnded = Monitor(false)
-        let heart = Thread(name: "heart") { [patience] in
-            while hasEnded.wait(until: Moment.now().adding(seconds: 1), for: { $0 ? true : nil }) == nil {
-                patience.beat()
-            }
-        }
+        let heart = Heart(patience)
         let workers = (0..<workersNeeded).map { index in
             Thread(name: "worker \(index + 1)") { Worker(self).work() }
         }
@@ -148,8 +143,7 @@ package final class UploadRun: Sendable {
         }
         recorder.close()
         recorderThread.join()
-        hasEnded.update { $0 = true }
-        heart.join()
+        withExtendedLifetime(heart) {}
         let result = state.withLock { $0.result }
         precondition(
             result.completed.count + result.failures.count == transfers.count,

@@ -83,6 +83,41 @@ enum RealServerCases {
         }
     }
 
+    /// Looks at an upload that is unfinished, with and without the ledger that began it, and removes it.
+    static func tidyUp(_ server: RealServer, bucket: String) throws {
+        let mule = MuleRun(server)
+        let witness = try StoreWitness(server, bucket: bucket)
+        let file = try mule.file(parts: 6)
+        for key in ["a/first", "a/second +%ü", "b"] {
+            let running = try mule.uploadInParts(file, "\(bucket)/\(key)", "--limit-rate", "20MB/s", "-v").start()
+            running.waitForText("UploadPart")
+            running.signal(9)
+            #expect(running.wait().end == .signal(9))
+        }
+        #expect(try witness.openUploads() == 3)
+        let known = try mule.status("--remote")
+        #expect(known.map { $0["remote"]?["exists"] } == Array(repeating: .bool(true), count: 3))
+        #expect(known.allSatisfy { ($0["remote"]?["bytes"]?.integer ?? 0) >= ($0["bytesDone"]?.integer ?? 0) })
+        // Another ledger knows none of them.
+        let other = MuleRun(server)
+        let orphans = try other.status("--remote", "\(bucket)/a/")
+        #expect(
+            orphans.map { $0["destination"]?.text } == ["\(bucket)/a/first", "\(bucket)/a/second +%ü"],
+            "\(orphans)"
+        )
+        #expect(try other.run("clean", "--older-than", "0s", bucket).exitCode == 0)
+        #expect(try witness.openUploads() == 3)
+        let removed = try mule.run("clean", "--older-than", "0s", "\(bucket)/b")
+        #expect(removed.exitCode == 0 && removed.out.contains("removed 1 upload"), "\(removed.out)\(removed.err)")
+        #expect(try witness.openUploads() == 2)
+        let all = try other.run("clean", "--older-than", "0s", "--all-initiators", "--yes", "\(bucket)/a/")
+        #expect(all.exitCode == 0 && all.out.contains("removed 2 uploads"), "\(all.out)\(all.err)")
+        #expect(try witness.openUploads() == 0)
+        // The first ledger still has them as pending; that they are gone is no failure.
+        #expect(try mule.run("clean", "--older-than", "0s").exitCode == 0)
+        #expect(try mule.status().isEmpty)
+    }
+
     static func refuseWrongSecret(_ server: RealServer) throws {
         var mule = MuleRun(server)
         mule.environment["AWS_SECRET_ACCESS_KEY"] = "not-the-secret"
@@ -108,6 +143,8 @@ enum RealServerCases {
         let proof = "fullObjectChecksum"
         try RealServerCases.verify(server, bucket: "verify", proofs: [proof, proof])
     }
+
+    @Test func unfinishedUploadsAreSeenAndRemoved() throws { try RealServerCases.tidyUp(server, bucket: "tidy") }
 
     @Test func hostileKeysArriveUnderExactlyThatName() throws {
         try RealServerCases.keepNames(server, bucket: "names", HostileKeys.all)
@@ -160,6 +197,8 @@ enum RealServerCases {
         try RealServerCases.verify(server, bucket: "verify", proofs: ["eTagMD5", "multipartETagMD5"])
     }
 
+    @Test func unfinishedUploadsAreSeenAndRemoved() throws { try RealServerCases.tidyUp(server, bucket: "tidy") }
+
     @Test func hostileKeysArriveUnderExactlyThatName() throws {
         try RealServerCases.keepNames(server, bucket: "names", HostileKeys.all.filter { $0 != HostileKeys.long })
     }
@@ -174,6 +213,8 @@ enum RealServerCases {
     init() throws { server = try RealServer.start(.rclone) }
 
     @Test func killedUploadIsGoneOnWith() throws { try RealServerCases.surviveKill(server, bucket: "kill") }
+
+    @Test func unfinishedUploadsAreSeenAndRemoved() throws { try RealServerCases.tidyUp(server, bucket: "tidy") }
 
     @Test func wrongSecretIs5() throws { try RealServerCases.refuseWrongSecret(server) }
 }

@@ -15,7 +15,7 @@ import Testing
         #expect(!outcome.hasEscapeCodes)
     }
 
-    @Test(arguments: ["upload", "resume", "status", "abort"])
+    @Test(arguments: ["upload", "resume", "status", "abort", "clean"])
     func everyCommandsHelpHasExamplesAndExitStatuses(command: String) throws {
         let help = try mule.run(command, "--help").out
         #expect(help.contains("mule \(command)"))

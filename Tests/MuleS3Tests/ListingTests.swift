@@ -251,6 +251,7 @@ struct ListUploadsTests {
         for (encoding, name) in [
             ("<EncodingType>url</EncodingType>", "a+b%2B%C3%BC%2f100%25"),
             ("<EncodingType>url</EncodingType>", "a%20b%2B%c3%bc/100%"), ("", "a b+ü/100%"),
+            ("<EncodingType>url</EncodingType>", "a b+ü/100%"),
         ] {
             let text = """
                 <ListMultipartUploadsResult>\(encoding)<Upload><Key>\(name)</Key><UploadId>u</UploadId></Upload>\

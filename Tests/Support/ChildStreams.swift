@@ -13,9 +13,9 @@ struct ChildStreams {
     private var childError: Int32
 
     init(_ command: TestCommand) throws(CommandFailure) {
-        if case .none = command.input {
-            childInput = open("/dev/null", O_RDONLY | O_CLOEXEC)
-        } else {
+        switch command.input {
+        case .none, .terminal: childInput = open("/dev/null", O_RDONLY | O_CLOEXEC)
+        case .bytes, .pipe:
             let ends = try Self.pipe()
             childInput = ends.read
             inputEnd = ends.write
@@ -25,6 +25,11 @@ struct ChildStreams {
             terminal = pair.ours
             errorEnd = pair.ours
             childError = pair.child
+            if case .terminal = command.input {
+                close(childInput)
+                childInput = fcntl(pair.child, F_DUPFD_CLOEXEC, 0)
+                inputEnd = fcntl(pair.ours, F_DUPFD_CLOEXEC, 0)
+            }
         } else {
             let ends = try Self.pipe()
             errorEnd = ends.read

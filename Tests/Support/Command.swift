@@ -10,6 +10,8 @@ package struct TestCommand: Sendable {
         case bytes([UInt8])
         /// Stays open until `RunningCommand.closeInput()`.
         case pipe
+        /// The terminal of standard error, to which `RunningCommand.writeInput` types.
+        case terminal
     }
 
     package struct TerminalSize: Sendable {

@@ -7,6 +7,7 @@ extension Command {
         case .abort: .abort
         case .adopt: .adopt
         case .verify: .verify
+        case .clean: .clean
         }
     }
 }
@@ -78,18 +79,27 @@ extension CommandPage {
         description: [
             "Lists the uploads that the ledger knows to be pending: ID, state, how much the store has, source and "
                 + "destination. It sends nothing and does not ask the store.",
+            "With --remote it asks: for each upload what the store holds of it, which costs money until it is completed or "
+                + "given up, and then for each of their buckets which uploads it has that this ledger does not know. "
+                + "BUCKET/ or BUCKET/PREFIX among the IDs asks about other places.",
             "States: pending (waits for a run), active (a live process carries it), done, failed, aborted, and unknown "
                 + "(the store's last answer was lost; the last error says how to check).",
         ],
         examples: [
             .init(line: "mule status", about: "What is left to do?"),
             .init(line: "mule status --all k3v9", about: "What became of this one?"),
+            .init(line: "mule status --remote lab-archive/", about: "What lies unfinished in this bucket?"),
             .init(
                 line: "mule status --json | jq -r 'select(.lastError) | .source'",
                 about: "For scripts: one JSON object per upload."
             ),
         ],
-        problem: { _ in nil }
+        problem: { typed in
+            guard !typed.remote, let place = typed.operands.first(where: { $0.contains(UInt8(ascii: "/")) }) else {
+                return nil
+            }
+            return "\"\(TextSafety.displayName(place))\" names a bucket, about which only --remote asks"
+        }
     )
 
     fileprivate static let abort = CommandPage(
@@ -173,6 +183,34 @@ extension CommandPage {
         problem: { typed in
             typed.operands.count == 2
                 ? nil : "verify needs a FILE and its object, such as \"mule verify db.dump backups/db.dump\""
+        }
+    )
+
+    fileprivate static let clean = CommandPage(
+        synopsis: "[options] [BUCKET[/PREFIX]...]",
+        summary: "remove this ledger's own stale uploads at the store",
+        description: [
+            "Gives up the pending uploads of this ledger that have made no progress for a week (--older-than), as \"mule "
+                + "abort\" does, and finishes what was to be given up before. Then it lists the buckets that the ledger "
+                + "has lately used and removes what the ledger takes for done or given up, but the store still has. With "
+                + "BUCKET or BUCKET/PREFIX only there. What another process carries is left alone.",
+            "Uploads that this ledger does not know, of a lost ledger or of another tool, are shown and left alone. With "
+                + "--all-initiators they are removed too, whoever began them: the bucket must be named, they are listed "
+                + "first, and it takes a yes on the terminal, or --yes. Their age counts from their last part, as far as "
+                + "parts may be listed.",
+            "What could not be removed is remembered and tried again by the next run.",
+        ],
+        examples: [
+            .init(line: "mule clean --dry-run", about: "What would be removed?"),
+            .init(line: "mule clean --quiet --older-than 30d", about: "For cron: silent unless something fails."),
+            .init(
+                line: "mule clean --all-initiators lab-archive/raw/",
+                about: "Everything that lies unfinished below a prefix, after a list and a question."
+            ),
+        ],
+        problem: { typed in
+            typed.allInitiators && typed.operands.isEmpty
+                ? "--all-initiators needs the bucket by name: \"mule clean --all-initiators BUCKET\"" : nil
         }
     )
 }

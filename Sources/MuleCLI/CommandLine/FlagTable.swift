@@ -258,6 +258,41 @@ package enum FlagTable {
     private static let selection: [Flag] = [
         .on("all", .selection, [.status], sets: \.all, "List finished, failed and aborted uploads too."),
         .on("all", .selection, [.abort], sets: \.all, "Give up every pending upload in the ledger."),
+        .on(
+            "remote",
+            .selection,
+            [.status],
+            sets: \.remote,
+            negation: "no-remote",
+            "Ask the stores what they hold, and what they have open that the ledger does not know."
+        ),
+        .value(
+            "older-than",
+            "AGE",
+            .selection,
+            [.clean],
+            sets: \.olderThan,
+            reading: OptionValue.age,
+            "Only uploads without progress for this long, such as 12h or 30d; 0s is all that nobody carries. Default: 7d."
+        ),
+        .on(
+            "all-initiators",
+            .selection,
+            [.clean],
+            sets: \.allInitiators,
+            negation: "no-all-initiators",
+            "Remove also what this ledger does not know, whoever began it, in the BUCKET that is named; asks first."
+        ),
+        .on("yes", letter: "y", .selection, [.clean], sets: \.yes, negation: "no-yes", "Do not ask."),
+        .on(
+            "dry-run",
+            letter: "n",
+            .selection,
+            [.clean],
+            sets: \.dryRun,
+            negation: "no-dry-run",
+            "List what would be removed, and remove nothing."
+        ),
     ]
 
     private static let shared: [Flag] = [

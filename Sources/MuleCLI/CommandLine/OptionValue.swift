@@ -40,6 +40,11 @@ enum OptionValue {
         return seconds
     }
 
+    /// Seconds, 0 too.
+    static func age(_ text: String) throws(OptionValueError) -> Double {
+        do { return try DurationText.parse(text) } catch { throw OptionValueError(error.description) }
+    }
+
     static func concurrency(_ text: String) throws(OptionValueError) -> ConcurrencyChoice {
         if text == "auto" { return .auto }
         guard let count = Int(text), (1...256).contains(count), text.utf8.allSatisfy({ $0 != UInt8(ascii: "+") }) else {

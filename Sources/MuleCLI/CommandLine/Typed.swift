@@ -30,6 +30,12 @@ package struct Typed: Sendable, Equatable {
     package var recursive = false
     package var all = false
     package var download = false
+    package var remote = false
+    package var dryRun = false
+    package var yes = false
+    package var allInitiators = false
+    /// Seconds, 0 at least.
+    package var olderThan: Double?
 
     package init() {}
 }

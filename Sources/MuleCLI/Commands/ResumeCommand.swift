@@ -129,13 +129,14 @@ extension Session {
     }
 
     func storeOrFailure(of record: UploadRecord) throws(UploadFailure) -> Store {
+        try storeOrFailure(at: record.upload.store, followsOptions: true)
+    }
+
+    func storeOrFailure(at address: StoreAddress, followsOptions: Bool) throws(UploadFailure) -> Store {
         do {
-            return try store(of: record)
+            return try store(at: address, followsOptions: followsOptions)
         } catch {
-            let kind: UploadFailure.Kind = error.status == .credentials ? .credentials : .usage
-            var failure = UploadFailure(kind, error.message, isResumable: true)
-            failure.stopsRun = true
-            throw failure
+            throw failure(error)
         }
     }
 }

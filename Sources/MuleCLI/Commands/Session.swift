@@ -122,14 +122,19 @@ struct Session {
 
     /// The store of a recorded upload. What is named on the command line goes first: an endpoint may have moved.
     func store(of record: UploadRecord) throws(CommandFailure) -> Store {
-        let recorded = record.upload.store
+        try store(at: record.upload.store, followsOptions: true)
+    }
+
+    /// - Parameter followsOptions: whether the command line's options of a store go first. Whose rows are not named one by
+    ///   one must not be looked for where one of them has moved to.
+    func store(at recorded: StoreAddress, followsOptions: Bool) throws(CommandFailure) -> Store {
         var options = StoreOptions()
         options.endpointURL = recorded.endpoint
         options.region = recorded.region
         options.addressing = AddressingChoice(rawValue: recorded.addressing)
         options.caBundle = recorded.caBundle.map { Array($0.utf8) }
         let aws = try awsEnvironment(profile: typed.store.profile, configured: recorded.profile)
-        var above = typed.store
+        var above = followsOptions ? typed.store : StoreOptions()
         above.caBundle = above.caBundle ?? StoreOptions(aws.environmentSettings).caBundle
         options = above.over(options)
         let endpoint = try endpoint(options)

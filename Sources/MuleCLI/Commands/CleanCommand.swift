@@ -1,0 +1,245 @@
+import Glibc
+import MuleJSON
+import MuleLedger
+import MulePlan
+import MuleS3
+import MuleSystem
+import MuleUpload
+
+/// `mule clean`
+struct CleanCommand {
+    let session: Session
+
+    /// Seconds: a week, as the stores that clean up by themselves mostly take.
+    static let defaultAge = 7 * 86_400.0
+
+    private var typed: Typed { session.typed }
+    private var console: Console { session.console }
+
+    func run() throws(CommandFailure) -> ExitStatus {
+        let named = try session.places(typed.operands)
+        let ledger = try session.openLedger()
+        // Rows keep to the stores they were begun at; an endpoint that is named leaves the others out.
+        let endpoint = try typed.store.endpointURL == nil ? nil : session.store(forBucket: "").address.endpoint
+        let age = typed.olderThan ?? Self.defaultAge
+        // No age at all does not depend on what two clocks say of the last second.
+        let cutoff = age == 0 ? Int64.max / 2 : wallClockMilliseconds() - Int64(age * 1000)
+        let stores = StoreBook(session, followsOptions: false)
+        func pass(removes: Bool) throws(CommandFailure) -> CleanSummary {
+            let rules = CleanRun.Rules(cutoff: cutoff, takesAll: typed.allInitiators, removes: removes)
+            return try self.pass(rules, ledger, named, endpoint, stores)
+        }
+        guard typed.allInitiators, !typed.dryRun else {
+            let summary = try pass(removes: !typed.dryRun)
+            report(summary, removes: !typed.dryRun)
+            return ExitStatus(summary.failures)
+        }
+        // What others began is removed only when it was shown first.
+        let list = try pass(removes: false)
+        report(list, removes: false)
+        guard list.uploads > 0, !session.cancellation.isCancelled else { return ExitStatus(list.failures) }
+        if !typed.yes { guard try isConfirmed(list) else { return .usage } }
+        let summary = try pass(removes: true)
+        report(summary, removes: true)
+        return ExitStatus(summary.failures)
+    }
+
+    private func pass(
+        _ rules: CleanRun.Rules,
+        _ ledger: Ledger,
+        _ named: [ObjectAddress],
+        _ endpoint: String?,
+        _ stores: StoreBook
+    ) throws(CommandFailure) -> CleanSummary {
+        let printer = EventPrinter(console: console)
+        let lines = CleanLines(console: console, isList: !rules.removes)
+        let run = CleanRun(
+            ledger: ledger,
+            settings: session.runSettings,
+            rules: rules,
+            cancellation: session.cancellation,
+            onNotice: { printer.print($0) },
+            onEvent: { lines.print($0) }
+        )
+        do throws(LedgerError) {
+            try run.sweepLedger(
+                { record in
+                    (named.isEmpty || named.contains { $0.isAbove(record.upload.destination) })
+                        && (endpoint ?? record.upload.store.endpoint) == record.upload.store.endpoint
+                },
+                service: { address throws(UploadFailure) in try stores.service(of: address) }
+            )
+            for place in try places(ledger, named, endpoint, stores, rules) where !session.cancellation.isCancelled {
+                run.sweep(place, isNamed: !named.isEmpty)
+            }
+        } catch {
+            throw session.ledgerFailure(error, ledger)
+        }
+        var summary = run.summary
+        summary.failures += stores.failures
+        stores.failures = []
+        return summary
+    }
+
+    /// Where to look for what the ledger does not have open: what was named, or wherever this ledger has lately been.
+    private func places(
+        _ ledger: Ledger,
+        _ named: [ObjectAddress],
+        _ endpoint: String?,
+        _ stores: StoreBook,
+        _ rules: CleanRun.Rules
+    ) throws(LedgerError) -> [StorePlace] {
+        guard named.isEmpty else { return named.compactMap { stores.place(named: $0) } }
+        let recent = min(rules.cutoff, wallClockMilliseconds() - 30 * 86_400_000)
+        return try ledger.places(endedSince: recent).filter { (endpoint ?? $0.store.endpoint) == $0.store.endpoint }
+            .compactMap { stores.place(bucket: $0.bucket, at: $0.store) }
+    }
+
+    private func isConfirmed(_ list: CleanSummary) throws(CommandFailure) -> Bool {
+        let what = "\(CleanLines.count(list.uploads)) (\(ByteSize.format(list.bytes)))"
+        guard isatty(STDIN_FILENO) == 1 else {
+            throw CommandFailure(
+                status: .usage,
+                message:
+                    "Nothing was removed: with --yes, \(what) would be, without a question. There is no terminal to "
+                    + "ask on."
+            )
+        }
+        console.error("Remove \(what), whoever began them? Parts that others are still sending are lost. Type yes:")
+        if readLine(session.cancellation) == "yes" { return true }
+        console.error("nothing was removed")
+        return false
+    }
+
+    /// A line from the terminal; nil when the program is to stop.
+    private func readLine(_ cancellation: Cancellation) -> String? {
+        var line: [UInt8] = []
+        while !cancellation.isCancelled {
+            var terminal = pollfd(fd: STDIN_FILENO, events: Int16(POLLIN), revents: 0)
+            guard poll(&terminal, 1, 200) > 0 else { continue }
+            var byte: UInt8 = 0
+            guard read(STDIN_FILENO, &byte, 1) == 1 else { return nil }
+            if byte == UInt8(ascii: "\n") {
+                return String(decoding: line.filter { $0 > 0x20 }, as: UTF8.self).lowercased()
+            }
+            line.append(byte)
+        }
+        return nil
+    }
+
+    private func report(_ summary: CleanSummary, removes: Bool) {
+        guard !console.isJSON else {
+            console.result(
+                JSONValue.object([
+                    "bytes": .int(summary.bytes), "event": "summary", "failures": .int(Int64(summary.failures.count)),
+                    "leftAlone": .int(Int64(summary.leftAlone)), "ofOthers": .int(Int64(summary.ofOthers)),
+                    "removed": .bool(removes), "uploads": .int(Int64(summary.uploads)),
+                ]).line
+            )
+            return
+        }
+        var text =
+            switch (summary.uploads, removes) {
+            case (0, _): "nothing to remove"
+            case (_, true):
+                "removed \(CleanLines.count(summary.uploads)), \(ByteSize.format(summary.bytes)) freed at the store"
+            case (_, false): "to be removed: \(CleanLines.count(summary.uploads)), \(ByteSize.format(summary.bytes))"
+            }
+        if !summary.failures.isEmpty { text += "; \(summary.failures.count) could not be" }
+        if !console.isQuiet { console.result(text) }
+        if removes, !summary.failures.isEmpty {
+            console.error("what is not removed yet is tried again by the next \"mule clean\"")
+        }
+        if summary.leftAlone > 0 {
+            console.note(
+                "\(CleanLines.count(summary.leftAlone)) this ledger does not know: \"mule adopt FILE BUCKET/KEY\" takes one "
+                    + "over, \"mule clean --all-initiators BUCKET\" removes them"
+            )
+        }
+        if summary.ofOthers > 0 {
+            console.note(
+                "\(CleanLines.count(summary.ofOthers)) as old were begun by other users: \"mule clean --all-initiators "
+                    + "--dry-run BUCKET\" lists them"
+            )
+        }
+    }
+}
+
+/// What `mule clean` says of each upload.
+struct CleanLines {
+    let console: Console
+    /// Whether this is only the list of what would be removed.
+    let isList: Bool
+
+    static func count(_ uploads: Int) -> String { uploads == 1 ? "1 upload" : "\(uploads) uploads" }
+
+    func print(_ event: CleanEvent) {
+        switch event {
+        case .stale(let upload): line("stale", upload, "to be removed")
+        case .removed(let upload): line("removed", upload, "removed")
+        case .leftAlone(let upload): line("leftAlone", upload, "not in this ledger, left alone")
+        case .failed(let upload, let failure):
+            if console.isJSON {
+                console.result(
+                    json(
+                        "failed",
+                        upload,
+                        ["error": EventPrinter.error(failure), "resumable": .bool(failure.isResumable)]
+                    )
+                )
+            }
+            console.error(TextSafety.displayName(failure.message))
+        case .unreachable(let bucket, let failure):
+            if console.isJSON {
+                console.result(
+                    JSONValue.object([
+                        "destination": .string(bucket + "/"), "error": EventPrinter.error(failure), "event": "failed",
+                        "id": .null, "resumable": .bool(failure.isResumable), "source": .null,
+                    ]).line
+                )
+            }
+            console.error(TextSafety.displayName(failure.message))
+        case .notice(let text): console.note(TextSafety.displayName(text))
+        }
+    }
+
+    private func line(_ event: String, _ upload: StaleUpload, _ words: String) {
+        if console.isJSON { return console.result(json(event, upload)) }
+        guard !console.isQuiet || isList else { return }
+        console.result(text(upload, words))
+    }
+
+    private func text(_ upload: StaleUpload, _ words: String) -> String {
+        let object = TextSafety.displayName(upload.address.description)
+        var line: String
+        if let record = upload.record {
+            let source = record.upload.source.map { TextSafety.displayName($0.path) + " -> " } ?? ""
+            line = "\(record.id)  \(words): \(source)\(object)"
+        } else {
+            line = "\(object)  \(words)"
+        }
+        if let parts = upload.parts, let bytes = upload.bytes {
+            line += ", \(parts) \(parts == 1 ? "part" : "parts"), \(ByteSize.format(bytes))"
+        }
+        if upload.record == nil {
+            if let time = upload.initiated { line += ", begun \(time.iso8601)" }
+            if let name = upload.initiator { line += " by \(TextSafety.displayName(name))" }
+            if let uploadID = upload.uploadID { line += ", upload ID \(TextSafety.displayName(uploadID))" }
+        }
+        return line
+    }
+
+    private func json(_ event: String, _ upload: StaleUpload, _ more: [String: JSONValue] = [:]) -> String {
+        var members = more
+        members["event"] = .string(event)
+        members["begun"] = JSONValue(upload.initiated?.iso8601)
+        members["bytes"] = JSONValue(upload.bytes)
+        members["destination"] = .string(upload.address.description)
+        members["id"] = JSONValue(upload.record?.id)
+        members["initiator"] = JSONValue(upload.initiator)
+        members["parts"] = JSONValue(upload.parts.map(Int64.init))
+        members["source"] = JSONValue(upload.record?.upload.source.map { TextSafety.jsonName($0.path) })
+        members["uploadID"] = JSONValue(upload.uploadID)
+        return JSONValue.object(members).line
+    }
+}

@@ -1,0 +1,147 @@
+import MuleJSON
+import MuleLedger
+import MulePlan
+import MuleS3
+import MuleSystem
+import MuleUpload
+
+/// An upload as `mule status` shows it: one JSON object, or one to three lines for people.
+struct StatusLines {
+    let console: Console
+    let ledger: Ledger
+
+    /// All at once, in as few writes as can be.
+    func print(_ records: [UploadRecord]) {
+        console.results(records.map { console.isJSON ? json($0, nil) : text($0, nil) })
+        // What has no place in the objects is said beside them.
+        if console.isJSON { for record in records { noteAbortDate(record) } }
+    }
+
+    /// With what the store says of it; nil for what it was not asked about.
+    func print(_ record: UploadRecord, _ remote: RemoteView?) {
+        console.result(console.isJSON ? json(record, .some(remote)) : text(record, .some(remote)))
+        if console.isJSON { noteAbortDate(record) }
+    }
+
+    /// What the store lists and the ledger does not have open.
+    func print(_ listed: ListedUpload, _ remote: RemoteView) {
+        console.result(console.isJSON ? json(listed, remote) : text(listed, remote))
+    }
+
+    private func noteAbortDate(_ record: UploadRecord) {
+        if let warning = abortWarning(record) { console.note(TextSafety.displayName(warning)) }
+    }
+
+    private func state(of record: UploadRecord) -> String {
+        guard record.state == .pending, ledger.isActive(record) else { return record.state.rawValue }
+        return "active"
+    }
+
+    // MARK: JSON
+
+    private func json(_ record: UploadRecord, _ remote: RemoteView??) -> String {
+        var members: [String: JSONValue] = [
+            "bytesDone": .int(record.bytesDone),
+            "createdAt": .string(UTCTime(millisecondsSince1970: record.createdAt).iso8601),
+            "destination": .string(record.upload.destination.description),
+            "id": .string(record.id),
+            "lastError": JSONValue(record.lastError),
+            "partSize": JSONValue(record.upload.partSize),
+            "partsDone": .int(Int64(record.partsDone)),
+            "partsTotal": record.partCount.map { .int(Int64($0)) } ?? .null,
+            "size": JSONValue(record.size),
+            "source": .string(record.upload.source.map { TextSafety.jsonName($0.path) } ?? "-"),
+            "state": .string(state(of: record)),
+            "updatedAt": .string(UTCTime(millisecondsSince1970: record.updatedAt).iso8601),
+            "uploadID": JSONValue(record.uploadID),
+        ]
+        if let remote { members["remote"] = remote?.json ?? .null }
+        return JSONValue.object(members).line
+    }
+
+    /// The same keys: what only a ledger knows is null.
+    private func json(_ listed: ListedUpload, _ remote: RemoteView) -> String {
+        let begun = JSONValue(listed.upload.initiated?.iso8601)
+        let record = over(listed)
+        return JSONValue.object([
+            "bytesDone": JSONValue(remote.bytes),
+            "createdAt": begun,
+            "destination": .string(listed.address.description),
+            "id": JSONValue(record?.id),
+            "lastError": .null,
+            "partSize": .null,
+            "partsDone": JSONValue(remote.parts.map(Int64.init)),
+            "partsTotal": .null,
+            "remote": remote.json,
+            "size": .null,
+            "source": JSONValue(record?.upload.source.map { TextSafety.jsonName($0.path) }),
+            "state": .string(record?.state.rawValue ?? UploadState.unknown.rawValue),
+            "updatedAt": begun,
+            "uploadID": .string(listed.upload.uploadID),
+        ]).line
+    }
+
+    private func over(_ listed: ListedUpload) -> UploadRecord? {
+        if case .over(let record) = listed.standing { record } else { nil }
+    }
+
+    // MARK: Text
+
+    private func text(_ record: UploadRecord, _ remote: RemoteView??) -> String {
+        let source =
+            record.upload.source.map { TextSafety.displayName($0.path) }
+            ?? (record.abortRequested ? "left over" : "standard input")
+        var line = "\(record.id)  \(state(of: record).padded(to: 8))"
+        if let size = record.size {
+            let share = size == 0 ? 100 : Int(Double(record.bytesDone) / Double(size) * 100)
+            line += "\(String(share).leftPadded(to: 3)) %  \(ByteSize.format(record.bytesDone, of: size))"
+        } else {
+            line += "     \(ByteSize.format(record.bytesDone))"
+        }
+        line += "  \(source) -> \(TextSafety.displayName(record.upload.destination.description))"
+        func add(_ text: String) { line += "\n       \(TextSafety.displayText(text))" }
+        if record.abortRequested, record.state != .aborted {
+            add("to be given up: mule resume or mule clean removes its parts")
+        }
+        if case .some(.some(let remote)) = remote { add(remote.text(besides: record)) }
+        if let warning = abortWarning(record) { add(warning) }
+        if let error = record.lastError { add(error) }
+        return line
+    }
+
+    private func text(_ listed: ListedUpload, _ remote: RemoteView) -> String {
+        var line = "       not in this ledger"
+        if let record = over(listed) {
+            line = "\(record.id)  left over from an upload that is \(record.state.rawValue)"
+        }
+        line += ": \(TextSafety.displayName(listed.address.description))"
+        line += "\n       upload ID \(TextSafety.displayName(listed.upload.uploadID))"
+        if let time = listed.upload.initiated { line += ", begun \(time.iso8601)" }
+        if let initiator = remote.initiator { line += " by \(TextSafety.displayName(initiator))" }
+        return line + "\n       \(TextSafety.displayText(remote.text(besides: nil)))"
+    }
+
+    /// What is to be said of the day on which the store gives the upload up, by what the ledger knows: the rate so far is
+    /// that between the first day and the last part.
+    private func abortWarning(_ record: UploadRecord) -> String? {
+        guard record.isOpen, let date = record.abortDate.flatMap(AbortDate.init) else { return nil }
+        let seconds = Double(record.updatedAt - record.createdAt) / 1000
+        let rate = record.bytesDone > 0 && seconds > 0 ? Double(record.bytesDone) / seconds : nil
+        let risk = date.risk(
+            at: UTCTime(millisecondsSince1970: wallClockMilliseconds()),
+            bytesLeft: record.size.map { $0 - record.bytesDone },
+            rate: rate
+        )
+        return risk?.sentence(date, of: record.upload.destination.description)
+    }
+}
+
+extension String {
+    fileprivate func padded(to width: Int) -> String {
+        self + String(repeating: " ", count: max(0, width - utf8.count))
+    }
+
+    fileprivate func leftPadded(to width: Int) -> String {
+        String(repeating: " ", count: max(0, width - utf8.count)) + self
+    }
+}

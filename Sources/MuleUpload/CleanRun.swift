@@ -1,0 +1,312 @@
+// Tidying up at the store: what nobody has carried further for a while, and what should have been gone already.
+
+package import MuleLedger
+package import MulePlan
+package import MuleS3
+package import MuleSystem
+
+/// An upload that is to be removed at the store, or that one might want to.
+package struct StaleUpload: Sendable {
+    package enum Origin: Sendable {
+        /// Unfinished in this ledger.
+        case own(UploadRecord)
+        /// Over in this ledger, but not at the store.
+        case leftover(UploadRecord)
+        /// Not known to this ledger.
+        case unknown
+    }
+
+    package var origin: Origin
+    package var address: ObjectAddress
+    /// Nil when it was never created, or nobody knows whether.
+    package var uploadID: String?
+    package var initiated: UTCTime?
+    package var initiator: String?
+    /// What the store holds of it; nil where that may not be asked.
+    package var parts: Int?
+    package var bytes: Int64?
+
+    package var record: UploadRecord? {
+        switch origin {
+        case .own(let record), .leftover(let record): record
+        case .unknown: nil
+        }
+    }
+}
+
+package enum CleanEvent: Sendable {
+    /// It would be removed.
+    case stale(StaleUpload)
+    case removed(StaleUpload)
+    /// It is as old, and this ledger does not know it: left alone.
+    case leftAlone(StaleUpload)
+    /// It stays; this run's failure is remembered where it is an upload of this ledger.
+    case failed(StaleUpload, UploadFailure)
+    /// A store or bucket that could not be asked at all.
+    case unreachable(String, UploadFailure)
+    case notice(String)
+}
+
+/// What came of it.
+package struct CleanSummary: Sendable {
+    /// Removed, or to be removed.
+    package var uploads = 0
+    /// What the store held of them, as far as it may be asked.
+    package var bytes: Int64 = 0
+    package var leftAlone = 0
+    /// As old, begun by other users, and neither shown nor touched.
+    package var ofOthers = 0
+    package var failures: [UploadFailure] = []
+}
+
+package final class CleanRun {
+    package struct Rules: Sendable {
+        /// Milliseconds since 1970: what was carried further since stays.
+        package var cutoff: Int64
+        /// Whether uploads that this ledger does not know are removed too.
+        package var takesAll: Bool
+        /// Whether anything is removed, or only told.
+        package var removes: Bool
+
+        package init(cutoff: Int64, takesAll: Bool, removes: Bool) {
+            self.cutoff = cutoff
+            self.takesAll = takesAll
+            self.removes = removes
+        }
+    }
+
+    private let ledger: Ledger
+    private let rules: Rules
+    private let inquiry: StoreInquiry
+    private let cancellation: Cancellation
+    private let onEvent: (CleanEvent) -> Void
+    private var unreachable: Set<StoreAddress> = []
+    package private(set) var summary = CleanSummary()
+
+    /// - Parameter onEvent: called on the thread that runs.
+    package init(
+        ledger: Ledger,
+        settings: RunSettings,
+        rules: Rules,
+        cancellation: Cancellation,
+        onNotice: @escaping @Sendable (UploadEvent) -> Void,
+        onEvent: @escaping (CleanEvent) -> Void
+    ) {
+        self.ledger = ledger
+        self.rules = rules
+        self.cancellation = cancellation
+        self.onEvent = onEvent
+        inquiry = StoreInquiry(
+            ledger: ledger,
+            settings: settings,
+            cancellation: cancellation,
+            onEvent: onNotice
+        )
+    }
+
+    // MARK: What the ledger has open
+
+    /// Deals with the uploads of this ledger that are unfinished and old, or that were to be given up.
+    ///
+    /// - Parameters:
+    ///   - wanted: which of them are meant.
+    ///   - service: the store of a row.
+    package func sweepLedger(
+        _ wanted: (UploadRecord) -> Bool,
+        service: (StoreAddress) throws(UploadFailure) -> S3Service
+    ) throws(LedgerError) {
+        var last: Int64 = 0
+        while !cancellation.isCancelled {
+            let batch = try ledger.stale(before: rules.cutoff, after: last, limit: 200)
+            guard let end = batch.last else { return }
+            for record in batch where isStale(record) && wanted(record) && !cancellation.isCancelled {
+                guard !unreachable.contains(record.upload.store) else { continue }
+                var stale = StaleUpload(own: record)
+                do throws(UploadFailure) {
+                    try settle(&stale, record, try service(record.upload.store))
+                } catch {
+                    fail(stale, error, at: record.upload.store)
+                }
+            }
+            last = end.number
+        }
+    }
+
+    private func isStale(_ record: UploadRecord) -> Bool {
+        record.isOpen && (record.abortRequested || record.updatedAt < rules.cutoff)
+    }
+
+    private func settle(_ stale: inout StaleUpload, _ record: UploadRecord, _ service: S3Service) throws(UploadFailure)
+    {
+        guard rules.removes else {
+            if ledger.isActive(record) { return }
+            if let holding = try inquiry.holding(of: record, service) { stale.measure(holding) }
+            return tell(.stale(stale), stale)
+        }
+        // Another process that carries it is no failure: it is not stale then.
+        guard let (current, lease) = try claim(record.number), isStale(current) else { return }
+        let wanted: UploadRecord
+        do {
+            // Before anything is asked, so that whatever stops this run leaves the wish.
+            wanted = try ledger.requestAbort(current)
+        } catch {
+            throw inquiry.run.failure(error)
+        }
+        if let holding = try inquiry.holding(of: wanted, service) { stale.measure(holding) }
+        try AbortRun(inquiry).abort(wanted, lease, service: service)
+        tell(.removed(stale), stale)
+    }
+
+    private func claim(_ number: Int64) throws(UploadFailure) -> (UploadRecord, Lease)? {
+        do {
+            return try ledger.claim(number)
+        } catch {
+            throw inquiry.run.failure(error)
+        }
+    }
+
+    // MARK: What the store has open
+
+    /// Deals with what the store lists at a place and the ledger does not have open.
+    ///
+    /// What is to be removed of a page is removed when the next page is there: the list goes on from the last upload of a
+    /// page, which must not be gone by then.
+    ///
+    /// - Parameter isNamed: whether the user asked for this very place, so that it is a failure when it can't be listed.
+    package func sweep(_ place: StorePlace, isNamed: Bool) {
+        guard !unreachable.contains(place.address) else { return }
+        var waiting: [StaleUpload] = []
+        var marker: UploadMarker?
+        repeat {
+            var found: [StaleUpload] = []
+            do throws(UploadFailure) {
+                let page = try inquiry.page(of: place, after: marker)
+                marker = page.next
+                found = page.uploads.compactMap { candidate($0, place) }
+            } catch {
+                marker = nil
+                cannotList(place, error, isNamed: isNamed)
+            }
+            remove(waiting, place)
+            waiting = found
+        } while marker != nil && !cancellation.isCancelled && !unreachable.contains(place.address)
+        remove(waiting, place)
+    }
+
+    private func cannotList(_ place: StorePlace, _ failure: UploadFailure, isNamed: Bool) {
+        if failure.s3Code == "NoSuchBucket" && !isNamed { return }
+        if isNamed || failure.kind != .store {
+            note(failure, at: place.address)
+            if failure.kind != .interrupted { onEvent(.unreachable(place.bucket, failure)) }
+        } else {
+            onEvent(.notice("What else lies in \(place.bucket) can't be told. \(failure.message)"))
+        }
+    }
+
+    /// What is to be dealt with; nil for what is not, after it was counted or told.
+    private func candidate(_ listed: ListedUpload, _ place: StorePlace) -> StaleUpload? {
+        var stale = StaleUpload(
+            origin: .unknown,
+            address: listed.address,
+            uploadID: listed.upload.uploadID,
+            initiated: listed.upload.initiated,
+            initiator: listed.upload.initiator
+        )
+        switch listed.standing {
+        case .open: return nil
+        case .over(let record):
+            stale.origin = .leftover(record)
+            return stale
+        case .unknown(let isOwn):
+            // Where the store does not say when it was begun, it can't be told to be old.
+            guard let initiated = stale.initiated, isOld(initiated, place) else { return nil }
+            if rules.takesAll { return stale }
+            if isOwn == false {
+                summary.ofOthers += 1
+            } else {
+                summary.leftAlone += 1
+                onEvent(.leftAlone(stale))
+            }
+            return nil
+        }
+    }
+
+    private func isOld(_ time: UTCTime, _ place: StorePlace) -> Bool {
+        time.millisecondsSince1970 - place.service.clockDifference < rules.cutoff
+    }
+
+    private func remove(_ uploads: [StaleUpload], _ place: StorePlace) {
+        for upload in uploads where !cancellation.isCancelled && !unreachable.contains(place.address) {
+            var upload = upload
+            do throws(UploadFailure) {
+                try settle(&upload, place)
+            } catch {
+                fail(upload, error, at: place.address)
+            }
+        }
+    }
+
+    private func settle(_ stale: inout StaleUpload, _ place: StorePlace) throws(UploadFailure) {
+        guard let uploadID = stale.uploadID else { return }
+        var lease: Lease?
+        if case .leftover(let record) = stale.origin {
+            guard let (current, held) = try claim(record.number), !current.isOpen else { return }
+            lease = held
+        }
+        defer { withExtendedLifetime(lease) {} }
+        let holding = try inquiry.holding(of: uploadID, at: stale.address, place.service)
+        if case .gone = holding { return }
+        // A part that came lately shows that somebody is at it, however long ago it was begun.
+        if case .parts(let listing) = holding, case .unknown = stale.origin,
+            listing.parts.contains(where: { $0.lastModified.map { !isOld($0, place) } ?? false })
+        {
+            return
+        }
+        stale.measure(holding)
+        guard rules.removes else { return tell(.stale(stale), stale) }
+        switch try inquiry.worker.abort(uploadID, at: stale.address, place.service, id: stale.record?.id) {
+        case .removed: tell(.removed(stale), stale)
+        case .refused(let error): throw .refused(error, sending: stale.address.description)
+        }
+    }
+
+    // MARK: The tally
+
+    private func tell(_ event: CleanEvent, _ stale: StaleUpload) {
+        summary.uploads += 1
+        summary.bytes += stale.bytes ?? 0
+        onEvent(event)
+    }
+
+    private func fail(_ stale: StaleUpload, _ failure: UploadFailure, at address: StoreAddress) {
+        note(failure, at: address)
+        if failure.kind != .interrupted { onEvent(.failed(stale, failure)) }
+    }
+
+    /// Keeps the failure; one that everything at this store would meet ends the work there.
+    private func note(_ failure: UploadFailure, at address: StoreAddress) {
+        summary.failures.append(failure)
+        if failure.stopsRun || failure.kind == .network { unreachable.insert(address) }
+    }
+}
+
+extension StaleUpload {
+    fileprivate init(own record: UploadRecord) {
+        origin = .own(record)
+        address = record.upload.destination
+        uploadID = record.uploadID
+        initiated = UTCTime(millisecondsSince1970: record.createdAt)
+    }
+
+    fileprivate mutating func measure(_ holding: Holding) {
+        switch holding {
+        case .parts(let listing):
+            let newest = listing.newest.values
+            parts = newest.count
+            bytes = newest.reduce(0) { $0 + $1.size }
+            initiator = initiator ?? listing.initiator
+        case .gone: (parts, bytes) = (0, 0)
+        case .hidden: break
+        }
+    }
+}

@@ -1,0 +1,200 @@
+// Questions to a store about uploads that nobody is carrying: what it holds of them, and which others it knows.
+
+package import MuleLedger
+package import MulePlan
+package import MuleS3
+package import MuleSystem
+
+/// A bucket, or what is below a prefix in it, at a store.
+package struct StorePlace: Sendable {
+    package var address: StoreAddress
+    package var service: S3Service
+    package var bucket: String
+    /// Empty for the whole bucket.
+    package var prefix: ObjectKey
+
+    package init(address: StoreAddress, service: S3Service, bucket: String, prefix: ObjectKey) {
+        self.address = address
+        self.service = service
+        self.bucket = bucket
+        self.prefix = prefix
+    }
+
+    package func holds(_ object: ObjectAddress) -> Bool {
+        object.bucket == bucket && object.key.utf8.starts(with: prefix.utf8)
+    }
+}
+
+/// What a store holds of one upload.
+package enum Holding: Sendable {
+    case parts(PartListing)
+    /// The store does not know the upload, or not any more.
+    case gone
+    /// It may not be asked; the failure names the permission.
+    case hidden(UploadFailure)
+}
+
+/// An upload that a store lists, as this ledger sees it.
+package struct ListedUpload: Sendable {
+    package enum Standing: Sendable {
+        /// The ledger has it among what is unfinished.
+        case open(UploadRecord)
+        /// The ledger knows it, and takes it for done or given up.
+        case over(UploadRecord)
+        /// The ledger does not know it. `isOwn`: whether the user that mule is here began it; nil where that can't be told.
+        case unknown(isOwn: Bool?)
+    }
+
+    package var upload: OpenUpload
+    package var address: ObjectAddress
+    package var standing: Standing
+}
+
+/// Asks as patiently as a person waits, not as a transfer does.
+package final class StoreInquiry {
+    let run: UploadRun
+    let worker: Worker
+    private let ledger: Ledger
+    private let heart: Heart
+    /// By what names stores know us, as far as uploads of our own have shown it.
+    private var ownNames: [StoreAddress: Set<String>] = [:]
+
+    /// Seconds without an answer after which a store counts as out of reach.
+    static let patience = 60.0
+
+    package init(
+        ledger: Ledger,
+        settings: RunSettings,
+        cancellation: Cancellation,
+        onEvent: @escaping @Sendable (UploadEvent) -> Void = { _ in }
+    ) {
+        var settings = settings
+        settings.stallLimit = min(settings.stallLimit, Self.patience)
+        self.ledger = ledger
+        run = UploadRun([], ledger: ledger, settings: settings, cancellation: cancellation, onEvent: onEvent)
+        worker = Worker(run)
+        heart = Heart(run.patience)
+    }
+
+    /// To be called before questions to a store.
+    func prepare(_ service: S3Service) {
+        service.remember(regions: UploadRun.regions(of: service.endpoint.url, in: ledger))
+        // Whoever asks may have thought for a while since the last answer.
+        run.patience.noteProgress()
+    }
+
+    /// What the store holds of an upload.
+    package func holding(
+        of uploadID: String,
+        at address: ObjectAddress,
+        _ service: S3Service
+    ) throws(UploadFailure) -> Holding {
+        let answer = try ask(service) { (connection) throws(S3Error) in
+            try connection.listParts(address, uploadID: uploadID)
+        }
+        switch answer {
+        case .success(let listing, _): return .parts(listing)
+        case .refused(let error, _):
+            if error.leavesNothing { return .gone }
+            let failure = UploadFailure.refused(error, sending: address.description)
+            guard error.mayNotBeAsked else { throw failure }
+            return .hidden(failure)
+        }
+    }
+
+    /// The same for an upload of this ledger; shows by what name the store knows us. Nil when nothing was created yet.
+    package func holding(of record: UploadRecord, _ service: S3Service) throws(UploadFailure) -> Holding? {
+        guard let uploadID = record.uploadID else { return nil }
+        let holding = try holding(of: uploadID, at: record.upload.destination, service)
+        if case .parts(let listing) = holding { learn(listing.initiator, record.upload.store) }
+        return holding
+    }
+
+    /// One page of what the store has open at a place, with the ledger's view of it.
+    package func page(
+        of place: StorePlace,
+        after marker: UploadMarker?
+    ) throws(UploadFailure) -> (uploads: [ListedUpload], next: UploadMarker?) {
+        if marker == nil { try learnName(at: place) }
+        let answer = try ask(place.service) { (connection) throws(S3Error) in
+            try connection.listMultipartUploads(of: place.bucket, prefix: place.prefix, after: marker)
+        }
+        switch answer {
+        case .refused(let error, _): throw .refused(error, sending: place.bucket)
+        case .success(let page, _): return (try judge(page.uploads, place), page.next)
+        }
+    }
+
+    private func ask<Result>(
+        _ service: S3Service,
+        _ request: (S3Connection) throws(S3Error) -> Result
+    ) throws(UploadFailure) -> Answer<Result> {
+        prepare(service)
+        return try worker.persist(with: service, request)
+    }
+
+    // MARK: Whose an upload is
+
+    /// An upload of this ledger that is open at the place shows by what name the store knows us.
+    private func learnName(at place: StorePlace) throws(UploadFailure) {
+        guard ownNames[place.address] == nil else { return }
+        let records: [UploadRecord]
+        do {
+            records = try ledger.created(in: place.bucket, at: place.address, limit: 3)
+        } catch {
+            throw run.failure(error)
+        }
+        for record in records where ownNames[place.address] == nil {
+            guard case .parts(let listing)? = try holding(of: record, place.service) else { continue }
+            learn(listing.initiator, place.address)
+        }
+    }
+
+    private func learn(_ initiator: String?, _ address: StoreAddress) {
+        guard let initiator else { return }
+        ownNames[address, default: []].insert(initiator)
+    }
+
+    private func judge(_ uploads: [OpenUpload], _ place: StorePlace) throws(UploadFailure) -> [ListedUpload] {
+        let known: [String: [UploadRecord]]
+        do {
+            let records = try ledger.uploads(withUploadIDs: uploads.map(\.uploadID), in: place.bucket)
+            known = Dictionary(grouping: records) { $0.uploadID ?? "" }
+        } catch {
+            throw run.failure(error)
+        }
+        let rows = uploads.map { upload in
+            (known[upload.uploadID] ?? []).filter { $0.upload.destination.key == upload.key && isOf($0, upload, place) }
+        }
+        for (upload, records) in zip(uploads, rows) where !records.isEmpty { learn(upload.initiator, place.address) }
+        let names = ownNames[place.address]
+        return zip(uploads, rows).map { upload, records in
+            let standing: ListedUpload.Standing
+            if let open = records.first(where: \.isOpen) {
+                standing = .open(open)
+            } else if let last = records.last {
+                standing = .over(last)
+            } else {
+                let isOwn = names.flatMap { names in upload.initiator.map(names.contains) }
+                standing = .unknown(isOwn: isOwn)
+            }
+            return ListedUpload(
+                upload: upload,
+                address: ObjectAddress(bucket: place.bucket, key: upload.key),
+                standing: standing
+            )
+        }
+    }
+
+    /// Whether the upload is the one of the row, and not another of the same ID: some stores count from 1 whenever they
+    /// are started. One that is still open here is always taken for ours.
+    private func isOf(_ record: UploadRecord, _ upload: OpenUpload, _ place: StorePlace) -> Bool {
+        if record.isOpen { return true }
+        guard let initiated = upload.initiated?.millisecondsSince1970 else { return false }
+        let local = initiated - place.service.clockDifference
+        return (record.createdAt - Self.window...record.updatedAt + Self.window).contains(local)
+    }
+
+    /// Milliseconds by which the times of a row and of the store may differ.
+    private static let window: Int64 = 120_000
+}

@@ -1,0 +1,172 @@
+import TestSupport
+import Testing
+
+/// `mule clean` as it is typed.
+@Suite struct CleanTests {
+    private let store = FakeS3()
+    private let mule: MuleRun
+
+    init() { mule = MuleRun(store) }
+
+    private static let keys = [
+        "begun", "bytes", "destination", "event", "id", "initiator", "parts", "source", "uploadID",
+    ]
+    private static let summary = ["bytes", "event", "failures", "leftAlone", "ofOthers", "removed", "uploads"]
+    /// Whoever these tests are: two hours before any of them.
+    private static let longAgo: Int64 = 1_700_000_000
+
+    /// An upload with two of its three parts.
+    private func pending(_ key: String = "key") throws -> (file: String, id: String) {
+        let file = try mule.file(parts: 3, key)
+        store.add(.on(.uploadPart, part: 3, key: key, times: 1_000, .status(403, code: "AccessDenied")))
+        #expect(try mule.uploadInParts(file, "bucket/\(key)").run().exitCode == 4)
+        store.script([])
+        return (file, try #require(try mule.status().last?["id"]?.text))
+    }
+
+    private func plant(_ id: String, key: String = "other", by initiator: String? = nil) {
+        var upload = FakeUpload(id: id, key: Array(key.utf8), initiated: Self.longAgo)
+        if let initiator { upload.initiatorID = initiator }
+        upload.parts[1] = FakePart(number: 1, size: 1_000, eTag: "e", lastModified: Self.longAgo)
+        let planted = upload
+        store.edit { $0.buckets["bucket"]?.uploads[id] = planted }
+    }
+
+    @Test func whatIsYoungStaysAndWhatIsOldGoes() throws {
+        let (file, id) = try pending()
+        let young = try mule.run("clean")
+        #expect(young.exitCode == 0)
+        #expect(young.out == "nothing to remove\n" && store.uploads.count == 1)
+        let dry = try mule.run("clean", "--older-than", "0s", "--dry-run")
+        #expect(dry.exitCode == 0 && store.uploads.count == 1)
+        #expect(dry.out.contains("\(id)  to be removed: \(file) -> bucket/key, 2 parts, 10.0 MiB"), "\(dry.out)")
+        #expect(dry.out.contains("to be removed: 1 upload, 10.0 MiB"))
+        let outcome = try mule.run("clean", "--older-than", "0s")
+        #expect(outcome.exitCode == 0 && store.uploads.isEmpty)
+        #expect(outcome.out.contains("removed 1 upload, 10.0 MiB freed at the store"), "\(outcome.out)")
+        #expect(try mule.status("--all").first?["state"]?.text == "aborted")
+    }
+
+    @Test func eventsHaveExactlyTheirKeys() throws {
+        let (file, id) = try pending()
+        plant("unknown")
+        let list = try mule.run("clean", "--json", "--older-than", "0s", "--dry-run").objects
+        #expect(list.map { $0["event"]?.text } == ["stale", "leftAlone", "summary"])
+        let objects = try mule.run("clean", "--json", "--older-than", "0s").objects
+        #expect(objects.map { $0["event"]?.text } == ["removed", "leftAlone", "summary"])
+        #expect(objects.allSatisfy { $0.isSorted })
+        #expect(objects.dropLast().allSatisfy { $0.names == Self.keys })
+        let removed = try #require(objects.first)
+        #expect(removed["id"]?.text == id && removed["source"]?.text == file)
+        #expect(removed["bytes"]?.integer == 2 * MuleRun.partSize && removed["parts"]?.integer == 2)
+        let last = try #require(objects.last)
+        #expect(last.names == Self.summary)
+        #expect(last["bytes"]?.integer == 2 * MuleRun.partSize && last["uploads"]?.integer == 1)
+        #expect(last["removed"] == .bool(true) && last["leftAlone"]?.integer == 1)
+    }
+
+    @Test func aFailureHasItsEventAndStatusAndIsTriedAgain() throws {
+        let (_, id) = try pending()
+        store.profile.denied = [.abort]
+        let outcome = try mule.run("clean", "--json", "--older-than", "0s")
+        #expect(outcome.exitCode == 4)
+        #expect(outcome.explains("s3:AbortMultipartUpload"), "\(outcome.err)")
+        let failed = try #require(outcome.event("failed"))
+        #expect(failed.names == (Self.keys + ["error", "resumable"]).sorted())
+        #expect(failed["error"]?["s3Code"]?.text == "AccessDenied" && failed["id"]?.text == id)
+        #expect(outcome.event("summary")?["failures"]?.integer == 1)
+        store.profile.denied = []
+        #expect(try mule.run("clean", "--quiet").exitCode == 0)
+        #expect(store.uploads.isEmpty)
+    }
+
+    @Test func quietSaysNothingUnlessSomethingFails() throws {
+        _ = try pending()
+        plant("unknown")
+        let outcome = try mule.run("clean", "-q", "--older-than", "0s")
+        #expect(outcome.exitCode == 0 && outcome.out.isEmpty && outcome.err.isEmpty)
+    }
+
+    @Test func onlyThePlaceThatIsNamedIsCleaned() throws {
+        let (_, first) = try pending("a/1")
+        _ = try pending("b/1")
+        let outcome = try mule.run("clean", "--older-than", "0s", "s3://bucket/a/")
+        #expect(outcome.exitCode == 0)
+        #expect(outcome.out.contains(first))
+        #expect(store.uploads.map(\.keyText) == ["b/1"])
+    }
+
+    @Test func anotherEndpointLeavesTheLedgersUploadsAlone() throws {
+        _ = try pending()
+        let other = FakeS3()
+        let outcome = try mule.run("clean", "--older-than", "0s", "--endpoint-url", other.endpoint)
+        #expect(outcome.exitCode == 0)
+        #expect(store.uploads.count == 1 && other.requests.isEmpty)
+    }
+
+    // MARK: Whoever began it
+
+    @Test func allInitiatorsNeedABucketByName() throws {
+        let outcome = try mule.run("clean", "--all-initiators", "--yes")
+        #expect(outcome.exitCode == 2)
+        #expect(outcome.explains("--all-initiators", "BUCKET"))
+        #expect(store.requests.isEmpty)
+    }
+
+    @Test func withoutATerminalAllInitiatorsAreListedAndNothingMore() throws {
+        plant("u1", by: "somebody")
+        for arguments in [["--json"], ["-q"], []] {
+            let outcome = try mule.run(["clean", "--all-initiators", "bucket"] + arguments)
+            #expect(outcome.exitCode == 2)
+            #expect(outcome.explains("--yes", "1 upload (1000 B)"), "\(outcome.err)")
+            #expect(outcome.out.contains("u1") && outcome.out.contains("somebody"), "\(outcome.out)")
+        }
+        #expect(store.uploads.count == 1 && store.count(.abort) == 0)
+    }
+
+    @Test func withYesAllInitiatorsAreRemovedAfterAList() throws {
+        plant("u1", by: "somebody")
+        plant("u2", key: "p/2")
+        let outcome = try mule.run("clean", "--all-initiators", "--yes", "bucket", "--json")
+        #expect(outcome.exitCode == 0, "\(outcome.err)")
+        #expect(
+            outcome.objects.map { $0["event"]?.text } == ["stale", "stale", "summary", "removed", "removed", "summary"]
+        )
+        #expect(store.uploads.isEmpty)
+    }
+
+    @Test(arguments: ["yes", "no", "y"]) func onATerminalAYesRemovesThem(answer: String) throws {
+        plant("u1", by: "somebody")
+        var command = mule.command(["clean", "--all-initiators", "bucket"])
+        command.terminal = .init()
+        command.input = .terminal
+        let running = try command.start()
+        #expect(running.waitForText("Type yes:"))
+        #expect(store.count(.abort) == 0)
+        running.writeInput(Array("\(answer)\n".utf8))
+        let outcome = running.wait()
+        #expect(outcome.exitCode == (answer == "yes" ? 0 : 2), "\(outcome.err)")
+        #expect(store.uploads.isEmpty == (answer == "yes"))
+    }
+
+    @Test func aSignalAtTheQuestionRemovesNothing() throws {
+        plant("u1", by: "somebody")
+        var command = mule.command(["clean", "--all-initiators", "bucket"])
+        command.terminal = .init()
+        command.input = .terminal
+        let running = try command.start()
+        #expect(running.waitForText("Type yes:"))
+        running.signal(2)
+        #expect(running.wait().end == .signal(2))
+        #expect(store.uploads.count == 1)
+    }
+
+    @Test func aListOfAllInitiatorsAsksNothing() throws {
+        plant("u1", by: "somebody")
+        let outcome = try mule.run("clean", "--all-initiators", "--dry-run", "bucket")
+        #expect(outcome.exitCode == 0 && store.uploads.count == 1)
+        #expect(
+            outcome.out.contains("bucket/other  to be removed, 1 part, 1000 B, begun 2023-11-14T22:13:20Z by somebody")
+        )
+    }
+}

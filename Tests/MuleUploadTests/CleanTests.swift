@@ -1,0 +1,313 @@
+import MuleLedger
+import MulePlan
+import MuleS3
+import MuleSystem
+import TestSupport
+import Testing
+
+@testable import MuleUpload
+
+/// Tidying up: what is stale goes, what is anybody's living work stays.
+@Suite struct CleanTests {
+    private static let hour: Int64 = 3_600
+    private static let mine = FakeUpload(id: "", key: [], initiated: 0).initiatorID
+    private static let others = "arn:aws:iam::123456789012:user/somebody"
+    private static var now: Int64 { wallClockMilliseconds() / 1000 }
+    /// Everything is older than that, whatever a loaded machine makes of a second.
+    private static let tomorrow = wallClockMilliseconds() + 86_400_000
+
+    private struct Cleaned {
+        var removed: [String] = []
+        var stale: [String] = []
+        var leftAlone: [String] = []
+        var failed: [String] = []
+        var notices: [String] = []
+        var unreachable: [UploadFailure] = []
+        var summary = CleanSummary()
+    }
+
+    private func clean(
+        _ harness: EngineHarness,
+        cutoff: Int64 = tomorrow,
+        takesAll: Bool = false,
+        removes: Bool = true,
+        prefix: String = "",
+        named: Bool = false,
+        stallLimit: Double = 30,
+        ledger: Ledger? = nil
+    ) throws -> Cleaned {
+        var cleaned = Cleaned()
+        let cancellation = Cancellation()
+        let service = try harness.service(cancellation)
+        let notices = EventLog()
+        let run = CleanRun(
+            ledger: ledger ?? harness.ledger,
+            settings: EngineHarness.settings(stallLimit: stallLimit),
+            rules: CleanRun.Rules(cutoff: cutoff, takesAll: takesAll, removes: removes),
+            cancellation: cancellation,
+            onNotice: { notices.add($0) },
+            onEvent: { event in
+                switch event {
+                case .removed(let upload): cleaned.removed.append(upload.uploadID ?? "-")
+                case .stale(let upload): cleaned.stale.append(upload.uploadID ?? "-")
+                case .leftAlone(let upload): cleaned.leftAlone.append(upload.uploadID ?? "-")
+                case .failed(let upload, _): cleaned.failed.append(upload.uploadID ?? "-")
+                case .unreachable(_, let failure): cleaned.unreachable.append(failure)
+                case .notice(let text): cleaned.notices.append(text)
+                }
+            }
+        )
+        try run.sweepLedger({ _ in true }, service: { _ in service })
+        run.sweep(
+            StorePlace(address: harness.store, service: service, bucket: "bucket", prefix: ObjectKey(prefix)),
+            isNamed: named
+        )
+        cleaned.summary = run.summary
+        cleaned.notices += notices.notices
+        return cleaned
+    }
+
+    private func pending(_ harness: EngineHarness, key: String = "key", parts: Int = 3) throws -> UploadRecord {
+        var options = EngineHarness.Options()
+        options.key = key
+        let path = try harness.file(key.split(separator: "/").joined(), size: 6 * EngineHarness.partSize - 100)
+        let cancellation = Cancellation()
+        harness.server.add(
+            .on(
+                .uploadPart,
+                key: key,
+                occurrence: parts + 1,
+                .run(.headersRead) { _ in cancellation.cancel() },
+                .closeBeforeProcessing
+            )
+        )
+        _ = try harness.upload(
+            path,
+            options,
+            settings: EngineHarness.settings(concurrency: 1),
+            cancellation: cancellation
+        )
+        harness.server.script([])
+        return try #require(try harness.ledger.unfinished().first { $0.upload.destination.key == ObjectKey(key) })
+    }
+
+    private func plant(
+        _ harness: EngineHarness,
+        _ id: String,
+        key: String = "other",
+        begun: Int64 = now - hour,
+        by initiator: String = mine,
+        parts: [(size: Int64, age: Int64)] = []
+    ) {
+        var upload = FakeUpload(id: id, key: Array(key.utf8), initiated: begun)
+        upload.initiatorID = initiator
+        for (index, part) in parts.enumerated() {
+            let number = index + 1
+            upload.parts[number] = FakePart(
+                number: number,
+                size: part.size,
+                eTag: "e",
+                lastModified: Self.now - part.age
+            )
+        }
+        let planted = upload
+        harness.server.edit { $0.buckets["bucket"]?.uploads[id] = planted }
+    }
+
+    private func ids(_ harness: EngineHarness) -> Set<String> { Set(harness.server.uploads.map(\.id)) }
+
+    // MARK: Of this ledger
+
+    @Test func whatIsStaleIsRemovedAndItsRowClosed() throws {
+        let harness = try EngineHarness()
+        let record = try pending(harness)
+        let cleaned = try clean(harness)
+        #expect(cleaned.removed == [record.uploadID])
+        #expect(cleaned.summary.uploads == 1)
+        #expect(cleaned.summary.bytes == 3 * EngineHarness.partSize)
+        #expect(cleaned.summary.failures.isEmpty)
+        #expect(try harness.record().state == .aborted)
+        harness.expectClean()
+    }
+
+    @Test func whatHasMadeProgressSinceStays() throws {
+        let harness = try EngineHarness()
+        let record = try pending(harness)
+        let cleaned = try clean(harness, cutoff: record.updatedAt, takesAll: true)
+        #expect(cleaned.summary.uploads == 0)
+        #expect(try harness.record() == record)
+        harness.expectClean(openUploads: 1)
+    }
+
+    @Test func aListRemovesNothing() throws {
+        let harness = try EngineHarness()
+        let record = try pending(harness)
+        plant(harness, "foreign", by: Self.others, parts: [(7, Self.hour)])
+        let cleaned = try clean(harness, takesAll: true, removes: false)
+        #expect(cleaned.stale == [record.uploadID, "foreign"])
+        #expect(cleaned.summary.bytes == 3 * EngineHarness.partSize + 7)
+        #expect(harness.server.count(.abort) == 0)
+        #expect(try harness.record() == record)
+    }
+
+    @Test(arguments: [false, true]) func whatAProcessCarriesStays(removes: Bool) throws {
+        let harness = try EngineHarness()
+        let record = try pending(harness)
+        // As another process does: through a ledger of its own.
+        let other = try Ledger(path: harness.ledger.path)
+        let lease = try #require(try other.claim(record.number))
+        let cleaned = try clean(harness, takesAll: true, removes: removes)
+        #expect(cleaned.summary.uploads == 0 && cleaned.summary.failures.isEmpty)
+        harness.expectClean(openUploads: 1)
+        withExtendedLifetime(lease) {}
+    }
+
+    @Test func whatWasToBeGivenUpIsFinishedWhateverItsAge() throws {
+        let harness = try EngineHarness()
+        let record = try harness.ledger.requestAbort(try pending(harness))
+        let cleaned = try clean(harness, cutoff: 0)
+        #expect(cleaned.removed == [record.uploadID])
+        #expect(try harness.record().state == .aborted)
+        harness.expectClean()
+    }
+
+    @Test func withoutANetworkTheStoreIsGivenUpOnceAndTheWishStays() throws {
+        let harness = try EngineHarness()
+        for key in ["a", "b", "c"] { _ = try pending(harness, key: key) }
+        harness.server.script([.on(nil, times: 1_000_000, .closeBeforeProcessing)])
+        let cleaned = try clean(harness, stallLimit: 0.2)
+        #expect(cleaned.failed.count == 1)
+        #expect(cleaned.summary.failures.map(\.kind) == [.network])
+        harness.server.script([.on(.abort, times: 1_000_000, .closeBeforeProcessing)])
+        let first = try clean(harness, stallLimit: 0.2)
+        #expect(first.failed.count == 1)
+        #expect(try harness.ledger.unfinished().filter(\.abortRequested).count == 1)
+        harness.server.script([])
+        // What is remembered needs no age; the others do.
+        #expect(try clean(harness, cutoff: 0).removed.count == 1)
+        #expect(try clean(harness).removed.count == 2)
+        harness.expectClean()
+    }
+
+    @Test func aRefusalIsOneFailureAndTheRestGoesOn() throws {
+        let harness = try EngineHarness()
+        for key in ["a", "b"] { _ = try pending(harness, key: key) }
+        harness.server.script([.on(.abort, key: "a", .status(403, code: "AccessDenied"))])
+        let cleaned = try clean(harness)
+        #expect(cleaned.failed.count == 1 && cleaned.removed.count == 1)
+        #expect(cleaned.summary.failures.first?.message.contains("s3:AbortMultipartUpload") == true)
+        let left = try harness.ledger.unfinished()
+        #expect(left.map(\.upload.destination.key) == [ObjectKey("a")] && left[0].abortRequested)
+        #expect(try clean(harness, cutoff: 0).removed.count == 1)
+        harness.expectClean()
+    }
+
+    // MARK: Over here, but not at the store
+
+    @Test func whatLandedAfterAnAbortIsRemoved() throws {
+        let harness = try EngineHarness()
+        let record = try pending(harness)
+        try harness.abort(record)
+        let id = try #require(record.uploadID)
+        plant(harness, id, key: "key", begun: Self.now, parts: [(11, 0)])
+        let cleaned = try clean(harness, cutoff: 0)
+        #expect(cleaned.removed == [id])
+        #expect(cleaned.summary.bytes == 11)
+        harness.expectClean()
+    }
+
+    @Test(arguments: [-hour, hour]) func anotherUploadOfTheSameIDIsNotTakenForOurs(difference: Int64) throws {
+        let harness = try EngineHarness()
+        let record = try pending(harness)
+        try harness.abort(record)
+        let id = try #require(record.uploadID)
+        plant(harness, id, key: "key", begun: Self.now + difference)
+        let cleaned = try clean(harness)
+        #expect(cleaned.removed.isEmpty && cleaned.leftAlone == [id])
+        harness.expectClean(openUploads: 1)
+    }
+
+    // MARK: Not of this ledger
+
+    @Test func whatThisLedgerDoesNotKnowIsShownAndLeftAlone() throws {
+        let harness = try EngineHarness()
+        let record = try pending(harness)
+        plant(harness, "own")
+        plant(harness, "young", begun: Self.now + 3 * 86_400)
+        plant(harness, "foreign", by: Self.others)
+        let cleaned = try clean(harness)
+        #expect(cleaned.removed == [record.uploadID])
+        #expect(cleaned.leftAlone == ["own"])
+        #expect(cleaned.summary.leftAlone == 1 && cleaned.summary.ofOthers == 1)
+        #expect(ids(harness) == ["own", "young", "foreign"])
+    }
+
+    @Test func withoutAnUploadOfItsOwnALedgerCannotTellWhoseTheyAre() throws {
+        let harness = try EngineHarness()
+        plant(harness, "own")
+        plant(harness, "foreign", by: Self.others)
+        let cleaned = try clean(harness)
+        #expect(Set(cleaned.leftAlone) == ["own", "foreign"])
+        #expect(cleaned.summary.ofOthers == 0)
+        #expect(ids(harness) == ["own", "foreign"])
+    }
+
+    @Test func allOfAPrefixAreRemovedOverAllPages() throws {
+        let harness = try EngineHarness()
+        harness.server.profile.listUploadsPageSize = 2
+        // IDs fall while times rise: a list that goes on from an upload that is gone would skip the rest of the key.
+        for number in 0..<9 {
+            plant(harness, "\(9 - number)", key: "pre/fix", begun: Self.now - 9 * Self.hour + Int64(number))
+        }
+        plant(harness, "a", key: "pre/", by: Self.others, parts: [(5, Self.hour), (6, Self.hour)])
+        plant(harness, "b", key: "pre", by: Self.others)
+        plant(harness, "c", key: "prf")
+        let cleaned = try clean(harness, takesAll: true, prefix: "pre/", named: true)
+        #expect(Set(cleaned.removed) == Set((1...9).map(String.init) + ["a"]))
+        #expect(cleaned.summary.uploads == 10 && cleaned.summary.bytes == 11)
+        #expect(ids(harness) == ["b", "c"])
+    }
+
+    @Test func whatIsStillGivenPartsIsNotStaleHoweverLongAgoItWasBegun() throws {
+        let harness = try EngineHarness()
+        plant(harness, "busy", begun: Self.now - 100 * Self.hour, parts: [(5, 90 * Self.hour), (5, 0)])
+        plant(harness, "idle", begun: Self.now - 100 * Self.hour, parts: [(5, 90 * Self.hour)])
+        let cutoff = (Self.now - 2 * Self.hour) * 1000
+        for removes in [false, true] {
+            let cleaned = try clean(harness, cutoff: cutoff, takesAll: true, removes: removes)
+            #expect((removes ? cleaned.removed : cleaned.stale) == ["idle"])
+        }
+        #expect(ids(harness) == ["busy"])
+    }
+
+    // MARK: What may not be asked
+
+    @Test func withoutLeaveToListTheLedgersOwnAreRemovedAllTheSame() throws {
+        let harness = try EngineHarness()
+        let record = try pending(harness)
+        harness.server.profile.denied = [.listUploads, .listParts]
+        let cleaned = try clean(harness)
+        #expect(cleaned.removed == [record.uploadID])
+        #expect(cleaned.summary.failures.isEmpty)
+        #expect(cleaned.notices.contains { $0.contains("s3:ListBucketMultipartUploads") })
+        #expect(cleaned.notices.contains { $0.contains("s3:ListMultipartUploadParts") })
+        harness.expectClean()
+    }
+
+    @Test func withoutLeaveToListAPlaceThatWasNamedIsAFailure() throws {
+        let harness = try EngineHarness()
+        harness.server.profile.denied = [.listUploads]
+        let cleaned = try clean(harness, takesAll: true, named: true)
+        #expect(cleaned.unreachable.map(\.kind) == [.store])
+        #expect(cleaned.summary.failures.count == 1)
+    }
+
+    @Test func aBucketThatIsGoneHoldsNothing() throws {
+        let harness = try EngineHarness()
+        _ = try pending(harness)
+        harness.server.edit { $0.buckets = [:] }
+        let cleaned = try clean(harness)
+        #expect(cleaned.summary.uploads == 1 && cleaned.summary.failures.isEmpty)
+        #expect(try harness.record().state == .aborted)
+    }
+}
