@@ -60,13 +60,12 @@ import Testing
 
     @Test func aLimitThatCannotMakeItIsToldAtTheStart() throws {
         let harness = try Self.harness(Self.date(in: 2 * 86_400))
-        // Nothing is read before the first part is asked for: the size is enough.
         let path = try harness.scratch.write([1], to: "huge")
         try Files.truncate(path, to: 1 << 40)
         let cancellation = Cancellation()
-        harness.server.add(.on(.create, .run(.afterAnswer) { _ in cancellation.cancel() }))
+        harness.server.add(.on(.uploadPart, .run(.headersRead) { _ in cancellation.cancel() }, .closeBeforeProcessing))
         var options = EngineHarness.Options()
-        options.partSize = 1 << 30
+        options.partSize = (1 << 40) / 10_000 + 1
         let settings = EngineHarness.settings(concurrency: 1, rateLimit: 1 << 20)
         let outcome = try harness.upload(path, options, settings: settings, cancellation: cancellation)
         #expect(Self.warnings(outcome).count == 1)
