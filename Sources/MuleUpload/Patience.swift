@@ -5,12 +5,14 @@ import Synchronization
 ///
 /// Time in which the process did not run counts for nothing: a virtual machine that was paused, a process that was stopped
 /// (SIGSTOP) or a debugger must find the run alive when it goes on, however long it was away. `beat` notices by being
-/// called every second. (A suspended machine's monotonic clock stands still by itself.)
+/// called every second; where nobody calls it, all time counts. (The monotonic clock of a suspended machine stands still
+/// by itself.)
 package final class Patience: Sendable {
     /// Seconds without progress that are borne.
     package let limit: Double
     private let lastProgress: Atomic<Int64>
     private let lastBeat: Atomic<Int64>
+    private let isBeating = Atomic<Bool>(false)
     private let clock: @Sendable () -> Moment
 
     /// Seconds between two beats from which on the process can't have been running. A loaded machine may be late by less.
@@ -34,6 +36,9 @@ package final class Patience: Sendable {
     /// To be called about every second while the process runs.
     package func beat() {
         let now = clock()
+        guard isBeating.exchange(true, ordering: .relaxed) else {
+            return lastBeat.store(now.nanoseconds, ordering: .relaxed)
+        }
         let before = Moment(nanoseconds: lastBeat.exchange(now.nanoseconds, ordering: .relaxed))
         let pause = now.seconds(since: before)
         if pause > Self.absence { lastProgress.add(Int64(pause * 1e9), ordering: .relaxed) }
@@ -41,7 +46,7 @@ package final class Patience: Sendable {
 
     /// Seconds that are left.
     package var remaining: Double {
-        beat()
+        if isBeating.load(ordering: .relaxed) { beat() }
         return limit - clock().seconds(since: Moment(nanoseconds: lastProgress.load(ordering: .relaxed)))
     }
 }

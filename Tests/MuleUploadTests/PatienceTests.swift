@@ -31,6 +31,16 @@ import Testing
         #expect(patience.remaining < 0)
     }
 
+    /// Commands without a heart wait longer between two tries than a gap is.
+    @Test func withoutABeatAllTimeCounts() {
+        let clock = TestClock()
+        let patience = Patience(limit: 10, clock: { clock.now() })
+        clock.advance(7)
+        #expect(patience.remaining == 3)
+        clock.advance(7)
+        #expect(patience.remaining == -4)
+    }
+
     /// SIGSTOP, a paused virtual machine: two hours in which nothing could move are not the network's fault.
     @Test func timeInWhichTheProcessDidNotRunDoesNotCount() {
         let clock = TestClock()
