@@ -6,7 +6,7 @@ import Testing
 /// it runs on, losing its power at every change of the ledger's files. Whatever runs next ends with the right object,
 /// nothing left at the store or in the ledger, and no part sent again that was safe.
 ///
-/// All points take a quarter of an hour (`make crashpoints`, which sets MULE_CRASH_POINTS=all). Without that each case
+/// All points, some 4,000, take the better part of an hour (`make crashpoints`). Without MULE_CRASH_POINTS=all each case
 /// takes a few that a fixed seed draws, the same in every run.
 @Suite struct CrashPointTests {
     private static let takesAll = getenv("MULE_CRASH_POINTS").map { String(cString: $0) } == "all"

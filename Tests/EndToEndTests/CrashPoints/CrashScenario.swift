@@ -91,7 +91,7 @@ struct CrashBench {
         var profile = FakeProfile.aws()
         // Digests of what arrived are kept, which is all that is compared.
         profile.bodies = .discard
-        store = FakeS3(profile)
+        store = FakeS3(profile, credentials: CrashTrial.keys)
         source = try CrashSource(parts: scenario.partCount)
         content = store.edit { $0 }
         guard scenario.beginsHalfWay else { return }

@@ -5,8 +5,6 @@ import Testing
 
 /// What the first program left, read before anybody goes on.
 struct Wreck {
-    /// The first request that came after it.
-    var firstRequest: Int
     var records: [UploadRecord] = []
     /// Numbers of the parts that are safe, by upload ID: those with a row, and those the store has.
     var recorded: [String: Set<Int>] = [:]
@@ -23,10 +21,24 @@ struct CrashTrial {
     /// A power cut leaves another disk.
     private var disk = 0
     private let killSwitch = KillSwitch()
+    private let firstRequest: Int
+
+    /// Each program after a kill has another key than those before: what a dead program had sent may arrive at any time.
+    static let keys = (0..<4).map { FakeCredentials(accessKey: "AKIAFAKEFAKEFAKEFAK\($0)") }
 
     init(_ bench: CrashBench) {
         self.bench = bench
         mule = MuleRun(bench.store)
+        firstRequest = bench.store.requests.count
+    }
+
+    /// Requests of programs that were started when so many others had been killed, or more.
+    private func requests(after deaths: Int) -> [RecordedRequest] {
+        let keys = Self.keys[deaths...].map { "Credential=\($0.accessKey)/" }
+        return bench.store.requests[firstRequest...].filter { request in
+            let signature = request.header("authorization") ?? ""
+            return keys.contains { signature.contains($0) }
+        }
     }
 
     private var root: String { mule.home.path("disk\(disk)") }
@@ -36,6 +48,7 @@ struct CrashTrial {
         try mule.home.makeDirectory("disk\(disk)")
         var command = mule.command(arguments)
         command.environment["XDG_STATE_HOME"] = root + "/state"
+        command.environment["AWS_ACCESS_KEY_ID"] = Self.keys[wrecks.count].accessKey
         if arguments.contains("-") { command.input = .bytes(try Files.read(bench.source.path)) }
         return command
     }
@@ -84,7 +97,7 @@ struct CrashTrial {
     /// Reads a copy of the ledger, and compares it with what the store has seen: all that was to be durable first.
     private func inspect(from first: Int, _ outcome: CommandOutcome, _ comment: Comment) throws -> Wreck {
         let store = bench.store
-        var wreck = Wreck(firstRequest: store.requests.count)
+        var wreck = Wreck()
         let copy = ScratchDirectory("mule-wreck")
         for name in ["ledger.sqlite", "ledger.sqlite-wal", "ledger.sqlite-journal"]
         where Files.exists(ledgerDirectory + "/" + name) {
@@ -203,8 +216,8 @@ struct CrashTrial {
         #expect(store.uploads.map(\.id) == [], "an upload left at the store: \(comment)")
         #expect(store.violations == [], comment)
         #expect(try pending() == [], "something left in the ledger: \(comment)")
-        for wreck in wrecks {
-            let requests = store.requests[wreck.firstRequest...]
+        for (index, wreck) in wrecks.enumerated() {
+            let requests = requests(after: index + 1)
             for request in requests where request.operation == .uploadPart {
                 guard let id = request.uploadID, let number = request.partNumber else { continue }
                 let wasRecorded = wreck.recorded[id]?.contains(number) == true
