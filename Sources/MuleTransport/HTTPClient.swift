@@ -24,12 +24,13 @@ package struct TransportSettings: Hashable, Sendable {
 ///
 /// TLS is 1.2 or newer and always verified; proxies come from the environment, as with every curl program. Redirects
 /// are answers like others, since credentials must not follow them.
-package final class HTTPClient {
+package final class HTTPClient: HTTPPerformer {
     // Bigger writes mean fewer system calls: a C prototype of this loop sent 6.9 GiB/s, and 5.2 with curl's 64 KiB.
     private static let uploadBuffer = 512 << 10
     /// Seconds by which a look can't be late while the process runs.
     private static let absence = 5.0
     private static let tick = 1.0
+    private static let longestURL = 128 << 10
 
     private let easy: UnsafeMutableRawPointer
     private let multi: UnsafeMutableRawPointer
@@ -148,6 +149,7 @@ package final class HTTPClient {
         guard request.headers.allSatisfy(Self.isOneHeader) else {
             throw .unusable("a header holds a character that would end it")
         }
+        guard Self.isURL(request.url) else { throw .unusable("the request's URL is too long, or no URL") }
         exchange = Exchange(request)
         defer { exchange = Exchange() }
         let headers = headerList(request)
@@ -175,6 +177,11 @@ package final class HTTPClient {
     private static func isOneHeader(name: String, value: String) -> Bool {
         !name.isEmpty && name.utf8.allSatisfy { (0x21...0x7E).contains($0) && $0 != UInt8(ascii: ":") }
             && value.utf8.allSatisfy { $0 >= 0x20 && $0 != 0x7F || $0 == 0x09 }
+    }
+
+    /// curl ends a URL at a NUL, and takes none of 8 MB; what a store makes us say in a query must not come near that.
+    private static func isURL(_ text: String) -> Bool {
+        text.utf8.count <= longestURL && text.utf8.allSatisfy { (0x21...0x7E).contains($0) }
     }
 
     private func prepare(_ request: HTTPRequest, headers: UnsafeMutablePointer<curl_slist>?) {
@@ -233,6 +240,7 @@ package final class HTTPClient {
         if sinceLook > Self.tick + Self.absence {
             exchange.lastProgress = exchange.lastProgress.adding(seconds: sinceLook)
         }
+        if exchange.isAnswering { exchange.answerSeconds += min(sinceLook, Self.absence) }
         if request.shouldStop?() == true { throw .cancelled }
         // The kernel takes megabytes at once and sends them over minutes on a slow link: its queue shrinking is
         // progress too.
@@ -240,6 +248,9 @@ package final class HTTPClient {
         if queued != exchange.queued {
             exchange.queued = queued
             exchange.lastProgress = now
+        }
+        if !exchange.isReading, exchange.answerSeconds > request.answerDuration {
+            throw .broken("the answer did not end within \(Int(request.answerDuration)) s", answered: true)
         }
         let quiet = now.seconds(since: exchange.lastProgress)
         let bodyGone = exchange.sent >= request.body.length && queued == 0
@@ -257,16 +268,16 @@ package final class HTTPClient {
         if result == CURLE_UNSUPPORTED_PROTOCOL, hasAsked {
             throw .broken("the answer is not HTTP", answered: true)
         }
-        if result != CURLE_OK { throw Self.error(result, answered: exchange.status != 0) }
+        if result != CURLE_OK { throw Self.error(result, answered: exchange.head.status != 0) }
         // curl takes a head that the end of the connection cuts short for a whole one: what is missing may be its ETag.
-        guard exchange.headHasEnded else {
-            throw .broken("the connection closed within the head of the answer", answered: exchange.status != 0)
+        guard exchange.head.hasEnded else {
+            throw .broken("the connection closed within the head of the answer", answered: exchange.head.status != 0)
         }
         return HTTPResponse(
-            status: exchange.status,
-            headers: exchange.headers,
+            status: exchange.head.status,
+            headers: exchange.head.headers,
             body: exchange.answer,
-            continued: exchange.continued
+            continued: exchange.head.continued
         )
     }
 
@@ -345,49 +356,42 @@ package final class HTTPClient {
     }
 
     private func receiveHeader(_ bytes: UnsafeMutablePointer<CChar>?, count: Int) -> Int {
-        exchange.lastProgress = Moment.now()
-        let line = UnsafeRawBufferPointer(start: bytes, count: count)
-        if line.starts(with: "HTTP/".utf8) {
-            // A status line of its own comes with each 1xx answer; only the last head counts.
-            if exchange.status == 100 { exchange.continued = true }
-            exchange.headers = []
-            exchange.headHasEnded = false
-            // The line may end right behind the status: servers differ on the blank before an empty reason.
-            let words = String(decoding: line, as: UTF8.self).split(whereSeparator: \.isWhitespace)
-            exchange.status = words.dropFirst().first.flatMap { Int($0) } ?? 0
-        } else if line.allSatisfy({ $0 == UInt8(ascii: "\r") || $0 == UInt8(ascii: "\n") }) {
-            exchange.headHasEnded = true
-        } else if let colon = line.firstIndex(of: UInt8(ascii: ":")) {
-            let name = String(decoding: line[..<colon], as: UTF8.self).lowercased()
-            let value = line[(colon + 1)...]
-            exchange.headers.append((name, String(decoding: Self.trimmed(value), as: UTF8.self)))
+        noteAnswer()
+        guard exchange.head.take(UnsafeRawBufferPointer(start: bytes, count: count)) else {
+            exchange.failure = .answerTooLong(limit: ResponseHead.sizeLimit)
+            return 0
         }
         return count
     }
 
-    private static func trimmed(_ bytes: Slice<UnsafeRawBufferPointer>) -> Slice<UnsafeRawBufferPointer> {
-        var bytes = bytes
-        while let first = bytes.first, first <= 0x20 { bytes = bytes.dropFirst() }
-        while let last = bytes.last, last <= 0x20 { bytes = bytes.dropLast() }
-        return bytes
-    }
-
     private func receiveBody(_ bytes: UnsafeMutablePointer<CChar>?, count: Int) -> Int {
-        exchange.lastProgress = Moment.now()
-        if let reader = exchange.request?.reader, (200..<300).contains(exchange.status) {
-            if !exchange.isReading { reader.answerStarts(status: exchange.status, headers: exchange.headers) }
+        noteAnswer()
+        let head = exchange.head
+        if let reader = exchange.request?.reader, (200..<300).contains(head.status) {
+            if !exchange.isReading { reader.answerStarts(status: head.status, headers: head.headers) }
             exchange.isReading = true
             if reader.answerContinues(UnsafeRawBufferPointer(start: bytes, count: count)) { return count }
             exchange.failure = .cancelled
             return 0
         }
+        var piece = UnsafeRawBufferPointer(start: bytes, count: count)[...]
         let limit = exchange.request?.answerLimit ?? 0
-        guard exchange.answer.count + count <= limit else {
+        if exchange.request?.dropsLeadingSpace == true, exchange.answer.isEmpty {
+            piece = piece.drop { $0 == 0x20 || (0x09...0x0D).contains($0) }
+            exchange.dropped += count - piece.count
+        }
+        guard exchange.dropped <= limit, exchange.answer.count + piece.count <= limit else {
             exchange.failure = .answerTooLong(limit: limit)
             return 0
         }
-        exchange.answer.append(contentsOf: UnsafeRawBufferPointer(start: bytes, count: count))
+        exchange.answer.append(contentsOf: piece)
         return count
+    }
+
+    private func noteAnswer() {
+        exchange.lastProgress = Moment.now()
+        let length = exchange.request?.body.length ?? 0
+        if exchange.sent >= length || exchange.head.status >= 200 { exchange.isAnswering = true }
     }
 }
 
@@ -399,14 +403,16 @@ private struct Exchange {
     var queued = 0
     var lastProgress = Moment.now()
     var lastLook = Moment.now()
-    var status = 0
-    var continued = false
-    var headers: [(name: String, value: String)] = []
-    /// Whether the empty line behind the headers has come.
-    var headHasEnded = false
+    /// Whether the answer has begun that will end the exchange.
+    var isAnswering = false
+    /// How long it has taken since.
+    var answerSeconds = 0.0
+    var head = ResponseHead()
     var answer: [UInt8] = []
     /// Whether the answer's body has begun to go to the reader.
     var isReading = false
+    /// Bytes of white space before the answer that were not kept.
+    var dropped = 0
     var failure: TransportError?
 
     init(_ request: HTTPRequest? = nil) {

@@ -31,6 +31,11 @@ package protocol AnswerReader: AnyObject {
 /// Says how many bytes may go now, at most as many as asked for; waits until it is one at least.
 package typealias Pace = @Sendable (_ wanted: Int) -> Int
 
+/// Sends a request and waits for its whole answer, one at a time.
+package protocol HTTPPerformer: AnyObject {
+    func perform(_ request: HTTPRequest) throws(TransportError) -> HTTPResponse
+}
+
 package struct HTTPRequest {
     package enum Body {
         case none
@@ -56,8 +61,12 @@ package struct HTTPRequest {
     package var stallTimeout = 60.0
     /// Seconds to wait for the answer's first byte once the body has gone, and between two bytes of it.
     package var answerTimeout = 120.0
-    /// Longest answer body that is taken.
+    /// Seconds from the first byte of the answer to its last; without it a byte now and then would hold us for ever.
+    package var answerDuration = 3600.0
+    /// Longest answer body that is taken, in bytes. The heads before it have a limit of their own.
     package var answerLimit = 1 << 20
+    /// White space before the rest of the answer is read, counted against the limit, and not kept.
+    package var dropsLeadingSpace = false
     package var observer: (any BodyObserver)?
     /// Gets the body of an answer of 2xx in place of `HTTPResponse.body`, without a limit on its length.
     package var reader: (any AnswerReader)?

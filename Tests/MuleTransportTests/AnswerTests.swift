@@ -138,6 +138,103 @@ struct AnswerTests {
     }
 }
 
+@Suite("HTTP answers without end")
+struct EndlessAnswerTests {
+    /// What becomes of an answer that begins so and goes on with the piece for as long as the client listens.
+    private func failure(
+        _ beginning: String,
+        _ piece: String,
+        _ change: @escaping @Sendable (inout HTTPRequest) -> Void = { _ in }
+    ) async throws -> TransportError? {
+        let server = ScriptedServer { peer in
+            peer.request()
+            peer.send(beginning)
+            while peer.send(piece) {}
+        }
+        return try await withClient { client in
+            var request = HTTPRequest(method: "POST", url: server.url)
+            change(&request)
+            return MuleTransportTests.failure { try client.perform(request) }
+        }
+    }
+
+    @Test(
+        "headers without end are given up at their limit, 1xx answers, trailers and one long line too",
+        arguments: [
+            ("HTTP/1.1 200 OK\r\n", "x-a: bcdefghijklmnopqrstuvwxyz\r\n"), ("", "HTTP/1.1 102 Processing\r\n\r\n"),
+            ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n", "x-a: bcdefghijklmnopqrstuvwxyz\r\n"),
+            ("HTTP/1.1 200 OK\r\nx-a: ", "bcdefghijklmnopqrstuvwxyz"),
+        ]
+    )
+    func headers(beginning: String, piece: String) async throws {
+        let error = try await failure(beginning, piece)
+        switch error {
+        case .answerTooLong, .broken, .unusable: break  // curl has limits of its own for lines and trailers.
+        default: Issue.record("\(String(describing: error))")
+        }
+    }
+
+    @Test("1xx answers are counted by their bytes")
+    func informational() async throws {
+        let error = try await failure("", "HTTP/1.1 102 Processing\r\n\r\n")
+        #expect(error == .answerTooLong(limit: ResponseHead.sizeLimit))
+    }
+
+    @Test("white space before an answer is not kept where it is expected, and has an end all the same")
+    func leadingSpace() async throws {
+        let space = String(repeating: " \n\t\r", count: 250)
+        let server = ScriptedServer { peer in
+            for spaces in [1, 2] {
+                peer.request()
+                peer.send("HTTP/1.1 200 OK\r\nContent-Length: \(1000 * spaces + 5)\r\n\r\n")
+                for _ in 0..<spaces { peer.send(space) }
+                peer.send("< a >")
+            }
+        }
+        let (answer, error) = try await withClient { client throws in
+            var request = HTTPRequest.get(server.url)
+            request.answerLimit = 1500
+            request.dropsLeadingSpace = true
+            let answer = try client.perform(request)
+            return (answer, MuleTransportTests.failure { try client.perform(request) })
+        }
+        #expect(answer.body == Array("< a >".utf8))
+        #expect(error == .answerTooLong(limit: 1500))
+        let endless = try await failure("HTTP/1.1 200 OK\r\n\r\n", "    ") { $0.dropsLeadingSpace = true }
+        #expect(endless == .answerTooLong(limit: 1 << 20))
+    }
+
+    @Test("a byte now and then does not hold the client for ever")
+    func trickle() async throws {
+        let server = ScriptedServer { peer in
+            peer.request()
+            peer.send("HTTP/1.1 200 OK\r\n\r\n")
+            while peer.send(" ") { peer.pause(seconds: 0.1) }
+        }
+        let error = try await withClient { client in
+            var request = HTTPRequest(method: "POST", url: server.url)
+            request.answerDuration = 1.5
+            return MuleTransportTests.failure { try client.perform(request) }
+        }
+        guard case .broken(_, answered: true) = error else {
+            Issue.record("\(String(describing: error))")
+            return
+        }
+    }
+
+    @Test("what is packed is not asked for, and not unpacked")
+    func compression() async throws {
+        let server = ScriptedServer { peer in
+            peer.request()
+            peer.answer("\u{1F}packed", headers: "Content-Encoding: gzip\r\n")
+        }
+        let answer = try await withClient { client in try client.perform(.get(server.url)) }
+        #expect(answer.body == Array("\u{1F}packed".utf8))
+        #expect(!server.heads[0].lowercased().contains("accept-encoding"))
+        #expect(!server.heads[0].lowercased().contains("te:"))
+    }
+}
+
 @Suite("HTTP connections that end between or inside requests")
 struct ReconnectTests {
     @Test("a connection that the server closed while it was idle is replaced without a word")

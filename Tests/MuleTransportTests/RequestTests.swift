@@ -171,6 +171,20 @@ struct RequestTests {
             return
         }
     }
+
+    @Test(
+        "a URL that curl would cut, rewrite or not survive is refused, and nothing is sent",
+        arguments: ["/a\0b", "/a\tb", "/ü", "/a\u{7F}", "/" + String(repeating: "a", count: 10_000_000)]
+    )
+    func badPaths(path: String) async throws {
+        let server = obligingServer()
+        let error = try await withClient { client in failure { try client.perform(.get(server.url + path)) } }
+        guard case .unusable = error else {
+            Issue.record("\(String(describing: error))")
+            return
+        }
+        #expect(server.connections == 0)
+    }
 }
 
 @Suite("HTTP bodies that cannot be read")

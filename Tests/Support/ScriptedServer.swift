@@ -6,9 +6,9 @@ import MuleSystem
 package final class ScriptedServer: Sendable {
     /// What the scripts have read, and the connections they read it from.
     package struct State {
-        var connections = 0
-        var heads: [String] = []
-        var bodies: [[UInt8]] = []
+        package var connections = 0
+        package var heads: [String] = []
+        package var bodies: [[UInt8]] = []
         fileprivate var open: Set<Int32> = []
         fileprivate var threads: [Thread] = []
         fileprivate var isStopping = false
@@ -122,16 +122,21 @@ package final class Peer {
         return line.flatMap { Int($0.dropFirst(name.count)) }
     }
 
-    package func send(_ text: String) {
-        let bytes = Array(text.utf8)
+    /// False when the client has gone.
+    @discardableResult
+    package func send(_ text: String) -> Bool { send(Array(text.utf8)) }
+
+    @discardableResult
+    package func send(_ bytes: [UInt8]) -> Bool {
         var offset = 0
         while offset < bytes.count {
             let sent = bytes[offset...].withUnsafeBytes {
                 Glibc.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
             }
-            guard sent > 0 else { return }
+            guard sent > 0 else { return false }
             offset += sent
         }
+        return true
     }
 
     /// Answers 200 with the body, which leaves the connection open.
