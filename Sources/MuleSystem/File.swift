@@ -34,7 +34,7 @@ package struct FileStatus: Hashable, Sendable {
     /// The file that the path leads to; the last symbolic link is followed unless told otherwise.
     package static func of(path: [UInt8], followingLinks: Bool = true) throws(SystemError) -> FileStatus {
         var status = stat()
-        let name = path.map { CChar(bitPattern: $0) } + [0]
+        let name = try cString(path, "stat")
         let flags = followingLinks ? 0 : AT_SYMLINK_NOFOLLOW
         try retryingInterrupts("stat") { fstatat(AT_FDCWD, name, &status, flags) }
         return FileStatus(status)
@@ -63,7 +63,7 @@ package final class File: Sendable {
 
     /// Opens with the given flags; `O_CLOEXEC` is added.
     package static func open(path: [UInt8], flags: Int32, mode: UInt32 = 0) throws(SystemError) -> File {
-        let name = path.map { CChar(bitPattern: $0) } + [0]
+        let name = try cString(path, "open")
         return File(descriptor: try retryingInterrupts("open") { Glibc.open(name, flags | O_CLOEXEC, mode) })
     }
 
@@ -123,9 +123,16 @@ package final class File: Sendable {
     }
 }
 
+/// The path as C wants it. One with a NUL inside is no path: C would take what stands before it for the name of another
+/// file.
+private func cString(_ path: [UInt8], _ call: String) throws(SystemError) -> [CChar] {
+    guard !path.contains(0) else { throw SystemError(code: EINVAL, call: call) }
+    return path.map { CChar(bitPattern: $0) } + [0]
+}
+
 /// Makes the directory and its missing parents, each with the mode.
 package func makeDirectories(path: [UInt8], mode: UInt32) throws(SystemError) {
-    let name = path.map { CChar(bitPattern: $0) } + [0]
+    let name = try cString(path, "mkdir")
     if mkdir(name, mode) == 0 || errno == EEXIST { return }
     guard errno == ENOENT, let slash = path.lastIndex(of: UInt8(ascii: "/")), slash > 0 else {
         throw SystemError.current("mkdir")
@@ -164,7 +171,7 @@ package func syncNames(leadingTo path: [UInt8]) throws(SystemError) {
 
 /// The path with every symbolic link, `.` and `..` resolved; the file must exist.
 package func canonicalPath(_ path: [UInt8]) throws(SystemError) -> [UInt8] {
-    let name = path.map { CChar(bitPattern: $0) } + [0]
+    let name = try cString(path, "realpath")
     guard let resolved = realpath(name, nil) else { throw SystemError.current("realpath") }
     defer { free(resolved) }
     return UnsafeBufferPointer(start: resolved, count: strlen(resolved)).map { UInt8(bitPattern: $0) }

@@ -81,6 +81,7 @@ struct ConfigurationTests {
             (#"{"partSize": "8Q"}"#, "partSize: \"8Q\" has the unknown unit \"Q\""),
             (#"{"partSize": -1}"#, "partSize: \"-1\" is not a size"),
             (#"{"checksum": "crc23"}"#, "checksum: \"crc23\" is not one of auto, crc64nvme"),
+            (#"{"caBundle": "/x\u0000y"}"#, "caBundle: a path can't hold a NUL"),
             (#"{"ledger": "x.sqlite"}"#, "ledger: \"x.sqlite\" is a relative path; begin it with / or ~/"),
             (#"{"object": {"metadata": {"a": 1}}}"#, "object.metadata.a: a string in double quotes is wanted"),
             (

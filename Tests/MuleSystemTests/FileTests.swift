@@ -31,6 +31,16 @@ struct FileTests {
         #expect(try scratch.read("f") == Array("01ab45678yz".utf8))
     }
 
+    @Test("a name with a NUL is no name, not the one that ends there")
+    func nameWithNUL() throws {
+        try scratch.write("x", to: "f")
+        let name = path("f") + [0] + Array("g".utf8)
+        #expect(throws: SystemError(code: EINVAL, call: "open")) { try File.openForReading(path: name) }
+        #expect(throws: SystemError(code: EINVAL, call: "stat")) { try FileStatus.of(path: name) }
+        #expect(throws: SystemError(code: EINVAL, call: "realpath")) { try canonicalPath(name) }
+        #expect(throws: SystemError(code: EINVAL, call: "mkdir")) { try makeDirectories(path: name, mode: 0o700) }
+    }
+
     @Test("names are bytes: one that is not UTF-8 is opened like any other")
     func namesAreBytes() throws {
         let name = path("f") + [0xFF, 0x0A, 0xC3]

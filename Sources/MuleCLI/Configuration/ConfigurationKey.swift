@@ -47,6 +47,7 @@ struct ConfigurationKey<Root>: Sendable {
                 let shown = TextSafety.displayName(Array(text.utf8))
                 throw .badValue(path, "\"\(shown)\" is a relative path; begin it with / or ~/")
             }
+            guard !text.utf8.contains(0) else { throw .badValue(path, "a path can't hold a NUL") }
             root[keyPath: field] = Array(text.utf8)
         }
     }
