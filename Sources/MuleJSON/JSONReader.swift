@@ -132,7 +132,10 @@ package struct JSONReader {
 
     private mutating func codeUnit() -> UInt16? {
         let digits = bytes[position...].prefix(4)
-        guard digits.count == 4, !digits.contains(UInt8(ascii: "+")) else { return nil }
+        // Swift's own reader takes a sign.
+        guard digits.count == 4, !digits.contains(UInt8(ascii: "+")), !digits.contains(UInt8(ascii: "-")) else {
+            return nil
+        }
         position += 4
         return UInt16(String(decoding: digits, as: UTF8.self), radix: 16)
     }

@@ -10,7 +10,8 @@ package indirect enum JSONValue: Sendable, Equatable {
     case object([String: JSONValue])
 
     /// The document on one line without a line feed: keys sorted by their UTF-8 bytes, integers exact, doubles in the
-    /// shortest form that reads back the same, strings escaped as RFC 8259 section 7 asks and no further.
+    /// shortest form that reads back the same. In strings is escaped what RFC 8259 section 7 asks for, and what a terminal
+    /// would obey or hide: the other control characters, and those of format and direction.
     package var line: String {
         var text = ""
         write(to: &text)
@@ -55,10 +56,16 @@ package indirect enum JSONValue: Sendable, Equatable {
             case "\t": text += "\\t"
             case "\u{08}": text += "\\b"
             case "\u{0C}": text += "\\f"
-            case "\u{00}"..."\u{1F}":
-                let hex = String(scalar.value, radix: 16)
-                text += "\\u" + String(repeating: "0", count: 4 - hex.count) + hex
-            default: text.unicodeScalars.append(scalar)
+            case " "..."~": text.unicodeScalars.append(scalar)
+            default:
+                switch scalar.properties.generalCategory {
+                case .control, .format, .lineSeparator, .paragraphSeparator:
+                    for unit in String(scalar).utf16 {
+                        let hex = String(unit, radix: 16)
+                        text += "\\u" + String(repeating: "0", count: 4 - hex.count) + hex
+                    }
+                default: text.unicodeScalars.append(scalar)
+                }
             }
         }
         text += "\""
