@@ -1,4 +1,4 @@
-import MuleSystem
+package import MuleSystem
 
 /// The shared `config` and `credentials` files of AWS tools, parsed. Printing or dumping it shows no values.
 ///
@@ -33,7 +33,7 @@ package struct SharedConfiguration: Sendable {
         )
     }
 
-    init(
+    package init(
         config: SharedFile?,
         credentials: SharedFile?,
         locations: SharedFileLocations,

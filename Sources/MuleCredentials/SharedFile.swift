@@ -1,12 +1,12 @@
 /// What a setting holds. The text is never shown: it may be a secret.
-enum Setting: Hashable, Sendable {
+package enum Setting: Hashable, Sendable {
     case text(String)
     /// Indented `name = value` lines under a name without a value; the inner names in lower case.
     case nested([String: String])
 }
 
 /// Settings by name, in lower case.
-typealias Settings = [String: Setting]
+package typealias Settings = [String: Setting]
 
 /// One shared file, `config` or `credentials`, read as botocore reads it: Python's `RawConfigParser` with one level of
 /// nesting. Two deliberate differences: a section that comes twice is merged (botocore refuses the file; the AWS SDKs
@@ -15,20 +15,20 @@ typealias Settings = [String: Setting]
 /// A comment is a line of its own that begins with `#` or `;`. After a value these are part of the value, as with the AWS
 /// command line.
 /// Rules: https://docs.aws.amazon.com/sdkref/latest/guide/file-format.html
-struct SharedFile: Sendable {
-    struct Section: Sendable {
+package struct SharedFile: Sendable {
+    package struct Section: Sendable {
         /// What stands between the brackets, without blanks around it.
-        var header: String
-        var settings: Settings
+        package var header: String
+        package var settings: Settings
     }
 
     /// In the file's order. The same header may come more than once.
-    private(set) var sections: [Section] = []
+    package private(set) var sections: [Section] = []
 
     /// Reads the file's bytes; the path is for errors only.
     ///
     /// - Throws: When a line makes no sense, or is not UTF-8.
-    init(parsing bytes: [UInt8], path: String) throws(SharedConfigurationError) {
+    package init(parsing bytes: [UInt8], path: String) throws(SharedConfigurationError) {
         let mark: [UInt8] = [0xEF, 0xBB, 0xBF]
         let text = bytes.starts(with: mark) ? bytes[mark.count...] : bytes[...]
         var open: OpenSetting?
@@ -42,7 +42,8 @@ struct SharedFile: Sendable {
                 throw malformed("not UTF-8 text")
             }
             if line.isEmpty || line.utf8.first == UInt8(ascii: "#") || line.utf8.first == UInt8(ascii: ";") { continue }
-            if let setting = open, indent > setting.indent {
+            // The setting is not taken out of the optional: a second reference would have the array copied for each line.
+            if let above = open?.indent, indent > above {
                 open?.continuation.append((line, number))
                 continue
             }

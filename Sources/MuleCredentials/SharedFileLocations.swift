@@ -2,7 +2,7 @@ import MuleSystem
 
 /// Where the two shared files are.
 /// https://docs.aws.amazon.com/sdkref/latest/guide/file-location.html
-struct SharedFileLocations: Hashable, Sendable {
+package struct SharedFileLocations: Hashable, Sendable {
     struct Location: Hashable, Sendable {
         var path: String
         /// A variable named it; otherwise it is the usual place.
@@ -13,7 +13,7 @@ struct SharedFileLocations: Hashable, Sendable {
     var config: Location?
     var credentials: Location?
 
-    init(environment: [String: String]) {
+    package init(environment: [String: String]) {
         func location(_ variable: String, _ usual: String) -> Location? {
             if let path = environment[nonEmpty: variable] {
                 return Location(path: Self.expandingHome(path, environment), isNamed: true)

@@ -35,6 +35,13 @@ struct SharedFileTests {
         render(try SharedFile(parsing: bytes, path: "f"))
     }
 
+    @Test("a value of very many lines is read in the time of its bytes")
+    func manyLines() throws {
+        let text = "[a]\nx = 0" + String(repeating: "\n 1", count: 300_000)
+        let file = try SharedFile(parsing: Array(text.utf8), path: "f")
+        #expect(file.sections[0].settings["x"] == .text("0" + String(repeating: "\n1", count: 300_000)))
+    }
+
     static let readable: [SharedFileCase] = [
         .init("empty", "", []),
         .init("only blanks and comments", "\n  \n# a\n ; b\n\t# c", []),
