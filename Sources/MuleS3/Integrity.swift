@@ -41,14 +41,3 @@ package struct BodyProof: Sendable {
         return headers
     }
 }
-
-/// A store's ETag without the quotes around it, which come as `"`, as `&quot;` or not at all.
-func unquoted(_ eTag: String) -> String {
-    var text = eTag.trimmingWhiteSpace[...]
-    if text.hasPrefix("W/") { text = text.dropFirst(2) }
-    for quote in ["\"", "&quot;", "&#34;"] {
-        if text.hasPrefix(quote) { text = text.dropFirst(quote.count) }
-        if text.hasSuffix(quote) { text = text.dropLast(quote.count) }
-    }
-    return String(text)
-}

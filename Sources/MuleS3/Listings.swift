@@ -59,7 +59,31 @@ package struct UploadPage: Sendable {
     package var next: UploadMarker?
 }
 
+extension StoredPart {
+    /// A `Part` of ListParts; nil for one without number, size or ETag, or with ones that no part can have. All sizes of a
+    /// listing together stay below `Int64.max`.
+    fileprivate init?(_ element: XMLElement) {
+        let limits = StoreLimits.amazon
+        guard let number = element.value("PartNumber").flatMap({ Int($0) }),
+            (1...limits.maximumPartCount).contains(number),
+            let size = element.value("Size").flatMap({ Int64($0) }),
+            (0...Int64.max / Int64(limits.maximumPartCount)).contains(size),
+            let eTag = StoreText.name(element.value("ETag"))
+        else { return nil }
+        self.number = number
+        self.size = size
+        self.eTag = eTag
+        lastModified = element.value("LastModified").flatMap(UTCTime.init(iso8601:))
+        checksums = StoredObject.checksums { element.value($0.xmlElement) }
+    }
+}
+
 extension S3Connection {
+    /// Some stores list a part twice that was sent twice.
+    private static let longestPartList = 4 * StoreLimits.amazon.maximumPartCount
+    /// Pages of a thousand uploads that begin with one key.
+    private static let longestUploadList = 10_000
+
     /// All parts the store holds, over all pages.
     package func listParts(_ address: ObjectAddress, uploadID: String) throws(S3Error) -> PartListing {
         var listing = PartListing(parts: [])
@@ -71,34 +95,26 @@ extension S3Connection {
             call.answerLimit = 8 << 20
             let response = try send(call)
             let document = try document(call, response, roots: ["ListPartsResult"])
-            listing.initiator = listing.initiator ?? document["Initiator"]?.value("ID")
+            listing.initiator = listing.initiator ?? StoreText.initiator(document)
             listing.checksumAlgorithm = document.value("ChecksumAlgorithm") ?? listing.checksumAlgorithm
             listing.checksumType =
                 document.value("ChecksumType").flatMap(ChecksumType.init(rawValue:)) ?? listing.checksumType
             listing.abortDate = response[header: "x-amz-abort-date"] ?? listing.abortDate
             listing.abortRuleID = response[header: "x-amz-abort-rule-id"] ?? listing.abortRuleID
             for element in document.all("Part") {
-                guard let number = element.value("PartNumber").flatMap({ Int($0) }),
-                    let size = element.value("Size").flatMap({ Int64($0) }), let eTag = element.value("ETag")
-                else {
-                    throw fail(
-                        call,
-                        .unreadable(status: response.status, reason: "a part without number, size or ETag")
-                    )
+                guard let part = StoredPart(element) else {
+                    let reason = "a part without number, size or ETag, or with ones that none can have"
+                    throw fail(call, .unreadable(status: response.status, reason: reason))
                 }
-                listing.parts.append(
-                    StoredPart(
-                        number: number,
-                        size: size,
-                        eTag: unquoted(eTag),
-                        lastModified: element.value("LastModified").flatMap(UTCTime.init(iso8601:)),
-                        checksums: StoredObject.checksums { element.value($0.xmlElement) }
-                    )
-                )
+                listing.parts.append(part)
             }
             guard document.value("IsTruncated") == "true" else { return listing }
             let next = document.value("NextPartNumberMarker") ?? listing.parts.last.map { String($0.number) }
-            guard let next, next != marker else {
+            // A marker is a part's number. One that does not grow would lead in circles; parts beyond any number there can
+            // be, without end.
+            guard let next, (Int(next) ?? 0) > marker.flatMap({ Int($0) }) ?? 0,
+                listing.parts.count <= Self.longestPartList
+            else {
                 throw fail(call, .unreadable(status: response.status, reason: "the list of parts does not go on"))
             }
             marker = next
@@ -109,12 +125,18 @@ extension S3Connection {
     package func listMultipartUploads(of address: ObjectAddress) throws(S3Error) -> [OpenUpload] {
         var uploads: [OpenUpload] = []
         var marker: UploadMarker?
-        repeat {
+        // Upload IDs have no order by which it could be seen that a list goes in circles.
+        var seen: Set<UploadMarker> = []
+        while true {
             let page = try listMultipartUploads(of: address.bucket, prefix: address.key, after: marker)
             uploads += page.uploads.filter { $0.key == address.key }
-            marker = page.next
-        } while marker != nil
-        return uploads
+            guard let next = page.next else { return uploads }
+            guard seen.insert(next).inserted, max(seen.count, uploads.count) <= Self.longestUploadList else {
+                let call = S3Call(operation: .listMultipartUploads, method: "GET", bucket: address.bucket)
+                throw fail(call, .unreadable(status: 200, reason: "the list of uploads does not end"))
+            }
+            marker = next
+        }
     }
 
     /// One page of the bucket's multipart uploads whose keys begin with the prefix; the first one where `marker` is nil.
@@ -144,14 +166,14 @@ extension S3Connection {
         }
         let uploads = document.all("Upload").compactMap { element -> OpenUpload? in
             // A prefix that the store does not heed must not widen what is asked for.
-            guard let uploadID = element.value("UploadId"), let key = key(element, "Key"),
-                key.utf8.starts(with: prefix.utf8)
+            guard let uploadID = element.value("UploadId"), uploadID.utf8.count <= StoreText.longestUploadID,
+                let key = key(element, "Key"), key.utf8.starts(with: prefix.utf8)
             else { return nil }
             return OpenUpload(
                 key: key,
                 uploadID: uploadID,
                 initiated: element.value("Initiated").flatMap(UTCTime.init(iso8601:)),
-                initiator: element["Initiator"]?.value("ID")
+                initiator: StoreText.initiator(element)
             )
         }
         guard document.value("IsTruncated") == "true" else { return UploadPage(uploads: uploads) }
@@ -159,32 +181,11 @@ extension S3Connection {
             key: key(document, "NextKeyMarker") ?? ObjectKey(""),
             uploadID: document.value("NextUploadIdMarker")
         )
-        guard !next.key.utf8.isEmpty, next != marker else {
+        guard (1...4096).contains(next.key.utf8.count), next != marker,
+            next.uploadID?.utf8.count ?? 0 <= StoreText.longestUploadID
+        else {
             throw fail(call, .unreadable(status: response.status, reason: "the list of uploads does not go on"))
         }
         return UploadPage(uploads: uploads, next: next)
     }
-}
-
-/// The bytes of a key in a listing of `encoding-type=url`, where a space is `+`.
-///
-/// LocalStack says that it encodes keys and does not: a text with a byte that no encoding leaves is the key itself.
-private func urlDecoded(_ text: String) -> [UInt8] {
-    guard text.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }) else { return Array(text.utf8) }
-    var bytes: [UInt8] = []
-    var rest = Array(text.utf8)[...]
-    while let byte = rest.popFirst() {
-        switch byte {
-        case UInt8(ascii: "+"): bytes.append(UInt8(ascii: " "))
-        case UInt8(ascii: "%"):
-            if let value = UInt8(String(decoding: rest.prefix(2), as: UTF8.self), radix: 16), rest.count >= 2 {
-                bytes.append(value)
-                rest = rest.dropFirst(2)
-            } else {
-                bytes.append(byte)
-            }
-        default: bytes.append(byte)
-        }
-    }
-    return bytes
 }

@@ -62,6 +62,9 @@ extension S3Connection {
         guard let uploadID = document.value("UploadId") else {
             throw fail(call, .unreadable(status: response.status, reason: "no UploadId in the answer"))
         }
+        guard uploadID.utf8.count <= StoreText.longestUploadID else {
+            throw fail(call, .unreadable(status: response.status, reason: "an UploadId that is too long"))
+        }
         return CreatedUpload(
             uploadID: uploadID,
             checksumAlgorithm: response[header: "x-amz-checksum-algorithm"].flatMap {
@@ -130,6 +133,7 @@ extension S3Connection {
         if whole.onlyIfAbsent { call.headers.append(("if-none-match", "*")) }
         // The store may work for minutes on an object of 10,000 parts; it sends white space to show that it lives.
         call.answerTimeout = 900
+        call.dropsLeadingSpace = true
         let response = try send(call)
         let document = try document(call, response, roots: ["CompleteMultipartUploadResult"])
         return StoredObject(document, response)

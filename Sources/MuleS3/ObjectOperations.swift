@@ -13,15 +13,15 @@ package struct StoredObject: Sendable {
     package var checksumType: ChecksumType?
 
     init(_ response: HTTPResponse) {
-        eTag = response[header: "etag"].map(unquoted).flatMap { $0.isEmpty ? nil : $0 }
-        versionID = response[header: "x-amz-version-id"]
+        eTag = StoreText.name(response[header: "etag"])
+        versionID = StoreText.name(response[header: "x-amz-version-id"])
         checksums = Self.checksums { response[header: $0.headerName] }
         checksumType = response[header: "x-amz-checksum-type"].flatMap(ChecksumType.init(rawValue:))
     }
 
     init(_ element: XMLElement, _ response: HTTPResponse) {
-        eTag = element.value("ETag").map(unquoted).flatMap { $0.isEmpty ? nil : $0 }
-        versionID = response[header: "x-amz-version-id"]
+        eTag = StoreText.name(element.value("ETag"))
+        versionID = StoreText.name(response[header: "x-amz-version-id"])
         checksums = Self.checksums { element.value($0.xmlElement) }
         checksumType = element.value("ChecksumType").flatMap(ChecksumType.init(rawValue:))
     }
@@ -29,7 +29,8 @@ package struct StoredObject: Sendable {
     static func checksums(_ value: (ChecksumAlgorithm) -> String?) -> [ChecksumAlgorithm: String] {
         var found: [ChecksumAlgorithm: String] = [:]
         for algorithm in ChecksumAlgorithm.allCases {
-            if let text = value(algorithm) { found[algorithm] = text }
+            // Cut, not left out: a value that is none must still differ from the right one.
+            if let text = value(algorithm) { found[algorithm] = StoreText.cut(text, to: 100) }
         }
         return found
     }
@@ -125,7 +126,7 @@ extension S3Connection {
         }
         return ObjectHead(
             object: StoredObject(response),
-            size: response[header: "content-length"].flatMap { Int64($0) },
+            size: response[header: "content-length"].flatMap { Int64($0) }.flatMap { $0 < 0 ? nil : $0 },
             metadata: metadata,
             lastModified: response[header: "last-modified"].flatMap(UTCTime.init(httpDate:)),
             encryption: ObjectEncryption(response)

@@ -17,6 +17,7 @@ struct S3Call {
     var payload = PayloadHash.empty
     var answerTimeout = 120.0
     var answerLimit = 1 << 20
+    var dropsLeadingSpace = false
     var transfer = BodyTransfer()
     var reader: (any AnswerReader)?
 }
@@ -38,16 +39,22 @@ package struct BodyTransfer {
 /// of another region, to that region.
 package final class S3Connection {
     package let service: S3Service
-    private let client: HTTPClient
+    private let client: any HTTPPerformer
     /// Whether this connection has carried a body to a successful end. Until then large bodies wait for the server's
     /// leave, so that a refusal comes as an answer and not as a broken pipe.
     private var isProven = false
 
     private static let expectThreshold: Int64 = 1 << 20
 
-    package init(service: S3Service) throws(TransportError) {
+    package convenience init(service: S3Service) throws(TransportError) {
+        let client = try HTTPClient(settings: service.transport, cancellation: service.cancellation)
+        self.init(service: service, client: client)
+    }
+
+    /// Over a connection that somebody else has made.
+    package init(service: S3Service, client: any HTTPPerformer) {
         self.service = service
-        client = try HTTPClient(settings: service.transport, cancellation: service.cancellation)
+        self.client = client
     }
 
     /// Sends the call; answers other than 2xx are thrown.
@@ -173,6 +180,7 @@ package final class S3Connection {
         request.stallTimeout = min(request.stallTimeout, service.patience)
         request.answerTimeout = min(call.answerTimeout, service.patience)
         request.answerLimit = call.answerLimit
+        request.dropsLeadingSpace = call.dropsLeadingSpace
         request.observer = call.transfer.observer
         request.reader = call.reader
         request.pace = call.transfer.pace
@@ -199,15 +207,16 @@ package final class S3Connection {
         let element = document ?? (try? XMLReader.parse(response.body))
         let date = response[header: "date"].flatMap(UTCTime.init(httpDate:))
         let code =
-            element?.value("Code")
+            element?.value("Code").map { StoreText.cut($0, to: 100) }
             ?? (isSkewed(response.status, date) ? "RequestTimeTooSkewed" : nil)
             ?? (isMisplaced(response, askedIn: region) ? "AuthorizationHeaderMalformed" : nil)
             ?? Self.code(forStatus: response.status, of: call.operation)
-        let message = element?.value("Message") ?? ""
+        let message = StoreText.cut(element?.value("Message") ?? "", to: 1000)
         var error = fail(call, .answer(status: response.status, code: code, message: message))
-        error.requestID = response[header: "x-amz-request-id"] ?? element?.value("RequestId")
-        error.region = response[header: "x-amz-bucket-region"] ?? element?.value("Region")
-        error.otherHost = element?.value("Endpoint") ?? response[header: "location"].flatMap(Self.host)
+        error.requestID = Self.requestID(response) ?? element?.value("RequestId").map { StoreText.cut($0, to: 200) }
+        error.region = StoreText.region(response[header: "x-amz-bucket-region"] ?? element?.value("Region"))
+        error.otherHost = (element?.value("Endpoint") ?? response[header: "location"].flatMap(Self.host))
+            .map { StoreText.cut($0, to: 255) }
         error.retryAfter = Self.retryAfter(response)
         if error.retryClass == .clock,
             let time = element?.value("ServerTime").flatMap(UTCTime.init(iso8601:)) ?? date
@@ -260,8 +269,12 @@ package final class S3Connection {
 
     /// Seconds, from `Retry-After` in its numeric form or S3's own header in milliseconds.
     private static func retryAfter(_ response: HTTPResponse) -> Double? {
-        if let milliseconds = response[header: "x-amz-retry-after"].flatMap(Double.init) { return milliseconds / 1000 }
-        return response[header: "retry-after"].flatMap(Double.init)
+        if let milliseconds = StoreText.seconds(response[header: "x-amz-retry-after"]) { return milliseconds / 1000 }
+        return StoreText.seconds(response[header: "retry-after"])
+    }
+
+    private static func requestID(_ response: HTTPResponse) -> String? {
+        response[header: "x-amz-request-id"].map { StoreText.cut($0, to: 200) }
     }
 
     /// A line with what the store's support asks for.
@@ -270,7 +283,7 @@ package final class S3Connection {
         var text = "\(describe(call)): \(response.status)"
         if let detail { text += " \(detail)" }
         text += " in \(Int(Moment.now().seconds(since: started) * 1000)) ms"
-        if let id = response[header: "x-amz-request-id"] { text += ", request \(id)" }
+        if let id = Self.requestID(response) { text += ", request \(id)" }
         log(text)
     }
 

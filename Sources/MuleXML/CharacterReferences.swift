@@ -1,8 +1,8 @@
 /// References such as `&#x1B;` to characters that XML 1.0 does not have. A key may hold them, and stores echo the key in
 /// their answers all the same; expat refuses the whole document then.
-enum CharacterReferences {
+package enum CharacterReferences {
     /// The document with each such reference replaced by one to U+FFFD. Others stay as they are, to the byte.
-    static func repaired(_ document: ArraySlice<UInt8>) -> [UInt8] {
+    package static func repaired(_ document: ArraySlice<UInt8>) -> [UInt8] {
         var result: [UInt8] = []
         var rest = document
         while let ampersand = rest.firstIndex(of: UInt8(ascii: "&")) {
@@ -26,9 +26,9 @@ enum CharacterReferences {
         var digits = head[(head.startIndex + 2)..<end]
         let isHexadecimal = digits.first == UInt8(ascii: "x")
         if isHexadecimal { digits = digits.dropFirst() }
-        guard let value = UInt32(String(decoding: digits, as: UTF8.self), radix: isHexadecimal ? 16 : 10) else {
-            return nil
-        }
+        guard digits.allSatisfy({ (0x30...0x39).contains($0) || isHexadecimal && hexadecimal([$0]) != nil }),
+            let value = UInt32(String(decoding: digits, as: UTF8.self), radix: isHexadecimal ? 16 : 10)
+        else { return nil }
         return (value, end - bytes.startIndex + 1)
     }
 

@@ -44,6 +44,8 @@ package enum XMLReader {
     }
 
     private static let maximumDepth = 32
+    /// A page of 1,000 uploads or parts has 12,000 elements; each costs ten times what its tag does.
+    package static let maximumElements = 200_000
 
     package static func parse(_ bytes: [UInt8]) throws(Malformed) -> XMLElement {
         guard let parser = XML_ParserCreate(nil) else { throw Malformed(reason: "expat could not start") }
@@ -76,6 +78,7 @@ package enum XMLReader {
         private(set) var root: XMLElement?
         private(set) var problem: String?
         private var stack: [XMLElement] = []
+        private var count = 0
         private let parser: XML_Parser
 
         init(_ parser: XML_Parser) {
@@ -95,6 +98,8 @@ package enum XMLReader {
         func open(_ name: UnsafePointer<CChar>?) {
             guard problem == nil, let name else { return }
             guard stack.count < XMLReader.maximumDepth else { return stop("nested too deeply") }
+            count += 1
+            guard count <= XMLReader.maximumElements else { return stop("too many elements") }
             let full = String(cString: name)
             let local = full.lastIndex(of: ":").map { String(full[full.index(after: $0)...]) } ?? full
             stack.append(XMLElement(name: local))

@@ -101,7 +101,7 @@ struct XMLReaderTests {
         #expect(Moment.now().seconds(since: start) < 2)
     }
 
-    @Test("depth has a bound, width has none")
+    @Test("depth has a bound, and width one that no list comes near")
     func nesting() throws {
         func nested(_ depth: Int) -> String {
             String(repeating: "<a>", count: depth) + String(repeating: "</a>", count: depth)
@@ -110,6 +110,7 @@ struct XMLReaderTests {
         #expect(reason(nested(33)) == "nested too deeply")
         #expect(reason(nested(100_000)) == "nested too deeply")
         #expect(try parse("<a>\(String(repeating: "<b/>", count: 10_000))</a>").all("b").count == 10_000)
+        #expect(reason("<a>\(String(repeating: "<b/>", count: XMLReader.maximumElements))</a>") == "too many elements")
     }
 
     @Test("prefixes of a namespace do not matter, attributes neither")
@@ -167,7 +168,12 @@ struct CharacterReferenceTests {
         #expect(root.value("UploadId") == "u")
     }
 
-    @Test("what is no reference stays as it is", arguments: ["<R>&#x1B</R>", "<R>&#zz;</R>", "<R>& </R>", "<R>&#"])
+    @Test(
+        "what is no reference stays as it is",
+        arguments: [
+            "<R>&#x1B</R>", "<R>&#zz;</R>", "<R>& </R>", "<R>&#", "<R>&#+2;</R>", "<R>&#x-0;</R>", "<R>&#x;</R>",
+        ]
+    )
     func malformed(document: String) {
         #expect(throws: XMLReader.Malformed.self) { try XMLReader.parse(Array(document.utf8)) }
     }
