@@ -155,7 +155,7 @@ struct Session {
         let stallLimit = runSettings.stallLimit
         transport.connectTimeout = min(transport.connectTimeout, stallLimit)
         let console = console
-        let log: @Sendable (String) -> Void = { console.detail($0) }
+        let log: @Sendable (String) -> Void = { console.detail(TextSafety.displayName($0)) }
         return S3Service(
             endpoint: endpoint,
             transport: transport,
