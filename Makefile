@@ -53,11 +53,17 @@ check: ## all that must pass: build without warnings, layout, all tests
 	@$(MAKE) --no-print-directory build
 	@$(MAKE) --no-print-directory lint
 	@$(MAKE) --no-print-directory test
+	@$(MAKE) --no-print-directory fuzz SECONDS=10
 	@echo 'make check: all good'
 
 format: ## settle the layout of the sources
 	@swift format --in-place --parallel --recursive $(SWIFT_SOURCES) \
 	    $(call or-say,swift format failed; its messages are above)
+
+.PHONY: fuzz
+fuzz: deps ## feed damaged input to all that reads some: MINUTES=10 TARGET=xml
+	@Tests/Fuzz/run --seconds $(or $(SECONDS),$$(($(MINUTES) * 60))) $(TARGET) \
+	    $(call or-say,a promise was broken or the fuzzer did not build; see above)
 
 demo: build ## kill an upload half-way, resume it, and count every byte
 	@Tests/Demo/demo $(ARGS) $(call or-say,the demo did not come to its end; the reason is above)

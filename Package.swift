@@ -85,6 +85,17 @@ let package = Package(
         ),
         tests("MulePlanTests", ["MulePlan", "TestSupport"]),
         tests("MuleJSONTests", ["MuleJSON"]),
+        // What is fuzzed, and the same over the corpus as ordinary tests.
+        .target(
+            name: "FuzzTargets",
+            dependencies: [
+                "MulePlan", "MuleDigest", "MuleSigning", "MuleTransport", "MuleS3", "MuleCredentials", "MuleUpload",
+                "MuleCLI", "MuleJSON", "MuleSystem",
+            ],
+            path: "Tests/Fuzz/Targets",
+            swiftSettings: strict
+        ),
+        tests("FuzzTests", ["FuzzTargets", "TestSupport"]),
         tests("MuleSystemTests", ["MuleSystem", "TestSupport"]),
         tests("MuleTransportTests", ["MuleTransport", "MuleSystem", "TestSupport"]),
         tests(
@@ -116,3 +127,15 @@ let package = Package(
         tests("MuleCLITests", ["MuleCLI", "MulePlan", "MuleUpload", "MuleSystem", "TestSupport"]),
     ]
 )
+
+// The fuzzer is built by Tests/Fuzz/run alone: it needs libFuzzer and flags that instrument every room.
+if Context.environment["MULE_FUZZ"] != nil {
+    package.targets.append(
+        .executableTarget(
+            name: "mule-fuzz",
+            dependencies: ["FuzzTargets"],
+            path: "Tests/Fuzz/Runner",
+            swiftSettings: strict + [.unsafeFlags(["-parse-as-library"])]
+        )
+    )
+}

@@ -81,19 +81,19 @@ package enum Protection: Hashable, Sendable {
 }
 
 /// What Create and the store's answers have settled for one upload, in the form the ledger keeps.
-struct Negotiated: Hashable, Sendable {
+package struct Negotiated: Hashable, Sendable {
     var protection: Protection
     /// The type of checksum that the store promised for the whole object; nil where it promised none.
     var wholeObject: ChecksumType?
 
-    var text: String { protection.text + (wholeObject.map { "/" + $0.rawValue } ?? "") }
+    package var text: String { protection.text + (wholeObject.map { "/" + $0.rawValue } ?? "") }
 
     init(protection: Protection, wholeObject: ChecksumType?) {
         self.protection = protection
         self.wholeObject = wholeObject
     }
 
-    init?(text: String) {
+    package init?(text: String) {
         let words = text.split(separator: "/", maxSplits: 1).map(String.init)
         guard let first = words.first, let protection = Protection(text: first) else { return nil }
         self.protection = protection

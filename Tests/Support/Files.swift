@@ -21,6 +21,20 @@ package enum Files {
         }
     }
 
+    /// The names in a directory but `.` and `..`, sorted.
+    package static func names(in directory: String) throws(FileFailure) -> [String] {
+        guard let stream = opendir(directory) else { throw FileFailure("opendir", directory) }
+        defer { closedir(stream) }
+        var names: [String] = []
+        while let entry = readdir(stream) {
+            let name = withUnsafePointer(to: &entry.pointee.d_name) { pointer in
+                pointer.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+            }
+            if name != "." && name != ".." { names.append(name) }
+        }
+        return names.sorted()
+    }
+
     /// Whether a path is there (a dangling symbolic link counts).
     package static func exists(_ path: String) -> Bool {
         var facts = stat()
