@@ -74,15 +74,20 @@ package enum ByteSize {
         let letters = Array(unit.lowercased().utf8)
         if letters.isEmpty || letters == Array("b".utf8) { return 1 }
         guard let power = Array("kmgtpe".utf8).firstIndex(of: letters[0]) else {
-            throw letters[0].isASCIILetter ? .unknownUnit(unit) : .notASize
+            throw problem(unit)
         }
         let base: UInt128
         switch String(decoding: letters.dropFirst(), as: UTF8.self) {
         case "", "ib": base = 1024
         case "b": base = 1000
-        default: throw .unknownUnit(unit)
+        default: throw problem(unit)
         }
         return (0...power).reduce(into: UInt128(1)) { result, _ in result *= base }
+    }
+
+    /// Only what looks like a unit is shown as one: the text may be anything.
+    private static func problem(_ unit: String) -> ParseError {
+        unit.utf8.count <= 12 && unit.utf8.allSatisfy(\.isASCIILetter) ? .unknownUnit(unit) : .notASize
     }
 
     /// The index of the unit in which the rounded count stays below 1024.0.

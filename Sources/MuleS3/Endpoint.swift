@@ -51,6 +51,7 @@ package struct Endpoint: Hashable, Sendable {
         guard !host.isEmpty, host.utf8.allSatisfy(Self.isHostByte) else { throw .badHost(url) }
         let ownPort = scheme == "https" ? ":443" : ":80"
         if host.hasSuffix(ownPort) { host.removeLast(ownPort.count) }
+        guard !host.isEmpty, !host.hasPrefix(":") else { throw .badHost(url) }
         var path = rest[slash...]
         while path.hasSuffix("/") { path = path.dropLast() }
         guard !path.contains("?"), !path.contains("#") else { throw .badHost(url) }

@@ -32,6 +32,9 @@ struct ByteSizeTests {
     func namesTheReason() {
         #expect(throws: ByteSize.ParseError.unknownUnit("XB")) { try ByteSize.parse("8XB") }
         #expect(throws: ByteSize.ParseError.unknownUnit("MiBs")) { try ByteSize.parse("8MiBs") }
+        for text in ["8M\u{1B}[31m", "8K\nmule: done", "8\u{FC}", "8" + String(repeating: "K", count: 13)] {
+            #expect(throws: ByteSize.ParseError.notASize) { try ByteSize.parse(text) }
+        }
         #expect(throws: ByteSize.ParseError.tooLarge) { try ByteSize.parse("8EiB") }
         #expect(throws: ByteSize.ParseError.tooLarge) { try ByteSize.parse("9223372036854775808") }
         #expect(throws: ByteSize.ParseError.tooLarge) { try ByteSize.parse("99999999999999999999E") }

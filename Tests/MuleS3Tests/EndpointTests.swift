@@ -33,7 +33,8 @@ struct EndpointTests {
     @Test(
         "so is a host that holds more than a host: a password would end in logs and the ledger",
         arguments: [
-            "http://", "http:///path", "http://user:secret@h", "http://user@h", "http://a b", "http://h?x=y",
+            "http://", "http:///path", "http://:80", "https://:443/", "http://:9000", "http://user:secret@h",
+            "http://user@h", "http://a b", "http://h?x=y",
             "http://h/p?x=y", "http://h/p#f", "http://h\r\nx-a: b", "http://hö", "http://h%41",
         ]
     )

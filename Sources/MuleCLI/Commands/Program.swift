@@ -65,7 +65,7 @@ package enum Program {
 
     private static func complain(_ message: String) {
         // Texts of the environment and of AWS's files are in it.
-        let line = Array(("mule: " + TextSafety.displayText(message) + "\n").utf8)
+        let line = Array(("mule: " + TextSafety.displayName(message) + "\n").utf8)
         _ = line.withUnsafeBytes { write(STDERR_FILENO, $0.baseAddress, $0.count) }
     }
 
