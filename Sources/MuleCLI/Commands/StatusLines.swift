@@ -99,7 +99,7 @@ struct StatusLines {
             line += "     \(ByteSize.format(record.bytesDone))"
         }
         line += "  \(source) -> \(TextSafety.displayName(record.upload.destination.description))"
-        func add(_ text: String) { line += "\n       \(TextSafety.displayText(text))" }
+        func add(_ text: String) { line += "\n       \(TextSafety.displayName(text))" }
         if record.abortRequested, record.state != .aborted {
             add("to be given up: mule resume or mule clean removes its parts")
         }
@@ -118,7 +118,7 @@ struct StatusLines {
         line += "\n       upload ID \(TextSafety.displayName(listed.upload.uploadID))"
         if let time = listed.upload.initiated { line += ", begun \(time.iso8601)" }
         if let initiator = remote.initiator { line += " by \(TextSafety.displayName(initiator))" }
-        return line + "\n       \(TextSafety.displayText(remote.text(besides: nil)))"
+        return line + "\n       \(TextSafety.displayName(remote.text(besides: nil)))"
     }
 
     /// What is to be said of the day on which the store gives the upload up, by what the ledger knows: the rate so far is

@@ -102,6 +102,7 @@ private func checkEncodings(_ text: String, _ bytes: [UInt8]) throws(BrokenPromi
 /// Percent-decoding with `+` for a space: every pair is looked up in a table of all 256.
 private func slowlyDecoded(_ text: String) -> [UInt8] {
     let bytes = Array(text.utf8)
+    if bytes.contains(where: { !(0x21...0x7E).contains($0) }) { return bytes }
     var result: [UInt8] = []
     var index = 0
     while index < bytes.count {
