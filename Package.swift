@@ -90,7 +90,7 @@ let package = Package(
             name: "FuzzTargets",
             dependencies: [
                 "MulePlan", "MuleDigest", "MuleSigning", "MuleTransport", "MuleS3", "MuleCredentials", "MuleUpload",
-                "MuleCLI", "MuleJSON", "MuleSystem",
+                "MuleCLI", "MuleJSON", "MuleXML", "MuleSystem",
             ],
             path: "Tests/Fuzz/Targets",
             swiftSettings: strict

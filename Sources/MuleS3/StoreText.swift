@@ -1,6 +1,8 @@
 // What a store writes is taken into messages, the ledger and later requests, so each text has a measure: a store that goes
 // beyond it is broken or hostile.
 
+import MuleXML
+
 /// Readers of the small texts in a store's answers.
 enum StoreText {
     /// Bytes of an upload ID. Amazon's have 128; it travels in the URL of every later request.

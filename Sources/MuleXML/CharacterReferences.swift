@@ -26,7 +26,8 @@ package enum CharacterReferences {
         var digits = head[(head.startIndex + 2)..<end]
         let isHexadecimal = digits.first == UInt8(ascii: "x")
         if isHexadecimal { digits = digits.dropFirst() }
-        guard digits.allSatisfy({ (0x30...0x39).contains($0) || isHexadecimal && hexadecimal([$0]) != nil }),
+        // Swift's own reader takes a sign.
+        guard let first = digits.first, first != UInt8(ascii: "+"), first != UInt8(ascii: "-"),
             let value = UInt32(String(decoding: digits, as: UTF8.self), radix: isHexadecimal ? 16 : 10)
         else { return nil }
         return (value, end - bytes.startIndex + 1)

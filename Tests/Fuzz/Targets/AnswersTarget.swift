@@ -4,6 +4,7 @@ import MuleS3
 import MuleSigning
 import MuleSystem
 import MuleTransport
+import MuleXML
 
 extension FuzzTarget {
     /// Every operation against a store that answers whatever it likes.

@@ -1,4 +1,4 @@
-import MuleS3
+import MuleXML
 
 extension FuzzTarget {
     /// The reader of XML: what it takes is bounded, and reads the same when it is written out and read again.
