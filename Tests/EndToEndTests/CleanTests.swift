@@ -104,6 +104,33 @@ import Testing
         #expect(store.uploads.count == 1 && other.requests.isEmpty)
     }
 
+    // MARK: What could not be sent
+
+    /// Whatever comes next finishes what `abort` could not tell the store.
+    @Test(arguments: ["resume", "abort", "clean", "upload"]) func anAbortThatCouldNotBeSentIsFinished(by next: String)
+        throws
+    {
+        let (file, id) = try pending()
+        let uploadID = try #require(store.uploads.first?.id)
+        let patience = try mule.home.write(#"{"stallLimit": "1s"}"#, to: "impatient.json")
+        store.add(.on(.abort, times: 1_000_000, .closeBeforeProcessing))
+        let outcome = try mule.run("abort", id, "--config", patience)
+        #expect(outcome.exitCode == 75)
+        #expect(outcome.explains("remembered"), "\(outcome.err)")
+        #expect(try mule.run("status").out.contains("to be given up"))
+        #expect(store.uploads.count == 1)
+        store.script([])
+        switch next {
+        case "abort": #expect(try mule.run("abort", id).exitCode == 0)
+        case "upload": #expect(try mule.uploadInParts(file).run().exitCode == 0)
+        default: #expect(try mule.run(next).exitCode == 0)
+        }
+        #expect(store.uploads.isEmpty)
+        #expect(store.requests(.abort).last?.uploadID == uploadID)
+        #expect(try mule.status().isEmpty)
+        #expect((store.object(key: "key") != nil) == (next == "upload"))
+    }
+
     // MARK: Whoever began it
 
     @Test func allInitiatorsNeedABucketByName() throws {

@@ -97,6 +97,19 @@ import Testing
         harness.expectClean()
     }
 
+    @Test func aStoreThatSwallowsRequestsIsGivenUp() throws {
+        // Longer than a pause that would count as the process having been stopped.
+        let harness = try EngineHarness(stallLimit: 6)
+        let path = try harness.file()
+        try harness.interrupt(path, afterParts: 3)
+        harness.server.script([.on(.abort, times: 3, .stall)])
+        let failure = #expect(throws: UploadFailure.self) {
+            try harness.abort(try harness.record(), stallLimit: 6)
+        }
+        #expect(failure?.kind == .network)
+        #expect(harness.server.count(.abort) < 3)
+    }
+
     @Test func withoutLeaveToAbortThePermissionIsNamed() throws {
         let harness = try EngineHarness()
         let record = try Self.pending(harness)
