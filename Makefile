@@ -11,6 +11,8 @@ DESTDIR ?=
 SWIFTFLAGS ?=
 # More words for the demo, the torture and the kills, such as: make kills ARGS='--rounds 5 --seed 7'
 ARGS ?=
+# How many crash points of each kind; make test takes a few.
+POINTS ?= all
 # What make torture plays: a seed, for so many minutes; with ROUND that round alone.
 SEED ?= 1
 MINUTES ?= 10
@@ -75,8 +77,8 @@ torture: build servers ## all that can go wrong on purpose: make torture SEED=1 
 kills: build ## kill and resume a large file for many rounds and count every byte
 	@Tests/Torture/kill_resume.py $(ARGS) $(call or-say,a promise was broken or the kills could not run; see above)
 
-crashpoints: ## kill mule, and cut the power, at every change of its ledger and every request (make test: at a few)
-	@MULE_CRASH_POINTS=all swift test $(SWIFTFLAGS) --filter EndToEndTests.CrashPointTests \
+crashpoints: ## kill mule, and cut the power, at every change of its ledger and every request: make crashpoints [POINTS=30]
+	@MULE_CRASH_POINTS=$(POINTS) swift test $(SWIFTFLAGS) --filter EndToEndTests.CrashPointTests \
 	    $(call or-say,a kill cost more than it may; look for "error" above)
 
 bench: build ## measure speed, as Benchmarks/ describes

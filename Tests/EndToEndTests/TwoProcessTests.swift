@@ -40,11 +40,11 @@ import Testing
         let (one, two) = try race(commands.0, commands.1, offset: Self.trial(number).offset)
         while one.isRunning && two.isRunning { usleep(1_000) }
         let (carries, leaves) = one.isRunning ? (one, two) : (two, one)
-        let left = leaves.wait()
+        let left = leaves.wait(timeoutSeconds: 300)
         #expect(left.exitCode == 11, "trial \(number): \(left.end) \(left.err)")
         #expect(left.explains("Another mule is carrying", "this one leaves it alone"), "trial \(number): \(left.err)")
         gate.open()
-        let carried = carries.wait()
+        let carried = carries.wait(timeoutSeconds: 300)
         #expect(carried.exitCode == 0, "trial \(number): \(carried.err)")
         #expect(try store.holdsOnly(file), "trial \(number)")
         let sent = store.requests[before...].filter { $0.operation == .uploadPart }.compactMap(\.partNumber)
@@ -100,7 +100,7 @@ import Testing
         store.script([.on(.uploadPart, occurrence: 7, .run(.afterProcessing) { _ in killSwitch.strike() })])
         let running = try mule.start(upload(file))
         killSwitch.arm(running)
-        #expect(running.wait().end == .signal(SIGKILL))
+        #expect(running.wait(timeoutSeconds: 300).end == .signal(SIGKILL))
         store.script([])
     }
 
@@ -111,7 +111,7 @@ import Testing
         let id = try #require(try mule.status().first?["id"]?.text)
         let commands = [upload(file), ["abort", id]]
         let (one, two) = try race(commands[number % 2], commands[(number + 1) % 2], offset: Self.trial(number).offset)
-        let outcomes = [one.wait(), two.wait()]
+        let outcomes = [one.wait(timeoutSeconds: 300), two.wait(timeoutSeconds: 300)]
         let (sent, aborted) = (outcomes[number % 2], outcomes[(number + 1) % 2])
         #expect([0, 11].contains(sent.exitCode), "\(sent.err)")
         #expect([0, 11].contains(aborted.exitCode), "\(aborted.err)")
@@ -131,7 +131,9 @@ import Testing
     @Test func sameFileToTwoKeysIsTwoUploads() throws {
         let file = try sparse("file", seed: 4)
         let (one, two) = try race(upload(file, "one"), upload(file, "two"), offset: 0)
-        for outcome in [one.wait(), two.wait()] { #expect(outcome.exitCode == 0, "\(outcome.err)") }
+        for outcome in [one.wait(timeoutSeconds: 300), two.wait(timeoutSeconds: 300)] {
+            #expect(outcome.exitCode == 0, "\(outcome.err)")
+        }
         for key in ["one", "two"] { #expect(try store.holdsOnly(file, at: key)) }
         #expect(try mule.status().isEmpty)
     }
@@ -147,7 +149,7 @@ import Testing
         let replaced = try mule.run(upload(second))
         #expect(replaced.exitCode == 0, "\(replaced.err)")
         gate.open()
-        let outcome = slow.wait()
+        let outcome = slow.wait(timeoutSeconds: 300)
         #expect(outcome.exitCode == 6)
         #expect(outcome.explains("another object stands there", "somebody has written it since"), "\(outcome.err)")
         #expect(try store.holdsOnly(second))
@@ -166,7 +168,7 @@ import Testing
         let first = try sparse("first", seed: 7)
         let second = try sparse("second", seed: 8)
         let (one, two) = try race(upload(first), upload(second), offset: Self.trial(number).offset)
-        let outcomes = [one.wait(), two.wait()]
+        let outcomes = [one.wait(timeoutSeconds: 300), two.wait(timeoutSeconds: 300)]
         let isFirst = try store.holdsOnly(first)
         let isSecond = try store.holdsOnly(second)
         #expect(isFirst != isSecond)

@@ -6,10 +6,10 @@ import Testing
 /// it runs on, losing its power at every change of the ledger's files. Whatever runs next ends with the right object,
 /// nothing left at the store or in the ledger, and no part sent again that was safe.
 ///
-/// All points, some 4,000, take the better part of an hour (`make crashpoints`). Without MULE_CRASH_POINTS=all each case
-/// takes a few that a fixed seed draws, the same in every run.
+/// All points, some 4,000, take the better part of an hour (`make crashpoints`, by MULE_CRASH_POINTS=all; a number there
+/// means so many for each case). Otherwise each case takes a few. A fixed seed draws them, the same in every run.
 @Suite struct CrashPointTests {
-    private static let takesAll = getenv("MULE_CRASH_POINTS").map { String(cString: $0) } == "all"
+    private static let wanted = getenv("MULE_CRASH_POINTS").map { String(cString: $0) }
     /// A sanitizer's runtime stands before libc's functions as the shim does.
     private static let hasShim = getenv("MULE_TEST_SANITIZER") == nil
 
@@ -18,7 +18,7 @@ import Testing
         let bench = try CrashBench(scenario)
         let count = try bench.countRequests()
         let points = Self.points(count, few: scenario == .parts ? 3 : 1, seed: UInt64(count))
-        try Self.tryAll(points, bench) { Kill(number: $0, moment: .request(moment), seed: $1) }
+        try Self.tryAll(points, of: count, bench) { Kill(number: $0, moment: .request(moment), seed: $1) }
     }
 
     @Test(.enabled(if: hasShim), arguments: CrashScenario.allCases, Kill.CallMoment.allCases)
@@ -28,24 +28,31 @@ import Testing
         // Creating the ledger alone takes more.
         try #require(count > (scenario.beginsHalfWay ? 5 : 30), "\(count) calls: is the shim loaded?")
         let points = Self.points(count, few: scenario == .parts ? 3 : 1, seed: UInt64(moment.rawValue.utf8.count))
-        try Self.tryAll(points, bench) { Kill(number: $0, moment: .call(moment), seed: $1) }
+        try Self.tryAll(points, of: count, bench) { Kill(number: $0, moment: .call(moment), seed: $1) }
     }
 
     private static func points(_ count: Int, few: Int, seed: UInt64) -> [Int] {
-        guard !takesAll else { return Array(1...count) }
+        let wanted = wanted == "all" ? count : wanted.flatMap { Int($0) } ?? few
+        guard wanted < count else { return Array(1...count) }
         var random = SeededRandom(seed: seed)
-        return (0..<few).map { _ in Int.random(in: 1...count, using: &random) }
+        return (0..<wanted).map { _ in Int.random(in: 1...count, using: &random) }
     }
 
-    private static func tryAll(_ points: [Int], _ bench: CrashBench, _ kill: (Int, UInt64) -> Kill) throws {
+    private static func tryAll(
+        _ points: [Int],
+        of count: Int,
+        _ bench: CrashBench,
+        _ kill: (Int, UInt64) -> Kill
+    ) throws {
         var random = SeededRandom(seed: 7)
         var reached = 0
         for (index, point) in points.enumerated() {
-            let second = kill(Int.random(in: 1...max(1, points.count), using: &random), random.next() >> 1)
+            let second = kill(Int.random(in: 1...count, using: &random), random.next() >> 1)
             if try CrashTrial.run(bench, kill(point, random.next() >> 1), way: index + point, second: second) {
                 reached += 1
             }
         }
-        if takesAll { print("crash points: \(bench.scenario) \(kill(0, 0)): \(reached) of \(points.count) reached") }
+        guard wanted != nil else { return }
+        print("crash points: \(bench.scenario), \(kill(0, 0).moment): \(reached) of \(points.count) reached")
     }
 }

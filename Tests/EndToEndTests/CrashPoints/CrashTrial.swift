@@ -53,7 +53,12 @@ struct CrashTrial {
         return command
     }
 
-    func run(_ arguments: [String]) throws -> CommandOutcome { try command(arguments).run() }
+    /// Seconds in which a command surely ends, also on a machine with a hundred other things to do.
+    private static let patience = 600.0
+
+    func run(_ arguments: [String]) throws -> CommandOutcome {
+        try command(arguments).run(timeoutSeconds: Self.patience)
+    }
 
     func pending() throws -> [String] { try run(["status", "--json"]).objects.compactMap { $0["id"]?.text } }
 
@@ -64,6 +69,7 @@ struct CrashTrial {
         var command = try command(arguments)
         let image = try mule.home.makeDirectory("disk\(disk + 1)")
         let notePath = mule.home.path("note")
+        if Files.exists(notePath) { try Files.remove(notePath) }
         let before = bench.store.requests.count
         if let fault = kill?.fault(killSwitch) {
             bench.store.script([fault])
@@ -73,7 +79,8 @@ struct CrashTrial {
         }
         let running = try command.start()
         killSwitch.arm(running)
-        let outcome = running.wait()
+        let outcome = running.wait(timeoutSeconds: Self.patience)
+        try #require(!outcome.timedOut)
         bench.store.script([])
         note = Files.exists(notePath) ? String(decoding: try Files.read(notePath), as: UTF8.self) : ""
         guard outcome.end == .signal(SIGKILL), let kill else { return outcome }
