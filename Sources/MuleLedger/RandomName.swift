@@ -12,4 +12,11 @@ enum RandomName {
         let digits = Array("0123456789abcdef".utf8)
         return String(decoding: (0..<32).map { _ in digits.randomElement() ?? digits[0] }, as: UTF8.self)
     }
+
+    /// The token of an upload that begins anew: another one, which still shows whose it is.
+    static func token(after earlier: String) -> String {
+        let words = earlier.split(separator: "-", maxSplits: 1)
+        let attempt = words.count > 1 ? Int(words[1]) ?? 1 : 1
+        return "\(words.first ?? "")-\(attempt + 1)"
+    }
 }

@@ -140,6 +140,11 @@ package struct UploadRecord: Hashable, Sendable {
     /// Whether the upload was begun elsewhere and taken over.
     package var isAdopted: Bool { token.isEmpty }
 
+    /// Whether an object with this token was made by this upload before it began anew.
+    package func began(token other: String) -> Bool {
+        token != other && token.split(separator: "-").first == other.split(separator: "-").first
+    }
+
     /// Whether parts may lie at the store, which its owner pays for.
     package var mayHoldParts: Bool { uploadID != nil || createAttemptedAt != nil }
 }

@@ -91,6 +91,9 @@ extension Ledger {
     }
 
     private func restart(_ number: Int64, in database: Database) throws(SQLiteError) {
+        let token = try database.run("SELECT token FROM uploads WHERE number = ?", [.integer(number)]) { $0.text(0) }
+            .first
+        guard let token else { return }
         try database.run(
             """
             UPDATE uploads SET state = 'pending', token = ?, create_attempted_at = NULL, upload_id = NULL,
@@ -98,7 +101,7 @@ extension Ledger {
                 last_error = NULL
             WHERE number = ?
             """,
-            [.text(RandomName.token()), .integer(number)]
+            [.text(RandomName.token(after: token)), .integer(number)]
         )
         try database.run("DELETE FROM parts WHERE upload = ?", [.integer(number)])
     }

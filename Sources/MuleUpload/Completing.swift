@@ -199,6 +199,8 @@ extension Worker {
             return
         }
         if case .success(let head?, _) = try lookAtObject(transfer),
+            // One that this upload completed before it was begun anew is nobody else's.
+            head.metadata[UploadToken.metadataName].map(record.began(token:)) != true,
             let modified = head.lastModified?.millisecondsSince1970,
             // By the store's clock, and in the whole seconds that it tells.
             modified + 1_000 > record.createdAt + transfer.job.service.clockDifference

@@ -44,6 +44,24 @@ import Testing
         #expect(outcome.notices.count == 1)
     }
 
+    /// Completed, the answer not heard, begun anew with --restart, and expired: the object is this upload's own, of before.
+    @Test func anObjectOfAnEarlierBeginningIsNobodyElses() throws {
+        let harness = try EngineHarness()
+        let path = try harness.file()
+        let cancellation = Cancellation()
+        harness.server.script([
+            .on(.complete, .run(.afterProcessing) { _ in cancellation.cancel() }, .closeAfterProcessing)
+        ])
+        _ = try harness.upload(path, cancellation: cancellation)
+        #expect(harness.server.object(key: "key") != nil)
+        let first = try harness.record()
+        #expect(try harness.ledger.restart(first).token != first.token)
+        harness.server.script([.on(.uploadPart, part: 2, .status(404, code: "NoSuchUpload"))])
+        #expect(try harness.resume().failure?.kind == .store)
+        harness.server.edit { $0.buckets["bucket"]?.uploads = [:] }
+        try harness.expectDone(try harness.resume(), path)
+    }
+
     @Test func anObjectOfSomebodyElseThatIsNewerIsNotReplaced() throws {
         let harness = try EngineHarness()
         let path = try harness.file()
