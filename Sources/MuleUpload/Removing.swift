@@ -78,27 +78,56 @@ extension Worker {
     /// by the same user and hold no part.
     func removeUnanswered(_ record: UploadRecord, _ transfer: Transfer) throws(UploadFailure) -> Removal {
         guard let attempted = record.createAttemptedAt else { return .removed }
+        let address = record.upload.destination
         let first = attempted + transfer.job.service.clockDifference
-        let answer = try persist(transfer) { (connection) throws(S3Error) in
-            let address = record.upload.destination
-            var uploads = try connection.listMultipartUploads(of: address)
-            var own = uploads.first { $0.uploadID == record.uploadID }
-            if own == nil, !uploads.isEmpty {
-                // An upload of our own shows by what name this store knows us; it goes with the others.
-                let probe = try connection.createMultipartUpload(address, attributes: ObjectAttributes(), checksum: nil)
-                uploads = try connection.listMultipartUploads(of: address)
-                own = uploads.first { $0.uploadID == probe.uploadID }
+        func list() throws(UploadFailure) -> Answer<[OpenUpload]> {
+            try persist(transfer) { (connection) throws(S3Error) in try connection.listMultipartUploads(of: address) }
+        }
+        var uploads: [OpenUpload]
+        switch try list() {
+        case .refused(let error, _): return error.leavesNothing ? .removed : .refused(error)
+        case .success(let found, _): uploads = found
+        }
+        var own = uploads.first { $0.uploadID == record.uploadID }
+        if own == nil, !uploads.isEmpty {
+            // An upload of our own shows by what name this store knows us; it goes with the others.
+            let probe = try persist(transfer) { (connection) throws(S3Error) in
+                try connection.createMultipartUpload(address, attributes: ObjectAttributes(), checksum: nil)
             }
-            let last = max(first, own?.initiated?.millisecondsSince1970 ?? first)
-            for upload in uploads where upload.uploadID != record.uploadID && upload.initiator == own?.initiator {
-                guard let initiated = upload.initiated?.millisecondsSince1970,
-                    (first - Self.createWindow...last + Self.createWindow).contains(initiated),
-                    try connection.listParts(address, uploadID: upload.uploadID).parts.isEmpty
-                else { continue }
-                try connection.abortMultipartUpload(address, uploadID: upload.uploadID)
+            switch (probe, try list()) {
+            case (.refused(let error, _), _), (_, .refused(let error, _)): return .refused(error)
+            case (.success(let probe, _), .success(let found, _)):
+                uploads = found
+                own = found.first { $0.uploadID == probe.uploadID }
             }
         }
-        if case .refused(let error, _) = answer, !error.leavesNothing { return .refused(error) }
+        let last = max(first, own?.initiated?.millisecondsSince1970 ?? first)
+        for upload in uploads where upload.uploadID != record.uploadID && upload.initiator == own?.initiator {
+            guard let initiated = upload.initiated?.millisecondsSince1970,
+                (first - Self.createWindow...last + Self.createWindow).contains(initiated)
+            else { continue }
+            if case .refused(let error) = try removeIfEmpty(upload, address, transfer) { return .refused(error) }
+        }
+        return .removed
+    }
+
+    private func removeIfEmpty(
+        _ upload: OpenUpload,
+        _ address: ObjectAddress,
+        _ transfer: Transfer
+    ) throws(UploadFailure) -> Removal {
+        let listed = try persist(transfer) { (connection) throws(S3Error) in
+            try connection.listParts(address, uploadID: upload.uploadID)
+        }
+        switch listed {
+        case .refused(let error, _): return error.leavesNothing ? .removed : .refused(error)
+        case .success(let listing, _): guard listing.parts.isEmpty else { return .removed }
+        }
+        // A 404 may be the echo of an abort whose answer was lost.
+        let aborted = try persist(transfer) { (connection) throws(S3Error) in
+            try connection.abortMultipartUpload(address, uploadID: upload.uploadID)
+        }
+        if case .refused(let error, _) = aborted, !error.leavesNothing { return .refused(error) }
         return .removed
     }
 

@@ -17,6 +17,16 @@ import Testing
         #expect(harness.server.count(.abort) == 1)
     }
 
+    /// The second abort of the same upload is answered by 404, which says nothing of the other ones.
+    @Test func aLostAnswerToOneRemovalDoesNotEndTheOthers() throws {
+        let harness = try EngineHarness(faults: [
+            .on(.create, times: 3, .closeAfterProcessing), .on(.abort, .closeAfterProcessing),
+        ])
+        let path = try harness.file()
+        try harness.expectDone(try harness.upload(path), path)
+        #expect(harness.server.count(.create) == 4 && harness.server.count(.abort) == 4)
+    }
+
     @Test func uploadsOfOthersAreLeftAlone() throws {
         let harness = try EngineHarness(faults: [.on(.create, .closeAfterProcessing)])
         harness.server.profile.listUploadsPageSize = 1
