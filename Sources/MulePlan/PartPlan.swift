@@ -98,6 +98,8 @@ package struct StreamPlan: Hashable, Sendable {
         self.fixedPartSize = fixedPartSize
     }
 
+    /// For a stream that may not grow its parts: 10,000 of them are 625 GiB.
+    private static let equalPart: Int64 = 64 << 20
     /// Parts sent before they begin to grow.
     private static let share: Int64 = 500
     private static let mebibyte: Int64 = 1 << 20
@@ -105,6 +107,7 @@ package struct StreamPlan: Hashable, Sendable {
     /// Size of the part that follows `sent` bytes.
     package func partSize(after sent: Int64, limits: StoreLimits = .amazon) -> Int64 {
         if let fixedPartSize { return fixedPartSize }
+        if limits.partsMustBeEqual { return max(Self.equalPart, limits.minimumPartSize) }
         let grown = (sent / Self.share + Self.mebibyte - 1) / Self.mebibyte * Self.mebibyte
         return min(max(PartSizing.smallestDefaultPart, limits.minimumPartSize, grown), limits.maximumPartSize)
     }

@@ -7,6 +7,8 @@ package struct StoreLimits: Hashable, Sendable {
     package var maximumPartSize: Int64 = 5 << 30
     package var maximumPartCount = 10_000
     package var maximumPutSize: Int64 = 5 << 30
+    /// All parts but the last must be of one size (R2). Parts of a file always are.
+    package var partsMustBeEqual = false
     /// Bytes of a key in UTF-8.
     package var maximumKeyLength = 1024
     /// Bytes of user metadata, names and values together.

@@ -218,6 +218,7 @@ package final class S3Connection {
         error.otherHost = (element?.value("Endpoint") ?? response[header: "location"].flatMap(Self.host))
             .map { StoreText.cut($0, to: 255) }
         error.retryAfter = Self.retryAfter(response)
+        error.sizeAllowed = (element?.value("MinSizeAllowed") ?? element?.value("MaxSizeAllowed")).flatMap { Int64($0) }
         if error.retryClass == .clock,
             let time = element?.value("ServerTime").flatMap(UTCTime.init(iso8601:)) ?? date
         {
@@ -261,6 +262,7 @@ package final class S3Connection {
             }
         case 405: "MethodNotAllowed"
         case 412: "PreconditionFailed"
+        case 413: "EntityTooLarge"
         case 501: "NotImplemented"
         case 503: "ServiceUnavailable"
         default: "HTTP\(status)"

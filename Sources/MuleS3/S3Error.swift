@@ -60,6 +60,8 @@ package struct S3Error: Error, Sendable {
     package var hasNewCredentials = false
     /// Credentials that were refused could not be renewed.
     package var renewalFailure: CredentialsUnavailable?
+    /// Bytes: the least or the most that the store takes, where it says so with its refusal.
+    package var sizeAllowed: Int64?
 
     package init(operation: S3Operation, bucket: String, key: ObjectKey?, part: Int? = nil, cause: Cause) {
         self.operation = operation

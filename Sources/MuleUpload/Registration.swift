@@ -72,9 +72,14 @@ package struct Registration {
     package func register(_ intents: [UploadIntent]) throws(LedgerError) -> [Entry] {
         var entries: [Entry?] = Array(repeating: nil, count: intents.count)
         var waiting: [(index: Int, upload: NewUpload)] = []
+        var limits: [String: StoreLimits] = [:]
         for (index, intent) in intents.enumerated() {
+            let endpoint = intent.store.endpoint
+            let allowed: StoreLimits
+            if let known = limits[endpoint] { allowed = known } else { allowed = try ledger.limits(of: endpoint) }
+            limits[endpoint] = allowed
             do throws(UploadFailure) {
-                waiting.append((index, try Self.plan(intent)))
+                waiting.append((index, try Self.plan(intent, limits: allowed)))
             } catch {
                 entries[index] = .refused(error)
             }
@@ -101,11 +106,11 @@ package struct Registration {
         }
     }
 
-    private static func plan(_ intent: UploadIntent) throws(UploadFailure) -> NewUpload {
+    private static func plan(_ intent: UploadIntent, limits: StoreLimits) throws(UploadFailure) -> NewUpload {
         let source = try SourceFile.open(path: intent.path).identity
         let method: UploadMethod
         do {
-            method = try intent.sizing.method(size: source.size)
+            method = try intent.sizing.method(size: source.size, limits: limits)
         } catch {
             throw UploadFailure(.usage, error.sentence(for: UTF8Repair.string(intent.path)))
         }

@@ -17,7 +17,14 @@ extension Worker {
         transfer.use(run.negotiated(record, endpoint: transfer.job.service.endpoint.url))
         run.emit(.started(record))
         let spool = try Spool(slots: min(run.settings.concurrency, Spool.maximumSlots) + 1)
-        let reader = StreamReader(descriptor: descriptor, plan: plan, spool: spool, run: run, transfer: transfer)
+        let reader = StreamReader(
+            descriptor: descriptor,
+            plan: plan,
+            limits: try limits(record),
+            spool: spool,
+            run: run,
+            transfer: transfer
+        )
         guard let first = try reader.next() else { throw .interrupted }
         if first.isLast {
             transfer.state.withLock { $0.size = first.slice.length }
@@ -40,6 +47,14 @@ extension Worker {
             run.endIfStopped(transfer)
         }
         transfer.state.withLock { $0.reader = thread }
+    }
+
+    private func limits(_ record: UploadRecord) throws(UploadFailure) -> StoreLimits {
+        do {
+            return try run.ledger.limits(of: record.upload.store.endpoint)
+        } catch {
+            throw run.failure(error)
+        }
     }
 }
 
@@ -94,6 +109,7 @@ private final class StreamReader: Sendable {
 
     private let descriptor: Int32
     private let plan: StreamPlan
+    private let limits: StoreLimits
     private let spool: Spool
     private let run: UploadRun
     private let transfer: Transfer
@@ -101,9 +117,17 @@ private final class StreamReader: Sendable {
 
     private static let chunk = 256 << 10
 
-    init(descriptor: Int32, plan: StreamPlan, spool: Spool, run: UploadRun, transfer: Transfer) {
+    init(
+        descriptor: Int32,
+        plan: StreamPlan,
+        limits: StoreLimits,
+        spool: Spool,
+        run: UploadRun,
+        transfer: Transfer
+    ) {
         self.descriptor = descriptor
         self.plan = plan
+        self.limits = limits
         self.spool = spool
         self.run = run
         self.transfer = transfer
@@ -117,11 +141,10 @@ private final class StreamReader: Sendable {
         var part = first
         while true {
             number += 1
-            guard number <= StoreLimits.amazon.maximumPartCount else {
+            guard number <= limits.maximumPartCount else {
                 throw UploadFailure(
                     .source,
-                    "The stream is longer than \(StoreLimits.amazon.maximumPartCount) parts can hold: use a larger "
-                        + "--part-size."
+                    "The stream is longer than \(limits.maximumPartCount) parts can hold: use a larger --part-size."
                 )
             }
             let slot = part.slot
@@ -145,7 +168,7 @@ private final class StreamReader: Sendable {
     /// Reads the next part into the spool; nil when the run has been stopped.
     func next() throws(UploadFailure) -> Part? {
         guard let slot = spool.take(unless: { self.isStopped }) else { return nil }
-        let size = plan.partSize(after: sent.load(ordering: .relaxed))
+        let size = plan.partSize(after: sent.load(ordering: .relaxed), limits: limits)
         var length: Int64 = 0
         var isLast = false
         let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: Self.chunk, alignment: 4096)

@@ -140,11 +140,6 @@ final class Worker {
         pause(until: until, run.cancellation)
     }
 
-    /// What a refusal that nobody can do anything about comes to.
-    func refusal(_ error: S3Error, _ transfer: Transfer) -> UploadFailure {
-        .refused(error, sending: transfer.name)
-    }
-
     // MARK: Digests
 
     func digest(

@@ -95,7 +95,13 @@ struct ServerState: Sendable {
         if request.operation.carriesPayload, let length = request.header("content-length").flatMap({ Int64($0) }),
             length > profile.maximumPartSize
         {
-            throw StoreError(400, "EntityTooLarge", elements: [FakeXML("ProposedSize", "\(length)")])
+            throw StoreError(
+                400,
+                "EntityTooLarge",
+                elements: [
+                    FakeXML("ProposedSize", "\(length)"), FakeXML("MaxSizeAllowed", "\(profile.maximumPartSize)"),
+                ]
+            )
         }
     }
 

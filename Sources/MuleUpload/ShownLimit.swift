@@ -1,0 +1,167 @@
+// What a store has refused because it was too small, too large or too many: what is said of it, and what is remembered,
+// so that the next plan keeps to it. Stores differ (Storj wants parts of 64 MiB, Scaleway takes 1,000 of them, R2 wants
+// them equal, a proxy in front may stop bodies of 1 MiB), and few of them can be asked.
+
+package import MuleLedger
+package import MulePlan
+import MuleS3
+
+/// A limit that shows in a refusal. Nil stands for one that the store does not tell.
+enum ShownLimit: Hashable, Sendable {
+    /// Bytes of any part but the last.
+    case smallestPart(Int64?)
+    /// Bytes of one request.
+    case largestBody(Int64?)
+    case largestObject(Int64?)
+    case partCount(Int?)
+    /// All parts but the last must be of one size.
+    case equalParts
+
+    init?(_ error: S3Error) {
+        guard case .answer(_, let code, let message) = error.cause else { return nil }
+        let text = message.lowercased()
+        switch (error.operation, code) {
+        case (.completeMultipartUpload, "EntityTooSmall"), (.uploadPart, "EntityTooSmall"):
+            self = .smallestPart(error.sizeAllowed)
+        case (.uploadPart, "EntityTooLarge"), (.putObject, "EntityTooLarge"): self = .largestBody(error.sizeAllowed)
+        case (.completeMultipartUpload, "EntityTooLarge"): self = .largestObject(error.sizeAllowed)
+        case (.completeMultipartUpload, "InvalidPart")
+        where text.contains("same length") || text.contains("same size"):
+            self = .equalParts
+        case (.uploadPart, "InvalidArgument"), (.uploadPart, "InvalidRequest"), (.uploadPart, "InvalidPartNumber"),
+            (.uploadPart, "TooManyParts"):
+            guard let part = error.part, code.contains("Part") || text.contains("part number") else { return nil }
+            // "Part number must be an integer between 1 and 1000, inclusive".
+            let numbers = text.split { !$0.isNumber }.compactMap { Int($0) }
+            self = .partCount(numbers.filter { $0 > 1 && $0 < part }.max())
+        default: return nil
+        }
+    }
+}
+
+extension Ledger {
+    /// What has been learned of the limits of a store; Amazon's where nothing has.
+    package func limits(of endpoint: String) throws(LedgerError) -> StoreLimits {
+        var limits = StoreLimits.amazon
+        if let size = try fact(LimitFact.smallestPart, of: endpoint).flatMap({ Int64($0) }) {
+            limits.minimumPartSize = max(size, 1)
+        }
+        if let size = try fact(LimitFact.largestBody, of: endpoint).flatMap({ Int64($0) }),
+            size >= limits.minimumPartSize
+        {
+            limits.maximumPartSize = min(size, limits.maximumPartSize)
+            limits.maximumPutSize = min(size, limits.maximumPutSize)
+        }
+        if let count = try fact(LimitFact.partCount, of: endpoint).flatMap({ Int($0) }) {
+            limits.maximumPartCount = max(count, 1)
+        }
+        limits.partsMustBeEqual = try fact(LimitFact.equalParts, of: endpoint) != nil
+        return limits
+    }
+
+    fileprivate func remember(_ limit: ShownLimit, of endpoint: String) throws(LedgerError) {
+        let fact: (name: String, value: String)? =
+            switch limit {
+            case .smallestPart(let size): size.map { (LimitFact.smallestPart, "\($0)") }
+            case .largestBody(let size): size.map { (LimitFact.largestBody, "\($0)") }
+            case .partCount(let count): count.map { (LimitFact.partCount, "\($0)") }
+            case .equalParts: (LimitFact.equalParts, "yes")
+            case .largestObject: nil
+            }
+        if let fact { try remember(fact.name, fact.value, of: endpoint, lifetime: LimitFact.lifetime) }
+    }
+}
+
+/// Names of facts in the ledger.
+private enum LimitFact {
+    static let smallestPart = "smallest-part"
+    static let largestBody = "largest-body"
+    static let partCount = "part-count"
+    static let equalParts = "equal-parts"
+    /// Seconds: limits are raised now and then, but learning one costs an upload.
+    static let lifetime: Int64 = 90 * 86_400
+}
+
+extension Worker {
+    /// What a refusal that nobody can do anything about comes to.
+    func refusal(_ error: S3Error, _ transfer: Transfer) -> UploadFailure {
+        guard let limit = ShownLimit(error), let record = transfer.record else {
+            return .refused(error, sending: transfer.name)
+        }
+        let endpoint = record.upload.store.endpoint
+        // A limit that can't be kept is learned again; the ledger's own trouble shows at the next commit.
+        try? run.ledger.remember(limit, of: endpoint)
+        let limits = (try? run.ledger.limits(of: endpoint)) ?? .amazon
+        return UploadFailure(
+            .store,
+            "\(transfer.name): \(limit.reason(error)). \(limit.cure(record, limits)) Nothing was reported done.",
+            evidence: error
+        )
+    }
+}
+
+extension ShownLimit {
+    /// What the store does not take.
+    fileprivate func reason(_ error: S3Error) -> String {
+        switch self {
+        case .smallestPart(let size):
+            "the store refuses parts that are smaller than " + (size.map(ByteSize.format) ?? "it likes")
+        case .largestBody(let size):
+            "the store, or a proxy before it, takes no request of this size"
+                + (size.map { ", \(ByteSize.format($0)) at most" } ?? "")
+        case .largestObject(let size):
+            "the object is larger than this store takes" + (size.map { ", \(ByteSize.format($0)) at most" } ?? "")
+        case .partCount(let count):
+            "the store refuses part \(error.part ?? 0)"
+                + (count.map { "; it takes \($0) parts of one upload at most" } ?? " for its number")
+        case .equalParts: "the store wants all parts of one size"
+        }
+    }
+
+    /// What to do about it.
+    fileprivate func cure(_ record: UploadRecord, _ limits: StoreLimits) -> String {
+        // What goes in one request leaves nothing that a restart would have to give up.
+        let again = record.upload.partSize == nil ? "Run the same command again" : "Run it again with --restart"
+        guard let size = record.upload.source?.size else { return streamCure }
+        let isKnown =
+            switch self {
+            case .smallestPart(let size): size != nil
+            case .largestBody(let size): size.map { $0 >= limits.minimumPartSize } ?? false
+            case .partCount(let count): count != nil
+            case .equalParts: true
+            case .largestObject: false
+            }
+        // A size that was asked for is kept to as far as it is possible.
+        let asked = record.upload.partSize.flatMap { size in
+            (limits.minimumPartSize...limits.maximumPartSize).contains(size) ? size : nil
+        }
+        if isKnown, let method = try? PartSizing(partSize: asked).method(size: size, limits: limits) {
+            switch method {
+            case .put: return "\(again): the file then goes in one request."
+            case .multipart(let partSize):
+                return "\(again): the file then goes in parts of \(ByteSize.format(partSize))."
+            }
+        }
+        switch self {
+        case .smallestPart: return "\(again) and a larger --part-size, such as 64MiB."
+        case .partCount: return "\(again) and a larger --part-size."
+        case .equalParts: return "\(again)."
+        case .largestObject: return "Split the file."
+        case .largestBody:
+            let partSize = record.upload.partSize ?? size
+            return partSize > limits.minimumPartSize
+                ? "\(again) and a smaller --part-size, such as \(limits.minimumPartSize >> 20)MiB."
+                : "Parts can't be smaller than \(ByteSize.format(limits.minimumPartSize)): the limit must be raised there "
+                    + "(nginx: client_max_body_size)."
+        }
+    }
+
+    private var streamCure: String {
+        switch self {
+        case .smallestPart(nil), .partCount(nil): "Send it again with a larger --part-size."
+        case .smallestPart, .partCount, .equalParts: "Send it again; the parts will be cut by that."
+        case .largestBody: "Send it again with a smaller --part-size."
+        case .largestObject: "Split it."
+        }
+    }
+}
