@@ -3,11 +3,14 @@ package struct RecordedPart: Hashable, Sendable {
     package var number: Int
     package var size: Int64
     package var eTag: String
+    /// Base64 of the checksum that the store was given with it; nil where it was given none.
+    package var checksum: String?
 
-    package init(number: Int, size: Int64, eTag: String) {
+    package init(number: Int, size: Int64, eTag: String, checksum: String? = nil) {
         self.number = number
         self.size = size
         self.eTag = eTag
+        self.checksum = checksum
     }
 }
 
@@ -18,12 +21,22 @@ package struct ListedPart: Hashable, Sendable {
     package var eTag: String
     /// Milliseconds since 1970, 0 when the store does not say.
     package var lastModified: Int64
+    /// Of the same algorithm as the recorded one, in base64; nil when the store lists none.
+    package var checksum: String?
 
-    package init(number: Int, size: Int64, eTag: String, lastModified: Int64 = 0) {
+    package init(number: Int, size: Int64, eTag: String, lastModified: Int64 = 0, checksum: String? = nil) {
         self.number = number
         self.size = size
         self.eTag = eTag
         self.lastModified = lastModified
+        self.checksum = checksum
+    }
+
+    /// Whether this is the part that was recorded: an ETag alone is a name that stores give, no proof of the bytes.
+    func isSame(as recorded: RecordedPart) -> Bool {
+        guard eTag == recorded.eTag else { return false }
+        guard let checksum, let known = recorded.checksum else { return true }
+        return checksum == known
     }
 }
 
@@ -55,6 +68,7 @@ package enum ResumeDecision: Hashable, Sendable {
     case refuse([SourceChange])
 
     /// - Parameters:
+    ///   - begunAt: when `recordedSource` was looked at, in milliseconds since 1970.
     ///   - recorded: parts whose rows are committed.
     ///   - changing: what is borne of a source that has changed.
     ///   - listing: what the store holds of this upload ID. Entries in any order; for a number listed twice the one
@@ -62,6 +76,7 @@ package enum ResumeDecision: Hashable, Sendable {
     package static func decide(
         plan: PartPlan,
         recordedSource: SourceIdentity,
+        begunAt: Int64 = .max,
         currentSource: SourceIdentity,
         changing: ChangingSource = .refuse,
         recorded: [RecordedPart],
@@ -70,7 +85,7 @@ package enum ResumeDecision: Hashable, Sendable {
         let changes = currentSource.changes(since: recordedSource)
         let offences = changing.offences(in: changes)
         guard offences.isEmpty else { return .refuse(offences) }
-        let contentIsCertain = changes.isEmpty
+        let contentIsCertain = changes.isEmpty && !recordedSource.mayHideChanges(since: begunAt)
 
         var byNumber: [Int: RecordedPart] = [:]
         for part in recorded where (1...plan.count).contains(part.number) && part.size == plan.size(of: part.number) {
@@ -96,7 +111,7 @@ package enum ResumeDecision: Hashable, Sendable {
             return .proceed(
                 (1...plan.count).map { number in
                     guard let there = listed[number], there.size == plan.size(of: number) else { return .send }
-                    guard contentIsCertain, let row = byNumber[number], row.eTag == there.eTag else { return .verify }
+                    guard contentIsCertain, let row = byNumber[number], there.isSame(as: row) else { return .verify }
                     return .keep
                 }
             )

@@ -27,6 +27,18 @@ package struct SourceIdentity: Hashable, Sendable {
         if device != before.device { changes.append(.device) }
         return changes
     }
+
+    /// Whether the file may have been changed after the moment, in milliseconds since 1970, without its time having moved.
+    ///
+    /// Some file systems count whole seconds (ext3, HFS+, old NFS servers), FAT every other one. A write that follows a
+    /// look within the same unit leaves the time as it was. Git calls such files "racily clean" and compares their content.
+    package func mayHideChanges(since moment: Int64) -> Bool {
+        let isWholeSecond = modificationTime % 1_000_000_000 == 0
+        return isWholeSecond && modificationTime / 1_000_000 > moment - Self.coarsestTime
+    }
+
+    /// Milliseconds.
+    private static let coarsestTime: Int64 = 2000
 }
 
 /// What is borne of a source that changes while it is sent.

@@ -112,7 +112,7 @@ extension Worker {
         return whole
     }
 
-    private static func checksum(of row: PartRecord, _ protection: Protection) -> Checksum? {
+    static func checksum(of row: PartRecord, _ protection: Protection) -> Checksum? {
         guard let algorithm = protection.checksumAlgorithm else { return nil }
         let bytes = algorithm == .sha256 ? row.digest ?? [] : row.crc
         return bytes.count == algorithm.byteCount ? Checksum(algorithm: algorithm, bytes: bytes) : nil

@@ -135,6 +135,7 @@ package struct Registration {
                 endpoint: upload.store.endpoint
             ),
             let before = done.upload.source, ChangingSource.refuse.offences(in: source.changes(since: before)).isEmpty,
+            !before.mayHideChanges(since: done.createdAt),
             done.upload.attributes == upload.attributes
         else { return nil }
         return .doneBefore(done, again: upload)

@@ -50,12 +50,21 @@ extension Worker {
             throw run.failure(error)
         }
         let (listing, stored) = try list(uploadID, transfer, record)
+        let protection = transfer.protection
         let decision = ResumeDecision.decide(
             plan: plan,
             recordedSource: before,
+            begunAt: record.createdAt,
             currentSource: source.identity,
             changing: record.upload.changing,
-            recorded: rows.map { RecordedPart(number: $0.number, size: $0.size, eTag: $0.eTag) },
+            recorded: rows.map { row in
+                RecordedPart(
+                    number: row.number,
+                    size: row.size,
+                    eTag: row.eTag,
+                    checksum: Self.checksum(of: row, protection)?.base64
+                )
+            },
             listing: listing
         )
         switch decision {
@@ -116,7 +125,15 @@ extension Worker {
         case .success(let listing, _):
             if let date = listing.abortDate { try learnAbortDate(date, transfer) }
             let newest = listing.newest
-            let parts = newest.values.map { ListedPart(number: $0.number, size: $0.size, eTag: $0.eTag) }
+            let algorithm = transfer.protection.checksumAlgorithm
+            let parts = newest.values.map { part in
+                ListedPart(
+                    number: part.number,
+                    size: part.size,
+                    eTag: part.eTag,
+                    checksum: algorithm.flatMap { part.checksums[$0] }
+                )
+            }
             return (.parts(parts), newest)
         case .refused(let error, _):
             if error.isVanishedUpload { return (.noSuchUpload, [:]) }

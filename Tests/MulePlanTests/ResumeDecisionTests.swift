@@ -20,6 +20,22 @@ struct SourceIdentityTests {
         )
     }
 
+    @Test(
+        "a whole second within two before the look may hide a change, a fine time never does",
+        arguments: [
+            (1_700_000_000_000_000_000, 1_700_000_000_000, true), (1_700_000_000_000_000_000, 1_700_000_001_999, true),
+            (1_700_000_000_000_000_000, 1_700_000_002_000, false),
+            (1_700_000_000_000_000_001, 1_700_000_000_000, false),
+            (1_700_000_009_000_000_000, 1_700_000_000_000, true), (0, 1_700_000_000_000, false),
+            (-1_000_000_000, 1_700_000_000_000, false),
+        ] as [(Int64, Int64, Bool)]
+    )
+    func coarseTimes(time: Int64, moment: Int64, hides: Bool) {
+        var source = before
+        source.modificationTime = time
+        #expect(source.mayHideChanges(since: moment) == hides)
+    }
+
     @Test("a time that moved back is a change like any other")
     func backwards() {
         var now = before
@@ -196,6 +212,34 @@ struct ResumeDecisionTests {
             #expect(decide(now: grown, listing) == .refuse([.size(before: 25, now: 26)]))
             #expect(decide(now: touched, listing) == .refuse([.modificationTime(before: 4, now: 5)]))
             #expect(decide(now: replaced, listing) == .refuse([.inode(before: 2, now: 3)]))
+        }
+    }
+
+    @Test("the same ETag with another checksum is not the same part; without one on either side it is")
+    func checksums() {
+        for (recorded, listed, action) in [
+            ("a", "a", PartAction.keep), ("a", "b", .verify), ("a", nil, .keep), (nil, "b", .keep),
+        ] {
+            let row = RecordedPart(number: 1, size: 10, eTag: "e", checksum: recorded)
+            let part = ListedPart(number: 1, size: 10, eTag: "e", checksum: listed)
+            #expect(decide(recorded: [row], .parts([part])) == .proceed([action, .send, .send]))
+        }
+    }
+
+    @Test("a file whose time may hide a change is compared, or sent where nothing can be compared")
+    func coarseTime() {
+        var file = source
+        file.modificationTime = 1_700_000_000_000_000_000
+        for (listing, action) in [(Listing.parts([there(1)]), PartAction.verify), (.unavailable, .send)] {
+            let decision = ResumeDecision.decide(
+                plan: plan,
+                recordedSource: file,
+                begunAt: 1_700_000_001_000,
+                currentSource: file,
+                recorded: [row(1)],
+                listing: listing
+            )
+            #expect(decision == .proceed([action, .send, .send]))
         }
     }
 }

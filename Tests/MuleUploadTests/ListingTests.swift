@@ -103,6 +103,53 @@ import Testing
         #expect(harness.partsSent(from: begun).sorted() == [1, 2, 3, 6])
     }
 
+    /// The store has kept the part's name, but not its bytes.
+    @Test func aPartWhoseListedChecksumIsAnotherIsNotTheOneThatWasRecorded() throws {
+        let harness = try EngineHarness()
+        let path = try harness.file()
+        try harness.interrupt(path, afterParts: 3)
+        harness.server.edit(upload: try harness.record().uploadID ?? "") { upload in
+            guard let ours = upload.parts[2] else { return }
+            var rotten = Self.part(2, [UInt8](repeating: 0, count: Int(EngineHarness.partSize)))
+            rotten.eTag = ours.eTag
+            upload.parts[2] = rotten
+        }
+        let begun = harness.server.requests.count
+        try harness.expectDone(try harness.resume(), path)
+        #expect(harness.partsSent(from: begun).sorted() == [2, 4, 5, 6])
+        #expect(harness.server.count(.complete) == 1)
+    }
+
+    /// A list that goes in circles: the parts it has shown are not taken for all of them.
+    @Test func aListThatDoesNotGoOnIsNoList() throws {
+        let harness = try EngineHarness()
+        let path = try harness.file()
+        try harness.interrupt(path, afterParts: 5)
+        harness.server.script([
+            .on(
+                .listParts,
+                times: 100,
+                .custom { request in
+                    let next = request.parameter("part-number-marker") == "2" ? 1 : 2
+                    let text =
+                        "<ListPartsResult><IsTruncated>true</IsTruncated>"
+                        + "<NextPartNumberMarker>\(next)</NextPartNumberMarker></ListPartsResult>"
+                    return FakeReply(200, body: Array(text.utf8))
+                }
+            )
+        ])
+        let begun = harness.server.requests.count
+        let outcome = try harness.resume()
+        try harness.expectFailed(outcome, .store, state: .failed, openUploads: 1)
+        #expect(harness.partsSent(from: begun) == [])
+        // Two pages for each try.
+        #expect(harness.server.count(.listParts) == 10)
+        #expect(try harness.record().partsDone == 5)
+        harness.server.script([])
+        try harness.expectDone(try harness.resume(), path)
+        #expect(harness.partsSent(from: begun) == [6])
+    }
+
     @Test(arguments: [true, false])
     func withoutListedChecksumsTheMD5TagDecides(isSame: Bool) throws {
         let harness = try EngineHarness()

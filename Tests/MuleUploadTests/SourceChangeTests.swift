@@ -158,29 +158,4 @@ import Testing
         try harness.expectDone(outcome, path)
         #expect(harness.server.requests.dropFirst(begun).first?.operation == .abort)
     }
-
-    @Test(arguments: [0o000])
-    func anUnreadableFileIsNamed(mode: UInt32) throws {
-        // Root reads everything.
-        guard getuid() != 0 else { return }
-        let harness = try EngineHarness()
-        let path = try harness.file()
-        _ = try harness.ledger.claim([try harness.newUpload(path)])
-        try Files.setMode(path, mode)
-        try harness.expectFailed(try harness.resume(), .source, state: .failed, openUploads: 0)
-    }
-
-    @Test func whatIsNoFileIsRefusedWithoutWaitingForIt() throws {
-        let harness = try EngineHarness()
-        let fifo = harness.scratch.path("fifo")
-        #expect(mkfifo(fifo, 0o600) == 0)
-        for path in [fifo, try harness.scratch.makeDirectory("directory"), "/dev/null"] {
-            guard case .refused(let failure) = try harness.register(path) else {
-                Issue.record("\(path) was taken")
-                continue
-            }
-            #expect(failure.kind == .source)
-        }
-        #expect(try harness.ledger.all().isEmpty)
-    }
 }
