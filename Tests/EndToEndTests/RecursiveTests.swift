@@ -45,6 +45,20 @@ import Testing
         #expect(json.event("failed")?["destination"]?.text == "bucket/link")
     }
 
+    @Test func linkThatLeadsToItselfIsNamedAndTheRestIsSent() throws {
+        try mule.home.write("1", to: "tree/file")
+        try #require(symlink("loop", mule.home.path("tree/loop")) == 0)
+        try #require(symlink("..", mule.home.path("tree/up")) == 0)
+        let outcome = try mule.run("upload", "-r", "tree", "bucket/")
+        #expect(outcome.exitCode == 3)
+        #expect(outcome.explains("tree/loop", "symbolic links"), "\(outcome.err)")
+        #expect(outcome.explains("tree/up", "links to a directory"))
+        #expect(store.keys() == [Array("file".utf8)])
+        let alone = try mule.run("upload", "tree/loop", "bucket/key")
+        #expect(alone.exitCode == 3)
+        #expect(alone.explains("tree/loop", "symbolic links"))
+    }
+
     @Test func severalSourcesGoBelowThePrefixUnderTheirNames() throws {
         let files = try ["one", "sub/two", "-three"].map { try mule.home.write($0, to: $0) }
         let outcome = try mule.run("upload", "--json", files[0], files[1], "--", "-three", "s3://bucket/in/")

@@ -38,6 +38,25 @@ import Testing
         #expect(try mule.status().isEmpty)
     }
 
+    /// A stop when all but the last hundredth of the last part has gone: that part alone goes again.
+    @Test func stopShortlyBeforeTheEndCostsTheLastPartAlone() throws {
+        let file = try mule.home.writeRandom("file", count: 3 * MuleRun.partSize)
+        store.add(.on(.uploadPart, part: 3, .stallAfter(bytes: MuleRun.partSize / 100 * 99)))
+        let running = try mule.uploadInParts(file).start()
+        #expect(
+            store.waitUntil { store in
+                store.storedParts == [1, 2]
+                    && store.requests(.uploadPart).contains { $0.bodyBytes == MuleRun.partSize / 100 * 99 }
+            }
+        )
+        running.signal(SIGTERM)
+        #expect(running.wait().end == .signal(SIGTERM))
+        let before = store.requests.count
+        #expect(try mule.run("resume").exitCode == 0)
+        #expect(store.requests[before...].compactMap(\.partNumber) == [3])
+        #expect(try store.holdsOnly(file))
+    }
+
     @Test func signalWhileTheStoreCompletesIsHeardAtOnce() throws {
         let file = try mule.file(parts: 2)
         store.add(.on(.complete, .whitespaceThenResult(seconds: 30)))

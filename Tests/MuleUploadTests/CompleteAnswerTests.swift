@@ -7,30 +7,74 @@ import Testing
 
 /// Answers to CompleteMultipartUpload: success is a parsed result, and a lost answer is reconciled with the object.
 @Suite struct CompleteAnswerTests {
-    @Test(
-        arguments: [
-            [.on(.complete, .whitespaceThenResult(seconds: 0.3))],
-            [.on(.complete, times: 2, .respond200ThenError(code: "InternalError", whitespaceSeconds: 0.1))],
-            [.on(.complete, .respond200ThenError(code: "InternalError", processed: true))],
-            [.on(.complete, .status(500, code: "InternalError"))],
-            [.on(.complete, .status(503, code: "SlowDown"))],
-            [.on(.complete, .emptyBody200(processed: true))],
-            [.on(.complete, .emptyBody200(processed: false))],
-            [.on(.complete, .truncatedXML)],
-            [.on(.complete, .closeInAnswer)],
-            [.on(.complete, .closeAfterProcessing)],
-            [.on(.complete, .closeBeforeProcessing)],
-            [.on(.complete, .noSuchUploadButObjectPresent())],
-            [.on(.complete, .emptyETag)],
-            [.on(.complete, .dropChecksumEcho)],
-        ] as [[Fault]]
-    )
-    func aDoubtfulAnswerEndsInAProvenObject(faults: [Fault]) throws {
-        let harness = try EngineHarness(faults: faults)
+    /// An answer that leaves it open, or seems to, whether the object was made.
+    enum Doubt: String, CaseIterable, Sendable {
+        case whiteSpaceThenResult, whiteSpaceThenError, whiteSpaceThenErrorThoughDone, internalError, slowDown
+        case emptyBodyThoughDone, emptyBody, cutDocument, closedInsideTheAnswer, closedAfterItWasDone, closedBeforeIt
+        case noSuchUploadThoughDone, emptyETag, noChecksum
+
+        var fault: Fault {
+            switch self {
+            case .whiteSpaceThenResult: .on(.complete, .whitespaceThenResult(seconds: 0.3))
+            case .whiteSpaceThenError:
+                .on(.complete, times: 2, .respond200ThenError(code: "InternalError", whitespaceSeconds: 0.1))
+            case .whiteSpaceThenErrorThoughDone:
+                // The repetition hears NoSuchUpload, and the object is there.
+                .on(.complete, .respond200ThenError(code: "InternalError", whitespaceSeconds: 0.1, processed: true))
+            case .internalError: .on(.complete, .status(500, code: "InternalError"))
+            case .slowDown: .on(.complete, .status(503, code: "SlowDown"))
+            case .emptyBodyThoughDone: .on(.complete, .emptyBody200(processed: true))
+            case .emptyBody: .on(.complete, .emptyBody200(processed: false))
+            case .cutDocument: .on(.complete, .truncatedXML)
+            case .closedInsideTheAnswer: .on(.complete, .closeInAnswer)
+            case .closedAfterItWasDone: .on(.complete, .closeAfterProcessing)
+            case .closedBeforeIt: .on(.complete, .closeBeforeProcessing)
+            case .noSuchUploadThoughDone: .on(.complete, .noSuchUploadButObjectPresent())
+            case .emptyETag: .on(.complete, .emptyETag)
+            case .noChecksum: .on(.complete, .dropChecksumEcho)
+            }
+        }
+    }
+
+    @Test(arguments: Doubt.allCases)
+    func aDoubtfulAnswerEndsInAProvenObject(doubt: Doubt) throws {
+        let harness = try EngineHarness(faults: [doubt.fault])
         let path = try harness.file()
         let outcome = try harness.upload(path)
         try harness.expectDone(outcome, path)
         #expect(outcome.completed.first?.proof.eTag == harness.server.object(key: "key")?.eTag)
+        #expect(harness.partsSent().count == 6)
+    }
+
+    @Test func whiteSpaceKeepsCompleteAliveForLongerThanAnAnswerMayTake() throws {
+        let harness = try EngineHarness(
+            requestPatience: 1,
+            faults: [.on(.complete, .whitespaceThenResult(seconds: 3.5))]
+        )
+        let path = try harness.file()
+        try harness.expectDone(try harness.upload(path), path)
+        #expect(harness.server.count(.complete) == 1)
+    }
+
+    /// Given up and repeated, while the first one may still be at work.
+    @Test(arguments: [Fault.Action.stall, .delay(2.5)])
+    func silenceInPlaceOfWhiteSpaceIsALostAnswer(silence: Fault.Action) throws {
+        let harness = try EngineHarness(requestPatience: 1, faults: [.on(.complete, silence)])
+        let path = try harness.file()
+        try harness.expectDone(try harness.upload(path), path)
+        #expect(harness.server.count(.complete) == 2)
+    }
+
+    @Test func anErrorInsideA200ThatComesAgainAndAgainIsNoSuccess() throws {
+        let harness = try EngineHarness(
+            stallLimit: 0.5,
+            faults: [.on(.complete, times: 1_000_000, .respond200ThenError(code: "InternalError"))]
+        )
+        let path = try harness.file()
+        let outcome = try harness.upload(path)
+        try harness.expectFailed(outcome, .network, state: .pending, isResumable: true, openUploads: 1)
+        harness.server.script([])
+        try harness.expectDone(try harness.resume(), path)
         #expect(harness.partsSent().count == 6)
     }
 
@@ -65,6 +109,20 @@ import Testing
         #expect(harness.server.object(key: "key")?.bytes == Array("somebody else's object".utf8))
         #expect(try harness.record().state != .done)
         harness.expectClean()
+    }
+
+    /// The first answer was an error, the second says that the upload is gone, and an object of somebody else is there.
+    @Test func anotherObjectAfterALostAnswerIsLeftAsItIs() throws {
+        let harness = try EngineHarness(faults: [
+            .on(.complete, .respond200ThenError(code: "InternalError", whitespaceSeconds: 0.1)),
+            .on(.complete, .noSuchUploadButObjectPresent(other: true)),
+        ])
+        let path = try harness.file()
+        let outcome = try harness.upload(path)
+        try harness.expectFailed(outcome, .verification, state: .unknown, openUploads: 0)
+        #expect(outcome.failure?.message.contains("somebody else") == true)
+        #expect(harness.server.object(key: "key")?.bytes == Array("somebody else's object".utf8))
+        #expect(harness.server.count(.create) == 1)
     }
 
     @Test func anObjectThatMayNotBeLookedAtAfterALostAnswerIsUnknown() throws {
@@ -174,6 +232,17 @@ import Testing
         try harness.expectFailed(outcome, .store, state: .failed, openUploads: partSize == nil ? 0 : 1)
         #expect(outcome.failure?.message.contains("--no-overwrite") == true)
         #expect(harness.server.object(key: "key")?.bytes == [1, 2, 3])
+    }
+
+    /// Without leave to list the bucket HEAD says 403 where nothing is; the store's own condition decides.
+    @Test(arguments: [EngineHarness.partSize, nil])
+    func aMissingObjectThatMayNotBeLookedForIsWrittenOnCondition(partSize: Int64?) throws {
+        let harness = try EngineHarness()
+        harness.server.profile.denied = [.headObject]
+        let path = try harness.file()
+        try harness.expectDone(try harness.upload(path, .init(partSize: partSize, onlyIfAbsent: true)), path)
+        let last = harness.server.requests(partSize == nil ? .putObject : .complete).last
+        #expect(last?.header("if-none-match") == "*")
     }
 
     @Test(arguments: [true, false])

@@ -33,6 +33,8 @@ final class EngineHarness: Sendable {
     /// What the client takes for the bucket's region.
     let region: String
     private let provider: any CredentialsProvider
+    /// Seconds that one request may stand still; the run's patience where nil.
+    private let requestPatience: Double?
 
     /// - Parameter provider: who signs; nil for the server's own key, for ever.
     init(
@@ -40,11 +42,13 @@ final class EngineHarness: Sendable {
         credentials: [FakeCredentials] = [FakeCredentials()],
         concurrency: Int = 4,
         stallLimit: Double = 30,
+        requestPatience: Double? = nil,
         rateLimit: Int64? = nil,
         region: String? = nil,
         provider: (any CredentialsProvider)? = nil,
         faults: [Fault] = []
     ) throws {
+        self.requestPatience = requestPatience
         server = FakeS3(profile, credentials: credentials, faults: faults)
         self.region = region ?? server.region
         self.provider =
@@ -113,7 +117,7 @@ final class EngineHarness: Sendable {
             transport: TransportSettings(userAgent: agent),
             credentials: provider,
             cancellation: cancellation,
-            patience: settings.stallLimit
+            patience: requestPatience ?? settings.stallLimit
         )
     }
 

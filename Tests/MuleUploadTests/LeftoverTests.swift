@@ -27,6 +27,30 @@ import Testing
         #expect(harness.server.count(.create) == 4 && harness.server.count(.abort) == 4)
     }
 
+    @Test func severalLostAnswersOfOneKeyLeaveNothing() throws {
+        let harness = try EngineHarness(faults: [.on(.create, times: 3, .closeAfterProcessing)])
+        let path = try harness.file()
+        try harness.expectDone(try harness.upload(path), path)
+        #expect(harness.server.count(.create) == 4)
+        #expect(harness.server.count(.abort) == 3)
+    }
+
+    /// Over a thousand uploads of the very key, so that a page ends among them; ours come last.
+    @Test func leftoversAreFoundBehindAThousandUploadsOfTheSameKey() throws {
+        let harness = try EngineHarness(faults: [.on(.create, .closeAfterProcessing)])
+        let old = wallClockMilliseconds() / 1000 - 86_400
+        harness.server.edit { store in
+            for number in 1...1_100 {
+                let upload = FakeUpload(id: "old\(number)", key: Array("key".utf8), initiated: old)
+                store.buckets["bucket"]?.uploads[upload.id] = upload
+            }
+        }
+        let path = try harness.file()
+        try harness.expectDone(try harness.upload(path), path, openUploads: 1_100)
+        #expect(harness.server.count(.listUploads) == 2)
+        #expect(harness.server.count(.abort) == 1)
+    }
+
     @Test func uploadsOfOthersAreLeftAlone() throws {
         let harness = try EngineHarness(faults: [.on(.create, .closeAfterProcessing)])
         harness.server.profile.listUploadsPageSize = 1

@@ -7,32 +7,50 @@ import Testing
 
 /// What may happen to UploadPart.
 @Suite struct PartFaultTests {
-    @Test(
-        arguments: [
-            .on(.uploadPart, part: 2, times: 2, .resetAfter(bytes: 0)),
-            .on(.uploadPart, part: 2, times: 2, .resetAfter(bytes: 40_000)),
-            .on(.uploadPart, part: 2, times: 2, .status(500, code: "InternalError")),
-            .on(.uploadPart, part: 2, .status(502, code: "")),
-            .on(.uploadPart, times: 8, .status(503, code: "SlowDown")),
-            .on(.uploadPart, part: 2, .status(400, code: "RequestTimeout")),
-            .on(.uploadPart, part: 2, .status(400, code: "IncompleteBody")),
-            .on(.uploadPart, part: 2, .status(429, code: "TooManyRequests")),
-            .on(.uploadPart, part: 2, .status(409, code: "OperationAborted")),
-            .on(.uploadPart, part: 2, .closeBeforeProcessing),
-            .on(.uploadPart, part: 2, .closeAfterProcessing),
-            .on(.uploadPart, part: 2, times: 2, .status(400, code: "BadDigest")),
-            .on(.uploadPart, part: 2, .status(400, code: "XAmzContentSHA256Mismatch")),
-            .on(.uploadPart, part: 2, times: 2, .flipBit),
-            .on(.uploadPart, part: 2, times: 2, .wrongChecksumEcho),
-            .on(.uploadPart, part: 2, .dropChecksumEcho),
-            .on(.uploadPart, part: 2, .wrongETag),
-            .on(nil, times: 30, probability: 0.3, seed: 7, .status(500, code: "InternalError")),
-            .on(nil, times: 30, probability: 0.3, seed: 8, .closeBeforeProcessing),
-            .on(.uploadPart, times: 10, probability: 0.5, seed: 9, .closeAfterProcessing),
-        ] as [Fault]
-    )
-    func aPassingFaultIsBorne(fault: Fault) throws {
-        let harness = try EngineHarness(faults: [fault])
+    enum Passing: String, CaseIterable, Sendable {
+        case resetAtTheFirstByte, resetAfterOneByte, resetInTheMiddle, resetBeforeTheLastByte, resetAtTheEnd
+        case internalError, badGateway, slowDown, requestTimeout, incompleteBody, tooManyRequests, operationAborted
+        case closedBeforeItWasDone, closedAfterItWasDone
+        case badDigest, badDigestTwice, payloadMismatch, flippedBit, wrongChecksum, noChecksum, wrongETag
+        case errorsEverywhere, closingEverywhere, lostAnswersEverywhere
+
+        private static let last = EngineHarness.partSize - 1
+
+        var fault: Fault {
+            switch self {
+            case .resetAtTheFirstByte: .on(.uploadPart, part: 2, times: 2, .resetAfter(bytes: 0))
+            case .resetAfterOneByte: .on(.uploadPart, part: 2, times: 2, .resetAfter(bytes: 1))
+            case .resetInTheMiddle: .on(.uploadPart, part: 2, times: 2, .resetAfter(bytes: 40_000))
+            case .resetBeforeTheLastByte: .on(.uploadPart, part: 2, times: 2, .resetAfter(bytes: Self.last))
+            case .resetAtTheEnd: .on(.uploadPart, part: 2, times: 2, .resetAfter(bytes: Self.last + 1))
+            case .internalError: .on(.uploadPart, part: 2, times: 2, .status(500, code: "InternalError"))
+            case .badGateway: .on(.uploadPart, part: 2, .status(502, code: ""))
+            case .slowDown: .on(.uploadPart, times: 8, .status(503, code: "SlowDown"))
+            case .requestTimeout: .on(.uploadPart, part: 2, .status(400, code: "RequestTimeout"))
+            case .incompleteBody: .on(.uploadPart, part: 2, .status(400, code: "IncompleteBody"))
+            case .tooManyRequests: .on(.uploadPart, part: 2, .status(429, code: "TooManyRequests"))
+            case .operationAborted: .on(.uploadPart, part: 2, .status(409, code: "OperationAborted"))
+            case .closedBeforeItWasDone: .on(.uploadPart, part: 2, .closeBeforeProcessing)
+            case .closedAfterItWasDone: .on(.uploadPart, part: 2, .closeAfterProcessing)
+            case .badDigest: .on(.uploadPart, part: 2, .status(400, code: "BadDigest"))
+            case .badDigestTwice: .on(.uploadPart, part: 2, times: 2, .status(400, code: "BadDigest"))
+            case .payloadMismatch: .on(.uploadPart, part: 2, .status(400, code: "XAmzContentSHA256Mismatch"))
+            case .flippedBit: .on(.uploadPart, part: 2, times: 2, .flipBit)
+            case .wrongChecksum: .on(.uploadPart, part: 2, times: 2, .wrongChecksumEcho)
+            case .noChecksum: .on(.uploadPart, part: 2, .dropChecksumEcho)
+            case .wrongETag: .on(.uploadPart, part: 2, .wrongETag)
+            case .errorsEverywhere:
+                .on(nil, times: 30, probability: 0.3, seed: 7, .status(500, code: "InternalError"))
+            case .closingEverywhere: .on(nil, times: 30, probability: 0.3, seed: 8, .closeBeforeProcessing)
+            case .lostAnswersEverywhere:
+                .on(.uploadPart, times: 10, probability: 0.5, seed: 9, .closeAfterProcessing)
+            }
+        }
+    }
+
+    @Test(arguments: Passing.allCases)
+    func aPassingFaultIsBorne(fault: Passing) throws {
+        let harness = try EngineHarness(faults: [fault.fault])
         let path = try harness.file()
         let outcome = try harness.upload(path)
         try harness.expectDone(outcome, path)
@@ -40,6 +58,46 @@ import Testing
         let summary = try #require(outcome.completed.first)
         #expect(summary.bytesSent >= summary.size)
         #expect(summary.bytesSkipped == 0)
+    }
+
+    @Test(arguments: [Fault.Action.stall, .stallAfter(bytes: 10_000)])
+    func aPartThatStandsStillIsSentAgain(stall: Fault.Action) throws {
+        let harness = try EngineHarness(requestPatience: 1, faults: [.on(.uploadPart, part: 2, stall)])
+        let path = try harness.file()
+        try harness.expectDone(try harness.upload(path), path)
+        #expect(harness.partsSent().sorted() == [1, 2, 2, 3, 4, 5, 6])
+    }
+
+    /// Others may send such a part a second time; here it is waited for, since its bytes have gone.
+    @Test func aSlowAnswerIsWaitedForAndItsPartIsNotSentTwice() throws {
+        let harness = try EngineHarness(faults: [.on(.uploadPart, part: 2, .delay(1.5))])
+        let path = try harness.file()
+        try harness.expectDone(try harness.upload(path), path)
+        #expect(harness.partsSent().sorted() == [1, 2, 3, 4, 5, 6])
+    }
+
+    /// The bytes may have been damaged here, between disk and digest: they are read anew before they go again.
+    @Test func aBodyThatTheStoreCallsDamagedIsReadAndDigestedAnew() throws {
+        let harness = try EngineHarness()
+        let path = try harness.file(size: 5 << 20)
+        // Parts of 2 MiB wait for leave to send the body: it has been digested, and not read again, when it comes.
+        harness.server.script([
+            .on(
+                .uploadPart,
+                part: 1,
+                .run(.headersRead) { _ in
+                    try? Files.overwrite(path, at: 5000, with: [1, 2, 3])
+                    try? Files.setModificationTime(path, seconds: EngineHarness.past)
+                }
+            )
+        ])
+        let outcome = try harness.upload(
+            path,
+            .init(partSize: 2 << 20),
+            settings: EngineHarness.settings(concurrency: 1)
+        )
+        try harness.expectDone(outcome, path)
+        #expect(harness.server.requests(.uploadPart).first?.errorCode == "XAmzContentSHA256Mismatch")
     }
 
     @Test func smallObjectsBearTheSameFaults() throws {
@@ -81,6 +139,26 @@ import Testing
         #expect(outcome.failure?.message.contains("s3:PutObject") == true)
         #expect(outcome.failure?.requestID != nil)
         if honoursExpect { #expect(harness.server.payloadBytesReceived == 0) }
+    }
+
+    /// A connection that has carried a body sends the next one without waiting for leave. A refusal that comes while it
+    /// does, or a reset with it, is heard all the same.
+    @Test(arguments: [true, false])
+    func aRefusalOfABodyThatIsOnItsWayIsHeardAsWhatItIs(lingers: Bool) throws {
+        let harness = try EngineHarness(faults: [
+            .on(.uploadPart, part: 2, times: 100, .earlyStatus(403, code: "AccessDenied", lingers: lingers))
+        ])
+        let path = try harness.file(size: 9 << 20)
+        let outcome = try harness.upload(
+            path,
+            .init(partSize: 4 << 20),
+            settings: EngineHarness.settings(concurrency: 1)
+        )
+        try harness.expectFailed(outcome, .store, state: .failed, openUploads: 1)
+        #expect(outcome.failure?.s3Code == "AccessDenied")
+        let tries = harness.server.requests(.uploadPart).filter { $0.partNumber == 2 }
+        #expect(tries.first?.header("expect") == nil)
+        #expect(tries.count <= 2)
     }
 
     @Test(arguments: [Fault.Action.no100Continue, .expectationFailed])

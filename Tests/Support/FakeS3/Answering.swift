@@ -66,7 +66,8 @@ extension Connection {
             state.generation += 1
             if disruption.replacesObject {
                 state.store.buckets[request.bucket]?.uploads[request.uploadID ?? ""] = nil
-                let other = FakeObject(content: Array("somebody else's object".utf8))
+                var other = FakeObject(content: Array("somebody else's object".utf8))
+                other.lastModified = state.now
                 state.store.buckets[request.bucket]?.objects[request.key] = other
                 return Result<FakeReply, StoreError>
                     .failure(.noSuchUpload(request.uploadID ?? "", profile: state.profile))

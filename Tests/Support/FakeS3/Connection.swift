@@ -43,6 +43,7 @@ struct Connection {
         if let early = disruption.early {
             if !early.honoursExpect, head.expectsContinue { try wire.send(Self.continueLine) }
             try answer(FakeReply(early.error, for: request), to: &request, closes: true)
+            guard early.lingers else { throw End.reset }
             wire.linger(seconds: 5)
             return false
         }

@@ -23,7 +23,7 @@ struct Disruption: Sendable {
         case error(StoreError)
     }
 
-    var early: (error: StoreError, honoursExpect: Bool)?
+    var early: (error: StoreError, honoursExpect: Bool, lingers: Bool)?
     var refusesExpect = false
     var sendsContinue = true
     var flipsBit = false
@@ -46,8 +46,8 @@ struct Disruption: Sendable {
         case .status(let status, let code, let message, let retryAfter, let headers):
             let wait = retryAfter.map { [FakeHeader("Retry-After", "\($0)")] } ?? []
             before = .answer(StoreError(status, code, message, headers: headers + wait))
-        case .earlyStatus(let status, let code, let honoursExpect):
-            early = (StoreError(status, code), honoursExpect)
+        case .earlyStatus(let status, let code, let honoursExpect, let lingers):
+            early = (StoreError(status, code), honoursExpect, lingers)
         case .resetAfter(let bytes): bodyBreak = .reset(bytes)
         case .stallAfter(let bytes): bodyBreak = .stall(bytes)
         case .closeBeforeProcessing: before = .close

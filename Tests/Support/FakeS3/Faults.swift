@@ -9,8 +9,9 @@ package struct Fault: Sendable {
     package enum Action: Sendable {
         /// The body is read, the operation is not done, this is answered. A status below 300 has no document.
         case status(Int, code: String, message: String = "", retryAfter: Int? = nil, headers: [FakeHeader] = [])
-        /// Answered before the body is read, then closed. `honoursExpect` false sends `100 Continue` first.
-        case earlyStatus(Int, code: String, honoursExpect: Bool = true)
+        /// Answered before the body is read, then closed. `honoursExpect` false sends `100 Continue` first; `lingers` false
+        /// resets the connection at once, so that a client that is still sending may lose the answer.
+        case earlyStatus(Int, code: String, honoursExpect: Bool = true, lingers: Bool = true)
         /// The connection is reset when so many bytes of the body have arrived (0: right after the headers).
         case resetAfter(bytes: Int64)
         /// Reading stops after so many bytes and nothing is ever answered.
