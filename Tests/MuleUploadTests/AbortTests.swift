@@ -29,7 +29,7 @@ import Testing
             .on(.abort, .closeBeforeProcessing), .on(.abort, times: 3, .status(503, code: "SlowDown")),
         ] as [Fault]
     )
-    func aPassingFaultIsBorne(fault: Fault) throws {
+    func partsAreRemovedThroughPassingFaults(fault: Fault) throws {
         let harness = try EngineHarness()
         let record = try Self.pending(harness)
         harness.server.script([fault])
