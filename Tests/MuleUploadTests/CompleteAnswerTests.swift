@@ -74,7 +74,7 @@ import Testing
         let outcome = try harness.upload(path)
         try harness.expectFailed(outcome, .network, state: .pending, isResumable: true, openUploads: 1)
         harness.server.script([])
-        try harness.expectDone(try harness.resume(), path)
+        try harness.expectDone(try harness.resume(settings: EngineHarness.settings()), path)
         #expect(harness.partsSent().count == 6)
     }
 

@@ -111,13 +111,17 @@ final class EngineHarness: Sendable {
     }
 
     /// - Parameter agent: tells the requests of one run from those of another that are still on their way.
-    func service(_ cancellation: Cancellation, agent: String = "mule-test") throws -> S3Service {
+    func service(
+        _ cancellation: Cancellation,
+        agent: String = "mule-test",
+        patience: Double? = nil
+    ) throws -> S3Service {
         S3Service(
             endpoint: try Endpoint(url: server.endpoint, region: region),
             transport: TransportSettings(userAgent: agent),
             credentials: provider,
             cancellation: cancellation,
-            patience: requestPatience ?? settings.stallLimit
+            patience: patience ?? requestPatience ?? settings.stallLimit
         )
     }
 
@@ -156,7 +160,7 @@ final class EngineHarness: Sendable {
         cancellation: Cancellation = Cancellation()
     ) throws -> Outcome {
         let ledger = ledger ?? self.ledger
-        let service = try service(cancellation, agent: Self.resumeAgent)
+        let service = try service(cancellation, agent: Self.resumeAgent, patience: settings?.stallLimit)
         let jobs = try ledger.unfinished().map { record -> UploadJob in
             guard let (record, lease) = try ledger.claim(record.number) else {
                 throw HarnessFailure("\(record.id) is held elsewhere")

@@ -207,7 +207,7 @@ import Testing
         try harness.expectFailed(outcome, .network, state: .pending, isResumable: true, openUploads: 1)
         harness.server.script([])
         let begun = harness.server.requests.count
-        let again = try harness.resume()
+        let again = try harness.resume(settings: EngineHarness.settings())
         try harness.expectDone(again, path)
         // What was recorded in the first run stays.
         #expect(again.completed.first?.bytesSkipped ?? 0 > 0)
