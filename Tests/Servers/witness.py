@@ -253,7 +253,8 @@ class Witness:
         # What waits unread in here would be counted only after mule was killed: keep it small.
         self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2 * CHUNK)
         self.endpoint = "http://127.0.0.1:{}".format(self._listener.getsockname()[1])
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._acceptor = threading.Thread(target=self._accept, daemon=True)
+        self._acceptor.start()
 
     def settle(self, seconds=20):
         """Waits until every connection has ended, as they do once mule is gone; False when one stays."""
@@ -261,6 +262,10 @@ class Witness:
             return self._lock.wait_for(lambda: self._connections == 0, seconds)
 
     def close(self):
+        # A thread that waits in accept keeps the port open, closed or not, and must not wake up with another socket.
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._acceptor.join()
         self._listener.close()
 
     def _accept(self):

@@ -1,12 +1,33 @@
 """What can be told of an upload without asking mule: the object at the store, and the requests that were seen."""
 
 import concurrent.futures
+import time
 
 import stage
 from failure import Failure
+from s3client import Store
 
 READ_AT_ONCE = 32 * stage.MEBIBYTE
 READERS = 2
+
+# A store on a busy machine may say 503, or nothing, for a while; that is no judgement of mule.
+PATIENCE_SECONDS = 300
+
+
+class PatientStore(Store):
+    """A store whose own failures are waited out."""
+
+    def request(self, *words, **options):
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            try:
+                response = super().request(*words, **options)
+                if response.status < 500 or time.monotonic() > deadline:
+                    return response
+            except OSError:
+                if time.monotonic() > deadline:
+                    raise
+            time.sleep(1)
 
 
 def difference(store, bucket, key, path):

@@ -8,7 +8,6 @@ from collections import defaultdict
 
 import evidence
 import scenario as plans
-from failure import Failure
 from running import listing
 
 DONE, CHANGED, REFUSED, LOCKED, LEDGER, TEMPORARY = 0, 3, 4, 11, 12, 75
@@ -145,14 +144,11 @@ def look_at_status(play, run):
 
 
 def judge_end(play):
-    try:
-        _judge_object(play)
-        if pending := play.pending():
-            play.say(f"at the end mule status lists {pending}")
-        if left := play.open_uploads():
-            play.say(f"at the end open at the store: {left}")
-    except (Failure, OSError) as error:
-        play.say(f"the store can't be asked: {error}")
+    _judge_object(play)
+    if pending := play.pending():
+        play.say(f"at the end mule status lists {pending}")
+    if left := play.open_uploads():
+        play.say(f"at the end open at the store: {left}")
     _judge_ledger(play)
     _judge_bytes(play)
 

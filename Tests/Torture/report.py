@@ -20,6 +20,7 @@ class Report:
         self.blows, self.faults, self.statuses, self.servers = Counter(), Counter(), Counter(), Counter()
         self.store_failures = 0
         self.broken = []
+        self.unjudged = []
 
     def add(self, play, seconds):
         self.rounds += 1
@@ -31,19 +32,27 @@ class Report:
         self.statuses += Counter(statuses)
         self.servers[play.scenario.server] += 1
         self.store_failures += play.proxy.store_failures
-        verdict = "good"
-        if play.complaints:
-            verdict = "BROKEN"
-            self.broken += [(play.number, complaint) for complaint in play.complaints]
-            keep(self.seed, play)
+        verdict = "BROKEN" if play.complaints else "good"
         print(
             f"{play.number:>4}  {str(play.scenario):<64} {' '.join(map(_name, statuses)):<24}"
             f" {play.fates.struck.total():>3} faults {sum(play.blows.values()):>2} blows"
             f" {twice / stage.MEBIBYTE:>6.1f} MiB again {seconds:>5.1f} s  {verdict}",
             flush=True,
         )
+        self._break(play)
+
+    def _break(self, play):
         for complaint in play.complaints:
             print(f"      {complaint}", flush=True)
+            self.broken.append((play.number, complaint))
+        if play.complaints:
+            keep(self.seed, play)
+
+    def leave(self, play, error):
+        """A round that could not be played to its end or judged, for a reason that is not mule's."""
+        self.unjudged.append(play.number)
+        print(f"{play.number:>4}  {play.scenario}  NOT JUDGED: {error}", flush=True)
+        self._break(play)
 
     def close(self, reason_not_to_fill):
         looks, proofs = (self.blows.pop(name, 0) for name in ("looks at mule status", "mule verify"))
@@ -64,6 +73,8 @@ class Report:
         statuses = ", ".join(f"{_name(status)}: {count}" for status, count in sorted(self.statuses.items()))
         print(f"runs by exit status  {statuses}")
         print(f"bytes sent {self.sent:,}, of them sent again {self.twice:,}")
+        if self.unjudged:
+            print(f"not judged, because the store or this machine failed: rounds {self.unjudged}")
         print(f"broken promises: {len(self.broken)}")
         for number, complaint in self.broken:
             print(f"  round {number}: {complaint}\n    make torture SEED={self.seed} ROUND={number}")
@@ -89,7 +100,7 @@ def keep(seed, play):
         fault = getattr(request, "fault", None) or ""
         lines.append(f"{times} {request.kind} {part} {upload} {request.body_bytes} {request.status} {fault}")
     (shelf / "journal").write_text("\n".join(lines) + "\n")
-    print(f"      kept in {shelf}")
+    print(f"      kept in {shelf}", flush=True)
 
 
 def _name(status):

@@ -1,5 +1,6 @@
 """Plays one round: runs of mule with blows and faults, until the object is there or the upload is given up."""
 
+import contextlib
 import json
 import shutil
 import signal
@@ -14,6 +15,7 @@ import faults
 import judging
 import scenario as plans
 import stage
+from failure import Failure
 from moments import Moment, Trigger
 from proxy import STORE_SECONDS, FaultProxy
 from running import Running, listing
@@ -339,10 +341,10 @@ class Round:
         """What this round left must not weigh on the next ones."""
         if self.disk.is_full:
             self.disk.free()
-        if self.complaints:
+        with contextlib.suppress(Failure, OSError):
             for upload_id in self.open_uploads():
                 self.store.abort(self.bucket, self.key, upload_id)
-        self.store.remove(self.bucket, self.key)
+            self.store.remove(self.bucket, self.key)
         shutil.rmtree(self.ledger.parent, ignore_errors=True)
         shutil.rmtree(self.folder, ignore_errors=True)
 

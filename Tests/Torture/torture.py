@@ -35,6 +35,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "Servers"))
 
 import disk
 import stage
+from evidence import PatientStore
 from failure import Failure
 from report import Report
 from rounds import Round
@@ -69,11 +70,10 @@ def main():
         sys.exit(f"torture: {error} (seed {options.seed})")
     except KeyboardInterrupt:
         sys.exit(130)
-    sys.exit(1 if report.broken else 0)
+    sys.exit(1 if report.broken or report.unjudged else 0)
 
 
 def torture(options, reason_not_to_fill):
-    began = time.monotonic()
     report = Report(options.seed)
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(stage.folder("torture", FREE_BYTES))
@@ -83,8 +83,12 @@ def torture(options, reason_not_to_fill):
         # A replay starts only what it needs; every server is a choice of the seed all the same.
         plans = list(_scenarios(options, small_disk.reason is None)) if options.round is not None else None
         needed = sorted({plan.server for _, plan in plans}) if plans else options.servers
-        table = {name: stack.enter_context(stage.server(name, folder)) for name in needed}
+        table = {}
+        for name in needed:
+            store, bucket = stack.enter_context(stage.server(name, folder))
+            table[name] = PatientStore(**vars(store)), bucket
         print(f"seed {options.seed}, {', '.join(needed)}, {options.mule}", flush=True)
+        began = time.monotonic()
         for number, plan in plans or _scenarios(options, small_disk.reason is None):
             if options.round is None and time.monotonic() - began > options.minutes * 60:
                 break
@@ -93,6 +97,8 @@ def torture(options, reason_not_to_fill):
             try:
                 play.play()
                 report.add(play, time.monotonic() - started)
+            except (Failure, OSError) as error:
+                report.leave(play, error)
             finally:
                 play.clear_up()
         report.close(small_disk.reason)
