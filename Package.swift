@@ -31,13 +31,14 @@ let package = Package(
         .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
         .systemLibrary(name: "CExpat", pkgConfig: "expat", providers: [.apt(["libexpat1-dev"])]),
+        .systemLibrary(name: "CLinux"),
         .target(
             name: "CChecksums",
             cSettings: [.unsafeFlags(["-O3", "-Wall", "-Wextra", "-Werror"])]
         ),
 
         // The house. Arrows point to what a room may import; docs/architecture.md says what each room owns.
-        room("MuleSystem"),
+        room("MuleSystem", ["CLinux"]),
         room("MulePlan"),
         room("MuleJSON"),
         room("MuleDigest", ["COpenSSL", "CChecksums"]),
@@ -49,7 +50,7 @@ let package = Package(
             "MuleCredentials",
             ["MulePlan", "MuleJSON", "MuleXML", "MuleDigest", "MuleSigning", "MuleTransport", "MuleSystem"]
         ),
-        room("MuleLedger", ["MulePlan", "MuleSystem", "CSQLite"]),
+        room("MuleLedger", ["MulePlan", "MuleDigest", "MuleJSON", "MuleSystem", "CSQLite"]),
         room(
             "MuleUpload",
             ["MulePlan", "MuleDigest", "MuleSigning", "MuleTransport", "MuleS3", "MuleLedger", "MuleSystem"]
@@ -104,6 +105,21 @@ let package = Package(
                 "MuleS3", "MuleXML", "MulePlan", "MuleDigest", "MuleSigning", "MuleTransport", "MuleSystem",
                 "TestSupport",
             ]
+        ),
+        // A process of its own on a ledger, for tests that kill one, run two, or fill its disk.
+        .executableTarget(
+            name: "ledger-child",
+            dependencies: ["MuleLedger", "MulePlan"],
+            path: "Tests/LedgerChild",
+            swiftSettings: strict
+        ),
+        .testTarget(
+            name: "MuleLedgerTests",
+            dependencies: [
+                "ledger-child", "MuleLedger", "MuleJSON", "MulePlan", "MuleSystem", "CSQLite", "TestSupport",
+            ],
+            exclude: ["Fixtures"],
+            swiftSettings: strict
         ),
         tests("MuleDigestTests", ["MuleDigest", "CChecksums", "TestSupport"]),
         tests("MuleSigningTests", ["MuleSigning", "MuleDigest", "MulePlan", "TestSupport"]),

@@ -32,7 +32,9 @@ final class Database {
     private var statements: [String: OpaquePointer] = [:]
 
     /// Opens a file that is there. Nothing of it is read or changed before the first statement, and no lock is taken.
-    init(path: [UInt8]) throws(SQLiteError) {
+    ///
+    /// - Parameter busyTimeout: seconds to wait for another process's lock.
+    init(path: [UInt8], busyTimeout: Double = 10) throws(SQLiteError) {
         var handle: OpaquePointer?
         let name = path.map { CChar(bitPattern: $0) } + [0]
         let status = sqlite3_open_v2(name, &handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, nil)
@@ -44,12 +46,50 @@ final class Database {
         }
         connection = handle
         sqlite3_extended_result_codes(connection, 1)
-        sqlite3_busy_timeout(connection, 10_000)
+        sqlite3_busy_timeout(connection, Int32(busyTimeout * 1000))
+        // In place of SQLite's own hook, which moves the log into the file too and tells nobody how long the log is.
+        sqlite3_wal_hook(
+            connection,
+            { context, connection, name, frames in
+                context?.assumingMemoryBound(to: Int32.self).pointee = frames
+                // What can't be moved now is moved later; the commit that brought us here stands.
+                if frames >= Database.checkpointFrames { sqlite3_wal_checkpoint(connection, name) }
+                return SQLITE_OK
+            },
+            frames
+        )
     }
 
     deinit {
         for statement in statements.values { sqlite3_finalize(statement) }
         sqlite3_close_v2(connection)
+        frames.deallocate()
+    }
+
+    /// Frames in the log after the last commit of this connection.
+    private let frames: UnsafeMutablePointer<Int32> = {
+        let frames = UnsafeMutablePointer<Int32>.allocate(capacity: 1)
+        frames.initialize(to: 0)
+        return frames
+    }()
+    private static let checkpointFrames: Int32 = 1000
+
+    /// Where the log ends, in bytes: a header of 32 and frames of a page with 24 more each.
+    /// https://sqlite.org/fileformat2.html#walformat
+    var logLength: Int64 { 32 + Int64(frames.pointee) * (4096 + 24) }
+
+    /// Learns where the log ends when this connection has not written to it yet, and moves into the file what can be.
+    func measureLog() {
+        var length: Int32 = 0
+        sqlite3_wal_checkpoint_v2(connection, "main", SQLITE_CHECKPOINT_PASSIVE, &length, nil)
+        frames.pointee = max(length, 0)
+    }
+
+    /// Whether the path no longer leads to the file that was opened.
+    func hasMoved() throws(SQLiteError) -> Bool {
+        var answer: Int32 = 0
+        try check(sqlite3_file_control(connection, "main", SQLITE_FCNTL_HAS_MOVED, &answer), "has moved")
+        return answer != 0
     }
 
     /// SQLite falls back to reading alone where it may not write.
@@ -102,6 +142,9 @@ final class Database {
         try run(sql, values) { _ in }
     }
 
+    /// Of the row that was inserted last.
+    var lastNumber: Int64 { sqlite3_last_insert_rowid(connection) }
+
     var changes: Int { Int(sqlite3_changes(connection)) }
 
     /// All of the body's changes or none. The write lock is taken at once, so that what the body reads stays true.
@@ -151,6 +194,22 @@ final class Database {
     }
 }
 
+/// What the first 100 bytes of a database say. https://sqlite.org/fileformat2.html#the_database_header
+struct FileHeader {
+    let bytes: [UInt8]
+
+    var isSQLite: Bool { bytes.starts(with: Array("SQLite format 3\0".utf8)) }
+    var isBlank: Bool { bytes.allSatisfy { $0 == 0 } }
+    /// Whether it is read through a write-ahead log.
+    var usesLog: Bool { bytes[18] == 2 || bytes[19] == 2 }
+    var userVersion: Int { Int(word(60)) }
+    var applicationID: Int32 { word(68) }
+
+    private func word(_ offset: Int) -> Int32 {
+        Int32(bitPattern: bytes[offset..<offset + 4].reduce(UInt32(0)) { $0 << 8 | UInt32($1) })
+    }
+}
+
 /// The row a statement stands on; valid inside `read` only.
 struct SQLRow {
     fileprivate let statement: OpaquePointer
@@ -178,8 +237,8 @@ extension LedgerError {
         switch error.primaryCode {
         case SQLITE_FULL: self = .diskFull
         // SQLite knows a full disk when it writes a page, and not when it grows its index of the log.
-        case SQLITE_IOERR where [ENOSPC, EDQUOT].contains(error.systemCode): self = .diskFull
-        case SQLITE_CANTOPEN where [ENOSPC, EDQUOT].contains(error.systemCode): self = .diskFull
+        case SQLITE_IOERR where [ENOSPC, EDQUOT, EFBIG].contains(error.systemCode): self = .diskFull
+        case SQLITE_CANTOPEN where [ENOSPC, EDQUOT, EFBIG].contains(error.systemCode): self = .diskFull
         case SQLITE_CANTOPEN where [EACCES, EPERM, EROFS].contains(error.systemCode): self = .readOnly
         case SQLITE_CORRUPT, SQLITE_NOTADB, SQLITE_FORMAT: self = .damaged(error.message)
         case SQLITE_READONLY, SQLITE_PERM: self = .readOnly

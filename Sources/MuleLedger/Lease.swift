@@ -42,6 +42,15 @@ final class LeaseBook: Sendable {
         }
     }
 
+    /// Whether the file of the leases is no longer where others look for it.
+    func isRemoved() -> Bool { (try? locks.isRemoved()) ?? true }
+
+    /// Takes a lock that nobody needs and gives it back. False from another process that tries at the same moment: its
+    /// locks work as well.
+    func tryOut() throws(SystemError) {
+        if try locks.tryLock(0) { locks.unlock(0) }
+    }
+
     func isHeldElsewhere(_ number: Int64) throws(SystemError) -> Bool {
         try locks.isHeldElsewhere(number)
     }

@@ -9,22 +9,45 @@ package final class Ledger: Sendable {
     package let path: [UInt8]
     private let database: Monitor<Database>
     private let leases: LeaseBook
+    let reserve: Reserve
     let now: @Sendable () -> Int64
 
     /// Opens the ledger, and makes it with its directory when it is missing. `now` answers in milliseconds since 1970.
-    package init(
+    package convenience init(
         path: [UInt8],
         now: @escaping @Sendable () -> Int64 = wallClockMilliseconds
     ) throws(LedgerError) {
+        try self.init(path: path, now: now, fileSystem: { path throws(SystemError) in try FileSystem.of(path: path) })
+    }
+
+    /// - Parameters:
+    ///   - fileSystem: looks at the disk that the ledger lies on.
+    ///   - busyTimeout: seconds to wait for another process's lock.
+    init(
+        path: [UInt8],
+        now: @escaping @Sendable () -> Int64 = wallClockMilliseconds,
+        fileSystem: @escaping Reserve.Look,
+        busyTimeout: Double = 10
+    ) throws(LedgerError) {
         self.path = path
         self.now = now
+        reserve = Reserve(path: path, fileSystem: fileSystem)
         try Self.prepareFile(path)
+        let place: FileSystem
         do {
-            let database = try Database(path: path)
-            try Self.turnAwayOthers(database, path: path)
-            try Self.migrate(database, path: path)
+            place = try fileSystem(path)
+            // SQLite would read from a FIFO.
+            guard try FileStatus.of(path: path).kind == .regular else {
+                throw LedgerError.cannotOpen("it is not a regular file")
+            }
+            let database = try Database(path: path, busyTimeout: busyTimeout)
+            let header = try Self.turnAwayOthers(database, path: path)
+            if place.isShared, header.usesLog { try Self.leaveLog(database) }
+            try Self.migrate(database, path: path, isShared: place.isShared)
             self.database = Monitor(database)
         } catch let error as SQLiteError {
+            throw LedgerError(error)
+        } catch let error as SystemError {
             throw LedgerError(error)
         } catch let error as LedgerError {
             throw error
@@ -35,6 +58,11 @@ package final class Ledger: Sendable {
             leases = try LeaseBook(path: path + Array(".leases".utf8))
         } catch {
             throw LedgerError(error)
+        }
+        do {
+            try leases.tryOut()
+        } catch {
+            throw .noLocks("\(place.name): \(error.reason)")
         }
     }
 
@@ -51,24 +79,32 @@ package final class Ledger: Sendable {
     }
 
     /// Turns away what is no ledger of ours before anything could be written to it.
-    private static func turnAwayOthers(_ database: Database, path: [UInt8]) throws {
+    private static func turnAwayOthers(_ database: Database, path: [UInt8]) throws -> FileHeader {
         if database.isReadOnly { throw LedgerError.readOnly }
         let status = try FileStatus.of(path: path)
-        guard status.kind == .regular else { throw LedgerError.cannotOpen("it is not a regular file") }
-        if status.size == 0 { return }
-        var header = try database.header()
+        var header = FileHeader(bytes: try database.header())
+        if status.size == 0 { return header }
         // A power cut while the ledger was made may have left its first page without its beginning. The journal beside it
         // lets SQLite take that page back at the first read.
-        if header.allSatisfy({ $0 == 0 }), (try? FileStatus.of(path: path + Array("-journal".utf8))) != nil {
+        if header.isBlank, (try? FileStatus.of(path: path + Array("-journal".utf8))) != nil {
             _ = try pragma("page_count", of: database)
-            if try FileStatus.of(path: path).size == 0 { return }
-            header = try database.header()
+            header = FileHeader(bytes: try database.header())
+            if try FileStatus.of(path: path).size == 0 { return header }
         }
-        guard header.starts(with: Array("SQLite format 3\0".utf8)) else {
-            throw LedgerError.damaged("it is not an SQLite file")
+        guard header.isSQLite else { throw LedgerError.damaged("it is not an SQLite file") }
+        guard header.applicationID == Schema.applicationID else {
+            throw LedgerError.damaged("it belongs to another program")
         }
-        let applicationID = header[68..<72].reduce(Int32(0)) { $0 << 8 | Int32($1) }
-        guard applicationID == Schema.applicationID else { throw LedgerError.damaged("it belongs to another program") }
+        guard header.userVersion <= Schema.version else { throw LedgerError.newerVersion(header.userVersion) }
+        return header
+    }
+
+    /// Moves a write-ahead log into the file, under an exclusive lock and without shared memory, since neither of the two
+    /// works between machines (https://sqlite.org/wal.html, sections 2 and 8).
+    private static func leaveLog(_ database: Database) throws(SQLiteError) {
+        try database.execute("PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = DELETE")
+        // The lock is given back at the end of the next statement that reads the file.
+        try database.execute("PRAGMA locking_mode = NORMAL; SELECT count(*) FROM sqlite_schema")
     }
 
     private static func pragma(_ name: String, of database: Database) throws(SQLiteError) -> Int {
@@ -77,7 +113,7 @@ package final class Ledger: Sendable {
 
     /// Brings the tables up to date, and sees to it that what is committed from here on is found after a power cut: under
     /// its name, in directories that have theirs.
-    private static func migrate(_ database: Database, path: [UInt8]) throws {
+    private static func migrate(_ database: Database, path: [UInt8], isShared: Bool) throws {
         func version() throws(SQLiteError) -> Int { try pragma("user_version", of: database) }
         guard try version() <= Schema.version else { throw LedgerError.newerVersion(try version()) }
         if try pragma("page_count", of: database) == 0 {
@@ -85,13 +121,10 @@ package final class Ledger: Sendable {
             // Before WAL mode, so that it is in the file itself and not in the log beside it.
             try database.execute("PRAGMA application_id = \(Schema.applicationID)")
         }
-        try database.execute(
-            """
-            PRAGMA journal_mode = WAL;
-            PRAGMA synchronous = FULL;
-            PRAGMA temp_store = MEMORY;
-            """
-        )
+        // One that was begun with a rollback journal keeps it: it may lie on a disk that this machine lends to others.
+        if try !isShared && version() == 0 { try database.execute("PRAGMA journal_mode = WAL") }
+        // EXTRA is FULL for a log; for a rollback journal it makes the journal's end durable too.
+        try database.execute("PRAGMA synchronous = EXTRA; PRAGMA temp_store = MEMORY")
         // SQLite makes the name of its log durable when it has made the log itself. One that a process made which was
         // killed then is used as it is.
         try syncDirectory(of: path)
@@ -120,9 +153,13 @@ package final class Ledger: Sendable {
     func transaction<Result: Sendable>(
         _ body: (Database) throws(SQLiteError) -> Result
     ) throws(LedgerError) -> Result {
-        try perform { database throws(SQLiteError) in
-            try database.transaction { () throws(SQLiteError) in try body(database) }
+        let (result, isGone) = try perform { database throws(SQLiteError) in
+            let result = try database.transaction { () throws(SQLiteError) in try body(database) }
+            return (result, try database.hasMoved())
         }
+        // Looked at afterwards: what went into a file that has lost its name is lost when the process ends.
+        if isGone || leases.isRemoved() || reserve.isRemoved() { throw .removed }
+        return result
     }
 
     // MARK: Claiming
@@ -192,8 +229,27 @@ package final class Ledger: Sendable {
     }
 
     private func insert(_ upload: NewUpload, in database: Database) throws(SQLiteError) -> UploadRecord {
+        let number = try insert(upload, id: try freeID(in: database), in: database)
+        guard let record = try records(in: database, "WHERE number = ?", [.integer(number)]).first else {
+            throw SQLiteError(code: 1, message: "a row that is gone at once", statement: "insert")
+        }
+        return record
+    }
+
+    /// A name that no upload has.
+    func freeID(in database: Database) throws(SQLiteError) -> String {
+        // Five letters name 28 million uploads; another try is as good should two meet.
+        for _ in 0..<100 {
+            let id = RandomName.id()
+            let taken = try database.run("SELECT 1 FROM uploads WHERE id = ?", [.text(id)], read: { _ in }).count > 0
+            if !taken { return id }
+        }
+        throw SQLiteError(code: 1, message: "no free name for an upload", statement: "insert")
+    }
+
+    /// Makes the row of an upload that has not begun; its number.
+    func insert(_ upload: NewUpload, id: String, in database: Database) throws(SQLiteError) -> Int64 {
         let moment = now()
-        let id = try freeID(in: database)
         try database.run(
             """
             INSERT INTO uploads (id, state, source, device, inode, size, modified,
@@ -211,21 +267,7 @@ package final class Ledger: Sendable {
                 .text(upload.changing.rawValue), .text(RandomName.token()), .integer(moment), .integer(moment),
             ]
         )
-        guard let record = try records(in: database, "WHERE id = ?", [.text(id)]).first else {
-            throw SQLiteError(code: 1, message: "a row that is gone at once", statement: "insert")
-        }
-        return record
-    }
-
-    /// A name that no upload has.
-    func freeID(in database: Database) throws(SQLiteError) -> String {
-        // Five letters name 28 million uploads; another try is as good should two meet.
-        for _ in 0..<100 {
-            let id = RandomName.id()
-            let taken = try database.run("SELECT 1 FROM uploads WHERE id = ?", [.text(id)], read: { _ in }).count > 0
-            if !taken { return id }
-        }
-        throw SQLiteError(code: 1, message: "no free name for an upload", statement: "insert")
+        return database.lastNumber
     }
 
     static func sourceValues(_ source: SourceIdentity?) -> [SQLValue] {

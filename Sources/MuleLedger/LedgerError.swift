@@ -1,5 +1,5 @@
 import Glibc
-import MuleSystem
+package import MuleSystem
 
 /// Why the ledger can't be used. None of these has sent anything, or lost what was recorded.
 package enum LedgerError: Error, Hashable, Sendable {
@@ -11,6 +11,10 @@ package enum LedgerError: Error, Hashable, Sendable {
     case diskFull
     /// Another process has held it for ten seconds.
     case busy
+    /// Its file, its log or its leases are no longer what the path leads to.
+    case removed
+    /// The file system gives no locks, so that two runs would not know of each other; its name.
+    case noLocks(String)
     case cannotOpen(String)
     case failed(String)
 
@@ -20,8 +24,10 @@ package enum LedgerError: Error, Hashable, Sendable {
         case .damaged(let detail): "is damaged or not a ledger (\(detail))"
         case .newerVersion(let version): "was written by a newer mule (schema \(version))"
         case .readOnly: "can't be written: it or its directory is read-only"
-        case .diskFull: "can't be written: the disk is full"
+        case .diskFull: "can't be written: the disk is full, or a quota or file size limit is reached"
         case .busy: "has been locked by another process for ten seconds"
+        case .removed: "was removed or replaced while it was in use"
+        case .noLocks(let name): "lies on a file system without working locks (\(name))"
         case .cannotOpen(let detail): "can't be opened (\(detail))"
         case .failed(let detail): "could not be used: \(detail)"
         }
@@ -31,20 +37,25 @@ package enum LedgerError: Error, Hashable, Sendable {
     package var cure: String {
         switch self {
         case .damaged:
-            "Move it aside and run the command again; the uploads it knew must be begun anew. It was left untouched."
+            "It was left untouched. \"mule doctor\" says what is wrong, \"mule doctor --export FILE\" writes down what can "
+                + "still be read. Then move it aside; \"mule adopt\" takes over what only the store knows."
         case .newerVersion: "Use that version, or another ledger with --ledger."
         case .readOnly, .cannotOpen: "Make the directory writable, or name another ledger with --ledger."
         case .diskFull: "Free some space and run the same command again; nothing recorded is lost."
         case .busy, .failed: "Run the same command again."
+        case .removed:
+            "Nothing more was sent. Put it back, or run the same command again; \"mule adopt\" takes over uploads that "
+                + "only the store knows."
+        case .noLocks: "Name a ledger on a local disk with --ledger, or have the file system mounted with locks."
         }
     }
 }
 
 extension LedgerError {
-    init(_ error: SystemError) {
+    package init(_ error: SystemError) {
         switch error.code {
         case EROFS, EACCES, EPERM: self = .readOnly
-        case ENOSPC, EDQUOT: self = .diskFull
+        case ENOSPC, EDQUOT, EFBIG: self = .diskFull
         default: self = .cannotOpen(error.description)
         }
     }

@@ -20,6 +20,28 @@ func records(
     )
 }
 
+/// Gives a row that was made for the upload all that has happened to it since; the counterpart of `record`.
+func store(_ record: UploadRecord, as number: Int64, in database: Database) throws(SQLiteError) {
+    try database.run(
+        """
+        UPDATE uploads SET state = ?, size = ?, part_count = ?, token = ?, create_attempted_at = ?, upload_id = ?,
+            integrity = ?, abort_date = ?, abort_requested = ?, parts_done = ?, bytes_done = ?, bytes_sent = ?,
+            etag = ?, version_id = ?, checksum_algorithm = ?, checksum_type = ?, checksum_value = ?, last_error = ?,
+            created_at = ?, updated_at = ?
+        WHERE number = ?
+        """,
+        [
+            .text(record.state.rawValue), SQLValue(record.size), SQLValue(record.partCount.map(Int64.init)),
+            .text(record.token), SQLValue(record.createAttemptedAt), SQLValue(record.uploadID),
+            SQLValue(record.negotiated), SQLValue(record.abortDate), .integer(record.abortRequested ? 1 : 0),
+            .integer(Int64(record.partsDone)), .integer(record.bytesDone), .integer(record.bytesSent),
+            SQLValue(record.proof.eTag), SQLValue(record.proof.versionID), SQLValue(record.proof.checksumAlgorithm),
+            SQLValue(record.proof.checksumType), SQLValue(record.proof.checksumValue), SQLValue(record.lastError),
+            .integer(record.createdAt), .integer(record.updatedAt), .integer(number),
+        ]
+    )
+}
+
 private func record(_ row: SQLRow) -> UploadRecord {
     let source = row.optionalBlob(3).map { path in
         SourceIdentity(

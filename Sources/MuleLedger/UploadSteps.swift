@@ -208,20 +208,42 @@ extension Ledger {
     }
 
     package func parts(of number: Int64) throws(LedgerError) -> [PartRecord] {
-        try perform { database throws(SQLiteError) in
-            try database.run(
-                "SELECT number, size, etag, crc, digest FROM parts WHERE upload = ? ORDER BY number",
-                [.integer(number)]
-            ) { row in
-                PartRecord(
-                    number: Int(row.integer(0)),
-                    size: row.integer(1),
-                    eTag: row.text(2),
-                    crc: row.blob(3),
-                    digest: row.optionalBlob(4)
-                )
-            }
+        try perform { database throws(SQLiteError) in try parts(of: number, in: database) }
+    }
+
+    func parts(of upload: Int64, in database: Database) throws(SQLiteError) -> [PartRecord] {
+        try parts(in: database, "WHERE upload = ? ORDER BY number", [.integer(upload)])
+    }
+
+    func part(_ number: Int, of upload: Int64, in database: Database) throws(SQLiteError) -> PartRecord? {
+        try parts(in: database, "WHERE upload = ? AND number = ?", [.integer(upload), .integer(Int64(number))]).first
+    }
+
+    private func parts(
+        in database: Database,
+        _ clause: String,
+        _ values: [SQLValue]
+    ) throws(SQLiteError) -> [PartRecord] {
+        try database.run("SELECT number, size, etag, crc, digest FROM parts \(clause)", values) { row in
+            PartRecord(
+                number: Int(row.integer(0)),
+                size: row.integer(1),
+                eTag: row.text(2),
+                crc: row.blob(3),
+                digest: row.optionalBlob(4)
+            )
         }
+    }
+
+    /// Makes the row of a part unless it is there.
+    func insert(_ part: PartRecord, of upload: Int64, in database: Database) throws(SQLiteError) {
+        try database.run(
+            "INSERT OR IGNORE INTO parts (upload, number, size, etag, crc, digest) VALUES (?, ?, ?, ?, ?, ?)",
+            [
+                .integer(upload), .integer(Int64(part.number)), .integer(part.size), .text(part.eTag),
+                .blob(part.crc), SQLValue(part.digest),
+            ]
+        )
     }
 
     /// Forgets the rows of parts that the store turned out not to hold.
@@ -286,13 +308,7 @@ extension Ledger {
 
     private func record(_ finished: FinishedPart, in database: Database) throws(SQLiteError) {
         let part = finished.part
-        try database.run(
-            "INSERT OR IGNORE INTO parts (upload, number, size, etag, crc, digest) VALUES (?, ?, ?, ?, ?, ?)",
-            [
-                .integer(finished.upload), .integer(Int64(part.number)), .integer(part.size),
-                .text(part.eTag), .blob(part.crc), SQLValue(part.digest),
-            ]
-        )
+        try insert(part, of: finished.upload, in: database)
         let isNew = database.changes > 0
         try database.run(
             """

@@ -1,3 +1,4 @@
+internal import CLinux
 import Glibc
 
 /// What `stat` says of a file, as far as an upload's identity needs it.
@@ -12,6 +13,11 @@ package struct FileStatus: Hashable, Sendable {
     package var size: Int64
     /// Time of the last change of the content, in nanoseconds since 1970. The file system decides how fine it is.
     package var modificationTime: Int64
+    /// Names that lead to the file; 0 when all are removed.
+    package var linkCount: Int
+    /// Permissions, 12 bits.
+    package var mode: UInt32
+    package var owner: UInt32
 
     init(_ status: stat) {
         switch status.st_mode & S_IFMT {
@@ -27,6 +33,9 @@ package struct FileStatus: Hashable, Sendable {
         device = UInt64(status.st_dev)
         inode = UInt64(status.st_ino)
         size = Int64(status.st_size)
+        linkCount = Int(status.st_nlink)
+        mode = status.st_mode & 0o7777
+        owner = status.st_uid
         // Any time can be set on a file. One beyond the year 2262 wraps around, and still tells two states apart.
         modificationTime = Int64(status.st_mtim.tv_sec) &* 1_000_000_000 &+ Int64(status.st_mtim.tv_nsec)
     }
@@ -97,6 +106,22 @@ package final class File: Sendable {
                 pwrite(descriptor, rest.baseAddress, rest.count, off_t(offset) + off_t(done))
             }
         }
+    }
+
+    package func write(_ bytes: [UInt8], at offset: Int64) throws(SystemError) {
+        var failure: SystemError?
+        bytes.withUnsafeBytes { bytes in
+            do throws(SystemError) { try write(bytes, at: offset) } catch { failure = error }
+        }
+        if let failure { throw failure }
+    }
+
+    /// Makes the file at least this long, with blocks of its own for all of it: what is written there later finds room.
+    /// (Not `posix_fallocate`, which writes zeros where the file system can't reserve, and would race with other writers.)
+    ///
+    /// - Throws: `EOPNOTSUPP` where the file system can't reserve.
+    package func allocate(_ length: Int64) throws(SystemError) {
+        try retryingInterrupts("fallocate") { mule_fallocate(descriptor, length) }
     }
 
     /// Up to `count` bytes from the offset on; fewer only where the file ends.

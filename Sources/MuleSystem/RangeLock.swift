@@ -28,6 +28,11 @@ package final class RangeLock: Sendable {
         }
     }
 
+    /// Whether the lock file has lost its name: whoever opens the path now locks another one.
+    package func isRemoved() throws(SystemError) -> Bool {
+        try file.status().linkCount == 0
+    }
+
     package func unlock(_ position: Int64) {
         var range = Self.range(position, type: F_UNLCK)
         _ = fcntl(file.descriptor, Self.set, &range)

@@ -13,17 +13,40 @@ final class Recorder: Sendable {
 
     private struct State {
         var waiting: [Item] = []
+        /// Entries of the transaction that is being written.
+        var beingWritten = 0
         var isClosed = false
     }
 
     private let ledger: Ledger
     private let state = Monitor(State())
+    private let patience: Double
+    private let shouldStop: @Sendable () -> Bool
     private let onFailure: @Sendable (LedgerError) -> Void
+    private let onShortage: @Sendable (LedgerError) -> Void
 
-    /// - Parameter onFailure: called, on the recorder's thread, when a commit fails; what it held stays unrecorded.
-    init(_ ledger: Ledger, onFailure: @escaping @Sendable (LedgerError) -> Void) {
+    /// Entries that may wait while more is sent: what is at the store and not on record stays bounded, whatever the disk
+    /// does, and the ledger's reserve has room for it.
+    static let mostWaiting = 64
+    /// Seconds that another process may keep the ledger to itself: an import of many uploads takes that long.
+    static let defaultPatience = 60.0
+
+    /// - Parameters:
+    ///   - shouldStop: whether there is no sense in waiting for the ledger any longer.
+    ///   - onShortage: called, on the recorder's thread, when there is no room for more than what is under way.
+    ///   - onFailure: called, on the recorder's thread, when a commit fails; what it held stays unrecorded.
+    init(
+        _ ledger: Ledger,
+        patience: Double = defaultPatience,
+        shouldStop: @escaping @Sendable () -> Bool = { false },
+        onShortage: @escaping @Sendable (LedgerError) -> Void = { _ in },
+        onFailure: @escaping @Sendable (LedgerError) -> Void
+    ) {
         self.ledger = ledger
+        self.patience = patience
+        self.shouldStop = shouldStop
         self.onFailure = onFailure
+        self.onShortage = onShortage
     }
 
     /// Starts the thread; it ends after `close`, when everything is written.
@@ -36,6 +59,11 @@ final class Recorder: Sendable {
         state.update { $0.waiting.append(Item(entry: entry, then: then)) }
     }
 
+    /// Waits while too much is unrecorded. Not to be called on the recorder's thread.
+    func waitForRoom() {
+        state.wait { $0.waiting.count + $0.beingWritten < Self.mostWaiting ? () : nil }
+    }
+
     func close() {
         state.update { $0.isClosed = true }
     }
@@ -46,17 +74,32 @@ final class Recorder: Sendable {
                 if state.waiting.isEmpty { return state.isClosed ? [] : nil }
                 let batch = state.waiting
                 state.waiting = []
+                state.beingWritten = batch.count
                 return batch
             }
             if batch.isEmpty { return }
-            var failure: LedgerError?
-            do {
-                try ledger.commit(batch.map(\.entry))
-            } catch {
-                failure = error
-                onFailure(error)
-            }
+            let failure = commit(batch.map(\.entry))
+            if let failure { onFailure(failure) }
+            state.update { $0.beingWritten = 0 }
             for item in batch { item.then(failure) }
         }
+    }
+
+    private func commit(_ entries: [Ledger.Entry]) -> LedgerError? {
+        let end = Moment.now().adding(seconds: patience)
+        while true {
+            do throws(LedgerError) {
+                try ledger.commit(entries)
+                break
+            } catch {
+                guard error == .busy, !shouldStop(), Moment.now() < end else { return error }
+            }
+        }
+        do {
+            try ledger.makeRoom()
+        } catch {
+            onShortage(error)
+        }
+        return nil
     }
 }

@@ -95,10 +95,18 @@ package final class UploadRun: Sendable {
             save: { try? ledger.remember(EndpointFacts.factName, $1, of: $0, lifetime: EndpointFacts.lifetime) }
         )
         for job in jobs { job.service.remember(regions: Self.regions(of: job.service.endpoint.url, in: ledger)) }
-        let recorder = Recorder(ledger) { [weak self] error in
-            guard let self else { return }
-            self.stop(self.failure(error))
-        }
+        let recorder = Recorder(
+            ledger,
+            shouldStop: { cancellation.isCancelled },
+            onShortage: { [weak self] error in
+                guard let self else { return }
+                self.drain(self.failure(error))
+            },
+            onFailure: { [weak self] error in
+                guard let self else { return }
+                self.stop(self.failure(error))
+            }
+        )
         recorderBox.withLock { $0 = recorder }
     }
 
@@ -127,6 +135,11 @@ package final class UploadRun: Sendable {
     package func run() -> RunResult {
         let ticket = cancellation.onCancel { [queue] in queue.close() }
         if cancellation.isCancelled { queue.close() }
+        do {
+            try ledger.makeRoom()
+        } catch {
+            stop(failure(error))
+        }
         let recorderThread = recorder.start()
         let heart = Heart(patience)
         let workers = (0..<workersNeeded).map { index in
@@ -191,6 +204,17 @@ package final class UploadRun: Sendable {
             if state.stopReason == nil { state.stopReason = reason }
         }
         cancellation.cancel()
+    }
+
+    /// Ends the run for a reason that every upload shares, when what is under way has come to its end.
+    func drain(_ reason: UploadFailure) {
+        // A stream goes on being read until somebody stops it.
+        let hasStreams = transfers.contains { if case .stream = $0.job.source { true } else { false } }
+        if hasStreams { return stop(reason) }
+        state.withLock { state in
+            if state.stopReason == nil { state.stopReason = reason }
+        }
+        queue.close()
     }
 
     /// What an interruption really is when the run was stopped for a reason.

@@ -33,7 +33,9 @@ final class Worker {
             if transfer.isStopped || run.isStopping { throw UploadFailure.interrupted }
             switch work.step {
             case .begin: try begin(transfer)
-            case .part(let part): try carry(part, of: transfer)
+            case .part(let part):
+                run.recorder.waitForRoom()
+                try carry(part, of: transfer)
             case .complete: try complete(transfer)
             }
         } catch {

@@ -12,6 +12,7 @@ struct LedgerChild {
                ledger-child hold LEDGER             hold a lease until standard input ends
                ledger-child commit LEDGER           commit one part after another
                ledger-child fill LEDGER BALLAST     commit parts until the disk is full, then remove BALLAST
+               ledger-child reserve LEDGER          commit parts until there is no room for more, then 300 all the same
         with --as-nobody at the end: give up root's rights first
         """
 
@@ -32,6 +33,7 @@ struct LedgerChild {
             case "hold": try hold(ledger)
             case "commit": try commit(ledger)
             case "fill" where words.count == 3: try fill(ledger, ballast: words[2])
+            case "reserve": try reserve(ledger)
             default: end(usage, status: 2)
             }
         } catch {
@@ -72,6 +74,28 @@ struct LedgerChild {
         try ledger.commit([part(committed + 1, of: record)])
         let again = try Ledger(path: ledger.path).parts(of: record.number).map(\.number)
         say("intact with room: \(again == Array(1...committed + 1)) committed: \(committed > 20)")
+        withExtendedLifetime(lease) {}
+    }
+
+    private static func reserve(_ ledger: Ledger) throws(LedgerError) {
+        guard let (record, lease) = try claimed(ledger) else { return say("held elsewhere") }
+        var number = 0
+        do throws(LedgerError) {
+            while number < 9_000 {
+                try ledger.makeRoom()
+                number += 1
+                try ledger.commit([part(number, of: record)])
+            }
+        } catch {
+            say("no room: \(error)")
+        }
+        let before = number
+        while number < before + 300 {
+            number += 1
+            try ledger.commit([part(number, of: record)])
+        }
+        let rows = try Ledger(path: ledger.path).parts(of: record.number).map(\.number)
+        say("recorded all the same: \(rows == Array(1..<before + 301)) after: \(before)")
         withExtendedLifetime(lease) {}
     }
 

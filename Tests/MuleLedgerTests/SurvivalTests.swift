@@ -89,6 +89,28 @@ import Testing
         #expect(outcome.lines.first == "error: diskFull")
     }
 
+    /// A limit of the file size stands in for a full disk where nobody may mount one. (`trap` has the signal ignored that
+    /// would end the process; a commit has some twelve kilobytes.)
+    @Test func `what is under way can be recorded when there is no room for more`() throws {
+        let script = "trap '' XFSZ; ulimit -f 10240; exec \"$0\" reserve \"$1\""
+        let child = "\(TestCommand.productsDirectory)/ledger-child"
+        let outcome = try TestCommand("/bin/sh", ["-c", script, child, path], home: directory.path).run()
+        #expect(outcome.lines.first == "no room: diskFull", "\(outcome.lines) \(outcome.err)")
+        #expect(outcome.lines.last?.hasPrefix("recorded all the same: true after: ") == true, "\(outcome.lines)")
+        #expect(try Ledger(directory).unfinished().count == 1)
+    }
+
+    @Test(.enabled(if: Self.canMount, "needs the right to mount a tmpfs in a namespace (unshare)"))
+    func `what is under way can be recorded on a disk that is full`() throws {
+        let room = try directory.makeDirectory("room")
+        let script = """
+            mount -t tmpfs -o size=6m mule-test "$1" && exec "$0" reserve "$1/ledger.sqlite"
+            """
+        let outcome = try Self.inNamespace(script, arguments: [room], home: directory).run()
+        #expect(outcome.lines.first == "no room: diskFull", "\(outcome.lines) \(outcome.err)")
+        #expect(outcome.lines.last?.hasPrefix("recorded all the same: true after: ") == true, "\(outcome.lines)")
+    }
+
     private static func inNamespace(_ script: String, arguments: [String], home: ScratchDirectory) -> TestCommand {
         let child = "\(TestCommand.productsDirectory)/ledger-child"
         let words = ["unshare", "--map-root-user", "--mount", "sh", "-c", script, child] + arguments

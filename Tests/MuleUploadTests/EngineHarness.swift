@@ -46,7 +46,8 @@ final class EngineHarness: Sendable {
         rateLimit: Int64? = nil,
         region: String? = nil,
         provider: (any CredentialsProvider)? = nil,
-        faults: [Fault] = []
+        faults: [Fault] = [],
+        openLedger: ([UInt8]) throws -> Ledger = { try Ledger(path: $0) }
     ) throws {
         self.requestPatience = requestPatience
         server = FakeS3(profile, credentials: credentials, faults: faults)
@@ -60,7 +61,7 @@ final class EngineHarness: Sendable {
                     sessionToken: server.credentials.sessionToken
                 )
             )
-        ledger = try Ledger(path: Array(scratch.path("state/ledger.sqlite").utf8))
+        ledger = try openLedger(Array(scratch.path("state/ledger.sqlite").utf8))
         settings = Self.settings(concurrency: concurrency, stallLimit: stallLimit, rateLimit: rateLimit)
     }
 

@@ -1,4 +1,5 @@
 import MuleSystem
+import Synchronization
 import TestSupport
 import Testing
 
@@ -66,5 +67,169 @@ import Testing
         #expect(outcome.completed.isEmpty)
         #expect(outcome.result.failures.map(\.kind) == [.ledger])
         #expect(outcome.ends == 1)
+    }
+
+    // MARK: Disks without room
+
+    /// A disk that is full from some look at it on, until it is freed.
+    private final class FillingDisk: Sendable {
+        let looks = Atomic<Int>(0)
+        let isFreed = Atomic<Bool>(false)
+        private let goodLooks: Int
+
+        init(goodLooks: Int) { self.goodLooks = goodLooks }
+
+        /// The ledger looks when it is opened, before a run, and after each commit of it.
+        func look() -> FileSystem {
+            let count = looks.add(1, ordering: .relaxed).newValue
+            let isFree = count <= goodLooks || isFreed.load(ordering: .relaxed)
+            return FileSystem(name: "test", isShared: true, available: isFree ? .max : 1000)
+        }
+
+        func harness() throws -> EngineHarness {
+            try EngineHarness(concurrency: 2) { path in
+                try Ledger(path: path, fileSystem: { _ in self.look() })
+            }
+        }
+    }
+
+    @Test func nothingIsSentWithoutRoomToRecordIt() throws {
+        let disk = FillingDisk(goodLooks: 1)
+        let harness = try disk.harness()
+        let path = try harness.file()
+        let outcome = try harness.upload(path)
+        #expect(outcome.result.failures.map(\.kind) == [.ledger])
+        #expect(outcome.failure?.isResumable == true)
+        #expect(harness.server.requests.isEmpty)
+        #expect(try harness.record().state == .pending)
+        disk.isFreed.store(true, ordering: .relaxed)
+        try harness.expectDone(try harness.resume(), path)
+    }
+
+    /// The disk fills up while parts are on their way: they come to their end and are recorded, no other begins, and the
+    /// next run sends the others alone.
+    @Test(arguments: [1, 2])
+    func aDiskThatFillsUpStopsTheRunBehindWhatIsRecorded(commits: Int) throws {
+        let disk = FillingDisk(goodLooks: 1 + commits)
+        let harness = try disk.harness()
+        let path = try harness.file(size: 20 * EngineHarness.partSize)
+        let outcome = try harness.upload(path)
+        #expect(outcome.completed.isEmpty)
+        #expect(outcome.result.failures.map(\.kind) == [.ledger])
+        #expect(outcome.failure?.isResumable == true)
+        let record = try harness.record()
+        let recorded = try harness.ledger.parts(of: record.number).map(\.number)
+        let sent = harness.server.requests.filter { $0.operation == .uploadPart }.compactMap(\.partNumber)
+        #expect(Set(recorded) == Set(sent), "what was sent is on record")
+        #expect(!recorded.isEmpty && recorded.count < 20, "\(recorded)")
+        #expect(record.partsDone == recorded.count)
+
+        disk.isFreed.store(true, ordering: .relaxed)
+        let before = harness.server.requests.count
+        try harness.expectDone(try harness.resume(), path)
+        let again = harness.server.requests.dropFirst(before).filter { $0.operation == .uploadPart }
+        #expect(Set(again.compactMap(\.partNumber)) == Set(1...20).subtracting(recorded))
+    }
+
+    /// A commit that fails all the same leaves parts at the store that are not on record: the next run compares them with
+    /// the file and does not send them again.
+    @Test func whatReachedTheStoreAndWasNotRecordedIsAdopted() throws {
+        let harness = try EngineHarness(concurrency: 1)
+        let path = try harness.file()
+        _ = try harness.ledger.claim([try harness.newUpload(path)])
+        let other = try Database(path: harness.ledger.path)
+        try other.execute(
+            "CREATE TRIGGER refusal \(Refusal.laterPart.rawValue) BEGIN SELECT RAISE(ABORT, 'disk full'); END"
+        )
+        _ = try harness.resume()
+        let stored = Set(
+            harness.server.requests.filter { $0.operation == .uploadPart && $0.status == 200 }.compactMap(\.partNumber)
+        )
+        let recorded = Set(try harness.ledger.parts(of: try harness.record().number).map(\.number))
+        #expect(stored.contains(4) && !recorded.contains(4))
+        try other.execute("DROP TRIGGER refusal")
+        let before = harness.server.requests.count
+        try harness.expectDone(try harness.resume(), path)
+        let again = harness.server.requests.dropFirst(before).filter { $0.operation == .uploadPart }
+        #expect(Set(again.compactMap(\.partNumber)).isDisjoint(with: stored))
+    }
+
+    @Test func aLedgerThatIsRemovedUnderARunIsNoSuccess() throws {
+        let harness = try EngineHarness(concurrency: 1)
+        let path = try harness.file()
+        harness.server.add(
+            .on(
+                .uploadPart,
+                occurrence: 3,
+                .run(.headersRead) { _ in try? Files.remove(String(decoding: harness.ledger.path, as: UTF8.self)) }
+            )
+        )
+        let outcome = try harness.upload(path)
+        #expect(outcome.completed.isEmpty)
+        #expect(outcome.result.failures.map(\.kind) == [.ledger])
+        #expect(outcome.failure?.message.contains("removed or replaced") == true)
+        #expect(!harness.server.requests.contains { $0.operation == .complete })
+    }
+
+    /// An import of many uploads holds the ledger for a while; the run waits for it.
+    @Test func aLongWriterIsWaitedFor() throws {
+        let harness = try EngineHarness(concurrency: 2) { path in
+            try Ledger(
+                path: path,
+                fileSystem: { path throws(SystemError) in try FileSystem.of(path: path) },
+                busyTimeout: 0.02
+            )
+        }
+        let path = try harness.file()
+        let other = try Database(path: harness.ledger.path)
+        let claims = try harness.ledger.claim([try harness.newUpload(path)])
+        withExtendedLifetime(claims) {}
+        let number = try harness.record().number
+        let recorder = Recorder(harness.ledger) { Issue.record("\($0)") }
+        try other.execute("BEGIN IMMEDIATE")
+        let row = PartRecord(number: 1, size: 1, eTag: "e", crc: [], digest: nil)
+        let heard = Atomic<Bool>(false)
+        recorder.record(.part(Ledger.FinishedPart(upload: number, part: row, bytesSent: 1))) { failure in
+            heard.store(failure == nil, ordering: .relaxed)
+        }
+        recorder.close()
+        let thread = recorder.start()
+        // Longer than one wait of SQLite's: without patience, the commit would have failed by now.
+        for _ in 0..<4 {
+            #expect(throws: LedgerError.busy) { _ = try harness.ledger.restart(try harness.record()) }
+        }
+        try other.execute("COMMIT")
+        thread.join()
+        let wasHeard = heard.load(ordering: .relaxed)
+        #expect(wasHeard)
+        #expect(try harness.ledger.parts(of: number).count == 1)
+    }
+
+    /// While the disk stands still, no more than a bounded number of parts is sent.
+    @Test func tooMuchThatIsUnrecordedHoldsTheWorkersBack() throws {
+        let harness = try EngineHarness()
+        let claims = try harness.ledger.claim([try harness.newUpload(try harness.file())])
+        let number = try harness.record().number
+        let recorder = Recorder(harness.ledger) { Issue.record("\($0)") }
+        let row = PartRecord(number: 1, size: 1, eTag: "e", crc: [], digest: nil)
+        for _ in 1..<Recorder.mostWaiting {
+            recorder.record(.part(Ledger.FinishedPart(upload: number, part: row, bytesSent: 1))) { _ in }
+        }
+        recorder.waitForRoom()
+        recorder.record(.part(Ledger.FinishedPart(upload: number, part: row, bytesSent: 1))) { _ in }
+        let passed = Atomic<Bool>(false)
+        let waiter = Thread(name: "waiter") {
+            recorder.waitForRoom()
+            // Only a commit makes room.
+            let isWritten = ((try? harness.ledger.parts(of: number))?.count ?? 0) == 1
+            passed.store(isWritten, ordering: .relaxed)
+        }
+        recorder.close()
+        let thread = recorder.start()
+        waiter.join()
+        thread.join()
+        let hasPassed = passed.load(ordering: .relaxed)
+        #expect(hasPassed)
+        withExtendedLifetime(claims) {}
     }
 }

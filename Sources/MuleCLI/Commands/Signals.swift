@@ -23,6 +23,8 @@ final class Signals: Sendable {
         self.onStop = onStop
         self.lastWords = lastWords
         signal(SIGPIPE, SIG_IGN)
+        // A limit of the file size is an error of the write then, and not the end of the process.
+        signal(SIGXFSZ, SIG_IGN)
         var set = sigset_t()
         sigemptyset(&set)
         for number in [SIGINT, SIGTERM, SIGHUP] where !Self.isIgnored(number) { sigaddset(&set, number) }

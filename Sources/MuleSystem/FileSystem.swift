@@ -1,0 +1,38 @@
+internal import CLinux
+import Glibc
+
+/// What holds a file: a disk of this machine, or something that other machines may write to as well.
+package struct FileSystem: Hashable, Sendable {
+    /// As `mount` shows it, "nfs"; "local" where it is one of this machine's.
+    package var name: String
+    /// Whether other machines may have the same files open. Shared memory does not reach them, locks may.
+    package var isShared: Bool
+    /// Bytes that this user may still write, quotas left aside.
+    package var available: Int64
+
+    package init(name: String, isShared: Bool, available: Int64) {
+        self.name = name
+        self.isShared = isShared
+        self.available = available
+    }
+
+    /// The file system of a file or directory that is there.
+    package static func of(path: [UInt8]) throws(SystemError) -> FileSystem {
+        var facts = statfs()
+        let name = path.map { CChar(bitPattern: $0) } + [0]
+        try retryingInterrupts("statfs") { mule_statfs(name, &facts) }
+        // The type is a signed word of 32 or 64 bits, whatever the machine.
+        let shared = sharedTypes[UInt32(truncatingIfNeeded: facts.f_type)]
+        let (bytes, overflows) = Int64(clamping: facts.f_bavail).multipliedReportingOverflow(by: Int64(facts.f_bsize))
+        return FileSystem(name: shared ?? "local", isShared: shared != nil, available: overflows ? .max : bytes)
+    }
+
+    /// statfs(2) and linux/magic.h. FUSE says nothing of what is behind it, which is often another machine (sshfs,
+    /// GlusterFS, s3fs).
+    private static let sharedTypes: [UInt32: String] = [
+        0x6969: "nfs", 0x517B: "smb", 0xFE53_4D42: "smb", 0xFF53_4D42: "cifs", 0x564C: "ncp", 0x5346_414F: "afs",
+        0x6B41_4653: "afs", 0x7375_7245: "coda", 0x00C3_6400: "ceph", 0x0102_1997: "9p", 0x0BD0_0BD0: "lustre",
+        0x4750_4653: "gpfs", 0x7461_636F: "ocfs2", 0x0116_1970: "gfs2", 0x6573_5546: "fuse", 0x1983_0326: "beegfs",
+        0xAAD7_AAEA: "panfs", 0x786F_4256: "vboxsf",
+    ]
+}

@@ -1,0 +1,162 @@
+import Glibc
+import MuleSystem
+import Synchronization
+import TestSupport
+import Testing
+
+@testable import MuleLedger
+
+/// Disks of other machines, disks that fill up, files that go away, and locks that others hold.
+@Suite struct PlaceTests {
+    private let directory = ScratchDirectory()
+    private var path: String { directory.path("ledger.sqlite") }
+
+    private func ledger(
+        isShared: Bool = false,
+        available: Int64 = .max,
+        busyTimeout: Double = 10
+    ) throws(LedgerError) -> Ledger {
+        let place = FileSystem(name: isShared ? "nfs" : "local", isShared: isShared, available: available)
+        return try Ledger(path: Array(path.utf8), fileSystem: { _ in place }, busyTimeout: busyTimeout)
+    }
+
+    // MARK: File systems of other machines
+
+    @Test func `a ledger that other machines may open has no log and no shared memory`() throws {
+        let ledger = try ledger(isShared: true)
+        let (record, lease) = try #require(try ledger.take())
+        try ledger.commit(.sample(1), of: record)
+        for suffix in ["-wal", "-shm"] { #expect(!Files.exists(path + suffix)) }
+        #expect(try RawDatabase(path).column("PRAGMA journal_mode") == ["delete"])
+        withExtendedLifetime(lease) {}
+    }
+
+    @Test func `a log is moved into the file before other machines may open it`() throws {
+        let taken: (record: UploadRecord, lease: Lease)?
+        do {
+            let local = try ledger()
+            taken = try local.take()
+            try local.commit(.sample(1), .sample(2), of: try #require(taken?.record))
+            #expect(Files.exists(path + "-wal"))
+            // As after a kill: the log stays.
+            for suffix in ["", "-wal"] {
+                try directory.write(try Files.read(path + suffix), to: "copy/ledger.sqlite" + suffix)
+            }
+        }
+        let place = FileSystem(name: "nfs", isShared: true, available: .max)
+        let shared = try Ledger(path: Array(directory.path("copy/ledger.sqlite").utf8), fileSystem: { _ in place })
+        let record = try #require(try shared.unfinished().first)
+        #expect(try shared.parts(of: record.number) == [.sample(1), .sample(2)])
+        #expect(!Files.exists(directory.path("copy/ledger.sqlite-wal")))
+        // The lock of the move is given back.
+        try shared.commit(.sample(3), of: record)
+        let again = try Ledger(path: shared.path, fileSystem: { _ in place })
+        try again.commit(.sample(4), of: record)
+        #expect(try shared.parts(of: record.number).count == 4)
+    }
+
+    @Test func `a log that a living process writes to is not taken from it`() throws {
+        let local = try ledger()
+        let (record, lease) = try #require(try local.take())
+        #expect(throws: LedgerError.busy) { _ = try self.ledger(isShared: true, busyTimeout: 0.05) }
+        try local.commit(.sample(1), of: record)
+        #expect(try local.parts(of: record.number) == [.sample(1)])
+        withExtendedLifetime(lease) {}
+    }
+
+    @Test func `a ledger without a log keeps to it on a local disk`() throws {
+        do { _ = try ledger(isShared: true).take() }
+        let local = try ledger()
+        #expect(try local.unfinished().count == 1)
+        #expect(try RawDatabase(path).column("PRAGMA journal_mode") == ["delete"])
+    }
+
+    @Test func `this machine's temporary directory is no network`() throws {
+        let place = try FileSystem.of(path: Array(directory.path.utf8))
+        #expect(place.available > 0)
+        #expect(throws: SystemError(code: ENOENT, call: "statfs")) {
+            _ = try FileSystem.of(path: Array(directory.path("missing").utf8))
+        }
+    }
+
+    // MARK: Room
+
+    @Test func `room is made in the log, and no more than is needed`() throws {
+        let ledger = try ledger()
+        let (record, lease) = try #require(try ledger.take())
+        try ledger.makeRoom()
+        let first = try Files.size(path + "-wal")
+        #expect(first >= Reserve.room && first < Reserve.room + 2 * mebibyte)
+        for number in 1...50 {
+            try ledger.commit(.sample(number), of: record)
+            try ledger.makeRoom()
+        }
+        #expect(try Files.size(path + "-wal") <= first + 2 * mebibyte)
+        #expect(try ledger.parts(of: record.number).count == 50)
+        withExtendedLifetime(lease) {}
+    }
+
+    @Test func `without a log, the free space is looked at`() throws {
+        #expect(throws: LedgerError.diskFull) { try self.ledger(isShared: true, available: 1 << 20).makeRoom() }
+        try ledger(isShared: true, available: Reserve.room).makeRoom()
+    }
+
+    // MARK: Files that go away
+
+    @Test(arguments: ["", "-wal", ".leases"])
+    func `what is recorded in a file that was removed is not taken for recorded`(suffix: String) throws {
+        let ledger = try ledger()
+        let (record, lease) = try #require(try ledger.take())
+        try ledger.makeRoom()
+        try ledger.commit(.sample(1), of: record)
+        try Files.remove(path + suffix)
+        #expect(throws: LedgerError.removed) { try ledger.commit(.sample(2), of: record) }
+        withExtendedLifetime(lease) {}
+    }
+
+    @Test func `a ledger that another one was put in the place of is found out`() throws {
+        let ledger = try ledger()
+        let (record, lease) = try #require(try ledger.take())
+        #expect(rename(path, directory.path("aside")) == 0)
+        do { _ = try Ledger(path: Array(directory.path("other.sqlite").utf8)).take() }
+        #expect(rename(directory.path("other.sqlite"), path) == 0)
+        #expect(throws: LedgerError.removed) { try ledger.commit(.sample(1), of: record) }
+        withExtendedLifetime(lease) {}
+    }
+
+    // MARK: Locks
+
+    @Test func `a writer that takes long is waited for, and not for ever`() throws {
+        let ledger = try ledger(busyTimeout: 0.05)
+        let (record, lease) = try #require(try ledger.take())
+        let other = try RawDatabase(path)
+        try other.execute("BEGIN IMMEDIATE")
+        #expect(throws: LedgerError.busy) { try ledger.commit(.sample(1), of: record) }
+        #expect(try ledger.parts(of: record.number).isEmpty, "reading goes on")
+        try other.execute("COMMIT")
+        try ledger.commit(.sample(1), of: record)
+        withExtendedLifetime(lease) {}
+    }
+
+    // MARK: What is no ledger
+
+    @Test(arguments: ["ledger.sqlite", "ledger.sqlite.leases"])
+    func `a FIFO in a file's place is turned away and not waited for`(name: String) throws {
+        if name != "ledger.sqlite" { do { _ = try ledger() }; try Files.remove(directory.path(name)) }
+        #expect(mkfifo(directory.path(name), 0o600) == 0)
+        // Locks work on a FIFO; what matters is that nothing hangs and that a ledger is a file.
+        if name == "ledger.sqlite" {
+            #expect(errorOfOpening(path) == .cannotOpen("it is not a regular file"))
+        } else {
+            #expect(errorOfOpening(path) == nil)
+        }
+    }
+
+    @Test func `a directory in place of the leases is turned away`() throws {
+        try directory.makeDirectory("ledger.sqlite.leases")
+        guard case .cannotOpen = errorOfOpening(path) else {
+            Issue.record("\(String(describing: errorOfOpening(path)))")
+            return
+        }
+    }
+}
