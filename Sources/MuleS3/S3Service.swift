@@ -12,7 +12,7 @@ package final class S3Service: Sendable {
     /// Seconds without a byte moving after which no request waits any longer.
     package let patience: Double
     let routes: BucketRoutes
-    let credentials: any CredentialsProvider
+    package let credentials: any CredentialsProvider
     let log: (@Sendable (String) -> Void)?
     /// Milliseconds by which the store's clock is ahead of ours.
     private let skew = Atomic<Int64>(0)
@@ -37,6 +37,9 @@ package final class S3Service: Sendable {
         self.log = log
         routes = BucketRoutes(endpoint)
     }
+
+    /// The region that requests to the bucket are signed for, as far as it is known.
+    package func region(of bucket: String) -> String { routes.route(to: bucket).endpoint.region }
 
     /// Keeps the regions of buckets beyond this run.
     package func remember(regions memory: RegionMemory) {

@@ -218,4 +218,22 @@ struct CommandLineParserTests {
         do { _ = try parse(line, environment: environment) } catch { return error.description }
         return ""
     }
+
+    @Test("--ledger of doctor may stand without a file")
+    func ledgerAlone() throws {
+        func parse(_ line: String) throws -> Typed {
+            try CommandLineParser.parse(line.split(separator: " ").map { Array($0.utf8) })
+        }
+        for line in ["doctor --ledger", "doctor --ledger --json", "doctor --ledger -q", "doctor --json --ledger"] {
+            let typed = try parse(line)
+            #expect(typed.ledgerAlone && typed.ledger == nil, "\(line)")
+        }
+        for line in ["doctor --ledger file bucket", "doctor --ledger=file", "--ledger file doctor"] {
+            let typed = try parse(line)
+            #expect(!typed.ledgerAlone && typed.ledger == Array("file".utf8), "\(line)")
+        }
+        for line in ["doctor --ledger=", "status --ledger", "doctor --ledger --export x --import y", "doctor --write"] {
+            #expect(throws: UsageError.self, "\(line)") { _ = try parse(line) }
+        }
+    }
 }

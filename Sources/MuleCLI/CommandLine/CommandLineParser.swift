@@ -72,8 +72,11 @@ package struct CommandLineParser {
             throw UsageError("--\(name) takes no value", command: command)
         }
         var value = attached ?? []
-        if flag.placeholder != nil, attached == nil { value = try nextArgument(for: "--\(name)", flag) }
-        occurrences.append(Occurrence(flag: flag, spelling: "--\(name)", value: value, isOn: isOn))
+        let standsAlone = flag.valueIsOptional && attached == nil && nextIsFlag
+        if flag.placeholder != nil, attached == nil, !standsAlone {
+            value = try nextArgument(for: "--\(name)", flag)
+        }
+        occurrences.append(Occurrence(flag: flag, spelling: "--\(name)", value: value, isOn: isOn && !standsAlone))
     }
 
     private mutating func readLetters(_ letters: ArraySlice<UInt8>) throws(UsageError) {
@@ -94,6 +97,12 @@ package struct CommandLineParser {
             }
             occurrences.append(Occurrence(flag: flag, spelling: "-\(letter)", value: value, isOn: true))
         }
+    }
+
+    /// Whether there is nothing more on the line that a value could be.
+    private var nextIsFlag: Bool {
+        guard let next = arguments.first else { return true }
+        return next.count > 1 && next.first == UInt8(ascii: "-")
     }
 
     private mutating func nextArgument(for spelling: String, _ flag: Flag) throws(UsageError) -> [UInt8] {

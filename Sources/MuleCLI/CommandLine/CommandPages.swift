@@ -8,6 +8,7 @@ extension Command {
         case .adopt: .adopt
         case .verify: .verify
         case .clean: .clean
+        case .doctor: .doctor
         }
     }
 }
@@ -211,6 +212,42 @@ extension CommandPage {
         problem: { typed in
             typed.allInitiators && typed.operands.isEmpty
                 ? "--all-initiators needs the bucket by name: \"mule clean --all-initiators BUCKET\"" : nil
+        }
+    )
+
+    fileprivate static let doctor = CommandPage(
+        synopsis: "[options] [BUCKET]",
+        summary: "check the ledger, credentials, and a bucket",
+        description: [
+            "Looks at everything an upload needs and prints a line for each check: ok, warning or problem, what was seen, "
+                + "and what to do. The ledger: its file's modes, the disk, every page and row. Credentials: whether there "
+                + "are any. With a BUCKET also the store: bucket and region, the clock, and what these credentials may do.",
+            "It changes nothing, neither here nor at the store, unless --write or --import is given. The exit status is 0 "
+                + "when there is no problem, else that of the first one: 12 for the ledger, 5 for credentials, 4 for "
+                + "the store, 75 for the network.",
+            "A ledger that is damaged: write down what can be read with --export, move it aside, and take that in again with "
+                + "--import. Import only what you trust: \"mule resume\" sends the files that stand there to the stores "
+                + "that stand there.",
+        ],
+        examples: [
+            .init(line: "mule doctor", about: "Is everything in order on this machine?"),
+            .init(line: "mule doctor --write backups", about: "May these credentials upload to the bucket?"),
+            .init(line: "mule doctor --ledger", about: "Check the ledger alone."),
+            .init(
+                line: "mule doctor --export uploads.jsonl",
+                about: "Take the uploads to another machine; --import takes them in there."
+            ),
+        ],
+        problem: { typed in
+            switch typed.operands.count {
+            case 0 where typed.write: return "--write needs the BUCKET to try it in"
+            case 2...: return "doctor checks one BUCKET at a time"
+            default: break
+            }
+            if typed.export != nil, typed.importFrom != nil { return "--export and --import do not go together" }
+            guard typed.export != nil || typed.importFrom != nil || typed.ledgerAlone else { return nil }
+            return typed.operands.isEmpty
+                ? nil : "a BUCKET is not checked with --export, --import, or --ledger without a FILE"
         }
     )
 }

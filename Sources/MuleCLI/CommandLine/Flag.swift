@@ -5,6 +5,7 @@ package struct Flag: Sendable {
         case transfer = "Transfer options"
         case object = "Options for the object"
         case selection = "Selection"
+        case checks = "What is checked"
         case shared = "Shared options"
     }
 
@@ -23,6 +24,8 @@ package struct Flag: Sendable {
     package let help: String
     /// Puts the value (empty for a switch, "on" false for its negation) where it belongs.
     let update: @Sendable (inout Typed, _ value: [UInt8], _ on: Bool) throws(OptionValueError) -> Void
+    /// Whether it may stand without its value, as the last word or before another flag; "on" is false then.
+    var valueIsOptional = false
 
     /// `MULE_PART_SIZE` for `part-size`.
     package var environmentName: String {
@@ -105,6 +108,7 @@ package struct Flag: Sendable {
         _ group: Group,
         _ commands: Set<Command>,
         sets field: any WritableKeyPath<Typed, [UInt8]?> & Sendable,
+        readsEnvironment: Bool = true,
         _ help: String
     ) -> Flag {
         Flag(
@@ -115,12 +119,39 @@ package struct Flag: Sendable {
             commands: commands,
             isRepeatable: false,
             negation: nil,
-            readsEnvironment: true,
+            readsEnvironment: readsEnvironment,
             help: help
         ) { typed, bytes, _ throws(OptionValueError) in
             guard !bytes.isEmpty else { throw OptionValueError("must not be empty") }
             typed[keyPath: field] = bytes
         }
+    }
+
+    /// The same, but it may stand without its value, which sets another field then.
+    static func pathOrNone(
+        _ name: String,
+        _ group: Group,
+        _ commands: Set<Command>,
+        sets field: any WritableKeyPath<Typed, [UInt8]?> & Sendable,
+        alone switched: any WritableKeyPath<Typed, Bool> & Sendable,
+        _ help: String
+    ) -> Flag {
+        let named = path(name, group, commands, sets: field, help)
+        return Flag(
+            name: name,
+            letter: nil,
+            placeholder: named.placeholder,
+            group: group,
+            commands: commands,
+            isRepeatable: false,
+            negation: nil,
+            readsEnvironment: true,
+            help: help,
+            update: { typed, bytes, on throws(OptionValueError) in
+                if on { try named.update(&typed, bytes, on) } else { typed[keyPath: switched] = true }
+            },
+            valueIsOptional: true
+        )
     }
 
     private static func text(_ bytes: [UInt8]) throws(OptionValueError) -> String {

@@ -1,7 +1,7 @@
 /// Every flag that mule knows. Parsing, help and suggestions read this table; a new flag is a new row.
 package enum FlagTable {
     /// In the order of help. Where two commands share a name, both rows take a value or neither does.
-    package static let rows: [Flag] = transfer + proof + object + selection + shared
+    package static let rows: [Flag] = transfer + proof + object + selection + checks + shared
 
     /// The rows that a command takes.
     package static func rows(for command: Command) -> [Flag] { rows.filter { $0.commands.contains(command) } }
@@ -10,6 +10,7 @@ package enum FlagTable {
     private static let sending: Set<Command> = [.upload, .resume, .adopt]
     private static let upload: Set<Command> = [.upload]
     /// Those that name one object, or a prefix for it.
+    private static let doctor: Set<Command> = [.doctor]
     private static let toObject: Set<Command> = [.upload, .adopt, .verify]
 
     private static let transfer: [Flag] = [
@@ -295,9 +296,52 @@ package enum FlagTable {
         ),
     ]
 
+    private static let checks: [Flag] = [
+        .pathOrNone(
+            "ledger",
+            .checks,
+            doctor,
+            sets: \.ledger,
+            alone: \.ledgerAlone,
+            "Check the ledger in this file. Without a FILE, as the last word or before another option: check the usual "
+                + "ledger, and nothing else."
+        ),
+        .on(
+            "write",
+            .checks,
+            doctor,
+            sets: \.write,
+            "Also begin an upload in BUCKET, send a part of 12 bytes, and give it up. No object is made."
+        ),
+        .path(
+            "export",
+            .checks,
+            doctor,
+            sets: \.export,
+            readsEnvironment: false,
+            "Instead of checking, write all uploads with their parts to this new file, - for standard output, one JSON "
+                + "object a line. Of a damaged ledger, what can still be read."
+        ),
+        .path(
+            "import",
+            .checks,
+            doctor,
+            sets: \.importFrom,
+            readsEnvironment: false,
+            "Instead of checking, take in what --export wrote, - for standard input: all of it or nothing. Uploads that "
+                + "are there already are passed over."
+        ),
+    ]
+
     private static let shared: [Flag] = [
         .path("config", .shared, every, sets: \.config, "Read this configuration file."),
-        .path("ledger", .shared, every, sets: \.ledger, "Keep the record of uploads in this file."),
+        .path(
+            "ledger",
+            .shared,
+            every.subtracting(doctor),
+            sets: \.ledger,
+            "Keep the record of uploads in this file."
+        ),
         .value(
             "profile",
             "NAME",

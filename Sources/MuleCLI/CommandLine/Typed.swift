@@ -34,6 +34,12 @@ package struct Typed: Sendable, Equatable {
     package var dryRun = false
     package var yes = false
     package var allInitiators = false
+    /// `--ledger` without a file: nothing else is to be checked.
+    package var ledgerAlone = false
+    package var write = false
+    /// File paths, as raw bytes; `-` is a stream.
+    package var export: [UInt8]?
+    package var importFrom: [UInt8]?
     /// Seconds, 0 at least.
     package var olderThan: Double?
 

@@ -55,6 +55,7 @@ package enum Program {
             case .abort: return try AbortCommand(session: session).run()
             case .adopt: return try AdoptCommand(session: session).run()
             case .verify: return try VerifyCommand(session: session).run()
+            case .doctor: return try DoctorCommand(session: session).run()
             case .clean: return try CleanCommand(session: session).run()
             }
         } catch {

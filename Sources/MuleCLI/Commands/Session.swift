@@ -37,7 +37,8 @@ struct Session {
         console = Console(typed, progress: progress, environment: environment)
     }
 
-    func openLedger() throws(CommandFailure) -> Ledger {
+    /// Absolute, so that messages name it in a way that holds in every directory.
+    func ledgerPath() throws(CommandFailure) -> [UInt8] {
         let location = FileLocation.ledger(
             flag: typed.ledger,
             environment: environment,
@@ -49,12 +50,17 @@ struct Session {
                 message: "There is no place for the ledger: set HOME, or name a file with --ledger or MULE_LEDGER."
             )
         }
+        return Self.absolute(location.path)
+    }
+
+    func openLedger() throws(CommandFailure) -> Ledger {
+        let path = try ledgerPath()
         do {
-            return try Ledger(path: Self.absolute(location.path))
+            return try Ledger(path: path)
         } catch {
             throw CommandFailure(
                 status: .ledger,
-                message: UploadFailure(ledger: error, path: TextSafety.displayName(location.path)).message
+                message: UploadFailure(ledger: error, path: TextSafety.displayName(path)).message
             )
         }
     }
@@ -66,7 +72,6 @@ struct Session {
         )
     }
 
-    /// Messages name the ledger in a way that holds in every directory.
     private static func absolute(_ path: [UInt8]) -> [UInt8] {
         if path.first == UInt8(ascii: "/") { return path }
         guard let here = try? canonicalPath([UInt8(ascii: ".")]) else { return path }

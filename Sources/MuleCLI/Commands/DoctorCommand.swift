@@ -1,0 +1,40 @@
+import MuleJSON
+import MuleLedger
+import MulePlan
+
+/// `mule doctor`
+struct DoctorCommand {
+    let session: Session
+
+    func run() throws(CommandFailure) -> ExitStatus {
+        let typed = session.typed
+        if let file = typed.export { return try LedgerTransport(session: session).export(to: file) }
+        if let file = typed.importFrom { return try LedgerTransport(session: session).importFrom(file) }
+        let bucket = try bucket()
+        let path = try session.ledgerPath()
+        var first = ExitStatus.done
+        let report: (Finding) -> Void = { finding in
+            if finding.state == .problem, first == .done { first = finding.status }
+            if session.console.isJSON {
+                session.console.result(finding.json.line)
+            } else if finding.state != .ok || !session.console.isQuiet {
+                session.console.result(finding.text)
+            }
+        }
+        LedgerDoctor(path: path, report: report).run()
+        if !typed.ledgerAlone { StoreDoctor(session: session, bucket: bucket, report: report).run() }
+        return first
+    }
+
+    private func bucket() throws(CommandFailure) -> String? {
+        guard let operand = session.typed.operands.first else { return nil }
+        do {
+            return try Destination(parsing: operand).bucket
+        } catch {
+            throw CommandFailure(
+                status: .usage,
+                message: "\"\(TextSafety.displayName(operand))\" is no bucket's name."
+            )
+        }
+    }
+}

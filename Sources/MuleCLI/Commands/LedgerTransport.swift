@@ -1,0 +1,290 @@
+import Glibc
+import MuleJSON
+import MuleLedger
+import MulePlan
+import MuleSystem
+import MuleUpload
+
+/// `mule doctor --export` and `--import`: uploads on their way from one ledger to another.
+struct LedgerTransport {
+    let session: Session
+
+    // MARK: Export
+
+    func export(to path: [UInt8]) throws(CommandFailure) -> ExitStatus {
+        let source = try session.ledgerPath()
+        guard (try? FileStatus.of(path: source)) != nil else {
+            throw CommandFailure(
+                status: .ledger,
+                message: "There is no ledger at \(TextSafety.displayName(source)) to be exported."
+            )
+        }
+        let ledger = try session.openLedger()
+        let output = try ExportOutput(path: path)
+        var failure: SystemError?
+        var invalid = 0
+        let walk: Ledger.Walk
+        do {
+            failure = output.write(ExportFormat.header(at: wallClockMilliseconds()).line)
+            walk = try ledger.forEachUpload { upload in
+                // What is not fit to be taken in again is damage that SQLite does not know of.
+                guard failure == nil, !session.cancellation.isCancelled else { return false }
+                let line = ExportFormat.line(upload).line
+                guard ExportFormat.accepts(line) else {
+                    invalid += 1
+                    return true
+                }
+                failure = output.write(line)
+                return failure == nil
+            }
+        } catch {
+            throw session.ledgerFailure(error, ledger)
+        }
+        failure = failure ?? output.close()
+        if let failure {
+            throw CommandFailure(
+                status: .failed,
+                message: "The export could not be written to \(Self.shown(path)): \(failure.reason)."
+            )
+        }
+        if session.cancellation.isCancelled { return .interrupted }
+        let damaged = walk.damaged.count + invalid
+        session.console.note("\(walk.uploads - invalid) uploads are written to \(Self.shown(path))")
+        guard damaged > 0 else { return .done }
+        session.console.error(
+            "\(damaged) uploads of the damaged ledger could not be read whole. Their parts at the store are found again by "
+                + "\"mule adopt\" or removed by \"mule clean\"."
+        )
+        return .ledger
+    }
+
+    // MARK: Import
+
+    /// Reads the file twice: once to hold every line to the rules, and once to take it in. Between the two nobody else can
+    /// change it, since what comes from a pipe is held in a nameless file, and an ordinary one that changes is refused.
+    func importFrom(_ path: [UInt8]) throws(CommandFailure) -> ExitStatus {
+        let file = try input(path)
+        var stores: Set<String> = []
+        var checked = 0
+        try read(file, path) { upload, _ in
+            checked += 1
+            stores.insert("\(upload.record.upload.store.endpoint)")
+            return true
+        }
+        let ledger = try session.openLedger()
+        var lines = LineReader(file: file)
+        var reader = ExportReader()
+        var taken = 0
+        let result: Ledger.ImportResult
+        do {
+            result = try ledger.importUploads {
+                do {
+                    while !session.cancellation.isCancelled {
+                        guard let line = try lines.next() else { return taken == checked ? .end : .stop }
+                        guard let upload = try reader.read(line) else { continue }
+                        taken += 1
+                        return .upload(upload, line: reader.line)
+                    }
+                } catch {
+                    // It was another one when it was checked.
+                    return .stop
+                }
+                return .stop
+            }
+        } catch {
+            throw session.ledgerFailure(error, ledger)
+        }
+        switch result {
+        case .done(let added, let identical):
+            report(added: added, identical: identical, stores: stores)
+            return .done
+        case .conflict(let problem):
+            throw refused(path, problem)
+        case .stopped:
+            if session.cancellation.isCancelled { return .interrupted }
+            throw CommandFailure(
+                status: .usage,
+                message: "\(Self.shown(path)) changed while it was read. Nothing was taken in."
+            )
+        }
+    }
+
+    private func report(added: Int, identical: Int, stores: Set<String>) {
+        if session.console.isJSON {
+            session.console.result(
+                JSONValue.object([
+                    "added": .int(Int64(added)), "event": "imported", "identical": .int(Int64(identical)),
+                    "stores": .array(stores.sorted().map { .string($0) }),
+                ]).line
+            )
+        } else if !session.console.isQuiet {
+            var text = "\(added) uploads are taken in"
+            if identical > 0 { text += ", \(identical) were there already" }
+            if !stores.isEmpty {
+                text += ". They go to " + stores.sorted().map(TextSafety.displayName).joined(separator: ", ")
+            }
+            session.console.result(text)
+        }
+    }
+
+    private func read(
+        _ file: File,
+        _ path: [UInt8],
+        _ body: (ExportedUpload, Int) -> Bool
+    ) throws(CommandFailure) {
+        var lines = LineReader(file: file)
+        var reader = ExportReader()
+        do {
+            while let line = try lines.next() {
+                if session.cancellation.isCancelled {
+                    throw CommandFailure(status: .interrupted, message: "interrupted")
+                }
+                guard let upload = try reader.read(line) else { continue }
+                if !body(upload, reader.line) { return }
+            }
+            try reader.end()
+        } catch let problem as ExportProblem {
+            throw refused(path, problem)
+        } catch let error as SystemError {
+            throw CommandFailure(status: .usage, message: "\(Self.shown(path)) can't be read: \(error.reason).")
+        } catch let failure as CommandFailure {
+            throw failure
+        } catch {
+            throw CommandFailure(status: .failed, message: "\(error)")
+        }
+    }
+
+    private func refused(_ path: [UInt8], _ problem: ExportProblem) -> CommandFailure {
+        CommandFailure(
+            status: .usage,
+            message:
+                "\(Self.shown(path)), line \(problem.line): \(TextSafety.displayText(problem.reason)). Nothing was "
+                + "taken in."
+        )
+    }
+
+    /// The file, or what comes through a pipe, in a file without a name.
+    private func input(_ path: [UInt8]) throws(CommandFailure) -> File {
+        do throws(SystemError) {
+            if path != [UInt8(ascii: "-")] {
+                let file = try File.openForReading(path: path)
+                if try file.status().kind == .regular { return file }
+                if try file.status().kind == .directory { throw SystemError(code: EISDIR, call: "read") }
+                return try spool(try File.open(path: path, flags: O_RDONLY).descriptor)
+            }
+            return try spool(STDIN_FILENO)
+        } catch {
+            throw CommandFailure(status: .usage, message: "\(Self.shown(path)) can't be read: \(error.reason).")
+        }
+    }
+
+    private func spool(_ descriptor: Int32) throws(SystemError) -> File {
+        let directory = session.environment["TMPDIR"].flatMap { $0.isEmpty ? nil : $0 } ?? "/var/tmp"
+        let file = try File.openNameless(directory: Array(directory.utf8))
+        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 256 << 10, alignment: 4096)
+        defer { buffer.deallocate() }
+        var length: Int64 = 0
+        while !session.cancellation.isCancelled {
+            var request = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+            if try retryingInterrupts("poll", { poll(&request, 1, 200) }) == 0 { continue }
+            let count = try retryingInterrupts("read") { Glibc.read(descriptor, buffer.baseAddress, buffer.count) }
+            if count == 0 { break }
+            try file.write(UnsafeRawBufferPointer(rebasing: buffer[..<count]), at: length)
+            length += Int64(count)
+        }
+        return file
+    }
+
+    static func shown(_ path: [UInt8]) -> String {
+        path == [UInt8(ascii: "-")] ? "the stream" : TextSafety.displayName(path)
+    }
+}
+
+/// Lines of a file, one after another, each of a bounded length.
+struct LineReader {
+    private let file: File
+    private var offset: Int64 = 0
+    private var buffer: [UInt8] = []
+    private var position = 0
+
+    init(file: File) {
+        self.file = file
+    }
+
+    /// The next line without its line feed; nil at the end. A line that is too long comes cut, yet longer than is allowed.
+    mutating func next() throws(SystemError) -> [UInt8]? {
+        var line: [UInt8] = []
+        while true {
+            if position == buffer.count {
+                buffer = try file.bytes(at: offset, count: 256 << 10)
+                offset += Int64(buffer.count)
+                position = 0
+                if buffer.isEmpty { return line.isEmpty ? nil : line }
+            }
+            let end = buffer[position...].firstIndex(of: 0x0A)
+            line += buffer[position..<(end ?? buffer.count)]
+            if line.count > ExportFormat.longestLine {
+                position = buffer.count
+                return line
+            }
+            position = end.map { $0 + 1 } ?? buffer.count
+            if end != nil { return line }
+        }
+    }
+}
+
+/// Where an export goes: a new file that is its owner's alone, or standard output.
+private final class ExportOutput {
+    private let file: File?
+    private var offset: Int64 = 0
+    private var pending: [UInt8] = []
+
+    init(path: [UInt8]) throws(CommandFailure) {
+        guard path != [UInt8(ascii: "-")] else {
+            file = nil
+            return
+        }
+        do {
+            file = try File.open(path: path, flags: O_WRONLY | O_CREAT | O_EXCL, mode: 0o600)
+        } catch {
+            let reason = error.code == EEXIST ? "it is there already; an export never replaces a file" : error.reason
+            throw CommandFailure(
+                status: .usage,
+                message: "The export can't be written to \(TextSafety.displayName(path)): \(reason)."
+            )
+        }
+    }
+
+    func write(_ line: String) -> SystemError? {
+        pending += Array(line.utf8) + [0x0A]
+        return pending.count < 64 << 10 ? nil : flush()
+    }
+
+    /// All that was written is on disk when this returns nil.
+    func close() -> SystemError? {
+        if let failure = flush() { return failure }
+        guard let file else { return nil }
+        return fsync(file.descriptor) == 0 ? nil : SystemError.current("fsync")
+    }
+
+    private func flush() -> SystemError? {
+        defer { pending = [] }
+        do throws(SystemError) {
+            if let file {
+                try file.write(pending, at: offset)
+                offset += Int64(pending.count)
+            } else {
+                var rest = pending[...]
+                while !rest.isEmpty {
+                    let count = try retryingInterrupts("write") {
+                        rest.withUnsafeBytes { Glibc.write(STDOUT_FILENO, $0.baseAddress, $0.count) }
+                    }
+                    rest = rest.dropFirst(count)
+                }
+            }
+            return nil
+        } catch {
+            return error
+        }
+    }
+}
