@@ -101,8 +101,11 @@ package enum XMLReader {
             count += 1
             guard count <= XMLReader.maximumElements else { return stop("too many elements") }
             let full = String(cString: name)
-            let local = full.lastIndex(of: ":").map { String(full[full.index(after: $0)...]) } ?? full
-            stack.append(XMLElement(name: local))
+            // In bytes: a colon and an accent behind it are one Character.
+            let local = full.utf8.lastIndex(of: UInt8(ascii: ":")).map { full[$0...].utf8.dropFirst() }
+            let localName = local.map { String(decoding: $0, as: UTF8.self) } ?? full
+            guard !localName.isEmpty else { return stop("a name that is only a prefix") }
+            stack.append(XMLElement(name: localName))
         }
 
         func add(_ bytes: UnsafePointer<CChar>?, _ count: Int) {

@@ -3,6 +3,7 @@ import MuleS3
 import MuleSigning
 import MuleSystem
 import MuleTransport
+import MuleXML
 import TestSupport
 import Testing
 
@@ -127,6 +128,27 @@ struct HostileAnswerTests {
         let performer = Performer(200, [("etag", "\"\(eTag)\""), ("x-amz-version-id", eTag)], "")
         let head = try #require(try connection(performer).headObject(address("k")))
         #expect(head.object.eTag == nil && head.object.versionID == nil)
+    }
+
+    @Test("an ETag goes into Complete's document as text, and white space before the answer is not kept")
+    func complete() throws {
+        let text = "<CompleteMultipartUploadResult><ETag>e</ETag></CompleteMultipartUploadResult>"
+        let performer = Performer(200, [], text)
+        let evil = "\"</ETag><PartNumber>7</PartNumber>&x;<!--]]>"
+        let parts = [CompletedPart(number: 1, eTag: evil, checksum: nil)]
+        let done = try connection(performer)
+            .completeMultipartUpload(address("k"), uploadID: "u", parts: parts, whole: WholeObject())
+        #expect(done.eTag == "e")
+        let request = try #require(performer.requests.first)
+        #expect(request.dropsLeadingSpace)
+        guard case .bytes(let body) = request.body else {
+            Issue.record("no document was sent")
+            return
+        }
+        let sent = try XMLReader.parse(body)
+        #expect(sent.children.map(\.name) == ["Part"])
+        #expect(sent["Part"]?.children.map(\.name) == ["PartNumber", "ETag"])
+        #expect(sent["Part"]?["ETag"]?.text == "\"\(evil)\"")
     }
 
     @Test("what is no escape of a URL is left as it is")

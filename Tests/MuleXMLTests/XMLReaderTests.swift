@@ -117,6 +117,8 @@ struct XMLReaderTests {
     func namespaces() throws {
         let root = try parse("<s3:R xmlns:s3=\"http://x/\" s3:y='z'><s3:ETag q=\"1\">e</s3:ETag></s3:R>")
         #expect(outline(root) == "R(ETag'e')")
+        #expect(try parse("<a:\u{301}b/>").name == "\u{301}b")
+        #expect(reason("<a:/>") == "a name that is only a prefix")
     }
 
     @Test("text is whole however it is broken up: entities, CDATA, comments, lines, long runs")

@@ -45,12 +45,13 @@ private struct TreeMeasure {
 }
 
 /// The element written out: text first, then children. A carriage return must be a reference, or it reads as a line feed.
-func xmlText(_ element: XMLElement) -> String {
+/// Behind a prefix a name may begin with a digit, which the reader does not mind.
+private func xmlText(_ element: XMLElement) -> String {
     let text = escapedForXML(element.text).replacing("\r\n", with: "&#13;\n").replacing("\r", with: "&#13;")
-    return "<\(element.name)>" + text + element.children.map(xmlText).joined() + "</\(element.name)>"
+    return "<x:\(element.name)>" + text + element.children.map(xmlText).joined() + "</x:\(element.name)>"
 }
 
-func isSame(_ left: XMLElement, _ right: XMLElement) -> Bool {
+private func isSame(_ left: XMLElement, _ right: XMLElement) -> Bool {
     left.name.isSame(as: right.name) && left.text.isSame(as: right.text)
         && left.children.count == right.children.count && zip(left.children, right.children).allSatisfy(isSame)
 }
