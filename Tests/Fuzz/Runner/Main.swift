@@ -14,11 +14,15 @@ private func runDriver(
 nonisolated(unsafe) private var target: FuzzTarget?
 
 @main struct Runner {
+    private static let variable = "MULE_FUZZ_TARGET"
+
     static func main() {
         let names = FuzzTarget.all.map(\.name).joined(separator: " ")
-        guard CommandLine.argc > 1, let name = CommandLine.unsafeArgv[1].map({ String(cString: $0) }),
-            let chosen = FuzzTarget.all.first(where: { $0.name == name })
-        else {
+        // To merge and to minimise, libFuzzer starts the program anew with its own options alone.
+        let inherited = getenv(variable).map { String(cString: $0) }
+        let first = CommandLine.arguments.dropFirst().first
+        let named = first.flatMap { name in FuzzTarget.all.contains { $0.name == name } ? name : nil }
+        guard let chosen = FuzzTarget.all.first(where: { $0.name == named ?? inherited }) else {
             if CommandLine.arguments.dropFirst() == ["--targets"] {
                 print(names)
                 exit(0)
@@ -27,8 +31,11 @@ nonisolated(unsafe) private var target: FuzzTarget?
             exit(2)
         }
         target = chosen
+        setenv(variable, chosen.name, 1)
         // The target's name goes; the program's own stays, since libFuzzer starts itself by it.
-        var arguments = (0..<Int(CommandLine.argc)).filter { $0 != 1 }.map { CommandLine.unsafeArgv[$0] }
+        var arguments = (0..<Int(CommandLine.argc))
+            .filter { $0 != 1 || named == nil }
+            .map { CommandLine.unsafeArgv[$0] }
         arguments.append(nil)
         var count = Int32(arguments.count - 1)
         let status = arguments.withUnsafeMutableBufferPointer { buffer -> Int32 in
