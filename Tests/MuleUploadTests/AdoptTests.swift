@@ -426,11 +426,13 @@ import Testing
         #expect(server.object(key: "key")?.bytes == [1])
     }
 
-    @Test func whatWasAdoptedIsNotSentAgain() throws {
+    /// Neither what bears no token nor what bears one that this ledger does not know.
+    @Test(arguments: [true, false]) func whatWasAdoptedIsNotSentAgain(byMule: Bool) throws {
         let path = try harness.file()
-        try plant(path, [1, 2])
+        if byMule { try harness.interrupt(path, afterParts: 2) } else { try plant(path, [1, 2]) }
         #expect(try adopt(path).failure == nil)
-        try expectFinished(path, sending: [3, 4, 5, 6], from: 0)
+        try expectFinished(path, sending: [3, 4, 5, 6], from: byMule ? server.requests.count : 0)
+        #expect((server.object(key: "key")?.metadata["mule-upload"] != nil) == byMule)
         let begun = server.requests.count
         let entry = try harness.register(path, ledger: ledger)
         let outcome = try harness.run(entry, path: path, ledger: ledger)
