@@ -11,12 +11,14 @@ import MuleTransport
 package struct AdoptRun {
     let run: UploadRun
     let worker: Worker
+    private let heart: Heart
     /// How far the file has been read; begins again for each upload that is looked at.
     package let progress = ReadProgress()
 
     package init(ledger: Ledger, settings: RunSettings, cancellation: Cancellation) {
         run = UploadRun([], ledger: ledger, settings: settings, cancellation: cancellation) { _ in }
         worker = Worker(run)
+        heart = Heart(run.patience)
     }
 
     /// Finds the upload whose parts are the file's, and records it with them. Of several the one with the most bytes is
@@ -54,7 +56,7 @@ package struct AdoptRun {
             var refused: [String] = []
             for candidate in found {
                 if let adopted {
-                    onNotice(candidate.left(beside: adopted.candidate))
+                    onNotice(candidate.left(beside: adopted.candidate, intent.destination))
                     continue
                 }
                 switch try compare(candidate, source, name) {
@@ -164,11 +166,11 @@ package struct AdoptRun {
             "The upload \(upload.uploadID)" + (upload.initiated.map { " of \($0.iso8601)" } ?? "")
         }
 
-        func left(beside other: Candidate) -> String {
+        func left(beside other: Candidate, _ address: ObjectAddress) -> String {
             let reason = bytes == other.bytes ? "is older" : "has fewer bytes"
             return
                 "\(name) stays at the store, which bills for its \(parts.count) parts: \(other.upload.uploadID) is taken "
-                + "over, and this one \(reason). \"mule clean\" removes what nobody finishes."
+                + "over, and this one \(reason). Once that is done, \"mule clean --all-initiators \(address)\" removes it."
         }
     }
 
@@ -203,7 +205,13 @@ package struct AdoptRun {
         case .fits(let fitting): plans = fitting
         case .misfit(let reason): return .refused(reason)
         }
-        let digests = FileDigests(file: source.file, name: name, cancellation: run.cancellation, progress: progress)
+        let digests = FileDigests(
+            file: source.file,
+            name: name,
+            cancellation: run.cancellation,
+            progress: progress,
+            patience: run.patience
+        )
         var reason = ""
         for plan in plans {
             let rows: [PartRecord]

@@ -26,6 +26,8 @@ struct FileDigests: Sendable {
     let name: String
     let cancellation: Cancellation
     let progress: ReadProgress
+    /// Reading takes its time, which must not be missing for the next request.
+    let patience: Patience
 
     /// CRCs combine, so that a whole file's is computed from stretches of this length, on all threads.
     private static let stretch: Int64 = 16 << 20
@@ -46,7 +48,7 @@ struct FileDigests: Sendable {
     ) throws(UploadFailure) -> [SliceDigest] {
         progress.begin()
         let state = Monitor(State(digests: Array(repeating: nil, count: slices.count)))
-        let work: @Sendable () -> Void = { [progress, cancellation] in
+        let work: @Sendable () -> Void = { [progress, cancellation, patience] in
             let digester = Digester()
             while true {
                 let index = state.withLock { state -> Int? in
@@ -62,7 +64,10 @@ struct FileDigests: Sendable {
                         withSHA256: withSHA256,
                         withMD5: withMD5,
                         stop: { cancellation.isCancelled },
-                        onRead: { progress.advance(by: Int64($0)) }
+                        onRead: { count in
+                            progress.advance(by: Int64(count))
+                            patience.noteProgress()
+                        }
                     )
                     state.withLock { $0.digests[index] = digest }
                 } catch {

@@ -17,7 +17,8 @@ extension VerifyRun {
             file: subject.source.file,
             name: subject.named,
             cancellation: run.cancellation,
-            progress: progress
+            progress: progress,
+            patience: run.patience
         )
         do {
             var evidence = StoreEvidence(subject.head)

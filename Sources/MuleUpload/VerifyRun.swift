@@ -11,12 +11,14 @@ import MuleTransport
 package struct VerifyRun {
     let run: UploadRun
     let worker: Worker
+    private let heart: Heart
     /// How far the file has been read; begins again for each reading.
     package let progress = ReadProgress()
 
     package init(ledger: Ledger, settings: RunSettings, cancellation: Cancellation) {
         run = UploadRun([], ledger: ledger, settings: settings, cancellation: cancellation) { _ in }
         worker = Worker(run)
+        heart = Heart(run.patience)
     }
 
     /// Proves the object equal to the file, or says why that can't be done.
