@@ -104,6 +104,22 @@ import Testing
         #expect(store.uploads.count == 1 && other.requests.isEmpty)
     }
 
+    /// Another store would answer NoSuchUpload, which is what a removed upload answers too.
+    @Test(arguments: [["abort", "--all"], ["resume"]]) func anotherEndpointIsNotAskedForTheLedgersUploads(
+        command: [String]
+    ) throws {
+        let (_, id) = try pending()
+        let other = FakeS3()
+        let outcome = try mule.run(command + ["--endpoint-url", other.endpoint])
+        #expect(outcome.exitCode == 0)
+        #expect(outcome.explains("1 of 1", "left alone"))
+        #expect(store.uploads.count == 1 && other.requests.isEmpty)
+        #expect(try mule.status().map { $0["id"]?.text } == [id])
+        // Named one by one, an upload is looked for where its store has moved to.
+        #expect(try mule.run(["abort", id, "--endpoint-url", store.endpoint]).exitCode == 0)
+        #expect(store.uploads.isEmpty)
+    }
+
     // MARK: What could not be sent
 
     /// Whatever comes next finishes what `abort` could not tell the store.

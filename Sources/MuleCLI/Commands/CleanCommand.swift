@@ -20,7 +20,7 @@ struct CleanCommand {
         let named = try session.places(typed.operands)
         let ledger = try session.openLedger()
         // Rows keep to the stores they were begun at; an endpoint that is named leaves the others out.
-        let endpoint = try typed.store.endpointURL == nil ? nil : session.store(forBucket: "").address.endpoint
+        let endpoint = try session.namedEndpoint()
         let age = typed.olderThan ?? Self.defaultAge
         // No age at all does not depend on what two clocks say of the last second.
         let cutoff = age == 0 ? Int64.max / 2 : wallClockMilliseconds() - Int64(age * 1000)

@@ -98,16 +98,29 @@ extension Session {
         AbortRun(ledger: ledger, settings: runSettings, cancellation: cancellation) { printer.print($0) }
     }
 
-    /// The uploads with these IDs, or all that `otherwise` gives when none is named.
+    /// The uploads with these IDs, or all that `otherwise` gives when none is named, but for those at other stores than the
+    /// one that the command line names, unless `everywhere` is meant.
     func records(
         _ ledger: Ledger,
         ids: [[UInt8]],
+        everywhere: Bool = false,
         otherwise: (Ledger) throws(LedgerError) -> [UploadRecord]
     ) throws(CommandFailure) -> [UploadRecord] {
+        let endpoint = everywhere ? nil : try namedEndpoint()
         var records: [UploadRecord] = []
         var unknown: [String] = []
         do throws(LedgerError) {
-            if ids.isEmpty { return try otherwise(ledger) }
+            if ids.isEmpty {
+                records = try otherwise(ledger)
+                let count = records.count
+                if let endpoint { records.removeAll { $0.upload.store.endpoint != endpoint } }
+                if records.count < count {
+                    console.note(
+                        "\(count - records.count) of \(count) uploads are at other stores than \(endpoint ?? ""); they are left alone"
+                    )
+                }
+                return records
+            }
             for id in ids {
                 if let record = try ledger.upload(id: String(decoding: id, as: UTF8.self)) {
                     if !records.contains(where: { $0.number == record.number }) { records.append(record) }

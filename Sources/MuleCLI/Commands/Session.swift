@@ -130,6 +130,13 @@ struct Session {
         try store(at: record.upload.store, followsOptions: true)
     }
 
+    /// The endpoint that the command line names, as the ledger writes it; nil when it names none. Of uploads that are not
+    /// named one by one it selects those that were begun there: a store that knows nothing of an upload says so in the words
+    /// of one that has removed it.
+    func namedEndpoint() throws(CommandFailure) -> String? {
+        typed.store.endpointURL == nil ? nil : try endpoint(typed.store).url
+    }
+
     /// - Parameter followsOptions: whether the command line's options of a store go first. Whose rows are not named one by
     ///   one must not be looked for where one of them has moved to.
     func store(at recorded: StoreAddress, followsOptions: Bool) throws(CommandFailure) -> Store {

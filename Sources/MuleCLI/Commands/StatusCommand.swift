@@ -9,7 +9,8 @@ struct StatusCommand {
         let ledger = try session.openLedger()
         if session.typed.remote { return try RemoteStatus(session: session, ledger: ledger).run() }
         let showsAll = session.typed.all
-        let records = try session.records(ledger, ids: session.typed.operands) { ledger throws(LedgerError) in
+        let records = try session.records(ledger, ids: session.typed.operands, everywhere: true) {
+            ledger throws(LedgerError) in
             showsAll ? try ledger.all() : try ledger.unfinished().filter(\.isOpen)
         }
         StatusLines(console: session.console, ledger: ledger).print(records)
