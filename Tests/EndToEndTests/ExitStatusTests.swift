@@ -178,7 +178,7 @@ import Testing
         for arguments in [["status"], ["resume"], ["abort", "--all"], ["upload", try small(), "bucket/key"]] {
             let outcome = try mule.run(arguments + ["--ledger", ledger])
             #expect(outcome.exitCode == 12)
-            #expect(outcome.explains(ledger, "damaged", "Move it aside"), "\(outcome.err)")
+            #expect(outcome.explains(ledger, "damaged", "mule doctor"), "\(outcome.err)")
             #expect(try Files.read(ledger) == damaged)
         }
         #expect(store.requests.isEmpty)
@@ -192,7 +192,7 @@ import Testing
         try #require(!before.isEmpty)
         let outcome = try mule.run("upload", "--ledger", ledger, try small(), "bucket/key")
         #expect(outcome.exitCode == 12)
-        #expect(outcome.explains(ledger, "--ledger") || outcome.explains(ledger, "Move it aside"), "\(outcome.err)")
+        #expect(outcome.explains(ledger, "--ledger") || outcome.explains(ledger, "mule doctor"), "\(outcome.err)")
         #expect(try Files.read(ledger) == before)
         #expect(store.requests.isEmpty)
     }
