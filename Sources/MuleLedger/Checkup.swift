@@ -23,6 +23,7 @@ extension Ledger {
     /// Looks at every page and row.
     package func checkup() throws(LedgerError) -> Checkup {
         var checkup = Checkup()
+        var pending: [Int64] = []
         do throws(LedgerError) {
             try perform { database throws(SQLiteError) in
                 checkup.damage = try database.run("PRAGMA integrity_check(10)") { $0.text(0) }.filter { $0 != "ok" }
@@ -30,8 +31,9 @@ extension Ledger {
                 checkup.schemaVersion = Schema.version
                 try compareObjects(&checkup, in: database)
                 try count(&checkup, in: database)
+                pending = try database.run("SELECT number FROM uploads WHERE state = 'pending'") { $0.integer(0) }
             }
-            checkup.active = try unfinished().count { isActive($0) }
+            checkup.active = pending.count { isActive($0) }
         } catch {
             guard error.isDamage else { throw error }
             if checkup.damage.isEmpty { checkup.damage = [error.reason] }

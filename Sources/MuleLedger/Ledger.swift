@@ -31,8 +31,9 @@ package final class Ledger: Sendable {
     ) throws(LedgerError) {
         self.path = path
         self.now = now
-        reserve = Reserve(path: path, fileSystem: fileSystem)
         try Self.prepareFile(path)
+        // Where the file is a symbolic link, SQLite keeps its log beside what that leads to.
+        reserve = Reserve(path: (try? canonicalPath(path)) ?? path, fileSystem: fileSystem)
         let place: FileSystem
         do {
             place = try fileSystem(path)
@@ -210,7 +211,11 @@ package final class Ledger: Sendable {
 
     /// Whether another process carries the upload.
     package func isActive(_ record: UploadRecord) -> Bool {
-        (try? leases.isHeldElsewhere(record.number)) ?? false
+        isActive(record.number)
+    }
+
+    func isActive(_ number: Int64) -> Bool {
+        (try? leases.isHeldElsewhere(number)) ?? false
     }
 
     func unfinished(like upload: NewUpload, in database: Database) throws(SQLiteError) -> UploadRecord? {

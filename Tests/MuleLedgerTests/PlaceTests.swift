@@ -96,6 +96,18 @@ import Testing
         withExtendedLifetime(lease) {}
     }
 
+    @Test func `room is made where a symbolic link leads to`() throws {
+        try directory.makeDirectory("there")
+        #expect(symlink(directory.path("there/real.sqlite"), path) == 0)
+        try directory.write("", to: "there/real.sqlite")
+        let ledger = try ledger()
+        let (record, lease) = try #require(try ledger.take())
+        try ledger.makeRoom()
+        #expect(try Files.size(directory.path("there/real.sqlite-wal")) >= Reserve.room)
+        try ledger.commit(.sample(1), of: record)
+        withExtendedLifetime(lease) {}
+    }
+
     @Test func `without a log, the free space is looked at`() throws {
         #expect(throws: LedgerError.diskFull) { try self.ledger(isShared: true, available: 1 << 20).makeRoom() }
         try ledger(isShared: true, available: Reserve.room).makeRoom()
