@@ -207,7 +207,11 @@ package struct ExportReader: Sendable {
 
     private static func token(_ fields: inout Fields) throws(FieldProblem) -> String {
         let token = try fields.text("token", limit: 64)
-        guard token.utf8.count == 32, Hex.decode(token) != nil, token == token.lowercased() else {
+        // Empty for an upload that was begun elsewhere; with a number behind it for one that has begun anew.
+        let words = token.split(separator: "-", maxSplits: 1, omittingEmptySubsequences: false)
+        let isRandom = words[0].utf8.count == 32 && words[0].utf8.allSatisfy(isHexadecimalDigit)
+        let isNumbered = words.dropFirst().allSatisfy { Int($0).map { 2...1_000_000 ~= $0 } == true && $0.first != "+" }
+        guard token.isEmpty || (isRandom && isNumbered) else {
             throw FieldProblem("\"token\" is not 32 hexadecimal digits")
         }
         return token
@@ -260,6 +264,10 @@ package struct ExportReader: Sendable {
             try part.end()
         }
         return parts
+    }
+
+    private static func isHexadecimalDigit(_ byte: UInt8) -> Bool {
+        (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) || (UInt8(ascii: "a")...UInt8(ascii: "f")).contains(byte)
     }
 
     private static func isIDByte(_ byte: UInt8) -> Bool {

@@ -13,8 +13,10 @@ enum RandomName {
         return String(decoding: (0..<32).map { _ in digits.randomElement() ?? digits[0] }, as: UTF8.self)
     }
 
-    /// The token of an upload that begins anew: another one, which still shows whose it is.
+    /// The token of an upload that begins anew: another one, which still shows whose it is. One that was taken over had
+    /// none, and gets its first.
     static func token(after earlier: String) -> String {
+        if earlier.isEmpty { return token() }
         let words = earlier.split(separator: "-", maxSplits: 1)
         let attempt = words.count > 1 ? Int(words[1]) ?? 1 : 1
         return "\(words.first ?? "")-\(attempt + 1)"

@@ -89,6 +89,27 @@ import Testing
         )
     }
 
+    @Test func `an upload that begins anew has a token of its own, also one that was begun elsewhere`() {
+        let token = RandomName.token()
+        #expect(RandomName.token(after: token) == token + "-2")
+        #expect(RandomName.token(after: token + "-2") == token + "-3")
+        #expect(RandomName.token(after: "").utf8.count == 32)
+        #expect(RandomName.token(after: "") != RandomName.token(after: ""))
+    }
+
+    @Test func `uploads that were begun elsewhere or anew go along`() throws {
+        var upload = try #require(try content(try filled()).first)
+        let token = upload.record.token
+        for other in ["", token + "-2", token + "-31"] {
+            upload.record.token = other
+            #expect(ExportFormat.accepts(ExportFormat.line(upload).line), "\(other)")
+        }
+        for other in ["-2", token + "-", token + "-1", token + "-+2", token + "-2-2", token.uppercased() + "A", "é"] {
+            upload.record.token = other
+            #expect(!ExportFormat.accepts(ExportFormat.line(upload).line), "\(other)")
+        }
+    }
+
     @Test func `an imported upload is found by its source`() throws {
         let to = try ledger("to")
         _ = try take(try export(try filled()), into: to)
