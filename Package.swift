@@ -91,7 +91,7 @@ let package = Package(
             name: "FuzzTargets",
             dependencies: [
                 "MulePlan", "MuleDigest", "MuleSigning", "MuleTransport", "MuleS3", "MuleCredentials", "MuleUpload",
-                "MuleCLI", "MuleJSON", "MuleXML", "MuleSystem",
+                "MuleLedger", "MuleCLI", "MuleJSON", "MuleXML", "MuleSystem",
             ],
             path: "Tests/Fuzz/Targets",
             swiftSettings: strict
