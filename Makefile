@@ -47,9 +47,10 @@ build: deps ## build the release binary, .build/release/mule
 test: servers ## run all tests, those against real S3 servers included
 	@swift test $(SWIFTFLAGS) $(call or-say,a test failed or did not build; look for "error" above)
 
-lint: ## check the layout of the sources
+lint: ## check the layout of the sources, and that the tests named in docs/faults.md are there
 	@swift format lint --strict --parallel --recursive $(SWIFT_SOURCES) \
 	    $(call or-say,the layout is not settled; run make format and look at what is left)
+	@.ci/check-faults $(call or-say,docs/faults.md names a test that is not there; see above)
 
 check: ## all that must pass: build without warnings, layout, all tests
 	@$(MAKE) --no-print-directory build
