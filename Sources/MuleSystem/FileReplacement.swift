@@ -2,6 +2,7 @@ import Glibc
 
 /// Puts a file in the place of another in one step: readers see the old content or the new one, also after a power cut.
 package func replaceFile(path: [UInt8], with content: [UInt8], mode: UInt32) throws(SystemError) {
+    // mkstemp's template. Beside the target, since rename(2) stays within one file system.
     var name = (path + Array(".XXXXXX".utf8)).map { CChar(bitPattern: $0) } + [0]
     let descriptor = try retryingInterrupts("mkstemp") { mkstemp(&name) }
     do throws(SystemError) {

@@ -297,6 +297,7 @@ package struct AdoptRun {
                 guard !record.mayHoldParts else { throw UploadFailure.heldElsewhere(record) }
                 (claimed, taken) = (try run.ledger.replan(record, as: upload), lease)
             case .heldElsewhere(let record)?: throw UploadFailure.heldElsewhere(record)
+            // One upload was asked for, and the ledger answers each.
             case nil: fatalError("a claim without an answer")
             }
             let record = try run.ledger.recordAdopted(
@@ -312,6 +313,7 @@ package struct AdoptRun {
         } catch let failure as UploadFailure {
             throw failure
         } catch {
+            // Every call above names one of these two as its error; a `do` over both forgets it.
             fatalError("an error of another kind: \(error)")
         }
     }

@@ -92,6 +92,7 @@ struct FileDigests: Sendable {
                 withSHA256: algorithm == .sha256,
                 withMD5: algorithm == .md5
             )
+            // The slice is one, and `algorithm` is a CRC or one of the two that were asked for with it.
             guard let checksum = whole.first?.checksum(algorithm) else { fatalError("the digest that was asked for") }
             return checksum
         }

@@ -10,6 +10,7 @@ import Synchronization
 
 extension Worker {
     func sendAll(_ source: SourceFile, _ transfer: Transfer) {
+        // Create comes before, and it is for uploads with a part size only.
         guard let plan = transfer.record.flatMap(run.plan) else { fatalError("parts without a plan") }
         transfer.enter(.sending)
         run.queue.add(
@@ -41,6 +42,7 @@ extension Worker {
     /// Goes on with an upload that has an ID: by the ledger, and by what the store lists.
     func resume(_ source: SourceFile, _ transfer: Transfer, _ record: UploadRecord) throws(UploadFailure) {
         guard let uploadID = record.uploadID, let before = record.upload.source, let plan = run.plan(of: record) else {
+            // `begin` sends here what has both; streams, which have no source, never come back.
             fatalError("resumed without an upload ID or a plan")
         }
         let rows: [PartRecord]

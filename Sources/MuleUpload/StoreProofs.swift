@@ -40,6 +40,7 @@ extension VerifyRun {
         } catch let failure as VerifyFailure {
             throw failure
         } catch {
+            // Every call above names one of these two as its error; a `do` over both forgets it.
             fatalError("an error of another kind: \(error)")
         }
         if doubts.isEmpty { doubts.append("the store shows no checksum") }

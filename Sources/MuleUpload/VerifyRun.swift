@@ -46,6 +46,7 @@ package struct VerifyRun {
         } catch let failure as VerifyFailure {
             throw failure
         } catch {
+            // Every call above names one of these two as its error; a `do` over both forgets it.
             fatalError("an error of another kind: \(error)")
         }
         let subject = VerifySubject(

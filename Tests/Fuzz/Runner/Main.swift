@@ -11,6 +11,7 @@ private func runDriver(
     _ test: @convention(c) (UnsafePointer<UInt8>?, Int) -> Int32
 ) -> Int32
 
+// Set once in `main`, before the driver calls back, which it does on this thread alone. A C callback can't capture it.
 nonisolated(unsafe) private var target: FuzzTarget?
 
 @main struct Runner {
