@@ -46,6 +46,20 @@ extension Ledger {
         }
     }
 
+    /// Whether an object with this token was made by an upload that was done before `record` was registered.
+    package func hasMade(token: String, before record: UploadRecord) throws(LedgerError) -> Bool {
+        try perform { database throws(SQLiteError) in
+            try !records(
+                in: database,
+                "WHERE token = ? AND state = 'done' AND bucket = ? AND key = ? AND updated_at <= ? LIMIT 1",
+                [
+                    .text(token), .text(record.upload.destination.bucket), .blob(record.upload.destination.key.utf8),
+                    .integer(record.createdAt),
+                ]
+            ).isEmpty
+        }
+    }
+
     // MARK: Facts of endpoints
 
     /// What was learned of an endpoint; nil when it has expired.

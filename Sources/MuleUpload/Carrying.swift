@@ -32,16 +32,7 @@ extension Worker {
         }
         switch answer {
         case .refused(let error, _):
-            if error.code == "NoSuchUpload" || (error.status == 404 && error.code != "NoSuchBucket") {
-                // Aborted or expired while it was sent, or completed by somebody else: the next run looks and decides.
-                throw UploadFailure(
-                    .store,
-                    "The store no longer knows the upload of \(transfer.name) (\(error.shortReason)): it was aborted "
-                        + "or has expired. Run the same command again; it looks at the object and begins anew if needed.",
-                    evidence: error,
-                    isResumable: true
-                )
-            }
+            if error.isVanishedUpload { throw .vanished(transfer, error, canBeReadAgain: source != nil) }
             // Some stores take the algorithm at Create and refuse the header here. Rows may be there already, so that only
             // a rung with the same CRC will do.
             var lower = run.lowerRung(protection, after: error, record)
@@ -133,5 +124,28 @@ extension Worker {
             run.partRecorded(transfer, size: row.size, wasSkipped: bytesInFlight == nil)
             part.release?()
         }
+    }
+}
+
+extension UploadFailure {
+    /// Aborted or expired while it was sent, or completed by somebody else.
+    ///
+    /// - Parameter canBeReadAgain: whether there is a source from which the upload could be begun anew.
+    fileprivate static func vanished(
+        _ transfer: Transfer,
+        _ error: S3Error,
+        canBeReadAgain: Bool
+    ) -> UploadFailure {
+        var failure = UploadFailure(
+            .store,
+            "The store no longer knows the upload of \(transfer.name) (\(error.shortReason)): it was aborted or has expired. "
+                + (canBeReadAgain
+                    ? "Run the same command again; it looks at the object and begins anew if needed."
+                    : "What came through standard input can't be read again: start its producer once more."),
+            evidence: error,
+            isResumable: canBeReadAgain
+        )
+        failure.asksForAnotherLook = canBeReadAgain
+        return failure
     }
 }

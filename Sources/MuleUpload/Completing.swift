@@ -28,13 +28,7 @@ extension Worker {
             throw UploadFailure(.ledger, "The ledger holds \(rows.count) of \(count) parts of \(transfer.name).")
         }
         let protection = transfer.protection
-        guard rows.allSatisfy({ $0.crc.count == protection.wholeObjectCRC.checksumAlgorithm.byteCount }) else {
-            throw UploadFailure(
-                .ledger,
-                "The parts of \(transfer.name) were digested in different ways and can't be proven together: send it anew "
-                    + "with --restart."
-            )
-        }
+        guard rows.allSatisfy({ $0.isDigested(for: protection) }) else { throw .differentDigests(transfer, source) }
         let whole = MultipartChecksum(rows, transfer.state.withLock { $0.negotiated })
         let answer = try completed(uploadID, rows, whole, size: size, record, transfer)
         let mine = ObjectProof(
@@ -163,13 +157,11 @@ extension Worker {
             }
             throw refusal(error, transfer)
         }
-        if error.code == "InvalidPart", let source = transfer.state.withLock({ $0.source }) {
-            // The store has lost or changed a part since it was recorded: look once more, once.
-            let isFirst = transfer.state.withLock { state in
-                defer { state.listsAgain = true }
-                return !state.listsAgain
-            }
-            if isFirst { return try resume(source, transfer, record) }
+        if error.code == "InvalidPart", transfer.state.withLock({ $0.source }) != nil {
+            // The store has lost or changed a part since it was recorded.
+            var failure = refusal(error, transfer)
+            failure.asksForAnotherLook = true
+            throw failure
         }
         if error.code == "BadDigest" {
             throw UploadFailure(
@@ -198,9 +190,7 @@ extension Worker {
             run.completed(transfer, record, proof)
             return
         }
-        if case .success(let head?, _) = try lookAtObject(transfer),
-            // One that this upload completed before it was begun anew is nobody else's.
-            head.metadata[UploadToken.metadataName].map(record.began(token:)) != true,
+        if case .success(let head?, _) = try lookAtObject(transfer), try !isOfBefore(head, record),
             let modified = head.lastModified?.millisecondsSince1970,
             // By the store's clock, and in the whole seconds that it tells.
             modified + 1_000 > record.createdAt + transfer.job.service.clockDifference
@@ -225,6 +215,18 @@ extension Worker {
             throw run.failure(error)
         }
         try beginAnew(source, transfer, fresh)
+    }
+
+    /// Whether the object was made by this upload before it was begun anew, or by one of this ledger that was done before
+    /// this one was registered: it is nobody else's, and no newer.
+    private func isOfBefore(_ head: ObjectHead, _ record: UploadRecord) throws(UploadFailure) -> Bool {
+        guard let token = head.metadata[UploadToken.metadataName] else { return false }
+        do {
+            if record.began(token: token) { return true }
+            return try run.ledger.hasMade(token: token, before: record)
+        } catch {
+            throw run.failure(error)
+        }
     }
 
     /// Somebody removed or wrote the object while Complete was at work. The parts can't be completed any more:
@@ -268,6 +270,27 @@ extension Worker {
         transfer.partsDone.store(0, ordering: .relaxed)
         try create(transfer, fresh)
         sendAll(source, transfer)
+    }
+}
+
+extension PartRecord {
+    /// Whether the row holds the CRC that the whole object's is combined from on this rung.
+    func isDigested(for protection: Protection) -> Bool {
+        crc.count == protection.wholeObjectCRC.checksumAlgorithm.byteCount
+    }
+}
+
+extension UploadFailure {
+    /// The rung changed while parts were under way. A second look digests those that need it.
+    fileprivate static func differentDigests(_ transfer: Transfer, _ source: SourceFile?) -> UploadFailure {
+        var failure = UploadFailure(
+            .ledger,
+            "The parts of \(transfer.name) were digested in different ways and can't be proven together"
+                + (source == nil ? ": send it anew." : ". Run the same command again; it digests them once more."),
+            isResumable: source != nil
+        )
+        failure.asksForAnotherLook = source != nil
+        return failure
     }
 }
 

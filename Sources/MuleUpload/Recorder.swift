@@ -13,7 +13,7 @@ final class Recorder: Sendable {
 
     private struct State {
         var waiting: [Item] = []
-        /// Entries of the transaction that is being written.
+        /// Entries of the transaction that is being written, until all that hangs on them has run.
         var beingWritten = 0
         var isClosed = false
     }
@@ -64,6 +64,12 @@ final class Recorder: Sendable {
         state.wait { $0.waiting.count + $0.beingWritten < Self.mostWaiting ? () : nil }
     }
 
+    /// Waits until all that was handed over is written, or has failed to be, and what hangs on it has run. Not to be called
+    /// on the recorder's thread.
+    func waitUntilRecorded() {
+        state.wait { $0.waiting.isEmpty && $0.beingWritten == 0 ? () : nil }
+    }
+
     func close() {
         state.update { $0.isClosed = true }
     }
@@ -80,8 +86,8 @@ final class Recorder: Sendable {
             if batch.isEmpty { return }
             let failure = commit(batch.map(\.entry))
             if let failure { onFailure(failure) }
-            state.update { $0.beingWritten = 0 }
             for item in batch { item.then(failure) }
+            state.update { $0.beingWritten = 0 }
         }
     }
 

@@ -39,8 +39,24 @@ extension Worker {
 
     // MARK: Resuming
 
+    /// Takes up an upload that is not at the store as it was recorded. Nobody else works on it.
+    func lookAgain(_ transfer: Transfer, isGone: Bool) throws(UploadFailure) {
+        guard let source = transfer.state.withLock({ $0.source }), let record = transfer.record else {
+            fatalError("a second look at what can't be read again")
+        }
+        try resume(source, transfer, record, isGone: isGone)
+    }
+
     /// Goes on with an upload that has an ID: by the ledger, and by what the store lists.
-    func resume(_ source: SourceFile, _ transfer: Transfer, _ record: UploadRecord) throws(UploadFailure) {
+    ///
+    /// - Parameter isGone: whether the store has said that it does not know the upload; that holds where it can't be asked
+    ///   for the parts.
+    func resume(
+        _ source: SourceFile,
+        _ transfer: Transfer,
+        _ record: UploadRecord,
+        isGone: Bool = false
+    ) throws(UploadFailure) {
         guard let uploadID = record.uploadID, let before = record.upload.source, let plan = run.plan(of: record) else {
             // `begin` sends here what has both; streams, which have no source, never come back.
             fatalError("resumed without an upload ID or a plan")
@@ -51,7 +67,7 @@ extension Worker {
         } catch {
             throw run.failure(error)
         }
-        let (listing, stored) = try list(uploadID, transfer, record)
+        let (listing, stored) = try list(uploadID, transfer, record, isGone: isGone)
         let protection = transfer.protection
         let decision = ResumeDecision.decide(
             plan: plan,
@@ -59,7 +75,8 @@ extension Worker {
             begunAt: record.createdAt,
             currentSource: source.identity,
             changing: record.upload.changing,
-            recorded: rows.map { row in
+            // The whole can be combined only from CRCs of one kind.
+            recorded: rows.filter { $0.isDigested(for: protection) }.map { row in
                 RecordedPart(
                     number: row.number,
                     size: row.size,
@@ -99,7 +116,7 @@ extension Worker {
             let isFirstLook = transfer.state.withLock { state in
                 state.recordedParts = keptParts
                 state.phase = .sending
-                return !state.listsAgain
+                return !state.hasLookedAgain
             }
             transfer.partsDone.store(keptParts, ordering: .relaxed)
             transfer.bytesDone.store(keptBytes, ordering: .relaxed)
@@ -115,10 +132,11 @@ extension Worker {
         }
     }
 
-    func list(
+    private func list(
         _ uploadID: String,
         _ transfer: Transfer,
-        _ record: UploadRecord
+        _ record: UploadRecord,
+        isGone: Bool
     ) throws(UploadFailure) -> (Listing, [Int: StoredPart]) {
         let answer = try persist(transfer) { (connection) throws(S3Error) in
             try connection.listParts(transfer.job.destination, uploadID: uploadID)
@@ -140,6 +158,7 @@ extension Worker {
         case .refused(let error, _):
             if error.isVanishedUpload { return (.noSuchUpload, [:]) }
             guard error.mayNotBeAsked else { throw refusal(error, transfer) }
+            if isGone { return (.noSuchUpload, [:]) }
             run.emit(
                 .notice(
                     id: record.id,

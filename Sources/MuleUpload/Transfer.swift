@@ -89,10 +89,12 @@ package final class Transfer: Sendable {
         var size: Int64?
         var partCount: Int?
         var recordedParts = 0
+        /// Those that hold a piece of its work, the reader of a stream among them.
         var workers = 0
         var failure: UploadFailure?
         var hasEnded = false
-        var listsAgain = false
+        /// Whether this run has taken it up once more, since the store did not have it as it was recorded.
+        var hasLookedAgain = false
         /// Whether the store's entity tags were seen to be the MD5 of what it holds.
         var tagsAreMD5 = false
         /// Whether Complete has met a change of the object by somebody else.
@@ -133,6 +135,12 @@ package final class Transfer: Sendable {
             if state.failure == nil { state.failure = failure }
         }
         hasFailed.store(true, ordering: .relaxed)
+    }
+
+    /// Ready to be taken up once more. Nobody works on it, and all that it sent is recorded.
+    func beginAnotherLook() {
+        bytesInFlight.store(0, ordering: .relaxed)
+        hasFailed.store(false, ordering: .relaxed)
     }
 
     func use(_ negotiated: Negotiated) {

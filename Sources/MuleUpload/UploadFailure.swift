@@ -36,6 +36,8 @@ package struct UploadFailure: Error, Sendable {
     package var requestID: String?
     /// Whether every other upload of the run would meet the same.
     package var stopsRun = false
+    /// Whether the upload at the store is not as it was recorded, so that another look at it, once in a run, may mend it.
+    var asksForAnotherLook = false
 
     package init(_ kind: Kind, _ message: String, isResumable: Bool = false) {
         self.kind = kind

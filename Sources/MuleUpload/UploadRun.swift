@@ -246,17 +246,34 @@ package final class UploadRun: Sendable {
         if failure.stopsRun { stop(failure) }
     }
 
-    /// Reports a transfer that has failed, once nobody works on it any more.
+    /// Deals with a transfer that has failed, once nobody works on it any more: it is reported, or looked at once more.
     func endIfStopped(_ transfer: Transfer) {
         guard transfer.isStopped else { return }
-        let failure: UploadFailure? = transfer.state.withLock { state in
-            guard state.workers == 0, !state.hasEnded else { return nil }
+        // Before the workers are counted, so that nobody can take more of it afterwards.
+        queue.drop(transfer)
+        let verdict: (failure: UploadFailure, isFinal: Bool)? = transfer.state.withLock { state in
+            guard state.workers == 0, !state.hasEnded, let failure = state.failure else { return nil }
+            if failure.asksForAnotherLook, !state.hasLookedAgain, !isStopping {
+                state.hasLookedAgain = true
+                state.failure = nil
+                return (failure, isFinal: false)
+            }
             state.hasEnded = true
             state.phase = .failed
-            return state.failure
+            return (failure, isFinal: true)
         }
-        guard let failure else { return }
-        queue.drop(transfer)
+        guard let (failure, isFinal) = verdict else { return }
+        if isFinal { end(transfer, failure) } else { lookAgain(transfer, after: failure) }
+    }
+
+    private func lookAgain(_ transfer: Transfer, after failure: UploadFailure) {
+        // The rows of all that has reached the store, or it would be taken for somebody else's and counted twice.
+        recorder.waitUntilRecorded()
+        transfer.beginAnotherLook()
+        queue.add(anotherLookAt: transfer, isGone: failure.s3Code == "NoSuchUpload")
+    }
+
+    private func end(_ transfer: Transfer, _ failure: UploadFailure) {
         let record = transfer.record
         let report: @Sendable () -> Void = { [self] in reportFailed(transfer, failure) }
         // What the ledger can't be told is told to people at least.
@@ -306,7 +323,7 @@ package final class UploadRun: Sendable {
         // Counting and comparing under one lock: of the recorder and a stream's reader one finds that it was the last.
         let (isWhole, isFirstLook) = transfer.state.withLock { state in
             state.recordedParts += 1
-            return (state.recordedParts == state.partCount, !state.listsAgain)
+            return (state.recordedParts == state.partCount, !state.hasLookedAgain)
         }
         if wasSkipped && isFirstLook { transfer.bytesSkipped.add(size, ordering: .relaxed) }
         if isWhole && !transfer.isStopped { queue.add(completionOf: transfer) }

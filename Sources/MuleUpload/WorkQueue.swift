@@ -5,6 +5,8 @@ struct Work: Sendable {
     enum Step: Sendable {
         /// Look at the source and the store, and plan the parts.
         case begin
+        /// What was recorded is not what the store has; `isGone` when it has said that it does not know the upload.
+        case lookAgain(isGone: Bool)
         case part(PartWork)
         /// All parts are recorded.
         case complete
@@ -16,11 +18,11 @@ struct Work: Sendable {
 
 /// What the workers of a run take their work from: files and parts of all files share it.
 ///
-/// Ends of uploads go first, since they free what the upload holds; then parts; then beginnings, so that an upload under
+/// Ends of uploads go first, since they free what the upload holds, and second looks with them; then parts; then beginnings, so that an upload under
 /// way is finished before the next is begun, and the next is begun before a worker would have nothing to do.
 final class WorkQueue: Sendable {
     private struct State {
-        var completions: [Work] = []
+        var urgent: [Work] = []
         var parts: [Work] = []
         var beginnings: [Transfer] = []
         /// Transfers that have not come to their end.
@@ -64,10 +66,12 @@ final class WorkQueue: Sendable {
             if state.isClosed || state.unfinished == 0 { return .some(nil) }
             guard state.busy < state.limit else { return nil }
             let work =
-                state.completions.popLast() ?? state.parts.popLast()
+                state.urgent.popLast() ?? state.parts.popLast()
                 ?? state.beginnings.popLast().map { Work(transfer: $0, step: .begin) }
             guard let work else { return nil }
             state.busy += 1
+            // Under this lock: what is not in the queue any more is in the hands of somebody who is counted.
+            work.transfer.state.withLock { $0.workers += 1 }
             return work
         }
     }
@@ -86,14 +90,18 @@ final class WorkQueue: Sendable {
     }
 
     func add(completionOf transfer: Transfer) {
-        state.update { $0.completions.append(Work(transfer: transfer, step: .complete)) }
+        state.update { $0.urgent.append(Work(transfer: transfer, step: .complete)) }
+    }
+
+    func add(anotherLookAt transfer: Transfer, isGone: Bool) {
+        state.update { $0.urgent.append(Work(transfer: transfer, step: .lookAgain(isGone: isGone))) }
     }
 
     /// Forgets what was still to be done of a transfer that has failed.
     func drop(_ transfer: Transfer) {
         state.update { state in
             state.parts.removeAll { $0.transfer === transfer }
-            state.completions.removeAll { $0.transfer === transfer }
+            state.urgent.removeAll { $0.transfer === transfer }
         }
     }
 

@@ -28,11 +28,11 @@ final class Worker {
 
     private func perform(_ work: Work) {
         let transfer = work.transfer
-        transfer.state.withLock { $0.workers += 1 }
         do throws(UploadFailure) {
             if transfer.isStopped || run.isStopping { throw UploadFailure.interrupted }
             switch work.step {
             case .begin: try begin(transfer)
+            case .lookAgain(let isGone): try lookAgain(transfer, isGone: isGone)
             case .part(let part):
                 run.recorder.waitForRoom()
                 try carry(part, of: transfer)

@@ -1,9 +1,9 @@
 import MuleDigest
-import MuleLedger
 import MuleSystem
 import TestSupport
 import Testing
 
+@testable import MuleLedger
 @testable import MuleUpload
 
 /// Integrity is negotiated, never dropped.
@@ -46,6 +46,38 @@ import Testing
         let second = harness.server.requests.dropFirst(begun)
         #expect(second.allSatisfy { $0.errorCode == nil })
         #expect(second.count { $0.operation == .uploadPart || $0.operation == .putObject } == (partSize == nil ? 1 : 6))
+    }
+
+    /// A row from before the rung changed can't be combined with those after it: its part is digested once more, not sent.
+    @Test(arguments: [false, true])
+    func partsThatWereDigestedForAnotherRungAreDigestedAgain(isRungForgotten: Bool) throws {
+        var profile = FakeProfile.aws(minimumPartSize: 1)
+        profile.checksums = .ignored
+        let harness = try EngineHarness(profile)
+        let path = try harness.file()
+        let cancellation = Cancellation()
+        harness.server.script([
+            .on(.uploadPart, part: 4, .run(.headersRead) { _ in cancellation.cancel() }, .closeBeforeProcessing)
+        ])
+        _ = try harness.upload(
+            path,
+            EngineHarness.Options(checksum: "crc32"),
+            settings: EngineHarness.settings(concurrency: 1),
+            cancellation: cancellation
+        )
+        #expect(try harness.record().partsDone == 3)
+        let ledger = try Database(path: harness.ledger.path)
+        if isRungForgotten {
+            // As it is when parts are found at the store before the first answer shows that it ignores the header.
+            try ledger.execute("DELETE FROM parts; UPDATE uploads SET integrity = NULL, parts_done = 0, bytes_done = 0")
+        } else {
+            try ledger.execute("UPDATE parts SET crc = x'01020304' WHERE number = 2")
+        }
+        let begun = harness.server.requests.count
+        let outcome = try harness.resume(settings: EngineHarness.settings(concurrency: 1))
+        try harness.expectDone(outcome, path)
+        #expect(Set(harness.partsSent(from: begun)) == [4, 5, 6])
+        #expect(harness.server.object(key: "key")?.eTag == outcome.completed.first?.proof.eTag)
     }
 
     @Test(arguments: stores)

@@ -285,21 +285,4 @@ import Testing
         let path = try harness.file()
         try harness.expectDone(try harness.upload(path), path)
     }
-
-    @Test func anUploadAbortedWhileItIsSentIsSaidSo() throws {
-        let harness = try EngineHarness()
-        harness.server.script([
-            .on(
-                .uploadPart,
-                part: 4,
-                .run(.headersRead) { request in
-                    harness.server.edit { $0.buckets["bucket"]?.uploads[request.uploadID ?? ""] = nil }
-                }
-            )
-        ])
-        let path = try harness.file()
-        let outcome = try harness.upload(path, settings: EngineHarness.settings(concurrency: 1))
-        try harness.expectFailed(outcome, .store, state: .failed, isResumable: true, openUploads: 0)
-        try harness.expectDone(try harness.resume(), path)
-    }
 }

@@ -51,6 +51,28 @@ import Testing
         #expect(batches.withLock { $0 } == [10])
     }
 
+    /// A second look at an upload would take what is not on record for somebody else's, and count it twice.
+    @Test func allIsRecordedWhenWhatHangsOnItHasRun() throws {
+        let harness = try EngineHarness()
+        let claims = try harness.ledger.claim([try harness.newUpload(try harness.file())])
+        let number = try harness.record().number
+        let recorder = Recorder(harness.ledger) { Issue.record("\($0)") }
+        let done = Atomic<Int>(0)
+        for part in 1...3 {
+            let row = PartRecord(number: part, size: 1, eTag: "e", crc: [], digest: nil)
+            recorder.record(.part(Ledger.FinishedPart(upload: number, part: row, bytesSent: 1))) { _ in
+                pause(until: Moment.now().adding(seconds: 0.1), Cancellation())
+                done.add(1, ordering: .relaxed)
+            }
+        }
+        let thread = recorder.start()
+        recorder.waitUntilRecorded()
+        #expect(done.load(ordering: .relaxed) == 3)
+        recorder.close()
+        thread.join()
+        withExtendedLifetime(claims) {}
+    }
+
     @Test func whatCouldNotBeRecordedIsSaidSo() throws {
         let harness = try EngineHarness()
         let claims = try harness.ledger.claim([try harness.newUpload(try harness.file())])

@@ -56,7 +56,7 @@ import Testing
         #expect(harness.server.object(key: "key") != nil)
         let first = try harness.record()
         #expect(try harness.ledger.restart(first).token != first.token)
-        harness.server.script([.on(.uploadPart, part: 2, .status(404, code: "NoSuchUpload"))])
+        harness.server.script([.on(.uploadPart, part: 2, times: 2, .status(404, code: "NoSuchUpload"))])
         #expect(try harness.resume().failure?.kind == .store)
         harness.server.edit { $0.buckets["bucket"]?.uploads = [:] }
         try harness.expectDone(try harness.resume(), path)
@@ -76,6 +76,23 @@ import Testing
         try harness.expectFailed(outcome, .verification, state: .unknown, openUploads: 0)
         #expect(outcome.failure?.message.contains("--restart") == true)
         #expect(harness.server.object(key: "key")?.bytes == Array("theirs".utf8))
+    }
+
+    /// Store times are in whole seconds: one that was completed in the second in which this upload was begun looks newer.
+    @Test func anObjectOfTheUploadBeforeIsNobodyElses() throws {
+        let harness = try EngineHarness()
+        let path = try harness.file()
+        try harness.expectDone(try harness.upload(path), path)
+        try Files.overwrite(path, at: 0, with: [0])
+        harness.server.add(.on(.uploadPart, part: 3, .status(403, code: "AccessDenied")))
+        let outcome = try harness.upload(path)
+        #expect(outcome.failure?.kind == .store)
+        harness.server.edit { store in
+            let key = Array("key".utf8)
+            store.buckets["bucket"]?.objects[key]?.lastModified = wallClockMilliseconds() / 1000 + 1
+            store.buckets["bucket"]?.uploads = [:]
+        }
+        try harness.expectDone(try harness.resume(), path)
     }
 
     @Test func anOlderObjectIsReplacedAsItWouldHaveBeen() throws {
@@ -117,5 +134,85 @@ import Testing
         try Files.overwrite(path, at: 0, with: [0])
         let outcome = try harness.resume()
         try harness.expectFailed(outcome, .source, state: .failed, openUploads: 0)
+    }
+}
+
+/// The upload ID is gone while its parts are sent: the same run looks, and goes on with what it finds.
+@Suite struct VanishingUploadTests {
+    private static let noSuchUpload = Fault.Action.status(404, code: "NoSuchUpload")
+
+    /// - Parameter mayList: without, the part's own answer has to do.
+    @Test(arguments: [true, false])
+    func isBegunAnewInTheSameRun(mayList: Bool) throws {
+        let harness = try EngineHarness()
+        harness.server.script([
+            .on(
+                .uploadPart,
+                occurrence: 4,
+                .run(.headersRead) { _ in harness.server.edit { $0.buckets["bucket"]?.uploads = [:] } }
+            )
+        ])
+        if !mayList { harness.server.add(.on(.listParts, times: 100, .status(403, code: "AccessDenied"))) }
+        let path = try harness.file()
+        let outcome = try harness.upload(path)
+        try harness.expectDone(outcome, path)
+        #expect(harness.server.count(.create) == 2)
+        #expect(outcome.notices.count { $0.contains("beginning anew") } == 1)
+        #expect(outcome.completed.first?.bytesSkipped == 0)
+    }
+
+    @Test func aStoreThatWasMistakenIsSentOnlyWhatItDoesNotHave() throws {
+        let harness = try EngineHarness(faults: [.on(.uploadPart, part: 3, Self.noSuchUpload)])
+        let path = try harness.file()
+        let outcome = try harness.upload(path, settings: EngineHarness.settings(concurrency: 1))
+        try harness.expectDone(outcome, path)
+        #expect(harness.partsSent() == [1, 2, 3, 3, 4, 5, 6])
+        #expect(harness.server.count(.create) == 1)
+        #expect(outcome.notices == [])
+        #expect(outcome.completed.first?.bytesSkipped == 0)
+        #expect(outcome.completed.first.map { $0.bytesSent - $0.size } == EngineHarness.partSize)
+    }
+
+    @Test func aStoreThatInsistsEndsTheRun() throws {
+        let harness = try EngineHarness(faults: [.on(.uploadPart, part: 3, times: 100, Self.noSuchUpload)])
+        let path = try harness.file()
+        let outcome = try harness.upload(path)
+        try harness.expectFailed(outcome, .store, state: .failed, isResumable: true, openUploads: 1)
+        #expect(harness.partsSent().count { $0 == 3 } == 2)
+        #expect(outcome.failure?.message.contains("no longer knows") == true)
+    }
+
+    @Test func anObjectThatSomebodyElseMadeOfItIsNotReplaced() throws {
+        let harness = try EngineHarness()
+        harness.server.script([
+            .on(
+                .uploadPart,
+                occurrence: 4,
+                .run(.headersRead) { _ in
+                    harness.server.edit { store in
+                        var object = FakeObject(content: Array("theirs".utf8))
+                        object.lastModified = wallClockMilliseconds() / 1000 + 60
+                        store.buckets["bucket"]?.objects[Array("key".utf8)] = object
+                        store.buckets["bucket"]?.uploads = [:]
+                    }
+                }
+            )
+        ])
+        let outcome = try harness.upload(try harness.file())
+        try harness.expectFailed(outcome, .verification, state: .unknown, openUploads: 0)
+        #expect(harness.server.object(key: "key")?.bytes == Array("theirs".utf8))
+    }
+
+    @Test func anInterruptionInTheMiddleOfItIsOne() throws {
+        let harness = try EngineHarness()
+        let cancellation = Cancellation()
+        harness.server.script([
+            .on(.uploadPart, part: 3, Self.noSuchUpload),
+            .on(.listParts, .run(.headersRead) { _ in cancellation.cancel() }, .closeBeforeProcessing),
+        ])
+        let path = try harness.file()
+        let outcome = try harness.upload(path, cancellation: cancellation)
+        try harness.expectFailed(outcome, .interrupted, state: .pending, isResumable: true, openUploads: 1)
+        try harness.expectDone(try harness.resume(), path)
     }
 }

@@ -49,7 +49,8 @@ def permitted(play, run):
         allowed.add(CHANGED)
     if run.struck[plans.TWIN]:
         allowed.add(LOCKED)
-    if run.struck[plans.EXPIRY]:
+    # A run takes up an upload that has vanished once; a stream can't be read again.
+    if run.struck[plans.EXPIRY] > (0 if play.scenario.is_stream else 1):
         allowed.add(REFUSED)
     return allowed
 
@@ -66,6 +67,8 @@ def _judge_success(play, run):
 
 
 def _judge_output(play, run):
+    # One of two mules that resume may come when the other has finished: it says so and ends with 0.
+    completed = any('"event":"completed"' in path.read_text() for path in play.folder.glob(f"run-{run.number}*.out"))
     for path in play.folder.glob(f"run-{run.number}*.*"):
         text = path.read_text(errors="replace")
         secret = play.store.secret_key
@@ -73,7 +76,13 @@ def _judge_output(play, run):
             play.say(f"{path.name} shows the secret key")
         if path.suffix == ".out" and play.scenario.says_json:
             status = run.twin_status if "twin" in path.name else run.status
-            _judge_events(play, run, text, status)
+            came_late = completed and run.struck[plans.TWIN] and not text and "nothing is pending" in _errors(path)
+            if not came_late:
+                _judge_events(play, run, text, status)
+
+
+def _errors(path):
+    return path.with_suffix(".err").read_text(errors="replace")
 
 
 def _judge_events(play, run, text, status):
