@@ -9,16 +9,13 @@ package import MuleSystem
 import MuleTransport
 
 package struct AdoptRun {
-    let run: UploadRun
     let worker: Worker
-    private let heart: Heart
+    var run: UploadRun { worker.run }
     /// How far the file has been read; begins again for each upload that is looked at.
     package let progress = ReadProgress()
 
     package init(ledger: Ledger, settings: RunSettings, cancellation: Cancellation) {
-        run = UploadRun([], ledger: ledger, settings: settings, cancellation: cancellation) { _ in }
-        worker = Worker(run)
-        heart = Heart(run.patience)
+        worker = Worker(ledger: ledger, settings: settings, cancellation: cancellation)
     }
 
     /// Finds the upload whose parts are the file's, and records it with them. Of several the one with the most bytes is

@@ -52,10 +52,9 @@ package struct ListedUpload: Sendable {
 
 /// Asks as patiently as a person waits, not as a transfer does.
 package final class StoreInquiry {
-    let run: UploadRun
     let worker: Worker
+    var run: UploadRun { worker.run }
     private let ledger: Ledger
-    private let heart: Heart
     /// By what names stores know us, as far as uploads of our own have shown it.
     private var ownNames: [StoreAddress: Set<String>] = [:]
 
@@ -71,9 +70,7 @@ package final class StoreInquiry {
         var settings = settings
         settings.stallLimit = min(settings.stallLimit, Self.patience)
         self.ledger = ledger
-        run = UploadRun([], ledger: ledger, settings: settings, cancellation: cancellation, onEvent: onEvent)
-        worker = Worker(run)
-        heart = Heart(run.patience)
+        worker = Worker(ledger: ledger, settings: settings, cancellation: cancellation, onEvent: onEvent)
     }
 
     /// To be called before questions to a store.

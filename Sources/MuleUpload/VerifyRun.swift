@@ -9,16 +9,13 @@ package import MuleSystem
 import MuleTransport
 
 package struct VerifyRun {
-    let run: UploadRun
     let worker: Worker
-    private let heart: Heart
+    var run: UploadRun { worker.run }
     /// How far the file has been read; begins again for each reading.
     package let progress = ReadProgress()
 
     package init(ledger: Ledger, settings: RunSettings, cancellation: Cancellation) {
-        run = UploadRun([], ledger: ledger, settings: settings, cancellation: cancellation) { _ in }
-        worker = Worker(run)
-        heart = Heart(run.patience)
+        worker = Worker(ledger: ledger, settings: settings, cancellation: cancellation)
     }
 
     /// Proves the object equal to the file, or says why that can't be done.

@@ -13,9 +13,24 @@ final class Worker {
     let digester = Digester()
     private var connections: [ObjectIdentifier: S3Connection] = [:]
     private var random = SystemRandomNumberGenerator()
+    private let heart: Heart?
 
     init(_ run: UploadRun) {
         self.run = run
+        heart = nil
+    }
+
+    /// One on its own, for what asks stores and has no queue of uploads.
+    ///
+    /// - Parameter onEvent: hears of what could not be made sure.
+    init(
+        ledger: Ledger,
+        settings: RunSettings,
+        cancellation: Cancellation,
+        onEvent: @escaping @Sendable (UploadEvent) -> Void = { _ in }
+    ) {
+        run = UploadRun([], ledger: ledger, settings: settings, cancellation: cancellation, onEvent: onEvent)
+        heart = Heart(run.patience)
     }
 
     /// Works until the queue has nothing more to give.

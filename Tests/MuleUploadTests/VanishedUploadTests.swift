@@ -6,6 +6,13 @@ import Testing
 
 @testable import MuleUpload
 
+private func replaceUploadBySomebodyElsesObject(_ store: inout FakeStore) {
+    var object = FakeObject(content: Array("theirs".utf8))
+    object.lastModified = wallClockMilliseconds() / 1000 + 60
+    store.buckets["bucket"]?.objects[Array("key".utf8)] = object
+    store.buckets["bucket"]?.uploads = [:]
+}
+
 /// The upload ID is gone when a run comes back to it.
 @Suite struct VanishedUploadTests {
     @Test(arguments: [false, true])
@@ -66,12 +73,7 @@ import Testing
         let harness = try EngineHarness()
         let path = try harness.file()
         try harness.interrupt(path, afterParts: 3)
-        harness.server.edit { store in
-            var object = FakeObject(content: Array("theirs".utf8))
-            object.lastModified = wallClockMilliseconds() / 1000 + 60
-            store.buckets["bucket"]?.objects[Array("key".utf8)] = object
-            store.buckets["bucket"]?.uploads = [:]
-        }
+        harness.server.edit(replaceUploadBySomebodyElsesObject)
         let outcome = try harness.resume()
         try harness.expectFailed(outcome, .verification, state: .unknown, openUploads: 0)
         #expect(outcome.failure?.message.contains("--restart") == true)
@@ -189,12 +191,7 @@ import Testing
                 .uploadPart,
                 occurrence: 4,
                 .run(.headersRead) { _ in
-                    harness.server.edit { store in
-                        var object = FakeObject(content: Array("theirs".utf8))
-                        object.lastModified = wallClockMilliseconds() / 1000 + 60
-                        store.buckets["bucket"]?.objects[Array("key".utf8)] = object
-                        store.buckets["bucket"]?.uploads = [:]
-                    }
+                    harness.server.edit(replaceUploadBySomebodyElsesObject)
                 }
             )
         ])
