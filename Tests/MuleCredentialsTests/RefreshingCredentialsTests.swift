@@ -106,9 +106,18 @@ struct RefreshingCredentialsTests {
         mint.close()
         let thread = Thread(name: "fetcher") { _ = try? provider.credentials() }
         mint.waitForCaller()
-        for _ in 0..<3 { #expect(key(provider) == "KEY1") }
+        let seen = Monitor<[String]>([])
+        let others = Thread(name: "others") {
+            for _ in 0..<3 {
+                let key = key(provider)
+                seen.update { $0.append(key) }
+            }
+        }
+        seen.wait(until: .now().adding(seconds: 30)) { $0.count == 3 ? () : nil }
+        #expect(seen.withLock { $0 } == ["KEY1", "KEY1", "KEY1"])
         mint.open()
         thread.join()
+        others.join()
         #expect(key(provider) == "KEY2")
         #expect(mint.fetches == 2)
     }
@@ -129,6 +138,9 @@ struct RefreshingCredentialsTests {
             }
         }
         mint.waitForCaller()
+        // Nobody is given anything while the fetch is under way.
+        let early = seen.wait(until: .now().adding(seconds: 0.2)) { $0.first }
+        #expect(early == nil)
         mint.open()
         for thread in threads { thread.join() }
         #expect(Set(seen.withLock { $0 }) == [seconds > 0 ? "KEY2" : "KEY1"])

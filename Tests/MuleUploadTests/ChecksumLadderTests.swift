@@ -1,4 +1,5 @@
 import MuleDigest
+import MulePlan
 import MuleSystem
 import TestSupport
 import Testing
@@ -185,6 +186,13 @@ import Testing
         let harness = try EngineHarness()
         let path = try harness.file()
         try harness.expectDone(try harness.upload(path), path)
+        let entry = try harness.register(path, .init(key: "put")) { intent in
+            for (name, value) in [("cache-control", "no-store"), ("content-encoding", "gzip"), ("x-amz-meta-a", "b")] {
+                try? intent.attributes.set(name, value)
+            }
+        }
+        try harness.expectDone(try harness.run(entry, path: path, key: "put"), path, key: "put")
+        #expect(harness.server.requests(.putObject).allSatisfy { $0.header("content-encoding") == "gzip" })
         let known: Set = ["host", "content-type", "content-md5", "if-none-match"]
         for request in harness.server.requests {
             let authorization = try #require(request.header("authorization"))

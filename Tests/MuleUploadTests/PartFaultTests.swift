@@ -142,12 +142,25 @@ import Testing
     }
 
     /// A connection that has carried a body sends the next one without waiting for leave. A refusal that comes while it
-    /// does, or a reset with it, is heard all the same.
-    @Test(arguments: [true, false])
-    func aRefusalOfABodyThatIsOnItsWayIsHeardAsWhatItIs(lingers: Bool) throws {
-        let harness = try EngineHarness(faults: [
-            .on(.uploadPart, part: 2, times: 100, .earlyStatus(403, code: "AccessDenied", lingers: lingers))
-        ])
+    /// does, or a reset with it, is heard all the same. Where the reset is all that comes, the next try waits for leave.
+    @Test(
+        arguments: [
+            [.on(.uploadPart, part: 2, times: 100, .earlyStatus(403, code: "AccessDenied"))],
+            [.on(.uploadPart, part: 2, times: 100, .earlyStatus(403, code: "AccessDenied", lingers: false))],
+            [
+                .on(
+                    .uploadPart,
+                    part: 2,
+                    times: 100,
+                    where: { $0.header("expect") == nil },
+                    .resetAfter(bytes: 1 << 20)
+                ),
+                .on(.uploadPart, part: 2, times: 100, .earlyStatus(403, code: "AccessDenied")),
+            ],
+        ] as [[Fault]]
+    )
+    func aRefusalOfABodyThatIsOnItsWayIsHeardAsWhatItIs(faults: [Fault]) throws {
+        let harness = try EngineHarness(faults: faults)
         let path = try harness.file(size: 9 << 20)
         let outcome = try harness.upload(
             path,
@@ -158,7 +171,9 @@ import Testing
         #expect(outcome.failure?.s3Code == "AccessDenied")
         let tries = harness.server.requests(.uploadPart).filter { $0.partNumber == 2 }
         #expect(tries.first?.header("expect") == nil)
-        #expect(tries.count <= 2)
+        // libcurl itself sends once more when a connection that served before dies without an answer.
+        #expect(tries.count { $0.header("expect") == nil } <= 2)
+        #expect(tries.count <= 3)
     }
 
     @Test(arguments: [Fault.Action.no100Continue, .expectationFailed])
