@@ -103,6 +103,14 @@ package final class Transfer: Sendable {
         var abortDate: AbortDate?
         /// The thread that reads a stream.
         var reader: Thread?
+
+        /// Nothing more is done for it but to record and report it. Its file is closed: a run may have more of them than may
+        /// be open at a time.
+        mutating func end(_ phase: TransferPhase) {
+            hasEnded = true
+            self.phase = phase
+            source = nil
+        }
     }
 
     init(_ job: UploadJob) {

@@ -258,8 +258,7 @@ package final class UploadRun: Sendable {
                 state.failure = nil
                 return (failure, isFinal: false)
             }
-            state.hasEnded = true
-            state.phase = .failed
+            state.end(.failed)
             return (failure, isFinal: true)
         }
         guard let (failure, isFinal) = verdict else { return }
@@ -355,10 +354,7 @@ package final class UploadRun: Sendable {
             seconds: Moment.now().seconds(since: transfer.startedAt),
             wasThere: wasThere
         )
-        transfer.state.withLock { state in
-            state.hasEnded = true
-            state.phase = .done
-        }
+        transfer.state.withLock { $0.end(.done) }
         let report: @Sendable () -> Void = { [self] in
             progress.end(transfer)
             state.withLock { $0.result.completed.append(summary) }

@@ -45,12 +45,11 @@ final class Worker {
         let transfer = work.transfer
         do throws(UploadFailure) {
             if transfer.isStopped || run.isStopping { throw UploadFailure.interrupted }
+            run.recorder.waitForRoom()
             switch work.step {
             case .begin: try begin(transfer)
             case .lookAgain(let isGone): try lookAgain(transfer, isGone: isGone)
-            case .part(let part):
-                run.recorder.waitForRoom()
-                try carry(part, of: transfer)
+            case .part(let part): try carry(part, of: transfer)
             case .complete: try complete(transfer)
             }
         } catch {

@@ -208,10 +208,7 @@ import Testing
         let run = MuleRun(server)
         let file = try run.file(parts: 3)
         var command = run.uploadInParts(file)
-        command.arguments =
-            ["-c", "ulimit -f 6144; exec \"$0\" \"$@\"", command.executable].map { Array($0.utf8) }
-            + command.arguments
-        command.executable = "/bin/sh"
+        command.limit("-f 6144")
         let outcome = try command.run()
         #expect(outcome.exitCode == 12, "\(outcome.err)")
         #expect(outcome.err.contains("Free some space"))

@@ -86,6 +86,16 @@ import Testing
         #expect(store.partNumbers.count == 8)
     }
 
+    /// A file is closed when its upload has ended, not when the run has.
+    @Test func moreFilesThanMayBeOpenAreSent() throws {
+        for number in 0..<200 { try mule.home.write("\(number)", to: "tree/\(number)") }
+        var command = mule.command(["upload", "-j", "4", "-r", "tree", "bucket/"])
+        command.limit("-n 64")
+        let outcome = try command.run()
+        #expect(outcome.exitCode == 0, "\(outcome.err)")
+        #expect(store.keys().count == 200)
+    }
+
     @Test func emptyDirectoryIsNothingToSend() throws {
         try mule.home.makeDirectory("empty")
         let outcome = try mule.run("upload", "-r", "empty", "bucket/")

@@ -48,6 +48,12 @@ package struct TestCommand: Sendable {
         self.environment.merge(environment) { $1 }
     }
 
+    /// Runs it under a resource limit, in the words of the shell's `ulimit`: `-f 6144`, `-n 64`.
+    package mutating func limit(_ words: String) {
+        arguments = ["-c", "ulimit \(words); exec \"$0\" \"$@\"", executable].map { Array($0.utf8) } + arguments
+        executable = "/bin/sh"
+    }
+
     /// The `mule` that this test run has built.
     package static func mule(
         _ arguments: [String],
