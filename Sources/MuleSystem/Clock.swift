@@ -33,3 +33,12 @@ package func wallClockMilliseconds() -> Int64 {
     clock_gettime(CLOCK_REALTIME, &time)
     return Int64(time.tv_sec) * 1000 + Int64(time.tv_nsec) / 1_000_000
 }
+
+/// The time of the week by the clock on the wall, in the zone that `TZ` or the machine names.
+package func localTimeOfWeek() -> (weekday: Int, minute: Int) {
+    var seconds = time(nil)
+    var fields = tm()
+    localtime_r(&seconds, &fields)
+    // `tm_wday` counts from Sunday; here 0 is Monday.
+    return ((Int(fields.tm_wday) + 6) % 7, Int(fields.tm_hour) * 60 + Int(fields.tm_min))
+}

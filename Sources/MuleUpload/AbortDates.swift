@@ -29,7 +29,7 @@ extension UploadRun {
             return state.abortDate == nil
         }
         guard isNew else { return }
-        if let risk = risk(date, transfer, rate: settings.rateLimit.map(Double.init)) {
+        if let risk = risk(date, transfer, rate: settings.rateLimit?.constant.map(Double.init)) {
             warn(risk, date, transfer)
         } else {
             transfer.nextLookAtPace.store(

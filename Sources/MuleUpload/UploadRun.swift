@@ -3,7 +3,7 @@
 
 import MuleDigest
 package import MuleLedger
-import MulePlan
+package import MulePlan
 package import MuleS3
 package import MuleSystem
 import MuleTransport
@@ -17,8 +17,8 @@ package struct RunSettings: Sendable {
     package var adaptsConcurrency = false
     /// Seconds without progress until the run stops, resumable.
     package var stallLimit: Double
-    /// Bytes per second for the whole run; nil for no limit.
-    package var rateLimit: Int64?
+    /// Bytes per second for the whole run; nil for no limit at any time.
+    package var rateLimit: RateTimetable?
     package var retry = RetryPolicy()
     /// Seconds between two looks at whether an upload will be done before the store gives it up; the first look needs as
     /// many to be worth something.
@@ -31,7 +31,7 @@ package struct RunSettings: Sendable {
     package init(
         concurrency: Int = defaultConcurrency,
         stallLimit: Double = defaultStallLimit,
-        rateLimit: Int64? = nil
+        rateLimit: RateTimetable? = nil
     ) {
         self.concurrency = max(1, concurrency)
         self.stallLimit = stallLimit
@@ -85,8 +85,8 @@ package final class UploadRun: Sendable {
             isAdaptive: settings.adaptsConcurrency
         )
         patience = Patience(limit: settings.stallLimit)
-        pace = settings.rateLimit.map { rate in
-            let limit = RateLimit(bytesPerSecond: rate, cancellation: cancellation)
+        pace = settings.rateLimit.map { timetable in
+            let limit = RateLimit(timetable, cancellation: cancellation)
             return { limit.take($0) }
         }
         facts = EndpointFacts(

@@ -18,7 +18,7 @@ struct CommandLineParserTests {
         #expect(typed.command == .upload)
         #expect(typed.operands == [Array("dir".utf8), Array("bucket/key".utf8)])
         #expect(typed.store.partSize == 8 << 20)
-        #expect(typed.transfer.limitRate == 20_000_000)
+        #expect(typed.transfer.limitRate == RateTimetable(always: 20_000_000))
         #expect(typed.transfer.concurrency == .fixed(4))
         #expect(typed.transfer.stallLimit == 5400)
         #expect(typed.transfer.multipartThreshold == 100 << 20)

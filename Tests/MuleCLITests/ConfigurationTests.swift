@@ -1,5 +1,6 @@
 import Glibc
 import MuleCLI
+import MulePlan
 import Testing
 
 @Suite("The configuration file")
@@ -15,7 +16,8 @@ struct ConfigurationTests {
         let bucket = try #require(configuration.buckets.first)
         #expect(Mirror.unsetFields(of: bucket.value) == [])
         #expect(configuration.store.partSize == 16 << 20)
-        #expect(configuration.transfer.limitRate == 50_000_000)
+        let timetable = try RateTimetable("08:00-18:00 Mon-Fri=50MB/s, *=off")
+        #expect(configuration.transfer.limitRate == timetable)
         #expect(configuration.object.tags == [NamedText(name: "retention", text: "10y")])
     }
 
@@ -31,7 +33,7 @@ struct ConfigurationTests {
         #expect(configuration.store.partSize == 8_388_608)
         #expect(configuration.transfer.stallLimit == 90)
         #expect(configuration.transfer.concurrency == .fixed(8))
-        #expect(configuration.transfer.limitRate == 0)
+        #expect(configuration.transfer.limitRate == RateTimetable(always: 0))
     }
 
     @Test("a bucket's options lie over the general ones")

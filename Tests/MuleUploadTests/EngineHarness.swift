@@ -70,7 +70,11 @@ final class EngineHarness: Sendable {
         stallLimit: Double = 30,
         rateLimit: Int64? = nil
     ) -> RunSettings {
-        var settings = RunSettings(concurrency: concurrency, stallLimit: stallLimit, rateLimit: rateLimit)
+        var settings = RunSettings(
+            concurrency: concurrency,
+            stallLimit: stallLimit,
+            rateLimit: rateLimit.map(RateTimetable.init(always:))
+        )
         settings.retry.base = 0.001
         settings.retry.throttledBase = 0.001
         settings.retry.cap = 0.002

@@ -1,3 +1,4 @@
+import MulePlan
 import MuleSystem
 import Synchronization
 import Testing
@@ -55,14 +56,28 @@ import Testing
     }
 
     @Test func theRateGrantsOneByteAtLeast() {
-        let limit = RateLimit(bytesPerSecond: 1, cancellation: Cancellation())
+        let limit = RateLimit(RateTimetable(always: 1), cancellation: Cancellation())
         #expect(limit.take(1000) == 1)
     }
 
     @Test func theRateGrantsATenthOfASecondAtMost() {
-        let limit = RateLimit(bytesPerSecond: 1_000_000, cancellation: Cancellation())
+        let limit = RateLimit(RateTimetable(always: 1_000_000), cancellation: Cancellation())
         #expect(limit.take(10_000_000) == 100_000)
         #expect(limit.take(5) == 5)
+    }
+
+    @Test func theTimetableIsAskedAgainWhileItLasts() throws {
+        let minute = Monitor(7 * 60 + 59)
+        let limit = RateLimit(try RateTimetable("08:00-18:00=10, *=off"), cancellation: Cancellation()) {
+            RateTimetable.Time(weekday: 0, minute: minute.withLock { $0 })
+        }
+        #expect(limit.take(1_000_000) == 1_000_000)
+        minute.withLock { $0 += 1 }
+        pause(until: Moment.now().adding(seconds: 1.01), Cancellation())
+        #expect(limit.take(1_000_000) == 1)
+        minute.withLock { $0 = 18 * 60 }
+        pause(until: Moment.now().adding(seconds: 1.01), Cancellation())
+        #expect(limit.take(1_000_000) == 1_000_000)
     }
 
     @Test func aCancelledPauseIsOver() {

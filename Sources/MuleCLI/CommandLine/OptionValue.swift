@@ -22,14 +22,9 @@ enum OptionValue {
         return bytes
     }
 
-    /// Bytes per second; 0 means without a limit.
-    static func rate(_ text: String) throws(OptionValueError) -> Int64 {
-        do { return try ByteSize.parseRate(text) } catch {
-            if error == .notASize {
-                throw OptionValueError("is not a rate; write 500K, 20MB/s or 0 for no limit")
-            }
-            throw OptionValueError(error.description)
-        }
+    /// Bytes per second, at all times or by a timetable.
+    static func rate(_ text: String) throws(OptionValueError) -> RateTimetable {
+        do { return try RateTimetable(text) } catch { throw OptionValueError(error.description) }
     }
 
     /// Seconds, at least 1.

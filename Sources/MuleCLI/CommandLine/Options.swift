@@ -37,8 +37,8 @@ package struct TransferOptions: Sendable, Equatable {
     /// Bytes from which a file is sent in parts.
     package var multipartThreshold: Int64?
     package var concurrency: ConcurrencyChoice?
-    /// Bytes per second over all requests; 0 lifts a limit that was set below.
-    package var limitRate: Int64?
+    /// Over all requests; one without a limit lifts what was set below.
+    package var limitRate: RateTimetable?
     /// Seconds without progress after which the run stops, resumable; more than 0.
     package var stallLimit: Double?
 

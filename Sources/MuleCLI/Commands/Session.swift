@@ -88,7 +88,8 @@ struct Session {
         case .auto?, nil: settings.adaptsConcurrency = true
         }
         if let limit = options.stallLimit { settings.stallLimit = limit }
-        if let rate = options.limitRate, rate > 0 { settings.rateLimit = rate }
+        // Nothing is taken from a bucket that is never empty.
+        if let rate = options.limitRate, rate != RateTimetable(always: 0) { settings.rateLimit = rate }
         return settings
     }
 

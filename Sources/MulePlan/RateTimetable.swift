@@ -1,0 +1,171 @@
+/// How many bytes per second may be sent, by day of the week and time of day.
+///
+/// Written as one rate (`20MB/s`), or as entries of which the first that fits holds:
+/// `08:00-18:00 Mon-Fri=20MB/s, Sat+Sun=off, *=100MB/s`. Where none fits there is no limit.
+package struct RateTimetable: Equatable, Sendable {
+    /// A time of the week, by the clock on the wall.
+    package struct Time: Equatable, Sendable {
+        /// 0 is Monday, 6 Sunday.
+        package var weekday: Int
+        /// Of the day, from 0 to 1439.
+        package var minute: Int
+
+        package init(weekday: Int, minute: Int) {
+            self.weekday = weekday
+            self.minute = minute
+        }
+    }
+
+    struct Entry: Equatable, Sendable {
+        /// A bit for each weekday on which the stretch begins.
+        var days: UInt8 = 0b111_1111
+        /// Minutes of the day. An `end` that is not after `begin` lies on the next day.
+        var begin = 0
+        var end = RateTimetable.minutesPerDay
+        /// Bytes per second; nil for no limit.
+        var rate: Int64?
+    }
+
+    /// Why a text is no timetable; `description` continues a sentence that began with the text.
+    package struct ParseError: Error, Equatable, Sendable, CustomStringConvertible {
+        package let description: String
+    }
+
+    let entries: [Entry]
+
+    private static let minutesPerDay = 1440
+    private static let dayNames = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+
+    /// The same rate at all times.
+    ///
+    /// - Parameter bytesPerSecond: 0 for no limit.
+    package init(always bytesPerSecond: Int64) {
+        entries = [Entry(rate: bytesPerSecond > 0 ? bytesPerSecond : nil)]
+    }
+
+    package init(_ text: String) throws(ParseError) {
+        guard text.utf8.contains(UInt8(ascii: "=")) else {
+            entries = [Entry(rate: try Self.rate(text))]
+            return
+        }
+        var entries: [Entry] = []
+        for part in text.split(separator: ",", omittingEmptySubsequences: false) {
+            let sides = part.split(separator: "=", omittingEmptySubsequences: false)
+            guard sides.count == 2 else {
+                throw ParseError(description: "is no timetable: \"\(Self.trimmed(part))\" is not of the form WHEN=RATE")
+            }
+            var entry = try Self.when(sides[0])
+            entry.rate = try Self.rate(Self.trimmed(sides[1]))
+            entries.append(entry)
+        }
+        self.entries = entries
+    }
+
+    /// Bytes per second at that time, 1 at least; nil for no limit.
+    package func rate(at time: Time) -> Int64? {
+        entries.first { $0.holds(at: time) }?.rate
+    }
+
+    /// The rate, if it is the same at all times and there is one.
+    package var constant: Int64? {
+        guard let first = entries.first, entries.count == 1, first == Entry(rate: first.rate) else { return nil }
+        return first.rate
+    }
+
+    // MARK: Reading
+
+    private static func rate(_ text: String) throws(ParseError) -> Int64? {
+        if text.lowercased() == "off" { return nil }
+        do {
+            let rate = try ByteSize.parseRate(text)
+            return rate > 0 ? rate : nil
+        } catch .notASize {
+            throw ParseError(
+                description: "is not a rate; write 500K, 20MB/s, off (or 0) for no limit, or a timetable such as "
+                    + "\"08:00-18:00 Mon-Fri=20MB/s, *=off\""
+            )
+        } catch {
+            throw ParseError(description: error.description)
+        }
+    }
+
+    private static func when(_ text: Substring) throws(ParseError) -> Entry {
+        var entry = Entry()
+        var hasTime = false
+        var hasDays = false
+        let words = text.split(separator: " ")
+        if words == ["*"] { return entry }
+        for word in words {
+            if word.utf8.contains(UInt8(ascii: ":")), !hasTime, let (begin, end) = times(word) {
+                (entry.begin, entry.end, hasTime) = (begin, end, true)
+            } else if !hasDays, let days = days(word) {
+                (entry.days, hasDays) = (days, true)
+            } else {
+                throw ParseError(
+                    description:
+                        "is no timetable: \"\(trimmed(text))\" is no time; write 08:00-18:00, Mon-Fri, Sat+Sun, "
+                        + "both, or * for all times"
+                )
+            }
+        }
+        guard hasTime || hasDays else {
+            throw ParseError(description: "is no timetable: an entry names no time; write * for all times")
+        }
+        return entry
+    }
+
+    private static func times(_ word: Substring) -> (begin: Int, end: Int)? {
+        let ends = word.split(separator: "-", omittingEmptySubsequences: false)
+        guard ends.count == 2, let begin = minute(ends[0]), let end = minute(ends[1]), begin < minutesPerDay,
+            begin != end
+        else { return nil }
+        return (begin, end)
+    }
+
+    /// 00:00 to 24:00.
+    private static func minute(_ text: Substring) -> Int? {
+        let fields = text.split(separator: ":", omittingEmptySubsequences: false)
+        guard fields.count == 2, fields.allSatisfy({ (1...2).contains($0.utf8.count) }), fields[1].utf8.count == 2,
+            fields.allSatisfy({ $0.utf8.allSatisfy { (0x30...0x39).contains($0) } }),
+            let hour = Int(fields[0]), let minute = Int(fields[1]), minute < 60, hour * 60 + minute <= minutesPerDay
+        else { return nil }
+        return hour * 60 + minute
+    }
+
+    private static func days(_ word: Substring) -> UInt8? {
+        var days: UInt8 = 0
+        for span in word.split(separator: "+", omittingEmptySubsequences: false) {
+            let ends = span.split(separator: "-", omittingEmptySubsequences: false)
+            guard ends.count <= 2, let first = ends.first.flatMap(day), let last = ends.last.flatMap(day) else {
+                return nil
+            }
+            // Fri-Mon goes over the end of the week.
+            var day = first
+            days |= 1 << day
+            while day != last {
+                day = (day + 1) % dayNames.count
+                days |= 1 << day
+            }
+        }
+        return days
+    }
+
+    private static func day(_ name: Substring) -> Int? {
+        dayNames.firstIndex(of: name.lowercased())
+    }
+
+    private static func trimmed(_ text: Substring) -> String {
+        String(text.drop { $0 == " " }.reversed().drop { $0 == " " }.reversed())
+    }
+}
+
+extension RateTimetable.Entry {
+    fileprivate func holds(at time: RateTimetable.Time) -> Bool {
+        let isLate = end <= begin
+        if isOn(time.weekday), time.minute >= begin, isLate || time.minute < end { return true }
+        // What began the day before goes on after midnight.
+        return isLate && isOn((time.weekday + 6) % 7) && time.minute < end
+    }
+
+    private func isOn(_ weekday: Int) -> Bool { days & (1 << weekday) != 0 }
+}

@@ -1,0 +1,67 @@
+import Testing
+
+@testable import MulePlan
+
+@Suite struct RateTimetableTests {
+    private static func rate(_ text: String, _ day: Int, _ hour: Int, _ minute: Int = 0) throws -> Int64? {
+        try RateTimetable(text).rate(at: RateTimetable.Time(weekday: day, minute: hour * 60 + minute))
+    }
+
+    @Test("one rate holds at all times", arguments: [("20MB/s", 20_000_000), ("512K", 524_288), ("1", 1)])
+    func one(text: String, rate: Int64) throws {
+        #expect(try Self.rate(text, 0, 0) == rate)
+        #expect(try Self.rate(text, 6, 23, 59) == rate)
+        #expect(try RateTimetable(text).constant == rate)
+    }
+
+    @Test("0 and off are no limit", arguments: ["0", "off", "OFF", "0MB/s", "*=off", "Mon=0"])
+    func none(text: String) throws {
+        #expect(try Self.rate(text, 0, 12) == nil)
+        #expect(try RateTimetable(text).constant == nil)
+    }
+
+    @Test("the first entry that fits holds, and none is no limit")
+    func order() throws {
+        let text = "08:00-18:00 Mon-Fri=20MB/s, Sat+Sun=off,*=100MB/s"
+        #expect(try Self.rate(text, 0, 7, 59) == 100_000_000)
+        #expect(try Self.rate(text, 0, 8) == 20_000_000)
+        #expect(try Self.rate(text, 4, 17, 59) == 20_000_000)
+        #expect(try Self.rate(text, 4, 18) == 100_000_000)
+        #expect(try Self.rate(text, 5, 12) == nil)
+        #expect(try Self.rate("Mon 08:00-09:00=1K", 1, 8) == nil)
+        #expect(try RateTimetable(text).constant == nil)
+    }
+
+    @Test("a stretch over midnight belongs to the day on which it begins")
+    func midnight() throws {
+        let text = "22:00-06:00 Fri=1K"
+        #expect(try Self.rate(text, 4, 22) == 1024)
+        #expect(try Self.rate(text, 5, 5, 59) == 1024)
+        #expect(try Self.rate(text, 5, 6) == nil)
+        #expect(try Self.rate(text, 4, 5) == nil)
+        #expect(try Self.rate(text, 5, 22) == nil)
+        #expect(try Self.rate("22:00-06:00 Sun=1K", 0, 0) == 1024)
+        #expect(try Self.rate("18:00-24:00=1K", 2, 23, 59) == 1024)
+        #expect(try Self.rate("18:00-24:00=1K", 2, 0) == nil)
+    }
+
+    @Test("days may go over the end of the week, and letters be of either case")
+    func days() throws {
+        let on = try (0..<7).filter { try Self.rate("fri-MON+Wed=1K", $0, 12) != nil }
+        #expect(on == [0, 2, 4, 5, 6])
+    }
+
+    @Test(
+        "what is no timetable is told",
+        arguments: [
+            "", "fast", "08:00-18:00", "=1K", "08:00=1K", "08:00-08:00=1K", "24:00-06:00=1K", "8-18=1K",
+            "08:60-09:00=1K",
+            "25:00-26:00=1K", "Mon-Foo=1K", "Mon-Tue-Wed=1K", "Mon Tue=1K", "*=", "*=fast", "*=1K,", "*=1K=2K",
+            "* Mon=1K",
+            "08:00-09:00 10:00-11:00=1K", "+1:00-02:00=1K", "Mon+=1K",
+        ]
+    )
+    func refused(text: String) throws {
+        #expect(throws: RateTimetable.ParseError.self) { try RateTimetable(text) }
+    }
+}
