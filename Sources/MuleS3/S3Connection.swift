@@ -27,6 +27,7 @@ package struct BodyTransfer {
     package var observer: (any BodyObserver)?
     package var pace: Pace?
     package var onSent: ((Int64) -> Void)?
+    package var onDelivered: ((Int64) -> Void)?
     package var shouldStop: (() -> Bool)?
 
     package init() {}
@@ -185,6 +186,7 @@ package final class S3Connection {
         request.reader = call.reader
         request.pace = call.transfer.pace
         request.onSent = call.transfer.onSent
+        request.onDelivered = call.transfer.onDelivered
         request.shouldStop = call.transfer.shouldStop
         return request
     }

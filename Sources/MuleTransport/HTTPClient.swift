@@ -30,6 +30,8 @@ package final class HTTPClient: HTTPPerformer {
     /// Seconds by which a look can't be late while the process runs.
     private static let absence = 5.0
     private static let tick = 1.0
+    /// Seconds between two looks at what the kernel still holds.
+    private static let deliveryInterval = 0.05
     private static let longestURL = 128 << 10
 
     private let easy: UnsafeMutableRawPointer
@@ -160,7 +162,10 @@ package final class HTTPClient: HTTPPerformer {
         defer { curl_multi_remove_handle(multi, easy) }
         let result = try run(request)
         countSent()
-        return try judge(result)
+        let response = try judge(result)
+        // Who answers has all of it, whatever the kernel has heard so far.
+        countDelivered(exchange.sent)
+        return response
     }
 
     private func headerList(_ request: HTTPRequest) -> UnsafeMutablePointer<curl_slist>? {
@@ -209,6 +214,7 @@ package final class HTTPClient: HTTPPerformer {
             let status = curl_multi_perform(multi, &running)
             guard status == CURLM_OK else { throw .unusable(String(cString: curl_multi_strerror(status))) }
             countSent()
+            observeDelivery()
             var left: Int32 = 0
             while let message = curl_multi_info_read(multi, &left) {
                 if message.pointee.msg == CURLMSG_DONE { return mule_message_result(message) }
@@ -223,12 +229,26 @@ package final class HTTPClient: HTTPPerformer {
         var sent: curl_off_t = 0
         guard mule_getinfo_offset(easy, CURLINFO_SIZE_UPLOAD_T, &sent) == CURLE_OK else { return }
         let total = Int64(sent)
-        if total < exchange.sent { exchange.sent = 0 }  // curl began the body again.
+        if total < exchange.sent { (exchange.sent, exchange.delivered) = (0, 0) }  // curl began the body again.
         if total > exchange.sent {
             exchange.request?.onSent?(total - exchange.sent)
             exchange.sent = total
             exchange.lastProgress = Moment.now()
         }
+    }
+
+    private func observeDelivery() {
+        guard exchange.request?.onDelivered != nil, exchange.sent > exchange.delivered else { return }
+        let now = Moment.now()
+        guard now >= exchange.nextDelivery else { return }
+        exchange.nextDelivery = now.adding(seconds: Self.deliveryInterval)
+        countDelivered(exchange.sent - Int64(unsentBytes))
+    }
+
+    private func countDelivered(_ total: Int64) {
+        guard total > exchange.delivered else { return }
+        exchange.request?.onDelivered?(total - exchange.delivered)
+        exchange.delivered = total
     }
 
     private func checkProgress(_ request: HTTPRequest) throws(TransportError) {
@@ -244,7 +264,7 @@ package final class HTTPClient: HTTPPerformer {
         if request.shouldStop?() == true { throw .cancelled }
         // The kernel takes megabytes at once and sends them over minutes on a slow link: its queue shrinking is
         // progress too.
-        let queued = sockets.reduce(0) { $0 + Self.unsentBytes($1) }
+        let queued = unsentBytes
         if queued != exchange.queued {
             exchange.queued = queued
             exchange.lastProgress = now
@@ -258,9 +278,12 @@ package final class HTTPClient: HTTPPerformer {
         if quiet > allowed { throw .stalled(seconds: quiet) }
     }
 
-    private static func unsentBytes(_ descriptor: Int32) -> Int {
-        var count: Int32 = 0
-        return ioctl(descriptor, UInt(TIOCOUTQ), &count) == 0 ? Int(count) : 0
+    /// What the kernel has taken and the other side not yet acknowledged.
+    private var unsentBytes: Int {
+        sockets.reduce(0) { sum, descriptor in
+            var count: Int32 = 0
+            return ioctl(descriptor, UInt(TIOCOUTQ), &count) == 0 ? sum + Int(count) : sum
+        }
     }
 
     private func judge(_ result: CURLcode) throws(TransportError) -> HTTPResponse {
@@ -400,6 +423,8 @@ private struct Exchange {
     var request: HTTPRequest?
     var position: Int64 = 0
     var sent: Int64 = 0
+    var delivered: Int64 = 0
+    var nextDelivery = Moment(nanoseconds: 0)
     var queued = 0
     var lastProgress = Moment.now()
     var lastLook = Moment.now()

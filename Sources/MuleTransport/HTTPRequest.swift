@@ -73,6 +73,9 @@ package struct HTTPRequest {
     package var pace: Pace?
     /// Called with the number of body bytes that have just gone out.
     package var onSent: ((Int64) -> Void)?
+    /// Called now and then with the number of body bytes that the other side has acknowledged since the last call. The
+    /// kernel takes megabytes at once and sends them over seconds, so that this tells more of the line than `onSent`.
+    package var onDelivered: ((Int64) -> Void)?
     /// Asked about once a second; true breaks the request off.
     package var shouldStop: (() -> Bool)?
 

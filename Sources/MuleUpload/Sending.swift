@@ -44,6 +44,7 @@ extension Worker {
                     counter.sent(count)
                     run.observePace(of: transfer)
                 }
+                transferOptions.onDelivered = { [run] in run.delivered($0) }
                 transferOptions.shouldStop = { transfer.isStopped }
                 if !protection.isConfirmed {
                     check = SentBytesCheck(protection.wholeObjectCRC)

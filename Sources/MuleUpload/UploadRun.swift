@@ -24,8 +24,9 @@ package struct RunSettings: Sendable {
     /// many to be worth something.
     package var paceInterval = 60.0
 
-    /// Enough to fill a fast link with a round trip of tens of milliseconds; more of them cost memory, not speed.
     package static let defaultConcurrency = 16
+    /// As far as the line may lead where no number was asked for: each costs about a megabyte, and a few open files.
+    package static let mostConcurrency = 64
     package static let defaultStallLimit = 900.0
 
     package init(
@@ -58,6 +59,8 @@ package final class UploadRun: Sendable {
     private let transfers: [Transfer]
     private let onEvent: @Sendable (UploadEvent) -> Void
     private let state = Monitor<State>(State())
+    /// Workers that have been hired and not yet been waited for.
+    private let crew = Monitor<[Thread]>([])
     // Made in `init`, after `self`, because it reports its failures here.
     private let recorderBox = Monitor<Recorder?>(nil)
 
@@ -142,10 +145,9 @@ package final class UploadRun: Sendable {
         }
         let recorderThread = recorder.start()
         let heart = Heart(patience)
-        let workers = (0..<workersNeeded).map { index in
-            Thread(name: "worker \(index + 1)") { Worker(self).work() }
-        }
-        for worker in workers { worker.join() }
+        if queue.wantsWorker() { hire() }
+        // Only workers hire: when one has ended, all that it has hired are in the list.
+        while let worker = crew.withLock({ $0.popLast() }) { worker.join() }
         cancellation.removeWaker(ticket)
         for transfer in transfers {
             transfer.state.withLock({ $0.reader })?.join()
@@ -165,6 +167,18 @@ package final class UploadRun: Sendable {
         return result
     }
 
+    /// One more worker: as many as there is work for, and leave.
+    func hire() {
+        // Under the lock, so that nobody can find the list empty while a thread that could hire is on its way into it.
+        crew.withLock { $0.append(Thread(name: "worker") { Worker(self).work() }) }
+    }
+
+    /// The other side has acknowledged bytes: that may show that there is room for more at a time.
+    func delivered(_ bytes: Int64) {
+        queue.delivered(bytes)
+        if queue.wantsWorker() { hire() }
+    }
+
     /// How the run stands; may be asked at any time, from any thread.
     package func snapshot() -> RunSnapshot {
         progress.snapshot(filesTotal: transfers.count, bytesTotal: bytesTotal)
@@ -180,18 +194,6 @@ package final class UploadRun: Sendable {
             total += size
         }
         return total
-    }
-
-    /// As many threads as there can be work for.
-    private var workersNeeded: Int {
-        var needed = 0
-        for transfer in transfers where needed < settings.concurrency {
-            switch transfer.job.source {
-            case .stream: needed = settings.concurrency
-            case .file: needed += max(1, transfer.state.withLock { $0.partCount } ?? 1)
-            }
-        }
-        return min(max(needed, 1), settings.concurrency)
     }
 
     // MARK: Stopping

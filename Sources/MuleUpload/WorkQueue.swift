@@ -1,3 +1,4 @@
+import MulePlan
 import MuleSystem
 
 /// A piece of work for one worker.
@@ -28,36 +29,58 @@ final class WorkQueue: Sendable {
         /// Transfers that have not come to their end.
         var unfinished: Int
         var busy = 0
+        /// Threads that take work.
+        var workers: Int
         var limit: Int
+        /// What the limit follows; nil where it was asked for.
+        var control: ConcurrencyControl?
         var isClosed = false
+
+        var hasWork: Bool { !urgent.isEmpty || !parts.isEmpty || !beginnings.isEmpty }
+
+        /// Takes the limit from the control, if there is one.
+        ///
+        /// - Returns: whether more may be in flight than before.
+        mutating func follow(_ change: (inout ConcurrencyControl) -> Void) -> Bool {
+            guard var changed = control else { return false }
+            let before = limit
+            change(&changed)
+            control = changed
+            limit = changed.limit
+            return limit > before
+        }
     }
 
     private let state: Monitor<State>
     private let concurrency: Int
-    private let isAdaptive: Bool
-
-    /// Requests that an adaptive queue begins with, and that it keeps on the slowest link.
-    private static let fewestAtStart = 4
-    private static let fewest = 2
-    /// Seconds that a body may take. What is in flight is lost with the connection, so that on a slow link fewer bodies at
-    /// a time cost nothing and lose less; shorter ones show that there is room for more.
-    static let quickBody = 10.0
-    static let slowBody = 20.0
+    private let began = Moment.now()
 
     /// - Parameters:
     ///   - transfers: in the order they are to begin.
     ///   - concurrency: most requests at a time.
-    ///   - isAdaptive: begin with few and let the link decide.
+    ///   - isAdaptive: begin with few and let the line decide.
     init(_ transfers: [Transfer], concurrency: Int, isAdaptive: Bool = false) {
         self.concurrency = concurrency
-        self.isAdaptive = isAdaptive
+        let control = isAdaptive ? ConcurrencyControl(ceiling: concurrency) : nil
         state = Monitor(
             State(
                 beginnings: transfers.reversed(),
                 unfinished: transfers.count,
-                limit: isAdaptive ? min(concurrency, Self.fewestAtStart) : concurrency
+                workers: 0,
+                limit: control?.limit ?? concurrency,
+                control: control
             )
         )
+    }
+
+    /// Whether there is work, and leave, for one more thread than there are; then it counts as there.
+    func wantsWorker() -> Bool {
+        state.withLock { state in
+            let wanted = !state.isClosed && state.busy >= state.workers && state.workers < state.limit && state.hasWork
+            guard wanted || state.workers == 0 else { return false }
+            state.workers += 1
+            return true
+        }
     }
 
     /// The next piece of work; nil when there will be none any more.
@@ -68,7 +91,10 @@ final class WorkQueue: Sendable {
             let work =
                 state.urgent.popLast() ?? state.parts.popLast()
                 ?? state.beginnings.popLast().map { Work(transfer: $0, step: .begin) }
-            guard let work else { return nil }
+            guard let work else {
+                state.control?.starved()
+                return nil
+            }
             state.busy += 1
             // Under this lock: what is not in the queue any more is in the hands of somebody who is counted.
             work.transfer.state.withLock { $0.workers += 1 }
@@ -114,23 +140,45 @@ final class WorkQueue: Sendable {
         state.update { $0.isClosed = true }
     }
 
-    // MARK: Throttling
+    // MARK: How much at a time
 
-    /// The store asked for less: half as many requests from now on, one at least.
-    func halve() {
-        state.update { $0.limit = max(1, min($0.limit, max($0.busy, 1)) / 2) }
-    }
-
-    /// A body has reached the store: one more may be under way, up to the run's concurrency, or one fewer.
-    ///
-    /// - Parameter seconds: how long the request took.
-    func bodyDelivered(in seconds: Double) {
-        state.update { state in
-            if !isAdaptive || seconds < Self.quickBody {
-                state.limit = min(state.limit + 1, concurrency)
-            } else if seconds > Self.slowBody {
-                state.limit = max(state.limit - 1, min(Self.fewest, concurrency))
-            }
+    /// The store asked for less.
+    func throttled() {
+        _ = state.withLock { state in
+            if state.control == nil { state.limit = max(1, min(state.limit, max(state.busy, 1)) / 2) }
+            let (busy, now) = (state.busy, seconds)
+            return state.follow { $0.throttled(inFlight: busy, at: now) }
         }
     }
+
+    func connectionBroke() {
+        let now = seconds
+        _ = state.withLock { state in state.follow { $0.broken(at: now) } }
+    }
+
+    /// The other side has acknowledged bytes.
+    func delivered(_ bytes: Int64) {
+        let now = seconds
+        if state.withLock({ state in state.follow { $0.delivered(bytes, at: now) } }) { wakeAll() }
+    }
+
+    /// A body has reached the store. Where a fixed concurrency was halved, one more may be under way.
+    ///
+    /// - Parameter duration: seconds from its first byte to the answer.
+    func bodyDelivered(in duration: Double) {
+        let now = seconds
+        let mayMore = state.withLock { state in
+            guard state.control == nil else { return state.follow { $0.bodyDone(in: duration, at: now) } }
+            guard state.limit < concurrency else { return false }
+            state.limit += 1
+            return true
+        }
+        if mayMore { wakeAll() }
+    }
+
+    private func wakeAll() {
+        state.update { _ in }
+    }
+
+    private var seconds: Double { Moment.now().seconds(since: began) }
 }

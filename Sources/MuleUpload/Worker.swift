@@ -36,6 +36,7 @@ final class Worker {
     /// Works until the queue has nothing more to give.
     func work() {
         while let work = run.queue.next() {
+            if run.queue.wantsWorker() { run.hire() }
             perform(work)
             run.queue.workDone()
         }
@@ -113,9 +114,10 @@ final class Worker {
                 }
                 switch error.retryClass {
                 case .cancelled: throw .interrupted
-                case .throttled: run.queue.halve()
+                case .throttled: run.queue.throttled()
                 case .transient:
                     if !error.wasNotSent { isAmbiguous = true }
+                    if case .transport = error.cause { run.queue.connectionBroke() }
                     // A server that answers 200 with something else will not learn S3 by being asked again, and each
                     // Create may leave an upload behind.
                     if case .unreadable = error.cause {

@@ -27,7 +27,7 @@ import Testing
     @Test(
         arguments: [
             .on(.uploadPart, times: 5, .resetAfter(bytes: 30_000)),
-            .on(.uploadPart, times: 5, .status(500, code: "InternalError")), .on(.uploadPart, times: 3, .flipBit),
+            .on(.uploadPart, times: 5, .status(500, code: "InternalError")), .on(.uploadPart, times: 2, .flipBit),
             .on(.complete, .closeAfterProcessing), .on(.create, .closeAfterProcessing),
         ] as [Fault]
     )

@@ -102,7 +102,7 @@ import Testing
         let queue = WorkQueue(transfers, concurrency: 8)
         queue.add(parts: try Self.parts(Array(1...20)), of: transfers[0])
         for _ in 0..<8 { _ = queue.next() }
-        queue.halve()
+        queue.throttled()
         for _ in 0..<4 { queue.workDone() }
         // Four are under way, four may be: nobody gets more until one more is done.
         let taken = Atomic<Bool>(false)
@@ -115,32 +115,30 @@ import Testing
         queue.bodyDelivered(in: 0.1)
         taker.join()
         // Never below one.
-        for _ in 0..<10 { queue.halve() }
+        for _ in 0..<10 { queue.throttled() }
         for _ in 0..<5 { queue.workDone() }
         #expect(Self.describe(queue.next()).hasPrefix("part"))
     }
 }
 
 extension WorkQueueTests {
-    @Test(
-        arguments: [
-            ([], 4), ([1, 1], 6), ([15, 15], 4), ([1, 15], 5), ([30], 3), ([30, 30, 30, 30], 2), ([30, 30, 30, 1], 3),
-            ([Double](repeating: 1, count: 100), 16),
-        ]
-    )
-    func anAdaptiveQueueBeginsWithFewAndFollowsTheLink(seconds: [Double], limit: Int) throws {
-        #expect(try Self.limit(concurrency: 16, isAdaptive: true, afterBodiesOf: seconds, expected: limit) == limit)
+    /// The law itself is tested where it is: `ConcurrencyControlTests`.
+    @Test func anAdaptiveQueueBeginsWithFewAndFollowsTheLine() throws {
+        #expect(try Self.limit(concurrency: 64, isAdaptive: true, expected: 8) == 8)
+        #expect(try Self.limit(concurrency: 3, isAdaptive: true, expected: 3) == 3)
+        #expect(try Self.limit(concurrency: 64, isAdaptive: true, expected: 1) { $0.throttled() } == 1)
+        #expect(
+            try Self.limit(concurrency: 64, isAdaptive: true, expected: 2) { queue in
+                for _ in 0..<10 { queue.bodyDelivered(in: 30) }
+            } == 2
+        )
     }
 
     @Test(arguments: [1, 3, 16])
     func aFixedConcurrencyDoesNotFollowTheLink(concurrency: Int) throws {
-        let seconds = [1, 30, 30, 30, 1.0]
-        let limit = try Self.limit(
-            concurrency: concurrency,
-            isAdaptive: false,
-            afterBodiesOf: seconds,
-            expected: concurrency
-        )
+        let limit = try Self.limit(concurrency: concurrency, isAdaptive: false, expected: concurrency) { queue in
+            for seconds in [1, 30, 30, 30, 1.0] { queue.bodyDelivered(in: seconds) }
+        }
         #expect(limit == concurrency)
     }
 
@@ -148,12 +146,12 @@ extension WorkQueueTests {
     private static func limit(
         concurrency: Int,
         isAdaptive: Bool,
-        afterBodiesOf seconds: [Double],
-        expected: Int
+        expected: Int,
+        after prepare: (WorkQueue) -> Void = { _ in }
     ) throws -> Int {
         let (_, transfers) = try transfers(1)
         let queue = WorkQueue(transfers, concurrency: concurrency, isAdaptive: isAdaptive)
-        for time in seconds { queue.bodyDelivered(in: time) }
+        prepare(queue)
         queue.add(parts: try parts(Array(1...40)), of: transfers[0])
         let count = Monitor(0)
         let taker = Thread(name: "taker") {

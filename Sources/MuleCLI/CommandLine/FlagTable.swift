@@ -51,7 +51,8 @@ package enum FlagTable {
             sending,
             sets: \.transfer.concurrency,
             reading: OptionValue.concurrency,
-            "Requests in flight at once, 1 to 256, over all files. Default: auto."
+            "Requests in flight at once, 1 to 256, over all files. Default: auto, which finds by trying how many the line has "
+                + "use for, up to 64."
         ),
         .value(
             "limit-rate",

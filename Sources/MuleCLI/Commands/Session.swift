@@ -85,7 +85,9 @@ struct Session {
         var settings = RunSettings()
         switch options.concurrency {
         case .fixed(let count)?: settings.concurrency = count
-        case .auto?, nil: settings.adaptsConcurrency = true
+        case .auto?, nil:
+            settings.concurrency = RunSettings.mostConcurrency
+            settings.adaptsConcurrency = true
         }
         if let limit = options.stallLimit { settings.stallLimit = limit }
         // Nothing is taken from a bucket that is never empty.
