@@ -149,7 +149,19 @@ final class Database {
 
     /// All of the body's changes or none. The write lock is taken at once, so that what the body reads stays true.
     func transaction<Result>(_ body: () throws(SQLiteError) -> Result) throws(SQLiteError) -> Result {
-        try execute("BEGIN IMMEDIATE")
+        try transaction("BEGIN IMMEDIATE", body)
+    }
+
+    /// All that is read shows one moment, and the file is locked once for it.
+    func reading<Result>(_ body: () throws(SQLiteError) -> Result) throws(SQLiteError) -> Result {
+        try transaction("BEGIN", body)
+    }
+
+    private func transaction<Result>(
+        _ beginning: String,
+        _ body: () throws(SQLiteError) -> Result
+    ) throws(SQLiteError) -> Result {
+        try execute(beginning)
         do {
             let result = try body()
             try execute("COMMIT")

@@ -33,17 +33,24 @@ extension Ledger {
         endpoint: String
     ) throws(LedgerError) -> UploadRecord? {
         try perform { database throws(SQLiteError) in
-            try records(
-                in: database,
-                """
-                WHERE source = ? AND bucket = ? AND key = ? AND endpoint = ? AND state = 'done'
-                ORDER BY number DESC LIMIT 1
-                """,
-                [
-                    .blob(source), .text(destination.bucket), .blob(destination.key.utf8), .text(endpoint),
-                ]
-            ).first
+            try lastDone(source, destination, endpoint: endpoint, in: database)
         }
+    }
+
+    private func lastDone(
+        _ source: [UInt8],
+        _ destination: ObjectAddress,
+        endpoint: String,
+        in database: Database
+    ) throws(SQLiteError) -> UploadRecord? {
+        try records(
+            in: database,
+            """
+            WHERE source = ? AND bucket = ? AND key = ? AND endpoint = ? AND state = 'done'
+            ORDER BY number DESC LIMIT 1
+            """,
+            [.blob(source), .text(destination.bucket), .blob(destination.key.utf8), .text(endpoint)]
+        ).first
     }
 
     /// Whether an object with this token was made by an upload that was done before `record` was registered.
@@ -57,6 +64,27 @@ extension Ledger {
                     .integer(record.createdAt),
                 ]
             ).isEmpty
+        }
+    }
+
+    /// For each upload the latest confirmed one of its source to its object, unless there is an unfinished one; all as of
+    /// the same moment.
+    package func lastDone(like uploads: [NewUpload]) throws(LedgerError) -> [UploadRecord?] {
+        try perform { database throws(SQLiteError) in
+            try database.reading { () throws(SQLiteError) in
+                var found: [UploadRecord?] = []
+                for upload in uploads {
+                    let isUnfinished = try unfinished(like: upload, in: database) != nil
+                    guard let source = upload.source?.path, !isUnfinished else {
+                        found.append(nil)
+                        continue
+                    }
+                    found.append(
+                        try lastDone(source, upload.destination, endpoint: upload.store.endpoint, in: database)
+                    )
+                }
+                return found
+            }
         }
     }
 

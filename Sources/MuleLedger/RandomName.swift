@@ -4,13 +4,21 @@ enum RandomName {
     private static let alphabet = Array("abcdefghjkmnpqrstuvwxyz23456789".utf8)
 
     static func id() -> String {
-        String(decoding: (0..<5).map { _ in alphabet.randomElement() ?? alphabet[0] }, as: UTF8.self)
+        // One call of the kernel for all of it; that 2^64 is no multiple of the alphabet's length shows nowhere.
+        var bits = UInt64.random(in: .min ... .max)
+        let letters = (0..<5).map { _ in
+            defer { bits /= UInt64(alphabet.count) }
+            return alphabet[Int(bits % UInt64(alphabet.count))]
+        }
+        return String(decoding: letters, as: UTF8.self)
     }
 
     /// 128 bits as 32 hexadecimal digits, from the system's generator.
     static func token() -> String {
-        let digits = Array("0123456789abcdef".utf8)
-        return String(decoding: (0..<32).map { _ in digits.randomElement() ?? digits[0] }, as: UTF8.self)
+        (0..<2).map { _ in
+            let digits = String(UInt64.random(in: .min ... .max), radix: 16)
+            return String(repeating: "0", count: 16 - digits.utf8.count) + digits
+        }.joined()
     }
 
     /// The token of an upload that begins anew: another one, which still shows whose it is. One that was taken over had

@@ -201,3 +201,27 @@ package func canonicalPath(_ path: [UInt8]) throws(SystemError) -> [UInt8] {
     defer { free(resolved) }
     return UnsafeBufferPointer(start: resolved, count: strlen(resolved)).map { UInt8(bitPattern: $0) }
 }
+
+/// Canonical paths of files that are asked for directory by directory. To be used for a moment: it remembers where the last
+/// directory led to.
+package struct CanonicalPaths {
+    private var directory: ArraySlice<UInt8> = []
+    private var canonicalDirectory: [UInt8] = []
+
+    package init() {}
+
+    /// The same as `canonicalPath`, without resolving the directory once more.
+    package mutating func path(of path: [UInt8]) throws(SystemError) -> [UInt8] {
+        let slash = UInt8(ascii: "/")
+        guard let end = path.lastIndex(of: slash), end > 0, end + 1 < path.count else { return try canonicalPath(path) }
+        let name = path[(end + 1)...]
+        guard !name.elementsEqual(".".utf8), !name.elementsEqual("..".utf8),
+            try FileStatus.of(path: path, followingLinks: false).kind != .symbolicLink
+        else { return try canonicalPath(path) }
+        if directory != path[..<end] || canonicalDirectory.isEmpty {
+            canonicalDirectory = try canonicalPath(Array(path[..<end]))
+            directory = path[..<end]
+        }
+        return (canonicalDirectory == [slash] ? [] : canonicalDirectory) + [slash] + name
+    }
+}

@@ -16,7 +16,7 @@ extension Worker {
             return try beginStream(transfer, descriptor: descriptor, plan: plan)
         }
         guard case .file(let path) = transfer.job.source else { return }
-        var source = try SourceFile.open(path: path)
+        var source = try SourceFile.open(path: path, canonical: transfer.record?.upload.source?.path)
         transfer.state.withLock { $0.source = source }
         if case .doneBefore(let previous, let again) = transfer.job.row {
             if try isStillThere(previous, source, transfer) { return }

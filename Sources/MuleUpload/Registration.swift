@@ -73,23 +73,27 @@ package struct Registration {
         var entries: [Entry?] = Array(repeating: nil, count: intents.count)
         var waiting: [(index: Int, upload: NewUpload)] = []
         var limits: [String: StoreLimits] = [:]
+        var paths = CanonicalPaths()
         for (index, intent) in intents.enumerated() {
             let endpoint = intent.store.endpoint
             let allowed: StoreLimits
             if let known = limits[endpoint] { allowed = known } else { allowed = try ledger.limits(of: endpoint) }
             limits[endpoint] = allowed
             do throws(UploadFailure) {
-                waiting.append((index, try Self.plan(intent, limits: allowed)))
+                waiting.append((index, try Self.plan(intent, limits: allowed, &paths)))
             } catch {
                 entries[index] = .refused(error)
             }
         }
         var toClaim: [(index: Int, upload: NewUpload)] = []
-        for (index, upload) in waiting {
-            if try ledger.unfinished(like: upload) == nil, let row = try doneBefore(intents[index], upload) {
-                entries[index] = .job(row, restartsAs: nil)
-            } else {
-                toClaim.append((index, upload))
+        for begin in stride(from: 0, to: waiting.count, by: Self.batch) {
+            let batch = waiting[begin..<min(begin + Self.batch, waiting.count)]
+            for ((index, upload), done) in zip(batch, try ledger.lastDone(like: batch.map(\.upload))) {
+                if let done, let row = doneBefore(intents[index], upload, done) {
+                    entries[index] = .job(row, restartsAs: nil)
+                } else {
+                    toClaim.append((index, upload))
+                }
             }
         }
         while !toClaim.isEmpty {
@@ -106,8 +110,13 @@ package struct Registration {
         }
     }
 
-    private static func plan(_ intent: UploadIntent, limits: StoreLimits) throws(UploadFailure) -> NewUpload {
-        let source = try SourceFile.open(path: intent.path).identity
+    private static func plan(
+        _ intent: UploadIntent,
+        limits: StoreLimits,
+        _ paths: inout CanonicalPaths
+    ) throws(UploadFailure) -> NewUpload {
+        // What can't be resolved is told by whoever opens it.
+        let source = try SourceFile.open(path: intent.path, canonical: try? paths.path(of: intent.path)).identity
         let method: UploadMethod
         do {
             method = try intent.sizing.method(size: source.size, limits: limits)
@@ -127,13 +136,12 @@ package struct Registration {
         )
     }
 
-    private func doneBefore(_ intent: UploadIntent, _ upload: NewUpload) throws(LedgerError) -> UploadJob.Row? {
+    private func doneBefore(
+        _ intent: UploadIntent,
+        _ upload: NewUpload,
+        _ done: UploadRecord
+    ) -> UploadJob.Row? {
         guard !intent.force, !intent.restart, let source = upload.source,
-            let done = try ledger.lastDone(
-                source: source.path,
-                destination: upload.destination,
-                endpoint: upload.store.endpoint
-            ),
             let before = done.upload.source, ChangingSource.refuse.offences(in: source.changes(since: before)).isEmpty,
             !before.mayHideChanges(since: done.createdAt),
             done.upload.attributes == upload.attributes

@@ -22,6 +22,9 @@ struct SentBody {
 }
 
 extension Worker {
+    /// Bytes of a body from which on it is told how it gets along.
+    private static let deliveryCounts: Int64 = 256 << 10
+
     /// Sends one slice until the store has it and the answer agrees with what was sent.
     ///
     /// - Parameter request: sends the body with the proof; called again for every try.
@@ -44,7 +47,8 @@ extension Worker {
                     counter.sent(count)
                     run.observePace(of: transfer)
                 }
-                transferOptions.onDelivered = { [run] in run.delivered($0) }
+                // Small bodies count by their number.
+                if slice.length >= Self.deliveryCounts { transferOptions.onDelivered = { [run] in run.delivered($0) } }
                 transferOptions.shouldStop = { transfer.isStopped }
                 if !protection.isConfirmed {
                     check = SentBytesCheck(protection.wholeObjectCRC)

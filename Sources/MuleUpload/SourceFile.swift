@@ -19,10 +19,12 @@ package struct SourceFile: Sendable {
     }
 
     /// Opens a regular file; its canonical path is part of what it is.
-    package static func open(path: [UInt8]) throws(UploadFailure) -> SourceFile {
-        let name = UTF8Repair.string(path)
+    ///
+    /// - Parameter canonical: where it is known already; the path is then for messages alone.
+    package static func open(path: [UInt8], canonical: [UInt8]? = nil) throws(UploadFailure) -> SourceFile {
+        var name: String { UTF8Repair.string(path) }
         do {
-            let canonical = try canonicalPath(path)
+            let canonical = if let canonical { canonical } else { try canonicalPath(path) }
             let file = try File.openForReading(path: canonical)
             let status = try file.status()
             guard status.kind == .regular else {

@@ -83,11 +83,16 @@ final class WorkQueue: Sendable {
         }
     }
 
-    /// The next piece of work; nil when there will be none any more.
+    /// The next piece of work; nil when there will be none any more, or for one worker fewer.
     func next() -> Work? {
         state.wait { state -> Work?? in
             if state.isClosed || state.unfinished == 0 { return .some(nil) }
-            guard state.busy < state.limit else { return nil }
+            guard state.busy < state.limit else {
+                // Who would wait for a limit that may never rise again is woken by all that happens until then.
+                if state.workers <= state.limit { return nil }
+                state.workers -= 1
+                return .some(nil)
+            }
             let work =
                 state.urgent.popLast() ?? state.parts.popLast()
                 ?? state.beginnings.popLast().map { Work(transfer: $0, step: .begin) }

@@ -71,9 +71,14 @@ import Testing
         }
         let (aborted, _) = try #require(try ledger.take())
         try ledger.end(aborted, .aborted)
-        _ = try ledger.take()
+        let (pending, lease) = try #require(try ledger.take())
+        // Where something is unfinished, that is what goes on.
+        #expect(try ledger.lastDone(like: [upload]) == [nil])
+        try ledger.end(pending, .aborted)
+        withExtendedLifetime(lease) {}
 
         let last = try #require(try lastDone(upload))
+        #expect(try ledger.lastDone(like: [upload, .sample(key: "x"), upload]) == [last, nil, last])
         #expect(last.number == numbers[1])
         #expect(last.proof.eTag == "second")
         for other in [NewUpload.sample(source: "/x"), .sample(key: "x"), .sample(bucket: "x"), .sample(endpoint: "x")] {

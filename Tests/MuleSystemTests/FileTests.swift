@@ -189,3 +189,29 @@ struct DirectoryTests {
         #expect(throws: SystemError(code: ENOENT, call: "realpath")) { try canonicalPath(path("dir/none")) }
     }
 }
+
+@Suite struct CanonicalPathsTests {
+    @Test("a path is what realpath makes of it, asked for directory by directory or not")
+    func paths() throws {
+        let home = ScratchDirectory("mule-paths")
+        for name in ["a/one", "a/two", "b/three", "a/deep/four"] { try home.write("", to: name) }
+        for (target, link) in [("a", "to-a"), ("one", "a/link"), ("../b/three", "a/far"), ("loop", "a/loop")] {
+            try #require(symlink(target, home.path(link)) == 0)
+        }
+        var paths = CanonicalPaths()
+        let names = [
+            "a/one", "a/two", "to-a/one", "to-a/two", "a/link", "a/far", "b/three", "a/deep/../one", "a/.", "a/..",
+            "to-a",
+            "a//one", "to-a/deep/four", "a/deep/", "a/one",
+        ]
+        for name in names {
+            let path = Array(home.path(name).utf8)
+            #expect(try paths.path(of: path) == canonicalPath(path), "\(name)")
+        }
+        for name in ["a/none", "none/one", "a/loop", "a/one/two"] {
+            #expect(throws: SystemError.self) { try paths.path(of: Array(home.path(name).utf8)) }
+        }
+        #expect(try paths.path(of: Array("/etc".utf8)) == Array("/etc".utf8))
+        #expect(try paths.path(of: Array("/".utf8)) == Array("/".utf8))
+    }
+}

@@ -122,6 +122,29 @@ import Testing
 }
 
 extension WorkQueueTests {
+    /// One who waits for leave that may never come is woken by all that happens, for nothing.
+    @Test func workersBeyondTheLimitLeaveAndAreHiredAgain() throws {
+        let (_, transfers) = try Self.transfers(1)
+        let queue = WorkQueue(transfers, concurrency: 4)
+        queue.add(parts: try Self.parts(Array(1...20)), of: transfers[0])
+        for _ in 0..<4 {
+            #expect(queue.wantsWorker())
+            #expect(Self.describe(queue.next()).hasPrefix("part"))
+        }
+        #expect(!queue.wantsWorker())
+        queue.throttled()
+        for _ in 0..<2 {
+            queue.workDone()
+            #expect(Self.describe(queue.next()) == "end")
+        }
+        queue.workDone()
+        #expect(Self.describe(queue.next()).hasPrefix("part"))
+        #expect(!queue.wantsWorker())
+        queue.bodyDelivered(in: 1)
+        #expect(queue.wantsWorker())
+        #expect(Self.describe(queue.next()).hasPrefix("part"))
+    }
+
     /// The law itself is tested where it is: `ConcurrencyControlTests`.
     @Test func anAdaptiveQueueBeginsWithFewAndFollowsTheLine() throws {
         #expect(try Self.limit(concurrency: 64, isAdaptive: true, expected: 8) == 8)

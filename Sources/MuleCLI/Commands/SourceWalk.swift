@@ -66,7 +66,8 @@ struct SourceWalk {
             let path = directory.last == Self.slash ? directory + name : directory + [Self.slash] + name
             let relative = prefix.isEmpty ? name : prefix + [Self.slash] + name
             let found = Found(path: path, name: relative)
-            let shown = TextSafety.displayName(path)
+            // Made for messages alone: most files need none.
+            var shown: String { TextSafety.displayName(path) }
             do {
                 var status = try FileStatus.of(path: path, followingLinks: false)
                 if status.kind == .symbolicLink {
