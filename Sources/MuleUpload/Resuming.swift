@@ -42,6 +42,7 @@ extension Worker {
     /// Takes up an upload that is not at the store as it was recorded. Nobody else works on it.
     func lookAgain(_ transfer: Transfer, isGone: Bool) throws(UploadFailure) {
         guard let source = transfer.state.withLock({ $0.source }), let record = transfer.record else {
+            // Only failures of what has a source, and an upload ID, ask for another look.
             fatalError("a second look at what can't be read again")
         }
         try resume(source, transfer, record, isGone: isGone)
