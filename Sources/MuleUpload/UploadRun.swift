@@ -59,8 +59,7 @@ package final class UploadRun: Sendable {
     private let transfers: [Transfer]
     private let onEvent: @Sendable (UploadEvent) -> Void
     private let state = Monitor<State>(State())
-    /// Workers that have been hired and not yet been waited for.
-    private let crew = Monitor<[Thread]>([])
+    private let crew = Crew()
     // Made in `init`, after `self`, because it reports its failures here.
     private let recorderBox = Monitor<Recorder?>(nil)
 
@@ -146,8 +145,7 @@ package final class UploadRun: Sendable {
         let recorderThread = recorder.start()
         let heart = Heart(patience)
         if queue.wantsWorker() { hire() }
-        // Only workers hire: when one has ended, all that it has hired are in the list.
-        while let worker = crew.withLock({ $0.popLast() }) { worker.join() }
+        crew.waitForAll()
         cancellation.removeWaker(ticket)
         for transfer in transfers {
             transfer.state.withLock({ $0.reader })?.join()
@@ -169,8 +167,7 @@ package final class UploadRun: Sendable {
 
     /// One more worker: as many as there is work for, and leave.
     func hire() {
-        // Under the lock, so that nobody can find the list empty while a thread that could hire is on its way into it.
-        crew.withLock { $0.append(Thread(name: "worker") { Worker(self).work() }) }
+        crew.hire { Worker(self).work() }
     }
 
     /// The other side has acknowledged bytes: that may show that there is room for more at a time.

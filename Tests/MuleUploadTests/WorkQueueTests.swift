@@ -186,3 +186,37 @@ extension WorkQueueTests {
         return count.withLock { $0 }
     }
 }
+
+/// Threads that come and go.
+@Suite struct CrewTests {
+    @Test func thoseThatHaveLeftAreClearedAway() {
+        let crew = Crew()
+        let done = Atomic<Int>(0)
+        for number in 1...50 {
+            crew.hire { done.add(1, ordering: .relaxed) }
+            while done.load(ordering: .relaxed) < number {
+                pause(until: Moment.now().adding(seconds: 0.001), Cancellation())
+            }
+        }
+        // The last ones may be on their way out.
+        #expect(crew.count < 10)
+        crew.waitForAll()
+        #expect(crew.count == 0)
+    }
+
+    @Test func allAreWaitedForAlsoThoseThatOthersHire() {
+        let crew = Crew()
+        let done = Atomic<Int>(0)
+        crew.hire {
+            for _ in 0..<5 {
+                crew.hire {
+                    pause(until: Moment.now().adding(seconds: 0.05), Cancellation())
+                    done.add(1, ordering: .relaxed)
+                }
+            }
+        }
+        crew.waitForAll()
+        let count = done.load(ordering: .relaxed)
+        #expect(count == 5)
+    }
+}
