@@ -1,9 +1,11 @@
 import MuleSystem
+import Synchronization
 
 /// The right to carry an upload, held until it is released or the process ends in any way.
 package final class Lease: Sendable {
     private let book: LeaseBook
     private let number: Int64
+    private let isHeld = Atomic<Bool>(true)
 
     /// Nil when somebody has it: another process, another ledger of this one, or this very ledger.
     init?(_ book: LeaseBook, number: Int64) throws(SystemError) {
@@ -12,8 +14,23 @@ package final class Lease: Sendable {
         self.number = number
     }
 
+    /// Takes up one that was handed in.
+    ///
+    /// - Returns: nil when it was not.
+    init?(handedInTo book: LeaseBook, number: Int64) {
+        guard book.holds(number) else { return nil }
+        self.book = book
+        self.number = number
+    }
+
+    /// Leaves the right with the ledger, which keeps it without an object for each: see `Ledger.takeUp`. To be called once,
+    /// at the end of the lease's use.
+    package func handIn() {
+        isHeld.store(false, ordering: .relaxed)
+    }
+
     deinit {
-        book.giveBack(number)
+        if isHeld.load(ordering: .relaxed) { book.giveBack(number) }
     }
 }
 
@@ -21,7 +38,8 @@ package final class Lease: Sendable {
 /// it again.
 final class LeaseBook: Sendable {
     private let locks: RangeLock
-    private let held = Monitor<Set<Int64>>([])
+    /// Rows that are made one after another are one range, here and in the kernel.
+    private let held = Monitor(RangeSet<Int64>())
 
     init(path: [UInt8]) throws(SystemError) {
         locks = try RangeLock(path: path, mode: 0o600)
@@ -30,17 +48,19 @@ final class LeaseBook: Sendable {
     func take(_ number: Int64) throws(SystemError) -> Bool {
         try held.withLock { held throws(SystemError) in
             guard !held.contains(number), try locks.tryLock(number) else { return false }
-            held.insert(number)
+            held.insert(contentsOf: number..<number + 1)
             return true
         }
     }
 
     func giveBack(_ number: Int64) {
         held.withLock { held in
-            held.remove(number)
+            held.remove(contentsOf: number..<number + 1)
             locks.unlock(number)
         }
     }
+
+    func holds(_ number: Int64) -> Bool { held.withLock { $0.contains(number) } }
 
     /// Whether the file of the leases is no longer where others look for it.
     func isRemoved() -> Bool { (try? locks.isRemoved()) ?? true }

@@ -172,16 +172,26 @@ package final class Ledger: Sendable {
         /// The unfinished upload of the same source to the same object.
         case found(UploadRecord, Lease)
         case heldElsewhere(UploadRecord)
+        /// The latest confirmed upload of the same source to the same object, which was taken for this one. There is no row.
+        case doneBefore(UploadRecord)
     }
 
     /// Finds or makes the rows of these uploads and takes their leases, in one step: of two processes that begin the same
     /// upload at once, one gets it.
-    package func claim(_ uploads: [NewUpload]) throws(LedgerError) -> [Claim] {
+    ///
+    /// - Parameter isDone: whether a confirmed upload, where none is unfinished, makes another one needless; the place in the
+    ///   list, and the record.
+    package func claim(
+        _ uploads: [NewUpload],
+        unless isDone: (Int, UploadRecord) -> Bool = { _, _ in false }
+    ) throws(LedgerError) -> [Claim] {
         try transaction { database throws(SQLiteError) in
             var claims: [Claim] = []
-            for upload in uploads {
+            for (index, upload) in uploads.enumerated() {
                 if let record = try unfinished(like: upload, in: database) {
                     claims.append(try lease(record).map { .found(record, $0) } ?? .heldElsewhere(record))
+                } else if let done = try lastDone(like: upload, in: database), isDone(index, done) {
+                    claims.append(.doneBefore(done))
                 } else {
                     let record = try insert(upload, in: database)
                     claims.append(try lease(record).map { .began(record, $0) } ?? .heldElsewhere(record))
@@ -198,6 +208,20 @@ package final class Ledger: Sendable {
                 let lease = try lease(record)
             else { return nil }
             return (record, lease)
+        }
+    }
+
+    /// The records of uploads whose leases were handed in, in the order of their numbers, with their leases.
+    package func takeUp(_ numbers: Range<Int64>) throws(LedgerError) -> [(UploadRecord, Lease)] {
+        let found = try perform { database throws(SQLiteError) in
+            try records(
+                in: database,
+                "WHERE number >= ? AND number < ? ORDER BY number",
+                [.integer(numbers.lowerBound), .integer(numbers.upperBound)]
+            )
+        }
+        return found.compactMap { record in
+            Lease(handedInTo: leases, number: record.number).map { (record, $0) }
         }
     }
 
@@ -234,16 +258,15 @@ package final class Ledger: Sendable {
     }
 
     private func insert(_ upload: NewUpload, in database: Database) throws(SQLiteError) -> UploadRecord {
-        let number = try insert(upload, id: try freeID(in: database), in: database)
-        guard let record = try records(in: database, "WHERE number = ?", [.integer(number)]).first else {
-            throw SQLiteError(code: 1, message: "a row that is gone at once", statement: "insert")
+        // Five letters name 28 million uploads; another try is as good should two meet.
+        for _ in 0..<100 {
+            if let record = try insert(upload, id: RandomName.id(), in: database) { return record }
         }
-        return record
+        throw SQLiteError(code: 1, message: "no free name for an upload", statement: "insert")
     }
 
     /// A name that no upload has.
     func freeID(in database: Database) throws(SQLiteError) -> String {
-        // Five letters name 28 million uploads; another try is as good should two meet.
         for _ in 0..<100 {
             let id = RandomName.id()
             let taken = try database.run("SELECT 1 FROM uploads WHERE id = ?", [.text(id)], read: { _ in }).count > 0
@@ -252,15 +275,17 @@ package final class Ledger: Sendable {
         throw SQLiteError(code: 1, message: "no free name for an upload", statement: "insert")
     }
 
-    /// Makes the row of an upload that has not begun; its number.
-    func insert(_ upload: NewUpload, id: String, in database: Database) throws(SQLiteError) -> Int64 {
+    /// Makes the row of an upload that has not begun; nil when another has its name.
+    func insert(_ upload: NewUpload, id: String, in database: Database) throws(SQLiteError) -> UploadRecord? {
         let moment = now()
+        let token = RandomName.token()
         try database.run(
             """
             INSERT INTO uploads (id, state, source, device, inode, size, modified,
                 endpoint, region, addressing, profile, ca_bundle, bucket, key, attributes, only_if_absent,
                 checksum, payload_signing, part_size, part_count, changing, token, created_at, updated_at)
             VALUES (?, 'pending', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+            ON CONFLICT (id) DO NOTHING
             """,
             [.text(id)] + Self.sourceValues(upload.source) + [
                 .text(upload.store.endpoint), .text(upload.store.region), .text(upload.store.addressing),
@@ -269,10 +294,11 @@ package final class Ledger: Sendable {
                 .text(upload.attributes.text), .integer(upload.onlyIfAbsent ? 1 : 0),
                 .text(upload.integrity.checksum), .text(upload.integrity.payloadSigning),
                 SQLValue(upload.partSize), SQLValue(Self.partCount(upload)),
-                .text(upload.changing.rawValue), .text(RandomName.token()), .integer(moment), .integer(moment),
+                .text(upload.changing.rawValue), .text(token), .integer(moment), .integer(moment),
             ]
         )
-        return database.lastNumber
+        guard database.changes == 1 else { return nil }
+        return UploadRecord(beginning: upload, number: database.lastNumber, id: id, token: token, at: moment)
     }
 
     static func sourceValues(_ source: SourceIdentity?) -> [SQLValue] {

@@ -11,6 +11,24 @@ extension Ledger {
         }
     }
 
+    /// The numbers of the uploads that somebody should deal with (`UploadRecord.isOpen`), the oldest first: there may be a
+    /// million of them.
+    ///
+    /// - Parameter endpoint: only those at this one; nil for all.
+    package func open(at endpoint: String?) throws(LedgerError) -> [Int64] {
+        try perform { database throws(SQLiteError) in
+            try database.run(
+                """
+                SELECT number FROM uploads WHERE state NOT IN ('done', 'aborted')
+                    AND (state != 'failed' OR upload_id IS NOT NULL OR create_attempted_at IS NOT NULL)
+                    AND (?1 IS NULL OR endpoint = ?1)
+                ORDER BY +number
+                """,
+                [SQLValue(endpoint)]
+            ) { $0.integer(0) }
+        }
+    }
+
     package func all() throws(LedgerError) -> [UploadRecord] {
         try perform { database throws(SQLiteError) in try records(in: database, "ORDER BY number", []) }
     }
@@ -18,6 +36,12 @@ extension Ledger {
     package func upload(id: String) throws(LedgerError) -> UploadRecord? {
         try perform { database throws(SQLiteError) in
             try records(in: database, "WHERE id = ?", [.text(id)]).first
+        }
+    }
+
+    package func upload(number: Int64) throws(LedgerError) -> UploadRecord? {
+        try perform { database throws(SQLiteError) in
+            try records(in: database, "WHERE number = ?", [.integer(number)]).first
         }
     }
 
@@ -67,25 +91,9 @@ extension Ledger {
         }
     }
 
-    /// For each upload the latest confirmed one of its source to its object, unless there is an unfinished one; all as of
-    /// the same moment.
-    package func lastDone(like uploads: [NewUpload]) throws(LedgerError) -> [UploadRecord?] {
-        try perform { database throws(SQLiteError) in
-            try database.reading { () throws(SQLiteError) in
-                var found: [UploadRecord?] = []
-                for upload in uploads {
-                    let isUnfinished = try unfinished(like: upload, in: database) != nil
-                    guard let source = upload.source?.path, !isUnfinished else {
-                        found.append(nil)
-                        continue
-                    }
-                    found.append(
-                        try lastDone(source, upload.destination, endpoint: upload.store.endpoint, in: database)
-                    )
-                }
-                return found
-            }
-        }
+    func lastDone(like upload: NewUpload, in database: Database) throws(SQLiteError) -> UploadRecord? {
+        guard let source = upload.source?.path else { return nil }
+        return try lastDone(source, upload.destination, endpoint: upload.store.endpoint, in: database)
     }
 
     // MARK: Facts of endpoints

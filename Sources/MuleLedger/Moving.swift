@@ -164,7 +164,9 @@ extension Ledger {
     }
 
     private func insert(_ exported: ExportedUpload, in database: Database) throws(SQLiteError) {
-        let number = try insert(exported.record.upload, id: exported.record.id, in: database)
+        guard let number = try insert(exported.record.upload, id: exported.record.id, in: database)?.number else {
+            throw SQLiteError(code: 1, message: "two uploads of one name", statement: "import")
+        }
         try store(exported.record, as: number, in: database)
         for part in exported.parts { try insert(part, of: number, in: database) }
     }

@@ -149,6 +149,28 @@ package struct UploadRecord: Hashable, Sendable {
     package var mayHoldParts: Bool { uploadID != nil || createAttemptedAt != nil }
 }
 
+extension UploadRecord {
+    /// The row of an upload that begins now.
+    init(beginning upload: NewUpload, number: Int64, id: String, token: String, at moment: Int64) {
+        self.init(
+            number: number,
+            id: id,
+            state: .pending,
+            upload: upload,
+            size: upload.source?.size,
+            partCount: Ledger.partCount(upload).map { Int($0) },
+            token: token,
+            abortRequested: false,
+            partsDone: 0,
+            bytesDone: 0,
+            bytesSent: 0,
+            proof: ObjectProof(),
+            createdAt: moment,
+            updatedAt: moment
+        )
+    }
+}
+
 /// A finished part.
 package struct PartRecord: Hashable, Sendable {
     package var number: Int

@@ -155,6 +155,12 @@ private func cString(_ path: [UInt8], _ call: String) throws(SystemError) -> [CC
     return path.map { CChar(bitPattern: $0) } + [0]
 }
 
+/// Whether this process may read the file.
+package func isReadable(_ path: [UInt8]) -> Bool {
+    guard let name = try? cString(path, "access") else { return false }
+    return faccessat(AT_FDCWD, name, R_OK, AT_EACCESS) == 0
+}
+
 /// Makes the directory and its missing parents, each with the mode.
 package func makeDirectories(path: [UInt8], mode: UInt32) throws(SystemError) {
     let name = try cString(path, "mkdir")
@@ -212,12 +218,18 @@ package struct CanonicalPaths {
 
     /// The same as `canonicalPath`, without resolving the directory once more.
     package mutating func path(of path: [UInt8]) throws(SystemError) -> [UInt8] {
+        guard try FileStatus.of(path: path, followingLinks: false).kind != .symbolicLink else {
+            return try canonicalPath(path)
+        }
+        return try self.path(ofNoLink: path)
+    }
+
+    /// The same for what is known not to be a symbolic link itself.
+    package mutating func path(ofNoLink path: [UInt8]) throws(SystemError) -> [UInt8] {
         let slash = UInt8(ascii: "/")
         guard let end = path.lastIndex(of: slash), end > 0, end + 1 < path.count else { return try canonicalPath(path) }
         let name = path[(end + 1)...]
-        guard !name.elementsEqual(".".utf8), !name.elementsEqual("..".utf8),
-            try FileStatus.of(path: path, followingLinks: false).kind != .symbolicLink
-        else { return try canonicalPath(path) }
+        guard !name.elementsEqual(".".utf8), !name.elementsEqual("..".utf8) else { return try canonicalPath(path) }
         if directory != path[..<end] || canonicalDirectory.isEmpty {
             canonicalDirectory = try canonicalPath(Array(path[..<end]))
             directory = path[..<end]

@@ -50,7 +50,7 @@ extension UploadRun {
             return
         }
         // What all files of the run get together: if that is not enough for this one alone, it won't be done.
-        let rate = Double(bytesSent) / max(now.seconds(since: startedAt), 0.001)
+        let rate = Double(progress.bytesSent) / max(now.seconds(since: startedAt), 0.001)
         guard let risk = risk(date, transfer, rate: rate) else { return }
         // Near and in time for all that is known.
         if case .near = risk { return }

@@ -295,7 +295,7 @@ package struct AdoptRun {
                 (claimed, taken) = (try run.ledger.replan(record, as: upload), lease)
             case .heldElsewhere(let record)?: throw UploadFailure.heldElsewhere(record)
             // One upload was asked for, and the ledger answers each.
-            case nil: fatalError("a claim without an answer")
+            case .doneBefore, nil: fatalError("a claim without an answer")
             }
             let record = try run.ledger.recordAdopted(
                 claimed,

@@ -52,7 +52,7 @@ extension Worker {
                 state.lease = lease
                 state.partCount = record.partCount
             }
-        case .heldElsewhere, nil:
+        case .heldElsewhere, .doneBefore, nil:
             throw UploadFailure(.held, "Another mule is uploading to \(transfer.name); this one leaves it alone.")
         }
     }

@@ -1,11 +1,13 @@
 package import MuleLedger
 package import MulePlan
-import MuleSystem
+package import MuleSystem
 
 /// A file that a user wants at a destination, before the ledger has been asked about it.
 package struct UploadIntent: Sendable {
     /// As it was named.
     package var path: [UInt8]
+    /// What a walk has just seen there, links not followed; nil where nobody has looked.
+    package var seen: FileStatus?
     package var destination: ObjectAddress
     package var store: StoreAddress
     package var sizing: PartSizing
@@ -23,6 +25,7 @@ package struct UploadIntent: Sendable {
 
     package init(
         path: [UInt8],
+        seen: FileStatus? = nil,
         destination: ObjectAddress,
         store: StoreAddress,
         sizing: PartSizing,
@@ -36,6 +39,7 @@ package struct UploadIntent: Sendable {
         demandedChecksum: String? = nil
     ) {
         self.path = path
+        self.seen = seen
         self.destination = destination
         self.store = store
         self.sizing = sizing
@@ -60,47 +64,34 @@ package struct Registration {
 
     private let ledger: Ledger
 
-    /// Rows made in one transaction: enough to make its cost small, few enough not to keep other processes waiting.
-    private static let batch = 500
-
     package init(_ ledger: Ledger) {
         self.ledger = ledger
     }
 
-    /// One entry for each intent, in their order. All rows are durable when it returns, so that a run that dies can be
-    /// resumed with all its files.
+    /// One entry for each intent, in their order, all in one transaction: as many as not to keep other processes waiting. All
+    /// rows are durable when it returns, so that a run that dies can be resumed with all its files.
     package func register(_ intents: [UploadIntent]) throws(LedgerError) -> [Entry] {
         var entries: [Entry?] = Array(repeating: nil, count: intents.count)
-        var waiting: [(index: Int, upload: NewUpload)] = []
+        var planned: [(index: Int, upload: NewUpload)] = []
         var limits: [String: StoreLimits] = [:]
+        // For one batch only: a directory may be replaced at any time.
         var paths = CanonicalPaths()
         for (index, intent) in intents.enumerated() {
             let endpoint = intent.store.endpoint
-            let allowed: StoreLimits
-            if let known = limits[endpoint] { allowed = known } else { allowed = try ledger.limits(of: endpoint) }
+            let allowed = if let known = limits[endpoint] { known } else { try ledger.limits(of: endpoint) }
             limits[endpoint] = allowed
             do throws(UploadFailure) {
-                waiting.append((index, try Self.plan(intent, limits: allowed, &paths)))
+                planned.append((index, try Self.plan(intent, limits: allowed, &paths)))
             } catch {
                 entries[index] = .refused(error)
             }
         }
-        var toClaim: [(index: Int, upload: NewUpload)] = []
-        for begin in stride(from: 0, to: waiting.count, by: Self.batch) {
-            let batch = waiting[begin..<min(begin + Self.batch, waiting.count)]
-            for ((index, upload), done) in zip(batch, try ledger.lastDone(like: batch.map(\.upload))) {
-                if let done, let row = doneBefore(intents[index], upload, done) {
-                    entries[index] = .job(row, restartsAs: nil)
-                } else {
-                    toClaim.append((index, upload))
-                }
+        if !planned.isEmpty {
+            let claims = try ledger.claim(planned.map(\.upload)) { place, done in
+                let (index, upload) = planned[place]
+                return Self.isDone(upload, intents[index], before: done)
             }
-        }
-        while !toClaim.isEmpty {
-            let batch = toClaim.prefix(Self.batch)
-            toClaim.removeFirst(batch.count)
-            let claims = try ledger.claim(batch.map(\.upload))
-            for ((index, upload), claim) in zip(batch, claims) {
+            for ((index, upload), claim) in zip(planned, claims) {
                 entries[index] = try judge(claim, upload, intents[index])
             }
         }
@@ -115,8 +106,7 @@ package struct Registration {
         limits: StoreLimits,
         _ paths: inout CanonicalPaths
     ) throws(UploadFailure) -> NewUpload {
-        // What can't be resolved is told by whoever opens it.
-        let source = try SourceFile.open(path: intent.path, canonical: try? paths.path(of: intent.path)).identity
+        let source = try SourceFile.identity(path: intent.path, seen: intent.seen, &paths)
         let method: UploadMethod
         do {
             method = try intent.sizing.method(size: source.size, limits: limits)
@@ -136,17 +126,12 @@ package struct Registration {
         )
     }
 
-    private func doneBefore(
-        _ intent: UploadIntent,
-        _ upload: NewUpload,
-        _ done: UploadRecord
-    ) -> UploadJob.Row? {
-        guard !intent.force, !intent.restart, let source = upload.source,
-            let before = done.upload.source, ChangingSource.refuse.offences(in: source.changes(since: before)).isEmpty,
-            !before.mayHideChanges(since: done.createdAt),
-            done.upload.attributes == upload.attributes
-        else { return nil }
-        return .doneBefore(done, again: upload)
+    private static func isDone(_ upload: NewUpload, _ intent: UploadIntent, before done: UploadRecord) -> Bool {
+        guard !intent.force, !intent.restart, let source = upload.source, let before = done.upload.source else {
+            return false
+        }
+        return ChangingSource.refuse.offences(in: source.changes(since: before)).isEmpty
+            && !before.mayHideChanges(since: done.createdAt) && done.upload.attributes == upload.attributes
     }
 
     private func judge(
@@ -157,6 +142,8 @@ package struct Registration {
         switch claim {
         case .heldElsewhere(let record):
             return .refused(.heldElsewhere(record))
+        case .doneBefore(let done):
+            return .job(.doneBefore(done, again: upload), restartsAs: nil)
         case .began(let record, let lease):
             return .job(.claimed(record, lease), restartsAs: nil)
         case .found(let record, let lease):
@@ -208,7 +195,7 @@ package struct Registration {
 }
 
 extension UploadFailure {
-    static func heldElsewhere(_ record: UploadRecord) -> UploadFailure {
+    package static func heldElsewhere(_ record: UploadRecord) -> UploadFailure {
         UploadFailure(
             .held,
             "Another mule is carrying the upload \(record.id) to \(record.upload.destination); this one leaves it alone.",

@@ -22,8 +22,9 @@ package struct RunSnapshot: Sendable {
     /// Those under way; waiting and finished ones are only counted.
     package var active: [FileSnapshot]
     package var filesDone: Int
+    /// As many as have been found so far.
     package var filesTotal: Int
-    /// Nil while a stream's length is unknown.
+    /// Nil while not all files are found, and while a stream's length is unknown.
     package var bytesTotal: Int64?
     package var bytesDone: Int64
     package var bytesInFlight: Int64
@@ -43,12 +44,34 @@ final class RunProgress: Sendable {
 
     private struct State {
         var active: [Transfer] = []
+        var found = Findings()
+        var hasFoundAll = false
         var filesDone = 0
         /// Of transfers that have ended.
         var bytesDone: Int64 = 0
         var bytesSkipped: Int64 = 0
         var bytesSent: Int64 = 0
         var waiting: (reason: String, until: Moment)?
+    }
+
+    func found(_ findings: Findings) {
+        state.withLock { state in
+            state.found.uploads += findings.uploads
+            state.found.bytes += findings.bytes
+            state.found.unknownSizes += findings.unknownSizes
+        }
+    }
+
+    func foundAll() {
+        state.withLock { $0.hasFoundAll = true }
+    }
+
+    /// How long a stream is has shown.
+    func found(size: Int64) {
+        state.withLock { state in
+            state.found.bytes += size
+            state.found.unknownSizes -= 1
+        }
     }
 
     func begin(_ transfer: Transfer) {
@@ -69,7 +92,14 @@ final class RunProgress: Sendable {
         state.withLock { $0.waiting = (reason, until) }
     }
 
-    func snapshot(filesTotal: Int, bytesTotal: Int64?) -> RunSnapshot {
+    /// Payload bytes that went out in this run.
+    var bytesSent: Int64 {
+        state.withLock { state in
+            state.active.reduce(state.bytesSent) { $0 + $1.bytesSent.load(ordering: .relaxed) }
+        }
+    }
+
+    func snapshot() -> RunSnapshot {
         state.withLock { state in
             let now = Moment.now()
             let reason = state.waiting.flatMap { waiting in
@@ -79,8 +109,8 @@ final class RunProgress: Sendable {
             var snapshot = RunSnapshot(
                 active: state.active.map(Self.snapshot),
                 filesDone: state.filesDone,
-                filesTotal: filesTotal,
-                bytesTotal: bytesTotal,
+                filesTotal: state.found.uploads,
+                bytesTotal: state.hasFoundAll && state.found.unknownSizes == 0 ? state.found.bytes : nil,
                 bytesDone: state.bytesDone,
                 bytesInFlight: 0,
                 bytesSkipped: state.bytesSkipped,

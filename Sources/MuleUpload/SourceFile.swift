@@ -40,6 +40,21 @@ package struct SourceFile: Sendable {
         }
     }
 
+    /// What a file is, looked at without being opened, if it can be read.
+    ///
+    /// - Parameter seen: what a walk has just seen there, links not followed.
+    static func identity(
+        path: [UInt8],
+        seen: FileStatus?,
+        _ paths: inout CanonicalPaths
+    ) throws(UploadFailure) -> SourceIdentity {
+        if let seen, seen.kind == .regular, let canonical = try? paths.path(ofNoLink: path), isReadable(canonical) {
+            return SourceIdentity(path: canonical, seen)
+        }
+        // What can't be resolved is told by whoever opens it.
+        return try open(path: path, canonical: try? paths.path(of: path)).identity
+    }
+
     /// The file as the source of this upload.
     ///
     /// - Throws: `source` when it is not the one that the upload was begun with.

@@ -28,6 +28,7 @@ extension Worker {
         guard let first = try reader.next() else { throw .interrupted }
         if first.isLast {
             transfer.state.withLock { $0.size = first.slice.length }
+            run.progress.found(size: first.slice.length)
             let proof = try put(first.slice, transfer, record) { () throws(UploadFailure) in }
             run.completed(transfer, record, proof)
             return

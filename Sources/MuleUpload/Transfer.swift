@@ -33,6 +33,27 @@ package struct UploadJob: Sendable {
         if case .file(let path) = source { path } else { nil }
     }
 
+    /// Which share of the workers it belongs to.
+    var share: Share {
+        switch row {
+        case _ where path == nil: .part
+        case .claimed(let record, _): record.upload.partSize == nil ? .small : .part
+        case .doneBefore(_, let again): again.partSize == nil ? .small : .part
+        }
+    }
+
+    /// How many requests are to be expected of it, as its share counts them.
+    var weight: Int {
+        if case .claimed(let record, _) = row { max(record.partCount ?? 1, 1) } else { 1 }
+    }
+
+    /// In bytes; nil for a stream.
+    var size: Int64? {
+        switch row {
+        case .claimed(let record, _), .doneBefore(let record, _): record.size
+        }
+    }
+
     /// Give up what is pending, and begin anew like this.
     package var restartsAs: NewUpload?
 
@@ -116,14 +137,11 @@ package final class Transfer: Sendable {
     init(_ job: UploadJob) {
         self.job = job
         var state = State()
-        switch job.row {
-        case .claimed(let record, let lease):
+        state.size = job.size
+        if case .claimed(let record, let lease) = job.row {
             state.record = record
             state.lease = lease
-            state.size = record.size
             state.partCount = record.partCount
-        case .doneBefore(let record, _):
-            state.size = record.size
         }
         self.state = Monitor(state)
     }

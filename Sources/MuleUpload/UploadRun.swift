@@ -1,5 +1,5 @@
-// A run: a pool of workers that carries a list of uploads to their ends. It promises that an upload is reported done only
-// when its row says so durably, and that every upload of the list is reported once.
+// A run: a pool of workers that carries uploads to their ends as they are found. It promises that an upload is reported done
+// only when its row says so durably, and that every upload it has taken from its feed is reported once.
 
 import MuleDigest
 package import MuleLedger
@@ -42,8 +42,32 @@ package struct RunSettings: Sendable {
 
 /// How a run ended.
 package struct RunResult: Sendable {
-    package var completed: [UploadSummary] = []
-    package var failures: [UploadFailure] = []
+    package var completed = 0
+    package var failures = FailureTally()
+    /// Uploads that are registered and were not taken up, since the run was stopped before.
+    package var untouched = 0
+    /// Whether all that was to be uploaded has been found.
+    package var hasFoundAll = true
+    /// What ended the search for more, or kept it from its end.
+    package var obstacle: UploadFailure?
+}
+
+/// Failures of a run that may have had a million of them.
+package struct FailureTally: Sendable {
+    package private(set) var kinds: Set<UploadFailure.Kind> = []
+    package private(set) var count = 0
+    /// Those with which the same command goes on where this one stopped, but for what others carry.
+    package private(set) var resumable = 0
+
+    package init(_ failures: [UploadFailure] = []) {
+        for failure in failures { add(failure) }
+    }
+
+    package mutating func add(_ failure: UploadFailure) {
+        kinds.insert(failure.kind)
+        count += 1
+        if failure.isResumable && failure.kind != .held { resumable += 1 }
+    }
 }
 
 package final class UploadRun: Sendable {
@@ -56,7 +80,6 @@ package final class UploadRun: Sendable {
     let pace: Pace?
     let facts: EndpointFacts
     let startedAt = Moment.now()
-    private let transfers: [Transfer]
     private let onEvent: @Sendable (UploadEvent) -> Void
     private let state = Monitor<State>(State())
     private let crew = Crew()
@@ -66,11 +89,16 @@ package final class UploadRun: Sendable {
     private struct State {
         var stopReason: UploadFailure?
         var result = RunResult()
+        /// Transfers that have not been reported.
+        var open: [ObjectIdentifier: Transfer] = [:]
+        /// How many of them there have been.
+        var taken = 0
+        /// Those that know which regions the ledger remembers.
+        var services: Set<ObjectIdentifier> = []
     }
 
     /// - Parameter onEvent: called from any thread, one call at a time for each upload.
     package init(
-        _ jobs: [UploadJob],
         ledger: Ledger,
         settings: RunSettings,
         cancellation: Cancellation,
@@ -80,12 +108,7 @@ package final class UploadRun: Sendable {
         self.settings = settings
         self.cancellation = cancellation
         self.onEvent = onEvent
-        transfers = jobs.map(Transfer.init)
-        queue = WorkQueue(
-            transfers,
-            concurrency: settings.concurrency,
-            isAdaptive: settings.adaptsConcurrency
-        )
+        queue = WorkQueue(concurrency: settings.concurrency, isAdaptive: settings.adaptsConcurrency)
         patience = Patience(limit: settings.stallLimit)
         pace = settings.rateLimit.map { timetable in
             let limit = RateLimit(timetable, cancellation: cancellation)
@@ -96,7 +119,6 @@ package final class UploadRun: Sendable {
             // A fact that can't be kept is learned again; the ledger's own trouble shows at the next commit.
             save: { try? ledger.remember(EndpointFacts.factName, $1, of: $0, lifetime: EndpointFacts.lifetime) }
         )
-        for job in jobs { job.service.remember(regions: Self.regions(of: job.service.endpoint.url, in: ledger)) }
         let recorder = Recorder(
             ledger,
             shouldStop: { cancellation.isCancelled },
@@ -133,8 +155,8 @@ package final class UploadRun: Sendable {
         return recorder
     }
 
-    /// Carries all uploads to their ends; returns when the last one is recorded. To be called once.
-    package func run() -> RunResult {
+    /// Carries all uploads of the feed to their ends; returns when the last one is recorded. To be called once.
+    package func run(_ feed: some UploadFeed) -> RunResult {
         let ticket = cancellation.onCancel { [queue] in queue.close() }
         if cancellation.isCancelled { queue.close() }
         do {
@@ -144,25 +166,79 @@ package final class UploadRun: Sendable {
         }
         let recorderThread = recorder.start()
         let heart = Heart(patience)
-        if queue.wantsWorker() { hire() }
+        takeAll(from: feed)
         crew.waitForAll()
         cancellation.removeWaker(ticket)
-        for transfer in transfers {
+        let open = state.withLock { Array($0.open.values) }
+        for transfer in open {
             transfer.state.withLock({ $0.reader })?.join()
         }
-        for transfer in transfers where !transfer.state.withLock({ $0.hasEnded }) {
+        for transfer in open where !transfer.state.withLock({ $0.hasEnded }) {
             transfer.fail(stopReason)
             endIfStopped(transfer)
         }
         recorder.close()
         recorderThread.join()
         withExtendedLifetime(heart) {}
-        let result = state.withLock { $0.result }
+        let (result, taken) = state.withLock { ($0.result, $0.taken) }
         precondition(
-            result.completed.count + result.failures.count == transfers.count,
+            result.completed + result.failures.count == taken,
             "every upload is reported once, done or failed"
         )
         return result
+    }
+
+    // MARK: Taking uploads
+
+    /// Takes uploads from the feed as the workers need them, and lets it look for more while they don't.
+    private func takeAll(from feed: some UploadFeed) {
+        var feed = feed
+        do throws(UploadFailure) {
+            while !queue.isClosed {
+                let waiting = Share.allCases.filter { feed.count(of: $0) > 0 }
+                let short = queue.short(of: waiting)
+                if !short.isEmpty {
+                    for share in short { take(try feed.take(share, atMost: Self.helping)) }
+                } else if feed.mayFind {
+                    let findings = try feed.find()
+                    progress.found(findings)
+                    queue.announce(findings.waiting)
+                    if feed.hasFoundAll { progress.foundAll() }
+                } else if waiting.isEmpty {
+                    break
+                } else {
+                    _ = queue.waitUntilShort(of: waiting)
+                }
+            }
+        } catch {
+            state.withLock { $0.result.obstacle = error }
+            stop(error)
+        }
+        let untouched = Share.allCases.reduce(0) { $0 + feed.count(of: $1) }
+        state.withLock { state in
+            state.result.untouched = untouched
+            state.result.hasFoundAll = feed.hasFoundAll
+            let wasKept = untouched > 0 || !feed.hasFoundAll
+            if wasKept, state.result.obstacle == nil { state.result.obstacle = state.stopReason ?? .interrupted }
+        }
+        queue.seal()
+    }
+
+    /// Uploads that are taken at once.
+    private static let helping = 128
+
+    private func take(_ jobs: [UploadJob]) {
+        let transfers = jobs.map(Transfer.init)
+        let services = state.withLock { state in
+            jobs.map(\.service).filter { state.services.insert(ObjectIdentifier($0)).inserted }
+        }
+        for service in services { service.remember(regions: Self.regions(of: service.endpoint.url, in: ledger)) }
+        state.withLock { state in
+            state.taken += transfers.count
+            for transfer in transfers { state.open[ObjectIdentifier(transfer)] = transfer }
+        }
+        queue.add(transfers)
+        if queue.wantsWorker() { hire() }
     }
 
     /// One more worker: as many as there is work for, and leave.
@@ -177,21 +253,7 @@ package final class UploadRun: Sendable {
     }
 
     /// How the run stands; may be asked at any time, from any thread.
-    package func snapshot() -> RunSnapshot {
-        progress.snapshot(filesTotal: transfers.count, bytesTotal: bytesTotal)
-    }
-
-    /// Payload bytes that went out in this run.
-    var bytesSent: Int64 { transfers.reduce(0) { $0 + $1.bytesSent.load(ordering: .relaxed) } }
-
-    private var bytesTotal: Int64? {
-        var total: Int64 = 0
-        for transfer in transfers {
-            guard let size = transfer.state.withLock({ $0.size }) else { return nil }
-            total += size
-        }
-        return total
-    }
+    package func snapshot() -> RunSnapshot { progress.snapshot() }
 
     // MARK: Stopping
 
@@ -208,7 +270,7 @@ package final class UploadRun: Sendable {
     /// Ends the run for a reason that every upload shares, when what is under way has come to its end.
     func drain(_ reason: UploadFailure) {
         // A stream goes on being read until somebody stops it.
-        let hasStreams = transfers.contains { if case .stream = $0.job.source { true } else { false } }
+        let hasStreams = state.withLock { $0.open.values.contains { $0.job.path == nil } }
         if hasStreams { return stop(reason) }
         state.withLock { state in
             if state.stopReason == nil { state.stopReason = reason }
@@ -296,7 +358,7 @@ package final class UploadRun: Sendable {
     private func reportFailed(_ transfer: Transfer, _ failure: UploadFailure) {
         let record = transfer.record
         progress.end(transfer)
-        state.withLock { $0.result.failures.append(failure) }
+        state.withLock { $0.result.failures.add(failure) }
         emit(
             .failed(
                 id: record?.id,
@@ -305,7 +367,13 @@ package final class UploadRun: Sendable {
                 failure
             )
         )
+        close(transfer)
+    }
+
+    /// It has been reported: nothing of it is kept.
+    private func close(_ transfer: Transfer) {
         transfer.state.withLock { $0.lease = nil }
+        state.withLock { _ = $0.open.removeValue(forKey: ObjectIdentifier(transfer)) }
         queue.transferEnded()
     }
 
@@ -329,6 +397,7 @@ package final class UploadRun: Sendable {
 
     /// A stream has come to its end: how many parts are to be recorded is known.
     func streamEnded(_ transfer: Transfer, size: Int64, partCount: Int) {
+        progress.found(size: size)
         let isWhole = transfer.state.withLock { state in
             state.size = size
             state.partCount = partCount
@@ -356,10 +425,9 @@ package final class UploadRun: Sendable {
         transfer.state.withLock { $0.end(.done) }
         let report: @Sendable () -> Void = { [self] in
             progress.end(transfer)
-            state.withLock { $0.result.completed.append(summary) }
+            state.withLock { $0.result.completed += 1 }
             emit(.completed(summary))
-            transfer.state.withLock { $0.lease = nil }
-            queue.transferEnded()
+            close(transfer)
         }
         guard !wasThere else { return report() }
         recorder.record(

@@ -15,28 +15,58 @@ struct Work: Sendable {
 
     var transfer: Transfer
     var step: Step
+
+    /// What it counts as where files and parts share the workers; nil for what is neither.
+    var share: Share? {
+        switch step {
+        case .begin: transfer.job.share == .small ? .small : nil
+        case .part: .part
+        case .lookAgain, .complete: nil
+        }
+    }
 }
 
 /// What the workers of a run take their work from: files and parts of all files share it.
 ///
-/// Ends of uploads go first, since they free what the upload holds, and second looks with them; then parts; then beginnings, so that an upload under
-/// way is finished before the next is begun, and the next is begun before a worker would have nothing to do.
+/// Ends of uploads go first, since they free what the upload holds, and second looks with them. Small files and parts of large
+/// ones take turns by `FairShare`. A large one is begun when no part of another is waiting, so that an upload under way is
+/// finished before the next is begun.
 final class WorkQueue: Sendable {
     private struct State {
         var urgent: [Work] = []
         var parts: [Work] = []
-        var beginnings: [Transfer] = []
+        var beginnings = Beginnings()
         /// Transfers that have not come to their end.
-        var unfinished: Int
+        var unfinished = 0
+        /// Whether there will be no more transfers than have been added.
+        var isSealed = false
         var busy = 0
+        var busyWith = Counts()
+        var share = FairShare()
         /// Threads that take work.
-        var workers: Int
+        var workers = 0
         var limit: Int
         /// What the limit follows; nil where it was asked for.
         var control: ConcurrencyControl?
         var isClosed = false
 
         var hasWork: Bool { !urgent.isEmpty || !parts.isEmpty || !beginnings.isEmpty }
+
+        mutating func take() -> Work? {
+            if let work = urgent.popLast() { return work }
+            let waiting = beginnings.waiting
+            let hasParts = !parts.isEmpty || beginnings.holds(.part)
+            let turn = share.next(
+                waiting: (beginnings.holds(.small) ? waiting.small : 0, hasParts ? waiting.parts + parts.count : 0),
+                busy: (busyWith.small, busyWith.parts)
+            )
+            let work =
+                turn == .small
+                ? beginnings.next(.small).map { Work(transfer: $0, step: .begin) }
+                : parts.popLast() ?? beginnings.next(.part).map { Work(transfer: $0, step: .begin) }
+            if let share = work?.share { busyWith[share] += 1 }
+            return work
+        }
 
         /// Takes the limit from the control, if there is one.
         ///
@@ -56,22 +86,53 @@ final class WorkQueue: Sendable {
     private let began = Moment.now()
 
     /// - Parameters:
-    ///   - transfers: in the order they are to begin.
     ///   - concurrency: most requests at a time.
     ///   - isAdaptive: begin with few and let the line decide.
-    init(_ transfers: [Transfer], concurrency: Int, isAdaptive: Bool = false) {
+    init(concurrency: Int, isAdaptive: Bool = false) {
         self.concurrency = concurrency
         let control = isAdaptive ? ConcurrencyControl(ceiling: concurrency) : nil
-        state = Monitor(
-            State(
-                beginnings: transfers.reversed(),
-                unfinished: transfers.count,
-                workers: 0,
-                limit: control?.limit ?? concurrency,
-                control: control
-            )
-        )
+        state = Monitor(State(limit: control?.limit ?? concurrency, control: control))
     }
+
+    // MARK: What comes in
+
+    /// More uploads are known than have been added.
+    func announce(_ counts: Counts) {
+        state.withLock { $0.beginnings.announce(counts) }
+    }
+
+    /// Uploads in the order they are to begin, each kind by itself. They have been announced.
+    func add(_ transfers: [Transfer]) {
+        state.update { state in
+            state.unfinished += transfers.count
+            for transfer in transfers { state.beginnings.add(transfer) }
+        }
+    }
+
+    /// All uploads have been added.
+    func seal() {
+        state.update { $0.isSealed = true }
+    }
+
+    /// Waits until one of these kinds has few that could be begun, or nobody wants any more.
+    ///
+    /// - Returns: the kinds of which there are few; none when nobody wants any more.
+    func waitUntilShort(of kinds: [Share]) -> [Share] {
+        state.wait { state in
+            if state.isClosed { return [] }
+            let short = kinds.filter { state.beginnings.isShort(of: $0) }
+            return short.isEmpty ? nil : short
+        }
+    }
+
+    /// Kinds of which there are few.
+    func short(of kinds: [Share]) -> [Share] {
+        state.withLock { state in kinds.filter { state.beginnings.isShort(of: $0) } }
+    }
+
+    var isClosed: Bool { state.withLock { $0.isClosed } }
+
+    // MARK: What goes out
 
     /// Whether there is work, and leave, for one more thread than there are; then it counts as there.
     func wantsWorker() -> Bool {
@@ -86,17 +147,14 @@ final class WorkQueue: Sendable {
     /// The next piece of work; nil when there will be none any more, or for one worker fewer.
     func next() -> Work? {
         state.wait { state -> Work?? in
-            if state.isClosed || state.unfinished == 0 { return .some(nil) }
+            if state.isClosed || (state.isSealed && state.unfinished == 0) { return .some(nil) }
             guard state.busy < state.limit else {
                 // Who would wait for a limit that may never rise again is woken by all that happens until then.
                 if state.workers <= state.limit { return nil }
                 state.workers -= 1
                 return .some(nil)
             }
-            let work =
-                state.urgent.popLast() ?? state.parts.popLast()
-                ?? state.beginnings.popLast().map { Work(transfer: $0, step: .begin) }
-            guard let work else {
+            guard let work = state.take() else {
                 state.control?.starved()
                 return nil
             }
@@ -108,8 +166,15 @@ final class WorkQueue: Sendable {
     }
 
     /// A piece of work has been carried out, or given up.
-    func workDone() {
-        state.update { $0.busy -= 1 }
+    ///
+    /// - Parameter seconds: that it took.
+    func workDone(_ work: Work, in seconds: Double) {
+        state.update { state in
+            state.busy -= 1
+            guard let share = work.share else { return }
+            state.busyWith[share] -= 1
+            state.share.took(share, seconds: seconds)
+        }
     }
 
     /// Parts to be taken in their order.

@@ -29,7 +29,7 @@ final class Worker {
         cancellation: Cancellation,
         onEvent: @escaping @Sendable (UploadEvent) -> Void = { _ in }
     ) {
-        run = UploadRun([], ledger: ledger, settings: settings, cancellation: cancellation, onEvent: onEvent)
+        run = UploadRun(ledger: ledger, settings: settings, cancellation: cancellation, onEvent: onEvent)
         heart = Heart(run.patience)
     }
 
@@ -37,8 +37,9 @@ final class Worker {
     func work() {
         while let work = run.queue.next() {
             if run.queue.wantsWorker() { run.hire() }
+            let began = Moment.now()
             perform(work)
-            run.queue.workDone()
+            run.queue.workDone(work, in: Moment.now().seconds(since: began))
         }
     }
 

@@ -32,6 +32,31 @@ import Testing
         #expect(outcome.event("completed")?["source"]?.text?.hasSuffix("tree/caf%E9") == true)
     }
 
+    /// More than are held in memory at once.
+    @Test func killedAmongThousandsOfFilesAllArriveOnce() throws {
+        let count = 3000
+        for number in 0..<count { try mule.home.write("\(number)", to: "tree/\(number % 7)/\(number)") }
+        let process = try mule.start(["upload", "--recursive", "--quiet", "tree", "bucket/top/"])
+        while store.keys().count < 200 { usleep(2000) }
+        process.signal(SIGKILL)
+        _ = process.wait()
+        let atKill = store.requests.count
+        #expect(atKill < count)
+        let outcome = try mule.run("upload", "--recursive", "--quiet", "tree", "bucket/top/")
+        #expect(outcome.exitCode == 0, "\(outcome.err)")
+        #expect(store.keys().count == count)
+        for number in [0, 1, 199, 200, 1024, 1500, 2999] {
+            #expect(store.object(key: "top/\(number % 7)/\(number)")?.bytes == Array("\(number)".utf8))
+        }
+        // Sent again is what was in flight or waiting to be recorded; what was recorded is looked at.
+        let sentAgain = store.requests.count { $0.operation == .putObject } - count
+        #expect(sentAgain <= 64 + 16 + 64, "\(sentAgain)")
+        let third = try mule.run("upload", "--recursive", "--quiet", "tree", "bucket/top/")
+        #expect(third.exitCode == 0, "\(third.err)")
+        #expect(store.requests.count { $0.operation == .putObject } - count == sentAgain)
+        #expect(store.violations.isEmpty)
+    }
+
     @Test func linkToADirectoryIsSkippedWithAMessage() throws {
         try mule.home.write("1", to: "tree/file")
         try mule.home.write("2", to: "elsewhere/hidden")

@@ -73,12 +73,21 @@ import Testing
         try ledger.end(aborted, .aborted)
         let (pending, lease) = try #require(try ledger.take())
         // Where something is unfinished, that is what goes on.
-        #expect(try ledger.lastDone(like: [upload]) == [nil])
+        let claim = try ledger.claim([upload]) { _, _ in true }
+        guard case .heldElsewhere(pending)? = claim.first else { return #expect(Bool(false), "\(claim)") }
         try ledger.end(pending, .aborted)
         withExtendedLifetime(lease) {}
 
         let last = try #require(try lastDone(upload))
-        #expect(try ledger.lastDone(like: [upload, .sample(key: "x"), upload]) == [last, nil, last])
+        var asked: [Int: UploadRecord] = [:]
+        let claims = try ledger.claim([upload, .sample(key: "x"), upload]) { place, done in
+            asked[place] = done
+            return true
+        }
+        #expect(asked == [0: last, 2: last])
+        guard case .doneBefore(last) = claims[0], case .began = claims[1], case .doneBefore(last) = claims[2] else {
+            return #expect(Bool(false), "\(claims)")
+        }
         #expect(last.number == numbers[1])
         #expect(last.proof.eTag == "second")
         for other in [NewUpload.sample(source: "/x"), .sample(key: "x"), .sample(bucket: "x"), .sample(endpoint: "x")] {

@@ -58,7 +58,7 @@ import Testing
         sourceLocation: SourceLocation = #_sourceLocation
     ) throws {
         let outcome = try harness.resume(ledger)
-        #expect(outcome.result.failures.isEmpty, "\(outcome.result.failures)", sourceLocation: sourceLocation)
+        #expect(outcome.failures.isEmpty, "\(outcome.failures)", sourceLocation: sourceLocation)
         let summary = try #require(outcome.completed.first, sourceLocation: sourceLocation)
         let object = try #require(server.object(key: "key"), sourceLocation: sourceLocation)
         #expect(try object.equals(file: path), sourceLocation: sourceLocation)

@@ -153,6 +153,7 @@ final class EngineHarness: Sendable {
             switch claim {
             case .began(let record, let lease), .found(let record, let lease): job(record, lease, service)
             case .heldElsewhere(let record): throw HarnessFailure("\(record.id) is held elsewhere")
+            case .doneBefore: throw HarnessFailure("done before")
             }
         }
         return run(jobs, settings: settings, cancellation: cancellation)
@@ -224,14 +225,22 @@ final class EngineHarness: Sendable {
         settings: RunSettings? = nil,
         cancellation: Cancellation
     ) -> Outcome {
+        run(JobFeed(jobs), ledger: ledger, settings: settings, cancellation: cancellation)
+    }
+
+    func run(
+        _ feed: some UploadFeed,
+        ledger: Ledger? = nil,
+        settings: RunSettings? = nil,
+        cancellation: Cancellation
+    ) -> Outcome {
         let events = EventLog()
         let run = UploadRun(
-            jobs,
             ledger: ledger ?? self.ledger,
             settings: settings ?? self.settings,
             cancellation: cancellation
         ) { events.add($0) }
-        return Outcome(result: run.run(), events: events.all)
+        return Outcome(result: run.run(feed), events: events.all)
     }
 
     private func job(_ record: UploadRecord, _ lease: Lease, _ service: S3Service) -> UploadJob {
@@ -316,8 +325,15 @@ struct Outcome: Sendable {
     var result: RunResult
     var events: [UploadEvent]
 
-    var completed: [UploadSummary] { result.completed }
-    var failure: UploadFailure? { result.failures.first }
+    var completed: [UploadSummary] {
+        events.compactMap { if case .completed(let summary) = $0 { summary } else { nil } }
+    }
+
+    var failures: [UploadFailure] {
+        events.compactMap { if case .failed(_, _, _, let failure) = $0 { failure } else { nil } }
+    }
+
+    var failure: UploadFailure? { failures.first }
 
     var notices: [String] {
         events.compactMap { event in

@@ -15,7 +15,7 @@ extension EngineHarness {
         openUploads: Int = 0,
         sourceLocation: SourceLocation = #_sourceLocation
     ) throws {
-        #expect(outcome.result.failures.isEmpty, sourceLocation: sourceLocation)
+        #expect(outcome.failures.isEmpty, sourceLocation: sourceLocation)
         let summary = try #require(
             outcome.completed.first { $0.destination.key == ObjectKey(key) },
             sourceLocation: sourceLocation
@@ -45,7 +45,7 @@ extension EngineHarness {
         sourceLocation: SourceLocation = #_sourceLocation
     ) throws {
         #expect(outcome.completed.isEmpty, sourceLocation: sourceLocation)
-        #expect(outcome.result.failures.count == 1, sourceLocation: sourceLocation)
+        #expect(outcome.failures.count == 1, sourceLocation: sourceLocation)
         #expect(outcome.ends == 1, sourceLocation: sourceLocation)
         let failure = try #require(outcome.failure, sourceLocation: sourceLocation)
         #expect(failure.kind == kind, "\(failure.message)", sourceLocation: sourceLocation)

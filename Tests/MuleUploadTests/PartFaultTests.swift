@@ -277,7 +277,7 @@ import Testing
         }
         let outcome = try harness.upload(files)
         #expect(outcome.completed.isEmpty)
-        #expect(outcome.result.failures.map(\.kind) == [kind, kind, kind])
+        #expect(outcome.failures.map(\.kind) == [kind, kind, kind])
         #expect(outcome.ends == 3)
         #expect(harness.server.requests.count == 1)
     }

@@ -54,7 +54,7 @@ import Testing
         try change.make(path)
         let outcome = try harness.resume()
         #expect(outcome.completed.isEmpty)
-        #expect(outcome.result.failures.map(\.kind) == [.source, .source])
+        #expect(outcome.failures.map(\.kind) == [.source, .source])
         #expect(harness.server.requests.isEmpty)
     }
 

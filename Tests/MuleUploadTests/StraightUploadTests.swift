@@ -83,7 +83,7 @@ import Testing
         }
         let outcome = try harness.upload(files)
         #expect(outcome.completed.count == 2)
-        #expect(outcome.result.failures.map(\.kind) == [.store])
+        #expect(outcome.failures.map(\.kind) == [.store])
         #expect(outcome.ends == 3)
         for number in [1, 3] {
             let object = try #require(harness.server.object(key: "key\(number)"))

@@ -50,7 +50,7 @@ import Testing
 
     @Test func endsGoBeforePartsAndPartsBeforeBeginnings() throws {
         let (_, transfers) = try Self.transfers(3)
-        let queue = WorkQueue(transfers, concurrency: 100)
+        let queue = WorkQueue.holding(transfers, concurrency: 100)
         #expect(Self.describe(queue.next()) == "begin 0")
         queue.add(parts: try Self.parts([1, 2]), of: transfers[0])
         #expect(Self.describe(queue.next()) == "part 0.1")
@@ -64,7 +64,7 @@ import Testing
 
     @Test func theOldestUploadIsFinishedFirst() throws {
         let (_, transfers) = try Self.transfers(2)
-        let queue = WorkQueue(transfers, concurrency: 100)
+        let queue = WorkQueue.holding(transfers, concurrency: 100)
         queue.add(parts: try Self.parts([1, 2]), of: transfers[0])
         queue.add(parts: try Self.parts([1, 2]), of: transfers[1])
         queue.add(parts: try Self.parts([3]), of: transfers[0])
@@ -77,7 +77,7 @@ import Testing
 
     @Test func aDroppedTransferLeavesNoWork() throws {
         let (_, transfers) = try Self.transfers(2)
-        let queue = WorkQueue(transfers, concurrency: 100)
+        let queue = WorkQueue.holding(transfers, concurrency: 100)
         _ = queue.next()
         _ = queue.next()
         queue.add(parts: try Self.parts([1, 2]), of: transfers[0])
@@ -92,18 +92,18 @@ import Testing
 
     @Test func aClosedQueueGivesNothing() throws {
         let (_, transfers) = try Self.transfers(1)
-        let queue = WorkQueue(transfers, concurrency: 1)
+        let queue = WorkQueue.holding(transfers, concurrency: 1)
         queue.close()
         #expect(Self.describe(queue.next()) == "end")
     }
 
     @Test func throttlingHalvesAndSuccessGrows() throws {
         let (_, transfers) = try Self.transfers(1)
-        let queue = WorkQueue(transfers, concurrency: 8)
+        let queue = WorkQueue.holding(transfers, concurrency: 8)
         queue.add(parts: try Self.parts(Array(1...20)), of: transfers[0])
         for _ in 0..<8 { _ = queue.next() }
         queue.throttled()
-        for _ in 0..<4 { queue.workDone() }
+        for _ in 0..<4 { queue.workDone(of: transfers[0]) }
         // Four are under way, four may be: nobody gets more until one more is done.
         let taken = Atomic<Bool>(false)
         let taker = Thread(name: "taker") {
@@ -116,7 +116,7 @@ import Testing
         taker.join()
         // Never below one.
         for _ in 0..<10 { queue.throttled() }
-        for _ in 0..<5 { queue.workDone() }
+        for _ in 0..<5 { queue.workDone(of: transfers[0]) }
         #expect(Self.describe(queue.next()).hasPrefix("part"))
     }
 }
@@ -125,7 +125,7 @@ extension WorkQueueTests {
     /// One who waits for leave that may never come is woken by all that happens, for nothing.
     @Test func workersBeyondTheLimitLeaveAndAreHiredAgain() throws {
         let (_, transfers) = try Self.transfers(1)
-        let queue = WorkQueue(transfers, concurrency: 4)
+        let queue = WorkQueue.holding(transfers, concurrency: 4)
         queue.add(parts: try Self.parts(Array(1...20)), of: transfers[0])
         for _ in 0..<4 {
             #expect(queue.wantsWorker())
@@ -134,10 +134,10 @@ extension WorkQueueTests {
         #expect(!queue.wantsWorker())
         queue.throttled()
         for _ in 0..<2 {
-            queue.workDone()
+            queue.workDone(of: transfers[0])
             #expect(Self.describe(queue.next()) == "end")
         }
-        queue.workDone()
+        queue.workDone(of: transfers[0])
         #expect(Self.describe(queue.next()).hasPrefix("part"))
         #expect(!queue.wantsWorker())
         queue.bodyDelivered(in: 1)
@@ -173,7 +173,7 @@ extension WorkQueueTests {
         after prepare: (WorkQueue) -> Void = { _ in }
     ) throws -> Int {
         let (_, transfers) = try transfers(1)
-        let queue = WorkQueue(transfers, concurrency: concurrency, isAdaptive: isAdaptive)
+        let queue = WorkQueue.holding(transfers, concurrency: concurrency, isAdaptive: isAdaptive)
         prepare(queue)
         queue.add(parts: try parts(Array(1...40)), of: transfers[0])
         let count = Monitor(0)
@@ -218,5 +218,22 @@ extension WorkQueueTests {
         crew.waitForAll()
         let count = done.load(ordering: .relaxed)
         #expect(count == 5)
+    }
+}
+
+extension WorkQueue {
+    /// All that a run will ever have.
+    fileprivate static func holding(_ transfers: [Transfer], concurrency: Int, isAdaptive: Bool = false) -> WorkQueue {
+        let queue = WorkQueue(concurrency: concurrency, isAdaptive: isAdaptive)
+        var findings = Findings()
+        for transfer in transfers { findings.count(transfer.job) }
+        queue.announce(findings.waiting)
+        queue.add(transfers)
+        queue.seal()
+        return queue
+    }
+
+    fileprivate func workDone(of transfer: Transfer) {
+        workDone(Work(transfer: transfer, step: .complete), in: 1)
     }
 }

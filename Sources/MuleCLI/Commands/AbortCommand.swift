@@ -64,7 +64,7 @@ struct AbortCommand {
             return
         case .pending, .failed, .unknown: break
         }
-        let store = try session.storeOrFailure(of: record)
+        let store = try session.storeOrFailure(at: record.upload.store, followsOptions: true)
         try session.abortRun(ledger, printer).abort(current, lease, service: store.service)
         if session.console.isJSON {
             session.console.result(

@@ -3,23 +3,36 @@ import MuleUpload
 
 extension Session {
     /// Carries the uploads to their ends with everything that people see of it.
-    func carry(_ jobs: [UploadJob], _ ledger: Ledger, failuresBefore: [UploadFailure]) -> ExitStatus {
-        guard !jobs.isEmpty else { return ExitStatus(failuresBefore) }
-        let printer = EventPrinter(console: console)
-        let run = UploadRun(jobs, ledger: ledger, settings: runSettings, cancellation: cancellation) { event in
+    ///
+    /// - Parameter failuresBeside: those that the run knows nothing of, asked for at its end.
+    func carry(
+        _ feed: some UploadFeed,
+        _ ledger: Ledger,
+        _ printer: EventPrinter,
+        failuresBeside: () -> FailureTally = { FailureTally() }
+    ) -> ExitStatus {
+        let run = UploadRun(ledger: ledger, settings: runSettings, cancellation: cancellation) { event in
             printer.print(event)
         }
         console.startProgress { TransferSnapshot(run.snapshot()) }
-        let result = run.run()
+        let result = run.run(feed)
         console.stopProgress(final: nil)
-        let failures = failuresBefore + result.failures
-        let resumable = result.failures.filter { $0.isResumable && $0.kind != .held }
-        if !resumable.isEmpty { console.error(Self.goOn(resumable.count)) }
-        return ExitStatus(failures)
+        if let obstacle = result.obstacle { printer.say(obstacle) }
+        let unfinished = result.failures.resumable + result.untouched
+        if unfinished > 0 || !result.hasFoundAll {
+            console.error(Self.goOn(unfinished, knowsAll: result.hasFoundAll))
+        }
+        return ExitStatus(result.failures, failuresBeside(), FailureTally(result.obstacle.map { [$0] } ?? []))
     }
 
-    private static func goOn(_ count: Int) -> String {
+    /// - Parameter knowsAll: whether the ledger knows all that was to be sent.
+    private static func goOn(_ count: Int, knowsAll: Bool) -> String {
         let what = count == 1 ? "1 upload is unfinished" : "\(count) uploads are unfinished"
+        guard knowsAll else {
+            return
+                "\(what), and not all files were looked at. What the store has confirmed is kept: go on with the same "
+                + "command."
+        }
         return "\(what). What the store has confirmed is kept: go on with the same command, or with \"mule resume\"; "
             + "\"mule status\" lists what is pending."
     }

@@ -23,8 +23,12 @@ extension ExitStatus {
     }
 
     /// One status for a run: the failures' own when they agree, 1 when they don't.
-    init(_ failures: [UploadFailure]) {
-        let all = Set(failures.map { ExitStatus($0.kind) })
+    init(_ tallies: FailureTally...) {
+        let all = Set(tallies.flatMap(\.kinds).map { ExitStatus($0) })
         self = all.count > 1 ? .failed : all.first ?? .done
+    }
+
+    init(_ failures: [UploadFailure]) {
+        self.init(FailureTally(failures))
     }
 }

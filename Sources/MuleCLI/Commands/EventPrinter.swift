@@ -54,10 +54,14 @@ final class EventPrinter: Sendable {
                     ]
                 )
             }
-            // What stops the whole run is told once, not for each of its files; an interruption at its end.
-            if failure.kind != .interrupted, !failure.stopsRun || isNews(failure.message) {
-                console.error(TextSafety.displayName(failure.message))
-            }
+            say(failure)
+        }
+    }
+
+    /// What stops a whole run is told once, not for each of its files; an interruption at its end.
+    func say(_ failure: UploadFailure) {
+        if failure.kind != .interrupted, !failure.stopsRun || isNews(failure.message) {
+            console.error(TextSafety.displayName(failure.message))
         }
     }
 

@@ -9,65 +9,83 @@ struct ResumeCommand {
 
     func run() throws(CommandFailure) -> ExitStatus {
         let ledger = try session.openLedger()
-        let records = try session.records(ledger, ids: session.typed.operands) { ledger throws(LedgerError) in
-            try ledger.unfinished().filter(\.isOpen)
-        }
+        let numbers = try numbers(ledger)
+        if numbers.isEmpty { session.console.note("nothing is pending") }
         let printer = EventPrinter(console: session.console)
-        var failures: [UploadFailure] = []
-        var jobs: [UploadJob] = []
-        var stores: [StoreAddress: Session.Store] = [:]
-        for record in records {
-            do throws(UploadFailure) {
-                guard try isReadable(record) else { continue }
-                guard let (current, lease) = try claim(record, ledger) else {
-                    throw UploadFailure(
-                        .held,
-                        "Another mule is carrying \(record.id) to \(record.upload.destination); this one leaves it alone.",
-                        isResumable: true
+        let stores = StoreBook(session, followsOptions: true)
+        var failures = FailureTally()
+        var rest = numbers[...]
+        let feed = JobFeed { () throws(UploadFailure) in
+            guard !rest.isEmpty else { return nil }
+            var jobs: [UploadJob] = []
+            for number in rest.prefix(Self.batch) {
+                guard let record = try known({ () throws(LedgerError) in try ledger.upload(number: number) }, ledger)
+                else { continue }
+                do throws(UploadFailure) {
+                    if let job = try job(record, ledger, stores, printer) { jobs.append(job) }
+                } catch {
+                    failures.add(error)
+                    printer.print(
+                        .failed(
+                            id: record.id,
+                            source: record.upload.source?.path,
+                            destination: record.upload.destination,
+                            error
+                        )
                     )
                 }
-                // It may have ended between the list and the lease.
-                if current.state == .done || current.state == .aborted { continue }
-                let store = try store(of: record, &stores)
-                if current.abortRequested {
-                    try session.abortRun(ledger, printer).abort(current, lease, service: store.service)
-                    session.console.note("\(record.id) was to be given up; its parts are removed")
-                    continue
-                }
-                guard let source = current.upload.source else { continue }
-                jobs.append(
-                    UploadJob(
-                        source: .file(source.path),
-                        destination: current.upload.destination,
-                        row: .claimed(current, lease),
-                        service: store.service
-                    )
-                )
-            } catch {
-                printer.print(
-                    .failed(
-                        id: record.id,
-                        source: record.upload.source?.path,
-                        destination: record.upload.destination,
-                        error
-                    )
-                )
-                failures.append(error)
             }
+            rest = rest.dropFirst(Self.batch)
+            return jobs
         }
-        if jobs.isEmpty && failures.isEmpty && records.isEmpty { session.console.note("nothing is pending") }
-        return session.carry(jobs, ledger, failuresBefore: failures)
+        return session.carry(feed, ledger, printer, failuresBeside: { failures })
     }
 
-    /// One service for all uploads to a store, so that its connections are shared.
-    private func store(
-        of record: UploadRecord,
-        _ stores: inout [StoreAddress: Session.Store]
-    ) throws(UploadFailure) -> Session.Store {
-        if let known = stores[record.upload.store] { return known }
-        let store = try session.storeOrFailure(of: record)
-        stores[record.upload.store] = store
-        return store
+    /// Uploads whose leases are taken before the run may begin with them.
+    private static let batch = 32
+
+    /// Numbers of those that were named, or of all that are open.
+    private func numbers(_ ledger: Ledger) throws(CommandFailure) -> [Int64] {
+        guard session.typed.operands.isEmpty else {
+            return try session.records(ledger, ids: session.typed.operands) { _ in [] }.map(\.number)
+        }
+        let endpoint = try session.namedEndpoint()
+        do {
+            let all = try ledger.open(at: nil)
+            guard let endpoint else { return all }
+            let here = try ledger.open(at: endpoint)
+            if here.count < all.count { session.noteLeftAlone(all.count - here.count, of: all.count, at: endpoint) }
+            return here
+        } catch {
+            throw session.ledgerFailure(error, ledger)
+        }
+    }
+
+    /// The upload, with its lease; nil when there is nothing to carry.
+    private func job(
+        _ record: UploadRecord,
+        _ ledger: Ledger,
+        _ stores: StoreBook,
+        _ printer: EventPrinter
+    ) throws(UploadFailure) -> UploadJob? {
+        guard try isReadable(record) else { return nil }
+        let claim = try known({ () throws(LedgerError) in try ledger.claim(record.number) }, ledger)
+        guard let (current, lease) = claim else { throw .heldElsewhere(record) }
+        // It may have ended between the list and the lease.
+        if current.state == .done || current.state == .aborted { return nil }
+        let service = try stores.service(of: record.upload.store)
+        if current.abortRequested {
+            try session.abortRun(ledger, printer).abort(current, lease, service: service)
+            session.console.note("\(record.id) was to be given up; its parts are removed")
+            return nil
+        }
+        guard let source = current.upload.source else { return nil }
+        return UploadJob(
+            source: .file(source.path),
+            destination: current.upload.destination,
+            row: .claimed(current, lease),
+            service: service
+        )
     }
 
     /// A stream can't be resumed. That is an error where it was asked for by name, and a reminder otherwise.
@@ -81,12 +99,12 @@ struct ResumeCommand {
         return false
     }
 
-    private func claim(
-        _ record: UploadRecord,
+    private func known<Result>(
+        _ look: () throws(LedgerError) -> Result,
         _ ledger: Ledger
-    ) throws(UploadFailure) -> (UploadRecord, Lease)? {
+    ) throws(UploadFailure) -> Result {
         do {
-            return try ledger.claim(record.number)
+            return try look()
         } catch {
             throw UploadFailure(ledger: error, path: TextSafety.displayName(ledger.path))
         }
@@ -114,11 +132,7 @@ extension Session {
                 records = try otherwise(ledger)
                 let count = records.count
                 if let endpoint { records.removeAll { $0.upload.store.endpoint != endpoint } }
-                if records.count < count {
-                    console.note(
-                        "\(count - records.count) of \(count) uploads are at other stores than \(endpoint ?? ""); they are left alone"
-                    )
-                }
+                if records.count < count { noteLeftAlone(count - records.count, of: count, at: endpoint ?? "") }
                 return records
             }
             for id in ids {
@@ -141,8 +155,8 @@ extension Session {
         return records
     }
 
-    func storeOrFailure(of record: UploadRecord) throws(UploadFailure) -> Store {
-        try storeOrFailure(at: record.upload.store, followsOptions: true)
+    func noteLeftAlone(_ count: Int, of all: Int, at endpoint: String) {
+        console.note("\(count) of \(all) uploads are at other stores than \(endpoint); they are left alone")
     }
 
     func storeOrFailure(at address: StoreAddress, followsOptions: Bool) throws(UploadFailure) -> Store {

@@ -13,161 +13,24 @@ struct UploadCommand {
         let destination = try session.destination(last)
         let sources = typed.operands.dropLast()
         if sources.contains(Array("-".utf8)) { return try uploadStream(sources, destination) }
-
-        var walk = SourceWalk()
-        var failures: [UploadFailure] = []
         let printer = EventPrinter(console: session.console)
-        func fail(_ path: [UInt8], _ name: [UInt8], _ failure: UploadFailure) {
-            failures.append(failure)
-            printer.print(.failed(id: nil, source: path, destination: destination.address(forName: name), failure))
-        }
-        for source in sources {
-            do throws(UploadFailure) {
-                try walk.add(source, recursive: typed.recursive)
-            } catch {
-                fail(source, SourceWalk.lastComponent(source), error)
-            }
-        }
-        for problem in walk.problems {
-            fail(problem.found.path, problem.found.name, UploadFailure(.source, problem.message))
-        }
-        let store = try session.store(forBucket: destination.bucket)
-        let options = typed.source.over(session.configuration.source)
-        var intents = try intents(walk.files, destination, store, options, printer, failures: &failures)
-        settle(&intents, for: options.settle, printer, failures: &failures)
-        guard !intents.isEmpty else {
-            if failures.isEmpty { session.console.note("there is nothing to send") }
-            return ExitStatus(failures)
+        let files = try UploadSources(Array(sources), to: destination, session, printer)
+        // Nothing is written anywhere before there is something to send.
+        guard var first = files.next() else {
+            if files.failures.count == 0 { session.console.note("there is nothing to send") }
+            return ExitStatus(files.failures)
         }
         let ledger = try session.openLedger()
-        let entries: [Registration.Entry]
-        do {
-            entries = try Registration(ledger).register(intents)
-        } catch {
-            throw session.ledgerFailure(error, ledger)
-        }
-        var jobs: [UploadJob] = []
-        for (intent, entry) in zip(intents, entries) {
-            switch entry {
-            case .job(let row, let restartsAs):
-                jobs.append(
-                    UploadJob(
-                        source: .file(intent.path),
-                        destination: intent.destination,
-                        row: row,
-                        service: store.service,
-                        restartsAs: restartsAs
-                    )
-                )
-            case .refused(let failure):
-                printer.print(
-                    .failed(id: nil, source: intent.path, destination: intent.destination, failure)
-                )
-                failures.append(failure)
+        let feed = RegistrationFeed(
+            ledger,
+            service: files.service,
+            onRefused: { files.fail($0.path, $0.destination, $1) },
+            more: { () throws(UploadFailure) in
+                defer { first = [] }
+                return first.isEmpty ? files.next() : first
             }
-        }
-        return session.carry(jobs, ledger, failuresBefore: failures)
-    }
-
-    private func intents(
-        _ files: [SourceWalk.Found],
-        _ destination: Destination,
-        _ store: Session.Store,
-        _ options: SourceOptions,
-        _ printer: EventPrinter,
-        failures: inout [UploadFailure]
-    ) throws(CommandFailure) -> [UploadIntent] {
-        let typed = session.typed
-        let areNamed = files.allSatisfy { typed.operands.contains($0.path) }
-        if files.count > 1 || !areNamed, case .object(let address) = destination {
-            let what = areNamed ? "Several files" : "The files of a directory"
-            throw CommandFailure(
-                status: .usage,
-                message: "\(what) can't become the one object \(TextSafety.displayName(address.description)): end the "
-                    + "destination with / to put them below it."
-            )
-        }
-        let attributes = try session.attributes()
-        let partSize = store.options.partSize
-        var intents: [UploadIntent] = []
-        var taken: [ObjectAddress: [UInt8]] = [:]
-        func refuse(_ file: SourceWalk.Found, _ address: ObjectAddress, _ message: String) {
-            let failure = UploadFailure(.usage, message)
-            failures.append(failure)
-            printer.print(.failed(id: nil, source: file.path, destination: address, failure))
-        }
-        for file in files {
-            let address = destination.address(forName: file.name)
-            guard address.key.utf8.count <= StoreLimits.amazon.maximumKeyLength else {
-                refuse(
-                    file,
-                    address,
-                    "The key for \(TextSafety.displayName(file.path)) is \(address.key.utf8.count) bytes long; S3 allows "
-                        + "\(StoreLimits.amazon.maximumKeyLength)."
-                )
-                continue
-            }
-            if let other = taken.updateValue(file.path, forKey: address) {
-                if other != file.path {
-                    refuse(
-                        file,
-                        address,
-                        "\(TextSafety.displayName(file.path)) and \(TextSafety.displayName(other)) would become the same "
-                            + "object \(TextSafety.displayName(address.description)); only the first is sent."
-                    )
-                }
-                taken[address] = other
-                continue
-            }
-            intents.append(
-                UploadIntent(
-                    path: file.path,
-                    destination: address,
-                    store: store.address,
-                    sizing: PartSizing(
-                        partSize: partSize,
-                        multipartThreshold: session.transferOptions.multipartThreshold
-                    ),
-                    attributes: attributes,
-                    onlyIfAbsent: typed.noOverwrite,
-                    integrity: integrity(store),
-                    changing: options.changing ?? .refuse,
-                    force: typed.force,
-                    restart: typed.restart,
-                    demandedPartSize: typed.store.partSize,
-                    demandedChecksum: typed.store.checksum?.rawValue
-                )
-            )
-        }
-        return intents
-    }
-
-    /// Leaves out what is still being written.
-    private func settle(
-        _ intents: inout [UploadIntent],
-        for seconds: Double?,
-        _ printer: EventPrinter,
-        failures: inout [UploadFailure]
-    ) {
-        guard let seconds else { return }
-        let unsettled = Settling.wait(
-            for: intents.map(\.path),
-            seconds: seconds,
-            cancellation: session.cancellation
-        ) { session.console.note("waiting \(DurationText.format($0)) for files to be left alone (--settle)") }
-        for (index, failure) in unsettled.sorted(by: { $0.key < $1.key }) {
-            let intent = intents[index]
-            printer.print(.failed(id: nil, source: intent.path, destination: intent.destination, failure))
-            failures.append(failure)
-        }
-        intents = intents.indices.filter { unsettled[$0] == nil }.map { intents[$0] }
-    }
-
-    private func integrity(_ store: Session.Store) -> IntegrityOptions {
-        IntegrityOptions(
-            checksum: (store.options.checksum ?? .auto).rawValue,
-            payloadSigning: (store.options.payloadSigning ?? .auto).rawValue
         )
+        return session.carry(feed, ledger, printer, failuresBeside: { files.failures })
     }
 
     // MARK: Standard input
@@ -199,7 +62,7 @@ struct UploadCommand {
             destination: address,
             attributes: try session.attributes(),
             onlyIfAbsent: session.typed.noOverwrite,
-            integrity: integrity(store),
+            integrity: IntegrityOptions(store.options),
             partSize: nil
         )
         let ledger = try session.openLedger()
@@ -219,6 +82,6 @@ struct UploadCommand {
             row: .claimed(record, lease),
             service: store.service
         )
-        return session.carry([job], ledger, failuresBefore: [])
+        return session.carry(JobFeed([job]), ledger, EventPrinter(console: session.console))
     }
 }

@@ -1,0 +1,37 @@
+/// First in, first out.
+struct FIFO<Element> {
+    private var elements: [Element?] = []
+    private var head = 0
+
+    var count: Int { elements.count - head }
+    var isEmpty: Bool { count == 0 }
+
+    /// Not to be set where there is none.
+    var first: Element? {
+        get { isEmpty ? nil : elements[head] }
+        set { elements[head] = newValue }
+    }
+
+    /// Not to be set where there is none.
+    var last: Element? {
+        get { isEmpty ? nil : elements[elements.count - 1] }
+        set { elements[elements.count - 1] = newValue }
+    }
+
+    mutating func append(_ element: Element) {
+        elements.append(element)
+    }
+
+    mutating func popFirst() -> Element? {
+        guard head < elements.count else { return nil }
+        defer {
+            head += 1
+            // Moved up when as many have left as are here: each is moved once on average.
+            if head * 2 >= elements.count {
+                elements.removeFirst(head)
+                head = 0
+            }
+        }
+        return elements[head].take()
+    }
+}

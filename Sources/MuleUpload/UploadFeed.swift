@@ -1,0 +1,80 @@
+package import MulePlan
+
+/// Where a run gets its uploads from. One thread asks it, and while it looks for more the workers carry what it gave.
+package protocol UploadFeed {
+    /// Whether it is worth asking for more now: not all is found, and not too much of it waits to be taken.
+    var mayFind: Bool { get }
+
+    /// Whether there is nothing more to be found.
+    var hasFoundAll: Bool { get }
+
+    /// Finds some more.
+    ///
+    /// - Throws: what every upload of the run would meet.
+    mutating func find() throws(UploadFailure) -> Findings
+
+    /// How many were found that have not been taken.
+    func count(of share: Share) -> Int
+
+    /// Takes some of those that were found, in their order.
+    mutating func take(_ share: Share, atMost count: Int) throws(UploadFailure) -> [UploadJob]
+}
+
+/// What a feed has found.
+package struct Findings: Equatable, Sendable {
+    package var uploads = 0
+    /// Of those whose size is known.
+    package var bytes: Int64 = 0
+    /// Streams, whose size shows at their end.
+    package var unknownSizes = 0
+    package var waiting = Counts()
+
+    package init() {}
+
+    mutating func count(_ job: UploadJob) {
+        uploads += 1
+        waiting[job.share] += job.weight
+        if let size = job.size { bytes += size } else { unknownSizes += 1 }
+    }
+}
+
+/// Uploads that others register: a list of them, or one list after another.
+package struct JobFeed: UploadFeed {
+    private let more: () throws(UploadFailure) -> [UploadJob]?
+    private var waiting: [Share: FIFO<UploadJob>] = [.small: FIFO(), .part: FIFO()]
+    package private(set) var hasFoundAll = false
+
+    /// Those that wait hold their records, and their leases.
+    private static let most = 512
+
+    package init(_ jobs: [UploadJob]) {
+        var rest: [UploadJob]? = jobs
+        self.init { () throws(UploadFailure) in rest.take() }
+    }
+
+    /// - Parameter more: the next ones; nil when there are none any more.
+    package init(_ more: @escaping () throws(UploadFailure) -> [UploadJob]?) {
+        self.more = more
+    }
+
+    package var mayFind: Bool { !hasFoundAll && waiting.values.reduce(0) { $0 + $1.count } < Self.most }
+
+    package mutating func find() throws(UploadFailure) -> Findings {
+        var findings = Findings()
+        guard let jobs = try more() else {
+            hasFoundAll = true
+            return findings
+        }
+        for job in jobs {
+            findings.count(job)
+            waiting[job.share]?.append(job)
+        }
+        return findings
+    }
+
+    package func count(of share: Share) -> Int { waiting[share]?.count ?? 0 }
+
+    package mutating func take(_ share: Share, atMost count: Int) -> [UploadJob] {
+        (0..<count).compactMap { _ in waiting[share]?.popFirst() }
+    }
+}
