@@ -1,7 +1,9 @@
 /// Base 16 (RFC 4648 section 8). Writes lower case, as signatures and ETags have it; reads either case.
 package enum Hex {
+    private static let digits = Array("0123456789abcdef".utf8)
+
     package static func encode(_ bytes: [UInt8]) -> String {
-        let digits = Array("0123456789abcdef".utf8)
+        let digits = digits
         return String(unsafeUninitializedCapacity: bytes.count * 2) { buffer in
             for (index, byte) in bytes.enumerated() {
                 buffer[2 * index] = digits[Int(byte >> 4)]

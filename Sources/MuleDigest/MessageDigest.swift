@@ -34,32 +34,41 @@ package struct MessageDigest: ~Copyable {
         require(EVP_DigestUpdate(context, bytes.baseAddress, bytes.count), "EVP_DigestUpdate")
     }
 
+    /// Forgets what was fed.
+    package mutating func restart() {
+        // Without a method the context keeps the one it has (EVP_DigestInit(3)).
+        require(EVP_DigestInit_ex2(context, nil, nil), "EVP_DigestInit_ex2")
+    }
+
     /// The digest of what was fed since the start or the last `finish`. What is fed next begins a digest of its own.
     package mutating func finish() -> [UInt8] {
         let digest = [UInt8](unsafeUninitializedCapacity: kind.checksumAlgorithm.byteCount) { buffer, count in
             require(EVP_DigestFinal_ex(context, buffer.baseAddress, nil), "EVP_DigestFinal_ex")
             count = kind.checksumAlgorithm.byteCount
         }
-        // Without a method the context keeps the one it has (EVP_DigestInit(3)).
-        require(EVP_DigestInit_ex2(context, nil, nil), "EVP_DigestInit_ex2")
+        restart()
         return digest
     }
 }
 
 package func sha256(_ bytes: some Collection<UInt8>) -> [UInt8] {
-    var digest = MessageDigest(.sha256)
-    withBytes(of: bytes) { digest.update($0) }
-    return digest.finish()
+    digest(bytes, FetchedDigest.sha256, count: ChecksumAlgorithm.sha256.byteCount)
 }
 
 /// Names AWS's cached logins; it protects nothing.
 package func sha1(_ bytes: some Collection<UInt8>) -> [UInt8] {
-    [UInt8](unsafeUninitializedCapacity: 20) { buffer, count in
+    digest(bytes, FetchedDigest.sha1, count: 20)
+}
+
+private func digest(_ bytes: some Collection<UInt8>, _ kind: FetchedDigest, count size: Int) -> [UInt8] {
+    [UInt8](unsafeUninitializedCapacity: size) { buffer, count in
         withBytes(of: bytes) { bytes in
-            let method = FetchedDigest.sha1.method
-            require(EVP_Digest(bytes.baseAddress, bytes.count, buffer.baseAddress, nil, method, nil), "EVP_Digest")
+            require(
+                EVP_Digest(bytes.baseAddress, bytes.count, buffer.baseAddress, nil, kind.method, nil),
+                "EVP_Digest"
+            )
         }
-        count = 20
+        count = size
     }
 }
 

@@ -1,3 +1,6 @@
+import Glibc
+import MuleDigest
+
 /// Random names.
 enum RandomName {
     /// Letters and digits that are not taken for one another.
@@ -15,10 +18,10 @@ enum RandomName {
 
     /// 128 bits as 32 hexadecimal digits, from the system's generator.
     static func token() -> String {
-        (0..<2).map { _ in
-            let digits = String(UInt64.random(in: .min ... .max), radix: 16)
-            return String(repeating: "0", count: 16 - digits.utf8.count) + digits
-        }.joined()
+        // One call of the kernel for all of it.
+        var bytes = [UInt8](repeating: 0, count: 16)
+        precondition(getentropy(&bytes, bytes.count) == 0, "the system gives no random bytes")
+        return Hex.encode(bytes)
     }
 
     /// The token of an upload that begins anew: another one, which still shows whose it is. One that was taken over had

@@ -36,13 +36,33 @@ extension UTCTime {
     /// `20261120T235600Z`, the form of `x-amz-date`.
     package var basic: String {
         let time = CalendarTime(self)
-        return "\(basicDate)T\(padded(time.hour, 2))\(padded(time.minute, 2))\(padded(time.second, 2))Z"
+        var text = Self.date(time)
+        text.append(UInt8(ascii: "T"))
+        for part in [time.hour, time.minute, time.second] { Self.append(part, width: 2, to: &text) }
+        text.append(UInt8(ascii: "Z"))
+        return String(decoding: text, as: UTF8.self)
     }
 
     /// `20261120`, the form in a credential scope.
     package var basicDate: String {
-        let time = CalendarTime(self)
-        return "\(padded(time.year, 4))\(padded(time.month, 2))\(padded(time.day, 2))"
+        String(decoding: Self.date(CalendarTime(self)), as: UTF8.self)
+    }
+
+    // Every request bears its time twice: no texts are made on the way to it.
+    private static func date(_ time: CalendarTime) -> [UInt8] {
+        var text: [UInt8] = []
+        text.reserveCapacity(16)
+        append(time.year, width: 4, to: &text)
+        append(time.month, width: 2, to: &text)
+        append(time.day, width: 2, to: &text)
+        return text
+    }
+
+    private static func append(_ number: Int64, width: Int, to text: inout [UInt8]) {
+        guard (0..<(width == 2 ? 100 : 10_000)).contains(number) else { return text += String(number).utf8 }
+        if width == 4 { append(number / 100, width: 2, to: &text) }
+        text.append(UInt8(ascii: "0") + UInt8(number / 10 % 10))
+        text.append(UInt8(ascii: "0") + UInt8(number % 10))
     }
 
     private func padded(_ number: Int64, _ width: Int) -> String {

@@ -81,7 +81,7 @@ extension S3Connection {
         _ address: ObjectAddress,
         uploadID: String,
         number: Int,
-        body: FileSlice,
+        body: HTTPRequest.Body,
         proof: BodyProof,
         transfer: BodyTransfer
     ) throws(S3Error) -> StoredObject {
@@ -91,7 +91,7 @@ extension S3Connection {
         var call = multipart(.uploadPart, "PUT", address, query: query)
         call.part = number
         call.headers = proof.headers
-        call.body = .file(body)
+        call.body = body
         call.payload = proof.payload
         call.answerTimeout = Self.answerTimeout(forBody: body.length)
         call.transfer = transfer

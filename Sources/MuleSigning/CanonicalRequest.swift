@@ -3,8 +3,10 @@ import MuleDigest
 /// The text that both sides of Signature Version 4 hash: six lines made of the request.
 /// https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html
 package struct CanonicalRequest: Sendable {
-    package let text: String
+    package let bytes: [UInt8]
     package let signedHeaders: String
+
+    package var text: String { String(decoding: bytes, as: UTF8.self) }
 
     /// Signs every header that it is given. Headers of one name count as one, their values joined by commas in order.
     package init(
@@ -14,29 +16,84 @@ package struct CanonicalRequest: Sendable {
         headers: [(name: String, value: String)],
         payloadHash: String
     ) {
-        var values: [String: [String]] = [:]
-        for header in headers {
-            values[header.name.lowercased(), default: []].append(Self.collapse(header.value))
+        let sorted = Self.sorted(headers)
+        signedHeaders = Self.names(sorted)
+        let newline = UInt8(ascii: "\n")
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(1024)
+        for line in [method, encodedPath, encodedQuery] {
+            bytes += line.utf8
+            bytes.append(newline)
         }
-        let lines = values.sorted { precedes($0.key, $1.key) }
-        signedHeaders = Self.signedHeaders(of: headers)
-        let headerLines = lines.map { "\($0.key):\($0.value.joined(separator: ","))\n" }.joined()
-        text = [method, encodedPath, encodedQuery, headerLines, signedHeaders, payloadHash].joined(separator: "\n")
+        for (index, header) in sorted.enumerated() {
+            if index > 0, sorted[index - 1].name == header.name {
+                bytes[bytes.count - 1] = UInt8(ascii: ",")
+            } else {
+                bytes += header.name
+                bytes.append(UInt8(ascii: ":"))
+            }
+            Self.append(header.value.utf8, to: &bytes)
+            bytes.append(newline)
+        }
+        bytes.append(newline)
+        bytes += signedHeaders.utf8
+        bytes.append(newline)
+        bytes += payloadHash.utf8
+        self.bytes = bytes
     }
 
     /// Names in lower case, each once, sorted, joined by `;`.
     package static func signedHeaders(of headers: [(name: String, value: String)]) -> String {
-        Set(headers.map { $0.name.lowercased() }).sorted(by: precedes).joined(separator: ";")
+        names(sorted(headers))
+    }
+
+    /// By name, in lower case; those of one name in their order.
+    private static func sorted(_ headers: [(name: String, value: String)]) -> [(name: [UInt8], value: String)] {
+        headers.enumerated()
+            .map { (place: $0.offset, name: lowercased($0.element.name), value: $0.element.value) }
+            .sorted { left, right in
+                left.name == right.name
+                    ? left.place < right.place : left.name.lexicographicallyPrecedes(right.name)
+            }
+            .map { ($0.name, $0.value) }
+    }
+
+    private static func lowercased(_ name: String) -> [UInt8] {
+        name.utf8.map { (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains($0) ? $0 | 0x20 : $0 }
+    }
+
+    private static func names(_ sorted: [(name: [UInt8], value: String)]) -> String {
+        var text: [UInt8] = []
+        for (index, header) in sorted.enumerated() where index == 0 || sorted[index - 1].name != header.name {
+            if index > 0 { text.append(UInt8(ascii: ";")) }
+            text += header.name
+        }
+        return String(decoding: text, as: UTF8.self)
     }
 
     /// What is hashed and signed with the day's key.
     package func stringToSign(timestamp: String, scope: String) -> String {
-        "AWS4-HMAC-SHA256\n\(timestamp)\n\(scope)\n\(Hex.encode(sha256(text.utf8)))"
+        "AWS4-HMAC-SHA256\n\(timestamp)\n\(scope)\n\(Hex.encode(sha256(bytes)))"
     }
 
     /// Without blanks at the ends, and with one space for each run of blanks within.
     static func collapse(_ value: String) -> String {
-        let words = value.utf8.split { $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "\t") }
-        return words.map { String(decoding: $0, as: UTF8.self) }.joined(separator: " ")
+        var bytes: [UInt8] = []
+        append(value.utf8, to: &bytes)
+        return String(decoding: bytes, as: UTF8.self)
+    }
+
+    private static func append(_ value: String.UTF8View, to bytes: inout [UInt8]) {
+        var isWithin = false
+        var isDue = false
+        for byte in value {
+            if byte == UInt8(ascii: " ") || byte == UInt8(ascii: "\t") {
+                isDue = isWithin
+            } else {
+                if isDue { bytes.append(UInt8(ascii: " ")) }
+                (isWithin, isDue) = (true, false)
+                bytes.append(byte)
+            }
+        }
     }
 }

@@ -3,6 +3,8 @@
 /// own. What is sent must equal what is signed, so this text is also what goes on the wire.
 /// https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html
 package enum URIEncoding {
+    private static let digits = Array("0123456789ABCDEF".utf8)
+
     /// For a path: `/` stays.
     package static func path(_ bytes: some Sequence<UInt8>) -> String {
         encode(bytes, keepingSlash: true)
@@ -14,7 +16,6 @@ package enum URIEncoding {
     }
 
     private static func encode(_ bytes: some Sequence<UInt8>, keepingSlash: Bool) -> String {
-        let digits = Array("0123456789ABCDEF".utf8)
         var text: [UInt8] = []
         text.reserveCapacity(bytes.underestimatedCount)
         for byte in bytes {

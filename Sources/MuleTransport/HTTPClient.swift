@@ -115,7 +115,10 @@ package final class HTTPClient: HTTPPerformer {
             guard let address, HTTPClient.from(context).mayConnect() else { return CURL_SOCKET_BAD }
             let type = address.pointee.socktype | Int32(SOCK_CLOEXEC.rawValue)
             let descriptor = socket(address.pointee.family, type, address.pointee.protocol)
-            if descriptor >= 0 { HTTPClient.from(context).sockets.insert(descriptor) }
+            if descriptor >= 0 {
+                HTTPClient.from(context).sockets.insert(descriptor)
+                HTTPClient.holdBack(descriptor)
+            }
             return descriptor
         }
         mule_setopt_pointer(easy, CURLOPT_CLOSESOCKETDATA, context)
@@ -221,7 +224,24 @@ package final class HTTPClient: HTTPPerformer {
             }
             if cancellation.isCancelled { throw .cancelled }
             try checkProgress(request)
+            flush()
             curl_multi_poll(multi, nil, 0, Int32(Self.tick * 1000), nil)
+        }
+    }
+
+    /// Lets the kernel collect what libcurl writes in pieces: a head and a small body leave in one packet, and wake the server
+    /// once. What is collected leaves with `flush`; were that never called, after 200 ms (tcp(7), `TCP_CORK`).
+    private static func holdBack(_ descriptor: Int32) {
+        var on: Int32 = 1
+        // Where it can't be set, as on a socket that is not TCP's, the pieces leave one by one.
+        _ = setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_CORK, &on, socklen_t(MemoryLayout<Int32>.size))
+    }
+
+    /// To be called before every wait for the other side. Setting `TCP_NODELAY` sends what is held back (tcp(7)).
+    private func flush() {
+        var on: Int32 = 1
+        for descriptor in sockets {
+            _ = setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &on, socklen_t(MemoryLayout<Int32>.size))
         }
     }
 
@@ -354,6 +374,9 @@ package final class HTTPClient: HTTPPerformer {
         case .bytes(let body):
             let start = Int(exchange.position)
             room.copyBytes(from: body[start..<start + count])
+        case .lent(let lent):
+            let start = Int(exchange.position)
+            room.copyMemory(from: UnsafeRawBufferPointer(rebasing: lent.bytes[start..<start + count]))
         case .file(let slice):
             let offset = slice.offset + exchange.position
             do {

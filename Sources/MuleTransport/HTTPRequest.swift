@@ -13,6 +13,17 @@ package struct FileSlice: Sendable {
     }
 }
 
+/// Bytes of somebody else, who keeps them as they are until the request has ended.
+///
+/// `@unchecked Sendable`: they are only read while they are lent.
+package struct LentBytes: @unchecked Sendable {
+    package let bytes: UnsafeRawBufferPointer
+
+    package init(_ bytes: UnsafeRawBufferPointer) {
+        self.bytes = bytes
+    }
+}
+
 /// Sees the body's bytes on their way into the connection.
 package protocol BodyObserver: AnyObject {
     /// The body starts at its first byte, for the first time or again.
@@ -40,12 +51,14 @@ package struct HTTPRequest {
     package enum Body {
         case none
         case bytes([UInt8])
+        case lent(LentBytes)
         case file(FileSlice)
 
         package var length: Int64 {
             switch self {
             case .none: 0
             case .bytes(let bytes): Int64(bytes.count)
+            case .lent(let lent): Int64(lent.bytes.count)
             case .file(let slice): slice.length
             }
         }

@@ -23,17 +23,32 @@ package struct ResponseHead: Sendable {
             if status == 100 { continued = true }
             headers = []
             hasEnded = false
-            // The line may end right behind the status: servers differ on the blank before an empty reason.
-            let words = String(decoding: line, as: UTF8.self).split(whereSeparator: \.isWhitespace)
-            let number = words.dropFirst().first.flatMap { Int($0) } ?? 0
-            status = (100...999).contains(number) ? number : 0
+            status = Self.status(in: line)
         } else if line.allSatisfy({ $0 == UInt8(ascii: "\r") || $0 == UInt8(ascii: "\n") }) {
             hasEnded = true
         } else if let colon = line.firstIndex(of: UInt8(ascii: ":")) {
-            let name = String(decoding: line[..<colon], as: UTF8.self).lowercased()
-            headers.append((name, String(decoding: Self.trimmed(line[(colon + 1)...]), as: UTF8.self)))
+            let name = line[..<colon].map { (0x41...0x5A).contains($0) ? $0 | 0x20 : $0 }
+            headers.append(
+                (
+                    String(decoding: name, as: UTF8.self),
+                    String(decoding: Self.trimmed(line[(colon + 1)...]), as: UTF8.self)
+                )
+            )
         }
         return true
+    }
+
+    /// The number behind the version; 0 when none is there. The line may end right behind it: servers differ on the blank
+    /// before an empty reason.
+    private static func status(in line: UnsafeRawBufferPointer) -> Int {
+        let word = line.drop { $0 > 0x20 }.drop { $0 <= 0x20 }.prefix { $0 > 0x20 }
+        guard word.count == 3 else { return 0 }
+        var number = 0
+        for digit in word {
+            guard (0x30...0x39).contains(digit) else { return 0 }
+            number = number * 10 + Int(digit - 0x30)
+        }
+        return number >= 100 ? number : 0
     }
 
     private static func trimmed(_ bytes: Slice<UnsafeRawBufferPointer>) -> Slice<UnsafeRawBufferPointer> {

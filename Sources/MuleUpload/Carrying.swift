@@ -20,12 +20,12 @@ extension Worker {
         run.progress.partsInFlight.add(1, ordering: .relaxed)
         defer { run.progress.partsInFlight.subtract(1, ordering: .relaxed) }
 
-        let answer = try send(part.slice, of: transfer) { (connection, proof, options) throws(S3Error) in
+        let answer = try send(part.slice, of: transfer) { (connection, body, proof, options) throws(S3Error) in
             try connection.uploadPart(
                 transfer.job.destination,
                 uploadID: uploadID,
                 number: part.number,
-                body: part.slice,
+                body: body,
                 proof: proof,
                 transfer: options
             )

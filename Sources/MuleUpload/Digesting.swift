@@ -15,10 +15,15 @@ struct SliceDigest: Sendable {
 final class Digester {
     // Small enough to stay in the second-level cache between the read and the digest.
     private static let bufferSize = 256 << 10
+    /// The longest slice that stays in memory when it is digested.
+    static let mostHeld = Int64(bufferSize)
 
     private let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: bufferSize, alignment: 4096)
     private var sha256 = MessageDigest(.sha256)
     private var md5 = MessageDigest(.md5)
+
+    /// The bytes that were digested last, if they are few; until others are.
+    private(set) var held: LentBytes?
 
     deinit {
         buffer.deallocate()
@@ -37,13 +42,18 @@ final class Digester {
     ) throws(TransportError) -> SliceDigest {
         var crc = CRCDigest(algorithm)
         // A digest that was left half-way belongs to nothing.
-        sha256 = MessageDigest(.sha256)
-        md5 = MessageDigest(.md5)
+        if withSHA256 { sha256.restart() }
+        if withMD5 { md5.restart() }
+        held = nil
+        let fits = slice.length <= Int64(buffer.count)
         var offset = slice.offset
         let end = slice.offset + slice.length
         while offset < end {
             if stop() { throw .cancelled }
-            let room = UnsafeMutableRawBufferPointer(rebasing: buffer[..<Int(min(Int64(buffer.count), end - offset))])
+            let place = fits ? Int(offset - slice.offset) : 0
+            let room = UnsafeMutableRawBufferPointer(
+                rebasing: buffer[place..<place + Int(min(Int64(buffer.count - place), end - offset))]
+            )
             let count: Int
             do {
                 count = try slice.file.read(into: room, at: offset)
@@ -58,6 +68,7 @@ final class Digester {
             offset += Int64(count)
             onRead(count)
         }
+        if fits { held = LentBytes(UnsafeRawBufferPointer(rebasing: buffer[..<Int(slice.length)])) }
         return SliceDigest(
             crc: crc.checksum,
             sha256: withSHA256 ? sha256.finish() : nil,

@@ -34,13 +34,16 @@ extension Worker {
         }
         let attributes = run.attributes(of: record)
         var conflicts = 0
+        var isFirst = true
         while true {
-            try check()
+            // At first it has just been opened.
+            if !isFirst { try check() }
+            isFirst = false
             let protection = transfer.protection
-            let answer = try send(slice, of: transfer) { (connection, proof, options) throws(S3Error) in
+            let answer = try send(slice, of: transfer) { (connection, body, proof, options) throws(S3Error) in
                 try connection.putObject(
                     transfer.job.destination,
-                    body: slice.length == 0 ? .none : .file(slice),
+                    body: body,
                     proof: proof,
                     attributes: attributes,
                     onlyIfAbsent: onlyIfAbsent,
@@ -49,7 +52,6 @@ extension Worker {
             }
             switch answer {
             case .success(let body, _):
-                try check()
                 transfer.enter(.completing)
                 if !protection.isConfirmed { run.learn(transfer.protection, transfer) }
                 if record.upload.onlyIfAbsent && !onlyIfAbsent {
@@ -63,9 +65,11 @@ extension Worker {
                     checksumType: ChecksumType.fullObject.rawValue,
                     checksumValue: whole.value
                 )
-                let proven =
-                    body.isProven && body.stored.eTag != nil
-                    ? mine : try confirm(body.stored, mine, size: slice.length, record, transfer)
+                var proven = mine
+                if !body.isProven || body.stored.eTag == nil {
+                    try check()
+                    proven = try confirm(body.stored, mine, size: slice.length, record, transfer)
+                }
                 transfer.bytesInFlight.subtract(body.bytesInFlight, ordering: .relaxed)
                 transfer.bytesDone.add(slice.length, ordering: .relaxed)
                 return proven

@@ -16,6 +16,10 @@ final class Recorder: Sendable {
         /// Entries of the transaction that is being written, until all that hangs on them has run.
         var beingWritten = 0
         var isClosed = false
+        /// The thread waits for more.
+        var isGathering = false
+        /// Somebody waits until all is written.
+        var isAwaited = false
     }
 
     private let ledger: Ledger
@@ -28,6 +32,9 @@ final class Recorder: Sendable {
     /// Entries that may wait while more is sent: what is at the store and not on record stays bounded, whatever the disk
     /// does, and the ledger's reserve has room for it.
     static let mostWaiting = 64
+    /// Seconds between two commits, unless enough has come together: an entry that comes alone does not wait at all.
+    private static let interval = 0.005
+    private static let enough = mostWaiting / 2
     /// Seconds that another process may keep the ledger to itself: an import of many uploads takes that long.
     static let defaultPatience = 60.0
 
@@ -56,7 +63,12 @@ final class Recorder: Sendable {
 
     /// - Parameter then: runs after the commit, on the recorder's thread; with the error when nothing was written.
     func record(_ entry: Ledger.Entry, then: @escaping @Sendable (LedgerError?) -> Void) {
-        state.update { $0.waiting.append(Item(entry: entry, then: then)) }
+        let isNews = state.withLock { state in
+            state.waiting.append(Item(entry: entry, then: then))
+            return !state.isGathering || state.waiting.count == Self.enough
+        }
+        // While the thread gathers it is not woken for each.
+        if isNews { state.update { _ in } }
     }
 
     /// Waits while too much is unrecorded. Not to be called on the recorder's thread.
@@ -67,7 +79,12 @@ final class Recorder: Sendable {
     /// Waits until all that was handed over is written, or has failed to be, and what hangs on it has run. Not to be called
     /// on the recorder's thread.
     func waitUntilRecorded() {
-        state.wait { $0.waiting.isEmpty && $0.beingWritten == 0 ? () : nil }
+        state.update { $0.isAwaited = true }
+        state.wait { state -> Void? in
+            guard state.waiting.isEmpty && state.beingWritten == 0 else { return nil }
+            state.isAwaited = false
+            return ()
+        }
     }
 
     func close() {
@@ -84,11 +101,22 @@ final class Recorder: Sendable {
                 return batch
             }
             if batch.isEmpty { return }
+            let began = Moment.now()
             let failure = commit(batch.map(\.entry))
             if let failure { onFailure(failure) }
             for item in batch { item.then(failure) }
             state.update { $0.beingWritten = 0 }
+            gather(until: began.adding(seconds: Self.interval))
         }
+    }
+
+    /// Lets entries come together where a disk is fast and uploads are small: each commit costs as much as several requests.
+    private func gather(until moment: Moment) {
+        state.withLock { $0.isGathering = true }
+        _ = state.wait(until: moment) { state in
+            state.waiting.count >= Self.enough || state.isClosed || state.isAwaited ? () : nil
+        }
+        state.withLock { $0.isGathering = false }
     }
 
     private func commit(_ entries: [Ledger.Entry]) -> LedgerError? {

@@ -31,7 +31,7 @@ extension Worker {
     func send(
         _ slice: FileSlice,
         of transfer: Transfer,
-        _ request: (S3Connection, BodyProof, BodyTransfer) throws(S3Error) -> StoredObject
+        _ request: (S3Connection, HTTPRequest.Body, BodyProof, BodyTransfer) throws(S3Error) -> StoredObject
     ) throws(UploadFailure) -> Answer<SentBody> {
         let counter = SentCounter(transfer, run.patience)
         var rounds = 0
@@ -50,7 +50,9 @@ extension Worker {
                 // Small bodies count by their number.
                 if slice.length >= Self.deliveryCounts { transferOptions.onDelivered = { [run] in run.delivered($0) } }
                 transferOptions.shouldStop = { transfer.isStopped }
-                if !protection.isConfirmed {
+                // What is small is read once, and sent as it was digested.
+                let isReadTwice = slice.length > Digester.mostHeld
+                if !protection.isConfirmed && isReadTwice {
                     check = SentBytesCheck(protection.wholeObjectCRC)
                     transferOptions.observer = check
                 }
@@ -59,7 +61,13 @@ extension Worker {
                 counter.beginAttempt()
                 let started = Moment.now()
                 do throws(S3Error) {
-                    let stored = try request(connection, self.proof(digest, protection, transfer), transferOptions)
+                    let body = isReadTwice ? .file(slice) : digester.held.map(HTTPRequest.Body.lent) ?? .file(slice)
+                    let stored = try request(
+                        connection,
+                        slice.length == 0 ? .none : body,
+                        self.proof(digest, protection, transfer),
+                        transferOptions
+                    )
                     run.queue.bodyDelivered(in: Moment.now().seconds(since: started))
                     return stored
                 } catch {

@@ -32,7 +32,7 @@ struct MultipartOperationsTests {
             address,
             uploadID: uploadID,
             number: number,
-            body: payload.slice(ScratchDirectory()),
+            body: .file(payload.slice(ScratchDirectory())),
             proof: payload.proof,
             transfer: BodyTransfer()
         )
@@ -190,7 +190,7 @@ struct CompleteAnswerTests {
                 address,
                 uploadID: upload.uploadID,
                 number: 1,
-                body: payload.slice(ScratchDirectory()),
+                body: .file(payload.slice(ScratchDirectory())),
                 proof: payload.proof,
                 transfer: BodyTransfer()
             )

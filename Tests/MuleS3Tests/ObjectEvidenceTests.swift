@@ -24,7 +24,7 @@ struct ObjectEvidenceTests {
                     address("k"),
                     uploadID: created.uploadID,
                     number: number,
-                    body: try payload.slice(scratch),
+                    body: .file(try payload.slice(scratch)),
                     proof: BodyProof(payload: .sha256(checksum.bytes), checksum: checksum),
                     transfer: BodyTransfer()
                 )

@@ -211,7 +211,7 @@ struct StoreDoctor {
             probe,
             uploadID: uploadID,
             number: 1,
-            body: FileSlice(file: file, offset: 0, length: Int64(content.count)),
+            body: .file(FileSlice(file: file, offset: 0, length: Int64(content.count))),
             proof: BodyProof(payload: .sha256(sha256(content))),
             transfer: BodyTransfer()
         )
