@@ -29,6 +29,7 @@ package struct BodyTransfer {
     package var onSent: ((Int64) -> Void)?
     package var onDelivered: ((Int64) -> Void)?
     package var shouldStop: (() -> Bool)?
+    package var isLeftBehind: (() -> Bool)?
 
     package init() {}
 }
@@ -188,6 +189,7 @@ package final class S3Connection {
         request.onSent = call.transfer.onSent
         request.onDelivered = call.transfer.onDelivered
         request.shouldStop = call.transfer.shouldStop
+        request.isLeftBehind = call.transfer.isLeftBehind
         return request
     }
 

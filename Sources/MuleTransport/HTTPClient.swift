@@ -31,7 +31,7 @@ package final class HTTPClient: HTTPPerformer {
     private static let absence = 5.0
     private static let tick = 1.0
     /// Seconds between two looks at what the kernel still holds.
-    private static let deliveryInterval = 0.05
+    private static let deliveryInterval = 0.1
     private static let longestURL = 128 << 10
 
     private let easy: UnsafeMutableRawPointer
@@ -225,7 +225,7 @@ package final class HTTPClient: HTTPPerformer {
             if cancellation.isCancelled { throw .cancelled }
             try checkProgress(request)
             flush()
-            curl_multi_poll(multi, nil, 0, Int32(Self.tick * 1000), nil)
+            curl_multi_poll(multi, nil, 0, Int32((watchesDelivery ? Self.deliveryInterval : Self.tick) * 1000), nil)
         }
     }
 
@@ -257,8 +257,12 @@ package final class HTTPClient: HTTPPerformer {
         }
     }
 
+    /// Whether there is something to be heard of the kernel's queue. A slow connection leaves room in it only once in
+    /// seconds, and whoever waits for that hears of megabytes at once, long after they have gone.
+    private var watchesDelivery: Bool { exchange.request?.onDelivered != nil && exchange.sent > exchange.delivered }
+
     private func observeDelivery() {
-        guard exchange.request?.onDelivered != nil, exchange.sent > exchange.delivered else { return }
+        guard watchesDelivery else { return }
         let now = Moment.now()
         guard now >= exchange.nextDelivery else { return }
         exchange.nextDelivery = now.adding(seconds: Self.deliveryInterval)
@@ -282,6 +286,7 @@ package final class HTTPClient: HTTPPerformer {
         }
         if exchange.isAnswering { exchange.answerSeconds += min(sinceLook, Self.absence) }
         if request.shouldStop?() == true { throw .cancelled }
+        if request.isLeftBehind?() == true { throw .leftBehind }
         // The kernel takes megabytes at once and sends them over minutes on a slow link: its queue shrinking is
         // progress too.
         let queued = unsentBytes

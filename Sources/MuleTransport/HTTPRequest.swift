@@ -91,6 +91,8 @@ package struct HTTPRequest {
     package var onDelivered: ((Int64) -> Void)?
     /// Asked about once a second; true breaks the request off.
     package var shouldStop: (() -> Bool)?
+    /// Asked about once a second; true closes the connection, and the request fails as left behind.
+    package var isLeftBehind: (() -> Bool)?
 
     package init(method: String, url: String) {
         self.method = method

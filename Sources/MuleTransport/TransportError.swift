@@ -13,6 +13,8 @@ package enum TransportError: Error, Hashable, Sendable {
     case certificate(String)
     /// Nothing moved for this many seconds.
     case stalled(seconds: Double)
+    /// Its connection was far behind others: the request's own `isLeftBehind` said so.
+    case leftBehind
     /// The connection broke. `answered` tells whether any byte of an answer had come.
     case broken(String, answered: Bool)
     /// The body's file could not be read at this offset of the file.
@@ -27,7 +29,7 @@ package enum TransportError: Error, Hashable, Sendable {
     /// Whether the same request may succeed later.
     package var isTransient: Bool {
         switch self {
-        case .cannotResolve, .cannotConnect, .tls, .stalled, .broken: true
+        case .cannotResolve, .cannotConnect, .tls, .stalled, .leftBehind, .broken: true
         case .cancelled, .certificate, .source, .sourceEnded, .answerTooLong, .unusable: false
         }
     }
@@ -43,6 +45,7 @@ extension TransportError {
         case .tls(let reason): "no secure connection (\(reason))"
         case .certificate(let reason): "untrusted certificate (\(reason))"
         case .stalled(let seconds): "nothing moved for \(Int(seconds)) s"
+        case .leftBehind: "the connection was far slower than the others"
         case .broken(let reason, _): "the connection broke (\(reason))"
         case .source(let error, let offset): "the source can't be read at byte \(offset) (\(error.reason))"
         case .sourceEnded(let offset): "the source ends at byte \(offset)"

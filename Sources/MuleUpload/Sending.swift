@@ -22,9 +22,6 @@ struct SentBody {
 }
 
 extension Worker {
-    /// Bytes of a body from which on it is told how it gets along.
-    private static let deliveryCounts: Int64 = 256 << 10
-
     /// Sends one slice until the store has it and the answer agrees with what was sent.
     ///
     /// - Parameter request: sends the body with the proof; called again for every try.
@@ -35,6 +32,7 @@ extension Worker {
     ) throws(UploadFailure) -> Answer<SentBody> {
         let counter = SentCounter(transfer, run.patience)
         var rounds = 0
+        var cuts = 0
         while true {
             let protection = transfer.protection
             var kept: SliceDigest?
@@ -47,8 +45,14 @@ extension Worker {
                     counter.sent(count)
                     run.observePace(of: transfer)
                 }
+                var lastByteAt: Moment?
                 // Small bodies count by their number.
-                if slice.length >= Self.deliveryCounts { transferOptions.onDelivered = { [run] in run.delivered($0) } }
+                if slice.length >= LaggardWatch.leastLength {
+                    transferOptions.onDelivered = { [run] in
+                        run.delivered($0)
+                        lastByteAt = .now()
+                    }
+                }
                 transferOptions.shouldStop = { transfer.isStopped }
                 // What is small is read once, and sent as it was digested.
                 let isReadTwice = slice.length > Digester.mostHeld
@@ -59,6 +63,9 @@ extension Worker {
                 let digest = try self.digestForSending(slice, transfer, protection, reusing: kept)
                 kept = digest
                 counter.beginAttempt()
+                let watched = run.laggards.watch(slice.length, cuts: cuts, with: &transferOptions)
+                var isThere = false
+                defer { watched?.end(isThere: isThere) }
                 let started = Moment.now()
                 do throws(S3Error) {
                     let body = isReadTwice ? .file(slice) : digester.held.map(HTTPRequest.Body.lent) ?? .file(slice)
@@ -68,10 +75,16 @@ extension Worker {
                         self.proof(digest, protection, transfer),
                         transferOptions
                     )
-                    run.queue.bodyDelivered(in: Moment.now().seconds(since: started))
+                    isThere = true
+                    let now = Moment.now()
+                    run.queue.bodyDelivered(
+                        in: now.seconds(since: started),
+                        answeredIn: now.seconds(since: lastByteAt ?? started)
+                    )
                     return stored
                 } catch {
                     if error.retryClass == .damaged { kept = nil }
+                    if error.isLeftBehind { cuts += 1 }
                     throw error
                 }
             }

@@ -78,6 +78,7 @@ package final class UploadRun: Sendable {
     let progress = RunProgress()
     let patience: Patience
     let pace: Pace?
+    let laggards: LaggardWatch
     let facts: EndpointFacts
     let startedAt = Moment.now()
     private let onEvent: @Sendable (UploadEvent) -> Void
@@ -109,6 +110,7 @@ package final class UploadRun: Sendable {
         self.cancellation = cancellation
         self.onEvent = onEvent
         queue = WorkQueue(concurrency: settings.concurrency, isAdaptive: settings.adaptsConcurrency)
+        laggards = LaggardWatch(isPaced: settings.rateLimit != nil, isDry: { [queue] in queue.isDry })
         patience = Patience(limit: settings.stallLimit)
         pace = settings.rateLimit.map { timetable in
             let limit = RateLimit(timetable, cancellation: cancellation)

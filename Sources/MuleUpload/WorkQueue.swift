@@ -165,6 +165,9 @@ final class WorkQueue: Sendable {
         }
     }
 
+    /// Whether nobody would get any work.
+    var isDry: Bool { state.withLock { !$0.hasWork } }
+
     /// A piece of work has been carried out, or given up.
     ///
     /// - Parameter seconds: that it took.
@@ -234,11 +237,15 @@ final class WorkQueue: Sendable {
 
     /// A body has reached the store. Where a fixed concurrency was halved, one more may be under way.
     ///
-    /// - Parameter duration: seconds from its first byte to the answer.
-    func bodyDelivered(in duration: Double) {
+    /// - Parameters:
+    ///   - duration: seconds from its first byte to the answer.
+    ///   - answer: seconds of these from the last byte on, where that is known.
+    func bodyDelivered(in duration: Double, answeredIn answer: Double = 0) {
         let now = seconds
         let mayMore = state.withLock { state in
-            guard state.control == nil else { return state.follow { $0.bodyDone(in: duration, at: now) } }
+            guard state.control == nil else {
+                return state.follow { $0.bodyDone(in: duration, answeredIn: answer, at: now) }
+            }
             guard state.limit < concurrency else { return false }
             state.limit += 1
             return true

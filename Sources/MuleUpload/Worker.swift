@@ -118,7 +118,7 @@ final class Worker {
                 case .throttled: run.queue.throttled()
                 case .transient:
                     if !error.wasNotSent { isAmbiguous = true }
-                    if case .transport = error.cause { run.queue.connectionBroke() }
+                    if case .transport = error.cause, !error.isLeftBehind { run.queue.connectionBroke() }
                     // A server that answers 200 with something else will not learn S3 by being asked again, and each
                     // Create may leave an upload behind.
                     if case .unreadable = error.cause {
@@ -186,6 +186,13 @@ final class Worker {
                 )
             }
         }
+    }
+}
+
+extension S3Error {
+    /// Whether one connection was given up for a better one.
+    var isLeftBehind: Bool {
+        if case .transport(.leftBehind) = cause { true } else { false }
     }
 }
 

@@ -121,6 +121,18 @@ import Testing
         #expect(store.keys().count == 200)
     }
 
+    @Test(arguments: [["-j", "40"], []]) func requestsStayWithinTheLimitOfOpenFiles(concurrency: [String]) throws {
+        store.profile.latencySeconds = 0.1
+        for number in 0..<60 { try mule.home.write("\(number)", to: "tree/\(number)") }
+        var command = mule.command(["upload", "-v"] + concurrency + ["-r", "tree", "bucket/"])
+        command.limit("-n 64")
+        let outcome = try command.run()
+        #expect(outcome.exitCode == 0, "\(outcome.err)")
+        #expect(store.keys().count == 60)
+        #expect(store.connectionsAccepted <= 6)
+        #expect(outcome.explains("no more than 6 requests at a time", "64 open files"))
+    }
+
     @Test func emptyDirectoryIsNothingToSend() throws {
         try mule.home.makeDirectory("empty")
         let outcome = try mule.run("upload", "-r", "empty", "bucket/")

@@ -82,7 +82,7 @@ struct RetryClassTests {
     @Test("no answer is worth another try, unless trying can't help")
     func transport() {
         for error in [
-            TransportError.cannotResolve(""), .cannotConnect(""), .tls(""), .stalled(seconds: 1),
+            TransportError.cannotResolve(""), .cannotConnect(""), .tls(""), .stalled(seconds: 1), .leftBehind,
             .broken("", answered: false), .broken("", answered: true),
         ] {
             #expect(classOf(.transport(error)) == .transient, "\(error)")

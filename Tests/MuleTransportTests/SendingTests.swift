@@ -360,6 +360,28 @@ struct CancelledRequestTests {
         #expect(error == .cancelled)
     }
 
+    @Test("for being left behind: the connection is closed, and the next request has another")
+    func leftBehind() async throws {
+        let server = ScriptedServer { peer in
+            if peer.number == 1 {
+                _ = peer.head()
+                peer.waitForClose()
+            } else {
+                peer.request()
+                peer.answer()
+            }
+        }
+        let file = try BodyFile(64 << 20, sparse: true)
+        let errors = try await withClient { client throws in
+            var request = HTTPRequest.put(server.url, file.slice())
+            request.isLeftBehind = { true }
+            let first = failure { try client.perform(request) }
+            return [first, failure { try client.perform(.get(server.url)) }]
+        }
+        #expect(errors == [.leftBehind, nil])
+        #expect(server.connections == 2)
+    }
+
     @Test("by the request's own wish, within a second or so")
     func ownWish() async throws {
         let server = ScriptedServer { peer in

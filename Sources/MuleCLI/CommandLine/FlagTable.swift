@@ -52,7 +52,7 @@ package enum FlagTable {
             sets: \.transfer.concurrency,
             reading: OptionValue.concurrency,
             "Requests in flight at once, 1 to 256, over all files. Default: auto, which finds by trying how many the line has "
-                + "use for, up to 64."
+                + "use for, up to 64. Never more than there are open files and memory for."
         ),
         .value(
             "limit-rate",

@@ -1,4 +1,6 @@
 import MuleLedger
+import MulePlan
+import MuleSystem
 import MuleUpload
 
 extension Session {
@@ -11,7 +13,7 @@ extension Session {
         _ printer: EventPrinter,
         failuresBeside: () -> FailureTally = { FailureTally() }
     ) -> ExitStatus {
-        let run = UploadRun(ledger: ledger, settings: runSettings, cancellation: cancellation) { event in
+        let run = UploadRun(ledger: ledger, settings: fittedSettings, cancellation: cancellation) { event in
             printer.print(event)
         }
         console.startProgress { TransferSnapshot(run.snapshot()) }
@@ -23,6 +25,24 @@ extension Session {
             console.error(Self.goOn(unfinished, knowsAll: result.hasFoundAll))
         }
         return ExitStatus(result.failures, failuresBeside(), FailureTally(result.obstacle.map { [$0] } ?? []))
+    }
+
+    /// No more requests at a time than there are files and memory for.
+    private var fittedSettings: RunSettings {
+        var settings = runSettings
+        let wanted = settings.concurrency
+        let room = RequestRoom(
+            openFiles: ProcessLimits.openFiles(wanted: RequestRoom.files(for: wanted)),
+            memory: ProcessLimits.memory()
+        )
+        settings.concurrency = room.most(wanted)
+        guard settings.concurrency < wanted else { return settings }
+        let text =
+            "no more than \(settings.concurrency) requests at a time: the limits are \(room.openFiles) open files "
+            + "(ulimit -n) and \(room.memory.map(ByteSize.format) ?? "all") of memory"
+        // Who has named a number is to know that it does not hold.
+        if settings.adaptsConcurrency { console.detail(text) } else { console.note(text) }
+        return settings
     }
 
     /// - Parameter knowsAll: whether the ledger knows all that was to be sent.

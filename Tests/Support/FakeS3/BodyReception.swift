@@ -18,13 +18,14 @@ extension Connection {
         let needsBytes = content != nil || digests != nil || disruption.flipsBit
         let scratch = needsBytes && content == nil ? FakeBytes(capacity: 512 << 10) : nil
         let start = Moment.now()
+        let rate = disruption.bytesPerSecond ?? profile.connectionBytesPerSecond
         try strike(disruption, at: 0)
         var stops = bodyStops(request, disruption)
         runHooks(request, at: 0)
         while body.count < length {
             let stop = min(length, stops.first { $0 > body.count } ?? length)
             var limit = Int(min(stop - body.count, 512 << 10))
-            if let rate = profile.connectionBytesPerSecond { limit = min(limit, max(1, Int(rate / 20))) }
+            if let rate { limit = min(limit, max(1, Int(rate / 20))) }
             let target = content?.buffer.baseAddress?.advanced(by: Int(body.count)) ?? scratch?.buffer.baseAddress
             let got = try wire.receive(into: target, limit: limit)
             if let target {
@@ -38,7 +39,7 @@ extension Connection {
             if body.count == stops.first { stops.removeFirst() }
             runHooks(request, at: body.count)
             try strike(disruption, at: body.count)
-            if let rate = profile.connectionBytesPerSecond {
+            if let rate {
                 pause(until: start.adding(seconds: Double(body.count) / Double(rate)))
             }
         }

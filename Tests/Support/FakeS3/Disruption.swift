@@ -28,6 +28,7 @@ struct Disruption: Sendable {
     var sendsContinue = true
     var flipsBit = false
     var bodyBreak: Break?
+    var bytesPerSecond: Int64?
     var delaySeconds = 0.0
     var whitespaceSeconds: Double?
     var before: BeforeProcessing?
@@ -50,6 +51,7 @@ struct Disruption: Sendable {
             early = (StoreError(status, code), honoursExpect, lingers)
         case .resetAfter(let bytes): bodyBreak = .reset(bytes)
         case .stallAfter(let bytes): bodyBreak = .stall(bytes)
+        case .crawl(let rate): bytesPerSecond = rate
         case .closeBeforeProcessing: before = .close
         case .closeAfterProcessing: after = .close
         case .closeInAnswer: after = .closeInAnswer

@@ -16,6 +16,8 @@ package struct Fault: Sendable {
         case resetAfter(bytes: Int64)
         /// Reading stops after so many bytes and nothing is ever answered.
         case stallAfter(bytes: Int64)
+        /// The body is read as slowly as this.
+        case crawl(bytesPerSecond: Int64)
         /// The body is read, the connection closed; the operation is not done.
         case closeBeforeProcessing
         /// The operation is done, the connection closed without an answer.

@@ -1,0 +1,190 @@
+import Glibc
+import TestSupport
+import Testing
+
+@testable import MulePlan
+
+/// A line between here and a store, as a flow of bytes in steps of 10 ms.
+struct Link: Sendable, CustomTestStringConvertible {
+    var name: String
+    /// Bytes per second of one connection, and of all together.
+    var perConnection: Double
+    var total: Double
+    /// Seconds there and back; connections open with three, and double what they carry with each.
+    var roundTrip = 0.05
+    /// Share by which the line's rate wavers from step to step.
+    var noise = 0.0
+    var bodySize: Int64 = 8 << 20
+    var bytes: Int64 = 1 << 30
+    /// Requests above which the store refuses.
+    var throttledAbove = Int.max
+    var totalLater: (at: Double, total: Double)?
+    /// Bytes per second that the store can put away. It takes bodies in as fast as they come, and answers when each is
+    /// put away, one after the other.
+    var store = Double.infinity
+    /// How much slower the store gets with each request in its queue, as a share.
+    var strain = 0.0
+    /// Seconds that answers take longer, in the mean, whatever the store has to do; each by chance.
+    var whim = 0.0
+    /// From then on all answers take that much longer.
+    var slowLater: (at: Double, seconds: Double)?
+    /// Bytes per second of the connections on which these bodies go first, from 1, in place of what others have.
+    var crawls: [Int: Double] = [:]
+    /// Whether connections get parts of the line that differ by up to sixteen times.
+    var isUnfair = false
+    /// Whether bodies that are far behind the others are cut and sent anew.
+    var cutsLaggards = false
+    /// Bytes of a connection that the other side has acknowledged and not yet worked off: with them it is not the way
+    /// that is narrow, but who reads at its end.
+    var buffer = 0.0
+
+    var testDescription: String { name }
+
+    struct Outcome {
+        var seconds = 0.0
+        var meanLimit = 0.0
+        var secondsToTop = Double.infinity
+        var refusals = 0
+        var cuts = 0
+        /// Seconds from the last byte of a body to its answer, in the mean.
+        var answerSeconds = 0.0
+        /// Bytes that went out and had to go once more.
+        var lost = 0.0
+    }
+
+    private struct Connection {
+        var size: Int64
+        var left: Double
+        var buffered = 0.0
+        var began: Double
+        /// What it can carry by itself.
+        var most: Double
+        var weight: Double
+        /// Its number among the watched ones.
+        var number: Int
+        var cuts = 0
+        var asksAt: Double
+        var sentAt = 0.0
+        /// Sends from then on.
+        var ready: Double
+        /// Bytes per second that its window allows.
+        var window: Double
+        /// Whether all is sent and the answer on its way.
+        var answersAt: Double?
+    }
+
+    private static let step = 0.01
+
+    func run(fixed: Int) -> Outcome { run(limit: fixed, control: nil) }
+
+    func run(ceiling: Int) -> Outcome { run(limit: ceiling, control: ConcurrencyControl(ceiling: ceiling)) }
+
+    private func run(limit: Int, control: ConcurrencyControl?) -> Outcome {
+        var control = control
+        var random = SeededRandom(seed: 1)
+        var outcome = Outcome()
+        var left = bytes
+        var active: [Connection] = []
+        var laggards = Laggards()
+        var storeFreeAt = 0.0
+        var queued: [Double] = []
+        var answers = 0.0
+        var begun = 0
+        // A line of its own for the weights: those of the others stay the same.
+        var fairness = SeededRandom(seed: 2)
+        // Windows of connections that are open and have nothing to do.
+        var idle: [Double] = []
+        var now = 0.0
+        var limits = 0.0
+        var steps = 0.0
+        while left > 0 || !active.isEmpty {
+            let allowed = control?.limit ?? limit
+            if allowed == limit { outcome.secondsToTop = min(outcome.secondsToTop, now) }
+            while active.count < allowed, left > 0 {
+                let size = min(bodySize, left)
+                left -= size
+                begun += 1
+                let crawl = crawls[begun]
+                let window = crawl == nil ? idle.popLast() : nil
+                active.append(
+                    Connection(
+                        size: size,
+                        left: Double(size),
+                        began: now,
+                        most: crawl ?? perConnection,
+                        weight: isUnfair ? exp2(Double.random(in: -2...2, using: &fairness)) : 1,
+                        number: laggards.begin(length: size, cuts: 0, at: now),
+                        asksAt: now + 1,
+                        ready: now + (window == nil ? 3 * roundTrip : 0),
+                        window: window ?? 14_600 / roundTrip
+                    )
+                )
+                guard active.count > throttledAbove else { continue }
+                laggards.end(active.removeLast().number, isThere: false, at: now)
+                left += size
+                outcome.refusals += 1
+                control?.throttled(inFlight: active.count + 1, at: now)
+                break
+            }
+            if left == 0 { control?.starved() }
+            var capacity = total
+            if let later = totalLater, now >= later.at { capacity = later.total }
+            if noise > 0 { capacity *= 1 + noise * Double.random(in: -1...1, using: &random) }
+            let sending = active.indices.filter { active[$0].answersAt == nil && active[$0].ready <= now }
+            let wanted = sending.map { min(active[$0].most, active[$0].window) * active[$0].weight }
+            let share = min(1, capacity / max(wanted.reduce(0, +), 1))
+            var delivered = 0.0
+            for (index, rate) in zip(sending, wanted) {
+                let worked = rate * share * Self.step
+                active[index].buffered = max(active[index].buffered - worked, 0)
+                let carried = min(active[index].left, buffer > 0 ? buffer - active[index].buffered : worked)
+                active[index].left -= carried
+                if buffer > 0 { active[index].buffered += carried }
+                delivered += carried
+                if cutsLaggards, carried >= 1 { laggards.delivered(Int64(carried), of: active[index].number, at: now) }
+                if share == 1 { active[index].window *= 1 + Self.step / roundTrip }
+                active[index].window = min(active[index].window, active[index].most)
+                guard active[index].left + active[index].buffered < 1 else { continue }
+                active[index].sentAt = now
+                queued.removeAll { $0 <= now }
+                let seconds = Double(active[index].size) / store * (1 + strain * Double(queued.count))
+                storeFreeAt = max(storeFreeAt, now) + seconds
+                queued.append(storeFreeAt)
+                var late = whim > 0 ? -whim * log(Double.random(in: .ulpOfOne..<1, using: &random)) : 0
+                if let later = slowLater, now >= later.at { late += later.seconds }
+                active[index].answersAt = storeFreeAt + roundTrip + late
+                outcome.answerSeconds += storeFreeAt + roundTrip + late - now
+                answers += 1
+            }
+            now += Self.step
+            if delivered > 0 { control?.delivered(Int64(delivered), at: now) }
+            for connection in active where connection.answersAt.map({ $0 <= now }) == true {
+                control?.bodyDone(in: now - connection.began, answeredIn: now - connection.sentAt, at: now)
+                laggards.end(connection.number, isThere: true, at: now)
+                idle.append(connection.window)
+            }
+            active.removeAll { $0.answersAt.map { $0 <= now } == true }
+            for index in active.indices where cutsLaggards && left == 0 && now >= active[index].asksAt {
+                active[index].asksAt = now + 1
+                guard laggards.isLeftBehind(active[index].number, at: now) else { continue }
+                outcome.cuts += 1
+                outcome.lost += Double(active[index].size) - active[index].left
+                laggards.end(active[index].number, isThere: false, at: now)
+                active[index].cuts += 1
+                active[index].number = laggards.begin(length: active[index].size, cuts: active[index].cuts, at: now)
+                active[index].left = Double(active[index].size)
+                active[index].buffered = 0
+                active[index].most = perConnection
+                active[index].window = 14_600 / roundTrip
+                active[index].ready = now + 3 * roundTrip
+            }
+            limits += Double(allowed)
+            steps += 1
+            if steps > 200_000 { break }
+        }
+        outcome.seconds = now
+        outcome.meanLimit = limits / steps
+        outcome.answerSeconds /= max(answers, 1)
+        return outcome
+    }
+}
