@@ -38,7 +38,7 @@ final class Worker {
         while let work = run.queue.next() {
             if run.queue.wantsWorker() { run.hire() }
             perform(work)
-            run.queue.workDone()
+            run.queue.done(work)
         }
     }
 
