@@ -11,6 +11,8 @@ package struct FileSlice: Sendable {
         self.offset = offset
         self.length = length
     }
+
+    package var range: Range<Int64> { offset..<offset + length }
 }
 
 /// Sees the body's bytes on their way into the connection.

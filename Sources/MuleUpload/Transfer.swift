@@ -101,6 +101,8 @@ package final class Transfer: Sendable {
         var metConflict = false
         /// When the store gives the upload up by itself; set when it was first looked at.
         var abortDate: AbortDate?
+        /// Bytes of the source that are in the page cache only because they are sent, and are to leave it.
+        var leavingCache: [Range<Int64>] = []
         /// The thread that reads a stream.
         var reader: Thread?
 
