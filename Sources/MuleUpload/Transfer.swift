@@ -153,6 +153,13 @@ package final class Transfer: Sendable {
         hasFailed.store(false, ordering: .relaxed)
     }
 
+    /// Its parts are counted from the beginning: what is kept, and what is recorded from here on.
+    func beginResume() {
+        state.withLock { $0.recordedParts = 0 }
+        partsDone.store(0, ordering: .relaxed)
+        bytesDone.store(0, ordering: .relaxed)
+    }
+
     func use(_ negotiated: Negotiated) {
         state.withLock { $0.negotiated = negotiated }
     }
