@@ -3,7 +3,9 @@
 
 /* Calls of Linux that Swift's Glibc module leaves out. */
 
+#include <errno.h>
 #include <sys/statfs.h>
+#include <sys/syscall.h>
 #include <sys/types.h>
 
 /* <fcntl.h> shows it with _GNU_SOURCE only. */
@@ -16,6 +18,22 @@ static inline int mule_statfs(const char *path, struct statfs *facts) {
 
 static inline int mule_fallocate(int descriptor, long long length) {
     return fallocate(descriptor, 0, 0, (off_t)length);
+}
+
+/* cachestat(2), Linux 6.5, for which the C library may have no function. */
+static inline int mule_cached_pages(int descriptor, unsigned long long offset, unsigned long long length,
+                                    unsigned long long *pages) {
+    struct { unsigned long long offset, length; } range = {offset, length};
+    struct { unsigned long long cached, dirty, writeback, evicted, recentlyEvicted; } facts = {0};
+#ifdef SYS_cachestat
+    const long call = SYS_cachestat;
+#else
+    const long call = 451; /* The same on all architectures. */
+#endif
+    extern long syscall(long number, ...);
+    const int result = (int)syscall(call, descriptor, &range, &facts, 0);
+    *pages = facts.cached;
+    return result;
 }
 
 #endif

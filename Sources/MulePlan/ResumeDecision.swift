@@ -73,6 +73,7 @@ package enum ResumeDecision: Hashable, Sendable {
     ///   - changing: what is borne of a source that has changed.
     ///   - listing: what the store holds of this upload ID. Entries in any order; for a number listed twice the one
     ///     modified last counts.
+    ///   - numbers: the parts to decide on; the first action is then for the first of them. Nil for all.
     package static func decide(
         plan: PartPlan,
         recordedSource: SourceIdentity,
@@ -80,15 +81,17 @@ package enum ResumeDecision: Hashable, Sendable {
         currentSource: SourceIdentity,
         changing: ChangingSource = .refuse,
         recorded: [RecordedPart],
-        listing: Listing
+        listing: Listing,
+        numbers: ClosedRange<Int>? = nil
     ) -> ResumeDecision {
+        let numbers = numbers?.clamped(to: 1...plan.count) ?? 1...plan.count
         let changes = currentSource.changes(since: recordedSource)
         let offences = changing.offences(in: changes)
         guard offences.isEmpty else { return .refuse(offences) }
         let contentIsCertain = changes.isEmpty && !recordedSource.mayHideChanges(since: begunAt)
 
         var byNumber: [Int: RecordedPart] = [:]
-        for part in recorded where (1...plan.count).contains(part.number) && part.size == plan.size(of: part.number) {
+        for part in recorded where numbers.contains(part.number) && part.size == plan.size(of: part.number) {
             byNumber[part.number] = part
         }
         switch listing {
@@ -98,7 +101,7 @@ package enum ResumeDecision: Hashable, Sendable {
             // Without a list the committed rows are all there is; Complete names their ETags, so the store itself
             // checks them. A row can't be compared with the file by anything but its digest.
             return .proceed(
-                (1...plan.count).map { number in
+                numbers.map { number in
                     guard byNumber[number] != nil else { return .send }
                     return contentIsCertain ? .keep : .send
                 }
@@ -109,7 +112,7 @@ package enum ResumeDecision: Hashable, Sendable {
                 listed[part.number] = part
             }
             return .proceed(
-                (1...plan.count).map { number in
+                numbers.map { number in
                     guard let there = listed[number], there.size == plan.size(of: number) else { return .send }
                     guard contentIsCertain, let row = byNumber[number], there.isSame(as: row) else { return .verify }
                     return .keep

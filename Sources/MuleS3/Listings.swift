@@ -85,7 +85,14 @@ extension S3Connection {
     private static let longestUploadList = 10_000
 
     /// All parts the store holds, over all pages.
-    package func listParts(_ address: ObjectAddress, uploadID: String) throws(S3Error) -> PartListing {
+    ///
+    /// - Parameter onPage: called before the next page is asked for, with what was listed so far. The next page goes on behind
+    ///   the number `through`, so that all is known of the parts up to it.
+    package func listParts(
+        _ address: ObjectAddress,
+        uploadID: String,
+        onPage: (_ listing: PartListing, _ through: Int) -> Void = { _, _ in }
+    ) throws(S3Error) -> PartListing {
         var listing = PartListing(parts: [])
         var marker: String?
         while true {
@@ -112,11 +119,12 @@ extension S3Connection {
             let next = document.value("NextPartNumberMarker") ?? listing.parts.last.map { String($0.number) }
             // A marker is a part's number. One that does not grow would lead in circles; parts beyond any number there can
             // be, without end.
-            guard let next, (Int(next) ?? 0) > marker.flatMap({ Int($0) }) ?? 0,
+            guard let next, let through = Int(next), through > marker.flatMap({ Int($0) }) ?? 0,
                 listing.parts.count <= Self.longestPartList
             else {
                 throw fail(call, .unreadable(status: response.status, reason: "the list of parts does not go on"))
             }
+            onPage(listing, through)
             marker = next
         }
     }

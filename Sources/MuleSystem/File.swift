@@ -124,6 +124,29 @@ package final class File: Sendable {
         try retryingInterrupts("fallocate") { mule_fallocate(descriptor, length) }
     }
 
+    /// Whether any of the range is in the page cache; nil where the kernel does not tell (before Linux 6.5, or of a file that
+    /// belongs to somebody else).
+    package func isCached(_ range: Range<Int64>) -> Bool? {
+        var pages: UInt64 = 0
+        // A length of 0 would mean all the rest of the file.
+        guard !range.isEmpty else { return false }
+        let result = mule_cached_pages(descriptor, UInt64(range.lowerBound), UInt64(range.count), &pages)
+        return result == 0 ? pages > 0 : nil
+    }
+
+    /// Lets the kernel forget what it holds of the range, as far as it is on disk and nobody has mapped it. A hint: nothing
+    /// happens where it can't be done (posix_fadvise(2)).
+    package func dropCache(_ range: Range<Int64>) {
+        guard !range.isEmpty else { return }
+        posix_fadvise(descriptor, off_t(range.lowerBound), off_t(range.count), POSIX_FADV_DONTNEED)
+    }
+
+    /// What is read through this descriptor from now on is not taken for the pages that the machine works with, however
+    /// often it is read (Linux 6.3; before that, nothing happens).
+    package func adviseNoReuse() {
+        posix_fadvise(descriptor, 0, 0, POSIX_FADV_NOREUSE)
+    }
+
     /// Up to `count` bytes from the offset on; fewer only where the file ends.
     package func bytes(at offset: Int64, count: Int) throws(SystemError) -> [UInt8] {
         let room = UnsafeMutableRawBufferPointer.allocate(byteCount: count, alignment: 16)

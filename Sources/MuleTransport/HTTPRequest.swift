@@ -11,6 +11,8 @@ package struct FileSlice: Sendable {
         self.offset = offset
         self.length = length
     }
+
+    package var range: Range<Int64> { offset..<offset + length }
 }
 
 /// Bytes of somebody else, who keeps them as they are until the request has ended.

@@ -28,6 +28,7 @@ extension Worker {
         run.emit(.started(record))
         source = try source.serving(record.upload)
         transfer.state.withLock { $0.source = source }
+        run.noteCache(source, run.plan(of: record), transfer)
         if record.upload.partSize == nil {
             try putFile(source, transfer, record)
         } else if record.uploadID != nil {

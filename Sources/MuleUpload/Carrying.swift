@@ -120,6 +120,7 @@ extension Worker {
         let entry = Ledger.FinishedPart(upload: number, part: row, bytesSent: bytesSent)
         run.recorder.record(.part(entry)) { [run] failure in
             guard failure == nil else { return }
+            run.dropCache(part.slice, of: transfer)
             transfer.bytesInFlight.subtract(bytesInFlight ?? 0, ordering: .relaxed)
             run.partRecorded(transfer, size: row.size, wasSkipped: bytesInFlight == nil)
             part.release?()

@@ -68,25 +68,44 @@ extension Worker {
         } catch {
             throw run.failure(error)
         }
-        let (listing, stored) = try list(uploadID, transfer, record, isGone: isGone)
+        transfer.beginResume()
         let protection = transfer.protection
-        let decision = ResumeDecision.decide(
-            plan: plan,
-            recordedSource: before,
-            begunAt: record.createdAt,
-            currentSource: source.identity,
-            changing: record.upload.changing,
-            // The whole can be combined only from CRCs of one kind.
-            recorded: rows.filter { $0.isDigested(for: protection) }.map { row in
-                RecordedPart(
-                    number: row.number,
-                    size: row.size,
-                    eTag: row.eTag,
-                    checksum: Self.checksum(of: row, protection)?.base64
-                )
-            },
-            listing: listing
-        )
+        // The whole can be combined only from CRCs of one kind.
+        let recorded = rows.filter { $0.isDigested(for: protection) }.map { row in
+            RecordedPart(
+                number: row.number,
+                size: row.size,
+                eTag: row.eTag,
+                checksum: Self.checksum(of: row, protection)?.base64
+            )
+        }
+        func decide(_ listing: Listing, _ numbers: ClosedRange<Int>? = nil) -> ResumeDecision {
+            ResumeDecision.decide(
+                plan: plan,
+                recordedSource: before,
+                begunAt: record.createdAt,
+                currentSource: source.identity,
+                changing: record.upload.changing,
+                recorded: recorded,
+                listing: listing,
+                numbers: numbers
+            )
+        }
+        var ahead = PartsAhead()
+        let (listing, stored) = try list(uploadID, transfer, record, isGone: isGone) { page, through in
+            let numbers = ahead.through + 1...max(through, ahead.through + 1)
+            guard ahead.failure == nil, through > ahead.through, through <= plan.count,
+                case .proceed(let actions) = decide(.parts(Self.listed(page.newest, transfer)), numbers)
+            else { return }
+            let newest = page.newest
+            let work = zip(numbers, actions).compactMap { number, action in
+                action == .verify ? Self.work(number, plan, source, candidate: newest[number]) : nil
+            }
+            self.begin(work, ahead: &ahead, through: through, rows, transfer, record)
+        }
+        if let failure = ahead.failure { throw failure }
+        guard ahead.isIn(listing) else { throw .otherListing(transfer) }
+        let decision = decide(listing)
         switch decision {
         case .refuse(let changes):
             throw .changed(source.identity.path, changes, while: "since the upload was begun")
@@ -99,6 +118,7 @@ extension Worker {
             var keptBytes: Int64 = 0
             for (index, action) in actions.enumerated() {
                 let number = index + 1
+                if ahead.eTags[number] != nil { continue }
                 switch action {
                 case .keep: keptBytes += plan.size(of: number)
                 case .verify, .send:
@@ -113,23 +133,59 @@ extension Worker {
             } catch {
                 throw run.failure(error)
             }
-            let keptParts = plan.count - work.count
-            let isFirstLook = transfer.state.withLock { state in
-                state.recordedParts = keptParts
-                state.phase = .sending
-                return !state.hasLookedAgain
-            }
-            transfer.partsDone.store(keptParts, ordering: .relaxed)
-            transfer.bytesDone.store(keptBytes, ordering: .relaxed)
+            let keptParts = plan.count - work.count - ahead.eTags.count
+            transfer.partsDone.add(keptParts, ordering: .relaxed)
+            transfer.bytesDone.add(keptBytes, ordering: .relaxed)
             // A second look finds what this run has sent itself.
-            if isFirstLook { transfer.bytesSkipped.store(keptBytes, ordering: .relaxed) }
+            if transfer.state.withLock({ !$0.hasLookedAgain }) {
+                transfer.bytesSkipped.add(keptBytes, ordering: .relaxed)
+            }
+            transfer.enter(.sending)
             run.emit(.resumed(record, parts: keptParts, bytes: keptBytes))
             run.watchAbortDate(of: transfer)
-            if work.isEmpty {
-                run.queue.add(completionOf: transfer)
-            } else {
-                run.queue.add(parts: work, of: transfer)
+            run.queue.add(parts: work, of: transfer)
+            // Last, and under one lock: those that went ahead are being recorded meanwhile, and one finds that it was the last.
+            let isWhole = transfer.state.withLock { state in
+                state.recordedParts += keptParts
+                return keptParts > 0 && state.recordedParts == plan.count
             }
+            if isWhole && !transfer.isStopped { run.queue.add(completionOf: transfer) }
+        }
+    }
+
+    /// Gives parts that are to be compared with the file to others while the rest of the list is fetched.
+    private func begin(
+        _ work: [PartWork],
+        ahead: inout PartsAhead,
+        through: Int,
+        _ rows: [PartRecord],
+        _ transfer: Transfer,
+        _ record: UploadRecord
+    ) {
+        // A second look is there for what did not go well: one thing after the other.
+        guard !transfer.state.withLock({ $0.hasLookedAgain }) else { return }
+        ahead.through = through
+        guard !work.isEmpty else { return }
+        let numbers = Set(work.map(\.number))
+        do {
+            try run.ledger.forgetParts(rows.map(\.number).filter(numbers.contains), of: record.number)
+        } catch {
+            return ahead.failure = run.failure(error)
+        }
+        for part in work { ahead.eTags[part.number] = part.candidate?.eTag }
+        run.queue.add(parts: work, of: transfer)
+        if run.queue.wantsWorker() { run.hire() }
+    }
+
+    private static func listed(_ newest: [Int: StoredPart], _ transfer: Transfer) -> [ListedPart] {
+        let algorithm = transfer.protection.checksumAlgorithm
+        return newest.values.map { part in
+            ListedPart(
+                number: part.number,
+                size: part.size,
+                eTag: part.eTag,
+                checksum: algorithm.flatMap { part.checksums[$0] }
+            )
         }
     }
 
@@ -137,25 +193,17 @@ extension Worker {
         _ uploadID: String,
         _ transfer: Transfer,
         _ record: UploadRecord,
-        isGone: Bool
+        isGone: Bool,
+        onPage: (_ listing: PartListing, _ through: Int) -> Void
     ) throws(UploadFailure) -> (Listing, [Int: StoredPart]) {
         let answer = try persist(transfer) { (connection) throws(S3Error) in
-            try connection.listParts(transfer.job.destination, uploadID: uploadID)
+            try connection.listParts(transfer.job.destination, uploadID: uploadID, onPage: onPage)
         }
         switch answer {
         case .success(let listing, _):
             if let date = listing.abortDate { try learnAbortDate(date, transfer) }
             let newest = listing.newest
-            let algorithm = transfer.protection.checksumAlgorithm
-            let parts = newest.values.map { part in
-                ListedPart(
-                    number: part.number,
-                    size: part.size,
-                    eTag: part.eTag,
-                    checksum: algorithm.flatMap { part.checksums[$0] }
-                )
-            }
-            return (.parts(parts), newest)
+            return (.parts(Self.listed(newest, transfer)), newest)
         case .refused(let error, _):
             if error.isVanishedUpload { return (.noSuchUpload, [:]) }
             guard error.mayNotBeAsked else { throw refusal(error, transfer) }
@@ -169,6 +217,36 @@ extension Worker {
             )
             return (.unavailable, [:])
         }
+    }
+}
+
+/// Parts that are compared with the file while the rest of the list is fetched.
+private struct PartsAhead {
+    /// By number: as the store listed them.
+    var eTags: [Int: String] = [:]
+    /// All that is known of the parts up to this number is decided.
+    var through = 0
+    var failure: UploadFailure?
+
+    /// Whether the whole list says the same of them: it may have been asked for again, from its beginning.
+    func isIn(_ listing: Listing) -> Bool {
+        if eTags.isEmpty { return true }
+        guard case .parts(let parts) = listing else { return false }
+        let listed = Dictionary(parts.map { ($0.number, $0.eTag) }, uniquingKeysWith: { first, _ in first })
+        return eTags.allSatisfy { listed[$0.key] == $0.value }
+    }
+}
+
+extension UploadFailure {
+    /// The list of parts changed, or ended in a refusal, when parts of it were already being dealt with.
+    fileprivate static func otherListing(_ transfer: Transfer) -> UploadFailure {
+        var failure = UploadFailure(
+            .store,
+            "The store's list of the parts of \(transfer.name) changed while it was read. Run the same command again.",
+            isResumable: true
+        )
+        failure.asksForAnotherLook = true
+        return failure
     }
 }
 

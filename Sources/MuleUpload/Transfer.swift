@@ -122,6 +122,8 @@ package final class Transfer: Sendable {
         var metConflict = false
         /// When the store gives the upload up by itself; set when it was first looked at.
         var abortDate: AbortDate?
+        /// Bytes of the source that are in the page cache only because they are sent, and are to leave it.
+        var leavingCache: [Range<Int64>] = []
         /// The thread that reads a stream.
         var reader: Thread?
 
@@ -167,6 +169,13 @@ package final class Transfer: Sendable {
     func beginAnotherLook() {
         bytesInFlight.store(0, ordering: .relaxed)
         hasFailed.store(false, ordering: .relaxed)
+    }
+
+    /// Its parts are counted from the beginning: what is kept, and what is recorded from here on.
+    func beginResume() {
+        state.withLock { $0.recordedParts = 0 }
+        partsDone.store(0, ordering: .relaxed)
+        bytesDone.store(0, ordering: .relaxed)
     }
 
     func use(_ negotiated: Negotiated) {

@@ -23,6 +23,7 @@ package struct RunSettings: Sendable {
     /// Seconds between two looks at whether an upload will be done before the store gives it up; the first look needs as
     /// many to be worth something.
     package var paceInterval = 60.0
+    package var pageCache = PageCacheUse.keep
 
     package static let defaultConcurrency = 16
     /// As far as the line may lead where no number was asked for: each costs about a megabyte, and a few open files.
@@ -424,6 +425,7 @@ package final class UploadRun: Sendable {
             seconds: Moment.now().seconds(since: transfer.startedAt),
             wasThere: wasThere
         )
+        dropCache(of: transfer)
         transfer.state.withLock { $0.end(.done) }
         let report: @Sendable () -> Void = { [self] in
             progress.end(transfer)

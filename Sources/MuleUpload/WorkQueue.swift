@@ -15,6 +15,17 @@ struct Work: Sendable {
 
     var transfer: Transfer
     var step: Step
+    /// Whether it is carried out beside what the limit allows.
+    fileprivate(set) var isBesideLimit = false
+
+    init(transfer: Transfer, step: Step) {
+        self.transfer = transfer
+        self.step = step
+    }
+
+    fileprivate var isCompletion: Bool {
+        if case .complete = step { true } else { false }
+    }
 
     /// What it counts as where files and parts share the workers; nil for what is neither.
     var share: Share? {
@@ -30,7 +41,8 @@ struct Work: Sendable {
 ///
 /// Ends of uploads go first, since they free what the upload holds, and second looks with them. Small files and parts of large
 /// ones take turns by `FairShare`. A large one is begun when no part of another is waiting, so that an upload under way is
-/// finished before the next is begun.
+/// finished before the next is begun; but one is begun ahead of the last parts: when fewer of them wait than may be in flight, a
+/// worker would soon have nothing to do for as long as the store takes to create the next upload.
 final class WorkQueue: Sendable {
     private struct State {
         var urgent: [Work] = []
@@ -40,7 +52,11 @@ final class WorkQueue: Sendable {
         var unfinished = 0
         /// Whether there will be no more transfers than have been added.
         var isSealed = false
+        /// The upload that was begun while parts of others were waiting, until one of its own is taken.
+        var begunAhead: Transfer?
         var busy = 0
+        /// Ends of uploads that are under way beside the limit.
+        var ending = 0
         var busyWith = Counts()
         var share = FairShare()
         /// Threads that take work.
@@ -51,6 +67,20 @@ final class WorkQueue: Sendable {
         var isClosed = false
 
         var hasWork: Bool { !urgent.isEmpty || !parts.isEmpty || !beginnings.isEmpty }
+        /// How many threads there is leave for.
+        var leave: Int { limit + ending }
+
+        /// An end that keeps nobody from sending.
+        ///
+        /// A store takes minutes to put thousands of parts together, in which nothing goes over the line. Where the line says how
+        /// much may be in flight, this is not part of it; where a number was asked for, that is the number of requests.
+        mutating func takeEndBesideLimit(most: Int) -> Work? {
+            guard control != nil, ending < most, let index = urgent.lastIndex(where: \.isCompletion) else { return nil }
+            ending += 1
+            var work = urgent.remove(at: index)
+            work.isBesideLimit = true
+            return work
+        }
 
         mutating func take() -> Work? {
             if let work = urgent.popLast() { return work }
@@ -61,11 +91,23 @@ final class WorkQueue: Sendable {
                 busy: (busyWith.small, busyWith.parts)
             )
             let work =
-                turn == .small
-                ? beginnings.next(.small).map { Work(transfer: $0, step: .begin) }
-                : parts.popLast() ?? beginnings.next(.part).map { Work(transfer: $0, step: .begin) }
+                turn == .small ? beginnings.next(.small).map { Work(transfer: $0, step: .begin) } : takePart()
             if let share = work?.share { busyWith[share] += 1 }
             return work
+        }
+
+        private mutating func takePart() -> Work? {
+            if parts.isEmpty {
+                begunAhead = nil
+            } else if parts.count < limit, begunAhead == nil, let next = beginnings.next(.part) {
+                begunAhead = next
+                return Work(transfer: next, step: .begin)
+            }
+            if let work = parts.popLast() {
+                if work.transfer === begunAhead { begunAhead = nil }
+                return work
+            }
+            return beginnings.next(.part).map { Work(transfer: $0, step: .begin) }
         }
 
         /// Takes the limit from the control, if there is one.
@@ -137,7 +179,8 @@ final class WorkQueue: Sendable {
     /// Whether there is work, and leave, for one more thread than there are; then it counts as there.
     func wantsWorker() -> Bool {
         state.withLock { state in
-            let wanted = !state.isClosed && state.busy >= state.workers && state.workers < state.limit && state.hasWork
+            let isBusy = state.busy + state.ending >= state.workers
+            let wanted = !state.isClosed && isBusy && state.workers < state.leave && state.hasWork
             guard wanted || state.workers == 0 else { return false }
             state.workers += 1
             return true
@@ -148,17 +191,18 @@ final class WorkQueue: Sendable {
     func next() -> Work? {
         state.wait { state -> Work?? in
             if state.isClosed || (state.isSealed && state.unfinished == 0) { return .some(nil) }
-            guard state.busy < state.limit else {
+            let end = state.takeEndBesideLimit(most: concurrency)
+            guard end != nil || state.busy < state.limit else {
                 // Who would wait for a limit that may never rise again is woken by all that happens until then.
-                if state.workers <= state.limit { return nil }
+                if state.workers <= state.leave { return nil }
                 state.workers -= 1
                 return .some(nil)
             }
-            guard let work = state.take() else {
+            guard let work = end ?? state.take() else {
                 state.control?.starved()
                 return nil
             }
-            state.busy += 1
+            if end == nil { state.busy += 1 }
             // Under this lock: what is not in the queue any more is in the hands of somebody who is counted.
             work.transfer.state.withLock { $0.workers += 1 }
             return work
@@ -171,9 +215,9 @@ final class WorkQueue: Sendable {
     /// A piece of work has been carried out, or given up.
     ///
     /// - Parameter seconds: that it took.
-    func workDone(_ work: Work, in seconds: Double) {
+    func done(_ work: Work, in seconds: Double) {
         state.update { state in
-            state.busy -= 1
+            if work.isBesideLimit { state.ending -= 1 } else { state.busy -= 1 }
             guard let share = work.share else { return }
             state.busyWith[share] -= 1
             state.share.took(share, seconds: seconds)

@@ -39,7 +39,7 @@ final class Worker {
             if run.queue.wantsWorker() { run.hire() }
             let began = Moment.now()
             perform(work)
-            run.queue.workDone(work, in: Moment.now().seconds(since: began))
+            run.queue.done(work, in: Moment.now().seconds(since: began))
         }
     }
 

@@ -1,5 +1,6 @@
 import MuleCLI
 import MulePlan
+import MuleUpload
 import Testing
 
 @Suite("The command line")
@@ -7,7 +8,8 @@ struct CommandLineParserTests {
     @Test("a whole command line is read into plain values")
     func readsAll() throws {
         let typed = try parse([
-            "upload", "--part-size=8MiB", "--limit-rate", "20MB/s", "-j4", "--stall-limit", "1h30m", "--checksum",
+            "upload", "--part-size=8MiB", "--limit-rate", "20MB/s", "-j4", "--stall-limit", "1h30m",
+            "--page-cache=drop", "--checksum",
             "crc32c",
             "--payload-signing=never", "--addressing", "path", "--no-overwrite", "--force", "--restart", "-r",
             "--endpoint-url", "http://127.0.0.1:9000", "--region=eu-west-1", "--profile", "lab", "--json", "-qv",
@@ -21,6 +23,7 @@ struct CommandLineParserTests {
         #expect(typed.transfer.limitRate == RateTimetable(always: 20_000_000))
         #expect(typed.transfer.concurrency == .fixed(4))
         #expect(typed.transfer.stallLimit == 5400)
+        #expect(typed.transfer.pageCache == .drop)
         #expect(typed.transfer.multipartThreshold == 100 << 20)
         #expect(typed.source.settle == 120)
         #expect(typed.source.changing == .snapshotSize)
@@ -146,6 +149,10 @@ struct CommandLineParserTests {
             (["upload", "a", "b/", "--part-size", "8X"], "--part-size: \"8X\" has the unknown unit"),
             (["upload", "a", "b/", "--limit-rate", "fast"], "--limit-rate: \"fast\" is not a rate"),
             (["upload", "a", "b/", "--stall-limit", "500ms"], "--stall-limit: \"500ms\" is too short"),
+            (
+                ["upload", "a", "b/", "--page-cache", "dorp"],
+                "--page-cache: \"dorp\" is not one of keep, drop; did you mean drop?"
+            ),
             (["upload", "a", "b/", "-j0"], "-j: \"0\" is not allowed; write auto or a number from 1 to 256"),
             (["upload", "a", "b/", "-j", "+4"], "-j: \"+4\" is not allowed"),
             (

@@ -1,6 +1,7 @@
 import Glibc
 import MuleCLI
 import MulePlan
+import MuleUpload
 import Testing
 
 @Suite("The configuration file")
@@ -28,10 +29,11 @@ struct ConfigurationTests {
 
     @Test("numbers stand for bytes, seconds and requests")
     func numbers() throws {
-        let text = #"{"partSize": 8388608, "stallLimit": 90, "concurrency": 8, "limitRate": 0}"#
+        let text = #"{"partSize": 8388608, "stallLimit": 90, "concurrency": 8, "limitRate": 0, "pageCache": "drop"}"#
         let configuration = try Configuration.parse(Array(text.utf8))
         #expect(configuration.store.partSize == 8_388_608)
         #expect(configuration.transfer.stallLimit == 90)
+        #expect(configuration.transfer.pageCache == .drop)
         #expect(configuration.transfer.concurrency == .fixed(8))
         #expect(configuration.transfer.limitRate == RateTimetable(always: 0))
     }

@@ -50,21 +50,71 @@ import Testing
 
     @Test func endsGoBeforePartsAndPartsBeforeBeginnings() throws {
         let (_, transfers) = try Self.transfers(3)
-        let queue = WorkQueue.holding(transfers, concurrency: 100)
-        #expect(Self.describe(queue.next()) == "begin 0")
+        let queue = WorkQueue.holding(transfers, concurrency: 1)
+        func next() -> String {
+            let work = queue.next()
+            work.map(queue.done)
+            return Self.describe(work)
+        }
+        #expect(next() == "begin 0")
         queue.add(parts: try Self.parts([1, 2]), of: transfers[0])
-        #expect(Self.describe(queue.next()) == "part 0.1")
+        #expect(next() == "part 0.1")
         queue.add(completionOf: transfers[0])
-        #expect(Self.describe(queue.next()) == "complete 0")
-        #expect(Self.describe(queue.next()) == "part 0.2")
-        // The next is begun before a worker would have nothing to do.
-        #expect(Self.describe(queue.next()) == "begin 1")
-        #expect(Self.describe(queue.next()) == "begin 2")
+        #expect(next() == "complete 0")
+        #expect(next() == "part 0.2")
+        #expect(next() == "begin 1")
+        #expect(next() == "begin 2")
+    }
+
+    @Test func oneIsBegunAheadOfTheLastParts() throws {
+        let (_, transfers) = try Self.transfers(4)
+        let queue = WorkQueue.holding(transfers, concurrency: 3)
+        func next() -> String {
+            let work = queue.next()
+            work.map(queue.done)
+            return Self.describe(work)
+        }
+        #expect(next() == "begin 0")
+        queue.add(parts: try Self.parts([1, 2, 3, 4]), of: transfers[0])
+        // As many wait as may be in flight: nobody will be idle for some time.
+        #expect(next() == "part 0.1")
+        #expect(next() == "part 0.2")
+        #expect(next() == "begin 1")
+        // One at a time, or a list of files would be open at once.
+        #expect(next() == "part 0.3")
+        queue.add(parts: try Self.parts([1, 2]), of: transfers[1])
+        #expect(next() == "part 0.4")
+        #expect(next() == "part 1.1")
+        #expect(next() == "begin 2")
+        #expect(next() == "part 1.2")
+        // It had no parts: what is left is for all that have nothing else to do.
+        #expect(next() == "begin 3")
+    }
+
+    /// Where the line decides how many bodies are in flight, an end is none of them; where a number was asked for, that is
+    /// the number of requests.
+    @Test(arguments: [true, false]) func anEndLeavesRoomForABody(isAdaptive: Bool) throws {
+        let (_, transfers) = try Self.transfers(2)
+        let queue = WorkQueue.holding(transfers, concurrency: 1, isAdaptive: isAdaptive)
+        queue.add(parts: try Self.parts([1, 2]), of: transfers[1])
+        queue.add(completionOf: transfers[0])
+        queue.add(completionOf: transfers[1])
+        #expect(queue.wantsWorker())
+        let end = queue.next()
+        #expect(Self.describe(end) == "complete 1")
+        try #require(queue.wantsWorker() == isAdaptive)
+        guard isAdaptive, let end else { return }
+        #expect(Self.describe(queue.next()) == "complete 0", "the second one counts")
+        #expect(!queue.wantsWorker())
+        queue.done(end)
+        // There is one thread more than leave.
+        #expect(Self.describe(queue.next()) == "end")
     }
 
     @Test func theOldestUploadIsFinishedFirst() throws {
         let (_, transfers) = try Self.transfers(2)
         let queue = WorkQueue.holding(transfers, concurrency: 100)
+        for _ in 0..<2 { _ = queue.next() }
         queue.add(parts: try Self.parts([1, 2]), of: transfers[0])
         queue.add(parts: try Self.parts([1, 2]), of: transfers[1])
         queue.add(parts: try Self.parts([3]), of: transfers[0])
@@ -101,22 +151,23 @@ import Testing
         let (_, transfers) = try Self.transfers(1)
         let queue = WorkQueue.holding(transfers, concurrency: 8)
         queue.add(parts: try Self.parts(Array(1...20)), of: transfers[0])
-        for _ in 0..<8 { _ = queue.next() }
+        var taken: [Work] = []
+        for _ in 0..<8 { taken.append(try #require(queue.next())) }
         queue.throttled()
-        for _ in 0..<4 { queue.workDone(of: transfers[0]) }
+        for work in taken[..<4] { queue.done(work) }
         // Four are under way, four may be: nobody gets more until one more is done.
-        let taken = Atomic<Bool>(false)
+        let hasTaken = Atomic<Bool>(false)
         let taker = Thread(name: "taker") {
             _ = queue.next()
-            taken.store(true, ordering: .sequentiallyConsistent)
+            hasTaken.store(true, ordering: .sequentiallyConsistent)
         }
-        let tookEarly = taken.load(ordering: .sequentiallyConsistent)
+        let tookEarly = hasTaken.load(ordering: .sequentiallyConsistent)
         #expect(!tookEarly)
         queue.bodyDelivered(in: 0.1)
         taker.join()
         // Never below one.
         for _ in 0..<10 { queue.throttled() }
-        for _ in 0..<5 { queue.workDone(of: transfers[0]) }
+        for work in taken[4...] + taken[..<1] { queue.done(work) }
         #expect(Self.describe(queue.next()).hasPrefix("part"))
     }
 }
@@ -127,17 +178,18 @@ extension WorkQueueTests {
         let (_, transfers) = try Self.transfers(1)
         let queue = WorkQueue.holding(transfers, concurrency: 4)
         queue.add(parts: try Self.parts(Array(1...20)), of: transfers[0])
+        var taken: [Work] = []
         for _ in 0..<4 {
             #expect(queue.wantsWorker())
-            #expect(Self.describe(queue.next()).hasPrefix("part"))
+            taken.append(try #require(queue.next()))
         }
         #expect(!queue.wantsWorker())
         queue.throttled()
-        for _ in 0..<2 {
-            queue.workDone(of: transfers[0])
+        for work in taken[..<2] {
+            queue.done(work)
             #expect(Self.describe(queue.next()) == "end")
         }
-        queue.workDone(of: transfers[0])
+        queue.done(taken[2])
         #expect(Self.describe(queue.next()).hasPrefix("part"))
         #expect(!queue.wantsWorker())
         queue.bodyDelivered(in: 1)
@@ -233,7 +285,7 @@ extension WorkQueue {
         return queue
     }
 
-    fileprivate func workDone(of transfer: Transfer) {
-        workDone(Work(transfer: transfer, step: .complete), in: 1)
+    fileprivate func done(_ work: Work) {
+        done(work, in: 1)
     }
 }

@@ -1,12 +1,12 @@
 import Glibc
 
-/// A directory of the test's own under `TMPDIR` (or `/tmp`), removed with all it holds when the last reference goes.
+/// A directory of the test's own under `TMPDIR` (or `/tmp`), or where it wants it, removed with all it holds when the last reference goes.
 package final class ScratchDirectory: Sendable {
     /// Absolute path without a trailing slash.
     package let path: String
 
-    package init(_ label: String = "mule-test") {
-        let parent = getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp"
+    package init(_ label: String = "mule-test", in directory: String? = nil) {
+        let parent = directory ?? getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp"
         var template = Array("\(parent)/\(label).XXXXXX".utf8CString)
         guard mkdtemp(&template) != nil else {
             fatalError("mkdtemp in \(parent): \(String(cString: strerror(errno)))")

@@ -74,6 +74,16 @@ package enum FlagTable {
             "Stop, resumable, after this long without any progress, such as 90s or 1h30m. Default: 15m."
         ),
         .value(
+            "page-cache",
+            "WHAT",
+            .transfer,
+            sending,
+            sets: \.transfer.pageCache,
+            reading: OptionValue.choice,
+            "What becomes of the file's bytes in this machine's memory: keep them, or drop each part that was not there before "
+                + "when it is sent, for other programs' sake. Default: keep."
+        ),
+        .value(
             "settle",
             "DURATION",
             .transfer,

@@ -1,4 +1,5 @@
 package import MulePlan
+package import MuleUpload
 
 /// The options that can come from more than one place. Each struct can be laid over another of its kind: a value that
 /// is set hides the one below it, and one that is nil lets it through.
@@ -41,6 +42,7 @@ package struct TransferOptions: Sendable, Equatable {
     package var limitRate: RateTimetable?
     /// Seconds without progress after which the run stops, resumable; more than 0.
     package var stallLimit: Double?
+    package var pageCache: PageCacheUse?
 
     package init() {}
 
@@ -50,6 +52,7 @@ package struct TransferOptions: Sendable, Equatable {
         result.concurrency = concurrency ?? lower.concurrency
         result.limitRate = limitRate ?? lower.limitRate
         result.stallLimit = stallLimit ?? lower.stallLimit
+        result.pageCache = pageCache ?? lower.pageCache
         return result
     }
 }

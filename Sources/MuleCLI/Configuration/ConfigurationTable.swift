@@ -11,6 +11,7 @@ extension ConfigurationKey<Configuration> {
             .quantity("concurrency", \.transfer.concurrency, OptionValue.concurrency),
             .quantity("limitRate", \.transfer.limitRate, OptionValue.rate),
             .quantity("stallLimit", \.transfer.stallLimit, OptionValue.duration),
+            .text("pageCache", \.transfer.pageCache, OptionValue.choice),
             .quantity("settle", \.source.settle, OptionValue.duration),
             .text("changing", \.source.changing, OptionValue.choice),
             .text("progress", \.progress, OptionValue.choice),

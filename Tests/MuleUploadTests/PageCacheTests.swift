@@ -1,0 +1,101 @@
+import Glibc
+import MuleSystem
+import TestSupport
+import Testing
+
+@testable import MuleUpload
+
+/// What an upload leaves of its file in the page cache. The files are on disk: what lies in memory alone can't be dropped.
+@Suite struct PageCacheTests {
+    private static let page: Int = 4096
+    private static let partSize: Int64 = 1 << 20
+    private static let size = 6 * Int(partSize) - 5000
+
+    private let harness: EngineHarness
+    private let disk: ScratchDirectory
+
+    init() throws {
+        // One worker: parts are read in their order, whatever the machine.
+        harness = try EngineHarness(concurrency: 1)
+        disk = Self.disk()
+    }
+
+    private static func disk() -> ScratchDirectory {
+        let package = #filePath.split(separator: "/").dropLast(3).joined(separator: "/")
+        let build = "/\(package)/.build"
+        mkdir(build, 0o755)
+        return ScratchDirectory("page-cache", in: build)
+    }
+
+    /// A file whose bytes are on disk and not in memory.
+    private static func coldFile(_ disk: ScratchDirectory) throws -> String {
+        let path = try disk.writeRandom("file", count: Int64(size), seed: 1)
+        let file = try File.open(path: Array(path.utf8), flags: O_RDWR)
+        fsync(file.descriptor)
+        file.dropCache(0..<Int64(size))
+        return path
+    }
+
+    /// For each page of the file, whether it is in memory (mincore(2)).
+    private static func resident(_ path: String) throws -> [Bool] {
+        let file = try File.openForReading(path: Array(path.utf8))
+        let length = Int(try file.status().size)
+        let map = try #require(mmap(nil, length, PROT_READ, MAP_SHARED, file.descriptor, 0))
+        defer { munmap(map, length) }
+        var pages = [UInt8](repeating: 0, count: (length + page - 1) / page)
+        try #require(mincore(map, length, &pages) == 0)
+        return pages.map { $0 & 1 == 1 }
+    }
+
+    /// Uploads the file.
+    ///
+    /// - Returns: for each page, whether it is in memory afterwards.
+    private func upload(_ path: String, _ use: PageCacheUse, partSize: Int64? = partSize) throws -> [Bool] {
+        var settings = EngineHarness.settings(concurrency: 1)
+        settings.pageCache = use
+        var options = EngineHarness.Options()
+        options.partSize = partSize
+        let outcome = try harness.upload(path, options, settings: settings)
+        // Before the file is read for the comparison with the object.
+        let pages = try Self.resident(path)
+        try harness.expectDone(outcome, path)
+        return pages
+    }
+
+    static let canDrop: Bool = {
+        let directory = disk()
+        guard let path = try? coldFile(directory), let pages = try? resident(path) else { return false }
+        return !pages.contains(true)
+    }()
+    static let canAsk: Bool = {
+        let directory = disk()
+        guard let path = try? coldFile(directory) else { return false }
+        return (try? File.openForReading(path: Array(path.utf8)))?.isCached(0..<Int64(size)) == false
+    }()
+
+    @Test(.enabled(if: canDrop), arguments: [partSize, 1_000_000, nil])
+    func whatWasReadToBeSentIsDropped(partSize: Int64?) throws {
+        let path = try Self.coldFile(disk)
+        #expect(try !upload(path, .drop, partSize: partSize).contains(true))
+    }
+
+    @Test(.enabled(if: canDrop), arguments: [partSize, nil])
+    func withoutBeingAskedToAllIsKept(partSize: Int64?) throws {
+        let path = try Self.coldFile(disk)
+        #expect(try !upload(path, .keep, partSize: partSize).contains(false))
+    }
+
+    @Test(.enabled(if: canDrop && canAsk)) func whatWasThereBeforeStays() throws {
+        let path = try Self.coldFile(disk)
+        let file = try File.openForReading(path: Array(path.utf8))
+        // Without it the kernel reads ahead, into the next part.
+        posix_fadvise(file.descriptor, 0, 0, POSIX_FADV_RANDOM)
+        _ = try file.bytes(at: 2 * Self.partSize, count: Int(Self.partSize))
+        let pages = try upload(path, .drop)
+        let perPart = Int(Self.partSize) / Self.page
+        for (number, first) in zip(1..., stride(from: 0, to: pages.count, by: perPart)) {
+            let part = pages[first..<min(first + perPart, pages.count)]
+            #expect(part.allSatisfy { $0 == (number == 3) }, "part \(number)")
+        }
+    }
+}
