@@ -2,7 +2,7 @@
 //
 //     measure REPORT SECONDS PROGRAM [ARGUMENT...]
 //
-// After SECONDS, or at SIGTERM, the whole tree is killed (SIGKILL). CPU is what the kernel counted for every process of the tree. Memory
+// After SECONDS, or at SIGTERM or SIGINT, the whole tree is killed (SIGKILL). CPU is what the kernel counted for every process of the tree. Memory
 // is the larger of two: the highest resident size of any one process as the kernel kept it, and the sum over the tree, looked at every
 // 10 ms. The sum counts a page that two processes share twice.
 //
@@ -75,6 +75,7 @@ int main(int count, char **words) {
     sigemptyset(&watched);
     sigaddset(&watched, SIGCHLD);
     sigaddset(&watched, SIGTERM);
+    sigaddset(&watched, SIGINT);
     sigprocmask(SIG_BLOCK, &watched, &before);
 
     double start = now(), limit = atof(words[2]), wall = 0;
@@ -108,7 +109,8 @@ int main(int count, char **words) {
             if (pages > most) most = pages;
         }
         struct timespec pause = {.tv_nsec = 10 * 1000 * 1000};
-        bool asked = sigtimedwait(&watched, NULL, &pause) == SIGTERM;
+        int signal = sigtimedwait(&watched, NULL, &pause);
+        bool asked = signal == SIGTERM || signal == SIGINT;
         killed = killed || asked || (living && now() - start > limit);
         // Again and again: a child of a thread that died with its process is ours only now.
         if (killed) visit_children(getpid(), kill_tree);

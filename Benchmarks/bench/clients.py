@@ -92,7 +92,8 @@ class Client:
             text = output_of([str(path), *self.asks_version])
             if text and self.recognizes(text):
                 self.program = [str(path)]
-                self.version = text.splitlines()[0]
+                # What else it was built with is of no concern here.
+                self.version = text.splitlines()[0].partition(" (")[0]
                 return True
         return False
 

@@ -28,7 +28,7 @@ METHOD = """## How it is measured
   over bytes of the files; what is above 1 was sent again, or frames the bytes.
 * **Time-out.** A client is stopped after 60 s (100,000 files: 30 s) and judged by what the sink had by then: bytes, or whole files.
 * **Settings.** Each client runs with its defaults and, as *tuned*, with what its documentation offers for more speed: requests at once,
-  part size, and switches that spare requests or digests. All command lines are below. A client's best row counts.
+  part size, and switches that spare requests or digests. The command lines are below. A client's best row counts.
 * **Ledger.** mule writes down every confirmed part and syncs it to the disk, in every run. No other client here does; *killed* shows
   what for.
 
@@ -115,13 +115,26 @@ NOTES = """* **aws-cli 2** is Debian's 2.9.19. With `preferred_transfer_client =
 
 
 def _commands(facts):
+    """Of each client and setting the command for a file and for a folder; a scenario over TLS adds the authority alone."""
     shown = {}
-    for run in facts["runs"]:
-        if run.get("shown"):
-            shown.setdefault((run["identity"][1], run["shown"]), []).append(run["identity"][0])
-    order = list(facts["clients"])
-    lines = []
-    for (client, command), where in sorted(shown.items(), key=lambda item: order.index(item[0][0])):
-        names = ", ".join(dict.fromkeys(where))
-        lines.append(f"    {command}\n        {names}\n")
-    return "## The command lines\n\n" + "".join(lines) + "\n"
+    for run in sorted(facts["runs"], key=lambda run: run["identity"][0].startswith("big-tls")):
+        _, client, setting = run["identity"]
+        kind = "FOLDER" in run.get("shown", "")
+        shown.setdefault((client, setting, kind), run.get("shown", ""))
+    text = "## The command lines\n\nOf each client and setting one for a file and one for a folder. " + _tunes()
+    for client in facts["clients"]:
+        lines = [(setting, command) for (name, setting, _), command in shown.items() if name == client and command]
+        # Its settings by number are told apart by nothing else.
+        lines = [f"    # {setting}\n    {command}\n" for setting, command in lines if not setting.startswith("-j ")]
+        if lines:
+            text += f"\n{client}\n\n{''.join(lines)}"
+    return text + "\n"
+
+
+def _tunes():
+    said = {}
+    for scenario in scenarios.ALL:
+        for tune in scenario.tunes:
+            words = f"{tune.concurrency} requests at once" + (f" and parts of {tune.part_mib} MiB" if scenario.large else "")
+            said.setdefault(words, []).append(scenario.name)
+    return "*tuned* is " + "; ".join(f"{words} in {', '.join(names)}" for words, names in said.items()) + ".\n"

@@ -78,7 +78,7 @@ class Row:
 # Each column: its head and what stands in a row.
 STREAM = [
     ("wall s", lambda row: row.wall()),
-    ("GiB/s", lambda row: middle(row.per_second(), 2)),
+    ("GiB/s", lambda row: f"{statistics.median(row.per_second()):.3g}"),
     ("CPU s/GiB", lambda row: row.cpu_for_each(2)),
     ("peak MiB", lambda row: row.peak()),
     ("connections", lambda row: row.count("connections")),
@@ -189,7 +189,7 @@ def proofs(some_rows):
     """Names and words of the rows whose requests the sink has read; a client that does the same with all settings once."""
     settings = {}
     for row in some_rows:
-        if any(row.seen("bodies")):
+        if any(row.seen("bodies")) and not row.stopped:
             settings.setdefault((row.client, integrity.words(row.runs[-1]["sink"])), []).append(row)
     counts = [client for client, _ in settings]
     return [
