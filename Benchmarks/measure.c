@@ -2,9 +2,9 @@
 //
 //     measure REPORT SECONDS PROGRAM [ARGUMENT...]
 //
-// After SECONDS, or at SIGTERM or SIGINT, the whole tree is killed (SIGKILL). CPU is what the kernel counted for every process of the tree. Memory
-// is the larger of two: the highest resident size of any one process as the kernel kept it, and the sum over the tree, looked at every
-// 10 ms. The sum counts a page that two processes share twice.
+// After SECONDS, or at SIGTERM or SIGINT, the whole tree is killed (SIGKILL). CPU is what the kernel counted for every process
+// of the tree. Memory is the larger of two: the highest resident size of any one process as the kernel kept it, and the sum
+// over the tree, looked at every 10 ms. The sum counts a page that two processes share twice.
 //
 // The kernel counts a process's memory from before its exec (wait4's ru_maxrss), so whoever starts the program must be
 // small: Python would be measured in its place.

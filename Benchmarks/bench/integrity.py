@@ -23,6 +23,8 @@ def words(seen):
     if seen["completes"]:
         if seen["completeWhole"]:
             phrases.append("whole object: checksum with Complete")
+        elif seen["completeParts"]:
+            phrases.append("whole object: the parts' checksums again with Complete")
         elif seen["metadataMD5"]:
             phrases.append("whole object: MD5 in the metadata, which no store checks")
         else:

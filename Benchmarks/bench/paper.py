@@ -14,23 +14,26 @@ Written by `Benchmarks/run --markdown`; the words are in `Benchmarks/bench/paper
 
 METHOD = """## How it is measured
 
-* **The other end.** `Benchmarks/sink` takes uploads as an S3 store does and forgets their bytes. In the clear the kernel throws them
-  away without copying; over TLS they must be decrypted. It runs on the same machine and takes its share of the same cores;
-  the last column says how much. It checks no signature. It can also be a slow or a bad line: a rate for each connection and
-  for all together, a delay before each answer and each new connection (twice that with TLS), a share of PUTs that are answered
-  503 after the body has come (at once where the client asked first) or reset in the middle. Which PUTs these are depends on the round
-  alone, not on the client. `real-*` runs against OpenStack Swift with s3api on one disk, as the tests use it.
-* **Rounds.** Each round runs every client once, in another order each time. The first round only warms up where CPU matters; the files are in
-  the page cache. Figures are the median with [least–most]. Compare figures of one table only.
-* **What is counted.** CPU: user and system time of the client and all its children, by the kernel. Peak: the larger of the highest resident
-  size that the kernel kept for any one process and the sum over the tree of processes every 10 ms. *connections*, *requests* and
-  *at once* (requests with a body under way together) as the sink saw them. *received/size*: bytes of all bodies
-  over bytes of the files; what is above 1 was sent again, or frames the bytes.
-* **Time-out.** A client is stopped after 60 s (100,000 files: 30 s) and judged by what the sink had by then: bytes, or whole files.
-* **Settings.** Each client runs with its defaults and, as *tuned*, with what its documentation offers for more speed: requests at once,
-  part size, and switches that spare requests or digests. The command lines are below. A client's best row counts.
-* **Ledger.** mule writes down every confirmed part and syncs it to the disk, in every run. No other client here does; *killed* shows
-  what for.
+* **The other end.** `Benchmarks/sink` takes uploads as an S3 store does and forgets their bytes. In the clear the kernel
+  throws them away without copying; over TLS they must be decrypted. It runs on the same machine and takes its share of the
+  same cores; the last column says how much. It checks no signature. It can also be a slow or a bad line: a rate for each
+  connection and for all together, a delay before each answer and each new connection (twice that with TLS), a share of PUTs
+  that are answered 503 after the body has come (at once where the client asked first) or reset in the middle. Which PUTs
+  these are depends on the round alone, not on the client. `real-*` runs against OpenStack Swift with s3api on one disk, as
+  the tests use it.
+* **Rounds.** Each round runs every client once, in another order each time. The first round only warms up where CPU
+  matters; the files are in the page cache. Figures are the median with [least–most]. Compare figures of one table only.
+* **What is counted.** CPU: user and system time of the client and all its children, by the kernel. Peak: the larger of the
+  highest resident size that the kernel kept for any one process and the sum over the tree of processes every 10 ms.
+  *connections*, *requests* and *at once* (requests with a body under way together) as the sink saw them. *received/size*:
+  bytes of all bodies over bytes of the files; what is above 1 was sent again, or frames the bytes.
+* **Time-out.** A client is stopped after 60 s (100,000 files: 30 s) and judged by what the sink had by then: bytes, or
+  whole files.
+* **Settings.** Each client runs with its defaults and, as *tuned*, with what its documentation offers for more speed:
+  requests at once, part size, and switches that spare requests or digests. The command lines are below. A client's best row
+  counts.
+* **Ledger.** mule writes down every confirmed part and syncs it to the disk, in every run. No other client here does;
+  *killed* shows what for.
 
 """
 
@@ -46,8 +49,9 @@ AGAIN = """## Again, and elsewhere
     make bench ARGS='--scenario far,faults --clients mule,s5cmd --rounds 5'
     make bench ARGS='--scenario all --json .build/bench.json --append --markdown'
 
-`--peers FOLDER` or `MULE_BENCH_PEERS` names another folder to look in before the `PATH`. `--json FILE --append` goes on where FILE
-ends, `--budget SECONDS` stops in between (status 75: there is more to do). `--markdown` writes this page from FILE.
+`--peers FOLDER` or `MULE_BENCH_PEERS` names another folder to look in before the `PATH`. `--json FILE --append` goes on
+where FILE ends, `--budget SECONDS` stops in between (status 75: there is more to do). `--markdown` writes this page from
+FILE.
 """
 
 
@@ -93,23 +97,30 @@ def _integrity(facts):
             for name, words in tables.proofs(tables.rows(scenario, facts)):
                 said.setdefault((name, words), []).append(scenario.name)
     lines = [[name, words, ", ".join(where)] for (name, words), where in said.items()]
-    text = "## What each proves its bytes by\n\nRead by the sink from the requests that were sent; over TLS the line is protected as well.\n\n"
+    text = "## What each proves its bytes by\n\n"
+    text += "Read by the sink from the requests that were sent; over TLS the line is protected as well. What comes with a request is\n"
+    text += "what a store can hold its bytes against. A small file is one request.\n\n"
     return text + tables.markdown([["", "", "in"], *lines]).replace("--:", "---") + "\n\n"
 
 
 def _peers(facts):
-    return PEERS + NOTES + "\n"
+    return PEERS + NOTES
 
 
-NOTES = """* **aws-cli 2** is Debian's 2.9.19. With `preferred_transfer_client = crt` that version goes to port 80 or 443 whatever the endpoint says, so
-  it cannot be measured here in that way; **aws-crt**, the same library under a few lines of ours, stands for it.
-* **aws-crt** is told a speed, not a number of connections: *tuned* asks for as many times 0.4 Gbit/s as others get connections.
+NOTES = """* **aws-cli 2** is Debian's 2.9.19. With `preferred_transfer_client = crt` that version goes to port 80 or 443 whatever the
+  endpoint says, so it cannot be measured here in that way; **aws-crt**, the same library under a few lines of ours, stands
+  for it.
+* **aws-crt** is told a speed, not a number of connections: *tuned* asks for as many times 0.4 Gbit/s as others get
+  connections.
+* **aws-crt** frames its bodies (aws-chunked) even with `request_checksum_calculation = when_required`; Debian's Swift does
+  not take that, so its rows against the real server say *failed*.
 * **obstore** and **aws-crt** are libraries: `Benchmarks/bench/upload_with_*.py` drive them.
-* **s5cmd**, **aws-cli** and **s3cmd** sign the payload over plain HTTP whatever they are told, and so does **rclone** for the parts of
-  a large file (`--s3-use-unsigned-payload` was tried): they are not in *big-unsigned*.
-* **s3cmd** sends one request at a time. It is the only one besides mule that can go on with an upload, when it is told to: `--continue-put`.
-* **rclone** over plain HTTP runs with the provider `Other`: for `AWS` it wants to send a trailing checksum, which needs TLS. *tuned* leaves
-  out the MD5 of the whole file, the look at the finished object and that for the bucket.
+* **s5cmd**, **aws-cli** and **s3cmd** sign the payload over plain HTTP whatever they are told, and so does **rclone** for
+  the parts of a large file (`--s3-use-unsigned-payload` was tried): they are not in *big-unsigned*.
+* **s3cmd** sends one request at a time. It is the only one besides mule that can go on with an upload, when it is told to:
+  `--continue-put`.
+* **rclone** over plain HTTP runs with the provider `Other`: for `AWS` it wants to send a trailing checksum, which needs
+  TLS. *tuned* leaves out the MD5 of the whole file, the look at the finished object and that for the bucket.
 
 """
 

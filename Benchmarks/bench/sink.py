@@ -33,7 +33,8 @@ def certificates():
         return authority, pem, key
     new = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 30".split()
     root = ["-subj", "/CN=authority", "-keyout", SHELF / "authority.key", "-out", authority]
-    leaf = ["-subj", "/CN=sink", "-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost", "-addext", "basicConstraints=critical,CA:FALSE"]
+    leaf = ["-subj", "/CN=sink", "-addext", "basicConstraints=critical,CA:FALSE"]
+    leaf += ["-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost"]
     leaf += ["-CA", authority, "-CAkey", SHELF / "authority.key", "-keyout", key, "-out", pem]
     for words in (root, leaf):
         if subprocess.run(["openssl", *new, *words], capture_output=True).returncode:

@@ -131,7 +131,8 @@ class Trial:
 
     def _shown(self, job, words, environment):
         """The command as a reader would type it: no path of this machine."""
-        names = {str(job.source): "FILE" if not job.many else "FOLDER", job.endpoint: "URL", job.endpoint.partition("//")[2]: "HOST"}
+        names = {str(job.source): "FOLDER" if job.many else "FILE"}
+        names |= {job.endpoint: "URL", job.endpoint.partition("//")[2]: "HOST"}
         names |= {str(self.client.program[0]): pathlib.Path(self.client.program[0]).name, str(job.ca): "PEM"}
         names |= {str(job.home): "~", str(ROOT) + "/": ""}
         settings = [f"{name}={value}" for name, value in environment.items()]

@@ -17,7 +17,7 @@ struct connection {
     char scratch[SCRATCH];
 };
 
-// Takes one head off the connection, up to its empty line, into `text` (HEAD_LIMIT + 1 bytes); false at the end of the connection.
+// Takes one head off the connection, up to its empty line, into `text` (HEAD_LIMIT + 1 bytes); false when there is none.
 bool connection_head(struct connection *c, char *text);
 
 // Throws body bytes away, or keeps them where `body` is not null; false when the connection ended before all had come.

@@ -50,7 +50,7 @@ static bool refuse(struct connection *c, const char *status, const char *code) {
 
 static bool fail(struct connection *c, const char *headers) {
     saw(seen_failures, 1);
-    return answer_xml(c, "503 Slow Down", headers, "<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>");
+    return answer_xml(c, "503 Slow Down", headers, "<Error><Code>SlowDown</Code><Message>Slow down.</Message></Error>");
 }
 
 // MARK: Entity tags and checksums
