@@ -21,8 +21,8 @@ METHOD = """## How it is measured
   that are answered 503 after the body has come (at once where the client asked first) or reset in the middle. Which PUTs
   these are depends on the round alone, not on the client. `real-*` runs against OpenStack Swift with s3api on one disk, as
   the tests use it.
-* **Rounds.** Each round runs every client once, in another order each time. The first round only warms up where CPU
-  matters; the files are in the page cache. Figures are the median with [least–most]. Compare figures of one table only.
+* **Rounds.** Each round runs every client once, in another order each time. Before the first of several comes one that does not
+  count; the files are in the page cache. Figures are the median with [least–most]. Compare figures of one table only.
 * **What is counted.** CPU: user and system time of the client and all its children, by the kernel. Peak: the larger of the
   highest resident size that the kernel kept for any one process and the sum over the tree of processes every 10 ms.
   *connections*, *requests* and *at once* (requests with a body under way together) as the sink saw them. *received/size*:
