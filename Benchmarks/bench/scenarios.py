@@ -67,4 +67,4 @@ ALL = [
 ]
 NAMED = {scenario.name: scenario for scenario in ALL}
 # What `make bench` runs without more words: a few minutes.
-SHORT = ["rooms", "big-tls", "big-http", "many", "one", "far", "killed"]
+SHORT = ["big-tls", "big-http", "many", "one", "far", "killed"]
