@@ -9,7 +9,7 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 # More words for swift build and swift test, such as: make test SWIFTFLAGS='-j 2'
 SWIFTFLAGS ?=
-# More words for the demo, the torture and the kills, such as: make kills ARGS='--rounds 5 --seed 7'
+# More words for the demo, the torture, the kills and the benchmark, such as: make kills ARGS='--rounds 5 --seed 7'
 ARGS ?=
 # How many crash points of each kind; make test takes a few.
 POINTS ?= all
@@ -25,7 +25,7 @@ SWIFT_SOURCES := Sources Tests Package.swift $(wildcard Benchmarks)
 # $(call or-say,SENTENCE): ends the target with a sentence when the command before it failed.
 or-say = || { echo "make $@: $(1)" >&2; exit 1; }
 
-.PHONY: help deps servers build test lint check format demo torture kills crashpoints bench sanitize install deb clean distclean
+.PHONY: help deps servers build test lint check format demo torture kills crashpoints bench peers sanitize install deb clean distclean
 
 help: ## show this list
 	@echo 'usage: make TARGET'
@@ -51,12 +51,14 @@ lint: ## check the layout of the sources, and that the tests named in docs/fault
 	@swift format lint --strict --parallel --recursive $(SWIFT_SOURCES) \
 	    $(call or-say,the layout is not settled; run make format and look at what is left)
 	@.ci/check-faults $(call or-say,docs/faults.md names a test that is not there; see above)
+	@Benchmarks/run --list --clients mule >/dev/null $(call or-say,the benchmark does not start; see above)
 
 check: ## all that must pass: build without warnings, layout, all tests
 	@$(MAKE) --no-print-directory build
 	@$(MAKE) --no-print-directory lint
 	@$(MAKE) --no-print-directory test
 	@$(MAKE) --no-print-directory fuzz SECONDS=10
+	@Benchmarks/run --scenario one --clients mule --rounds 1 >/dev/null $(call or-say,mule or the benchmark failed; see above)
 	@echo 'make check: all good'
 
 format: ## settle the layout of the sources
@@ -82,9 +84,11 @@ crashpoints: ## kill mule, and cut the power, at every change of its ledger and 
 	@MULE_CRASH_POINTS=$(POINTS) swift test $(SWIFTFLAGS) --filter EndToEndTests.CrashPointTests \
 	    $(call or-say,a kill cost more than it may; look for "error" above)
 
-bench: build ## measure speed, as Benchmarks/ describes
-	@test -x Benchmarks/run $(call or-say,there is no Benchmarks/run in this tree)
-	@Benchmarks/run $(ARGS) $(call or-say,the benchmark failed; the reason is above)
+bench: build ## measure speed beside other uploaders, a few minutes: make bench [ARGS='--scenario far --rounds 5'], ARGS=--list
+	@Benchmarks/run $(ARGS) $(call or-say,the benchmark did not come to its end; the reason is above)
+
+peers: deps ## install other uploaders for make bench, under .build/bench-peers: make peers [ARGS=s5cmd]
+	@Benchmarks/install-peers $(ARGS) $(call or-say,not all could be installed; see above)
 
 sanitize: servers ## run all tests under the thread and the address sanitizer
 	@MULE_TEST_SANITIZER=thread swift test --sanitize=thread --scratch-path .build/tsan $(SWIFTFLAGS) \
@@ -111,8 +115,8 @@ install: ## install the built binary and its papers under DESTDIR PREFIX (/usr/l
 deb: build ## build a Debian package, .build/mule_VERSION_ARCH.deb
 	@.ci/deb $(MULE) $(call or-say,the package could not be built; the reason is above)
 
-clean: ## remove what was built; the test servers' environments stay
-	@test ! -d .build || find .build -mindepth 1 -maxdepth 1 ! -name servers -exec rm -rf {} + \
+clean: ## remove what was built; the environments of test servers and peers stay
+	@test ! -d .build || find .build -mindepth 1 -maxdepth 1 ! -name servers ! -name bench-peers -exec rm -rf {} + \
 	    $(call or-say,could not remove all of .build)
 
 distclean: ## remove .build altogether

@@ -1,14 +1,21 @@
-// measure: runs a program and prints what it took as JSON on standard error.
+// measure: runs a program and writes down what it and all it started took, as JSON.
 //
-//     measure PROGRAM [ARGUMENT...]
+//     measure REPORT SECONDS PROGRAM [ARGUMENT...]
 //
-// The kernel counts the memory of a process from before its exec (wait4's ru_maxrss), so whoever starts the program must
-// be small: Python would be measured in its place.
+// After SECONDS, or at SIGTERM or SIGINT, the whole tree is killed (SIGKILL). CPU is what the kernel counted for every process
+// of the tree. Memory is the larger of two: the highest resident size of any one process as the kernel kept it, and the sum
+// over the tree, looked at every 10 ms. The sum counts a page that two processes share twice.
+//
+// The kernel counts a process's memory from before its exec (wait4's ru_maxrss), so whoever starts the program must be
+// small: Python would be measured in its place.
 
+#include <errno.h>
+#include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/time.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -21,25 +28,103 @@ static double now(void) {
     return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
 }
 
+// The first number in /proc/PID/statm after as many as are skipped, in pages.
+static long resident_pages(pid_t process) {
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/statm", process);
+    FILE *file = fopen(path, "r");
+    long pages = 0;
+    if (file) {
+        if (fscanf(file, "%*d %ld", &pages) != 1) pages = 0;
+        fclose(file);
+    }
+    return pages;
+}
+
+// Calls `each` for every process that `parent`'s main thread started; a program that forks from other threads is summed up by
+// the kernel's figure alone.
+static long visit_children(pid_t parent, long (*each)(pid_t)) {
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/task/%d/children", parent, parent);
+    FILE *file = fopen(path, "r");
+    long sum = 0;
+    int child;
+    while (file && fscanf(file, "%d", &child) == 1) sum += each(child);
+    if (file) fclose(file);
+    return sum;
+}
+
+static long tree_pages(pid_t process) { return resident_pages(process) + visit_children(process, tree_pages); }
+
+static long kill_tree(pid_t process) {
+    // Stopped first, so that it starts nobody while its children are looked up.
+    kill(process, SIGSTOP);
+    visit_children(process, kill_tree);
+    return kill(process, SIGKILL);
+}
+
 int main(int count, char **words) {
-    if (count < 2) {
-        fprintf(stderr, "usage: measure PROGRAM [ARGUMENT...]\n");
+    if (count < 4) {
+        fprintf(stderr, "usage: measure REPORT SECONDS PROGRAM [ARGUMENT...]\n");
         return 2;
     }
-    double start = now();
+    // What outlives its parent becomes our child, is waited for and counted; and we do not outlive ours.
+    prctl(PR_SET_CHILD_SUBREAPER, 1);
+    prctl(PR_SET_PDEATHSIG, SIGTERM);
+    sigset_t watched, before;
+    sigemptyset(&watched);
+    sigaddset(&watched, SIGCHLD);
+    sigaddset(&watched, SIGTERM);
+    sigaddset(&watched, SIGINT);
+    sigprocmask(SIG_BLOCK, &watched, &before);
+
+    double start = now(), limit = atof(words[2]), wall = 0;
     pid_t child = fork();
     if (child == 0) {
-        execvp(words[1], words + 1);
-        perror(words[1]);
+        sigprocmask(SIG_SETMASK, &before, NULL);
+        execvp(words[3], words + 3);
+        perror(words[3]);
         _exit(127);
     }
-    int status;
-    struct rusage used;
-    if (child < 0 || wait4(child, &status, 0, &used) != child) {
+    if (child < 0) {
         perror("measure");
         return 1;
     }
-    fprintf(stderr, "\n{\"wall\": %.4f, \"cpu\": %.4f, \"memory\": %ld}\n", now() - start,
-            seconds(used.ru_utime) + seconds(used.ru_stime), used.ru_maxrss * 1024);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+    long most = 0;
+    int status = 0;
+    bool killed = false, living = true;
+    while (true) {
+        int ended;
+        pid_t who;
+        while ((who = waitpid(-1, &ended, WNOHANG)) > 0) {
+            if (who != child) continue;
+            wall = now() - start;
+            status = ended;
+            living = false;
+        }
+        // Nobody of the tree is left.
+        if (who < 0 && errno == ECHILD) break;
+        if (!killed) {
+            long pages = visit_children(getpid(), tree_pages);
+            if (pages > most) most = pages;
+        }
+        struct timespec pause = {.tv_nsec = 10 * 1000 * 1000};
+        int signal = sigtimedwait(&watched, NULL, &pause);
+        bool asked = signal == SIGTERM || signal == SIGINT;
+        killed = killed || asked || (living && now() - start > limit);
+        // Again and again: a child of a thread that died with its process is ours only now.
+        if (killed) visit_children(getpid(), kill_tree);
+    }
+    struct rusage used;
+    getrusage(RUSAGE_CHILDREN, &used);
+    long long memory = most * sysconf(_SC_PAGESIZE), highest = used.ru_maxrss * 1024LL;
+    FILE *report = fopen(words[1], "w");
+    if (!report) {
+        perror(words[1]);
+        return 1;
+    }
+    fprintf(report, "{\"wall\": %.5f, \"cpu\": %.5f, \"memory\": %lld, \"status\": %d, \"killed\": %s}\n", wall,
+            seconds(used.ru_utime) + seconds(used.ru_stime), memory > highest ? memory : highest,
+            WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), killed ? "true" : "false");
+    return fclose(report) == 0 ? 0 : 1;
 }

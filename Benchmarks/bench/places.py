@@ -1,0 +1,13 @@
+"""Where things are: the tree, and what is kept under .build between two runs of the benchmark."""
+
+import pathlib
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BENCHMARKS = ROOT / "Benchmarks"
+# A disk as the ledger will have it, where /tmp may be memory.
+SHELF = ROOT / ".build" / "bench"
+PEERS = ROOT / ".build" / "bench-peers"
+MULE = ROOT / ".build" / "release" / "mule"
+
+MEBIBYTE = 1 << 20
+GIBIBYTE = 1 << 30
