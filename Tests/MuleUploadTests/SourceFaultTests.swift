@@ -28,7 +28,7 @@ import Testing
     @Test(arguments: [Digester.mostHeld + 1, nil])
     func aReadErrorNamesItsOffsetAndKeepsWhatHasGone(partSize: Int64?) throws {
         let harness = try EngineHarness()
-        let path = try harness.file(size: 6 * Int(Digester.mostHeld + 1))
+        let path = try harness.file(size: 6 * (Digester.mostHeld + 1))
         harness.server.script([
             .on(
                 partSize == nil ? .putObject : .uploadPart,
