@@ -44,7 +44,7 @@ package final class Ledger: Sendable {
             let database = try Database(path: path, busyTimeout: busyTimeout)
             let header = try Self.turnAwayOthers(database, path: path)
             if place.isShared, header.usesLog { try Self.leaveLog(database) }
-            try Self.migrate(database, path: path, isShared: place.isShared)
+            try Self.migrate(database, path: path, isShared: place.isShared, patience: busyTimeout)
             self.database = Monitor(database)
         } catch let error as SQLiteError {
             throw LedgerError(error)
@@ -108,13 +108,30 @@ package final class Ledger: Sendable {
         try database.execute("PRAGMA locking_mode = NORMAL; SELECT count(*) FROM sqlite_schema")
     }
 
+    /// Where two processes make one ledger at once, SQLite does not wait as it does elsewhere: who has begun to read, as this
+    /// change does, and finds another writing is refused at once, or both would wait for each other
+    /// (https://sqlite.org/c3ref/busy_handler.html).
+    private static func beginLog(_ database: Database, patience: Double) throws(SQLiteError) {
+        let end = Moment.now().adding(seconds: patience)
+        while true {
+            do throws(SQLiteError) {
+                return try database.execute("PRAGMA journal_mode = WAL")
+            } catch {
+                guard LedgerError(error) == .busy, Moment.now() < end else { throw error }
+                usleep(5000)
+            }
+        }
+    }
+
     private static func pragma(_ name: String, of database: Database) throws(SQLiteError) -> Int {
         Int(try database.run("PRAGMA \(name)", read: { $0.integer(0) }).first ?? 0)
     }
 
     /// Brings the tables up to date, and sees to it that what is committed from here on is found after a power cut: under
     /// its name, in directories that have theirs.
-    private static func migrate(_ database: Database, path: [UInt8], isShared: Bool) throws {
+    ///
+    /// - Parameter patience: seconds to wait for another process's lock.
+    private static func migrate(_ database: Database, path: [UInt8], isShared: Bool, patience: Double) throws {
         func version() throws(SQLiteError) -> Int { try pragma("user_version", of: database) }
         guard try version() <= Schema.version else { throw LedgerError.newerVersion(try version()) }
         if try pragma("page_count", of: database) == 0 {
@@ -123,7 +140,7 @@ package final class Ledger: Sendable {
             try database.execute("PRAGMA application_id = \(Schema.applicationID)")
         }
         // One that was begun with a rollback journal keeps it: it may lie on a disk that this machine lends to others.
-        if try !isShared && version() == 0 { try database.execute("PRAGMA journal_mode = WAL") }
+        if try !isShared && version() == 0 { try beginLog(database, patience: patience) }
         // EXTRA is FULL for a log; for a rollback journal it makes the journal's end durable too.
         try database.execute("PRAGMA synchronous = EXTRA; PRAGMA temp_store = MEMORY")
         // SQLite makes the name of its log durable when it has made the log itself. One that a process made which was

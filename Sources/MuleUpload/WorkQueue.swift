@@ -86,8 +86,12 @@ final class WorkQueue: Sendable {
             if let work = urgent.popLast() { return work }
             let waiting = beginnings.waiting
             let hasParts = !parts.isEmpty || beginnings.holds(.part)
+            // What is announced is an estimate; what is here must be given to somebody.
             let turn = share.next(
-                waiting: (beginnings.holds(.small) ? waiting.small : 0, hasParts ? waiting.parts + parts.count : 0),
+                waiting: (
+                    beginnings.holds(.small) ? max(waiting.small, 1) : 0,
+                    hasParts ? max(waiting.parts + parts.count, 1) : 0
+                ),
                 busy: (busyWith.small, busyWith.parts)
             )
             let work =

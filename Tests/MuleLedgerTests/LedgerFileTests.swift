@@ -1,7 +1,9 @@
 import Glibc
-import MuleLedger
+import MuleSystem
 import TestSupport
 import Testing
+
+@testable import MuleLedger
 
 @Suite struct LedgerFileTests {
     private let directory = ScratchDirectory()
@@ -90,6 +92,24 @@ import Testing
             for outcome in children.map({ $0.wait() }) { #expect(outcome.lines == ["opened"]) }
             #expect(errorOfOpening(ledger) == nil)
         }
+    }
+
+    /// It has made the file and is about to make it what this one would.
+    @Test func `who meets another that makes the ledger waits for it`() throws {
+        let path = Array(directory.path("ledger.sqlite").utf8)
+        _ = try File.open(path: path, flags: O_RDWR | O_CREAT, mode: 0o600)
+        let other = Monitor(try Database(path: path))
+        try other.withLock { other throws(SQLiteError) in
+            try other.execute("PRAGMA application_id = \(Schema.applicationID); CREATE TABLE t (a); DROP TABLE t")
+            try other.execute("BEGIN IMMEDIATE")
+        }
+        let thread = Thread(name: "other") {
+            usleep(300_000)
+            other.withLock { other in #expect(throws: Never.self) { try other.execute("COMMIT") } }
+        }
+        let ledger = try Ledger(path: path)
+        thread.join()
+        #expect(try ledger.all().isEmpty)
     }
 
     /// A process that closes any descriptor of a file loses its POSIX locks on it (fcntl(2)), SQLite's among them; the

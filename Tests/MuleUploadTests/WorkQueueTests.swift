@@ -111,6 +111,18 @@ import Testing
         #expect(Self.describe(queue.next()) == "end")
     }
 
+    @Test func whatWasNotAnnouncedIsGivenOutAllTheSame() throws {
+        let (_, transfers) = try Self.transfers(2)
+        let queue = WorkQueue(concurrency: 2)
+        queue.add(transfers)
+        queue.seal()
+        let taker = Thread(name: "taker") {
+            for _ in 0..<2 { #expect(queue.next() != nil) }
+            queue.close()
+        }
+        taker.join()
+    }
+
     @Test func theOldestUploadIsFinishedFirst() throws {
         let (_, transfers) = try Self.transfers(2)
         let queue = WorkQueue.holding(transfers, concurrency: 100)

@@ -49,9 +49,8 @@ extension Session {
     private static func goOn(_ count: Int, knowsAll: Bool) -> String {
         let what = count == 1 ? "1 upload is unfinished" : "\(count) uploads are unfinished"
         guard knowsAll else {
-            return
-                "\(what), and not all files were looked at. What the store has confirmed is kept: go on with the same "
-                + "command."
+            let rest = count == 0 ? "Not all files were looked at" : "\(what), and not all files were looked at"
+            return "\(rest). What the store has confirmed is kept: go on with the same command."
         }
         return "\(what). What the store has confirmed is kept: go on with the same command, or with \"mule resume\"; "
             + "\"mule status\" lists what is pending."
