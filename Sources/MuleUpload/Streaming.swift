@@ -47,7 +47,7 @@ extension Worker {
             transfer.state.withLock { $0.workers -= 1 }
             run.endIfStopped(transfer)
         }
-        transfer.state.withLock { $0.reader = thread }
+        run.keep(reader: thread)
     }
 
     private func limits(_ record: UploadRecord) throws(UploadFailure) -> StoreLimits {

@@ -124,8 +124,6 @@ package final class Transfer: Sendable {
         var abortDate: AbortDate?
         /// Bytes of the source that are in the page cache only because they are sent, and are to leave it.
         var leavingCache: [Range<Int64>] = []
-        /// The thread that reads a stream.
-        var reader: Thread?
 
         /// Nothing more is done for it but to record and report it. Its file is closed: a run may have more of them than may
         /// be open at a time.

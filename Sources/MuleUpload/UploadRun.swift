@@ -95,6 +95,8 @@ package final class UploadRun: Sendable {
         var open: [ObjectIdentifier: Transfer] = [:]
         /// How many of them there have been.
         var taken = 0
+        /// The threads that read streams; an upload may have been reported before its reader has left.
+        var readers: [Thread] = []
         /// Those that know which regions the ledger remembers.
         var services: Set<ObjectIdentifier> = []
     }
@@ -172,10 +174,8 @@ package final class UploadRun: Sendable {
         takeAll(from: feed)
         crew.waitForAll()
         cancellation.removeWaker(ticket)
+        for reader in state.withLock({ $0.readers }) { reader.join() }
         let open = state.withLock { Array($0.open.values) }
-        for transfer in open {
-            transfer.state.withLock({ $0.reader })?.join()
-        }
         for transfer in open where !transfer.state.withLock({ $0.hasEnded }) {
             transfer.fail(stopReason)
             endIfStopped(transfer)
@@ -247,6 +247,11 @@ package final class UploadRun: Sendable {
     /// One more worker: as many as there is work for, and leave.
     func hire() {
         crew.hire { Worker(self).work() }
+    }
+
+    /// A thread that works for an upload, beside the workers.
+    func keep(reader: Thread) {
+        state.withLock { $0.readers.append(reader) }
     }
 
     /// The other side has acknowledged bytes: that may show that there is room for more at a time.
