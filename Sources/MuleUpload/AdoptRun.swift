@@ -294,7 +294,7 @@ package struct AdoptRun {
                 guard !record.mayHoldParts else { throw UploadFailure.heldElsewhere(record) }
                 (claimed, taken) = (try run.ledger.replan(record, as: upload), lease)
             case .heldElsewhere(let record)?: throw UploadFailure.heldElsewhere(record)
-            // One upload was asked for, and the ledger answers each.
+            // One upload was asked for, and the ledger answers each; nothing said that an earlier one would do.
             case .doneBefore, nil: fatalError("a claim without an answer")
             }
             let record = try run.ledger.recordAdopted(
