@@ -3,73 +3,11 @@
 
 import MuleDigest
 package import MuleLedger
-package import MulePlan
-package import MuleS3
+import MulePlan
+import MuleS3
 package import MuleSystem
 import MuleTransport
 import Synchronization
-
-/// How a run works.
-package struct RunSettings: Sendable {
-    /// Requests in flight, 1 at least.
-    package var concurrency: Int
-    /// Whether fewer may be in flight where the link shows that more would not help.
-    package var adaptsConcurrency = false
-    /// Seconds without progress until the run stops, resumable.
-    package var stallLimit: Double
-    /// Bytes per second for the whole run; nil for no limit at any time.
-    package var rateLimit: RateTimetable?
-    package var retry = RetryPolicy()
-    /// Seconds between two looks at whether an upload will be done before the store gives it up; the first look needs as
-    /// many to be worth something.
-    package var paceInterval = 60.0
-    package var pageCache = PageCacheUse.keep
-
-    package static let defaultConcurrency = 16
-    /// As far as the line may lead where no number was asked for: each costs about a megabyte, and a few open files.
-    package static let mostConcurrency = 64
-    package static let defaultStallLimit = 900.0
-
-    package init(
-        concurrency: Int = defaultConcurrency,
-        stallLimit: Double = defaultStallLimit,
-        rateLimit: RateTimetable? = nil
-    ) {
-        self.concurrency = max(1, concurrency)
-        self.stallLimit = stallLimit
-        self.rateLimit = rateLimit
-    }
-}
-
-/// How a run ended.
-package struct RunResult: Sendable {
-    package var completed = 0
-    package var failures = FailureTally()
-    /// Uploads that are registered and were not taken up, since the run was stopped before.
-    package var untouched = 0
-    /// Whether all that was to be uploaded has been found.
-    package var hasFoundAll = true
-    /// What ended the search for more, or kept it from its end.
-    package var obstacle: UploadFailure?
-}
-
-/// Failures of a run that may have had a million of them.
-package struct FailureTally: Sendable {
-    package private(set) var kinds: Set<UploadFailure.Kind> = []
-    package private(set) var count = 0
-    /// Those with which the same command goes on where this one stopped, but for what others carry.
-    package private(set) var resumable = 0
-
-    package init(_ failures: [UploadFailure] = []) {
-        for failure in failures { add(failure) }
-    }
-
-    package mutating func add(_ failure: UploadFailure) {
-        kinds.insert(failure.kind)
-        count += 1
-        if failure.isResumable && failure.kind != .held { resumable += 1 }
-    }
-}
 
 package final class UploadRun: Sendable {
     let ledger: Ledger
@@ -454,60 +392,6 @@ package final class UploadRun: Sendable {
         )
     }
 
-    // MARK: Negotiation
-
-    /// Where an upload stands on the ladder when it is taken up.
-    func negotiated(_ record: UploadRecord, endpoint: String) -> Negotiated {
-        if let settled = record.negotiated.flatMap(Negotiated.init(text:)) { return settled }
-        let option = record.upload.integrity.checksum
-        let protection = option == "auto" ? facts.protection(of: endpoint) : Protection(option: option)
-        return Negotiated(protection: protection ?? .checksum(.crc64nvme, confirmed: false), wholeObject: nil)
-    }
-
-    func signs(_ transfer: Transfer, _ protection: Protection) -> Bool {
-        let option = transfer.record.flatMap { PayloadSigning(rawValue: $0.upload.integrity.payloadSigning) } ?? .auto
-        return option.signs(isEncrypted: transfer.job.service.endpoint.isEncrypted, protection: protection)
-    }
-
-    /// The next rung when the store refuses the checksum; nil when that is not what it refuses, or the user chose it.
-    func lowerRung(_ protection: Protection, after error: S3Error, _ record: UploadRecord) -> Protection? {
-        guard record.upload.integrity.checksum == "auto", error.refusesChecksum, let lower = protection.nextRung else {
-            return nil
-        }
-        return lower
-    }
-
-    /// An answer has shown on which rung this store stands.
-    func settle(_ protection: Protection, _ transfer: Transfer) {
-        guard let record = transfer.record else { return }
-        let text: String? = transfer.state.withLock { state in
-            guard state.negotiated.protection != protection else { return nil }
-            state.negotiated.protection = protection
-            return state.negotiated.text
-        }
-        guard let text else { return }
-        do {
-            try ledger.recordNegotiated(record.number, text)
-        } catch {
-            stop(failure(error))
-        }
-        let asked = record.upload.integrity.checksum
-        if protection == .md5, asked != "auto", asked != "md5" {
-            emit(
-                .notice(
-                    id: record.id,
-                    "This store ignores --checksum \(asked); it is given Content-MD5 to check \(transfer.name) by."
-                )
-            )
-        }
-        learn(protection, transfer)
-    }
-
-    func learn(_ protection: Protection, _ transfer: Transfer) {
-        guard let record = transfer.record, record.upload.integrity.checksum == "auto" else { return }
-        facts.learn(protection, of: record.upload.store.endpoint)
-    }
-
     // MARK: Of a record
 
     func plan(of record: UploadRecord) -> PartPlan? {
@@ -529,17 +413,5 @@ package final class UploadRun: Sendable {
             fatalError("names and values of our own are clean: \(error)")
         }
         return attributes
-    }
-}
-
-extension S3Error {
-    /// Whether the refusal is about a checksum header that the store does not know.
-    var refusesChecksum: Bool {
-        guard case .answer(let status, let code, let message) = cause else { return false }
-        if status == 501 { return true }
-        guard status == 400 else { return false }
-        let text = message.lowercased()
-        return ["InvalidArgument", "InvalidRequest", "BadRequest", "MalformedHeader"].contains(code)
-            && (text.contains("checksum") || text.contains("unsupported header") || text.contains("x-amz-sdk"))
     }
 }

@@ -1,0 +1,72 @@
+// What a store understands of checksums, and what an upload does with it.
+
+import MuleDigest
+import MuleLedger
+import MuleS3
+import MuleSystem
+
+extension UploadRun {
+    /// Where an upload stands on the ladder when it is taken up.
+    func negotiated(_ record: UploadRecord, endpoint: String) -> Negotiated {
+        if let settled = record.negotiated.flatMap(Negotiated.init(text:)) { return settled }
+        let option = record.upload.integrity.checksum
+        let protection = option == "auto" ? facts.protection(of: endpoint) : Protection(option: option)
+        return Negotiated(protection: protection ?? .checksum(.crc64nvme, confirmed: false), wholeObject: nil)
+    }
+
+    func signs(_ transfer: Transfer, _ protection: Protection) -> Bool {
+        let option = transfer.record.flatMap { PayloadSigning(rawValue: $0.upload.integrity.payloadSigning) } ?? .auto
+        return option.signs(isEncrypted: transfer.job.service.endpoint.isEncrypted, protection: protection)
+    }
+
+    /// The next rung when the store refuses the checksum; nil when that is not what it refuses, or the user chose it.
+    func lowerRung(_ protection: Protection, after error: S3Error, _ record: UploadRecord) -> Protection? {
+        guard record.upload.integrity.checksum == "auto", error.refusesChecksum, let lower = protection.nextRung else {
+            return nil
+        }
+        return lower
+    }
+
+    /// An answer has shown on which rung this store stands.
+    func settle(_ protection: Protection, _ transfer: Transfer) {
+        guard let record = transfer.record else { return }
+        let text: String? = transfer.state.withLock { state in
+            guard state.negotiated.protection != protection else { return nil }
+            state.negotiated.protection = protection
+            return state.negotiated.text
+        }
+        guard let text else { return }
+        do {
+            try ledger.recordNegotiated(record.number, text)
+        } catch {
+            stop(failure(error))
+        }
+        let asked = record.upload.integrity.checksum
+        if protection == .md5, asked != "auto", asked != "md5" {
+            emit(
+                .notice(
+                    id: record.id,
+                    "This store ignores --checksum \(asked); it is given Content-MD5 to check \(transfer.name) by."
+                )
+            )
+        }
+        learn(protection, transfer)
+    }
+
+    func learn(_ protection: Protection, _ transfer: Transfer) {
+        guard let record = transfer.record, record.upload.integrity.checksum == "auto" else { return }
+        facts.learn(protection, of: record.upload.store.endpoint)
+    }
+}
+
+extension S3Error {
+    /// Whether the refusal is about a checksum header that the store does not know.
+    var refusesChecksum: Bool {
+        guard case .answer(let status, let code, let message) = cause else { return false }
+        if status == 501 { return true }
+        guard status == 400 else { return false }
+        let text = message.lowercased()
+        return ["InvalidArgument", "InvalidRequest", "BadRequest", "MalformedHeader"].contains(code)
+            && (text.contains("checksum") || text.contains("unsupported header") || text.contains("x-amz-sdk"))
+    }
+}
