@@ -19,6 +19,8 @@ package struct UploadIntent: Sendable {
     package var force: Bool
     /// Give up a pending upload and begin anew.
     package var restart: Bool
+    /// The same where the file is not the one it was begun with.
+    package var restartsChanged = false
     /// What was asked for by name on the command line, and so must hold for a pending upload too.
     package var demandedPartSize: Int64?
     package var demandedChecksum: String?
@@ -63,9 +65,23 @@ package struct Registration {
     }
 
     private let ledger: Ledger
+    private let batch: Batch?
 
-    package init(_ ledger: Ledger) {
+    /// The run of an archive job for which files are registered.
+    package struct Batch: Sendable {
+        package var run: JobRun
+        /// Whether two files may be given the same key.
+        package var sharesKeys: Bool
+
+        package init(run: JobRun, sharesKeys: Bool) {
+            self.run = run
+            self.sharesKeys = sharesKeys
+        }
+    }
+
+    package init(_ ledger: Ledger, for batch: Batch? = nil) {
         self.ledger = ledger
+        self.batch = batch
     }
 
     /// One entry for each intent, in their order, all in one transaction: as many as not to keep other processes waiting. All
@@ -87,7 +103,16 @@ package struct Registration {
             }
         }
         if !planned.isEmpty {
-            let claims = try ledger.claim(planned.map(\.upload)) { place, done in
+            let claims = try ledger.claim(
+                planned.map(\.upload),
+                as: batch.map { batch in
+                    Ledger.NewItems(
+                        run: batch.run,
+                        sources: planned.map { intents[$0.index].path },
+                        shareKeys: batch.sharesKeys
+                    )
+                }
+            ) { place, done in
                 let (index, upload) = planned[place]
                 return Self.isDone(upload, intents[index], before: done)
             }
@@ -126,6 +151,11 @@ package struct Registration {
         )
     }
 
+    private static func hasChanged(_ record: UploadRecord, _ upload: NewUpload) -> Bool {
+        guard let now = upload.source, let before = record.upload.source else { return false }
+        return !upload.changing.offences(in: now.changes(since: before)).isEmpty
+    }
+
     private static func isDone(_ upload: NewUpload, _ intent: UploadIntent, before done: UploadRecord) -> Bool {
         guard !intent.force, !intent.restart, let source = upload.source, let before = done.upload.source else {
             return false
@@ -142,6 +172,15 @@ package struct Registration {
         switch claim {
         case .heldElsewhere(let record):
             return .refused(.heldElsewhere(record))
+        case .taken(let other):
+            let name = UTF8Repair.string(intent.path)
+            return .refused(
+                UploadFailure(
+                    .exists,
+                    "\(name) would become \(upload.destination), which is the object of \(UTF8Repair.string(other)); only that "
+                        + "is sent. Give each file a key of its own in the job's destination."
+                )
+            )
         case .doneBefore(let done):
             return .job(.doneBefore(done, again: upload), restartsAs: nil)
         case .began(let record, let lease):
@@ -155,7 +194,7 @@ package struct Registration {
                     ? record : try ledger.replan(record, as: upload)
                 return .job(.claimed(planned, lease), restartsAs: nil)
             }
-            if intent.restart || record.abortRequested {
+            if intent.restart || record.abortRequested || (intent.restartsChanged && Self.hasChanged(record, upload)) {
                 return .job(.claimed(record, lease), restartsAs: upload)
             }
             if let failure = conflict(record, upload, intent) { return .refused(failure) }

@@ -42,19 +42,19 @@ final class EventPrinter: Sendable {
             }
             console.note(TextSafety.displayName(text))
         case .completed(let summary): completed(summary)
-        case .failed(let id, let source, let destination, let failure):
+        case .failed(let end):
             if console.isJSON {
                 json(
                     "failed",
-                    id: id,
-                    source,
-                    destination,
+                    id: end.id,
+                    end.source,
+                    end.destination,
                     [
-                        "error": Self.error(failure), "resumable": .bool(failure.isResumable),
+                        "error": Self.error(end.failure), "resumable": .bool(end.failure.isResumable),
                     ]
                 )
             }
-            say(failure)
+            say(end.failure)
         }
     }
 

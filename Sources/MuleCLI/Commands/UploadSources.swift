@@ -75,7 +75,7 @@ final class UploadSources {
 
     func fail(_ path: [UInt8], _ address: ObjectAddress, _ failure: UploadFailure) {
         failures.add(failure)
-        printer.print(.failed(id: nil, source: path, destination: address, failure))
+        printer.print(.failed(FailedUpload(path, address, failure)))
     }
 
     private func intent(_ file: SourceWalk.Found) -> UploadIntent? {
