@@ -68,6 +68,7 @@ final class UploadSources {
                         problem.sentence(for: TextSafety.displayName(found.path))
                     )
                     fail(found.path, destination.address(forName: found.name), failure)
+                case .leftOut?, .idle?: break
                 case nil: isAtEnd = true
                 }
             }
