@@ -40,6 +40,7 @@ let package = Package(
         // The house. Arrows point to what a room may import; docs/architecture.md says what each room owns.
         room("MuleSystem", ["CLinux"]),
         room("MulePlan"),
+        room("MuleSources", ["MulePlan", "MuleSystem"]),
         room("MuleJSON"),
         room("MuleDigest", ["COpenSSL", "CChecksums"]),
         room("MuleSigning", ["MulePlan", "MuleDigest", "MuleSystem"]),
@@ -59,7 +60,7 @@ let package = Package(
             "MuleCLI",
             [
                 "MulePlan", "MuleJSON", "MuleDigest", "MuleSigning", "MuleTransport", "MuleS3", "MuleCredentials",
-                "MuleLedger", "MuleUpload", "MuleSystem",
+                "MuleLedger", "MuleSources", "MuleUpload", "MuleSystem",
             ]
         ),
         .executableTarget(name: "mule", dependencies: ["MuleCLI"], swiftSettings: strict),
@@ -98,6 +99,7 @@ let package = Package(
         ),
         tests("FuzzTests", ["FuzzTargets", "TestSupport"]),
         tests("MuleSystemTests", ["MuleSystem", "TestSupport"]),
+        tests("MuleSourcesTests", ["MuleSources", "MulePlan", "MuleSystem", "TestSupport"]),
         tests("MuleTransportTests", ["MuleTransport", "MuleSystem", "TestSupport"]),
         tests(
             "MuleS3Tests",

@@ -53,6 +53,21 @@ package struct FileStatus: Hashable, Sendable {
     }
 }
 
+extension FileStatus.Kind {
+    /// What it is, in a sentence: "a named pipe".
+    package var noun: String {
+        switch self {
+        case .regular: "a file"
+        case .directory: "a directory"
+        case .fifo: "a named pipe"
+        case .socket: "a socket"
+        case .characterDevice, .blockDevice: "a device"
+        case .symbolicLink: "a symbolic link"
+        case .other: "something unknown"
+        }
+    }
+}
+
 /// An open file that closes itself. Reads and writes name their offset, so that many threads may share it.
 package final class File: Sendable {
     package let descriptor: Int32

@@ -119,20 +119,6 @@ extension SourceIdentity {
     }
 }
 
-extension FileStatus.Kind {
-    package var noun: String {
-        switch self {
-        case .regular: "a file"
-        case .directory: "a directory"
-        case .fifo: "a named pipe"
-        case .socket: "a socket"
-        case .characterDevice, .blockDevice: "a device"
-        case .symbolicLink: "a symbolic link"
-        case .other: "something unknown"
-        }
-    }
-}
-
 extension UploadFailure {
     /// - Parameter when: completes "FILE has changed …".
     package static func changed(_ path: [UInt8], _ changes: [SourceChange], while when: String) -> UploadFailure {

@@ -1,3 +1,5 @@
+import MulePlan
+
 /// Reads the arguments: which command, which flags with which values, which operands.
 ///
 /// Flags and operands may stand in any order, and flags before the command too. `--` ends the flags, and a lone `-` is

@@ -1,4 +1,5 @@
 import MulePlan
+import MuleSources
 
 extension Session {
     /// DESTINATION as it was typed.

@@ -1,3 +1,4 @@
+import MuleSources
 import MuleSystem
 import MuleUpload
 

@@ -1,6 +1,7 @@
 import MuleLedger
 import MulePlan
 import MuleS3
+import MuleSources
 import MuleSystem
 import MuleUpload
 
@@ -61,8 +62,13 @@ final class UploadSources {
                 switch walk.next() {
                 case .file(let found)?:
                     if let intent = intent(found) { intents.append(intent) }
-                case .problem(let found, let failure)?:
+                case .problem(let found, let problem)?:
+                    let failure = UploadFailure(
+                        .source,
+                        problem.sentence(for: TextSafety.displayName(found.path))
+                    )
                     fail(found.path, destination.address(forName: found.name), failure)
+                case .leftOut?, .idle?: break
                 case nil: isAtEnd = true
                 }
             }

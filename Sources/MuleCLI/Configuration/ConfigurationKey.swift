@@ -1,4 +1,5 @@
 import MuleJSON
+import MulePlan
 
 /// One key of a JSON object in the configuration file: its name, and how its value is read into `Root`.
 struct ConfigurationKey<Root>: Sendable {

@@ -1,4 +1,4 @@
-import MuleCLI
+import MulePlan
 import Testing
 
 @Suite("Near misses")

@@ -1,0 +1,34 @@
+import MulePlan
+import Testing
+
+@Suite("What becomes of a file when it is proven")
+struct AfterActionTests {
+    @Test(
+        "what is written is read, and reads back",
+        arguments: [
+            ("keep", AfterAction.keep), ("delete", .delete), ("move:/done", .move(Array("/done".utf8))),
+            ("move:/done//", .move(Array("/done".utf8))), ("move:~/a:b", .move(Array("~/a:b".utf8))),
+            ("delete-after:7d", .deleteAfter(604_800)), ("delete-after:0", .deleteAfter(0)),
+            ("delete-after:1h30m", .deleteAfter(5400)), ("delete-after:500ms", .deleteAfter(0.5)),
+        ] as [(String, AfterAction)]
+    )
+    func reads(text: String, action: AfterAction) throws {
+        #expect(try AfterAction(parsing: Array(text.utf8)) == action)
+        #expect(try AfterAction(parsing: Array(action.description.utf8)) == action)
+    }
+
+    @Test(
+        "anything else is refused with a reason",
+        arguments: [
+            ("", "not one of"), ("Keep", "not one of"), ("keep:", "not one of"), ("delete:now", "not one of"),
+            ("remove", "not one of"), ("move", "not one of"), ("move:", "no path"), ("move:/", "no path"),
+            ("move:~/", "no path"), ("move:a/b", "relative"), ("move:~", "relative"), ("move:/a\0b", "no path"),
+            ("delete-after:", "a delay that is not a duration"), ("delete-after:7x", "a delay that is not a duration"),
+            ("delete-after:-1s", "a delay that is not"), ("delete-after:11y", "a delay that is not"),
+        ]
+    )
+    func refuses(text: String, part: String) {
+        let error = #expect(throws: AfterAction.ParseError.self) { try AfterAction(parsing: Array(text.utf8)) }
+        #expect(error?.description.contains(part) == true, "\(error?.description ?? "")")
+    }
+}
