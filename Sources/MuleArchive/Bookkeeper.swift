@@ -1,7 +1,7 @@
 import MuleLedger
 import MulePlan
 import MuleSystem
-package import MuleUpload
+import MuleUpload
 
 /// Writes down what becomes of each file of a run, and does with it what the job says: beside the workers, many files at a
 /// time, each step on disk before the next.
@@ -19,6 +19,7 @@ final class Bookkeeper: Sendable {
         var counts = RunCounts()
         var failures = FailureTally()
         var receipts: Int64 = 0
+        var unsettled = 0
         /// Files whose time has come, by their paths, until the store has been asked once more.
         var due: Set<[UInt8]> = []
         /// When files were taken up.
@@ -66,6 +67,12 @@ final class Bookkeeper: Sendable {
 
     var counts: RunCounts { state.withLock { $0.counts } }
     var failures: FailureTally { state.withLock { $0.failures } }
+
+    /// Files that are too young.
+    var unsettled: Int { state.withLock { $0.unsettled } }
+
+    /// A file that is too young waits for the next run.
+    func leaveForLater() { state.withLock { $0.unsettled += 1 } }
 
     func count(_ change: @Sendable (inout RunCounts) -> Void) {
         state.withLock { change(&$0.counts) }

@@ -1,7 +1,8 @@
 import Glibc
-import MuleLedger
+package import MuleLedger
 package import MulePlan
 package import MuleSystem
+import MuleUpload
 
 /// Moves or removes a file whose object is proven: the one that was archived and no other, never through a symbolic link, and
 /// in steps of which each can be gone on from.
@@ -62,6 +63,12 @@ package struct Disposal {
     /// The name under which a file waits for its end; hidden, in its own directory.
     package static func departing(_ source: [UInt8], id: String) -> [UInt8] {
         parent(source) + slash + Array(".mule-\(id).gone".utf8)
+    }
+
+    /// Whether the file has been given a name by which it waits for its end, or is a copy that is not whole.
+    static func isOnItsWay(_ path: [UInt8]) -> Bool {
+        let name = name(path)
+        return name.starts(with: ".mule-".utf8) && (name.ends(with: ".gone") || name.ends(with: ".part"))
     }
 
     // MARK: Doing
@@ -311,7 +318,9 @@ package struct Disposal {
         do {
             return try directory(path)
         } catch {
-            let what = error.code == ELOOP || error.code == ENOTDIR ? "lies behind a symbolic link now" : "can't be reached: \(error.reason)"
+            let what =
+                error.code == ELOOP || error.code == ENOTDIR
+                ? "lies behind a symbolic link now" : "can't be reached: \(error.reason)"
             throw Refusal(reason: what)
         }
     }
@@ -353,4 +362,8 @@ package struct Disposal {
     static func name(_ path: [UInt8]) -> [UInt8] {
         path.lastIndex(of: slash[0]).map { Array(path[($0 + 1)...]) } ?? path
     }
+}
+
+extension [UInt8] {
+    fileprivate func ends(with text: String) -> Bool { suffix(text.utf8.count).elementsEqual(text.utf8) }
 }

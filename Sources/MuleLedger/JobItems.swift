@@ -207,24 +207,33 @@ extension Ledger {
     /// The items of uploads that a run registers.
     package struct NewItems: Sendable {
         package var run: JobRun
-        /// In the order of the uploads: where each file was found. Links lead from there to the upload's source.
-        package var sources: [[UInt8]]
-        /// Whether two sources of the job may want the same key.
-        package var shareKeys: Bool
+        /// In the order of the uploads.
+        package var items: [NewItem]
 
-        package init(run: JobRun, sources: [[UInt8]], shareKeys: Bool) {
+        package init(run: JobRun, items: [NewItem]) {
             self.run = run
-            self.sources = sources
-            self.shareKeys = shareKeys
+            self.items = items
+        }
+    }
+
+    package struct NewItem: Sendable {
+        /// Where the file was found. Links lead from there to the upload's source.
+        package var source: [UInt8]
+        /// Whether another file of the job may want the same key.
+        package var sharesKey: Bool
+
+        package init(source: [UInt8], sharesKey: Bool) {
+            self.source = source
+            self.sharesKey = sharesKey
         }
     }
 
     /// Makes the item of an upload that a run has taken up, or gives it this one. What failed before counts no more when the
     /// upload is another.
     func setItem(
-        _ source: [UInt8],
+        _ item: NewItem,
         _ record: UploadRecord,
-        of items: NewItems,
+        of run: JobRun,
         in database: Database
     ) throws(SQLiteError) {
         try database.run(
@@ -238,28 +247,27 @@ extension Ledger {
                 shared_key = ?5, updated_at = ?6
             """,
             [
-                .integer(items.run.job), .blob(source), .integer(record.number), .integer(items.run.run),
-                SQLValue(items.shareKeys ? record.upload.destination.key.utf8 : nil), .integer(now()),
+                .integer(run.job), .blob(item.source), .integer(record.number), .integer(run.run),
+                SQLValue(item.sharesKey ? record.upload.destination.key.utf8 : nil), .integer(now()),
             ]
         )
     }
 
     /// The other source that wants the same key, and is under way or of this very run: one of the two would be lost.
     func rival(
-        of source: [UInt8],
+        of item: NewItem,
         for upload: NewUpload,
-        in items: NewItems,
+        in run: JobRun,
         _ database: Database
     ) throws(SQLiteError) -> [UInt8]? {
-        guard items.shareKeys else { return nil }
+        guard item.sharesKey else { return nil }
         return try database.run(
             """
             SELECT source FROM items
             WHERE job = ? AND shared_key = ? AND source != ? AND (run = ? OR state != 'settled') LIMIT 1
             """,
             [
-                .integer(items.run.job), .blob(upload.destination.key.utf8), .blob(source),
-                .integer(items.run.run),
+                .integer(run.job), .blob(upload.destination.key.utf8), .blob(item.source), .integer(run.run),
             ]
         ) { $0.blob(0) }.first
     }

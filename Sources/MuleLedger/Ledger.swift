@@ -10,7 +10,8 @@ package final class Ledger: Sendable {
     private let database: Monitor<Database>
     let leases: LeaseBook
     let reserve: Reserve
-    let now: @Sendable () -> Int64
+    /// Milliseconds since 1970.
+    package let now: @Sendable () -> Int64
 
     /// Opens the ledger, and makes it with its directory when it is missing. `now` answers in milliseconds since 1970.
     package convenience init(
@@ -210,7 +211,7 @@ package final class Ledger: Sendable {
         try transaction { database throws(SQLiteError) in
             var claims: [Claim] = []
             for (index, upload) in uploads.enumerated() {
-                if let items, let other = try rival(of: items.sources[index], for: upload, in: items, database) {
+                if let items, let other = try rival(of: items.items[index], for: upload, in: items.run, database) {
                     claims.append(.taken(by: other))
                     continue
                 }
@@ -218,7 +219,7 @@ package final class Ledger: Sendable {
                 if let items {
                     switch claim {
                     case .began(let record, _), .found(let record, _), .doneBefore(let record):
-                        try setItem(items.sources[index], record, of: items, in: database)
+                        try setItem(items.items[index], record, of: items.run, in: database)
                     case .heldElsewhere, .taken: break
                     }
                 }

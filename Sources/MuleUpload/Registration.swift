@@ -21,6 +21,8 @@ package struct UploadIntent: Sendable {
     package var restart: Bool
     /// The same where the file is not the one it was begun with.
     package var restartsChanged = false
+    /// Whether another file of the same job may want the same object.
+    package var sharesKey = false
     /// What was asked for by name on the command line, and so must hold for a pending upload too.
     package var demandedPartSize: Int64?
     package var demandedChecksum: String?
@@ -65,23 +67,12 @@ package struct Registration {
     }
 
     private let ledger: Ledger
-    private let batch: Batch?
+    private let run: JobRun?
 
-    /// The run of an archive job for which files are registered.
-    package struct Batch: Sendable {
-        package var run: JobRun
-        /// Whether two files may be given the same key.
-        package var sharesKeys: Bool
-
-        package init(run: JobRun, sharesKeys: Bool) {
-            self.run = run
-            self.sharesKeys = sharesKeys
-        }
-    }
-
-    package init(_ ledger: Ledger, for batch: Batch? = nil) {
+    /// - Parameter run: the run of an archive job for which files are registered, where it is one.
+    package init(_ ledger: Ledger, for run: JobRun? = nil) {
         self.ledger = ledger
-        self.batch = batch
+        self.run = run
     }
 
     /// One entry for each intent, in their order, all in one transaction: as many as not to keep other processes waiting. All
@@ -105,11 +96,12 @@ package struct Registration {
         if !planned.isEmpty {
             let claims = try ledger.claim(
                 planned.map(\.upload),
-                as: batch.map { batch in
+                as: run.map { run in
                     Ledger.NewItems(
-                        run: batch.run,
-                        sources: planned.map { intents[$0.index].path },
-                        shareKeys: batch.sharesKeys
+                        run: run,
+                        items: planned.map { place, _ in
+                            Ledger.NewItem(source: intents[place].path, sharesKey: intents[place].sharesKey)
+                        }
                     )
                 }
             ) { place, done in

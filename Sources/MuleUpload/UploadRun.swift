@@ -209,7 +209,7 @@ package final class UploadRun: Sendable {
     var isStopping: Bool { cancellation.isCancelled }
 
     /// Ends the run for a reason that every upload shares.
-    func stop(_ reason: UploadFailure) {
+    package func stop(_ reason: UploadFailure) {
         state.withLock { state in
             if state.stopReason == nil { state.stopReason = reason }
         }

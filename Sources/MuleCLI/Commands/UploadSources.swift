@@ -156,10 +156,3 @@ extension IntegrityOptions {
         )
     }
 }
-
-extension [UInt8] {
-    /// Whether no other name could become the same key: bytes that are not UTF-8 become `%XX`, which may be another's name.
-    fileprivate var isItsOwnKey: Bool {
-        !contains(UInt8(ascii: "%")) && (allSatisfy { $0 < 0x80 } || String(validating: self, as: UTF8.self) != nil)
-    }
-}
