@@ -32,6 +32,7 @@ private func spillDatabase(_ schema: String) throws(SpillError) -> Database {
 package final class SpillSorter {
     private let database: Database
     package private(set) var count = 0
+    private var isAtEnd = false
 
     package init() throws(SpillError) {
         database = try spillDatabase("CREATE TABLE record (number INTEGER PRIMARY KEY, rank INTEGER, bytes BLOB)")
@@ -52,8 +53,11 @@ package final class SpillSorter {
     /// The record of the lowest rank that has not been given out; of equals the one that was added first. Nil when there are
     /// no more. Nothing is to be added once it was called.
     package func next() throws(SpillError) -> [UInt8]? {
+        guard !isAtEnd else { return nil }
         do {
-            return try database.next("SELECT bytes FROM record ORDER BY rank, number") { $0.blob(0) }
+            let record = try database.next("SELECT bytes FROM record ORDER BY rank, number") { $0.blob(0) }
+            isAtEnd = record == nil
+            return record
         } catch {
             throw SpillError(error)
         }

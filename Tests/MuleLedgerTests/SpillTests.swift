@@ -18,6 +18,7 @@ struct SpillTests {
         #expect(sorter.count == 3000)
         for (_, number) in expected { #expect(try sorter.next() == Array("\(number)".utf8)) }
         #expect(try sorter.next() == nil)
+        #expect(try sorter.next() == nil)
         #expect(try SpillSorter().next() == nil)
     }
 
