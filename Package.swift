@@ -40,7 +40,7 @@ let package = Package(
         // The house. Arrows point to what a room may import; docs/architecture.md says what each room owns.
         room("MuleSystem", ["CLinux"]),
         room("MulePlan"),
-        room("MuleSources", ["MulePlan", "MuleSystem"]),
+        room("MuleSources", ["MulePlan", "MuleLedger", "MuleSystem"]),
         room("MuleJSON"),
         room("MuleDigest", ["COpenSSL", "CChecksums"]),
         room("MuleSigning", ["MulePlan", "MuleDigest", "MuleSystem"]),

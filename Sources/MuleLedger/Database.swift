@@ -142,6 +142,17 @@ final class Database {
         try run(sql, values) { _ in }
     }
 
+    /// The next row of a statement without values that gives its rows one by one; nil behind the last, and the call after
+    /// that begins anew.
+    func next<Row>(_ sql: String, read: (SQLRow) -> Row) throws(SQLiteError) -> Row? {
+        let statement = try prepared(sql)
+        let status = sqlite3_step(statement)
+        if status == SQLITE_ROW { return read(SQLRow(statement: statement)) }
+        sqlite3_reset(statement)
+        guard status == SQLITE_DONE else { throw error(status, sql) }
+        return nil
+    }
+
     /// Of the row that was inserted last.
     var lastNumber: Int64 { sqlite3_last_insert_rowid(connection) }
 

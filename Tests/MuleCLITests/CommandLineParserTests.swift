@@ -204,7 +204,7 @@ struct CommandLineParserTests {
         for row in FlagTable.rows {
             let same = FlagTable.rows.filter { $0.name == row.name }
             #expect(same.allSatisfy { ($0.placeholder == nil) == (row.placeholder == nil) })
-            #expect(row.name.utf8.allSatisfy { (0x61...0x7A).contains($0) || $0 == 0x2D })
+            #expect(row.name.utf8.allSatisfy { (0x61...0x7A).contains($0) || (0x30...0x39).contains($0) || $0 == 0x2D })
             #expect(row.placeholder == nil || row.negation == nil)
         }
         for command in Command.allCases {

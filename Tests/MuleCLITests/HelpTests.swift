@@ -12,7 +12,7 @@ struct HelpTests {
             #expect(isShared || !page.contains("      --" + flag.name + " "))
         }
         for status in ExitStatus.allCases { #expect(page.contains(" \(status.rawValue)  ")) }
-        #expect((3...4).contains(command.page.examples.count))
+        #expect((3...6).contains(command.page.examples.count))
         for example in command.page.examples { #expect(page.contains("\n    " + example.line + "\n")) }
         #expect(page.contains("AWS_SECRET_ACCESS_KEY"))
     }

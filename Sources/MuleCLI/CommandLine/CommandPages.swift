@@ -24,6 +24,9 @@ extension CommandPage {
             "SOURCE is a file, a directory with --recursive, or - for standard input (which cannot be resumed, because "
                 + "its bytes come only once). DESTINATION is bucket/key or s3://bucket/key. One that ends in / is a "
                 + "prefix under which the source's name is appended; several sources need one.",
+            "--include, --exclude, ages, sizes and --symlinks choose among the files below a directory; what is named itself, "
+                + "as SOURCE or in a list, is always sent. With --files-from there is no SOURCE. A listed name keeps its path behind the prefix, without a leading / "
+                + "or ./; one with .. in it is refused, and one that is missing does not stop the others.",
             "A file that was delivered before, and that the store still has, is not sent again. An object that is "
                 + "already there under the same name is replaced unless --no-overwrite is given.",
         ],
@@ -32,6 +35,15 @@ extension CommandPage {
             .init(
                 line: "mule upload -r --storage-class GLACIER run-17/ s3://lab-archive/run-17/",
                 about: "Send a directory to an archive tier."
+            ),
+            .init(
+                line:
+                    "mule upload -r --exclude '*.tmp' --exclude cache/ --min-age 10m --order oldest spool/ backups/spool/",
+                about: "Choose among the files of a directory."
+            ),
+            .init(
+                line: "find . -name '*.raw' -print0 | mule upload --files-from0 - lab-archive/raw/",
+                about: "Let another program choose."
             ),
             .init(
                 line: "mule upload -j 4 --limit-rate 20MB/s big.tar backups/",
@@ -43,7 +55,9 @@ extension CommandPage {
             ),
         ],
         problem: { typed in
-            switch typed.operands.count {
+            if let problem = selectionProblem(typed) { return problem }
+            return switch typed.operands.count {
+            case 1 where typed.filesFrom != nil || typed.filesFrom0 != nil: nil
             case 0: "upload needs at least one SOURCE and a DESTINATION, such as \"mule upload db.dump backups/\""
             case 1:
                 "upload needs a DESTINATION too: only \"\(TextSafety.displayName(typed.operands[0]))\" was given. "
@@ -52,6 +66,30 @@ extension CommandPage {
             }
         }
     )
+
+    private static func selectionProblem(_ typed: Typed) -> String? {
+        let lists = [("--files-from", typed.filesFrom), ("--files-from0", typed.filesFrom0)].filter { $0.1 != nil }
+        if lists.count > 1 { return "--files-from and --files-from0 do not go together" }
+        if let (name, list) = lists.first {
+            let sources = typed.operands.dropLast()
+            if list == [UInt8(ascii: "-")], sources.contains([UInt8(ascii: "-")]) {
+                return "standard input can't be both the list of \(name) and a SOURCE"
+            }
+            if typed.operands.isEmpty { return "\(name) needs a DESTINATION: bucket/ or bucket/prefix/" }
+            if let source = sources.first {
+                return "\(name) names all that is sent; leave out the SOURCE \"\(TextSafety.displayName(source))\""
+            }
+        }
+        guard !typed.recursive else { return nil }
+        let options = typed.selection
+        let useless = [
+            ("--include", !options.include.isEmpty), ("--exclude", !options.exclude.isEmpty),
+            ("--min-age", options.minimumAge != nil), ("--max-age", options.maximumAge != nil),
+            ("--min-size", options.minimumSize != nil), ("--max-size", options.maximumSize != nil),
+            ("--symlinks", options.symlinks != nil),
+        ].first { $0.1 }
+        return useless.map { "\($0.0) chooses among the files below a directory, which are sent with --recursive only" }
+    }
 
     fileprivate static let resume = CommandPage(
         synopsis: "[options] [ID...]",

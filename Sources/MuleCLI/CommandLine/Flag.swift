@@ -64,6 +64,7 @@ package struct Flag: Sendable {
         _ commands: Set<Command>,
         sets field: any WritableKeyPath<Typed, Value?> & Sendable,
         reading read: @escaping @Sendable (String) throws(OptionValueError) -> Value,
+        readsEnvironment: Bool? = nil,
         _ help: String
     ) -> Flag {
         Flag(
@@ -74,7 +75,7 @@ package struct Flag: Sendable {
             commands: commands,
             isRepeatable: false,
             negation: nil,
-            readsEnvironment: group != .object,
+            readsEnvironment: readsEnvironment ?? (group != .object),
             help: help
         ) { typed, bytes, _ throws(OptionValueError) in typed[keyPath: field] = try read(text(bytes)) }
     }
@@ -100,6 +101,29 @@ package struct Flag: Sendable {
             readsEnvironment: false,
             help: help
         ) { typed, bytes, _ throws(OptionValueError) in typed[keyPath: field].put(try read(text(bytes))) }
+    }
+
+    /// An option with a value of any bytes, which may stand several times.
+    static func list<Value>(
+        _ name: String,
+        _ placeholder: String,
+        _ group: Group,
+        _ commands: Set<Command>,
+        adds field: any WritableKeyPath<Typed, [Value]> & Sendable,
+        reading read: @escaping @Sendable ([UInt8]) throws(OptionValueError) -> Value,
+        _ help: String
+    ) -> Flag {
+        Flag(
+            name: name,
+            letter: nil,
+            placeholder: placeholder,
+            group: group,
+            commands: commands,
+            isRepeatable: true,
+            negation: nil,
+            readsEnvironment: false,
+            help: help
+        ) { typed, bytes, _ throws(OptionValueError) in typed[keyPath: field].append(try read(bytes)) }
     }
 
     /// An option whose value is a file path: any bytes but none at all.

@@ -1,7 +1,7 @@
 /// Every flag that mule knows. Parsing, help and suggestions read this table; a new flag is a new row.
 package enum FlagTable {
     /// In the order of help. Where two commands share a name, both rows take a value or neither does.
-    package static let rows: [Flag] = transfer + proof + object + selection + checks + shared
+    package static let rows: [Flag] = transfer + proof + object + files + selection + checks + shared
 
     /// The rows that a command takes.
     package static func rows(for command: Command) -> [Flag] { rows.filter { $0.commands.contains(command) } }
@@ -265,6 +265,109 @@ package enum FlagTable {
             sets: \.object.kmsKeyID,
             reading: OptionValue.text,
             "The KMS key for --sse aws:kms."
+        ),
+    ]
+
+    /// None of them has a variable: one that somebody has forgotten would leave files out.
+    private static let files: [Flag] = [
+        .list(
+            "include",
+            "GLOB",
+            .selection,
+            upload,
+            adds: \.selection.include,
+            reading: OptionValue.pattern,
+            "Below a SOURCE that is a directory, send only what one of these patterns matches, as in .gitignore: *.log at any "
+                + "depth, /*.log at the top, logs/ with all in it, a/**/b."
+        ),
+        .list(
+            "exclude",
+            "GLOB",
+            .selection,
+            upload,
+            adds: \.selection.exclude,
+            reading: OptionValue.rule,
+            "Leave out what this pattern matches; with ! before it, what it matches is not left out. The last one that matches "
+                + "decides. A directory that is left out is not gone into."
+        ),
+        .value(
+            "min-age",
+            "DURATION",
+            .selection,
+            upload,
+            sets: \.selection.minimumAge,
+            reading: OptionValue.age,
+            readsEnvironment: false,
+            "Only files that have not changed for this long, such as 90s, 12h or 7d."
+        ),
+        .value(
+            "max-age",
+            "DURATION",
+            .selection,
+            upload,
+            sets: \.selection.maximumAge,
+            reading: OptionValue.age,
+            readsEnvironment: false,
+            "Only files that have changed within this time."
+        ),
+        .value(
+            "min-size",
+            "SIZE",
+            .selection,
+            upload,
+            sets: \.selection.minimumSize,
+            reading: OptionValue.length,
+            readsEnvironment: false,
+            "Only files of this size or more; 1 leaves out empty ones."
+        ),
+        .value(
+            "max-size",
+            "SIZE",
+            .selection,
+            upload,
+            sets: \.selection.maximumSize,
+            reading: OptionValue.length,
+            readsEnvironment: false,
+            "Only files of this size or less."
+        ),
+        .value(
+            "symlinks",
+            "WHAT",
+            .selection,
+            upload,
+            sets: \.selection.symlinks,
+            reading: OptionValue.choice,
+            readsEnvironment: false,
+            "Symbolic links below a directory: files follows those to files and reports others, follow also goes into "
+                + "directories, skip leaves all out, report follows none. Default: files."
+        ),
+        .value(
+            "order",
+            "WHICH",
+            .selection,
+            upload,
+            sets: \.selection.order,
+            reading: OptionValue.choice,
+            readsEnvironment: false,
+            "Which files are sent first: name, oldest, newest, smallest or largest. Default: name, which begins to send while "
+                + "the rest is looked for."
+        ),
+        .path(
+            "files-from",
+            .selection,
+            upload,
+            sets: \.filesFrom,
+            readsEnvironment: false,
+            "Send the files named in this list, one a line, - for standard input, in place of any SOURCE. The path as it is "
+                + "listed goes behind the prefix."
+        ),
+        .path(
+            "files-from0",
+            .selection,
+            upload,
+            sets: \.filesFrom0,
+            readsEnvironment: false,
+            "The same with a NUL behind each name, as find -print0 writes them."
         ),
     ]
 

@@ -1,4 +1,5 @@
 import MulePlan
+import MuleSources
 
 /// Why a value cannot be taken; continues a sentence that began with the option and the value.
 package struct OptionValueError: Error, Equatable, Sendable {
@@ -20,6 +21,21 @@ enum OptionValue {
         do { bytes = try ByteSize.parse(text) } catch { throw OptionValueError(error.description) }
         guard bytes > 0 else { throw OptionValueError("must be more than 0") }
         return bytes
+    }
+
+    /// Bytes, 0 too.
+    static func length(_ text: String) throws(OptionValueError) -> Int64 {
+        do { return try ByteSize.parse(text) } catch { throw OptionValueError(error.description) }
+    }
+
+    /// A pattern of names, any bytes.
+    static func pattern(_ text: [UInt8]) throws(OptionValueError) -> GlobPattern {
+        do { return try GlobPattern(text) } catch { throw OptionValueError(error.description) }
+    }
+
+    /// The same with a `!` before it where it is an exception.
+    static func rule(_ text: [UInt8]) throws(OptionValueError) -> ExcludeRule {
+        do { return try ExcludeRule(text) } catch { throw OptionValueError(error.description) }
     }
 
     /// Bytes per second, at all times or by a timetable.

@@ -1,4 +1,5 @@
 package import MulePlan
+package import MuleSources
 package import MuleUpload
 
 /// The options that can come from more than one place. Each struct can be laid over another of its kind: a value that
@@ -70,6 +71,49 @@ package struct SourceOptions: Sendable, Equatable {
         result.settle = settle ?? lower.settle
         result.changing = changing ?? lower.changing
         return result
+    }
+}
+
+/// Which of the files below a directory are meant, and in which order they are sent.
+package struct SelectionOptions: Sendable, Equatable {
+    package var include: [GlobPattern] = []
+    package var exclude: [ExcludeRule] = []
+    /// Seconds.
+    package var minimumAge: Double?
+    package var maximumAge: Double?
+    /// Bytes.
+    package var minimumSize: Int64?
+    package var maximumSize: Int64?
+    package var symlinks: SymlinkPolicy?
+    package var order: FileOrder?
+
+    package init() {}
+
+    /// Patterns of both count, those of the upper one last.
+    package func over(_ lower: SelectionOptions) -> SelectionOptions {
+        var result = lower
+        result.include += include
+        result.exclude += exclude
+        result.minimumAge = minimumAge ?? lower.minimumAge
+        result.maximumAge = maximumAge ?? lower.maximumAge
+        result.minimumSize = minimumSize ?? lower.minimumSize
+        result.maximumSize = maximumSize ?? lower.maximumSize
+        result.symlinks = symlinks ?? lower.symlinks
+        result.order = order ?? lower.order
+        return result
+    }
+
+    /// - Parameter symlinks: what becomes of links where nothing was said of them.
+    package func selection(symlinks standard: SymlinkPolicy) -> Selection {
+        var selection = Selection()
+        selection.include = include
+        selection.exclude = exclude
+        selection.minimumAge = minimumAge
+        selection.maximumAge = maximumAge
+        selection.minimumSize = minimumSize
+        selection.maximumSize = maximumSize
+        selection.symlinks = symlinks ?? standard
+        return selection
     }
 }
 

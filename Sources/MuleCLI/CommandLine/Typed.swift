@@ -22,6 +22,10 @@ package struct Typed: Sendable, Equatable {
     package var transfer = TransferOptions()
     package var source = SourceOptions()
     package var object = ObjectOptions()
+    package var selection = SelectionOptions()
+    /// Lists of names, by line feeds or by NULs: file paths, as raw bytes; `-` is standard input.
+    package var filesFrom: [UInt8]?
+    package var filesFrom0: [UInt8]?
 
     package var noOverwrite = false
     package var force = false

@@ -1,6 +1,7 @@
 import Glibc
 import MuleLedger
 import MulePlan
+import MuleSystem
 import MuleUpload
 
 /// `mule upload`
@@ -16,8 +17,11 @@ struct UploadCommand {
         let printer = EventPrinter(console: session.console)
         let files = try UploadSources(Array(sources), to: destination, session, printer)
         // Nothing is written anywhere before there is something to send.
-        guard var first = files.next() else {
-            if files.failures.count == 0 { session.console.note("there is nothing to send") }
+        guard var first = try firstFiles(of: files) else {
+            if files.failures.count == 0, !session.cancellation.isCancelled {
+                let leftOut = files.leftOut == 0 ? "" : ": \(files.leftOut) found, all of them left out"
+                session.console.note("there is nothing to send" + leftOut)
+            }
             return ExitStatus(files.failures)
         }
         let ledger = try session.openLedger()
@@ -27,10 +31,22 @@ struct UploadCommand {
             onRefused: { files.fail($0.path, $0.destination, $1) },
             more: { () throws(UploadFailure) in
                 defer { first = [] }
-                return first.isEmpty ? files.next() : first
+                return first.isEmpty ? try files.next() : first
             }
         )
         return session.carry(feed, ledger, printer, failuresBeside: { files.failures })
+    }
+
+    private func firstFiles(of files: UploadSources) throws(CommandFailure) -> [UploadIntent]? {
+        do {
+            while let found = try files.next() {
+                if !found.isEmpty { return found }
+                if session.cancellation.isCancelled { return nil }
+            }
+            return nil
+        } catch {
+            throw CommandFailure(status: ExitStatus(error.kind), message: error.message)
+        }
     }
 
     // MARK: Standard input

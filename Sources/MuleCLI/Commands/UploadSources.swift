@@ -13,13 +13,15 @@ final class UploadSources {
     private let attributes: ObjectAttributes
     private let options: SourceOptions
     private let printer: EventPrinter
-    private var walk: SourceWalk
+    private var walk: OrderedWalk
     private let areSeveral: Bool
-    /// Keys that another file might become too.
-    private var taken: [ObjectKey: [UInt8]] = [:]
+    /// Keys that another file might become too, with the paths of the first that does.
+    private var taken: SpillNames?
     private var batch = 32
     private var hasWaited = false
     private(set) var failures = FailureTally()
+    /// Files and whole directories that the selection does not mean.
+    private(set) var leftOut = 0
 
     /// Files that are registered at once: enough to make the cost of that small, few enough not to keep other processes
     /// waiting for the ledger. The first ones are fewer, so that sending begins soon.
@@ -32,7 +34,8 @@ final class UploadSources {
         _ printer: EventPrinter
     ) throws(CommandFailure) {
         let typed = session.typed
-        areSeveral = sources.count > 1
+        let list = try Self.list(typed)
+        areSeveral = sources.count > 1 || list != nil
         let below = typed.recursive && sources.contains { (try? FileStatus.of(path: $0))?.kind == .directory }
         if areSeveral || below, case .object(let address) = destination {
             let what = below ? "The files of a directory" : "Several files"
@@ -48,35 +51,73 @@ final class UploadSources {
         store = try session.store(forBucket: destination.bucket)
         attributes = try session.attributes()
         options = typed.source.over(session.configuration.source)
-        walk = SourceWalk(sources, isRecursive: typed.recursive)
+        let selection = typed.selection.selection(symlinks: .files)
+        let found =
+            if let list {
+                SourceWalk(list, isRecursive: typed.recursive, selection: selection)
+            } else {
+                SourceWalk(sources, isRecursive: typed.recursive, selection: selection)
+            }
+        walk = OrderedWalk(found, order: typed.selection.order ?? .name)
+    }
+
+    private static func list(_ typed: Typed) throws(CommandFailure) -> NameList? {
+        guard let path = typed.filesFrom ?? typed.filesFrom0 else { return nil }
+        do {
+            return try NameList(path: path, separator: typed.filesFrom == nil ? 0 : UInt8(ascii: "\n"))
+        } catch {
+            throw CommandFailure(
+                status: .source,
+                message: "The list of names \(TextSafety.displayName(path)) can't be read: \(error.reason)."
+            )
+        }
     }
 
     var service: S3Service { store.service }
 
-    /// The next files that can be sent, a few hundred at most; nil at the end.
-    func next() -> [UploadIntent]? {
+    /// The next files that can be sent, a few hundred at most; none where whoever names them has none for the moment, or the
+    /// run is to stop; nil at the end.
+    func next() throws(UploadFailure) -> [UploadIntent]? {
         while true {
             var intents: [UploadIntent] = []
             var isAtEnd = false
-            while intents.count < batch, !isAtEnd {
-                switch walk.next() {
+            var isIdle = false
+            while intents.count < batch, !isAtEnd, !isIdle {
+                switch try step() {
                 case .file(let found)?:
-                    if let intent = intent(found) { intents.append(intent) }
+                    if let intent = try intent(found) { intents.append(intent) }
                 case .problem(let found, let problem)?:
                     let failure = UploadFailure(
                         .source,
                         problem.sentence(for: TextSafety.displayName(found.path))
                     )
                     fail(found.path, destination.address(forName: found.name), failure)
-                case .leftOut?, .idle?: break
+                case .leftOut(let found, let reason)?:
+                    leftOut += 1
+                    session.console.detail("\(TextSafety.displayName(found.path)) is left out: \(reason.phrase)")
+                    isIdle = session.cancellation.isCancelled
+                case .idle?: isIdle = true
                 case nil: isAtEnd = true
                 }
             }
-            batch = min(batch * 2, Self.largestBatch)
+            if !isIdle { batch = min(batch * 2, Self.largestBatch) }
             settle(&intents)
             if !intents.isEmpty { return intents }
-            if isAtEnd || session.cancellation.isCancelled { return nil }
+            if isAtEnd { return nil }
+            if isIdle || session.cancellation.isCancelled { return [] }
         }
+    }
+
+    private func step() throws(UploadFailure) -> SourceWalk.Step? {
+        do { return try walk.next() } catch { throw Self.unheld(error) }
+    }
+
+    private static func unheld(_ error: SpillError) -> UploadFailure {
+        UploadFailure(
+            .source,
+            "The files that were found can't be held: \(error.reason). Free space there or name another directory in TMPDIR.",
+            isResumable: true
+        )
     }
 
     func fail(_ path: [UInt8], _ address: ObjectAddress, _ failure: UploadFailure) {
@@ -84,10 +125,10 @@ final class UploadSources {
         printer.print(.failed(FailedUpload(path, address, failure)))
     }
 
-    private func intent(_ file: SourceWalk.Found) -> UploadIntent? {
+    private func intent(_ file: SourceWalk.Found) throws(UploadFailure) -> UploadIntent? {
         let typed = session.typed
         let address = destination.address(forName: file.name)
-        if let objection = objection(to: address, for: file) {
+        if let objection = try objection(to: address, for: file) {
             if let message = objection { fail(file.path, address, UploadFailure(.usage, message)) }
             return nil
         }
@@ -112,20 +153,34 @@ final class UploadSources {
     }
 
     /// Why a file can't become this object; a reason of nil where it is sent already.
-    private func objection(to address: ObjectAddress, for file: SourceWalk.Found) -> String?? {
+    private func objection(
+        to address: ObjectAddress,
+        for file: SourceWalk.Found
+    ) throws(UploadFailure) -> String?? {
         let length = address.key.utf8.count
         guard length <= StoreLimits.amazon.maximumKeyLength else {
             return "The key for \(TextSafety.displayName(file.path)) is \(length) bytes long; S3 allows "
                 + "\(StoreLimits.amazon.maximumKeyLength)."
         }
         guard areSeveral || !file.name.isItsOwnKey else { return nil }
-        guard let other = taken[address.key] else {
-            taken[address.key] = file.path
-            return nil
+        let other: [UInt8]?
+        do {
+            let names = if let begun = taken { begun } else { try SpillNames() }
+            taken = names
+            other = try names.take(address.key.utf8, for: file.path)
+        } catch {
+            throw Self.unheld(error)
         }
-        if other == file.path { return .some(nil) }
+        guard let other else { return nil }
+        if other == file.path || Self.areSame(other, file.path) { return .some(nil) }
         return "\(TextSafety.displayName(file.path)) and \(TextSafety.displayName(other)) would become the same "
             + "object \(TextSafety.displayName(address.description)); only the first is sent."
+    }
+
+    /// Whether two spellings lead to one file, as `a` and `./a` do.
+    private static func areSame(_ one: [UInt8], _ other: [UInt8]) -> Bool {
+        guard let one = try? FileStatus.of(path: one), let other = try? FileStatus.of(path: other) else { return false }
+        return one.device == other.device && one.inode == other.inode
     }
 
     /// Leaves out what is still being written.
@@ -145,6 +200,20 @@ final class UploadSources {
             fail(intents[index].path, intents[index].destination, failure)
         }
         intents = intents.indices.filter { unsettled[$0] == nil }.map { intents[$0] }
+    }
+}
+
+extension LeftOut {
+    fileprivate var phrase: String {
+        switch self {
+        case .excluded: "excluded"
+        case .notIncluded: "not included"
+        case .tooYoung: "changed too lately"
+        case .tooOld: "changed too long ago"
+        case .tooSmall: "too small"
+        case .tooLarge: "too large"
+        case .symbolicLink: "a symbolic link"
+        }
     }
 }
 
