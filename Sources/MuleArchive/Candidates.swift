@@ -14,7 +14,7 @@ final class Candidates {
     private let ledger: Ledger
     private let bookkeeper: Bookkeeper
     private let cancellation: Cancellation
-    private var walk: SourceWalk
+    private var walk: OrderedWalk
     private var batch = 32
 
     /// Files that are looked up at once.
@@ -32,7 +32,10 @@ final class Candidates {
         self.ledger = ledger
         self.bookkeeper = bookkeeper
         self.cancellation = cancellation
-        walk = SourceWalk([job.source], isRecursive: true, selection: job.selection, now: ledger.now() * 1_000_000)
+        walk = OrderedWalk(
+            SourceWalk([job.source], isRecursive: true, selection: job.selection, now: ledger.now() * 1_000_000),
+            order: job.order
+        )
     }
 
     private struct Found {
@@ -47,7 +50,7 @@ final class Candidates {
             var found: [Found] = []
             var isAtEnd = false
             search: while found.count < batch {
-                switch walk.next() {
+                switch try step() {
                 case .file(let file)?:
                     if let next = look(at: file) { found.append(next) }
                 case .problem(let file, let problem)?: try fail(file, problem)
@@ -64,6 +67,14 @@ final class Candidates {
             if isAtEnd { return nil }
         }
         return nil
+    }
+
+    private func step() throws(UploadFailure) -> SourceWalk.Step? {
+        do {
+            return try walk.next()
+        } catch {
+            throw UploadFailure(.source, "The files that were found can't be held: \(error.reason).", isResumable: true)
+        }
     }
 
     // MARK: Looking

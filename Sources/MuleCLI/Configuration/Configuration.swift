@@ -12,6 +12,8 @@ package struct Configuration: Sendable, Equatable {
     package var ledger: [UInt8]?
     /// What a bucket, by its name, needs differently.
     package var buckets: [String: StoreOptions] = [:]
+    /// The jobs of `mule archive`, by their names.
+    package var jobs: [String: JobOptions] = [:]
 
     package init() {}
 
