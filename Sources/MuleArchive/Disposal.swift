@@ -17,6 +17,13 @@ package struct Disposal {
         package var action: ItemAction
         /// Short and unlike those of other uploads; part of the name that a file has on its way.
         package var id: String
+
+        package init(source: [UInt8], identity: SourceIdentity, action: ItemAction, id: String) {
+            self.source = source
+            self.identity = identity
+            self.action = action
+            self.id = id
+        }
     }
 
     /// Why a file is left as it is.
