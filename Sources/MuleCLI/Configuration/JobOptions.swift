@@ -1,0 +1,124 @@
+package import MulePlan
+package import MuleSources
+
+/// A job of `mule archive` as it was written; what lies below it and what is meant where nothing was said is decided later.
+package struct JobOptions: Sendable, Equatable {
+    /// A directory: absolute, or begins with `~/`. Raw bytes, as all paths here.
+    package var source: [UInt8]?
+    /// Tells files apart.
+    package var destination: DestinationTemplate?
+    package var selection = SelectionOptions()
+    /// How a file that is still being written is met.
+    package var changes = SourceOptions()
+    package var after: AfterAction?
+    package var overwrite: OverwriteChoice?
+    /// Minutes since midnight in local time, at which a run stops; 0 to 1439.
+    package var until: Int?
+    /// Seconds, at least 1.
+    package var maximumDuration: Double?
+    /// More than 0.
+    package var maximumBytes: Int64?
+    /// Runs in which a file fails for good before it is left alone; 1 at least.
+    package var quarantineAfter: Int?
+    /// A directory.
+    package var receipts: [UInt8]?
+    /// A bucket, or a prefix in it that ends in `/`.
+    package var receiptObject: ObjectAddress?
+    /// A file.
+    package var metrics: [UInt8]?
+    package var onSuccess: Hook?
+    package var onFailure: Hook?
+    /// These lie over the configuration's general ones.
+    package var store = StoreOptions()
+    package var transfer = TransferOptions()
+    package var object = ObjectOptions()
+
+    package init() {}
+}
+
+/// What is told of a job's end.
+package enum Hook: Sendable, Equatable {
+    /// An absolute path and its arguments; run without a shell.
+    case program([String])
+    /// An http or https address. It may hold a secret and is not to be shown.
+    case post(String)
+}
+
+/// Whether an object that is there already may be replaced.
+package enum OverwriteChoice: String, CaseIterable, Sendable {
+    case never, allow
+}
+
+extension OptionValue {
+    /// Job names become names of files and of systemd's instances.
+    static func checkJobName(_ name: String) throws(OptionValueError) {
+        let isPlain = name.utf8.allSatisfy { byte in
+            (0x30...0x39).contains(byte) || (0x41...0x5A).contains(byte) || (0x61...0x7A).contains(byte)
+                || ".-_".utf8.contains(byte)
+        }
+        guard isPlain, !name.isEmpty, name.utf8.count <= 100, !name.hasPrefix("."), !name.hasPrefix("-") else {
+            throw OptionValueError(
+                "a job's name has 1 to 100 letters of a-z, A-Z, 0-9, . _ and -, and begins with none of . and -"
+            )
+        }
+    }
+
+    static func template(_ text: String) throws(OptionValueError) -> DestinationTemplate {
+        do { return try DestinationTemplate(text) } catch {
+            throw OptionValueError(TextSafety.displayName(error.description))
+        }
+    }
+
+    static func afterAction(_ text: String) throws(OptionValueError) -> AfterAction {
+        do { return try AfterAction(parsing: Array(text.utf8)) } catch { throw OptionValueError(error.description) }
+    }
+
+    /// `06:00`: minutes since midnight.
+    static func timeOfDay(_ text: String) throws(OptionValueError) -> Int {
+        let bytes = Array(text.utf8)
+        let digits = bytes.enumerated().filter { $0.offset != 2 }.map(\.element)
+        guard bytes.count == 5, bytes[2] == UInt8(ascii: ":"), digits.allSatisfy({ (0x30...0x39).contains($0) }) else {
+            throw OptionValueError("is not a time of day; write it like 06:00")
+        }
+        let numbers = digits.map { Int($0 - 0x30) }
+        let hour = numbers[0] * 10 + numbers[1]
+        let minute = numbers[2] * 10 + numbers[3]
+        guard hour < 24, minute < 60 else { throw OptionValueError("is no time of day; the last one is 23:59") }
+        return hour * 60 + minute
+    }
+
+    /// `bucket/` or `bucket/prefix/`.
+    static func prefix(_ text: String) throws(OptionValueError) -> ObjectAddress {
+        do {
+            guard case .prefix(let address) = try Destination(parsing: Array(text.utf8)) else {
+                throw OptionValueError("names one object; end it with / to put receipts below it")
+            }
+            return address
+        } catch let error as OptionValueError {
+            throw error
+        } catch {
+            throw OptionValueError("names no bucket; write bucket/ or bucket/prefix/")
+        }
+    }
+
+    /// `http://` or `https://` with a host; a query is allowed, and may be a secret.
+    static func hookURL(_ text: String) throws(OptionValueError) -> String {
+        let wanted = "write it like https://example.org/hook"
+        let lowered = text.lowercased()
+        guard let scheme = ["https://", "http://"].first(where: { lowered.hasPrefix($0) }) else {
+            throw OptionValueError("is not a web address; \(wanted)", hidesValue: true)
+        }
+        let rest = text.utf8.dropFirst(scheme.utf8.count)
+        let authority = rest.prefix { !"/?#".utf8.contains($0) }
+        guard !authority.contains(UInt8(ascii: "@")) else {
+            throw OptionValueError("must not hold a user name or password", hidesValue: true)
+        }
+        guard let first = authority.first, first != UInt8(ascii: ":") else {
+            throw OptionValueError("names no host; \(wanted)", hidesValue: true)
+        }
+        guard rest.allSatisfy({ $0 > 0x20 && $0 < 0x7F && $0 != UInt8(ascii: "#") }) else {
+            throw OptionValueError("must be plain ASCII without spaces or a fragment (#); \(wanted)", hidesValue: true)
+        }
+        return text
+    }
+}
