@@ -7,6 +7,8 @@ package enum FlagTable {
     package static func rows(for command: Command) -> [Flag] { rows.filter { $0.commands.contains(command) } }
 
     private static let every = Set(Command.allCases)
+    /// Those that work with the ledger or a store.
+    private static let working = every.subtracting([.config])
     private static let sending: Set<Command> = [.upload, .resume, .adopt]
     private static let upload: Set<Command> = [.upload]
     /// Those that name one object, or a prefix for it.
@@ -453,7 +455,7 @@ package enum FlagTable {
         .path(
             "ledger",
             .shared,
-            every.subtracting(doctor),
+            working.subtracting(doctor),
             sets: \.ledger,
             "Keep the record of uploads in this file."
         ),
@@ -461,7 +463,7 @@ package enum FlagTable {
             "profile",
             "NAME",
             .shared,
-            every,
+            working,
             sets: \.store.profile,
             reading: OptionValue.text,
             "Take credentials and settings from this profile of the AWS configuration."
@@ -470,7 +472,7 @@ package enum FlagTable {
             "region",
             "REGION",
             .shared,
-            every,
+            working,
             sets: \.store.region,
             reading: OptionValue.text,
             "The region of the bucket, such as eu-central-1."
@@ -479,17 +481,17 @@ package enum FlagTable {
             "endpoint-url",
             "URL",
             .shared,
-            every,
+            working,
             sets: \.store.endpointURL,
             reading: OptionValue.endpointURL,
             "Speak to this S3-compatible store instead of AWS."
         ),
-        .path("ca-bundle", .shared, every, sets: \.store.caBundle, "Trust the certificate authorities in this file."),
+        .path("ca-bundle", .shared, working, sets: \.store.caBundle, "Trust the certificate authorities in this file."),
         .value(
             "addressing",
             "STYLE",
             .shared,
-            every,
+            working,
             sets: \.store.addressing,
             reading: OptionValue.choice,
             "Where the bucket's name goes: auto, path or virtual. Default: auto."
@@ -498,7 +500,7 @@ package enum FlagTable {
             "progress",
             "STYLE",
             .shared,
-            every,
+            working,
             sets: \.progress,
             reading: OptionValue.choice,
             "auto, bar, plain (a line every 30 seconds) or none. Default: auto, a bar on a terminal, else plain."

@@ -38,8 +38,18 @@ package struct ConfigurationError: Error, Equatable, Sendable, CustomStringConve
         case .syntax(let error):
             let reason = TextSafety.displayName(error.reason)
             return "\(name) is not valid JSON, line \(error.line), column \(error.column): \(reason)"
-        case .unknownKey(let path, let hint): return "\(name): unknown key \(path)\(hint)"
-        case .badValue(let path, let why): return "\(name): \(path): \(why)"
+        case .unknownKey, .badValue: return "\(name): \(detail)"
+        }
+    }
+
+    /// What is wrong, without the file and the place.
+    package var detail: String {
+        switch problem {
+        case .missing: "it does not exist"
+        case .unreadable(let reason): "it cannot be read: \(reason)"
+        case .syntax(let error): TextSafety.displayName(error.reason)
+        case .unknownKey(let path, let hint): "unknown key \(path)\(hint)"
+        case .badValue(let path, let why): "\(path): \(why)"
         }
     }
 
