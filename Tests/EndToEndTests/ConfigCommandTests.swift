@@ -86,7 +86,10 @@ import Testing
         ),
         (#""b": {"source": "/etc/passwd", "destination": "b/"},"#, 0, "jobs.b.source: /etc/passwd is no directory"),
         (#""b": {"source": "HOME/spool/.", "destination": "b/"},"#, 0, "is the source of the job a too"),
-        (#""b": {"source": "HOME", "destination": "b/", "exclude": [".local"]},"#, 0, "HOME/spool lies in the source of the job b too"),
+        (
+            #""b": {"source": "HOME", "destination": "b/", "exclude": [".local"]},"#, 0,
+            "HOME/spool lies in the source of the job b too"
+        ),
         (
             #""b": {"source": "/usr", "destination": "b/", "after": "move:/usr/x/../sent/new"},"#, 2,
             #"exclude "/sent/new/""#
