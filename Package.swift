@@ -154,7 +154,10 @@ let package = Package(
         ),
         tests("EndToEndTests", ["mule", "MuleDigest", "MuleLedger", "MuleSystem", "TestSupport"]),
         tests("TestSupportTests", ["MuleDigest", "MuleSigning", "MulePlan", "TestSupport"]),
-        tests("MuleCLITests", ["MuleCLI", "MulePlan", "MuleUpload", "MuleSystem", "TestSupport"]),
+        tests(
+            "MuleCLITests",
+            ["MuleCLI", "MuleJSON", "MulePlan", "MuleSources", "MuleUpload", "MuleSystem", "TestSupport"]
+        ),
     ]
 )
 

@@ -15,13 +15,47 @@ package struct JSONReader {
     private let bytes: [UInt8]
     private var position = 0
     private var depth = 0
+    /// Nil when nobody asks for places.
+    private var offsets: [[String]: Int]?
+    private var trail: [String] = []
 
     /// The value of the document: one value with only white space around it, nested at most 64 deep.
     package static func read(_ bytes: [UInt8]) throws(SyntaxError) -> JSONValue {
         var reader = JSONReader(bytes: bytes)
-        let value = try reader.value()
-        reader.skipSpace()
-        guard reader.peek == nil else { throw reader.error("something follows the end of the document") }
+        return try reader.document()
+    }
+
+    /// The same, and where in the document each of its values stands.
+    package static func readWithPlaces(
+        _ bytes: [UInt8]
+    ) throws(SyntaxError) -> (value: JSONValue, places: JSONPlaces) {
+        var reader = JSONReader(bytes: bytes)
+        reader.offsets = [:]
+        let value = try reader.document()
+        return (value, JSONPlaces(bytes: bytes, offsets: reader.offsets ?? [:]))
+    }
+
+    private mutating func document() throws(SyntaxError) -> JSONValue {
+        skipSpace()
+        note(position)
+        let value = try value()
+        skipSpace()
+        guard peek == nil else { throw error("something follows the end of the document") }
+        return value
+    }
+
+    private mutating func note(_ offset: Int) {
+        if offsets != nil { offsets?[trail] = offset }
+    }
+
+    /// Reads a value that `name` leads to, whose key or first byte stands at the offset.
+    private mutating func value(named name: @autoclosure () -> String, at offset: Int) throws(SyntaxError) -> JSONValue
+    {
+        guard offsets != nil else { return try value() }
+        trail.append(name())
+        note(offset)
+        let value = try value()
+        trail.removeLast()
         return value
     }
 
@@ -64,7 +98,7 @@ package struct JSONReader {
                 throw error("the key \"\(key)\" stands here a second time", at: start)
             }
             guard accept(":") else { throw error("a colon is wanted here") }
-            members[key] = try value()
+            members[key] = try value(named: key, at: start)
         } while accept(",")
         guard accept("}") else { throw error("a comma or a closing brace is wanted here") }
         return .object(members)
@@ -73,7 +107,10 @@ package struct JSONReader {
     private mutating func array() throws(SyntaxError) -> JSONValue {
         var values: [JSONValue] = []
         if accept("]") { return .array(values) }
-        repeat { values.append(try value()) } while accept(",")
+        repeat {
+            skipSpace()
+            values.append(try value(named: String(values.count), at: position))
+        } while accept(",")
         guard accept("]") else { throw error("a comma or a closing bracket is wanted here") }
         return .array(values)
     }
@@ -197,10 +234,7 @@ package struct JSONReader {
     }
 
     private func error(_ reason: String, at place: Int? = nil) -> SyntaxError {
-        let before = bytes[..<(place ?? position)]
-        let lineStart = before.lastIndex(of: 0x0A).map { $0 + 1 } ?? 0
-        let line = before.reduce(into: 1) { if $1 == 0x0A { $0 += 1 } }
-        let column = String(decoding: before[lineStart...], as: UTF8.self).unicodeScalars.count + 1
-        return SyntaxError(line: line, column: column, reason: reason)
+        let place = JSONPlaces.place(of: place ?? position, in: bytes)
+        return SyntaxError(line: place.line, column: place.column, reason: reason)
     }
 }

@@ -17,7 +17,7 @@ package struct Selection: Hashable, Sendable {
     package init() {}
 
     /// Whether the rules leave out what is at this path.
-    func excludes(_ path: [UInt8], isDirectory: Bool) -> Bool {
+    package func excludes(_ path: [UInt8], isDirectory: Bool) -> Bool {
         exclude.last { $0.pattern.matches(path, isDirectory: isDirectory) }.map { !$0.isException } ?? false
     }
 

@@ -1,6 +1,8 @@
 import Glibc
 import MuleCLI
+import MuleJSON
 import MulePlan
+import MuleSources
 import MuleUpload
 import Testing
 
@@ -16,6 +18,13 @@ struct ConfigurationTests {
         #expect(Mirror.unsetFields(of: configuration) == [])
         let bucket = try #require(configuration.buckets.first)
         #expect(Mirror.unsetFields(of: bucket.value) == [])
+        let job = try #require(configuration.jobs["dumps"])
+        #expect(Mirror.unsetFields(of: job) == [])
+        #expect(Mirror.unsetFields(of: job.selection) == [])
+        #expect(Mirror.unsetFields(of: job.changes) == [])
+        #expect(Mirror.unsetFields(of: job.store) == [])
+        #expect(Mirror.unsetFields(of: job.transfer) == [])
+        #expect(Mirror.unsetFields(of: job.object) == [])
         #expect(configuration.store.partSize == 16 << 20)
         let timetable = try RateTimetable("08:00-18:00 Mon-Fri=50MB/s, *=off")
         #expect(configuration.transfer.limitRate == timetable)
@@ -107,6 +116,108 @@ struct ConfigurationTests {
         let error = #expect(throws: ConfigurationError.self) { try Configuration.parse(Array(text.utf8)) }
         #expect(error?.description.contains(part) == true, "\(error?.description ?? "")")
         #expect(error?.description.contains("hunter2") == false)
+    }
+
+    @Test("a job is read, with what lies over the general settings")
+    func job() throws {
+        let text = #"""
+            {"jobs": {"a.b_c-1": {"source": "~/spool", "destination": "b/x/", "exclude": ["*.tmp", "!a.tmp"], "minAge": 60,
+             "after": "delete-after:7d", "overwrite": "allow", "until": "23:59", "maxBytes": "1G", "quarantineAfter": 1,
+             "receiptObject": "b", "onSuccess": ["/bin/true"], "onFailure": "https://x/?t=1", "region": "r", "order": "newest",
+             "concurrency": 4, "settle": "5s", "object": {"acl": "private"}}}}
+            """#
+        let job = try #require(Configuration.parse(Array(text.utf8)).jobs["a.b_c-1"])
+        #expect(job.source == Array("~/spool".utf8))
+        #expect(job.destination?.bucket == "b" && job.destination?.isInjective == true)
+        #expect(try job.selection.exclude == [ExcludeRule(Array("*.tmp".utf8)), ExcludeRule(Array("!a.tmp".utf8))])
+        #expect(job.selection.minimumAge == 60 && job.selection.order == .newest)
+        #expect(job.after == .deleteAfter(604_800) && job.overwrite == .allow && job.until == 1439)
+        #expect(job.maximumBytes == 1 << 30 && job.quarantineAfter == 1)
+        #expect(job.receiptObject == ObjectAddress(bucket: "b", key: ObjectKey("")))
+        #expect(job.onSuccess == .program(["/bin/true"]) && job.onFailure == .post("https://x/?t=1"))
+        #expect(job.store.region == "r" && job.transfer.concurrency == .fixed(4) && job.changes.settle == 5)
+        #expect(job.object.acl == "private")
+    }
+
+    @Test(
+        "a mistake in a job is named with its key",
+        arguments: [
+            (#""source": "spool""#, #"jobs.j.source: "spool" is a relative path"#),
+            (#""destination": "b/fixed""#, #"jobs.j.destination: "b/fixed" is the same for every file"#),
+            (
+                #""destination": "b/{relpat}""#,
+                #"jobs.j.destination: "b/{relpat}" has the unknown placeholder {relpat}; did"#
+            ),
+            (#""include": "*.db""#, "jobs.j.include: an array [ ] of strings is wanted, but a string was found"),
+            (#""include": ["a", "["]"#, #"jobs.j.include.1: "[" has a [ without its ]"#),
+            (#""exclude": ["!"]"#, #"jobs.j.exclude.0: "!" is no pattern"#),
+            (#""exclude": [1]"#, "jobs.j.exclude.0: a string"),
+            (#""minAge": "2h", "maxAge": "1h""#, "jobs.j.minAge: no file is older than maxAge allows"),
+            (#""minSize": 2, "maxSize": 1"#, "jobs.j.minSize: no file is larger"),
+            (#""after": "move:sent""#, #"jobs.j.after: "move:sent" moves to a relative path"#),
+            (#""after": "archive""#, "is not one of keep, move:DIR, delete, delete-after:7d"),
+            (#""overwrite": "newer""#, #"jobs.j.overwrite: "newer" is not one of never, allow"#),
+            (#""until": "6:00""#, #"jobs.j.until: "6:00" is not a time of day"#),
+            (#""until": "24:00""#, #"jobs.j.until: "24:00" is no time of day"#),
+            (#""until": "0a:00""#, "is not a time of day"),
+            (#""maxBytes": 0"#, #"jobs.j.maxBytes: "0" must be more than 0"#),
+            (#""maxDuration": "500ms""#, #"jobs.j.maxDuration: "500ms" is too short"#),
+            (#""quarantineAfter": 0"#, "jobs.j.quarantineAfter: a whole number of runs, 1 or more"),
+            (#""quarantineAfter": "3""#, "jobs.j.quarantineAfter: a whole number"),
+            (#""receiptObject": "b/key""#, #"jobs.j.receiptObject: "b/key" names one object"#),
+            (#""receiptObject": "/x""#, #"jobs.j.receiptObject: "/x" names no bucket"#),
+            (#""onSuccess": []"#, "jobs.j.onSuccess: it names no program"),
+            (#""onSuccess": ["sh", "-c"]"#, #"jobs.j.onSuccess.0: "sh" is no absolute path"#),
+            (#""onFailure": "ftp://x""#, "jobs.j.onFailure: the value is not a web address"),
+            (#""onFailure": "https://me:hunter2@x""#, "jobs.j.onFailure: the value must not hold a user name"),
+            (#""onFailure": "https://x/?token=hunter2 ""#, "jobs.j.onFailure: the value must be plain ASCII"),
+            (#""onFailure": true"#, "jobs.j.onFailure: an array [ ] with a program"),
+            (#""symlink": "skip""#, #"unknown key jobs.j.symlink; did you mean "symlinks"?"#),
+            (#""object": {"acll": "x"}"#, #"unknown key jobs.j.object.acll; did you mean "acl"?"#),
+        ]
+    )
+    func jobMistakes(members: String, part: String) {
+        var job = members
+        if !members.contains(#""source""#) { job += #", "source": "/s""# }
+        if !members.contains(#""destination""#) { job += #", "destination": "b/""# }
+        let text = #"{"jobs": {"j": {"# + job + "}}}"
+        let error = #expect(throws: ConfigurationError.self) { try Configuration.parse(Array(text.utf8)) }
+        #expect(error?.description.contains(part) == true, "\(error?.description ?? "")")
+        #expect(error?.description.contains("hunter2") == false)
+    }
+
+    @Test("a job needs a source, a destination and a name that files can have")
+    func jobNeeds() {
+        for name in ["", "a/b", "..", ".a", "-a", "ä", "a b", "a@b", String(repeating: "a", count: 101)] {
+            let text = #"{"jobs": {"\#(name)": {"source": "/s", "destination": "b/"}}}"#
+            let error = #expect(throws: ConfigurationError.self) { try Configuration.parse(Array(text.utf8)) }
+            #expect(error?.description.contains("a job's name has 1 to 100 letters") == true)
+        }
+        let text = #"{"jobs": {"j": {}}}"#
+        let empty = #expect(throws: ConfigurationError.self) { try Configuration.parse(Array(text.utf8)) }
+        #expect(empty?.description.contains("jobs.j: the job has no source") == true)
+    }
+
+    @Test("every problem is found, each with its line and column, in their order")
+    func places() throws {
+        let text = #"""
+            {
+              "regon": "x",
+              "jobs": {
+                "ü": { "source": 5,
+                  "destination": "b/", "exclude": ["a",
+                  "["] },
+                "j": []
+              },
+              "partSize": "8Q"
+            }
+            """#
+        let reading = try Configuration.read(Array(text.utf8))
+        let places = reading.problems.map { "\($0.place?.line ?? 0):\($0.place?.column ?? 0)" }
+        #expect(places == ["2:3", "4:5", "4:12", "6:7", "7:5", "9:3"])
+        let error = #expect(throws: ConfigurationError.self) { try Configuration.parse(Array(text.utf8)) }
+        #expect(error?.description.hasPrefix("the configuration, line 2, column 3: unknown key regon") == true)
+        #expect(reading.configuration.jobs["ü"]?.destination?.bucket == "b")
     }
 
     @Test("a missing file is an error only when it was named")

@@ -85,4 +85,20 @@ struct JSONTests {
         #expect(throws: JSONReader.SyntaxError.self) { try JSONReader.read(deep) }
         #expect(throws: JSONReader.SyntaxError.self) { try JSONReader.read([0x22, 0xFF, 0x22]) }
     }
+
+    @Test("the place of every key and element is known, escaped or not")
+    func places() throws {
+        let text = "  {\n \"a\" : [1,\n  {\"ü\\n\":2, \"x.y\": []}], \"b\":{}}"
+        let (value, places) = try JSONReader.readWithPlaces(Array(text.utf8))
+        #expect(try value == JSONReader.read(Array(text.utf8)))
+        func place(_ names: String...) -> [Int]? { places[names].map { [$0.line, $0.column] } }
+        #expect(place() == [1, 3])
+        #expect(place("a") == [2, 2])
+        #expect(place("a", "0") == [2, 9])
+        #expect(place("a", "1") == [3, 3])
+        #expect(place("a", "1", "ü\n") == [3, 4])
+        #expect(place("a", "1", "x.y") == [3, 13])
+        #expect(place("b") == [3, 26])
+        #expect(place("c") == nil && place("a", "2") == nil)
+    }
 }

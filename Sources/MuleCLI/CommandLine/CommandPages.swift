@@ -10,6 +10,7 @@ extension Command {
         case .archive: .archive
         case .clean: .clean
         case .doctor: .doctor
+        case .config: .config
         }
     }
 }
@@ -324,6 +325,37 @@ extension CommandPage {
             guard typed.export != nil || typed.importFrom != nil || typed.ledgerAlone else { return nil }
             return typed.operands.isEmpty
                 ? nil : "a BUCKET is not checked with --export, --import, or --ledger without a FILE"
+        }
+    )
+
+    fileprivate static let config = CommandPage(
+        synopsis: "[options] check [FILE]",
+        summary: "check the configuration file",
+        description: [
+            "Reads the configuration, or FILE, and prints a line for everything that is wrong with it, with its line and "
+                + "column: keys that there are not, values that can't be used, jobs that lack something.",
+            "Warnings are for what can be used and is hardly meant: a source that is not there, two jobs of one directory, an "
+                + "address without encryption. A job that moves files to where it finds them, or would archive mule's own "
+                + "ledger, is a problem. Nothing is sent, and no store is asked; \"mule doctor\" does that.",
+            "The status is 0 when there is no problem, else 2.",
+        ],
+        examples: [
+            .init(line: "mule config check", about: "Is the configuration in order?"),
+            .init(line: "mule config check config.json.new", about: "And the one that is to take its place?"),
+            .init(
+                line: "mule config check --json | jq -r 'select(.state == \"problem\") | .message'",
+                about: "For scripts: one JSON object per finding."
+            ),
+        ],
+        problem: { typed in
+            guard let word = typed.operands.first else {
+                return "config needs to be told what to do: \"mule config check\""
+            }
+            guard word == Array("check".utf8) else {
+                return
+                    "\"\(TextSafety.displayName(word))\" is nothing that config can do; there is \"mule config check\""
+            }
+            return typed.operands.count > 2 ? "config check reads one FILE at a time" : nil
         }
     )
 }

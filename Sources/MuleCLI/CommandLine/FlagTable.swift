@@ -11,6 +11,8 @@ package enum FlagTable {
     /// Those that make uploads of files they find.
     private static let filing: Set<Command> = [.upload, .archive]
     private static let archive: Set<Command> = [.archive]
+    /// Those that work with the ledger or a store.
+    private static let working = every.subtracting([.config])
     private static let upload: Set<Command> = [.upload]
     /// Those that name one object, or a prefix for it.
     private static let doctor: Set<Command> = [.doctor]
@@ -567,7 +569,7 @@ package enum FlagTable {
         .path(
             "ledger",
             .shared,
-            every.subtracting(doctor),
+            working.subtracting(doctor),
             sets: \.ledger,
             "Keep the record of uploads in this file."
         ),
@@ -575,7 +577,7 @@ package enum FlagTable {
             "profile",
             "NAME",
             .shared,
-            every,
+            working,
             sets: \.store.profile,
             reading: OptionValue.text,
             "Take credentials and settings from this profile of the AWS configuration."
@@ -584,7 +586,7 @@ package enum FlagTable {
             "region",
             "REGION",
             .shared,
-            every,
+            working,
             sets: \.store.region,
             reading: OptionValue.text,
             "The region of the bucket, such as eu-central-1."
@@ -593,17 +595,17 @@ package enum FlagTable {
             "endpoint-url",
             "URL",
             .shared,
-            every,
+            working,
             sets: \.store.endpointURL,
             reading: OptionValue.endpointURL,
             "Speak to this S3-compatible store instead of AWS."
         ),
-        .path("ca-bundle", .shared, every, sets: \.store.caBundle, "Trust the certificate authorities in this file."),
+        .path("ca-bundle", .shared, working, sets: \.store.caBundle, "Trust the certificate authorities in this file."),
         .value(
             "addressing",
             "STYLE",
             .shared,
-            every,
+            working,
             sets: \.store.addressing,
             reading: OptionValue.choice,
             "Where the bucket's name goes: auto, path or virtual. Default: auto."
@@ -612,7 +614,7 @@ package enum FlagTable {
             "progress",
             "STYLE",
             .shared,
-            every,
+            working,
             sets: \.progress,
             reading: OptionValue.choice,
             "auto, bar, plain (a line every 30 seconds) or none. Default: auto, a bar on a terminal, else plain."

@@ -47,6 +47,7 @@ package enum Program {
             return .done
         }
         do throws(CommandFailure) {
+            if command == .config { return try ConfigCommand(typed: typed, environment: environment).run() }
             let session = try Session(typed, environment: environment, cancellation: cancellation)
             switch command {
             case .upload: return try UploadCommand(session: session).run()
@@ -58,6 +59,7 @@ package enum Program {
             case .doctor: return try DoctorCommand(session: session).run()
             case .archive: return try ArchiveCommand(session: session).run()
             case .clean: return try CleanCommand(session: session).run()
+            case .config: fatalError("it has run without a session")
             }
         } catch {
             complain(error.message)

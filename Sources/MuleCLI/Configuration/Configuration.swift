@@ -1,4 +1,4 @@
-import MuleJSON
+package import MuleJSON
 
 /// The configuration file: what every run should take for granted, and what single buckets need differently.
 /// `config.example.json` shows every key. No secret is kept in it.
@@ -24,10 +24,50 @@ package struct Configuration: Sendable, Equatable {
 
     /// Reads a document. Unknown keys, keys that stand twice and values of the wrong kind are errors.
     package static func parse(_ bytes: [UInt8]) throws(ConfigurationError) -> Configuration {
+        let reading = try read(bytes)
+        if let first = reading.problems.first { throw first }
+        return reading.configuration
+    }
+
+    /// What a document says, as far as it can be used.
+    package struct Reading {
+        package var configuration = Configuration()
+        /// In the order of their places.
+        package var problems: [ConfigurationError] = []
+        package let places: JSONPlaces
+    }
+
+    /// Reads a document to its end, whatever is wrong with single keys.
+    ///
+    /// - Throws: what is no JSON at all.
+    package static func read(_ bytes: [UInt8]) throws(ConfigurationError) -> Reading {
         let document: JSONValue
-        do { document = try JSONReader.read(bytes) } catch { throw ConfigurationError(.syntax(error)) }
-        var configuration = Configuration()
-        try ConfigurationKey.read(document, ConfigurationKey.root, into: &configuration, path: "")
-        return configuration
+        var reading: Reading
+        do {
+            let (value, places) = try JSONReader.readWithPlaces(bytes)
+            document = value
+            reading = Reading(places: places)
+        } catch {
+            let place = JSONPlaces.Place(line: error.line, column: error.column)
+            throw ConfigurationError(.syntax(error), place: place)
+        }
+        var objections: [ConfigurationObjection] = []
+        ConfigurationKey.read(
+            document,
+            ConfigurationKey.root,
+            into: &reading.configuration,
+            trail: .document,
+            &objections
+        )
+        let problems = objections.map { ConfigurationError($0, reading.places) }
+        let beginning = JSONPlaces.Place(line: 0, column: 0)
+        // Those of one place stay in the order in which they were found.
+        reading.problems = problems.enumerated()
+            .sorted { one, other in
+                let (left, right) = (one.element.place ?? beginning, other.element.place ?? beginning)
+                return left == right ? one.offset < other.offset : left < right
+            }
+            .map(\.element)
+        return reading
     }
 }

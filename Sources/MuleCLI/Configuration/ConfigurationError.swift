@@ -15,23 +15,43 @@ package struct ConfigurationError: Error, Equatable, Sendable, CustomStringConve
     package let problem: Problem
     /// The file, made safe to show; empty where bytes were parsed that came from no file.
     package let file: String
+    /// Of the key, where the problem has one, or of the syntax error.
+    package let place: JSONPlaces.Place?
 
-    package init(_ problem: Problem, file: String = "") {
+    package init(_ problem: Problem, file: String = "", place: JSONPlaces.Place? = nil) {
         self.problem = problem
         self.file = file
+        self.place = place
+    }
+
+    init(_ objection: ConfigurationObjection, _ places: JSONPlaces) {
+        self.init(objection.problem, place: places[objection.trail.names])
     }
 
     /// The whole message, without a program name before it.
     package var description: String {
-        let name = file.isEmpty ? "the configuration" : "configuration file \(file)"
+        var name = file.isEmpty ? "the configuration" : "configuration file \(file)"
+        if let place, !isSyntax { name += ", line \(place.line), column \(place.column)" }
         switch problem {
         case .missing: return "\(name) does not exist; create it, or name another with --config"
         case .unreadable(let reason): return "\(name) cannot be read: \(reason)"
         case .syntax(let error):
             let reason = TextSafety.displayName(error.reason)
             return "\(name) is not valid JSON, line \(error.line), column \(error.column): \(reason)"
-        case .unknownKey(let path, let hint): return "\(name): unknown key \(path)\(hint)"
-        case .badValue(let path, let why): return "\(name): \(path): \(why)"
+        case .unknownKey, .badValue: return "\(name): \(detail)"
         }
     }
+
+    /// What is wrong, without the file and the place.
+    package var detail: String {
+        switch problem {
+        case .missing: "it does not exist"
+        case .unreadable(let reason): "it cannot be read: \(reason)"
+        case .syntax(let error): TextSafety.displayName(error.reason)
+        case .unknownKey(let path, let hint): "unknown key \(path)\(hint)"
+        case .badValue(let path, let why): "\(path): \(why)"
+        }
+    }
+
+    private var isSyntax: Bool { if case .syntax = problem { true } else { false } }
 }

@@ -14,7 +14,15 @@ extension Configuration {
     package static func load(path: [UInt8]) throws(ConfigurationError) -> Configuration {
         let file = TextSafety.displayName(path)
         do { return try parse(contents(of: path, file)) } catch {
-            throw ConfigurationError(error.problem, file: file)
+            throw ConfigurationError(error.problem, file: file, place: error.place)
+        }
+    }
+
+    /// Reads the file at `path` to its end, whatever is wrong with single keys.
+    package static func read(path: [UInt8]) throws(ConfigurationError) -> Reading {
+        let file = TextSafety.displayName(path)
+        do { return try read(contents(of: path, file)) } catch {
+            throw ConfigurationError(error.problem, file: file, place: error.place)
         }
     }
 
@@ -33,7 +41,7 @@ extension Configuration {
         var contents: [UInt8] = []
         var buffer = [UInt8](repeating: 0, count: 64 << 10)
         while true {
-            let count = read(descriptor, &buffer, buffer.count)
+            let count = Glibc.read(descriptor, &buffer, buffer.count)
             if count < 0, errno == EINTR { continue }
             guard count >= 0 else { throw failure(errno, file) }
             if count == 0 { return contents }

@@ -1,11 +1,64 @@
 import MuleJSON
 import MulePlan
 
+/// The names that lead to a key, from the document on.
+struct KeyTrail: Sendable {
+    let names: [String]
+
+    static let document = KeyTrail(names: [])
+
+    func then(_ name: String) -> KeyTrail { KeyTrail(names: names + [name]) }
+
+    /// `buckets.photos.region`, made safe to show.
+    var shown: String {
+        let parts = names.map { name in
+            let isPlain = !name.isEmpty && name.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F && $0 != 0x22 && $0 != 0x2E }
+            return isPlain ? name : "\"\(TextSafety.displayName(Array(name.utf8)))\""
+        }
+        return parts.joined(separator: ".")
+    }
+}
+
+/// What is wrong with a key, before it is known where in the file it stands.
+struct ConfigurationObjection: Error {
+    let trail: KeyTrail
+    let problem: ConfigurationError.Problem
+
+    init(_ trail: KeyTrail, _ why: String) {
+        self.trail = trail
+        problem = .badValue(path: trail.names.isEmpty ? "the document" : trail.shown, why: why)
+    }
+
+    fileprivate init(unknown trail: KeyTrail, _ name: String, known: [String]) {
+        self.trail = trail
+        let lowered = name.lowercased()
+        let hint: String
+        if ["secret", "accesskey", "password", "token", "credential"].contains(where: { lowered.contains($0) }) {
+            hint = "; mule keeps no secrets here, put them into a profile (aws configure) and name it with \"profile\""
+        } else if let near = Suggestion.nearest(of: name, in: known) {
+            hint = "; did you mean \"\(near)\"?"
+        } else {
+            hint = "; known here are \(known.joined(separator: ", "))"
+        }
+        problem = .unknownKey(path: trail.shown, hint: hint)
+    }
+}
+
 /// One key of a JSON object in the configuration file: its name, and how its value is read into `Root`.
 struct ConfigurationKey<Root>: Sendable {
     let name: String
-    /// `path` leads to this key, for messages.
-    let read: @Sendable (inout Root, JSONValue, _ path: String) throws(ConfigurationError) -> Void
+    /// `trail` leads to this key, for messages. What can't be used is added to the objections, and the rest is read.
+    let read: @Sendable (inout Root, JSONValue, _ trail: KeyTrail, inout [ConfigurationObjection]) -> Void
+
+    /// A key with one value, which is good or not.
+    static func value(
+        _ name: String,
+        _ read: @escaping @Sendable (inout Root, JSONValue, KeyTrail) throws(ConfigurationObjection) -> Void
+    ) -> Self {
+        Self(name: name) { root, value, trail, objections in
+            do throws(ConfigurationObjection) { try read(&root, value, trail) } catch { objections.append(error) }
+        }
+    }
 
     /// A text.
     static func text<Value>(
@@ -13,11 +66,8 @@ struct ConfigurationKey<Root>: Sendable {
         _ field: any WritableKeyPath<Root, Value?> & Sendable,
         _ read: @escaping @Sendable (String) throws(OptionValueError) -> Value
     ) -> Self {
-        Self(name: name) { root, value, path throws(ConfigurationError) in
-            guard case .string(let text) = value else {
-                throw .badValue(path, "a string in double quotes is wanted, but \(value.kind) was found")
-            }
-            root[keyPath: field] = try reading(text, at: path, read)
+        value(name) { root, value, trail throws(ConfigurationObjection) in
+            root[keyPath: field] = try reading(string(value, trail), at: trail, read)
         }
     }
 
@@ -27,29 +77,55 @@ struct ConfigurationKey<Root>: Sendable {
         _ field: any WritableKeyPath<Root, Value?> & Sendable,
         _ read: @escaping @Sendable (String) throws(OptionValueError) -> Value
     ) -> Self {
-        Self(name: name) { root, value, path throws(ConfigurationError) in
+        value(name) { root, value, trail throws(ConfigurationObjection) in
             let text: String
             switch value {
             case .string(let string): text = string
             case .int(let number): text = String(number)
-            default: throw .badValue(path, "a string or a whole number is wanted, but \(value.kind) was found")
+            default:
+                throw ConfigurationObjection(trail, "a string or a whole number is wanted, but \(value.kind) was found")
             }
-            root[keyPath: field] = try reading(text, at: path, read)
+            root[keyPath: field] = try reading(text, at: trail, read)
         }
     }
 
     /// A file path, which must not depend on the directory that the program happens to run in.
     static func path(_ name: String, _ field: any WritableKeyPath<Root, [UInt8]?> & Sendable) -> Self {
-        Self(name: name) { root, value, path throws(ConfigurationError) in
+        value(name) { root, value, trail throws(ConfigurationObjection) in
             guard case .string(let text) = value else {
-                throw .badValue(path, "a file path in double quotes is wanted, but \(value.kind) was found")
+                throw ConfigurationObjection(
+                    trail,
+                    "a file path in double quotes is wanted, but \(value.kind) was found"
+                )
             }
             guard text.hasPrefix("/") || text.hasPrefix("~/") else {
                 let shown = TextSafety.displayName(Array(text.utf8))
-                throw .badValue(path, "\"\(shown)\" is a relative path; begin it with / or ~/")
+                throw ConfigurationObjection(trail, "\"\(shown)\" is a relative path; begin it with / or ~/")
             }
-            guard !text.utf8.contains(0) else { throw .badValue(path, "a path can't hold a NUL") }
+            guard !text.utf8.contains(0) else { throw ConfigurationObjection(trail, "a path can't hold a NUL") }
             root[keyPath: field] = Array(text.utf8)
+        }
+    }
+
+    /// An array of texts.
+    static func list<Value>(
+        _ name: String,
+        _ field: any WritableKeyPath<Root, [Value]> & Sendable,
+        _ read: @escaping @Sendable (String) throws(OptionValueError) -> Value
+    ) -> Self {
+        Self(name: name) { root, value, trail, objections in
+            guard case .array(let values) = value else {
+                let why = "an array [ ] of strings is wanted, but \(value.kind) was found"
+                return objections.append(ConfigurationObjection(trail, why))
+            }
+            for (index, value) in values.enumerated() {
+                let trail = trail.then(String(index))
+                do throws(ConfigurationObjection) {
+                    root[keyPath: field].append(try reading(string(value, trail), at: trail, read))
+                } catch {
+                    objections.append(error)
+                }
+            }
         }
     }
 
@@ -59,83 +135,93 @@ struct ConfigurationKey<Root>: Sendable {
         _ field: any WritableKeyPath<Root, [NamedText]> & Sendable,
         _ read: @escaping @Sendable (_ name: String, _ text: String) throws(OptionValueError) -> NamedText
     ) -> Self {
-        Self(name: name) { root, value, path throws(ConfigurationError) in
-            for (name, value) in try members(of: value, path) {
-                let path = join(path, name)
-                guard case .string(let text) = value else {
-                    throw .badValue(path, "a string in double quotes is wanted, but \(value.kind) was found")
+        Self(name: name) { root, value, trail, objections in
+            for (name, value) in members(of: value, trail, &objections) {
+                let trail = trail.then(name)
+                do throws(ConfigurationObjection) {
+                    let text = try string(value, trail)
+                    root[keyPath: field].put(
+                        try reading(text, at: trail) { text throws(OptionValueError) in try read(name, text) }
+                    )
+                } catch {
+                    objections.append(error)
                 }
-                root[keyPath: field].put(
-                    try reading(text, at: path) { text throws(OptionValueError) in try read(name, text) }
-                )
             }
         }
     }
 
-    private static func reading<Value>(
-        _ text: String,
-        at path: String,
-        _ read: (String) throws(OptionValueError) -> Value
-    ) throws(ConfigurationError) -> Value {
-        do { return try read(text) } catch {
-            let shown = error.hidesValue ? "the value" : "\"\(TextSafety.displayName(Array(text.utf8)))\""
-            throw .badValue(path, "\(shown) \(error.why)")
+    /// An object of known keys.
+    static func object<Inner>(
+        _ name: String,
+        _ field: any WritableKeyPath<Root, Inner> & Sendable,
+        _ keys: [ConfigurationKey<Inner>]
+    ) -> Self {
+        Self(name: name) { root, value, trail, objections in
+            ConfigurationKey<Inner>.read(value, keys, into: &root[keyPath: field], trail: trail, &objections)
         }
     }
 
-    /// Reads an object key by key; the first key that is unknown or has a bad value is the error.
+    /// The same key of a structure that is a part of another.
+    func within<Outer>(_ field: any WritableKeyPath<Outer, Root> & Sendable) -> ConfigurationKey<Outer> {
+        ConfigurationKey<Outer>(name: name) { [read] outer, value, trail, objections in
+            read(&outer[keyPath: field], value, trail, &objections)
+        }
+    }
+
+    static func string(_ value: JSONValue, _ trail: KeyTrail) throws(ConfigurationObjection) -> String {
+        guard case .string(let text) = value else {
+            throw ConfigurationObjection(trail, "a string in double quotes is wanted, but \(value.kind) was found")
+        }
+        return text
+    }
+
+    static func reading<Value>(
+        _ text: String,
+        at trail: KeyTrail,
+        _ read: (String) throws(OptionValueError) -> Value
+    ) throws(ConfigurationObjection) -> Value {
+        do { return try read(text) } catch {
+            let shown = error.hidesValue ? "the value" : "\"\(TextSafety.displayName(Array(text.utf8)))\""
+            throw ConfigurationObjection(trail, "\(shown) \(error.why)")
+        }
+    }
+
+    /// Reads an object key by key; keys that are unknown or have a bad value are passed over with an objection.
     static func read(
         _ value: JSONValue,
         _ keys: [Self],
         into root: inout Root,
-        path: String
-    ) throws(ConfigurationError) {
-        for (name, value) in try members(of: value, path) {
-            guard let key = keys.first(where: { $0.name == name }) else {
-                throw .unknownKey(join(path, name), known: keys.map(\.name), name)
+        trail: KeyTrail,
+        _ objections: inout [ConfigurationObjection]
+    ) {
+        for (name, value) in members(of: value, trail, &objections) {
+            let trail = trail.then(name)
+            if let key = keys.first(where: { $0.name == name }) {
+                key.read(&root, value, trail, &objections)
+            } else {
+                objections.append(ConfigurationObjection(unknown: trail, name, known: keys.map(\.name)))
             }
-            try key.read(&root, value, join(path, name))
         }
     }
 
-    /// Sorted, so that the same file always gives the same first error.
-    static func members(of value: JSONValue, _ path: String) throws(ConfigurationError) -> [(String, JSONValue)] {
+    /// Sorted, so that the same file always gives the same objections.
+    static func members(
+        of value: JSONValue,
+        _ trail: KeyTrail,
+        _ objections: inout [ConfigurationObjection]
+    ) -> [(String, JSONValue)] {
         guard case .object(let members) = value else {
-            throw .badValue(
-                path.isEmpty ? "the document" : path,
-                "an object { } is wanted, but \(value.kind) was found"
-            )
+            let why = "an object { } is wanted, but \(value.kind) was found"
+            objections.append(ConfigurationObjection(trail, why))
+            return []
         }
         return members.sorted { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }.map { ($0.key, $0.value) }
-    }
-
-    static func join(_ path: String, _ name: String) -> String {
-        let isPlain = !name.isEmpty && name.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F && $0 != 0x22 && $0 != 0x2E }
-        let shown = isPlain ? name : "\"\(TextSafety.displayName(Array(name.utf8)))\""
-        return path.isEmpty ? shown : path + "." + shown
-    }
-}
-
-extension ConfigurationError {
-    fileprivate static func badValue(_ path: String, _ why: String) -> Self { Self(.badValue(path: path, why: why)) }
-
-    fileprivate static func unknownKey(_ path: String, known: [String], _ name: String) -> Self {
-        let lowered = name.lowercased()
-        if ["secret", "accesskey", "password", "token", "credential"].contains(where: { lowered.contains($0) }) {
-            let hint =
-                "; mule keeps no secrets here, put them into a profile (aws configure) and name it with \"profile\""
-            return Self(.unknownKey(path: path, hint: hint))
-        }
-        if let near = Suggestion.nearest(of: name, in: known) {
-            return Self(.unknownKey(path: path, hint: "; did you mean \"\(near)\"?"))
-        }
-        return Self(.unknownKey(path: path, hint: "; known here are \(known.joined(separator: ", "))"))
     }
 }
 
 extension JSONValue {
     /// The kind of value, as a message names it.
-    fileprivate var kind: String {
+    var kind: String {
         switch self {
         case .null: "null"
         case .bool(let value): value ? "true" : "false"

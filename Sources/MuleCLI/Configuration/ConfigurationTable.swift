@@ -1,39 +1,37 @@
+import MuleJSON
+import MuleSources
+
 /// Every key of the configuration file; a new key is a new row here and in `config.example.json`.
 
 extension ConfigurationKey<Configuration> {
     static let root: [Self] =
-        ConfigurationKey<StoreOptions>.rows.map { row in
-            Self(name: row.name) { configuration, value, path throws(ConfigurationError) in
-                try row.read(&configuration.store, value, path)
-            }
-        } + [
-            .quantity("multipartThreshold", \.transfer.multipartThreshold, OptionValue.size),
-            .quantity("concurrency", \.transfer.concurrency, OptionValue.concurrency),
-            .quantity("limitRate", \.transfer.limitRate, OptionValue.rate),
-            .quantity("stallLimit", \.transfer.stallLimit, OptionValue.duration),
-            .text("pageCache", \.transfer.pageCache, OptionValue.choice),
-            .quantity("settle", \.source.settle, OptionValue.duration),
-            .text("changing", \.source.changing, OptionValue.choice),
+        ConfigurationKey<StoreOptions>.rows.map { $0.within(\.store) }
+        + ConfigurationKey<TransferOptions>.rows.map { $0.within(\.transfer) }
+        + ConfigurationKey<SourceOptions>.rows.map { $0.within(\.source) }
+        + [
             .text("progress", \.progress, OptionValue.choice),
             .path("ledger", \.ledger),
-            Self(name: "object") { configuration, value, path throws(ConfigurationError) in
-                try ConfigurationKey<ObjectOptions>.read(
-                    value,
-                    ConfigurationKey<ObjectOptions>.rows,
-                    into: &configuration.object,
-                    path: path
-                )
-            },
-            Self(name: "buckets") { configuration, value, path throws(ConfigurationError) in
-                for (bucket, value) in try members(of: value, path) {
+            .object("object", \.object, ConfigurationKey<ObjectOptions>.rows),
+            Self(name: "buckets") { configuration, value, trail, objections in
+                for (bucket, value) in members(of: value, trail, &objections) {
                     var options = StoreOptions()
-                    try ConfigurationKey<StoreOptions>.read(
+                    ConfigurationKey<StoreOptions>.read(
                         value,
                         ConfigurationKey<StoreOptions>.rows,
                         into: &options,
-                        path: join(path, bucket)
+                        trail: trail.then(bucket),
+                        &objections
                     )
                     configuration.buckets[bucket] = options
+                }
+            },
+            Self(name: "jobs") { configuration, value, trail, objections in
+                for (name, value) in members(of: value, trail, &objections) {
+                    let trail = trail.then(name)
+                    do throws(OptionValueError) { try OptionValue.checkJobName(name) } catch {
+                        objections.append(ConfigurationObjection(trail, error.why))
+                    }
+                    configuration.jobs[name] = ConfigurationKey<JobOptions>.job(value, trail, &objections)
                 }
             },
         ]
@@ -52,6 +50,36 @@ extension ConfigurationKey<StoreOptions> {
     ]
 }
 
+extension ConfigurationKey<TransferOptions> {
+    static let rows: [Self] = [
+        .quantity("multipartThreshold", \.multipartThreshold, OptionValue.size),
+        .quantity("concurrency", \.concurrency, OptionValue.concurrency),
+        .quantity("limitRate", \.limitRate, OptionValue.rate),
+        .quantity("stallLimit", \.stallLimit, OptionValue.duration),
+        .text("pageCache", \.pageCache, OptionValue.choice),
+    ]
+}
+
+extension ConfigurationKey<SourceOptions> {
+    static let rows: [Self] = [
+        .quantity("settle", \.settle, OptionValue.duration),
+        .text("changing", \.changing, OptionValue.choice),
+    ]
+}
+
+extension ConfigurationKey<SelectionOptions> {
+    static let rows: [Self] = [
+        .list("include", \.include) { text throws(OptionValueError) in try OptionValue.pattern(Array(text.utf8)) },
+        .list("exclude", \.exclude) { text throws(OptionValueError) in try OptionValue.rule(Array(text.utf8)) },
+        .quantity("minAge", \.minimumAge, OptionValue.age),
+        .quantity("maxAge", \.maximumAge, OptionValue.age),
+        .quantity("minSize", \.minimumSize, OptionValue.length),
+        .quantity("maxSize", \.maximumSize, OptionValue.length),
+        .text("symlinks", \.symlinks, OptionValue.choice),
+        .text("order", \.order, OptionValue.choice),
+    ]
+}
+
 extension ConfigurationKey<ObjectOptions> {
     static let rows: [Self] = [
         .text("contentType", \.contentType, OptionValue.text),
@@ -66,4 +94,91 @@ extension ConfigurationKey<ObjectOptions> {
         .text("sse", \.encryption, OptionValue.choice),
         .text("sseKMSKeyID", \.kmsKeyID, OptionValue.text),
     ]
+}
+
+extension ConfigurationKey<JobOptions> {
+    static let rows: [Self] =
+        [
+            .path("source", \.source),
+            .text("destination", \.destination, OptionValue.template),
+            .text("after", \.after, OptionValue.afterAction),
+            .text("overwrite", \.overwrite, OptionValue.choice),
+            .text("until", \.until, OptionValue.timeOfDay),
+            .quantity("maxDuration", \.maximumDuration, OptionValue.duration),
+            .quantity("maxBytes", \.maximumBytes, OptionValue.size),
+            .value("quarantineAfter") { job, value, trail throws(ConfigurationObjection) in
+                guard case .int(let count) = value, let runs = Int(exactly: count), runs >= 1 else {
+                    throw ConfigurationObjection(trail, "a whole number of runs, 1 or more, is wanted")
+                }
+                job.quarantineAfter = runs
+            },
+            .path("receipts", \.receipts),
+            .text("receiptObject", \.receiptObject, OptionValue.prefix),
+            .path("metrics", \.metrics),
+            .value("onSuccess") { job, value, trail throws(ConfigurationObjection) in
+                job.onSuccess = try hook(value, trail)
+            },
+            .value("onFailure") { job, value, trail throws(ConfigurationObjection) in
+                job.onFailure = try hook(value, trail)
+            },
+            .object("object", \.object, ConfigurationKey<ObjectOptions>.rows),
+        ]
+        + ConfigurationKey<SelectionOptions>.rows.map { $0.within(\.selection) }
+        + ConfigurationKey<SourceOptions>.rows.map { $0.within(\.changes) }
+        + ConfigurationKey<StoreOptions>.rows.map { $0.within(\.store) }
+        + ConfigurationKey<TransferOptions>.rows.map { $0.within(\.transfer) }
+
+    /// A whole job, with what it can't do without.
+    static func job(_ value: JSONValue, _ trail: KeyTrail, _ objections: inout [ConfigurationObjection]) -> JobOptions {
+        var job = JobOptions()
+        let before = objections.count
+        read(value, rows, into: &job, trail: trail, &objections)
+        guard case .object(let members) = value else { return job }
+        for key in ["source", "destination"] where members[key] == nil {
+            objections.append(ConfigurationObjection(trail, "the job has no \(key)"))
+        }
+        // Of keys that can't be read nothing more is said.
+        guard objections.count == before else { return job }
+        if let destination = job.destination, !destination.tellsFilesApart {
+            let shown = TextSafety.displayName(destination.text)
+            let why = "\"\(shown)\" is the same for every file; end it with / or put {relpath} or {name} into it"
+            objections.append(ConfigurationObjection(trail.then("destination"), why))
+        }
+        if let least = job.selection.minimumAge, let most = job.selection.maximumAge, least > most {
+            objections.append(ConfigurationObjection(trail.then("minAge"), "no file is older than maxAge allows"))
+        }
+        if let least = job.selection.minimumSize, let most = job.selection.maximumSize, least > most {
+            objections.append(ConfigurationObjection(trail.then("minSize"), "no file is larger than maxSize allows"))
+        }
+        return job
+    }
+
+    /// A web address, or a program with its arguments.
+    private static func hook(_ value: JSONValue, _ trail: KeyTrail) throws(ConfigurationObjection) -> Hook {
+        switch value {
+        case .string(let text): return .post(try reading(text, at: trail, OptionValue.hookURL))
+        case .array(let values):
+            var words: [String] = []
+            for (index, value) in values.enumerated() {
+                let trail = trail.then(String(index))
+                let word = try string(value, trail)
+                guard !word.utf8.contains(0) else { throw ConfigurationObjection(trail, "a word can't hold a NUL") }
+                words.append(word)
+            }
+            guard let program = words.first else { throw ConfigurationObjection(trail, "it names no program") }
+            guard program.hasPrefix("/") else {
+                let shown = TextSafety.displayName(Array(program.utf8))
+                throw ConfigurationObjection(
+                    trail.then("0"),
+                    "\"\(shown)\" is no absolute path; no shell looks for programs here"
+                )
+            }
+            return .program(words)
+        default:
+            throw ConfigurationObjection(
+                trail,
+                "an array [ ] with a program and its arguments or a web address is wanted, but \(value.kind) was found"
+            )
+        }
+    }
 }

@@ -15,6 +15,22 @@ extension FuzzTarget {
         try promiseHarmless(configuration.store)
         for options in configuration.buckets.values { try promiseHarmless(options) }
         try promiseHarmless(configuration.object)
+        for (name, job) in configuration.jobs {
+            try promise(
+                !name.isEmpty && !name.hasPrefix(".") && !name.hasPrefix("-")
+                    && name.utf8.allSatisfy { (0x2D...0x7A).contains($0) && $0 != 0x2F },
+                "a job called \(name)"
+            )
+            try promiseHarmless(job.store)
+            try promiseHarmless(job.object)
+            for path in [job.source, job.receipts, job.metrics].compactMap({ $0 }) {
+                try promise(!path.contains(0) && !path.isEmpty, "a path with a NUL")
+            }
+            if let until = job.until { try promise((0..<1440).contains(until), "the minute \(until)") }
+            for case .post(let url)? in [job.onSuccess, job.onFailure] {
+                try promise(url.utf8.allSatisfy { (0x21...0x7E).contains($0) }, "the address \(url)")
+            }
+        }
         if let ledger = configuration.ledger { try promise(!ledger.contains(0), "a path with a NUL") }
     }
 }

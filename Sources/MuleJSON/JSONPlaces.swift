@@ -1,0 +1,37 @@
+/// Where in a document its values stand, for messages to those who wrote it.
+package struct JSONPlaces: Sendable, Equatable {
+    /// Counted from 1; a column is a Unicode scalar.
+    package struct Place: Sendable, Equatable, Comparable {
+        package let line: Int
+        package let column: Int
+
+        package init(line: Int, column: Int) {
+            self.line = line
+            self.column = column
+        }
+
+        package static func < (one: Place, other: Place) -> Bool { (one.line, one.column) < (other.line, other.column) }
+    }
+
+    private let bytes: [UInt8]
+    /// Offsets by the names, and the numbers of array elements, that lead to a value.
+    private let offsets: [[String]: Int]
+
+    init(bytes: [UInt8], offsets: [[String]: Int]) {
+        self.bytes = bytes
+        self.offsets = offsets
+    }
+
+    /// The place of a member's key, of an array's element, or with no names of the document; nil for what is not in it.
+    package subscript(names: [String]) -> Place? {
+        offsets[names].map { Self.place(of: $0, in: bytes) }
+    }
+
+    static func place(of offset: Int, in bytes: [UInt8]) -> Place {
+        let before = bytes[..<offset]
+        let lineStart = before.lastIndex(of: 0x0A).map { $0 + 1 } ?? 0
+        let line = before.reduce(into: 1) { if $1 == 0x0A { $0 += 1 } }
+        let column = String(decoding: before[lineStart...], as: UTF8.self).unicodeScalars.count + 1
+        return Place(line: line, column: column)
+    }
+}
