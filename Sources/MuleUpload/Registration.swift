@@ -62,7 +62,7 @@ package struct Registration {
         case refused(UploadFailure)
     }
 
-    private let ledger: Ledger
+    let ledger: Ledger
 
     package init(_ ledger: Ledger) {
         self.ledger = ledger

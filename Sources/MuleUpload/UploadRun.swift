@@ -285,13 +285,11 @@ package final class UploadRun: Sendable {
         // What the ledger can't be told is told to people at least.
         guard let record, failure.kind != .ledger, failure.kind != .held else { return report() }
         let isStream = record.upload.source == nil
-        // What can't be read a second time can't be resumed.
-        let left: UploadState = isStream && failure.state == .pending ? .failed : failure.state
         recorder.record(
             .upload(
                 Ledger.FinishedUpload(
                     upload: record.number,
-                    outcome: .stopped(left, error: failure.kind == .interrupted ? nil : failure.message),
+                    outcome: .stopped(failure.state, error: failure.kind == .interrupted ? nil : failure.message),
                     bytesSent: record.upload.partSize == nil && !isStream
                         ? transfer.bytesSent.load(ordering: .relaxed) : 0
                 )
@@ -308,7 +306,7 @@ package final class UploadRun: Sendable {
         emit(
             .failed(
                 id: record?.id,
-                source: record?.upload.source?.path ?? transfer.job.path,
+                source: record?.upload.sourceName ?? transfer.job.sourceName,
                 destination: transfer.job.destination,
                 failure
             )
@@ -343,12 +341,13 @@ package final class UploadRun: Sendable {
 
     /// A stream has come to its end: how many parts are to be recorded is known.
     func streamEnded(_ transfer: Transfer, size: Int64, partCount: Int) {
-        progress.found(size: size)
-        let isWhole = transfer.state.withLock { state in
+        let (isWhole, expected) = transfer.state.withLock { state in
+            let expected = state.size
             state.size = size
             state.partCount = partCount
-            return state.recordedParts == partCount
+            return (state.recordedParts == partCount, expected)
         }
+        progress.found(size: size, insteadOf: expected)
         if isWhole && !transfer.isStopped { queue.add(completionOf: transfer) }
     }
 
@@ -357,8 +356,8 @@ package final class UploadRun: Sendable {
         let (size, partCount) = transfer.state.withLock { ($0.size ?? 0, $0.partCount) }
         let summary = UploadSummary(
             id: record.id,
-            source: record.upload.source?.path,
-            name: transfer.job.path,
+            source: record.upload.sourceName,
+            name: transfer.job.sourceName,
             destination: transfer.job.destination,
             size: size,
             parts: wasThere ? record.partCount : partCount,
