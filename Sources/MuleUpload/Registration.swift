@@ -66,7 +66,7 @@ package struct Registration {
         case refused(UploadFailure)
     }
 
-    private let ledger: Ledger
+    let ledger: Ledger
     private let run: JobRun?
 
     /// - Parameter run: the run of an archive job for which files are registered, where it is one.
