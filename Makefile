@@ -25,7 +25,7 @@ SWIFT_SOURCES := Sources Tests Package.swift $(wildcard Benchmarks)
 # $(call or-say,SENTENCE): ends the target with a sentence when the command before it failed.
 or-say = || { echo "make $@: $(1)" >&2; exit 1; }
 
-.PHONY: help deps servers build test lint check format demo torture kills crashpoints bench peers sanitize install deb clean distclean
+.PHONY: help deps servers build test lint check format demo torture kills archive-kills crashpoints bench peers sanitize install deb clean distclean
 
 help: ## show this list
 	@echo 'usage: make TARGET'
@@ -79,6 +79,9 @@ torture: build servers ## all that can go wrong on purpose: make torture SEED=1 
 
 kills: build ## kill and resume a large file for many rounds and count every byte
 	@Tests/Torture/kill_resume.py $(ARGS) $(call or-say,a promise was broken or the kills could not run; see above)
+
+archive-kills: build servers ## kill mule archive a hundred times and look for every file: make archive-kills [ARGS='--files 2000 --kills 20']
+	@Tests/Torture/archive_kills.py $(ARGS) $(call or-say,a promise was broken or the kills could not run; see above)
 
 crashpoints: ## kill mule, and cut the power, at every change of its ledger and every request: make crashpoints [POINTS=30]
 	@MULE_CRASH_POINTS=$(POINTS) swift test $(SWIFTFLAGS) --filter EndToEndTests.CrashPointTests \

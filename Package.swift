@@ -57,9 +57,14 @@ let package = Package(
             ["MulePlan", "MuleDigest", "MuleSigning", "MuleTransport", "MuleS3", "MuleLedger", "MuleSystem"]
         ),
         room(
+            "MuleArchive",
+            ["MulePlan", "MuleSources", "MuleDigest", "MuleS3", "MuleLedger", "MuleUpload", "MuleSystem"]
+        ),
+        room(
             "MuleCLI",
             [
-                "MulePlan", "MuleJSON", "MuleDigest", "MuleSigning", "MuleTransport", "MuleS3", "MuleCredentials",
+                "MuleArchive", "MulePlan", "MuleJSON", "MuleDigest", "MuleSigning", "MuleTransport", "MuleS3",
+                "MuleCredentials",
                 "MuleLedger", "MuleSources", "MuleUpload", "MuleSystem",
             ]
         ),
@@ -138,6 +143,13 @@ let package = Package(
             [
                 "MuleUpload", "MuleCredentials", "MuleS3", "MuleLedger", "MulePlan", "MuleDigest", "MuleSigning",
                 "MuleTransport", "MuleSystem", "TestSupport",
+            ]
+        ),
+        tests(
+            "MuleArchiveTests",
+            [
+                "MuleArchive", "MuleSources", "MuleUpload", "MuleS3", "MuleLedger", "MulePlan", "MuleDigest",
+                "MuleSigning", "MuleTransport", "MuleSystem", "TestSupport",
             ]
         ),
         tests("EndToEndTests", ["mule", "MuleDigest", "MuleLedger", "MuleSystem", "TestSupport"]),

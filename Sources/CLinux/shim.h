@@ -20,6 +20,18 @@ static inline int mule_fallocate(int descriptor, long long length) {
     return fallocate(descriptor, 0, 0, (off_t)length);
 }
 
+/* renameat2(2), Linux 3.15, that never replaces what is there: RENAME_NOREPLACE is 1. */
+static inline int mule_rename_new(int directory, const char *name, int targetDirectory, const char *target) {
+    extern long syscall(long number, ...);
+    return (int)syscall(SYS_renameat2, directory, name, targetDirectory, target, 1u);
+}
+
+/* A lease by which the kernel holds back whoever wants to write, fcntl(2): F_SETLEASE is 1024, F_RDLCK 0, F_UNLCK 2. */
+static inline int mule_lease(int descriptor, int taken) {
+    extern int fcntl(int descriptor, int command, ...);
+    return fcntl(descriptor, 1024, taken ? 0 : 2);
+}
+
 /* cachestat(2), Linux 6.5, for which the C library may have no function. */
 static inline int mule_cached_pages(int descriptor, unsigned long long offset, unsigned long long length,
                                     unsigned long long *pages) {

@@ -8,9 +8,10 @@ import MuleSystem
 package final class Ledger: Sendable {
     package let path: [UInt8]
     private let database: Monitor<Database>
-    private let leases: LeaseBook
+    let leases: LeaseBook
     let reserve: Reserve
-    let now: @Sendable () -> Int64
+    /// Milliseconds since 1970.
+    package let now: @Sendable () -> Int64
 
     /// Opens the ledger, and makes it with its directory when it is missing. `now` answers in milliseconds since 1970.
     package convenience init(
@@ -191,31 +192,54 @@ package final class Ledger: Sendable {
         case heldElsewhere(UploadRecord)
         /// The latest confirmed upload of the same source to the same object, which was taken for this one. There is no row.
         case doneBefore(UploadRecord)
+        /// Another source of the same job has this object: its path.
+        case taken(by: [UInt8])
     }
 
     /// Finds or makes the rows of these uploads and takes their leases, in one step: of two processes that begin the same
     /// upload at once, one gets it.
     ///
-    /// - Parameter isDone: whether a confirmed upload, where none is unfinished, makes another one needless; the place in the
-    ///   list, and the record.
+    /// - Parameters:
+    ///   - items: of the job that archives them, where one does.
+    ///   - isDone: whether a confirmed upload, where none is unfinished, makes another one needless; the place in the list, and
+    ///     the record.
     package func claim(
         _ uploads: [NewUpload],
+        as items: NewItems? = nil,
         unless isDone: (Int, UploadRecord) -> Bool = { _, _ in false }
     ) throws(LedgerError) -> [Claim] {
         try transaction { database throws(SQLiteError) in
             var claims: [Claim] = []
             for (index, upload) in uploads.enumerated() {
-                if let record = try unfinished(like: upload, in: database) {
-                    claims.append(try lease(record).map { .found(record, $0) } ?? .heldElsewhere(record))
-                } else if let done = try lastDone(like: upload, in: database), isDone(index, done) {
-                    claims.append(.doneBefore(done))
-                } else {
-                    let record = try insert(upload, in: database)
-                    claims.append(try lease(record).map { .began(record, $0) } ?? .heldElsewhere(record))
+                if let items, let other = try rival(of: items.items[index], for: upload, in: items.run, database) {
+                    claims.append(.taken(by: other))
+                    continue
                 }
+                let claim = try claim(upload, in: database) { isDone(index, $0) }
+                if let items {
+                    switch claim {
+                    case .began(let record, _), .found(let record, _), .doneBefore(let record):
+                        try setItem(items.items[index], record, of: items.run, in: database)
+                    case .heldElsewhere, .taken: break
+                    }
+                }
+                claims.append(claim)
             }
             return claims
         }
+    }
+
+    private func claim(
+        _ upload: NewUpload,
+        in database: Database,
+        unless isDone: (UploadRecord) -> Bool
+    ) throws(SQLiteError) -> Claim {
+        if let record = try unfinished(like: upload, in: database) {
+            return try lease(record).map { .found(record, $0) } ?? .heldElsewhere(record)
+        }
+        if let done = try lastDone(like: upload, in: database), isDone(done) { return .doneBefore(done) }
+        let record = try insert(upload, in: database)
+        return try lease(record).map { .began(record, $0) } ?? .heldElsewhere(record)
     }
 
     /// Takes the lease of a known upload; nil when another process has it. The record is read again under the lease.

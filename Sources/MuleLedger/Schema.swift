@@ -51,5 +51,56 @@ enum Schema {
         """
         ALTER TABLE uploads ADD COLUMN changing TEXT NOT NULL DEFAULT 'refuse';
         """,
+        """
+        CREATE TABLE jobs (
+            number INTEGER PRIMARY KEY AUTOINCREMENT,
+            name TEXT NOT NULL UNIQUE,
+            created_at INTEGER NOT NULL
+        );
+        CREATE TABLE items (
+            job INTEGER NOT NULL, source BLOB NOT NULL,
+            upload INTEGER,
+            state TEXT NOT NULL,
+            action TEXT, target BLOB, due_at INTEGER,
+            attempts INTEGER NOT NULL DEFAULT 0,
+            failures INTEGER NOT NULL DEFAULT 0, error_kind TEXT, last_error TEXT,
+            run INTEGER NOT NULL,
+            shared_key BLOB,
+            updated_at INTEGER NOT NULL,
+            PRIMARY KEY (job, source)
+        ) WITHOUT ROWID;
+        CREATE INDEX items_open ON items (job, source) WHERE state != 'settled';
+        CREATE INDEX items_by_key ON items (job, shared_key) WHERE shared_key IS NOT NULL;
+        CREATE TABLE runs (
+            number INTEGER PRIMARY KEY AUTOINCREMENT,
+            job INTEGER NOT NULL,
+            started_at INTEGER NOT NULL, ended_at INTEGER,
+            status INTEGER, error TEXT,
+            found INTEGER NOT NULL DEFAULT 0, unchanged INTEGER NOT NULL DEFAULT 0,
+            archived INTEGER NOT NULL DEFAULT 0, bytes INTEGER NOT NULL DEFAULT 0,
+            bytes_sent INTEGER NOT NULL DEFAULT 0, bytes_skipped INTEGER NOT NULL DEFAULT 0,
+            failed INTEGER NOT NULL DEFAULT 0, quarantined INTEGER NOT NULL DEFAULT 0,
+            unfinished INTEGER NOT NULL DEFAULT 0,
+            acted INTEGER NOT NULL DEFAULT 0, actions_failed INTEGER NOT NULL DEFAULT 0
+        );
+        CREATE INDEX runs_by_job ON runs (job, number);
+        CREATE TABLE receipts (
+            run INTEGER NOT NULL, number INTEGER NOT NULL,
+            upload INTEGER, source BLOB, bucket TEXT, key BLOB,
+            result TEXT NOT NULL, kind TEXT, message TEXT,
+            attempts INTEGER NOT NULL,
+            bytes_sent INTEGER NOT NULL, bytes_skipped INTEGER NOT NULL,
+            started_at INTEGER, ended_at INTEGER NOT NULL,
+            action TEXT, target BLOB, action_error TEXT,
+            PRIMARY KEY (run, number)
+        ) WITHOUT ROWID;
+        CREATE TABLE notices (
+            number INTEGER PRIMARY KEY AUTOINCREMENT,
+            job INTEGER NOT NULL, run INTEGER NOT NULL,
+            url TEXT NOT NULL, body TEXT NOT NULL,
+            attempts INTEGER NOT NULL DEFAULT 0, last_error TEXT,
+            created_at INTEGER NOT NULL
+        );
+        """,
     ]
 }

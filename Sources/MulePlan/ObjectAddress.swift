@@ -130,3 +130,10 @@ package enum UTF8Repair {
         value < 10 ? UInt8(ascii: "0") + value : UInt8(ascii: "A") + value - 10
     }
 }
+
+extension [UInt8] {
+    /// Whether no other name could become the same key: bytes that are not UTF-8 become `%XX`, which may be another's name.
+    package var isItsOwnKey: Bool {
+        !contains(UInt8(ascii: "%")) && (allSatisfy { $0 < 0x80 } || String(validating: self, as: UTF8.self) != nil)
+    }
+}

@@ -42,3 +42,39 @@ package func localTimeOfWeek() -> (weekday: Int, minute: Int) {
     // `tm_wday` counts from Sunday; here 0 is Monday.
     return ((Int(fields.tm_wday) + 6) % 7, Int(fields.tm_hour) * 60 + Int(fields.tm_min))
 }
+
+/// Today by the clock on the wall, in the zone that `TZ` or the machine names.
+package func localDate() -> (year: Int, month: Int, day: Int) {
+    var seconds = time(nil)
+    var fields = tm()
+    localtime_r(&seconds, &fields)
+    return (Int(fields.tm_year) + 1900, Int(fields.tm_mon) + 1, Int(fields.tm_mday))
+}
+
+/// When the clock on the wall shows this time of day next, in milliseconds since 1970.
+package func nextLocalTime(minuteOfDay: Int) -> Int64 {
+    let now = time(nil)
+    var seconds = now
+    var fields = tm()
+    localtime_r(&seconds, &fields)
+    fields.tm_hour = Int32(minuteOfDay / 60)
+    fields.tm_min = Int32(minuteOfDay % 60)
+    fields.tm_sec = 0
+    // A night in which the clocks are changed is an hour longer or shorter.
+    fields.tm_isdst = -1
+    var then = mktime(&fields)
+    if then <= now {
+        fields.tm_mday += 1
+        fields.tm_isdst = -1
+        then = mktime(&fields)
+    }
+    return Int64(then) * 1000
+}
+
+/// The machine's name, as it was given; "localhost" where it has none.
+package func hostName() -> String {
+    var name = [CChar](repeating: 0, count: 256)
+    guard gethostname(&name, name.count - 1) == 0 else { return "localhost" }
+    let text = String(decoding: name.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    return text.isEmpty ? "localhost" : text
+}

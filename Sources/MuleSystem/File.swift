@@ -13,6 +13,8 @@ package struct FileStatus: Hashable, Sendable {
     package var size: Int64
     /// Time of the last change of the content, in nanoseconds since 1970. The file system decides how fine it is.
     package var modificationTime: Int64
+    /// When anything of the file was changed last, its name and its permissions too; in nanoseconds since 1970.
+    package var changeTime: Int64
     /// Names that lead to the file; 0 when all are removed.
     package var linkCount: Int
     /// Permissions, 12 bits.
@@ -37,6 +39,7 @@ package struct FileStatus: Hashable, Sendable {
         mode = status.st_mode & 0o7777
         owner = status.st_uid
         // Any time can be set on a file. One beyond the year 2262 wraps around, and still tells two states apart.
+        changeTime = Int64(status.st_ctim.tv_sec) &* 1_000_000_000 &+ Int64(status.st_ctim.tv_nsec)
         modificationTime = Int64(status.st_mtim.tv_sec) &* 1_000_000_000 &+ Int64(status.st_mtim.tv_nsec)
     }
 
@@ -188,7 +191,7 @@ package final class File: Sendable {
 
 /// The path as C wants it. One with a NUL inside is no path: C would take what stands before it for the name of another
 /// file.
-private func cString(_ path: [UInt8], _ call: String) throws(SystemError) -> [CChar] {
+func cString(_ path: [UInt8], _ call: String) throws(SystemError) -> [CChar] {
     guard !path.contains(0) else { throw SystemError(code: EINVAL, call: call) }
     return path.map { CChar(bitPattern: $0) } + [0]
 }

@@ -295,7 +295,7 @@ package struct AdoptRun {
                 (claimed, taken) = (try run.ledger.replan(record, as: upload), lease)
             case .heldElsewhere(let record)?: throw UploadFailure.heldElsewhere(record)
             // One upload was asked for, and the ledger answers each; nothing said that an earlier one would do.
-            case .doneBefore, nil: fatalError("a claim without an answer")
+            case .doneBefore, .taken, nil: fatalError("a claim without an answer")
             }
             let record = try run.ledger.recordAdopted(
                 claimed,

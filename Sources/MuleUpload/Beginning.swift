@@ -53,7 +53,7 @@ extension Worker {
                 state.lease = lease
                 state.partCount = record.partCount
             }
-        case .heldElsewhere, .doneBefore, nil:
+        case .heldElsewhere, .doneBefore, .taken, nil:
             throw UploadFailure(.held, "Another mule is uploading to \(transfer.name); this one leaves it alone.")
         }
     }

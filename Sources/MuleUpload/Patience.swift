@@ -130,7 +130,7 @@ package final class RateLimit: Sendable {
 }
 
 /// Sleeps until the moment, or until the run is cancelled.
-func pause(until deadline: Moment, _ cancellation: Cancellation) {
+package func pause(until deadline: Moment, _ cancellation: Cancellation) {
     guard Moment.now() < deadline, !cancellation.isCancelled else { return }
     let hasRung = Monitor(false)
     let ticket = cancellation.onCancel { hasRung.update { $0 = true } }

@@ -19,6 +19,10 @@ package struct UploadIntent: Sendable {
     package var force: Bool
     /// Give up a pending upload and begin anew.
     package var restart: Bool
+    /// The same where the file is not the one it was begun with.
+    package var restartsChanged = false
+    /// Whether another file of the same job may want the same object.
+    package var sharesKey = false
     /// What was asked for by name on the command line, and so must hold for a pending upload too.
     package var demandedPartSize: Int64?
     package var demandedChecksum: String?
@@ -63,9 +67,12 @@ package struct Registration {
     }
 
     private let ledger: Ledger
+    private let run: JobRun?
 
-    package init(_ ledger: Ledger) {
+    /// - Parameter run: the run of an archive job for which files are registered, where it is one.
+    package init(_ ledger: Ledger, for run: JobRun? = nil) {
         self.ledger = ledger
+        self.run = run
     }
 
     /// One entry for each intent, in their order, all in one transaction: as many as not to keep other processes waiting. All
@@ -87,7 +94,17 @@ package struct Registration {
             }
         }
         if !planned.isEmpty {
-            let claims = try ledger.claim(planned.map(\.upload)) { place, done in
+            let claims = try ledger.claim(
+                planned.map(\.upload),
+                as: run.map { run in
+                    Ledger.NewItems(
+                        run: run,
+                        items: planned.map { place, _ in
+                            Ledger.NewItem(source: intents[place].path, sharesKey: intents[place].sharesKey)
+                        }
+                    )
+                }
+            ) { place, done in
                 let (index, upload) = planned[place]
                 return Self.isDone(upload, intents[index], before: done)
             }
@@ -126,6 +143,11 @@ package struct Registration {
         )
     }
 
+    private static func hasChanged(_ record: UploadRecord, _ upload: NewUpload) -> Bool {
+        guard let now = upload.source, let before = record.upload.source else { return false }
+        return !upload.changing.offences(in: now.changes(since: before)).isEmpty
+    }
+
     private static func isDone(_ upload: NewUpload, _ intent: UploadIntent, before done: UploadRecord) -> Bool {
         guard !intent.force, !intent.restart, let source = upload.source, let before = done.upload.source else {
             return false
@@ -142,6 +164,15 @@ package struct Registration {
         switch claim {
         case .heldElsewhere(let record):
             return .refused(.heldElsewhere(record))
+        case .taken(let other):
+            let name = UTF8Repair.string(intent.path)
+            return .refused(
+                UploadFailure(
+                    .exists,
+                    "\(name) would become \(upload.destination), which is the object of \(UTF8Repair.string(other)); only that "
+                        + "is sent. Give each file a key of its own in the job's destination."
+                )
+            )
         case .doneBefore(let done):
             return .job(.doneBefore(done, again: upload), restartsAs: nil)
         case .began(let record, let lease):
@@ -155,7 +186,7 @@ package struct Registration {
                     ? record : try ledger.replan(record, as: upload)
                 return .job(.claimed(planned, lease), restartsAs: nil)
             }
-            if intent.restart || record.abortRequested {
+            if intent.restart || record.abortRequested || (intent.restartsChanged && Self.hasChanged(record, upload)) {
                 return .job(.claimed(record, lease), restartsAs: upload)
             }
             if let failure = conflict(record, upload, intent) { return .refused(failure) }

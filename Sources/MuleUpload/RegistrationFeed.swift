@@ -28,6 +28,7 @@ package struct RegistrationFeed: UploadFeed {
     private let most: Int
 
     /// - Parameters:
+    ///   - run: of an archive job, where it is one.
     ///   - more: the next files, a few hundred at a time; nil when there are none any more.
     ///   - onRefused: hears of those that can't be registered.
     ///   - whole: jobs kept whole while they wait; those behind them are kept as numbers. Reading a row again costs more than
@@ -36,6 +37,7 @@ package struct RegistrationFeed: UploadFeed {
     package init(
         _ ledger: Ledger,
         service: S3Service,
+        for run: JobRun? = nil,
         whole: Int = 1024,
         most: Int = 4096,
         onRefused: @escaping (UploadIntent, UploadFailure) -> Void,
@@ -47,7 +49,7 @@ package struct RegistrationFeed: UploadFeed {
         self.onRefused = onRefused
         self.whole = whole
         self.most = most
-        registration = Registration(ledger)
+        registration = Registration(ledger, for: run)
     }
 
     package var mayFind: Bool { !hasFoundAll && jobsKept < most }

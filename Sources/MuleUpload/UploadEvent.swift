@@ -5,6 +5,9 @@ package import MulePlan
 package struct UploadSummary: Sendable {
     /// Nil where nothing was recorded.
     package var id: String?
+    package var number: Int64?
+    /// The file as it was when the upload was registered; nil for standard input.
+    package var identity: SourceIdentity?
     /// Canonical path; nil for standard input.
     package var source: [UInt8]?
     /// The source as it was named.
@@ -23,6 +26,33 @@ package struct UploadSummary: Sendable {
     package var wasThere = false
 }
 
+/// How an upload ended without being done.
+package struct FailedUpload: Sendable {
+    /// Nil where nothing was recorded.
+    package var id: String?
+    package var number: Int64?
+    /// Canonical path where that is known; nil for a stream.
+    package var source: [UInt8]?
+    /// The source as it was named.
+    package var name: [UInt8]?
+    package var destination: ObjectAddress
+    package var failure: UploadFailure
+
+    /// - Parameter source: as it was named.
+    package init(_ source: [UInt8]?, _ destination: ObjectAddress, _ failure: UploadFailure) {
+        self.source = source
+        name = source
+        self.destination = destination
+        self.failure = failure
+    }
+
+    package init(_ record: UploadRecord, _ failure: UploadFailure) {
+        self.init(record.upload.source?.path, record.upload.destination, failure)
+        id = record.id
+        number = record.number
+    }
+}
+
 /// Something a user may want to hear while a run goes on.
 package enum UploadEvent: Sendable {
     /// The upload is carried; how much of it an earlier run had delivered.
@@ -31,5 +61,5 @@ package enum UploadEvent: Sendable {
     /// A sentence about a decision or a limitation.
     case notice(id: String?, String)
     case completed(UploadSummary)
-    case failed(id: String?, source: [UInt8]?, destination: ObjectAddress, UploadFailure)
+    case failed(FailedUpload)
 }

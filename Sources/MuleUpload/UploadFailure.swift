@@ -23,6 +23,8 @@ package struct UploadFailure: Error, Sendable {
         case ledger
         /// Network or throttling kept failing.
         case network
+        /// A deadline, or what the run was allowed to send.
+        case limit
         case interrupted
     }
 
@@ -50,11 +52,14 @@ package struct UploadFailure: Error, Sendable {
         stopsRun = true
     }
 
+    /// Whether somebody wanted the run to end, and nothing is wrong.
+    package var isStop: Bool { kind == .interrupted || kind == .limit }
+
     /// The state the ledger keeps after this failure.
     package var state: UploadState {
         switch kind {
         case .verification: .unknown
-        case .interrupted, .network, .held, .ledger, .credentials: .pending
+        case .interrupted, .limit, .network, .held, .ledger, .credentials: .pending
         case .usage, .source, .store, .exists: .failed
         }
     }

@@ -198,6 +198,9 @@ package final class UploadRun: Sendable {
         if queue.wantsWorker() { hire() }
     }
 
+    /// Payload bytes that have gone out; may be asked at any time, from any thread.
+    package var bytesSent: Int64 { progress.bytesSent }
+
     /// How the run stands; may be asked at any time, from any thread.
     package func snapshot() -> RunSnapshot { progress.snapshot() }
 
@@ -206,7 +209,7 @@ package final class UploadRun: Sendable {
     var isStopping: Bool { cancellation.isCancelled }
 
     /// Ends the run for a reason that every upload shares.
-    func stop(_ reason: UploadFailure) {
+    package func stop(_ reason: UploadFailure) {
         state.withLock { state in
             if state.stopReason == nil { state.stopReason = reason }
         }
@@ -214,7 +217,7 @@ package final class UploadRun: Sendable {
     }
 
     /// Ends the run for a reason that every upload shares, when what is under way has come to its end.
-    func drain(_ reason: UploadFailure) {
+    package func drain(_ reason: UploadFailure) {
         // A stream goes on being read until somebody stops it.
         let hasStreams = state.withLock { $0.open.values.contains { $0.job.path == nil } }
         if hasStreams { return stop(reason) }
@@ -291,7 +294,7 @@ package final class UploadRun: Sendable {
             .upload(
                 Ledger.FinishedUpload(
                     upload: record.number,
-                    outcome: .stopped(left, error: failure.kind == .interrupted ? nil : failure.message),
+                    outcome: .stopped(left, error: failure.isStop ? nil : failure.message),
                     bytesSent: record.upload.partSize == nil && !isStream
                         ? transfer.bytesSent.load(ordering: .relaxed) : 0
                 )
@@ -305,14 +308,12 @@ package final class UploadRun: Sendable {
         let record = transfer.record
         progress.end(transfer)
         state.withLock { $0.result.failures.add(failure) }
-        emit(
-            .failed(
-                id: record?.id,
-                source: record?.upload.source?.path ?? transfer.job.path,
-                destination: transfer.job.destination,
-                failure
-            )
-        )
+        var end =
+            record.map { FailedUpload($0, failure) }
+            ?? FailedUpload(transfer.job.path, transfer.job.destination, failure)
+        end.name = transfer.job.path
+        end.source = end.source ?? end.name
+        emit(.failed(end))
         close(transfer)
     }
 
@@ -357,6 +358,8 @@ package final class UploadRun: Sendable {
         let (size, partCount) = transfer.state.withLock { ($0.size ?? 0, $0.partCount) }
         let summary = UploadSummary(
             id: record.id,
+            number: record.number,
+            identity: record.upload.source,
             source: record.upload.source?.path,
             name: transfer.job.path,
             destination: transfer.job.destination,

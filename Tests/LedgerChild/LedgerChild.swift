@@ -124,7 +124,7 @@ struct LedgerChild {
         )
         return switch try ledger.claim([upload]).first {
         case .began(let record, let lease), .found(let record, let lease): (record, lease)
-        case .heldElsewhere, .doneBefore, nil: nil
+        case .heldElsewhere, .doneBefore, .taken, nil: nil
         }
     }
 

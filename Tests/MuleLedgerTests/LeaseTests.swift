@@ -135,7 +135,7 @@ import Testing
                         case .began: "began"
                         case .found: "found"
                         case .heldElsewhere: "held"
-                        case .doneBefore, nil: "failed"
+                        case .doneBefore, .taken, nil: "failed"
                         }
                     answers.update { $0[round].append(word) }
                     answers.wait { $0[round].count == 2 ? () : nil }

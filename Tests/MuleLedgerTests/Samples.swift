@@ -78,7 +78,7 @@ extension Ledger {
     func take(_ upload: NewUpload = .sample()) throws -> (record: UploadRecord, lease: Lease)? {
         switch try claim([upload]).first {
         case .began(let record, let lease), .found(let record, let lease): (record, lease)
-        case .heldElsewhere, .doneBefore, nil: nil
+        case .heldElsewhere, .doneBefore, .taken, nil: nil
         }
     }
 

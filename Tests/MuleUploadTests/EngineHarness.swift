@@ -153,7 +153,7 @@ final class EngineHarness: Sendable {
             switch claim {
             case .began(let record, let lease), .found(let record, let lease): job(record, lease, service)
             case .heldElsewhere(let record): throw HarnessFailure("\(record.id) is held elsewhere")
-            case .doneBefore: throw HarnessFailure("done before")
+            case .doneBefore, .taken: throw HarnessFailure("done before")
             }
         }
         return run(jobs, settings: settings, cancellation: cancellation)
@@ -330,7 +330,7 @@ struct Outcome: Sendable {
     }
 
     var failures: [UploadFailure] {
-        events.compactMap { if case .failed(_, _, _, let failure) = $0 { failure } else { nil } }
+        events.compactMap { if case .failed(let end) = $0 { end.failure } else { nil } }
     }
 
     var failure: UploadFailure? { failures.first }

@@ -32,3 +32,8 @@ package enum ConcurrencyChoice: Sendable, Equatable {
     /// 1 to 256.
     case fixed(Int)
 }
+
+/// Who is asked whether a file is archived.
+package enum CheckChoice: String, CaseIterable, Sendable {
+    case ledger, remote
+}

@@ -7,6 +7,7 @@ extension Command {
         case .abort: .abort
         case .adopt: .adopt
         case .verify: .verify
+        case .archive: .archive
         case .clean: .clean
         case .doctor: .doctor
         case .config: .config
@@ -223,6 +224,43 @@ extension CommandPage {
         problem: { typed in
             typed.operands.count == 2
                 ? nil : "verify needs a FILE and its object, such as \"mule verify db.dump backups/db.dump\""
+        }
+    )
+
+    fileprivate static let archive = CommandPage(
+        synopsis: "[options] [JOB...]",
+        summary: "run the batch jobs of the configuration; made for cron",
+        description: [
+            "Sends what is new in the directory of each JOB, all jobs when none is named, and then keeps, moves or deletes each "
+                + "file: only when the store has confirmed every byte of it and the ledger has that on disk, and only if it is "
+                + "still the file that was sent. With --source and --to it runs one job that stands on the command line.",
+            "What earlier runs have left goes first. A file that is archived and unchanged is known by the ledger, and the "
+                + "bucket is not listed. An object that is there already is never replaced unless the job allows it. A file "
+                + "that fails for good in three runs (--quarantine-after) is left alone until it changes; the status still says "
+                + "so, the messages do not.",
+            "One run at a time for each job: another one leaves at once with status 11, or waits (--wait). At the border of its "
+                + "window (--until, --max-duration, --max-bytes) a run stops with status 10, and the next goes on from there. "
+                + "Whatever kills it, the same command again sends at most what was in flight.",
+        ],
+        examples: [
+            .init(line: "mule archive -q", about: "For cron: all jobs, silent unless something is wrong."),
+            .init(line: "mule archive --wait 45m nightly", about: "One job, after the run that may still be going on."),
+            .init(
+                line: "mule archive --source /srv/dumps --to 'backups/{host}/{date}/' --after move:/srv/done",
+                about: "A job without a configuration."
+            ),
+            .init(
+                line: "mule archive --source spool --to lab/raw/ --min-age 10m --after delete-after:7d --until 06:00",
+                about: "Leave young files alone, delete a week after the proof, stop in the morning."
+            ),
+        ],
+        problem: { typed in
+            let isOneOff = typed.job.source != nil || typed.job.destination != nil
+            if isOneOff, typed.job.source == nil || typed.job.destination == nil {
+                return "--source and --to go together"
+            }
+            if isOneOff, !typed.operands.isEmpty { return "a JOB of the configuration has its own --source and --to" }
+            return nil
         }
     )
 

@@ -2,6 +2,7 @@
 package struct Flag: Sendable {
     /// The headings under which help lists flags.
     package enum Group: String, CaseIterable, Sendable {
+        case job = "The job"
         case transfer = "Transfer options"
         case object = "Options for the object"
         case selection = "Selection"

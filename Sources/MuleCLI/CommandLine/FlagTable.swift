@@ -1,19 +1,133 @@
 /// Every flag that mule knows. Parsing, help and suggestions read this table; a new flag is a new row.
 package enum FlagTable {
     /// In the order of help. Where two commands share a name, both rows take a value or neither does.
-    package static let rows: [Flag] = transfer + proof + object + files + selection + checks + shared
+    package static let rows: [Flag] = job + transfer + proof + object + files + selection + checks + shared
 
     /// The rows that a command takes.
     package static func rows(for command: Command) -> [Flag] { rows.filter { $0.commands.contains(command) } }
 
     private static let every = Set(Command.allCases)
+    private static let sending: Set<Command> = [.upload, .resume, .adopt, .archive]
+    /// Those that make uploads of files they find.
+    private static let filing: Set<Command> = [.upload, .archive]
+    private static let archive: Set<Command> = [.archive]
     /// Those that work with the ledger or a store.
     private static let working = every.subtracting([.config])
-    private static let sending: Set<Command> = [.upload, .resume, .adopt]
     private static let upload: Set<Command> = [.upload]
     /// Those that name one object, or a prefix for it.
     private static let doctor: Set<Command> = [.doctor]
     private static let toObject: Set<Command> = [.upload, .adopt, .verify]
+
+    private static let job: [Flag] = [
+        .path(
+            "source",
+            .job,
+            archive,
+            sets: \.job.source,
+            readsEnvironment: false,
+            "Archive this directory, without a JOB of the configuration; --to says where to."
+        ),
+        .value(
+            "to",
+            "DESTINATION",
+            .job,
+            archive,
+            sets: \.job.destination,
+            reading: OptionValue.template,
+            readsEnvironment: false,
+            "bucket/prefix/, below which paths stay as they are, or bucket/key with {host} {date} {yyyy} {mm} {dd} {relpath} {name} "
+                + "{stem} {ext} {sha256} {uuid}; {date} is the day of the run's beginning in local time, {ext} has its dot."
+        ),
+        .value(
+            "after",
+            "ACTION",
+            .job,
+            archive,
+            sets: \.job.after,
+            reading: OptionValue.afterAction,
+            readsEnvironment: false,
+            "What becomes of a file when the store has confirmed its object: keep, move:DIR, delete, delete-after:7d. "
+                + "Default: keep."
+        ),
+        .value(
+            "overwrite",
+            "WHETHER",
+            .job,
+            archive,
+            sets: \.job.overwrite,
+            reading: OptionValue.choice,
+            readsEnvironment: false,
+            "Whether an object that is there already may be replaced: never or allow. Default: never."
+        ),
+        .value(
+            "until",
+            "TIME",
+            .job,
+            archive,
+            sets: \.job.until,
+            reading: OptionValue.timeOfDay,
+            readsEnvironment: false,
+            "Stop at this time of day (local time), such as 06:00, with status 10; the next run goes on."
+        ),
+        .value(
+            "max-duration",
+            "DURATION",
+            .job,
+            archive,
+            sets: \.job.maximumDuration,
+            reading: OptionValue.duration,
+            readsEnvironment: false,
+            "Stop after this long, with status 10."
+        ),
+        .value(
+            "max-bytes",
+            "SIZE",
+            .job,
+            archive,
+            sets: \.job.maximumBytes,
+            reading: OptionValue.length,
+            readsEnvironment: false,
+            "Stop when this many bytes have been sent, with status 10; what is under way then comes to its end."
+        ),
+        .value(
+            "quarantine-after",
+            "N",
+            .job,
+            archive,
+            sets: \.job.quarantineAfter,
+            reading: OptionValue.count,
+            readsEnvironment: false,
+            "Leave a file alone when it has failed for good in this many runs, until it changes. Default: 3."
+        ),
+        .on(
+            "retry-quarantined",
+            .job,
+            archive,
+            sets: \.retryQuarantined,
+            negation: "no-retry-quarantined",
+            "Try those files once more."
+        ),
+        .value(
+            "check",
+            "WHERE",
+            .job,
+            archive,
+            sets: \.check,
+            reading: OptionValue.choice,
+            readsEnvironment: false,
+            "How a file is known to be archived: by the ledger, or remote, which asks the store for each object. Default: ledger."
+        ),
+        .value(
+            "wait",
+            "DURATION",
+            .job,
+            archive,
+            sets: \.wait,
+            reading: OptionValue.age,
+            readsEnvironment: false,
+            "Wait this long for another run of the same job to end, in place of leaving at once with status 11."
+        ),
+    ]
 
     private static let transfer: [Flag] = [
         .on(
@@ -29,7 +143,7 @@ package enum FlagTable {
             "part-size",
             "SIZE",
             .transfer,
-            upload,
+            filing,
             sets: \.store.partSize,
             reading: OptionValue.size,
             "Bytes in each part, such as 64MiB or 100MB, from 5MiB to 5GiB. Default: 8MiB, and more for files that would "
@@ -39,7 +153,7 @@ package enum FlagTable {
             "multipart-threshold",
             "SIZE",
             .transfer,
-            upload,
+            filing,
             sets: \.transfer.multipartThreshold,
             reading: OptionValue.size,
             "Send files larger than this in parts; others go in a single request. Default: 16MiB, or the part size where "
@@ -89,7 +203,7 @@ package enum FlagTable {
             "settle",
             "DURATION",
             .transfer,
-            upload,
+            filing,
             sets: \.source.settle,
             reading: OptionValue.duration,
             "Send a file only when nobody has changed it for this long: wait for it, and refuse it if it changes meanwhile."
@@ -98,7 +212,7 @@ package enum FlagTable {
             "changing",
             "WHAT",
             .transfer,
-            upload,
+            filing,
             sets: \.source.changing,
             reading: OptionValue.choice,
             "What to do with a file that changes while it is sent: refuse it, or send the size first seen (snapshot-size), "
@@ -108,7 +222,7 @@ package enum FlagTable {
             "checksum",
             "NAME",
             .transfer,
-            upload,
+            filing,
             sets: \.store.checksum,
             reading: OptionValue.choice,
             "What the store checks the bytes against: auto, crc64nvme, crc32c, crc32, sha256, md5 or none. Default: "
@@ -118,7 +232,7 @@ package enum FlagTable {
             "payload-signing",
             "WHEN",
             .transfer,
-            [.upload, .adopt],
+            [.upload, .adopt, .archive],
             sets: \.store.payloadSigning,
             reading: OptionValue.choice,
             "Cover the bytes with the request's signature: auto, always or never. Default: auto, over plain HTTP only."
@@ -173,7 +287,7 @@ package enum FlagTable {
             "content-type",
             "TYPE",
             .object,
-            upload,
+            filing,
             sets: \.object.contentType,
             reading: OptionValue.text,
             "The Content-Type that readers of the object are given."
@@ -182,7 +296,7 @@ package enum FlagTable {
             "cache-control",
             "TEXT",
             .object,
-            upload,
+            filing,
             sets: \.object.cacheControl,
             reading: OptionValue.text,
             "The object's Cache-Control header."
@@ -191,7 +305,7 @@ package enum FlagTable {
             "content-disposition",
             "TEXT",
             .object,
-            upload,
+            filing,
             sets: \.object.contentDisposition,
             reading: OptionValue.text,
             "The object's Content-Disposition header."
@@ -200,7 +314,7 @@ package enum FlagTable {
             "content-encoding",
             "TEXT",
             .object,
-            upload,
+            filing,
             sets: \.object.contentEncoding,
             reading: OptionValue.text,
             "The object's Content-Encoding header. The bytes are sent as they are."
@@ -209,7 +323,7 @@ package enum FlagTable {
             "content-language",
             "TEXT",
             .object,
-            upload,
+            filing,
             sets: \.object.contentLanguage,
             reading: OptionValue.text,
             "The object's Content-Language header."
@@ -218,7 +332,7 @@ package enum FlagTable {
             "metadata",
             "K=V",
             .object,
-            upload,
+            filing,
             adds: \.object.metadata,
             reading: OptionValue.metadata,
             "User metadata (x-amz-meta-K)."
@@ -227,7 +341,7 @@ package enum FlagTable {
             "tag",
             "K=V",
             .object,
-            upload,
+            filing,
             adds: \.object.tags,
             reading: OptionValue.tag,
             "An object tag."
@@ -236,7 +350,7 @@ package enum FlagTable {
             "storage-class",
             "NAME",
             .object,
-            upload,
+            filing,
             sets: \.object.storageClass,
             reading: OptionValue.text,
             "STANDARD, STANDARD_IA, GLACIER, DEEP_ARCHIVE, ... as the store calls it."
@@ -245,7 +359,7 @@ package enum FlagTable {
             "acl",
             "NAME",
             .object,
-            upload,
+            filing,
             sets: \.object.acl,
             reading: OptionValue.text,
             "A canned ACL, such as private or bucket-owner-full-control."
@@ -254,7 +368,7 @@ package enum FlagTable {
             "sse",
             "NAME",
             .object,
-            upload,
+            filing,
             sets: \.object.encryption,
             reading: OptionValue.choice,
             "Encryption at rest by the store: AES256 or aws:kms."
@@ -263,7 +377,7 @@ package enum FlagTable {
             "sse-kms-key-id",
             "ID",
             .object,
-            upload,
+            filing,
             sets: \.object.kmsKeyID,
             reading: OptionValue.text,
             "The KMS key for --sse aws:kms."
@@ -276,7 +390,7 @@ package enum FlagTable {
             "include",
             "GLOB",
             .selection,
-            upload,
+            filing,
             adds: \.selection.include,
             reading: OptionValue.pattern,
             "Below a SOURCE that is a directory, send only what one of these patterns matches, as in .gitignore: *.log at any "
@@ -286,7 +400,7 @@ package enum FlagTable {
             "exclude",
             "GLOB",
             .selection,
-            upload,
+            filing,
             adds: \.selection.exclude,
             reading: OptionValue.rule,
             "Leave out what this pattern matches; with ! before it, what it matches is not left out. The last one that matches "
@@ -296,7 +410,7 @@ package enum FlagTable {
             "min-age",
             "DURATION",
             .selection,
-            upload,
+            filing,
             sets: \.selection.minimumAge,
             reading: OptionValue.age,
             readsEnvironment: false,
@@ -306,7 +420,7 @@ package enum FlagTable {
             "max-age",
             "DURATION",
             .selection,
-            upload,
+            filing,
             sets: \.selection.maximumAge,
             reading: OptionValue.age,
             readsEnvironment: false,
@@ -316,7 +430,7 @@ package enum FlagTable {
             "min-size",
             "SIZE",
             .selection,
-            upload,
+            filing,
             sets: \.selection.minimumSize,
             reading: OptionValue.length,
             readsEnvironment: false,
@@ -326,7 +440,7 @@ package enum FlagTable {
             "max-size",
             "SIZE",
             .selection,
-            upload,
+            filing,
             sets: \.selection.maximumSize,
             reading: OptionValue.length,
             readsEnvironment: false,
@@ -336,7 +450,7 @@ package enum FlagTable {
             "symlinks",
             "WHAT",
             .selection,
-            upload,
+            filing,
             sets: \.selection.symlinks,
             reading: OptionValue.choice,
             readsEnvironment: false,
@@ -347,7 +461,7 @@ package enum FlagTable {
             "order",
             "WHICH",
             .selection,
-            upload,
+            filing,
             sets: \.selection.order,
             reading: OptionValue.choice,
             readsEnvironment: false,

@@ -39,6 +39,12 @@ enum OptionValue {
     }
 
     /// Bytes per second, at all times or by a timetable.
+    /// A whole number, 1 at least.
+    static func count(_ text: String) throws(OptionValueError) -> Int {
+        guard let number = Int(text), number >= 1 else { throw OptionValueError("is not a whole number of 1 or more") }
+        return number
+    }
+
     static func rate(_ text: String) throws(OptionValueError) -> RateTimetable {
         do { return try RateTimetable(text) } catch { throw OptionValueError(error.description) }
     }

@@ -27,6 +27,14 @@ package struct Typed: Sendable, Equatable {
     package var filesFrom: [UInt8]?
     package var filesFrom0: [UInt8]?
 
+    /// A job that stands on the command line, or what goes before that of the configuration. Options that other commands take too
+    /// are in their places above.
+    package var job = JobOptions()
+    package var retryQuarantined = false
+    package var check: CheckChoice?
+    /// Seconds, 0 at least.
+    package var wait: Double?
+
     package var noOverwrite = false
     package var force = false
     package var restart = false

@@ -19,14 +19,7 @@ struct AbortCommand {
             do throws(UploadFailure) {
                 try abort(record, ledger, printer)
             } catch {
-                printer.print(
-                    .failed(
-                        id: record.id,
-                        source: record.upload.source?.path,
-                        destination: record.upload.destination,
-                        error
-                    )
-                )
+                printer.print(.failed(FailedUpload(record, error)))
                 failures.append(error)
             }
         }

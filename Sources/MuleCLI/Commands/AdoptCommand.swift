@@ -33,7 +33,7 @@ struct AdoptCommand {
         session.console.stopProgress(final: nil)
         switch result {
         case .failure(let failure):
-            printer.print(.failed(id: nil, source: path, destination: address, failure))
+            printer.print(.failed(FailedUpload(path, address, failure)))
             return ExitStatus([failure])
         case .success(let (record, lease)):
             report(record)

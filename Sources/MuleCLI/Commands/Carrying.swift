@@ -28,8 +28,10 @@ extension Session {
     }
 
     /// No more requests at a time than there are files and memory for.
-    private var fittedSettings: RunSettings {
-        var settings = runSettings
+    var fittedSettings: RunSettings { fitted(runSettings) }
+
+    func fitted(_ settings: RunSettings) -> RunSettings {
+        var settings = settings
         let wanted = settings.concurrency
         let room = RequestRoom(
             openFiles: ProcessLimits.openFiles(wanted: RequestRoom.files(for: wanted)),

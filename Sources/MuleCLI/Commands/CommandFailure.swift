@@ -18,6 +18,7 @@ extension ExitStatus {
         case .held: self = .locked
         case .ledger: self = .ledger
         case .network: self = .temporary
+        case .limit: self = .limitReached
         case .interrupted: self = .interrupted
         }
     }

@@ -1,3 +1,4 @@
+import MuleArchive
 import MuleJSON
 import MuleLedger
 import MulePlan
@@ -42,20 +43,46 @@ final class EventPrinter: Sendable {
             }
             console.note(TextSafety.displayName(text))
         case .completed(let summary): completed(summary)
-        case .failed(let id, let source, let destination, let failure):
+        case .failed(let end):
             if console.isJSON {
                 json(
                     "failed",
-                    id: id,
-                    source,
-                    destination,
+                    id: end.id,
+                    end.source,
+                    end.destination,
                     [
-                        "error": Self.error(failure), "resumable": .bool(failure.isResumable),
+                        "error": Self.error(end.failure), "resumable": .bool(end.failure.isResumable),
                     ]
                 )
             }
+            say(end.failure)
+        }
+    }
+
+    func print(_ event: ArchiveEvent) {
+        switch event {
+        case .upload(let event): print(event)
+        case .acted(let source, let id, let action):
+            let done = action.name == "move" ? "moved" : "deleted"
+            if console.isJSON {
+                json(done, id, source, ["target": action.target.map { .string(TextSafety.jsonName($0)) } ?? .null])
+            } else {
+                let target = action.target.map { " to " + TextSafety.displayName($0) } ?? ""
+                console.detail("\(TextSafety.displayName(source)) is \(done)\(action.name == "move" ? target : "")")
+            }
+        case .actionFailed(let source, let id, let action, let failure):
+            if console.isJSON {
+                json("actionFailed", id, source, ["action": .string(action.name), "error": Self.error(failure)])
+            }
             say(failure)
         }
+    }
+
+    private func json(_ event: String, _ id: String, _ source: [UInt8], _ members: [String: JSONValue]) {
+        let common: [String: JSONValue] = [
+            "event": .string(event), "id": .string(id), "source": .string(TextSafety.jsonName(source)),
+        ]
+        console.result(JSONValue.object(common.merging(members) { one, _ in one }).line)
     }
 
     /// What stops a whole run is told once, not for each of its files; an interruption at its end.

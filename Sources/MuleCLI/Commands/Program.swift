@@ -57,6 +57,7 @@ package enum Program {
             case .adopt: return try AdoptCommand(session: session).run()
             case .verify: return try VerifyCommand(session: session).run()
             case .doctor: return try DoctorCommand(session: session).run()
+            case .archive: return try ArchiveCommand(session: session).run()
             case .clean: return try CleanCommand(session: session).run()
             case .config: fatalError("it has run without a session")
             }

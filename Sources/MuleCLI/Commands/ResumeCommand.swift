@@ -25,14 +25,7 @@ struct ResumeCommand {
                     if let job = try job(record, ledger, stores, printer) { jobs.append(job) }
                 } catch {
                     failures.add(error)
-                    printer.print(
-                        .failed(
-                            id: record.id,
-                            source: record.upload.source?.path,
-                            destination: record.upload.destination,
-                            error
-                        )
-                    )
+                    printer.print(.failed(FailedUpload(record, error)))
                 }
             }
             rest = rest.dropFirst(Self.batch)

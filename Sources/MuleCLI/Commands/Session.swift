@@ -11,11 +11,11 @@ import MuleUpload
 struct Session {
     let typed: Typed
     let environment: [String: String]
-    let configuration: Configuration
+    private(set) var configuration: Configuration
     let console: Console
-    let cancellation: Cancellation
+    private(set) var cancellation: Cancellation
     /// Who signs, so that a process or a service is not asked again for every upload.
-    private let providers = Monitor<[ProviderKey: any CredentialsProvider]>([:])
+    private var providers = Monitor<[ProviderKey: any CredentialsProvider]>([:])
 
     private struct ProviderKey: Hashable {
         var profile: String?
@@ -35,6 +35,22 @@ struct Session {
         }
         let progress = typed.progress ?? configuration.progress ?? .auto
         console = Console(typed, progress: progress, environment: environment)
+    }
+
+    /// What a job works with: its own options over the general ones, below those of the command line.
+    ///
+    /// - Parameter cancellation: ends this job and no other.
+    func serving(_ job: JobOptions, cancellation: Cancellation) -> Session {
+        var session = self
+        session.configuration.store = job.store.over(configuration.store)
+        session.configuration.buckets = configuration.buckets.mapValues { job.store.over($0) }
+        session.configuration.transfer = job.transfer.over(configuration.transfer)
+        session.configuration.source = job.changes.over(configuration.source)
+        session.configuration.object = job.object.over(configuration.object)
+        session.cancellation = cancellation
+        // Those that sign ask services on the way, until their own cancellation.
+        session.providers = Monitor([:])
+        return session
     }
 
     /// Absolute, so that messages name it in a way that holds in every directory.

@@ -122,7 +122,7 @@ final class UploadSources {
 
     func fail(_ path: [UInt8], _ address: ObjectAddress, _ failure: UploadFailure) {
         failures.add(failure)
-        printer.print(.failed(id: nil, source: path, destination: address, failure))
+        printer.print(.failed(FailedUpload(path, address, failure)))
     }
 
     private func intent(_ file: SourceWalk.Found) throws(UploadFailure) -> UploadIntent? {
@@ -223,12 +223,5 @@ extension IntegrityOptions {
             checksum: (options.checksum ?? .auto).rawValue,
             payloadSigning: (options.payloadSigning ?? .auto).rawValue
         )
-    }
-}
-
-extension [UInt8] {
-    /// Whether no other name could become the same key: bytes that are not UTF-8 become `%XX`, which may be another's name.
-    fileprivate var isItsOwnKey: Bool {
-        !contains(UInt8(ascii: "%")) && (allSatisfy { $0 < 0x80 } || String(validating: self, as: UTF8.self) != nil)
     }
 }

@@ -34,6 +34,29 @@ package struct JobOptions: Sendable, Equatable {
     package var object = ObjectOptions()
 
     package init() {}
+
+    package func over(_ lower: JobOptions) -> JobOptions {
+        var result = lower
+        result.source = source ?? lower.source
+        result.destination = destination ?? lower.destination
+        result.selection = selection.over(lower.selection)
+        result.changes = changes.over(lower.changes)
+        result.after = after ?? lower.after
+        result.overwrite = overwrite ?? lower.overwrite
+        result.until = until ?? lower.until
+        result.maximumDuration = maximumDuration ?? lower.maximumDuration
+        result.maximumBytes = maximumBytes ?? lower.maximumBytes
+        result.quarantineAfter = quarantineAfter ?? lower.quarantineAfter
+        result.receipts = receipts ?? lower.receipts
+        result.receiptObject = receiptObject ?? lower.receiptObject
+        result.metrics = metrics ?? lower.metrics
+        result.onSuccess = onSuccess ?? lower.onSuccess
+        result.onFailure = onFailure ?? lower.onFailure
+        result.store = store.over(lower.store)
+        result.transfer = transfer.over(lower.transfer)
+        result.object = object.over(lower.object)
+        return result
+    }
 }
 
 /// What is told of a job's end.

@@ -1,0 +1,134 @@
+// A run of an archive job: what earlier runs have left is carried on, what is new is sent, and each file is dealt with when the
+// store has confirmed it and the ledger knows. Nothing is moved or removed before.
+
+package import MuleLedger
+import MulePlan
+package import MuleS3
+package import MuleSystem
+package import MuleUpload
+
+/// Something that people may want to hear while a job runs.
+package enum ArchiveEvent: Sendable {
+    case upload(UploadEvent)
+    /// The file was moved or removed.
+    case acted(source: [UInt8], id: String, ItemAction)
+    /// It stays where it is, though it is archived.
+    case actionFailed(source: [UInt8], id: String, ItemAction, UploadFailure)
+}
+
+/// How a run ended.
+package struct ArchiveReport: Sendable {
+    package var run: JobRun
+    package var counts: RunCounts
+    package var failures: FailureTally
+    /// What kept the run from its end.
+    package var obstacle: UploadFailure?
+    /// Files that are too young, and wait for the next run.
+    package var unsettled: Int
+    /// Milliseconds since 1970.
+    package var startedAt: Int64
+    package var endedAt: Int64
+}
+
+package final class ArchiveRun: Sendable {
+    private let job: ArchiveJob
+    private let numbers: JobRun
+    private let ledger: Ledger
+    private let settings: RunSettings
+    private let cancellation: Cancellation
+    private let bookkeeper: Bookkeeper
+    private let run: UploadRun
+    private let startedAt: Int64
+
+    /// Begins a run in the ledger. The job's lease is to be held until the run has been closed.
+    ///
+    /// - Parameters:
+    ///   - cancellation: of this run alone: it is cancelled when the run can't go on.
+    ///   - onEvent: called from any thread.
+    package init(
+        _ job: ArchiveJob,
+        number: Int64,
+        ledger: Ledger,
+        settings: RunSettings,
+        cancellation: Cancellation,
+        onEvent: @escaping @Sendable (ArchiveEvent) -> Void
+    ) throws(LedgerError) {
+        self.job = job
+        self.ledger = ledger
+        self.settings = settings
+        self.cancellation = cancellation
+        startedAt = ledger.now()
+        numbers = JobRun(job: number, run: try ledger.beginRun(of: number))
+        let stop = Monitor<(@Sendable (LedgerError) -> Void)?>(nil)
+        let bookkeeper = Bookkeeper(
+            job,
+            numbers,
+            ledger,
+            cancellation: cancellation,
+            onEvent: onEvent,
+            onFailure: { error in stop.withLock { $0 }?(error) }
+        )
+        self.bookkeeper = bookkeeper
+        let run = UploadRun(ledger: ledger, settings: settings, cancellation: cancellation) { bookkeeper.note($0) }
+        self.run = run
+        let path = UTF8Repair.string(ledger.path)
+        stop.withLock { stop in
+            stop = { [weak run] error in run?.stop(UploadFailure(ledger: error, path: path)) }
+        }
+    }
+
+    /// How the run stands; may be asked at any time, from any thread.
+    package func snapshot() -> RunSnapshot { run.snapshot() }
+
+    /// Goes through the whole job. To be called once.
+    ///
+    /// - Parameter service: finds the store of an upload that an earlier run has left.
+    package func carryOut(
+        service: @escaping (StoreAddress) throws(UploadFailure) -> S3Service
+    ) -> ArchiveReport {
+        let curfew = Curfew(job.limits, of: run, cancellation: cancellation, now: ledger.now)
+        let threads = [bookkeeper.start(), curfew.start()]
+        let bookkeeper = bookkeeper
+        let leftovers = Leftovers(
+            job,
+            numbers,
+            ledger,
+            bookkeeper,
+            abort: AbortRun(ledger: ledger, settings: settings, cancellation: cancellation) { bookkeeper.note($0) },
+            service: service
+        )
+        let candidates = Candidates(job, numbers, ledger, bookkeeper, cancellation)
+        let feed = BothFeeds(
+            old: JobFeed { () throws(UploadFailure) in try leftovers.next() },
+            new: RegistrationFeed(
+                ledger,
+                service: job.service,
+                for: numbers,
+                onRefused: { bookkeeper.fail(FailedUpload($0.path, $0.destination, $1)) },
+                more: { () throws(UploadFailure) in try candidates.next() }
+            )
+        )
+        let result = run.run(feed)
+        curfew.end()
+        bookkeeper.close()
+        for thread in threads { thread?.join() }
+        var counts = bookkeeper.counts
+        counts.unfinished += result.untouched
+        return ArchiveReport(
+            run: numbers,
+            counts: counts,
+            failures: bookkeeper.failures,
+            obstacle: result.obstacle,
+            unsettled: bookkeeper.unsettled,
+            startedAt: startedAt,
+            endedAt: ledger.now()
+        )
+    }
+
+    /// Writes down how the run ended.
+    ///
+    /// - Parameter status: the exit status that stands for it.
+    package func close(_ report: ArchiveReport, status: Int) throws(LedgerError) {
+        try ledger.note(report.counts, of: numbers.run, status: status, error: report.obstacle?.message)
+    }
+}

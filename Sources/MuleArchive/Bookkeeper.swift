@@ -1,0 +1,363 @@
+import MuleLedger
+import MulePlan
+import MuleSystem
+import MuleUpload
+
+/// Writes down what becomes of each file of a run, and does with it what the job says: beside the workers, many files at a
+/// time, each step on disk before the next.
+final class Bookkeeper: Sendable {
+    private enum Entry: Sendable {
+        case archived(UploadSummary)
+        case failed(FailedUpload)
+        /// Of an earlier run: archived and not noted, or noted and not done.
+        case left(JobItem)
+    }
+
+    private struct State {
+        var waiting: [Entry] = []
+        var isClosed = false
+        var counts = RunCounts()
+        var failures = FailureTally()
+        var receipts: Int64 = 0
+        var unsettled = 0
+        /// Files whose time has come, by their paths, until the store has been asked once more.
+        var due: Set<[UInt8]> = []
+        /// When files were taken up.
+        var startedAt: [[UInt8]: Int64] = [:]
+    }
+
+    private let job: ArchiveJob
+    private let run: JobRun
+    private let ledger: Ledger
+    private let cancellation: Cancellation
+    private let onEvent: @Sendable (ArchiveEvent) -> Void
+    private let onFailure: @Sendable (LedgerError) -> Void
+    private let state = Monitor(State())
+
+    /// Steps that are written down at once.
+    private static let batch = 256
+    /// Entries from which on nobody adds more: actions may be slower than the store.
+    private static let most = 4096
+
+    /// - Parameter onFailure: hears when the ledger can't be written any more; from then on nothing is done with any file.
+    init(
+        _ job: ArchiveJob,
+        _ run: JobRun,
+        _ ledger: Ledger,
+        cancellation: Cancellation,
+        onEvent: @escaping @Sendable (ArchiveEvent) -> Void,
+        onFailure: @escaping @Sendable (LedgerError) -> Void
+    ) {
+        self.job = job
+        self.run = run
+        self.ledger = ledger
+        self.cancellation = cancellation
+        self.onEvent = onEvent
+        self.onFailure = onFailure
+    }
+
+    func start() -> Thread {
+        Thread(name: "bookkeeper") { self.work() }
+    }
+
+    /// Nothing more will come.
+    func close() {
+        state.update { $0.isClosed = true }
+    }
+
+    var counts: RunCounts { state.withLock { $0.counts } }
+    var failures: FailureTally { state.withLock { $0.failures } }
+
+    /// Files that are too young.
+    var unsettled: Int { state.withLock { $0.unsettled } }
+
+    /// A file that is too young waits for the next run.
+    func leaveForLater() { state.withLock { $0.unsettled += 1 } }
+
+    func count(_ change: @Sendable (inout RunCounts) -> Void) {
+        state.withLock { change(&$0.counts) }
+    }
+
+    /// A file whose time has come: when the store has shown its object once more, it is dealt with.
+    func expectDue(_ source: [UInt8]) {
+        state.withLock { _ = $0.due.insert(source) }
+    }
+
+    /// What the run reports of an upload.
+    func note(_ event: UploadEvent) {
+        switch event {
+        case .started(let record):
+            guard let source = record.upload.source?.path, record.upload.partSize != nil else { break }
+            state.withLock { $0.startedAt[source] = ledger.now() }
+        case .completed(let summary): add(.archived(summary))
+        case .failed(let end): add(.failed(end))
+        case .resumed, .notice: break
+        }
+        onEvent(.upload(event))
+    }
+
+    /// A file that can't be sent at all.
+    func fail(_ end: FailedUpload) {
+        add(.failed(end))
+        onEvent(.upload(.failed(end)))
+    }
+
+    /// What has failed so often before that nobody is told again; it counts as a failure all the same.
+    func leaveAlone(_ item: JobItem) {
+        let kind = item.lastError.flatMap { UploadFailure.Kind(rawValue: $0.kind) } ?? .source
+        state.withLock { state in
+            state.counts.quarantined += 1
+            state.failures.add(UploadFailure(kind, item.lastError?.message ?? ""))
+        }
+    }
+
+    /// What an earlier run has left to be done with a file.
+    func goOn(with item: JobItem) { add(.left(item)) }
+
+    private func add(_ entry: Entry) {
+        state.wait { state in state.waiting.count < Self.most || state.isClosed ? () : nil }
+        state.update { $0.waiting.append(entry) }
+    }
+
+    // MARK: Working
+
+    private func work() {
+        while true {
+            let entries: [Entry]? = state.wait { state in
+                if state.waiting.isEmpty { return state.isClosed ? .some(nil) : nil }
+                let taken = Array(state.waiting.prefix(Self.batch))
+                state.waiting.removeFirst(taken.count)
+                return taken
+            }
+            state.update { _ in }
+            guard let entries else { return }
+            do {
+                try deal(with: entries)
+            } catch let error as LedgerError {
+                onFailure(error)
+                // What was not written down is found by the next run.
+                state.update { state in
+                    state.isClosed = true
+                    state.waiting = []
+                }
+                return
+            } catch {
+                fatalError("nothing else is thrown: \(error)")
+            }
+        }
+    }
+
+    /// A file that is to be dealt with, and what is said of it.
+    private struct Case {
+        var plan: Disposal.Plan
+        var receipt: Receipt
+        /// Its receipt of this run.
+        var number: Int64?
+        var isLeft = false
+    }
+
+    private func deal(with entries: [Entry]) throws {
+        var steps: [Ledger.JobStep] = []
+        var cases: [Case] = []
+        for entry in entries {
+            switch entry {
+            case .failed(let end):
+                if let step = failed(end) { steps.append(step) }
+            case .archived(let summary):
+                let (step, next) = archived(summary)
+                steps.append(step)
+                if let next { cases.append(next) }
+            case .left(let item):
+                let (step, next) = try left(item)
+                if let step { steps.append(step) }
+                if let next { cases.append(next) }
+            }
+        }
+        try ledger.record(steps, of: run)
+        if !cases.isEmpty { try act(on: cases) }
+    }
+
+    private func failed(_ end: FailedUpload) -> Ledger.JobStep? {
+        // What was stopped, or is carried by others, has not failed.
+        guard !end.failure.isStop, end.failure.kind != .held, let source = end.name ?? end.source else {
+            state.withLock { state in
+                state.failures.add(end.failure)
+                state.counts.unfinished += 1
+            }
+            return nil
+        }
+        let isFinal =
+            switch end.failure.kind {
+            case .usage, .source, .store, .verification, .exists: true
+            case .credentials, .held, .ledger, .network, .limit, .interrupted: false
+            }
+        let receipt = makeReceipt(
+            upload: end.number,
+            source,
+            end.destination,
+            .failed,
+            Receipt.Failure(kind: end.failure.kind.rawValue, message: end.failure.message)
+        )
+        state.withLock { state in
+            state.failures.add(end.failure)
+            if end.failure.isResumable { state.counts.unfinished += 1 } else { state.counts.failed += 1 }
+            state.due.remove(source)
+        }
+        // What stops the whole run says nothing of this file.
+        return .failed(isFinal: isFinal && !end.failure.stopsRun, receipt)
+    }
+
+    private func archived(_ summary: UploadSummary) -> (Ledger.JobStep, Case?) {
+        let source = summary.name ?? summary.source ?? []
+        var receipt = makeReceipt(upload: summary.number, source, summary.destination, .archived)
+        receipt.bytesSent = summary.bytesSent
+        receipt.bytesSkipped = summary.bytesSkipped
+        let isDue = state.withLock { state in
+            if summary.wasThere {
+                state.counts.unchanged += 1
+            } else {
+                state.counts.archived += 1
+                state.counts.bytes += summary.size
+                state.counts.bytesSent += summary.bytesSent
+                state.counts.bytesSkipped += summary.bytesSkipped
+            }
+            return state.due.remove(source) != nil
+        }
+        return next(after: receipt, summary.identity, id: summary.id ?? "\(summary.number ?? 0)", isDue: isDue)
+    }
+
+    /// What is to be done with a file that has just been archived.
+    private func next(
+        after receipt: Receipt,
+        _ identity: SourceIdentity?,
+        id: String,
+        isDue: Bool
+    ) -> (Ledger.JobStep, Case?) {
+        var action: ItemAction?
+        switch job.after {
+        case .keep: return (.archived(.settled, nil, receipt), nil)
+        case .deleteAfter(let seconds) where !isDue:
+            let due = ledger.now() + Int64(seconds * 1000)
+            return (.archived(.proved, ItemAction(Disposal.delete, dueAt: due), receipt), nil)
+        case .delete, .deleteAfter:
+            action = ItemAction(Disposal.delete, target: Disposal.departing(receipt.source, id: id))
+        case .move(let directory):
+            let target = Disposal.target(in: directory, for: job.relativePath(of: receipt.source))
+            action = ItemAction(Disposal.move, target: target)
+        }
+        guard let action, let identity else { return (.archived(.settled, nil, receipt), nil) }
+        let plan = Disposal.Plan(source: receipt.source, identity: identity, action: action, id: id)
+        return (.archived(.acting, action, receipt), Case(plan: plan, receipt: receipt, number: receipt.number))
+    }
+
+    /// - Throws: `LedgerError`.
+    private func left(_ item: JobItem) throws -> (Ledger.JobStep?, Case?) {
+        guard let upload = item.upload, let record = try ledger.upload(number: upload.number) else { return (nil, nil) }
+        if item.state == .acting, let action = item.action {
+            let receipt = makeReceipt(upload: upload.number, item.source, record.upload.destination, .settled)
+            let plan = Disposal.Plan(source: item.source, identity: upload.source, action: action, id: record.id)
+            return (nil, Case(plan: plan, receipt: receipt, number: nil, isLeft: true))
+        }
+        // The run that archived it ended before it could say so.
+        let receipt = makeReceipt(upload: upload.number, item.source, record.upload.destination, .archived)
+        state.withLock { state in
+            state.counts.archived += 1
+            state.counts.bytes += record.size ?? 0
+        }
+        return next(after: receipt, upload.source, id: record.id, isDue: false)
+    }
+
+    private func makeReceipt(
+        upload: Int64?,
+        _ source: [UInt8],
+        _ destination: ObjectAddress,
+        _ result: Receipt.Result,
+        _ failure: Receipt.Failure? = nil
+    ) -> Receipt {
+        let (number, startedAt) = state.withLock { state in
+            state.receipts += 1
+            return (state.receipts, state.startedAt.removeValue(forKey: source))
+        }
+        return Receipt(
+            number: number,
+            upload: upload,
+            source: source,
+            destination: destination.key.utf8.isEmpty ? nil : destination,
+            result: result,
+            failure: failure,
+            startedAt: startedAt,
+            endedAt: ledger.now()
+        )
+    }
+
+    // MARK: Acting
+
+    /// - Throws: `LedgerError`.
+    private func act(on cases: [Case]) throws {
+        var disposal = Disposal(isCancelled: { [cancellation] in cancellation.isCancelled })
+        var steps: [Ledger.JobStep] = []
+        var events: [ArchiveEvent] = []
+        for next in cases {
+            // Each is a step of its own: what is not begun stays written down for the next run.
+            if cancellation.isCancelled { break }
+            let (step, event) = try act(on: next, &disposal)
+            steps.append(step)
+            if let event { events.append(event) }
+        }
+        do {
+            try disposal.sync()
+        } catch {
+            // What was done may be undone by a power cut. It stays on record as under way, and the next run looks again.
+            for next in cases { fail(next, "could not be made durable: \(error.reason)", &events) }
+            steps = []
+        }
+        try ledger.record(steps, of: run)
+        for event in events { onEvent(event) }
+    }
+
+    private func act(
+        on next: Case,
+        _ disposal: inout Disposal
+    ) throws -> (Ledger.JobStep, ArchiveEvent?) {
+        let (run, ledger) = (run, ledger)
+        let replan: (ItemAction) throws(LedgerError) -> Void = { action throws(LedgerError) in
+            try ledger.record([.planned(action, source: next.plan.source)], of: run)
+        }
+        do {
+            let done =
+                next.isLeft
+                ? try disposal.goOn(next.plan, replan: replan) : try disposal.carryOut(next.plan, replan: replan)
+            guard let done else { throw Disposal.Refusal(reason: "has gone", isOver: true) }
+            state.withLock { $0.counts.acted += 1 }
+            var receipt = next.receipt
+            receipt.action = done
+            let step = Ledger.JobStep.acted(done, failure: nil, receipt: next.number, receipt)
+            return (step, .acted(source: next.plan.source, id: next.plan.id, done))
+        } catch let refusal as Disposal.Refusal {
+            var events: [ArchiveEvent] = []
+            var receipt = next.receipt
+            receipt.action = next.plan.action
+            receipt.actionError = refusal.reason
+            // One that is over needs no further run, and is no error where the file has only gone.
+            let isError = !(refusal.isOver && next.isLeft)
+            if isError { fail(next, refusal.reason, &events) }
+            let failure = refusal.isOver ? nil : refusal.reason
+            return (.acted(next.plan.action, failure: failure, receipt: next.number, receipt), events.first)
+        }
+    }
+
+    private func fail(_ next: Case, _ reason: String, _ events: inout [ArchiveEvent]) {
+        let name = UTF8Repair.string(next.plan.source)
+        let verb = next.plan.action.name == Disposal.move ? "moved" : "deleted"
+        let failure = UploadFailure(
+            .source,
+            "\(name) is archived and was not \(verb): it \(reason).",
+            isResumable: true
+        )
+        state.withLock { state in
+            state.counts.actionsFailed += 1
+            state.failures.add(failure)
+        }
+        events.append(.actionFailed(source: next.plan.source, id: next.plan.id, next.plan.action, failure))
+    }
+}

@@ -1,0 +1,29 @@
+import MulePlan
+import MuleUpload
+
+/// What earlier runs have left, and what is new. The old goes first where both want the same kind of turn; what is old and large
+/// does not keep what is new and small from its own.
+struct BothFeeds<Old: UploadFeed, New: UploadFeed>: UploadFeed {
+    private var old: Old
+    private var new: New
+
+    init(old: Old, new: New) {
+        self.old = old
+        self.new = new
+    }
+
+    package var mayFind: Bool { old.mayFind || new.mayFind }
+
+    package var hasFoundAll: Bool { old.hasFoundAll && new.hasFoundAll }
+
+    package mutating func find() throws(UploadFailure) -> Findings {
+        old.mayFind ? try old.find() : try new.find()
+    }
+
+    package func count(of share: Share) -> Int { old.count(of: share) + new.count(of: share) }
+
+    package mutating func take(_ share: Share, atMost count: Int) throws(UploadFailure) -> [UploadJob] {
+        let first = try old.take(share, atMost: count)
+        return first.count < count ? first + (try new.take(share, atMost: count - first.count)) : first
+    }
+}

@@ -1,0 +1,74 @@
+import MulePlan
+import MuleSystem
+import MuleUpload
+
+/// Ends a run at the border of its window: nothing new begins, what is under way has a while to come to its end, and then it is
+/// cut. All that the store has confirmed stays.
+final class Curfew: Sendable {
+    private let limits: RunLimits
+    private let run: UploadRun
+    private let cancellation: Cancellation
+    private let now: @Sendable () -> Int64
+    private let startedAt = Moment.now()
+    private let isOver = Monitor(false)
+
+    /// Seconds between two looks.
+    private static let interval = 0.2
+
+    init(
+        _ limits: RunLimits,
+        of run: UploadRun,
+        cancellation: Cancellation,
+        now: @escaping @Sendable () -> Int64
+    ) {
+        self.limits = limits
+        self.run = run
+        self.cancellation = cancellation
+        self.now = now
+    }
+
+    /// Nil where there is no limit.
+    func start() -> Thread? {
+        guard limits.until != nil || limits.maximumDuration != nil || limits.maximumBytes != nil else { return nil }
+        return Thread(name: "curfew") { self.watch() }
+    }
+
+    func end() {
+        isOver.update { $0 = true }
+    }
+
+    private func watch() {
+        guard let failure = reached() else { return }
+        run.drain(failure)
+        if !pause(limits.grace) { cancellation.cancel() }
+    }
+
+    /// Waits for a limit; nil when the run has come to its end before.
+    private func reached() -> UploadFailure? {
+        while true {
+            if let until = limits.until, now() >= until { return Self.failure("its time is over") }
+            if let longest = limits.maximumDuration, Moment.now().seconds(since: startedAt) >= longest {
+                return Self.failure("it has taken as long as it may (\(DurationText.format(longest)))")
+            }
+            if let most = limits.maximumBytes, run.bytesSent >= most {
+                return Self.failure("it has sent as much as it may (\(ByteSize.format(most)))")
+            }
+            if pause(Self.interval) { return nil }
+        }
+    }
+
+    /// - Returns: whether the run has ended meanwhile.
+    private func pause(_ seconds: Double) -> Bool {
+        isOver.wait(until: Moment.now().adding(seconds: seconds), for: { $0 ? true : nil }) ?? false
+    }
+
+    private static func failure(_ why: String) -> UploadFailure {
+        var failure = UploadFailure(
+            .limit,
+            "The run stops here, since \(why); what the store has confirmed is kept, and the next run goes on.",
+            isResumable: true
+        )
+        failure.stopsRun = true
+        return failure
+    }
+}

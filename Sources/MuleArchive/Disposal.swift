@@ -1,0 +1,376 @@
+import Glibc
+package import MuleLedger
+package import MulePlan
+package import MuleSystem
+import MuleUpload
+
+/// Moves or removes a file whose object is proven: the one that was archived and no other, never through a symbolic link, and
+/// in steps of which each can be gone on from.
+///
+/// A name is taken away first and looked at then: between a look at a name and its removal another file could take its place.
+package struct Disposal {
+    /// What is to be done, as it is written down before.
+    package struct Plan: Sendable {
+        package var source: [UInt8]
+        /// The file as it was archived.
+        package var identity: SourceIdentity
+        package var action: ItemAction
+        /// Short and unlike those of other uploads; part of the name that a file has on its way.
+        package var id: String
+
+        package init(source: [UInt8], identity: SourceIdentity, action: ItemAction, id: String) {
+            self.source = source
+            self.identity = identity
+            self.action = action
+            self.id = id
+        }
+    }
+
+    /// Why a file is left as it is.
+    package struct Refusal: Error, Hashable, Sendable {
+        /// Continues a sentence that began with the file's name.
+        package var reason: String
+        /// Whether the file is not the one that was archived, so that there is nothing left to do for this job.
+        package var isOver = false
+    }
+
+    package static let move = "move"
+    package static let delete = "delete"
+
+    private let isCancelled: () -> Bool
+    private var directories: [[UInt8]: Directory] = [:]
+    private var changed: Set<[UInt8]> = []
+    private var made: Set<[UInt8]> = []
+
+    package init(isCancelled: @escaping () -> Bool) {
+        self.isCancelled = isCancelled
+    }
+
+    // MARK: Planning
+
+    /// The name that a file is to have in a directory: its own, or with a number as `mv --backup=numbered` gives them, where
+    /// there is another file.
+    ///
+    /// - Parameter relativePath: where it goes below the directory.
+    package static func target(in directory: [UInt8], for relativePath: [UInt8]) -> [UInt8] {
+        let target = directory + slash + relativePath
+        return free(target)
+    }
+
+    private static func free(_ target: [UInt8]) -> [UInt8] {
+        var number = 0
+        var name = target
+        while (try? FileStatus.of(path: name, followingLinks: false)) != nil {
+            number += 1
+            name = target + Array(".~\(number)~".utf8)
+        }
+        return name
+    }
+
+    /// The name under which a file waits for its end; hidden, in its own directory.
+    package static func departing(_ source: [UInt8], id: String) -> [UInt8] {
+        parent(source) + slash + Array(".mule-\(id).gone".utf8)
+    }
+
+    /// Whether the file has been given a name by which it waits for its end, or is a copy that is not whole.
+    static func isOnItsWay(_ path: [UInt8]) -> Bool {
+        let name = name(path)
+        return name.starts(with: ".mule-".utf8) && (name.ends(with: ".gone") || name.ends(with: ".part"))
+    }
+
+    // MARK: Doing
+
+    /// - Parameter replan: called before a move goes to another name than planned, since the planned one has been taken.
+    /// - Returns: what was done.
+    package mutating func carryOut(
+        _ plan: Plan,
+        replan: (ItemAction) throws(LedgerError) -> Void
+    ) throws -> ItemAction {
+        if plan.action.name == Self.move { return try move(plan, replan) }
+        try remove(plan)
+        return ItemAction(Self.delete)
+    }
+
+    /// Makes what was done durable.
+    package mutating func sync() throws(SystemError) {
+        for path in made { try syncNames(leadingTo: path + Self.slash) }
+        for path in changed { try directory(path).sync() }
+        made = []
+        changed = []
+        directories = [:]
+    }
+
+    private mutating func remove(_ plan: Plan) throws {
+        let (place, name) = (Self.parent(plan.source), Self.name(plan.source))
+        let directory = try opened(place)
+        let departing = Self.name(plan.action.target ?? Self.departing(plan.source, id: plan.id))
+        changed.insert(place)
+        let lease = try check(name, in: directory, plan)
+        try attempt { () throws(SystemError) in try directory.move(name, to: directory, as: departing) }
+        try putBackUnless(departing, isStill: plan, in: directory, as: name, in: directory)
+        try attempt { () throws(SystemError) in try directory.remove(departing) }
+        withExtendedLifetime(lease) {}
+    }
+
+    private mutating func move(_ plan: Plan, _ replan: (ItemAction) throws(LedgerError) -> Void) throws -> ItemAction {
+        guard var target = plan.action.target else { throw Refusal(reason: "has no place to be moved to") }
+        let (place, name) = (Self.parent(plan.source), Self.name(plan.source))
+        let directory = try opened(place)
+        let targetPlace = Self.parent(target)
+        let targetDirectory = try makeTarget(targetPlace)
+        changed.insert(place)
+        changed.insert(targetPlace)
+        while true {
+            let lease = try check(name, in: directory, plan)
+            do throws(SystemError) {
+                try directory.move(name, to: targetDirectory, as: Self.name(target))
+            } catch {
+                switch error.code {
+                case EEXIST:
+                    target = Self.free(target)
+                    try replan(ItemAction(Self.move, target: target))
+                    continue
+                case EXDEV:
+                    lease.giveWriteLeaseBack()
+                    try copy(plan, name, directory, to: target, targetDirectory)
+                    return ItemAction(Self.move, target: target)
+                default: throw Refusal(reason: "can't be moved to \(UTF8Repair.string(target)): \(error.reason)")
+                }
+            }
+            try putBackUnless(Self.name(target), isStill: plan, in: targetDirectory, as: name, in: directory)
+            withExtendedLifetime(lease) {}
+            return ItemAction(Self.move, target: target)
+        }
+    }
+
+    /// To another file system: a copy that is whole and durable takes its name first, then the original goes.
+    private mutating func copy(
+        _ plan: Plan,
+        _ name: [UInt8],
+        _ directory: Directory,
+        to target: [UInt8],
+        _ targetDirectory: Directory
+    ) throws {
+        let partial = Array(".mule-\(plan.id).part".utf8)
+        // Of a run that was killed while it copied.
+        try? targetDirectory.remove(partial)
+        do throws(SystemError) {
+            let original = try directory.openFile(name)
+            let copy = try targetDirectory.makeFile(partial)
+            try copy.becomeCopy(of: original, while: { !isCancelled() })
+            try copy.sync()
+        } catch {
+            try? targetDirectory.remove(partial)
+            throw Refusal(reason: "can't be copied to \(UTF8Repair.string(target)): \(error.reason)")
+        }
+        let lease: File
+        do {
+            lease = try check(name, in: directory, plan)
+        } catch {
+            try? targetDirectory.remove(partial)
+            throw error
+        }
+        try attempt { () throws(SystemError) in
+            try targetDirectory.move(partial, to: targetDirectory, as: Self.name(target))
+            try targetDirectory.sync()
+        }
+        try finishCopy(plan, name, directory)
+        withExtendedLifetime(lease) {}
+    }
+
+    /// Removes the original of a copy that has its name.
+    private mutating func finishCopy(_ plan: Plan, _ name: [UInt8], _ directory: Directory) throws {
+        let departing = Self.name(Self.departing(plan.source, id: plan.id))
+        try attempt { () throws(SystemError) in try directory.move(name, to: directory, as: departing) }
+        try putBackUnless(departing, isStill: plan, in: directory, as: name, in: directory)
+        try attempt { () throws(SystemError) in try directory.remove(departing) }
+    }
+
+    // MARK: Going on
+
+    /// Goes on with what an earlier run had begun, as far as it had come.
+    ///
+    /// - Returns: what was done; nil when nothing is left of the file that was archived.
+    package mutating func goOn(
+        _ plan: Plan,
+        replan: (ItemAction) throws(LedgerError) -> Void
+    ) throws -> ItemAction? {
+        let place = Self.parent(plan.source)
+        let name = Self.name(plan.source)
+        // The place itself may be gone, and all that was in it.
+        guard let directory = try? opened(place) else { return isMoved(plan) ? plan.action : nil }
+        let departing = Self.name(Self.departing(plan.source, id: plan.id))
+        let isThere = isFile(plan, named: name, in: directory)
+        if !isThere, isFile(plan, named: departing, in: directory) {
+            guard plan.action.name == Self.delete || isMoved(plan) else {
+                throw Refusal(reason: "waits as \(UTF8Repair.string(departing)) for an end that is not on record")
+            }
+            changed.insert(place)
+            try attempt { () throws(SystemError) in try directory.remove(departing) }
+            return plan.action
+        }
+        if plan.action.name == Self.move, isMoved(plan) {
+            guard isThere else { return plan.action }
+            // Two names of one file are no copy.
+            if try isSameContent(plan, directory, name) {
+                changed.insert(place)
+                try finishCopy(plan, name, directory)
+                return plan.action
+            }
+        }
+        guard isThere else { return nil }
+        if plan.action.name == Self.move, let target = plan.action.target,
+            (try? FileStatus.of(path: target, followingLinks: false)) != nil
+        {
+            let other = ItemAction(Self.move, target: Self.free(target))
+            try replan(other)
+            var again = plan
+            again.action = other
+            return try carryOut(again, replan: replan)
+        }
+        return try carryOut(plan, replan: replan)
+    }
+
+    /// Whether the file, or a copy of it, is where it was to go.
+    private func isMoved(_ plan: Plan) -> Bool {
+        guard let target = plan.action.target, plan.action.name == Self.move,
+            let status = try? FileStatus.of(path: target, followingLinks: false), status.kind == .regular
+        else { return false }
+        return status.size == plan.identity.size && status.modificationTime == plan.identity.modificationTime
+    }
+
+    private func isFile(_ plan: Plan, named name: [UInt8], in directory: Directory) -> Bool {
+        guard let status = try? directory.status(of: name), status.kind == .regular else { return false }
+        return isSame(status, plan)
+    }
+
+    private func isSameContent(_ plan: Plan, _ directory: Directory, _ name: [UInt8]) throws(Refusal) -> Bool {
+        do throws(SystemError) {
+            let copy = try File.openForReading(path: plan.action.target ?? [])
+            let original = try directory.openFile(name)
+            var offset: Int64 = 0
+            while offset < plan.identity.size {
+                if isCancelled() { throw SystemError(code: ECANCELED, call: "read") }
+                let one = try copy.bytes(at: offset, count: 1 << 20)
+                guard !one.isEmpty, try original.bytes(at: offset, count: 1 << 20) == one else { return false }
+                offset += Int64(one.count)
+            }
+            return true
+        } catch {
+            throw Refusal(reason: "can't be compared with its copy: \(error.reason)")
+        }
+    }
+
+    // MARK: Looking
+
+    /// Opens the file and makes sure that it is the one that was archived, and that nobody writes to it. Writers are kept away
+    /// for as long as the result lives.
+    private func check(_ name: [UInt8], in directory: Directory, _ plan: Plan) throws -> File {
+        let file: File
+        let status: FileStatus
+        do throws(SystemError) {
+            file = try directory.openFile(name)
+            // Taken before the look: what was written before shows in it.
+            if case .refused = file.takeWriteLease(), !isOnSharedFileSystem(plan.source) {
+                throw SystemError(code: ETXTBSY, call: "lease")
+            }
+            status = try file.status()
+        } catch {
+            switch error.code {
+            case ENOENT: throw Refusal(reason: "has gone", isOver: true)
+            case ELOOP: throw Refusal(reason: "has become a symbolic link", isOver: true)
+            case ETXTBSY: throw Refusal(reason: "is open for writing: another program has not finished with it")
+            default: throw Refusal(reason: "can't be opened: \(error.reason)")
+            }
+        }
+        guard status.kind == .regular, isSame(status, plan) else {
+            throw Refusal(reason: "has changed since it was archived", isOver: true)
+        }
+        return file
+    }
+
+    /// Where other machines write too, the kernel refuses leases for reasons of its own.
+    private func isOnSharedFileSystem(_ path: [UInt8]) -> Bool {
+        (try? FileSystem.of(path: Self.parent(path)))?.isShared ?? true
+    }
+
+    private func isSame(_ status: FileStatus, _ plan: Plan) -> Bool {
+        let now = SourceIdentity(path: plan.identity.path, status)
+        return ChangingSource.refuse.offences(in: now.changes(since: plan.identity)).isEmpty
+    }
+
+    /// Another file may have taken the name after it was looked at: that gets its name back.
+    private func putBackUnless(
+        _ newName: [UInt8],
+        isStill plan: Plan,
+        in newDirectory: Directory,
+        as name: [UInt8],
+        in directory: Directory
+    ) throws {
+        if isFile(plan, named: newName, in: newDirectory) { return }
+        do throws(SystemError) {
+            try newDirectory.move(newName, to: directory, as: name)
+        } catch {
+            throw Refusal(
+                reason: "was replaced at that very moment; the new file is now called \(UTF8Repair.string(newName)): "
+                    + error.reason
+            )
+        }
+        throw Refusal(reason: "has changed since it was archived", isOver: true)
+    }
+
+    // MARK: Directories
+
+    private mutating func opened(_ path: [UInt8]) throws(Refusal) -> Directory {
+        do {
+            return try directory(path)
+        } catch {
+            let what =
+                error.code == ELOOP || error.code == ENOTDIR
+                ? "lies behind a symbolic link now" : "can't be reached: \(error.reason)"
+            throw Refusal(reason: what)
+        }
+    }
+
+    private mutating func directory(_ path: [UInt8]) throws(SystemError) -> Directory {
+        if let known = directories[path] { return known }
+        let opened = try Directory.open(canonical: path)
+        directories[path] = opened
+        return opened
+    }
+
+    private mutating func makeTarget(_ path: [UInt8]) throws(Refusal) -> Directory {
+        do throws(SystemError) {
+            if (try? FileStatus.of(path: path)) == nil {
+                try makeDirectories(path: path, mode: 0o777)
+                made.insert(path)
+            }
+            return try Directory.open(path)
+        } catch {
+            throw Refusal(reason: "can't be moved to \(UTF8Repair.string(path)): \(error.reason)")
+        }
+    }
+
+    private func attempt(_ body: () throws(SystemError) -> Void) throws(Refusal) {
+        do {
+            try body()
+        } catch {
+            throw Refusal(reason: "can't be taken away: \(error.reason)")
+        }
+    }
+
+    private static let slash = [UInt8(ascii: "/")]
+
+    static func parent(_ path: [UInt8]) -> [UInt8] {
+        guard let end = path.lastIndex(of: slash[0]), end > 0 else { return slash }
+        return Array(path[..<end])
+    }
+
+    static func name(_ path: [UInt8]) -> [UInt8] {
+        path.lastIndex(of: slash[0]).map { Array(path[($0 + 1)...]) } ?? path
+    }
+}
+
+extension [UInt8] {
+    fileprivate func ends(with text: String) -> Bool { suffix(text.utf8.count).elementsEqual(text.utf8) }
+}

@@ -1,0 +1,126 @@
+import MuleLedger
+import MulePlan
+import MuleS3
+import MuleSystem
+import MuleUpload
+
+/// What earlier runs of a job have left, in the order of paths: uploads to carry on with, files that are archived and not dealt
+/// with, files whose time has come.
+final class Leftovers {
+    private let job: ArchiveJob
+    private let run: JobRun
+    private let ledger: Ledger
+    private let bookkeeper: Bookkeeper
+    private let abort: AbortRun
+    private let service: (StoreAddress) throws(UploadFailure) -> S3Service
+    private var last: [UInt8]?
+
+    /// Items that are looked at once.
+    private static let batch = 64
+
+    init(
+        _ job: ArchiveJob,
+        _ run: JobRun,
+        _ ledger: Ledger,
+        _ bookkeeper: Bookkeeper,
+        abort: AbortRun,
+        service: @escaping (StoreAddress) throws(UploadFailure) -> S3Service
+    ) {
+        self.job = job
+        self.run = run
+        self.ledger = ledger
+        self.bookkeeper = bookkeeper
+        self.abort = abort
+        self.service = service
+    }
+
+    /// The next uploads; nil at the end.
+    func next() throws(UploadFailure) -> [UploadJob]? {
+        let items = try known { () throws(LedgerError) in
+            try ledger.openItems(of: run.job, after: last, limit: Self.batch)
+        }
+        guard let end = items.last else { return nil }
+        last = end.source
+        // Not those that this run has begun itself.
+        let left = items.filter { $0.run != run.run }
+        try known { () throws(LedgerError) in try ledger.takeUp(left.map(\.source), for: run) }
+        var jobs: [UploadJob] = []
+        for item in left {
+            do throws(UploadFailure) {
+                if let job = try look(at: item) { jobs.append(job) }
+            } catch {
+                guard error.kind != .ledger else { throw error }
+                bookkeeper.fail(FailedUpload(item.source, job.nowhere, error))
+            }
+        }
+        return jobs
+    }
+
+    /// The upload that the item asks for; nil where it asks for none.
+    private func look(at item: JobItem) throws(UploadFailure) -> UploadJob? {
+        guard let upload = item.upload else { return nil }
+        switch (item.state, upload.state) {
+        case (.settled, _), (_, .aborted): return nil
+        case (.acting, _), (.pending, .done):
+            bookkeeper.goOn(with: item)
+            return nil
+        case (.proved, _): return job.isDue(upload, at: ledger.now()) ? try due(item, upload) : nil
+        case (.pending, _): return try pending(item, upload)
+        }
+    }
+
+    /// A file that is to go: the store is asked once more whether it has the object.
+    private func due(_ item: JobItem, _ upload: ItemUpload) throws(UploadFailure) -> UploadJob? {
+        guard let record = try record(upload.number) else { return nil }
+        bookkeeper.expectDue(item.source)
+        return UploadJob(
+            source: .file(item.source),
+            destination: record.upload.destination,
+            row: .doneBefore(record, again: record.upload),
+            service: try service(record.upload.store)
+        )
+    }
+
+    private func pending(_ item: JobItem, _ upload: ItemUpload) throws(UploadFailure) -> UploadJob? {
+        let hasChanged = hasChanged(item, upload)
+        if item.failures >= job.quarantineAfter, !job.retriesQuarantined, !hasChanged {
+            bookkeeper.leaveAlone(item)
+            return nil
+        }
+        guard let record = try record(upload.number) else { return nil }
+        let claim = try known { () throws(LedgerError) in try ledger.claim(upload.number) }
+        guard let (current, lease) = claim else { throw .heldElsewhere(record) }
+        if current.state == .done || current.state == .aborted { return nil }
+        let service = try service(current.upload.store)
+        // The file as it is now gets an upload of its own, under the name that it has today.
+        if current.abortRequested || hasChanged {
+            try abort.abort(current, lease, service: service)
+            return nil
+        }
+        return UploadJob(
+            source: .file(item.source),
+            destination: current.upload.destination,
+            row: .claimed(current, lease),
+            service: service
+        )
+    }
+
+    /// Whether another file, or another content, stands there. A file that has gone is told by whoever opens it.
+    private func hasChanged(_ item: JobItem, _ upload: ItemUpload) -> Bool {
+        guard let status = try? FileStatus.of(path: item.source) else { return false }
+        let now = SourceIdentity(path: item.source, status)
+        return !job.changing.offences(in: now.changes(since: upload.source)).isEmpty
+    }
+
+    private func record(_ number: Int64) throws(UploadFailure) -> UploadRecord? {
+        try known { () throws(LedgerError) in try ledger.upload(number: number) }
+    }
+
+    private func known<Result>(_ look: () throws(LedgerError) -> Result) throws(UploadFailure) -> Result {
+        do {
+            return try look()
+        } catch {
+            throw UploadFailure(ledger: error, path: UTF8Repair.string(ledger.path))
+        }
+    }
+}

@@ -1,0 +1,238 @@
+import MuleArchive
+import MuleLedger
+import MulePlan
+import MuleSources
+import MuleSystem
+import MuleUpload
+
+/// `mule archive`
+struct ArchiveCommand {
+    let session: Session
+
+    func run() throws(CommandFailure) -> ExitStatus {
+        let jobs = try jobs()
+        guard !jobs.isEmpty else {
+            throw CommandFailure(
+                status: .usage,
+                message: "The configuration has no jobs: write some under \"jobs\", or name --source and --to."
+            )
+        }
+        let ledger = try session.openLedger()
+        var statuses: Set<ExitStatus> = []
+        for (name, options) in jobs where !session.cancellation.isCancelled {
+            do throws(CommandFailure) {
+                statuses.insert(try run(name, options, ledger))
+            } catch {
+                session.console.error("\(name): \(error.message)")
+                statuses.insert(error.status)
+            }
+        }
+        statuses.remove(.done)
+        return statuses.count > 1 ? .failed : statuses.first ?? .done
+    }
+
+    /// Those that were named, or all, in the order of their names.
+    private func jobs() throws(CommandFailure) -> [(name: String, options: JobOptions)] {
+        let typed = session.typed
+        if let source = typed.job.source, let destination = typed.job.destination {
+            return [("\(TextSafety.displayName(source)) -> \(destination.text)", typed.job)]
+        }
+        let known = session.configuration.jobs
+        let names = typed.operands.map { TextSafety.displayName($0) }
+        for name in names where known[name] == nil {
+            let near = Suggestion.nearest(of: name, in: Array(known.keys))
+            let hint = near.map { " Did you mean \"\($0)\"?" } ?? ""
+            throw CommandFailure(status: .usage, message: "The configuration has no job \"\(name)\".\(hint)")
+        }
+        return (names.isEmpty ? known.keys.sorted() : names).compactMap { name in
+            known[name].map { (name, typed.job.over($0)) }
+        }
+    }
+
+    // MARK: One job
+
+    private func run(_ name: String, _ options: JobOptions, _ ledger: Ledger) throws(CommandFailure) -> ExitStatus {
+        let number: Int64
+        let lease: Lease?
+        do {
+            number = try ledger.job(named: name)
+            lease = try self.lease(of: number, ledger)
+        } catch {
+            throw session.ledgerFailure(error, ledger)
+        }
+        guard let lease else {
+            session.console.note("\(name): another run of this job is going on")
+            return .locked
+        }
+        defer { withExtendedLifetime(lease) {} }
+        let cancellation = Cancellation()
+        let ticket = session.cancellation.onCancel { cancellation.cancel() }
+        defer { session.cancellation.removeWaker(ticket) }
+        if session.cancellation.isCancelled { cancellation.cancel() }
+        let serving = session.serving(options, cancellation: cancellation)
+        let job: ArchiveJob
+        do throws(CommandFailure) {
+            job = try serving.job(name, options)
+        } catch {
+            note(error, of: number, ledger)
+            throw error
+        }
+        return try run(job, number, serving, ledger)
+    }
+
+    /// A run that could not even begin is one all the same: the report shows it.
+    private func note(_ failure: CommandFailure, of job: Int64, _ ledger: Ledger) {
+        guard let run = try? ledger.beginRun(of: job) else { return }
+        try? ledger.note(RunCounts(), of: run, status: Int(failure.status.rawValue), error: failure.message)
+    }
+
+    private func run(
+        _ job: ArchiveJob,
+        _ number: Int64,
+        _ serving: Session,
+        _ ledger: Ledger
+    ) throws(CommandFailure) -> ExitStatus {
+        let printer = EventPrinter(console: session.console)
+        var settings = serving.runSettings
+        settings.pageCache = serving.transferOptions.pageCache ?? .drop
+        let stores = StoreBook(serving, followsOptions: false)
+        do {
+            let run = try ArchiveRun(
+                job,
+                number: number,
+                ledger: ledger,
+                settings: serving.fitted(settings),
+                cancellation: serving.cancellation,
+                onEvent: { printer.print($0) }
+            )
+            session.console.startProgress { TransferSnapshot(run.snapshot()) }
+            let report = run.carryOut { address throws(UploadFailure) in try stores.service(of: address) }
+            session.console.stopProgress(final: nil)
+            if let obstacle = report.obstacle { printer.say(obstacle) }
+            let status = ExitStatus(report.failures, FailureTally(report.obstacle.map { [$0] } ?? []))
+            ArchiveSummary(job: job, report: report, status: status).print(to: session.console)
+            try run.close(report, status: Int(status.rawValue))
+            return status
+        } catch {
+            session.console.stopProgress(final: nil)
+            throw session.ledgerFailure(error, ledger)
+        }
+    }
+
+    /// The right to run the job; nil when another run has it, and does not end in time.
+    private func lease(of job: Int64, _ ledger: Ledger) throws(LedgerError) -> Lease? {
+        let end = Moment.now().adding(seconds: session.typed.wait ?? 0)
+        while true {
+            if let lease = try ledger.claim(job: job) { return lease }
+            let now = Moment.now()
+            guard now < end, !session.cancellation.isCancelled else { return nil }
+            pause(until: min(end, now.adding(seconds: 0.5)), session.cancellation)
+        }
+    }
+}
+
+extension Session {
+    /// The job with all that is known of it.
+    fileprivate func job(_ name: String, _ options: JobOptions) throws(CommandFailure) -> ArchiveJob {
+        guard let template = options.destination, let named = options.source else {
+            throw CommandFailure(status: .usage, message: "a job needs a source and a destination.")
+        }
+        let source = try directory(named)
+        guard template.tellsFilesApart else {
+            throw CommandFailure(
+                status: .usage,
+                message:
+                    "All files would become the one object \(TextSafety.displayName(template.text)): end it with / or put "
+                    + "{relpath} or another placeholder into it."
+            )
+        }
+        let selection = typed.selection.over(options.selection)
+        let changing = typed.source.over(configuration.source)
+        let store = try store(forBucket: template.bucket)
+        var job = ArchiveJob(
+            name: name,
+            source: source,
+            selection: selection.selection(symlinks: .report),
+            order: selection.order ?? .name,
+            settle: changing.settle,
+            destination: template,
+            naming: Self.naming(),
+            store: store.address,
+            service: store.service,
+            sizing: PartSizing(
+                partSize: store.options.partSize,
+                multipartThreshold: transferOptions.multipartThreshold
+            ),
+            attributes: try attributes(),
+            integrity: IntegrityOptions(store.options),
+            changing: changing.changing ?? .refuse,
+            mayOverwrite: options.overwrite == .allow,
+            after: try after(options.after ?? .keep, source: source),
+            limits: RunLimits(
+                until: options.until.map { nextLocalTime(minuteOfDay: $0) },
+                maximumDuration: options.maximumDuration,
+                maximumBytes: options.maximumBytes
+            )
+        )
+        job.quarantineAfter = options.quarantineAfter ?? job.quarantineAfter
+        job.checksRemote = typed.check == .remote
+        job.retriesQuarantined = typed.retryQuarantined
+        return job
+    }
+
+    private func directory(_ named: [UInt8]) throws(CommandFailure) -> [UInt8] {
+        let shown = TextSafety.displayName(named)
+        guard let path = FileLocation.expand(named, environment: environment) else {
+            throw CommandFailure(status: .source, message: "\(shown) can't be found: HOME is not set.")
+        }
+        do {
+            let canonical = try canonicalPath(path)
+            guard try FileStatus.of(path: canonical).kind == .directory else {
+                throw CommandFailure(
+                    status: .source,
+                    message: "\(shown) is not a directory, which is what a job archives."
+                )
+            }
+            return canonical
+        } catch let error as SystemError {
+            throw CommandFailure(status: .source, message: "The source \(shown) can't be read: \(error.reason).")
+        } catch let failure as CommandFailure {
+            throw failure
+        } catch {
+            throw CommandFailure(status: .source, message: "The source \(shown) can't be read.")
+        }
+    }
+
+    /// What is moved must leave the directory, or it would be archived again under its new name.
+    private func after(_ action: AfterAction, source: [UInt8]) throws(CommandFailure) -> AfterAction {
+        guard case .move(let named) = action else { return action }
+        guard let path = FileLocation.expand(named, environment: environment) else {
+            throw CommandFailure(
+                status: .usage,
+                message: "\(TextSafety.displayName(named)) can't be found: HOME is not set."
+            )
+        }
+        let target = Self.canonical(path)
+        guard target != source, !target.starts(with: source + [UInt8(ascii: "/")]) else {
+            throw CommandFailure(
+                status: .usage,
+                message:
+                    "Files can't be moved to \(TextSafety.displayName(named)), which lies in the directory that is archived: "
+                    + "they would be sent again."
+            )
+        }
+        return .move(path)
+    }
+
+    /// As far as it is there.
+    private static func canonical(_ path: [UInt8]) -> [UInt8] {
+        if let found = try? canonicalPath(path) { return found }
+        guard let slash = path.lastIndex(of: UInt8(ascii: "/")), slash > 0 else { return path }
+        return canonical(Array(path[..<slash])) + path[slash...]
+    }
+
+    private static func naming() -> DestinationTemplate.Run {
+        let day = localDate()
+        return DestinationTemplate.Run(host: hostName(), year: day.year, month: day.month, day: day.day)
+    }
+}

@@ -1,0 +1,64 @@
+import MuleArchive
+import MuleJSON
+import MuleLedger
+import MulePlan
+import MuleUpload
+
+/// The last line of a job.
+struct ArchiveSummary {
+    let job: ArchiveJob
+    let report: ArchiveReport
+    let status: ExitStatus
+
+    func print(to console: Console) {
+        if console.isJSON { return console.result(json) }
+        if !console.isQuiet { console.result(text) }
+    }
+
+    private var seconds: Double { Double(report.endedAt - report.startedAt) / 1000 }
+
+    private var json: String {
+        let counts = report.counts
+        return JSONValue.object([
+            "actionsFailed": .int(Int64(counts.actionsFailed)),
+            "acted": .int(Int64(counts.acted)),
+            "archived": .int(Int64(counts.archived)),
+            "bytes": .int(counts.bytes),
+            "bytesSent": .int(counts.bytesSent),
+            "bytesSkipped": .int(counts.bytesSkipped),
+            "event": .string("jobEnded"),
+            "failed": .int(Int64(counts.failed)),
+            "found": .int(Int64(counts.found)),
+            "job": .string(job.name),
+            "quarantined": .int(Int64(counts.quarantined)),
+            "run": .int(report.run.run),
+            "seconds": .double((seconds * 1000).rounded() / 1000),
+            "status": .int(Int64(status.rawValue)),
+            "unchanged": .int(Int64(counts.unchanged)),
+            "unfinished": .int(Int64(counts.unfinished)),
+            "unsettled": .int(Int64(report.unsettled)),
+        ]).line
+    }
+
+    private var text: String {
+        let counts = report.counts
+        var parts = [Self.files(counts.archived, "archived (\(ByteSize.format(counts.bytes)))")]
+        if counts.acted > 0 { parts.append("\(counts.acted) \(verb)") }
+        if counts.unchanged > 0 { parts.append("\(counts.unchanged) unchanged") }
+        if report.unsettled > 0 { parts.append("\(report.unsettled) too young") }
+        if counts.failed > 0 { parts.append("\(counts.failed) failed") }
+        if counts.actionsFailed > 0 { parts.append("\(counts.actionsFailed) not \(verb)") }
+        if counts.quarantined > 0 { parts.append("\(counts.quarantined) left alone after failing too often") }
+        if counts.unfinished > 0 { parts.append("\(counts.unfinished) unfinished") }
+        let end = status == .done ? "" : "; status \(status.rawValue)"
+        return "\(job.name): \(parts.joined(separator: ", ")) in \(DurationText.format(seconds))\(end)"
+    }
+
+    private var verb: String {
+        if case .move = job.after { "moved" } else { "deleted" }
+    }
+
+    private static func files(_ count: Int, _ what: String) -> String {
+        count == 1 ? "1 file \(what)" : "\(count) files \(what)"
+    }
+}

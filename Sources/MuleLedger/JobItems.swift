@@ -1,0 +1,359 @@
+// What archive jobs have met: a row for each source that a job has taken up, with how far it has come.
+
+package import MulePlan
+
+/// A run of a job, by the numbers of the two.
+package struct JobRun: Hashable, Sendable {
+    package var job: Int64
+    package var run: Int64
+
+    package init(job: Int64, run: Int64) {
+        self.job = job
+        self.run = run
+    }
+}
+
+/// How far a source has come. Whether its object is confirmed is its upload's state.
+package enum ItemState: String, Sendable, CaseIterable {
+    /// To be archived, or archived and not yet noted as such.
+    case pending
+    /// Archived, and kept until its time comes.
+    case proved
+    /// Archived; what is to become of the file is being done.
+    case acting
+    /// Nothing is left to do.
+    case settled
+}
+
+/// What a job does with a file that is archived, as its row says.
+package struct ItemAction: Hashable, Sendable {
+    /// `move`, `delete`, …, in the words of the job.
+    package var name: String
+    /// Where the file goes on the way, or in the end.
+    package var target: [UInt8]?
+    /// From when on, in milliseconds since 1970.
+    package var dueAt: Int64?
+
+    package init(_ name: String, target: [UInt8]? = nil, dueAt: Int64? = nil) {
+        self.name = name
+        self.target = target
+        self.dueAt = dueAt
+    }
+}
+
+/// A source that a job knows.
+package struct JobItem: Hashable, Sendable {
+    /// Canonical path.
+    package var source: [UInt8]
+    package var state: ItemState
+    package var action: ItemAction?
+    /// Runs that have tried, and those in a row that failed for good.
+    package var attempts: Int
+    package var failures: Int
+    package var lastError: Receipt.Failure?
+    /// The run that took it up last.
+    package var run: Int64
+    /// Nil where none was ever begun, or its row has been removed.
+    package var upload: ItemUpload?
+}
+
+/// What a job needs to know of an item's upload.
+package struct ItemUpload: Hashable, Sendable {
+    package var number: Int64
+    package var state: UploadState
+    /// The file as it was when the upload was registered.
+    package var source: SourceIdentity
+    /// Milliseconds since 1970.
+    package var createdAt: Int64
+    package var updatedAt: Int64
+}
+
+extension Ledger {
+    // MARK: Jobs
+
+    /// The number of the job with this name, which is made when it is new.
+    package func job(named name: String) throws(LedgerError) -> Int64 {
+        if let known = try knownJob(named: name) { return known }
+        return try transaction { database throws(SQLiteError) in
+            try database.run(
+                "INSERT INTO jobs (name, created_at) VALUES (?, ?) ON CONFLICT (name) DO NOTHING",
+                [.text(name), .integer(now())]
+            )
+            return try Self.job(named: name, in: database) ?? 0
+        }
+    }
+
+    /// Nil for a job that has never run.
+    package func knownJob(named name: String) throws(LedgerError) -> Int64? {
+        try perform { database throws(SQLiteError) in try Self.job(named: name, in: database) }
+    }
+
+    private static func job(named name: String, in database: Database) throws(SQLiteError) -> Int64? {
+        try database.run("SELECT number FROM jobs WHERE name = ?", [.text(name)]) { $0.integer(0) }.first
+    }
+
+    /// The right to run the job; nil when another process has it. The kernel takes it back when the process ends in any way.
+    package func claim(job: Int64) throws(LedgerError) -> Lease? {
+        do {
+            return try Lease(leases, number: Self.jobLease + job)
+        } catch {
+            throw LedgerError(error)
+        }
+    }
+
+    /// Whether another process runs the job.
+    package func isRunning(job: Int64) -> Bool { isActive(Self.jobLease + job) }
+
+    /// Above the numbers of all uploads.
+    private static let jobLease: Int64 = 1 << 62
+
+    // MARK: Items
+
+    /// What a job knows of these sources, in their order; nil for those that are new to it.
+    package func items(of job: Int64, at sources: [[UInt8]]) throws(LedgerError) -> [JobItem?] {
+        try perform { database throws(SQLiteError) in
+            try database.reading { () throws(SQLiteError) in
+                var items: [JobItem?] = []
+                for source in sources {
+                    items.append(
+                        try Self.items(
+                            in: database,
+                            "WHERE items.job = ? AND items.source = ?",
+                            [.integer(job), .blob(source)]
+                        ).first
+                    )
+                }
+                return items
+            }
+        }
+    }
+
+    /// Items of a job that are not settled, in the order of their paths, those behind `source`. In slices, so that a million of
+    /// them fit.
+    package func openItems(
+        of job: Int64,
+        after source: [UInt8]?,
+        limit: Int
+    ) throws(LedgerError) -> [JobItem] {
+        try perform { database throws(SQLiteError) in
+            try Self.items(
+                in: database,
+                // A blob is greater than no blob, and an empty one is no path.
+                "WHERE items.job = ? AND items.source > ? AND items.state != 'settled' ORDER BY items.source LIMIT ?",
+                [.integer(job), .blob(source ?? []), .integer(Int64(limit))]
+            )
+        }
+    }
+
+    private static func items(
+        in database: Database,
+        _ clause: String,
+        _ values: [SQLValue]
+    ) throws(SQLiteError) -> [JobItem] {
+        try database.run(
+            """
+            SELECT items.source, items.state, items.action, items.target, items.due_at, items.attempts, items.failures,
+                items.error_kind, items.last_error, items.run, uploads.number, uploads.state, uploads.device, uploads.inode,
+                uploads.size, uploads.modified, uploads.created_at, uploads.updated_at
+            FROM items LEFT JOIN uploads ON uploads.number = items.upload \(clause)
+            """,
+            values,
+            read: item
+        )
+    }
+
+    private static func item(_ row: SQLRow) -> JobItem {
+        let source = row.blob(0)
+        return JobItem(
+            source: source,
+            state: ItemState(rawValue: row.text(1)) ?? .pending,
+            action: row.optionalText(2).map { name in
+                ItemAction(name, target: row.optionalBlob(3), dueAt: row.optionalInteger(4))
+            },
+            attempts: Int(row.integer(5)),
+            failures: Int(row.integer(6)),
+            lastError: row.optionalText(7).map { Receipt.Failure(kind: $0, message: row.text(8)) },
+            run: row.integer(9),
+            upload: row.optionalInteger(10).map { number in
+                ItemUpload(
+                    number: number,
+                    state: UploadState(rawValue: row.text(11)) ?? .unknown,
+                    source: SourceIdentity(
+                        path: source,
+                        device: UInt64(bitPattern: row.integer(12)),
+                        inode: UInt64(bitPattern: row.integer(13)),
+                        size: row.integer(14),
+                        modificationTime: row.integer(15)
+                    ),
+                    createdAt: row.integer(16),
+                    updatedAt: row.integer(17)
+                )
+            }
+        )
+    }
+
+    /// Notes that a run carries on with items that earlier ones have left.
+    package func takeUp(_ sources: [[UInt8]], for run: JobRun) throws(LedgerError) {
+        try transaction { database throws(SQLiteError) in
+            for source in sources {
+                try database.run(
+                    "UPDATE items SET run = ? WHERE job = ? AND source = ?",
+                    [.integer(run.run), .integer(run.job), .blob(source)]
+                )
+            }
+        }
+    }
+
+    /// The items of uploads that a run registers.
+    package struct NewItems: Sendable {
+        package var run: JobRun
+        /// In the order of the uploads.
+        package var items: [NewItem]
+
+        package init(run: JobRun, items: [NewItem]) {
+            self.run = run
+            self.items = items
+        }
+    }
+
+    package struct NewItem: Sendable {
+        /// Where the file was found. Links lead from there to the upload's source.
+        package var source: [UInt8]
+        /// Whether another file of the job may want the same key.
+        package var sharesKey: Bool
+
+        package init(source: [UInt8], sharesKey: Bool) {
+            self.source = source
+            self.sharesKey = sharesKey
+        }
+    }
+
+    /// Makes the item of an upload that a run has taken up, or gives it this one. What failed before counts no more when the
+    /// upload is another.
+    func setItem(
+        _ item: NewItem,
+        _ record: UploadRecord,
+        of run: JobRun,
+        in database: Database
+    ) throws(SQLiteError) {
+        try database.run(
+            """
+            INSERT INTO items (job, source, upload, state, run, shared_key, updated_at)
+            VALUES (?1, ?2, ?3, 'pending', ?4, ?5, ?6)
+            ON CONFLICT (job, source) DO UPDATE SET
+                attempts = CASE WHEN upload IS ?3 THEN attempts ELSE 0 END,
+                failures = CASE WHEN upload IS ?3 THEN failures ELSE 0 END,
+                upload = ?3, state = 'pending', action = NULL, target = NULL, due_at = NULL, run = ?4,
+                shared_key = ?5, updated_at = ?6
+            """,
+            [
+                .integer(run.job), .blob(item.source), .integer(record.number), .integer(run.run),
+                SQLValue(item.sharesKey ? record.upload.destination.key.utf8 : nil), .integer(now()),
+            ]
+        )
+    }
+
+    /// The other source that wants the same key, and is under way or of this very run: one of the two would be lost.
+    func rival(
+        of item: NewItem,
+        for upload: NewUpload,
+        in run: JobRun,
+        _ database: Database
+    ) throws(SQLiteError) -> [UInt8]? {
+        guard item.sharesKey else { return nil }
+        return try database.run(
+            """
+            SELECT source FROM items
+            WHERE job = ? AND shared_key = ? AND source != ? AND (run = ? OR state != 'settled') LIMIT 1
+            """,
+            [
+                .integer(run.job), .blob(upload.destination.key.utf8), .blob(item.source), .integer(run.run),
+            ]
+        ) { $0.blob(0) }.first
+    }
+
+    // MARK: Steps
+
+    /// Something that has become of a source in a run.
+    package enum JobStep: Sendable {
+        /// The object is confirmed. The state is that before the action.
+        case archived(ItemState, ItemAction?, Receipt)
+        /// - Parameter isFinal: whether the same would come of it again.
+        case failed(isFinal: Bool, Receipt)
+        /// The action is done, or has failed with a reason.
+        ///
+        /// - Parameter receipt: the number of the receipt that says that it was archived; another one is written where that
+        ///   was in an earlier run.
+        case acted(ItemAction, failure: String?, receipt: Int64?, Receipt)
+        /// What is being done is done in another way than was written down before.
+        case planned(ItemAction, source: [UInt8])
+    }
+
+    /// Commits what has happened, all in one transaction.
+    package func record(_ steps: [JobStep], of run: JobRun) throws(LedgerError) {
+        guard !steps.isEmpty else { return }
+        try transaction { database throws(SQLiteError) in
+            for step in steps { try record(step, of: run, in: database) }
+        }
+    }
+
+    private func record(_ step: JobStep, of run: JobRun, in database: Database) throws(SQLiteError) {
+        let moment = SQLValue.integer(now())
+        let job = SQLValue.integer(run.job)
+        switch step {
+        case .archived(let state, let action, let receipt):
+            try insert(receipt, of: run, in: database)
+            try database.run(
+                """
+                UPDATE items SET state = ?, action = ?, target = ?, due_at = ?, attempts = attempts + 1, failures = 0,
+                    error_kind = NULL, last_error = NULL, run = ?, updated_at = ?
+                WHERE job = ? AND source = ?
+                """,
+                [
+                    .text(state.rawValue), SQLValue(action?.name), SQLValue(action?.target), SQLValue(action?.dueAt),
+                    .integer(run.run), moment, job, .blob(receipt.source),
+                ]
+            )
+        case .failed(let isFinal, let receipt):
+            try insert(receipt, of: run, in: database)
+            try database.run(
+                """
+                INSERT INTO items (job, source, state, attempts, failures, error_kind, last_error, run, updated_at)
+                VALUES (?1, ?2, 'pending', 1, ?3, ?4, ?5, ?6, ?7)
+                ON CONFLICT (job, source) DO UPDATE SET attempts = attempts + 1, failures = failures + ?3,
+                    error_kind = ?4, last_error = ?5, run = ?6, updated_at = ?7
+                """,
+                [
+                    job, .blob(receipt.source), .integer(isFinal ? 1 : 0), SQLValue(receipt.failure?.kind),
+                    SQLValue(receipt.failure?.message), .integer(run.run), moment,
+                ]
+            )
+        case .planned(let action, let source):
+            try database.run(
+                "UPDATE items SET state = 'acting', action = ?, target = ?, updated_at = ? WHERE job = ? AND source = ?",
+                [.text(action.name), SQLValue(action.target), moment, job, .blob(source)]
+            )
+        case .acted(let action, let failure, let number, let receipt):
+            try database.run(
+                """
+                UPDATE items SET state = CASE WHEN ?1 IS NULL THEN 'settled' ELSE state END, action = ?2, target = ?3,
+                    due_at = NULL, error_kind = CASE WHEN ?1 IS NOT NULL THEN 'source' END, last_error = ?1,
+                    run = ?4, updated_at = ?5
+                WHERE job = ?6 AND source = ?7
+                """,
+                [
+                    SQLValue(failure), .text(action.name), SQLValue(action.target), .integer(run.run), moment, job,
+                    .blob(receipt.source),
+                ]
+            )
+            guard let number else { return try insert(receipt, of: run, in: database) }
+            try database.run(
+                "UPDATE receipts SET action = ?, target = ?, action_error = ? WHERE run = ? AND number = ?",
+                [
+                    .text(action.name), SQLValue(action.target), SQLValue(failure), .integer(run.run),
+                    .integer(number),
+                ]
+            )
+        }
+    }
+}

@@ -1,0 +1,148 @@
+internal import CLinux
+import Glibc
+
+/// An open directory: names in it are one component each, so that nothing that is put in the way, a symbolic link for one,
+/// leads elsewhere.
+package final class Directory: Sendable {
+    private let descriptor: Int32
+
+    private init(descriptor: Int32) {
+        self.descriptor = descriptor
+    }
+
+    deinit {
+        close(descriptor)
+    }
+
+    /// Opens the directory that the path leads to.
+    package static func open(_ path: [UInt8]) throws(SystemError) -> Directory {
+        let name = try cString(path, "open")
+        let flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC
+        return Directory(descriptor: try retryingInterrupts("open") { Glibc.open(name, flags) })
+    }
+
+    /// Opens a directory by its canonical path.
+    ///
+    /// - Throws: `ELOOP` or `ENOTDIR` when a symbolic link has taken the place of one of the directories that lead there.
+    package static func open(canonical path: [UInt8]) throws(SystemError) -> Directory {
+        var directory = try open([UInt8(ascii: "/")])
+        for name in path.split(separator: UInt8(ascii: "/")) {
+            let next = try cString(Array(name), "open")
+            let flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW
+            let descriptor = try retryingInterrupts("open") { openat(directory.descriptor, next, flags) }
+            directory = Directory(descriptor: descriptor)
+        }
+        return directory
+    }
+
+    /// What stands under the name; a symbolic link is not followed.
+    package func status(of name: [UInt8]) throws(SystemError) -> FileStatus {
+        var status = stat()
+        let name = try cString(name, "stat")
+        try retryingInterrupts("stat") { fstatat(descriptor, name, &status, AT_SYMLINK_NOFOLLOW) }
+        return FileStatus(status)
+    }
+
+    /// Opens a file for reading, never one that a symbolic link leads to, and without waiting for the writer of a FIFO.
+    package func openFile(_ name: [UInt8]) throws(SystemError) -> File {
+        let name = try cString(name, "open")
+        let flags = O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW
+        return File(descriptor: try retryingInterrupts("open") { openat(descriptor, name, flags) })
+    }
+
+    /// Makes a file that nobody has, for this user alone.
+    package func makeFile(_ name: [UInt8]) throws(SystemError) -> File {
+        let name = try cString(name, "open")
+        let flags = O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW
+        return File(descriptor: try retryingInterrupts("open") { openat(descriptor, name, flags, 0o600) })
+    }
+
+    /// Moves a name to another directory of the same file system. Whatever has the new name already stays: `EEXIST`.
+    package func move(_ name: [UInt8], to other: Directory, as newName: [UInt8]) throws(SystemError) {
+        let old = try cString(name, "rename")
+        let new = try cString(newName, "rename")
+        do {
+            try retryingInterrupts("rename") { mule_rename_new(descriptor, old, other.descriptor, new) }
+        } catch {
+            // File systems that can't promise it in one step (NFS, some of FUSE) can do so in two.
+            guard error.code == EINVAL || error.code == ENOSYS else { throw error }
+            try retryingInterrupts("link") { linkat(descriptor, old, other.descriptor, new, 0) }
+            try retryingInterrupts("unlink") { unlinkat(descriptor, old, 0) }
+        }
+    }
+
+    package func remove(_ name: [UInt8]) throws(SystemError) {
+        let name = try cString(name, "unlink")
+        try retryingInterrupts("unlink") { unlinkat(descriptor, name, 0) }
+    }
+
+    /// Makes what was done to the names durable (fsync(2)). File systems that can't sync a directory keep names in their own way.
+    package func sync() throws(SystemError) {
+        do {
+            try retryingInterrupts("fsync") { fsync(descriptor) }
+        } catch {
+            if error.code != EINVAL { throw error }
+        }
+    }
+}
+
+extension File {
+    /// What a try to keep writers away came to.
+    package enum WriteLease: Sendable {
+        case taken
+        /// Somebody has the file open for writing.
+        case refused
+        /// Not to be had here: the file belongs to somebody else, or the file system has no leases.
+        case unknown
+    }
+
+    /// Keeps others from opening the file for writing until it is given back, or this file is closed: they wait as long, 45 s at
+    /// most (`/proc/sys/fs/lease-break-time`). The file must be open for reading alone.
+    ///
+    /// The kernel tells of who waits with SIGIO, which ends a process that does not expect it: it is ignored from here on.
+    package func takeWriteLease() -> WriteLease {
+        signal(SIGIO, SIG_IGN)
+        if mule_lease(descriptor, 1) == 0 { return .taken }
+        return errno == EAGAIN ? .refused : .unknown
+    }
+
+    package func giveWriteLeaseBack() {
+        _ = mule_lease(descriptor, 0)
+    }
+
+    package func sync() throws(SystemError) {
+        try retryingInterrupts("fsync") { fsync(descriptor) }
+    }
+
+    /// Gives this file the content of another, with its holes, its permissions, its time, and as far as this user may, its owner.
+    ///
+    /// - Parameter goOn: asked now and then; false ends it with `ECANCELED`.
+    package func becomeCopy(of other: File, while goOn: () -> Bool) throws(SystemError) {
+        var facts = stat()
+        try retryingInterrupts("fstat") { fstat(other.descriptor, &facts) }
+        let size = Int64(facts.st_size)
+        try retryingInterrupts("ftruncate") { ftruncate(descriptor, off_t(size)) }
+        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 4096)
+        defer { buffer.deallocate() }
+        var offset: Int64 = 0
+        while offset < size {
+            // SEEK_DATA is 3, SEEK_HOLE 4; where a file system knows none, all is data (lseek(2)).
+            let start = lseek(other.descriptor, off_t(offset), 3)
+            if start < 0 && errno == ENXIO { break }
+            let end = start < 0 ? off_t(size) : lseek(other.descriptor, start, 4)
+            offset = max(offset, Int64(max(start, 0)))
+            while offset < Int64(end) {
+                guard goOn() else { throw SystemError(code: ECANCELED, call: "copy") }
+                let wanted = Int(min(Int64(buffer.count), Int64(end) - offset))
+                let count = try other.read(into: UnsafeMutableRawBufferPointer(rebasing: buffer[..<wanted]), at: offset)
+                guard count > 0 else { throw SystemError(code: EIO, call: "read") }
+                try write(UnsafeRawBufferPointer(rebasing: buffer[..<count]), at: offset)
+                offset += Int64(count)
+            }
+        }
+        _ = fchown(descriptor, facts.st_uid, facts.st_gid)
+        try retryingInterrupts("fchmod") { fchmod(descriptor, facts.st_mode & 0o7777) }
+        let times = [facts.st_atim, facts.st_mtim]
+        try retryingInterrupts("futimens") { futimens(descriptor, times) }
+    }
+}

@@ -1,0 +1,223 @@
+import Glibc
+import MuleArchive
+import MuleLedger
+import MulePlan
+import MuleSystem
+import MuleUpload
+import TestSupport
+import Testing
+
+/// What becomes of a file that is archived: it is moved or removed only if it is still that file, and whatever stood on the way
+/// is found by the next run.
+@Suite struct DisposalTests {
+    private let directory = ScratchDirectory()
+
+    private func bytes(_ name: String) -> [UInt8] { Array(directory.path(name).utf8) }
+
+    private func make(_ name: String, _ content: String = "content") throws -> [UInt8] {
+        if let slash = name.lastIndex(of: "/") { try directory.makeDirectory(String(name[..<slash])) }
+        try directory.write(Array(content.utf8), to: name)
+        return try canonicalPath(bytes(name))
+    }
+
+    private func plan(_ source: [UInt8], _ action: ItemAction) throws -> Disposal.Plan {
+        let identity = SourceIdentity(path: source, try FileStatus.of(path: source))
+        return Disposal.Plan(source: source, identity: identity, action: action, id: "abcde")
+    }
+
+    private func deletion(of source: [UInt8]) throws -> Disposal.Plan {
+        try plan(source, ItemAction(Disposal.delete, target: Disposal.departing(source, id: "abcde")))
+    }
+
+    private func move(of source: [UInt8], to name: String) throws -> Disposal.Plan {
+        try plan(source, ItemAction(Disposal.move, target: bytes(name)))
+    }
+
+    @discardableResult
+    private func carryOut(_ plan: Disposal.Plan) throws -> ItemAction {
+        var disposal = Disposal(isCancelled: { false })
+        let done = try disposal.carryOut(plan, replan: { _ in })
+        try disposal.sync()
+        return done
+    }
+
+    private func goOn(_ plan: Disposal.Plan) throws -> ItemAction? {
+        var disposal = Disposal(isCancelled: { false })
+        let done = try disposal.goOn(plan, replan: { _ in })
+        try disposal.sync()
+        return done
+    }
+
+    private func refusal(_ plan: Disposal.Plan) throws -> Disposal.Refusal {
+        try #require(throws: Disposal.Refusal.self) { try carryOut(plan) }
+    }
+
+    private func names() throws -> [String] { try directory.names().sorted() }
+
+    // MARK: As it should be
+
+    @Test func `a file is removed, and nothing else`() throws {
+        let source = try make("file")
+        _ = try make("other")
+        try carryOut(try deletion(of: source))
+        #expect(try names() == ["other"])
+    }
+
+    @Test func `a file is moved into directories that are made for it`() throws {
+        let source = try make("file")
+        let done = try carryOut(try move(of: source, to: "done/deep/er/file"))
+        #expect(done.target == bytes("done/deep/er/file"))
+        #expect(try directory.read("done/deep/er/file") == Array("content".utf8))
+        #expect(try names() == ["done"])
+    }
+
+    @Test func `a file that has another name too loses only this one`() throws {
+        let source = try make("file")
+        #expect(link(directory.path("file"), directory.path("other")) == 0)
+        try carryOut(try deletion(of: source))
+        #expect(try names() == ["other"])
+    }
+
+    @Test(arguments: ["file", "a file.~1~"])
+    func `a file that stands where another is to go stays, and the other gets a number`(name: String) throws {
+        let source = try make(name, "new")
+        _ = try make("done/\(name)", "old")
+        let target = Disposal.target(in: bytes("done"), for: Array(name.utf8))
+        #expect(target == bytes("done/\(name).~1~"))
+        var plan = try move(of: source, to: "done/\(name)")
+        #expect(try carryOut(plan).target == target, "taken between the plan and the move")
+        #expect(try directory.read("done/\(name)") == Array("old".utf8))
+        #expect(try directory.read("done/\(name).~1~") == Array("new".utf8))
+        plan.source = try make(name, "third")
+        #expect(Disposal.target(in: bytes("done"), for: Array(name.utf8)) == bytes("done/\(name).~2~"))
+    }
+
+    // MARK: Another file
+
+    @Test(arguments: ["delete", "move"])
+    func `a file that has changed since it was archived stays`(action: String) throws {
+        let source = try make("file")
+        let plan = action == "delete" ? try deletion(of: source) : try move(of: source, to: "done/file")
+        try directory.write(Array("changed".utf8), to: "file")
+        let refusal = try refusal(plan)
+        #expect(refusal.isOver && refusal.reason == "has changed since it was archived")
+        #expect(try directory.read("file") == Array("changed".utf8))
+    }
+
+    @Test func `a file that has taken the other's place stays`() throws {
+        let source = try make("file")
+        let plan = try deletion(of: source)
+        _ = try make("new", "content")
+        #expect(rename(directory.path("new"), directory.path("file")) == 0)
+        #expect(try refusal(plan).isOver)
+        #expect(try names() == ["file"])
+    }
+
+    @Test func `a symbolic link in the file's place is not followed`() throws {
+        let source = try make("file")
+        let plan = try deletion(of: source)
+        #expect(rename(directory.path("file"), directory.path("kept")) == 0)
+        #expect(symlink("kept", directory.path("file")) == 0)
+        #expect(try refusal(plan).reason == "has become a symbolic link")
+        #expect(try names() == ["file", "kept"])
+    }
+
+    @Test func `a symbolic link in the place of a directory on the way is not followed`() throws {
+        let source = try make("place/file")
+        let plan = try deletion(of: source)
+        #expect(rename(directory.path("place"), directory.path("elsewhere")) == 0)
+        #expect(symlink("elsewhere", directory.path("place")) == 0)
+        #expect(try refusal(plan).reason == "lies behind a symbolic link now")
+        #expect(try directory.read("elsewhere/file") == Array("content".utf8))
+    }
+
+    @Test func `a file that somebody writes to stays`() throws {
+        let source = try make("file")
+        let plan = try deletion(of: source)
+        let writer = open(directory.path("file"), O_WRONLY | O_CLOEXEC)
+        #expect(try refusal(plan).reason == "is open for writing: another program has not finished with it")
+        close(writer)
+        try carryOut(plan)
+        #expect(try names() == [])
+    }
+
+    @Test func `a file that has gone is no file any more`() throws {
+        let source = try make("file")
+        let plan = try deletion(of: source)
+        #expect(unlink(directory.path("file")) == 0)
+        let refusal = try refusal(plan)
+        #expect(refusal.isOver && refusal.reason == "has gone")
+    }
+
+    // MARK: Going on after a kill
+
+    @Test func `a removal that was cut off is brought to its end`() throws {
+        let source = try make("file")
+        let plan = try deletion(of: source)
+        #expect(rename(directory.path("file"), directory.path(".mule-abcde.gone")) == 0)
+        #expect(try goOn(plan) == plan.action)
+        #expect(try names() == [])
+        #expect(try goOn(plan) == nil, "nothing is left of it")
+    }
+
+    @Test func `a move that had not begun is made`() throws {
+        let source = try make("file")
+        let plan = try move(of: source, to: "done/file")
+        #expect(try goOn(plan) == plan.action)
+        #expect(try directory.read("done/file") == Array("content".utf8))
+    }
+
+    @Test func `a move that was made is found`() throws {
+        let source = try make("file")
+        let plan = try move(of: source, to: "done/file")
+        try carryOut(plan)
+        #expect(try goOn(plan) == plan.action)
+        #expect(try directory.read("done/file") == Array("content".utf8))
+    }
+
+    @Test func `a copy that has its name is taken for the file, and only the original goes`() throws {
+        let source = try make("file")
+        let plan = try move(of: source, to: "done/file")
+        _ = try make("done/file")
+        let times = [timespec(tv_sec: 0, tv_nsec: omitted), try modification(of: "file")]
+        #expect(utimensat(AT_FDCWD, directory.path("done/file"), times, 0) == 0)
+        #expect(try goOn(plan) == plan.action)
+        #expect(try names() == ["done"])
+        #expect(try directory.names("done") == ["file"])
+    }
+
+    @Test func `a file of another content in the copy's place is none`() throws {
+        let source = try make("file", "content")
+        let plan = try move(of: source, to: "done/file")
+        _ = try make("done/file", "CONTENT")
+        let times = [timespec(tv_sec: 0, tv_nsec: omitted), try modification(of: "file")]
+        #expect(utimensat(AT_FDCWD, directory.path("done/file"), times, 0) == 0)
+        #expect(try goOn(plan)?.target == bytes("done/file.~1~"))
+        #expect(try directory.read("done/file") == Array("CONTENT".utf8))
+        #expect(try directory.read("done/file.~1~") == Array("content".utf8))
+    }
+
+    private func modification(of name: String) throws -> timespec {
+        let time = try FileStatus.of(path: bytes(name)).modificationTime
+        return timespec(tv_sec: Int(time / 1_000_000_000), tv_nsec: Int(time % 1_000_000_000))
+    }
+}
+
+/// UTIME_OMIT of utimensat(2), which Swift does not import: the time stays.
+private let omitted = (1 << 30) - 2
+
+extension ScratchDirectory {
+    /// What is in it, or in a directory below it.
+    fileprivate func names(_ below: String = ".") throws -> [String] {
+        guard let stream = opendir(path(below)) else { return [] }
+        defer { closedir(stream) }
+        var names: [String] = []
+        while let entry = readdir(stream) {
+            let name = withUnsafePointer(to: &entry.pointee.d_name) {
+                $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+            }
+            if name != ".", name != ".." { names.append(name) }
+        }
+        return names
+    }
+}
