@@ -97,7 +97,7 @@ let package = Package(
             name: "FuzzTargets",
             dependencies: [
                 "MulePlan", "MuleDigest", "MuleSigning", "MuleTransport", "MuleS3", "MuleCredentials", "MuleUpload",
-                "MuleLedger", "MuleCLI", "MuleJSON", "MuleXML", "MuleSystem",
+                "MuleLedger", "MuleSources", "MuleCLI", "MuleJSON", "MuleXML", "MuleSystem",
             ],
             path: "Tests/Fuzz/Targets",
             swiftSettings: strict
