@@ -42,6 +42,8 @@ package final class HTTPClient: HTTPPerformer {
     /// Whether the kernel collects what is written to them.
     private var holdsBack = false
     private var exchange = Exchange()
+    /// Nil where libcurl reads the authorities by itself, for each connection.
+    private var trusted: TrustStore.Source?
 
     /// - Throws: `TransportError.unusable` when libcurl refuses a setting, an unreadable CA file for one.
     package init(settings: TransportSettings, cancellation: Cancellation) throws(TransportError) {
@@ -69,6 +71,26 @@ package final class HTTPClient: HTTPPerformer {
         return String(cString: curl_version())
     }
 
+    /// Where libcurl itself would look for authorities, if `TrustStore` can take its place.
+    ///
+    /// libcurl hands what its TLS library has made to a callback as a pointer without a type. Only where that library tells the
+    /// version of ours are the two the same one. And the callback is not told whether it is asked for a proxy, to which the
+    /// bundle does not apply.
+    private static let systemTrust: TrustStore.Source? = {
+        initialiseOnce
+        guard !hasProxyWithTLS, let facts = mule_version_info()?.pointee, let tls = facts.ssl_version,
+            String(cString: tls) == "OpenSSL/\(TrustStore.libraryVersion)",
+            facts.age.rawValue >= CURLVERSION_SEVENTH.rawValue, let file = facts.cainfo
+        else { return nil }
+        return TrustStore.Source(file: String(cString: file), directory: facts.capath.map { String(cString: $0) })
+    }()
+
+    /// Whether the way to a proxy may be encrypted: by the variables that libcurl looks at.
+    private static var hasProxyWithTLS: Bool {
+        let names: [String] = ["http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"]
+        return names.contains { getenv($0).map { String(cString: $0).lowercased().hasPrefix("https:") } ?? false }
+    }
+
     // curl_global_init is not safe beside other threads in old versions of libcurl, hence once and early.
     private static let initialiseOnce: Void = { curl_global_init(Int(CURL_GLOBAL_DEFAULT)) }()
 
@@ -94,8 +116,8 @@ package final class HTTPClient: HTTPPerformer {
             guard access(bundle, R_OK) == 0 else {
                 throw .unusable("the CA bundle \(bundle) can't be read: \(SystemError.current("open").reason)")
             }
-            setString(CURLOPT_CAINFO, bundle)
         }
+        trust(settings.caBundle)
         mule_setopt_pointer(easy, CURLOPT_READDATA, context)
         mule_setopt_data_callback(easy, CURLOPT_READFUNCTION) { bytes, size, count, context in
             HTTPClient.from(context).read(into: bytes, capacity: size * count)
@@ -128,6 +150,25 @@ package final class HTTPClient: HTTPPerformer {
             HTTPClient.from(context).sockets.remove(descriptor)
             return close(descriptor)
         }
+    }
+
+    /// Whom to trust: the authorities of the bundle, or the system's.
+    private func trust(_ bundle: String?) {
+        guard let system = Self.systemTrust else {
+            if let bundle {
+                setString(CURLOPT_CAINFO, bundle)
+                // Not every TLS library has one.
+                mule_setopt_string(easy, CURLOPT_CAPATH, nil)
+            }
+            return
+        }
+        trusted = bundle.map { TrustStore.Source(file: $0) } ?? system
+        // Without the callback's store nobody is trusted: a mistake here refuses, it does not accept.
+        mule_setopt_string(easy, CURLOPT_CAINFO, nil)
+        mule_setopt_string(easy, CURLOPT_CAPATH, nil)
+        mule_setopt_pointer(easy, CURLOPT_SSL_CTX_DATA, Unmanaged.passUnretained(self).toOpaque())
+        let result = mule_setopt_tls_callback(easy) { _, tls, context in HTTPClient.from(context).share(with: tls) }
+        precondition(result == CURLE_OK, "libcurl offers its TLS context where it is OpenSSL's")
     }
 
     private static func from(_ context: UnsafeMutableRawPointer?) -> HTTPClient {
@@ -363,6 +404,18 @@ package final class HTTPClient: HTTPPerformer {
     }
 
     // MARK: Callbacks, all on the thread that performs
+
+    /// A connection's TLS is about to begin.
+    private func share(with tls: UnsafeMutableRawPointer?) -> CURLcode {
+        guard let tls, let trusted else { return CURLE_SSL_CACERT_BADFILE }
+        do {
+            try TrustStore.share(trusted, with: tls)
+            return CURLE_OK
+        } catch {
+            exchange.failure = .unusable(error.sentence)
+            return CURLE_SSL_CACERT_BADFILE
+        }
+    }
 
     /// Whether the request may go over another connection.
     ///
