@@ -24,6 +24,8 @@ package struct RunSnapshot: Sendable {
     package var filesDone: Int
     /// As many as have been found so far.
     package var filesTotal: Int
+    /// Whether there may be more files than that.
+    package var findsMore: Bool
     /// Nil while not all files are found, and while a stream's length is unknown.
     package var bytesTotal: Int64?
     package var bytesDone: Int64
@@ -114,6 +116,7 @@ final class RunProgress: Sendable {
                 active: state.active.map(Self.snapshot),
                 filesDone: state.filesDone,
                 filesTotal: state.found.uploads,
+                findsMore: !state.hasFoundAll,
                 bytesTotal: state.hasFoundAll && state.found.unknownSizes == 0 ? state.found.bytes : nil,
                 bytesDone: state.bytesDone,
                 bytesInFlight: 0,

@@ -191,6 +191,7 @@ extension TransferSnapshot {
             retries: run.retries,
             filesDone: run.filesDone,
             filesTotal: run.filesTotal,
+            findsMore: run.findsMore,
             waitingReason: run.waitingReason
         )
     }
