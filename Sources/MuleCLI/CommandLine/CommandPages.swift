@@ -260,7 +260,7 @@ extension CommandPage {
             .init(line: "mule archive -q", about: "For cron: all jobs, silent unless something is wrong."),
             .init(line: "mule archive --wait 45m nightly", about: "One job, after the run that may still be going on."),
             .init(
-                line: "mule archive --source /srv/dumps --to 'backups/{host}/{date}/' --after move:/srv/done",
+                line: "mule archive --source /srv/dumps --to backups/{host}/{date}/ --after move:/srv/done",
                 about: "A job without a configuration."
             ),
             .init(
