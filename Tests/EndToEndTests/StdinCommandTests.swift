@@ -158,7 +158,8 @@ import Testing
         command.arguments =
             ["-c", "trap '' CHLD; exec \"$0\" \"$@\"", command.executable].map { Array($0.utf8) }
             + command.arguments
-        command.executable = "/bin/sh"
+        // Not every shell ignores this signal when it is told to.
+        command.executable = "/bin/bash"
         let outcome = try command.run()
         #expect(outcome.exitCode == exit, "\(outcome.err)")
         #expect(store.keys().count == (status == 0 ? 1 : 0))
