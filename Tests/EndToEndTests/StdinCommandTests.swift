@@ -196,6 +196,17 @@ import Testing
         #expect(!Files.exists(mule.home.path(".local/state/mule")))
     }
 
+    /// They belong to one command line; in the environment they would reach every other.
+    @Test func theEnvironmentIsNotAskedForThem() throws {
+        let file = try mule.file(parts: 1)
+        var command = mule.command(["upload", file, "bucket/key"])
+        command.environment["MULE_STDIN_COMMAND"] = "echo other"
+        command.environment["MULE_EXPECTED_SIZE"] = "1GiB"
+        let outcome = try command.run()
+        #expect(outcome.exitCode == 0, "\(outcome.err)")
+        #expect(try store.holdsOnly(file))
+    }
+
     @Test(arguments: ["1MiB", "11000003", "1GiB"])
     func anExpectedSizeIsAHint(size: String) throws {
         let file = try mule.file(parts: 3)

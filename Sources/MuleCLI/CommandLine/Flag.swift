@@ -64,6 +64,7 @@ package struct Flag: Sendable {
         _ commands: Set<Command>,
         sets field: any WritableKeyPath<Typed, Value?> & Sendable,
         reading read: @escaping @Sendable (String) throws(OptionValueError) -> Value,
+        readsEnvironment: Bool = true,
         _ help: String
     ) -> Flag {
         Flag(
@@ -74,7 +75,7 @@ package struct Flag: Sendable {
             commands: commands,
             isRepeatable: false,
             negation: nil,
-            readsEnvironment: group != .object,
+            readsEnvironment: readsEnvironment && group != .object,
             help: help
         ) { typed, bytes, _ throws(OptionValueError) in typed[keyPath: field] = try read(text(bytes)) }
     }
