@@ -94,8 +94,8 @@ extension Registration {
         case .taken, .doneBefore: fatalError("a stream is always sent")
         case .found(let record, let lease):
             if !record.mayHoldParts {
-                let isSame = record.upload == upload && record.state == .pending
-                let planned = isSame ? record : try ledger.replan(record, as: upload)
+                // The same plan keeps its token, by which an object whose answer was lost is known again.
+                let planned = record.upload == upload ? record : try ledger.replan(record, as: upload)
                 return (.job(.claimed(planned, lease), restartsAs: nil), notes)
             }
             if intent.restart { return (.job(.claimed(record, lease), restartsAs: upload), notes) }

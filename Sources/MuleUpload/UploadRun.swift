@@ -288,11 +288,16 @@ package final class UploadRun: Sendable {
         // What the ledger can't be told is told to people at least.
         guard let record, failure.kind != .ledger, failure.kind != .held else { return report() }
         let isStream = record.upload.source == nil
+        // Nothing waits for the rest of a stream of which nothing is there.
+        let isOver = isStream && !record.mayHoldParts && failure.state == .pending
         recorder.record(
             .upload(
                 Ledger.FinishedUpload(
                     upload: record.number,
-                    outcome: .stopped(failure.state, error: failure.isStop ? nil : failure.message),
+                    outcome: .stopped(
+                        isOver ? .failed : failure.state,
+                        error: failure.isStop ? nil : failure.message
+                    ),
                     bytesSent: record.upload.partSize == nil && !isStream
                         ? transfer.bytesSent.load(ordering: .relaxed) : 0
                 )

@@ -113,10 +113,11 @@ import Testing
         #expect(try mule.status().isEmpty)
     }
 
+    /// The command ends with the test's directory: nobody ends it when mule is killed, and it prints no more.
     @Test func anotherContentAfterAKillIsTheObject() throws {
         let first = try mule.file(parts: 5)
         let second = try mule.file(parts: 4, "second", seed: 2)
-        let running = try upload("cat \(first); sleep 1000").start()
+        let running = try upload("cat \(first); while [ -e \(first) ]; do sleep 0.05; done").start()
         #expect(store.waitUntil { $0.storedParts.count >= 3 })
         running.signal(9)
         _ = running.wait()
@@ -158,7 +159,8 @@ import Testing
         command.arguments =
             ["-c", "trap '' CHLD; exec \"$0\" \"$@\"", command.executable].map { Array($0.utf8) }
             + command.arguments
-        command.executable = "/bin/sh"
+        // Not every shell ignores this signal when it is told to.
+        command.executable = "/bin/bash"
         let outcome = try command.run()
         #expect(outcome.exitCode == exit, "\(outcome.err)")
         #expect(store.keys().count == (status == 0 ? 1 : 0))
@@ -193,6 +195,17 @@ import Testing
         #expect(outcome.err.contains(word), "\(outcome.err)")
         #expect(store.requests.isEmpty)
         #expect(!Files.exists(mule.home.path(".local/state/mule")))
+    }
+
+    /// They belong to one command line; in the environment they would reach every other.
+    @Test func theEnvironmentIsNotAskedForThem() throws {
+        let file = try mule.file(parts: 1)
+        var command = mule.command(["upload", file, "bucket/key"])
+        command.environment["MULE_STDIN_COMMAND"] = "echo other"
+        command.environment["MULE_EXPECTED_SIZE"] = "1GiB"
+        let outcome = try command.run()
+        #expect(outcome.exitCode == 0, "\(outcome.err)")
+        #expect(try store.holdsOnly(file))
     }
 
     @Test(arguments: ["1MiB", "11000003", "1GiB"])

@@ -310,6 +310,24 @@ import Testing
         #expect(try harness.ledger.all().count == 1)
     }
 
+    /// With --no-overwrite too: the object is this very upload's, and the token in its row says so.
+    @Test func aRequestWhoseAnswerWasLostIsKnownAgain() throws {
+        let harness = try EngineHarness()
+        let path = try harness.file("small", size: 100)
+        let cancellation = Cancellation()
+        harness.server.add(
+            .on(.putObject, .run(.afterProcessing) { _ in cancellation.cancel() }, .closeAfterProcessing)
+        )
+        let change: (inout StreamIntent) -> Void = { $0.onlyIfAbsent = true }
+        let lost = try harness.upload(command: Self.print(path), cancellation: cancellation, change: change)
+        #expect(lost.failure?.kind == .interrupted)
+        harness.server.script([])
+        try harness.expectDone(try harness.upload(command: Self.print(path), change: change), path)
+        #expect(harness.server.count(.putObject) == 1)
+        let again = try harness.upload(command: Self.print(path), change: change)
+        #expect(again.failure?.kind == .exists)
+    }
+
     // MARK: The end
 
     /// The request arrives and is carried out; the run is gone before the answer.

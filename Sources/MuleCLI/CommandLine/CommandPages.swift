@@ -115,7 +115,8 @@ extension CommandPage {
                 + "lists them). Each goes where it was going, in parts of the same size; only the missing parts are "
                 + "sent.",
             "An upload whose source has changed since is not mixed with the old bytes: it is left as it is, and the "
-                + "message says what changed. One that another process is carrying is skipped.",
+                + "message says what changed. One that another process is carrying is skipped. A stream can't be carried on from "
+                + "here: run the command that sent it again.",
         ],
         examples: [
             .init(line: "mule resume", about: "After a reboot: finish all that is pending."),

@@ -164,6 +164,7 @@ package enum FlagTable {
             upload,
             sets: \.expectedSize,
             reading: OptionValue.size,
+            readsEnvironment: false,
             "About how long the stream of - or --stdin-command is, for the size of its parts and for progress. A longer or "
                 + "shorter one is sent as well."
         ),
