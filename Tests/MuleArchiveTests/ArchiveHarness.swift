@@ -62,6 +62,11 @@ final class ArchiveHarness: Sendable {
         server.edit { $0.buckets["bucket"]?.objects.keys.map { String(decoding: $0, as: UTF8.self) } ?? [] }.sorted()
     }
 
+    func holds(_ content: String, at key: String) throws -> Bool {
+        guard let object = server.object(key: key) else { return false }
+        return try object.equals(file: try scratch.write(Array(content.utf8), to: "expected"))
+    }
+
     /// Runs the job "test" once.
     ///
     /// - Parameter onEvent: hears of everything before the run goes on.
@@ -69,8 +74,8 @@ final class ArchiveHarness: Sendable {
         to destination: String = "bucket/",
         day: Int = 21,
         cancellation: Cancellation = Cancellation(),
-        onEvent: @escaping @Sendable (ArchiveEvent) -> Void = { _ in },
-        change: (inout ArchiveJob) -> Void = { _ in }
+        change: (inout ArchiveJob) -> Void = { _ in },
+        onEvent: @escaping @Sendable (ArchiveEvent) -> Void = { _ in }
     ) throws -> Outcome {
         let service = S3Service(
             endpoint: try Endpoint(url: server.endpoint, region: server.region),
