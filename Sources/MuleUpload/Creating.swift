@@ -155,6 +155,9 @@ extension UploadFailure {
     }
 
     static func exists(_ object: String) -> UploadFailure {
-        UploadFailure(.exists, "\(object) exists and may not be replaced (--no-overwrite). Nothing was changed.")
+        UploadFailure(
+            .exists,
+            "\(object) exists and may not be replaced (--no-overwrite, or a job that never overwrites). Nothing was changed."
+        )
     }
 }
