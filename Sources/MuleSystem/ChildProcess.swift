@@ -2,7 +2,7 @@ import Glibc
 
 /// A program that is run for what it prints.
 ///
-/// It reads nothing, has no terminal, and inherits neither descriptors nor blocked signals. With everything it has
+/// It reads nothing but what it is given, has no terminal, and inherits neither descriptors nor blocked signals. With everything it has
 /// started it is killed when its time is up, when it prints too much, or when the run is stopped.
 package struct ChildProcess: Sendable {
     package enum End: Hashable, Sendable {
@@ -30,6 +30,9 @@ package struct ChildProcess: Sendable {
     /// Most bytes of output that are taken.
     package var outputLimit: Int
 
+    /// What it finds on standard input; nil for nothing at all.
+    package var input: [UInt8]?
+
     package static let errorLimit = 4096
 
     package init(words: [String], environment: [String: String], timeout: Double, outputLimit: Int = 64 << 10) {
@@ -45,18 +48,24 @@ package struct ChildProcess: Sendable {
     package func run(_ cancellation: Cancellation) throws(SystemError) -> Outcome {
         let output = try Pipe()
         let error = try Pipe()
-        let pid = try spawn(output: output, error: error)
+        // Not a pipe: nobody has to fill it while the program runs, and one that reads nothing breaks nothing.
+        let input = try self.input.map { content throws(SystemError) in try File.inMemory(content) }
+        let pid = try spawn(input: input, output: output, error: error)
         output.closeWriting()
         error.closeWriting()
         return Listening(pid: pid, output: output, error: error, limit: outputLimit)
             .untilEnd(deadline: Moment.now().adding(seconds: timeout), cancellation)
     }
 
-    private func spawn(output: Pipe, error: Pipe) throws(SystemError) -> pid_t {
+    private func spawn(input: File?, output: Pipe, error: Pipe) throws(SystemError) -> pid_t {
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
         defer { posix_spawn_file_actions_destroy(&actions) }
-        posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0)
+        if let input {
+            posix_spawn_file_actions_adddup2(&actions, input.descriptor, STDIN_FILENO)
+        } else {
+            posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0)
+        }
         posix_spawn_file_actions_adddup2(&actions, output.writing, STDOUT_FILENO)
         posix_spawn_file_actions_adddup2(&actions, error.writing, STDERR_FILENO)
         // All descriptors of ours are closed on exec; libraries may have others.
