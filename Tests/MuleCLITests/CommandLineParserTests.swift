@@ -167,7 +167,10 @@ struct CommandLineParserTests {
             (["upload", "a", "b/", "--tag", "=x"], "has an empty name"),
             (["upload", "a", "b/", "--endpoint-url", "example.org"], "\"example.org\" is not a web address"),
             (["upload", "a", "b/", "--endpoint-url", "https:///x"], "names no host"),
-            (["status", "--part-size", "8M"], "--part-size belongs to \"mule upload\" and \"mule archive\", not to \"mule status\""),
+            (
+                ["status", "--part-size", "8M"],
+                "--part-size belongs to \"mule upload\" and \"mule archive\", not to \"mule status\""
+            ),
             (["--restart", "resume"], "--restart belongs to \"mule upload\", not to \"mule resume\""),
             (["resume", "--all"], "--all belongs to \"mule status\" and \"mule abort\""),
             (["upload"], "upload needs at least one SOURCE and a DESTINATION"),
