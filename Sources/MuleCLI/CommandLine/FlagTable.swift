@@ -99,6 +99,23 @@ package enum FlagTable {
             readsEnvironment: false,
             "Leave a file alone when it has failed for good in this many runs, until it changes. Default: 3."
         ),
+        .path(
+            "receipts",
+            .job,
+            archive,
+            sets: \.job.receipts,
+            readsEnvironment: false,
+            "Write a receipt of each run that something became of into this directory: JSON Lines, one for the run and one for "
+                + "each file."
+        ),
+        .path(
+            "metrics",
+            .job,
+            archive,
+            sets: \.job.metrics,
+            readsEnvironment: false,
+            "Keep the job's figures in this file, for Prometheus's textfile collector; its name should end in .prom."
+        ),
         .on(
             "retry-quarantined",
             .job,
