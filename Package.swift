@@ -29,6 +29,7 @@ let package = Package(
         // System libraries: a module map and a shim header each, found through pkg-config.
         .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
         .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
+        .systemLibrary(name: "CSSL", pkgConfig: "libssl", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
         .systemLibrary(name: "CExpat", pkgConfig: "expat", providers: [.apt(["libexpat1-dev"])]),
         .systemLibrary(name: "CLinux"),
@@ -44,7 +45,7 @@ let package = Package(
         room("MuleJSON"),
         room("MuleDigest", ["COpenSSL", "CChecksums"]),
         room("MuleSigning", ["MulePlan", "MuleDigest", "MuleSystem"]),
-        room("MuleTransport", ["MuleSystem", "CCurl"]),
+        room("MuleTransport", ["MuleSystem", "CCurl", "CSSL"]),
         room("MuleXML", ["CExpat"]),
         room("MuleS3", ["MulePlan", "MuleDigest", "MuleXML", "MuleSigning", "MuleTransport", "MuleSystem"]),
         room(
@@ -97,7 +98,7 @@ let package = Package(
             name: "FuzzTargets",
             dependencies: [
                 "MulePlan", "MuleDigest", "MuleSigning", "MuleTransport", "MuleS3", "MuleCredentials", "MuleUpload",
-                "MuleLedger", "MuleCLI", "MuleJSON", "MuleXML", "MuleSystem",
+                "MuleLedger", "MuleSources", "MuleCLI", "MuleJSON", "MuleXML", "MuleSystem",
             ],
             path: "Tests/Fuzz/Targets",
             swiftSettings: strict

@@ -29,6 +29,7 @@ typedef size_t (*mule_data_callback)(char *bytes, size_t size, size_t count, voi
 typedef int (*mule_seek_callback)(void *context, curl_off_t offset, int origin);
 typedef curl_socket_t (*mule_open_socket_callback)(void *context, curlsocktype purpose, struct curl_sockaddr *address);
 typedef int (*mule_close_socket_callback)(void *context, curl_socket_t socket);
+typedef CURLcode (*mule_tls_callback)(CURL *handle, void *tls, void *context);
 
 static inline CURLcode mule_setopt_data_callback(CURL *handle, CURLoption option, mule_data_callback callback) {
     return curl_easy_setopt(handle, option, callback);
@@ -44,6 +45,15 @@ static inline CURLcode mule_setopt_open_socket_callback(CURL *handle, mule_open_
 
 static inline CURLcode mule_setopt_close_socket_callback(CURL *handle, mule_close_socket_callback callback) {
     return curl_easy_setopt(handle, CURLOPT_CLOSESOCKETFUNCTION, callback);
+}
+
+static inline CURLcode mule_setopt_tls_callback(CURL *handle, mule_tls_callback callback) {
+    return curl_easy_setopt(handle, CURLOPT_SSL_CTX_FUNCTION, callback);
+}
+
+/* CURLVERSION_NOW is of a type of its own, which Swift doesn't see. */
+static inline const curl_version_info_data *mule_version_info(void) {
+    return curl_version_info(CURLVERSION_NOW);
 }
 
 static inline CURLcode mule_getinfo_long(CURL *handle, CURLINFO info, long *value) {

@@ -85,6 +85,8 @@ final class Bookkeeper: Sendable {
 
     /// What the run reports of an upload.
     func note(_ event: UploadEvent) {
+        // Before anything is done with the file, so that what is said comes in the order of what happens.
+        onEvent(.upload(event))
         switch event {
         case .started(let record):
             guard let source = record.upload.source?.path, record.upload.partSize != nil else { break }
@@ -93,13 +95,12 @@ final class Bookkeeper: Sendable {
         case .failed(let end): add(.failed(end))
         case .resumed, .notice: break
         }
-        onEvent(.upload(event))
     }
 
     /// A file that can't be sent at all.
     func fail(_ end: FailedUpload) {
-        add(.failed(end))
         onEvent(.upload(.failed(end)))
+        add(.failed(end))
     }
 
     /// What has failed so often before that nobody is told again; it counts as a failure all the same.
@@ -308,6 +309,9 @@ final class Bookkeeper: Sendable {
             try disposal.sync()
         } catch {
             // What was done may be undone by a power cut. It stays on record as under way, and the next run looks again.
+            let done = events.count { if case .acted = $0 { true } else { false } }
+            state.withLock { $0.counts.acted -= done }
+            events = []
             for next in cases { fail(next, "could not be made durable: \(error.reason)", &events) }
             steps = []
         }

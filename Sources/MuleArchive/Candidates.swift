@@ -130,6 +130,8 @@ final class Candidates {
 
     private enum Decision {
         case send
+        /// The same file as in a run before, in which it failed.
+        case again
         /// The store is to be asked whether it still has the object.
         case ask(ItemUpload)
         case pass
@@ -143,6 +145,10 @@ final class Candidates {
             do throws(UploadFailure) {
                 switch decision {
                 case .send: intents.append(try intent(file, to: try address(of: file)))
+                case .again:
+                    var intent = try intent(file, to: try address(of: file))
+                    intent.isKnown = true
+                    intents.append(intent)
                 case .ask(let upload):
                     guard let record = try record(upload.number) else { continue }
                     intents.append(try intent(file, to: record.upload.destination))
@@ -164,15 +170,17 @@ final class Candidates {
             bookkeeper.leaveAlone(item)
             return .pass
         }
+        let now = SourceIdentity(path: item.source, found.status)
+        var hasChanged = !ChangingSource.refuse.offences(in: now.changes(since: upload.source)).isEmpty
         switch upload.state {
         case .aborted: return .send
+        case .failed where !upload.mayHoldParts:
+            guard isQuarantined(item), !hasChanged else { return hasChanged ? .send : .again }
+            bookkeeper.leaveAlone(item)
+            return .pass
         case .pending, .unknown, .failed: return .pass
-        case .done: break
+        case .done: hasChanged = hasChanged || upload.source.mayHideChanges(since: upload.createdAt)
         }
-        let now = SourceIdentity(path: item.source, found.status)
-        let hasChanged =
-            !ChangingSource.refuse.offences(in: now.changes(since: upload.source)).isEmpty
-            || upload.source.mayHideChanges(since: upload.createdAt)
         switch item.state {
         case .acting, .pending: return .pass
         case .proved where !hasChanged, .settled where !hasChanged:

@@ -43,16 +43,20 @@ final class Leftovers {
         last = end.source
         // Not those that this run has begun itself.
         let left = items.filter { $0.run != run.run }
-        try known { () throws(LedgerError) in try ledger.takeUp(left.map(\.source), for: run) }
         var jobs: [UploadJob] = []
+        var taken: [[UInt8]] = []
         for item in left {
             do throws(UploadFailure) {
-                if let job = try look(at: item) { jobs.append(job) }
+                guard let job = try look(at: item) else { continue }
+                jobs.append(job)
             } catch {
                 guard error.kind != .ledger else { throw error }
                 bookkeeper.fail(FailedUpload(item.source, job.nowhere, error))
             }
+            taken.append(item.source)
         }
+        // What the walk finds of these is not to be taken once more.
+        try known { () throws(LedgerError) in try ledger.takeUp(taken, for: run) }
         return jobs
     }
 
@@ -82,6 +86,8 @@ final class Leftovers {
     }
 
     private func pending(_ item: JobItem, _ upload: ItemUpload) throws(UploadFailure) -> UploadJob? {
+        // Of these nothing is at the store: the walk decides, by what the job says today.
+        if upload.state == .failed, !upload.mayHoldParts { return nil }
         let hasChanged = hasChanged(item, upload)
         if item.failures >= job.quarantineAfter, !job.retriesQuarantined, !hasChanged {
             bookkeeper.leaveAlone(item)

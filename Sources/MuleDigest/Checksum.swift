@@ -21,7 +21,16 @@ package enum ChecksumAlgorithm: String, Sendable, CaseIterable, Codable {
 
     /// The request and response header, `x-amz-checksum-crc64nvme`. For the MD5 of a plain upload the header that
     /// stores know is `Content-MD5`; this one is S3's later form.
-    package var headerName: String { "x-amz-checksum-" + rawValue.lowercased() }
+    package var headerName: String {
+        // Written out: looked for in every answer.
+        switch self {
+        case .crc64nvme: "x-amz-checksum-crc64nvme"
+        case .crc32c: "x-amz-checksum-crc32c"
+        case .crc32: "x-amz-checksum-crc32"
+        case .sha256: "x-amz-checksum-sha256"
+        case .md5: "x-amz-checksum-md5"
+        }
+    }
 
     /// The element in the XML of Complete and ListParts, `ChecksumCRC64NVME`.
     package var xmlElement: String { "Checksum" + rawValue }

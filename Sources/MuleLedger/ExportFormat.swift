@@ -105,7 +105,7 @@ package enum ExportFormat {
             ],
             "region": .string(what.store.region),
             "size": JSONValue(record.size),
-            "source": what.source.map(source) ?? .null,
+            "source": what.source.map(source) ?? JSONValue(what.stream?.rawValue),
             "state": .string(record.state.rawValue),
             "token": .string(record.token),
             "updatedAt": .int(record.updatedAt),

@@ -65,8 +65,9 @@ package struct ExportReader: Sendable {
         let id = try fields.text("id", limit: 64)
         guard !id.isEmpty, id.utf8.allSatisfy(isIDByte) else { throw FieldProblem("\"id\" is no name of an upload") }
         let state = try fields.choice("state", UploadState.allCases)
+        let (source, stream) = try source(&fields)
         var what = NewUpload(
-            source: try source(&fields),
+            source: source,
             store: try store(&fields),
             destination: try destination(&fields),
             attributes: try attributes(&fields),
@@ -76,7 +77,8 @@ package struct ExportReader: Sendable {
                 payloadSigning: try fields.word("payloadSigning")
             ),
             partSize: nil,
-            changing: try fields.choice("changing", ChangingSource.allCases)
+            changing: try fields.choice("changing", ChangingSource.allCases),
+            stream: stream
         )
         what.partSize = try fields.optionalInteger("partSize", 1...StoreLimits.amazon.maximumPartSize)
         let size = try fields.optionalInteger("size", 0...StoreLimits.amazon.maximumObjectSize)
@@ -124,8 +126,12 @@ package struct ExportReader: Sendable {
     /// Until the year 9999, in milliseconds since 1970.
     private static let times: ClosedRange<Int64> = 0...253_402_300_799_999
 
-    private static func source(_ fields: inout Fields) throws(FieldProblem) -> SourceIdentity? {
-        guard var source = try fields.optionalObject("source") else { return nil }
+    /// A file is an object, a stream its name.
+    private static func source(_ fields: inout Fields) throws(FieldProblem) -> (SourceIdentity?, StreamSource?) {
+        if case .string = fields.members["source"] {
+            return (nil, try fields.choice("source", StreamSource.allCases))
+        }
+        guard var source = try fields.optionalObject("source") else { return (nil, nil) }
         // The name of a file may hold anything but NUL.
         let text = try source.text("path", limit: 3 * 4096, isAny: true)
         guard let path = ExportFormat.unescape(path: text) else {
@@ -142,7 +148,7 @@ package struct ExportReader: Sendable {
             modificationTime: try source.integer("modified", Int64.min...Int64.max)
         )
         try source.end()
-        return identity
+        return (identity, nil)
     }
 
     private static func store(_ fields: inout Fields) throws(FieldProblem) -> StoreAddress {

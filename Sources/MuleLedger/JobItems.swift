@@ -66,6 +66,8 @@ package struct ItemUpload: Hashable, Sendable {
     /// Milliseconds since 1970.
     package var createdAt: Int64
     package var updatedAt: Int64
+    /// Whether parts may lie at the store.
+    package var mayHoldParts: Bool
 }
 
 extension Ledger {
@@ -154,7 +156,8 @@ extension Ledger {
             """
             SELECT items.source, items.state, items.action, items.target, items.due_at, items.attempts, items.failures,
                 items.error_kind, items.last_error, items.run, uploads.number, uploads.state, uploads.device, uploads.inode,
-                uploads.size, uploads.modified, uploads.created_at, uploads.updated_at
+                uploads.size, uploads.modified, uploads.created_at, uploads.updated_at,
+                uploads.upload_id IS NOT NULL OR uploads.create_attempted_at IS NOT NULL
             FROM items LEFT JOIN uploads ON uploads.number = items.upload \(clause)
             """,
             values,
@@ -186,7 +189,8 @@ extension Ledger {
                         modificationTime: row.integer(15)
                     ),
                     createdAt: row.integer(16),
-                    updatedAt: row.integer(17)
+                    updatedAt: row.integer(17),
+                    mayHoldParts: row.integer(18) != 0
                 )
             }
         )
@@ -221,15 +225,17 @@ extension Ledger {
         package var source: [UInt8]
         /// Whether another file of the job may want the same key.
         package var sharesKey: Bool
+        /// Whether it is the file that the item has been before, so that what failed counts on.
+        package var isKnown: Bool
 
-        package init(source: [UInt8], sharesKey: Bool) {
+        package init(source: [UInt8], sharesKey: Bool, isKnown: Bool = false) {
             self.source = source
             self.sharesKey = sharesKey
+            self.isKnown = isKnown
         }
     }
 
-    /// Makes the item of an upload that a run has taken up, or gives it this one. What failed before counts no more when the
-    /// upload is another.
+    /// Makes the item of an upload that a run has taken up, or gives it this one.
     func setItem(
         _ item: NewItem,
         _ record: UploadRecord,
@@ -241,14 +247,15 @@ extension Ledger {
             INSERT INTO items (job, source, upload, state, run, shared_key, updated_at)
             VALUES (?1, ?2, ?3, 'pending', ?4, ?5, ?6)
             ON CONFLICT (job, source) DO UPDATE SET
-                attempts = CASE WHEN upload IS ?3 THEN attempts ELSE 0 END,
-                failures = CASE WHEN upload IS ?3 THEN failures ELSE 0 END,
+                attempts = CASE WHEN ?7 THEN attempts ELSE 0 END,
+                failures = CASE WHEN ?7 THEN failures ELSE 0 END,
                 upload = ?3, state = 'pending', action = NULL, target = NULL, due_at = NULL, run = ?4,
                 shared_key = ?5, updated_at = ?6
             """,
             [
                 .integer(run.job), .blob(item.source), .integer(record.number), .integer(run.run),
                 SQLValue(item.sharesKey ? record.upload.destination.key.utf8 : nil), .integer(now()),
+                .integer(item.isKnown ? 1 : 0),
             ]
         )
     }

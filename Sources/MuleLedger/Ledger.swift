@@ -266,7 +266,7 @@ package final class Ledger: Sendable {
         }
     }
 
-    private func lease(_ record: UploadRecord) throws(SQLiteError) -> Lease? {
+    func lease(_ record: UploadRecord) throws(SQLiteError) -> Lease? {
         do {
             return try Lease(leases, number: record.number)
         } catch {
@@ -298,7 +298,7 @@ package final class Ledger: Sendable {
         ).first
     }
 
-    private func insert(_ upload: NewUpload, in database: Database) throws(SQLiteError) -> UploadRecord {
+    func insert(_ upload: NewUpload, in database: Database) throws(SQLiteError) -> UploadRecord {
         // Five letters name 28 million uploads; another try is as good should two meet.
         for _ in 0..<100 {
             if let record = try insert(upload, id: RandomName.id(), in: database) { return record }
@@ -328,7 +328,7 @@ package final class Ledger: Sendable {
             VALUES (?, 'pending', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
             ON CONFLICT (id) DO NOTHING
             """,
-            [.text(id)] + Self.sourceValues(upload.source) + [
+            [.text(id)] + Self.sourceValues(upload) + [
                 .text(upload.store.endpoint), .text(upload.store.region), .text(upload.store.addressing),
                 SQLValue(upload.store.profile), SQLValue(upload.store.caBundle),
                 .text(upload.destination.bucket), .blob(upload.destination.key.utf8),
@@ -342,8 +342,10 @@ package final class Ledger: Sendable {
         return UploadRecord(beginning: upload, number: database.lastNumber, id: id, token: token, at: moment)
     }
 
-    static func sourceValues(_ source: SourceIdentity?) -> [SQLValue] {
-        guard let source else { return [.null, .null, .null, .null, .null] }
+    static func sourceValues(_ upload: NewUpload) -> [SQLValue] {
+        guard let source = upload.source else {
+            return [upload.stream.map { .blob(Array($0.rawValue.utf8)) } ?? .null, .null, .null, .null, .null]
+        }
         return [
             .blob(source.path), .integer(Int64(bitPattern: source.device)), .integer(Int64(bitPattern: source.inode)),
             .integer(source.size), .integer(source.modificationTime),

@@ -41,12 +41,15 @@ package struct IntegrityOptions: Hashable, Sendable {
 package struct NewUpload: Hashable, Sendable {
     /// Nil for a stream.
     package var source: SourceIdentity?
+    /// Nil for a file, and for what another upload has left behind.
+    package var stream: StreamSource?
     package var store: StoreAddress
     package var destination: ObjectAddress
     package var attributes: ObjectAttributes
     package var onlyIfAbsent: Bool
     package var integrity: IntegrityOptions
-    /// Nil for an object that goes in one request, and for a stream whose cut is made on the way.
+    /// Nil for an object that goes in one request, and for a stream whose parts grow from the start. Of another stream, the
+    /// size of those parts that are equal (`StreamPlan`).
     package var partSize: Int64?
     /// What is borne of the source.
     package var changing: ChangingSource
@@ -59,9 +62,11 @@ package struct NewUpload: Hashable, Sendable {
         onlyIfAbsent: Bool,
         integrity: IntegrityOptions,
         partSize: Int64?,
-        changing: ChangingSource = .refuse
+        changing: ChangingSource = .refuse,
+        stream: StreamSource? = nil
     ) {
         self.source = source
+        self.stream = stream
         self.store = store
         self.destination = destination
         self.attributes = attributes
@@ -70,6 +75,9 @@ package struct NewUpload: Hashable, Sendable {
         self.partSize = partSize
         self.changing = changing
     }
+
+    /// What the source is called in messages and events: a canonical path, or what stands for one; nil for standard input.
+    package var sourceName: [UInt8]? { source?.path ?? stream?.name }
 }
 
 /// The proof of a finished object.

@@ -43,15 +43,18 @@ func store(_ record: UploadRecord, as number: Int64, in database: Database) thro
 }
 
 private func record(_ row: SQLRow) -> UploadRecord {
-    let source = row.optionalBlob(3).map { path in
+    // A file has a device; what stands in the path's place without one is the name of a stream.
+    let path = row.optionalBlob(3)
+    let source = row.optionalInteger(4).map { device in
         SourceIdentity(
-            path: path,
-            device: UInt64(bitPattern: row.integer(4)),
+            path: path ?? [],
+            device: UInt64(bitPattern: device),
             inode: UInt64(bitPattern: row.integer(5)),
             size: row.integer(6),
             modificationTime: row.integer(7)
         )
     }
+    let stream = source == nil ? path.flatMap { StreamSource(rawValue: String(decoding: $0, as: UTF8.self)) } : nil
     return UploadRecord(
         number: row.integer(0),
         id: row.text(1),
@@ -70,7 +73,8 @@ private func record(_ row: SQLRow) -> UploadRecord {
             onlyIfAbsent: row.integer(16) != 0,
             integrity: IntegrityOptions(checksum: row.text(17), payloadSigning: row.text(18)),
             partSize: row.optionalInteger(19),
-            changing: ChangingSource(rawValue: row.text(38)) ?? .refuse
+            changing: ChangingSource(rawValue: row.text(38)) ?? .refuse,
+            stream: stream
         ),
         size: row.optionalInteger(6),
         partCount: row.optionalInteger(20).map { Int($0) },

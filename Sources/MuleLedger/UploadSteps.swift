@@ -18,7 +18,7 @@ extension Ledger {
                 checksum = ?, payload_signing = ?, part_size = ?, part_count = ?, changing = ?
             WHERE number = ?
             """,
-            Self.sourceValues(upload.source) + [
+            Self.sourceValues(upload) + [
                 .text(upload.store.region), .text(upload.store.addressing), SQLValue(upload.store.profile),
                 SQLValue(upload.store.caBundle), .text(upload.attributes.text),
                 .integer(upload.onlyIfAbsent ? 1 : 0), .text(upload.integrity.checksum),

@@ -87,28 +87,3 @@ package enum PlanError: Error, Hashable, Sendable {
     case objectTooLarge(size: Int64, maximum: Int64)
     case partSizeOutOfRange(Int64, minimum: Int64, maximum: Int64)
 }
-
-/// How a stream of unknown length is cut: small parts first, so that a short stream stays cheap to buffer and to lose;
-/// then each part a fixed share of what has gone, so that the part numbers last.
-package struct StreamPlan: Hashable, Sendable {
-    /// A size that the user has fixed (some stores want equal parts); nil lets the parts grow.
-    package var fixedPartSize: Int64?
-
-    package init(fixedPartSize: Int64? = nil) {
-        self.fixedPartSize = fixedPartSize
-    }
-
-    /// For a stream that may not grow its parts: 10,000 of them are 625 GiB.
-    private static let equalPart: Int64 = 64 << 20
-    /// Parts sent before they begin to grow.
-    private static let share: Int64 = 500
-    private static let mebibyte: Int64 = 1 << 20
-
-    /// Size of the part that follows `sent` bytes.
-    package func partSize(after sent: Int64, limits: StoreLimits = .amazon) -> Int64 {
-        if let fixedPartSize { return fixedPartSize }
-        if limits.partsMustBeEqual { return max(Self.equalPart, limits.minimumPartSize) }
-        let grown = (sent / Self.share + Self.mebibyte - 1) / Self.mebibyte * Self.mebibyte
-        return min(max(PartSizing.smallestDefaultPart, limits.minimumPartSize, grown), limits.maximumPartSize)
-    }
-}

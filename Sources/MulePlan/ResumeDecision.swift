@@ -33,7 +33,7 @@ package struct ListedPart: Hashable, Sendable {
     }
 
     /// Whether this is the part that was recorded: an ETag alone is a name that stores give, no proof of the bytes.
-    func isSame(as recorded: RecordedPart) -> Bool {
+    package func isSame(as recorded: RecordedPart) -> Bool {
         guard eTag == recorded.eTag else { return false }
         guard let checksum, let known = recorded.checksum else { return true }
         return checksum == known

@@ -41,6 +41,16 @@ package struct SourceIdentity: Hashable, Sendable {
     private static let coarsestTime: Int64 = 2000
 }
 
+/// What an upload is made of that can be read once, from front to back.
+package enum StreamSource: String, Hashable, Sendable, CaseIterable {
+    case standardInput = "-"
+    /// What a command prints. The command itself is kept nowhere: there may be passwords in it.
+    case command = "stdin-command"
+
+    /// What stands for a path in messages and events; nil for standard input.
+    package var name: [UInt8]? { self == .standardInput ? nil : Array(rawValue.utf8) }
+}
+
 /// What is borne of a source that changes while it is sent.
 package enum ChangingSource: String, Hashable, Sendable, CaseIterable {
     /// Nothing: the object is the file as it was at one moment, or there is none.

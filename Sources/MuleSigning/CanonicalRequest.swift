@@ -26,10 +26,10 @@ package struct CanonicalRequest: Sendable {
             bytes.append(newline)
         }
         for (index, header) in sorted.enumerated() {
-            if index > 0, sorted[index - 1].name == header.name {
+            if index > 0, Self.isSame(sorted[index - 1].name, header.name) {
                 bytes[bytes.count - 1] = UInt8(ascii: ",")
             } else {
-                bytes += header.name
+                bytes += header.name.utf8
                 bytes.append(UInt8(ascii: ":"))
             }
             Self.append(header.value.utf8, to: &bytes)
@@ -48,25 +48,33 @@ package struct CanonicalRequest: Sendable {
     }
 
     /// By name, in lower case; those of one name in their order.
-    private static func sorted(_ headers: [(name: String, value: String)]) -> [(name: [UInt8], value: String)] {
-        headers.enumerated()
-            .map { (place: $0.offset, name: lowercased($0.element.name), value: $0.element.value) }
-            .sorted { left, right in
-                left.name == right.name
-                    ? left.place < right.place : left.name.lexicographicallyPrecedes(right.name)
-            }
-            .map { ($0.name, $0.value) }
+    private static func sorted(_ headers: [(name: String, value: String)]) -> [(name: String, value: String)] {
+        var sorted: [(name: String, value: String)] = []
+        sorted.reserveCapacity(headers.count)
+        for header in headers {
+            let name = lowercased(header.name)
+            var place = sorted.count
+            while place > 0, precedes(name, sorted[place - 1].name) { place -= 1 }
+            sorted.insert((name, header.value), at: place)
+        }
+        return sorted
     }
 
-    private static func lowercased(_ name: String) -> [UInt8] {
-        name.utf8.map { (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains($0) ? $0 | 0x20 : $0 }
+    /// Of its letters in ASCII; by bytes, since two texts that Unicode takes for the same are two names to the store.
+    static func lowercased(_ name: String) -> String {
+        let capitals = UInt8(ascii: "A")...UInt8(ascii: "Z")
+        guard name.utf8.contains(where: capitals.contains) else { return name }
+        return String(decoding: name.utf8.map { capitals.contains($0) ? $0 | 0x20 : $0 }, as: UTF8.self)
     }
 
-    private static func names(_ sorted: [(name: [UInt8], value: String)]) -> String {
+    private static func isSame(_ left: String, _ right: String) -> Bool { left.utf8.elementsEqual(right.utf8) }
+
+    private static func names(_ sorted: [(name: String, value: String)]) -> String {
         var text: [UInt8] = []
-        for (index, header) in sorted.enumerated() where index == 0 || sorted[index - 1].name != header.name {
+        text.reserveCapacity(256)
+        for (index, header) in sorted.enumerated() where index == 0 || !isSame(sorted[index - 1].name, header.name) {
             if index > 0 { text.append(UInt8(ascii: ";")) }
-            text += header.name
+            text += header.name.utf8
         }
         return String(decoding: text, as: UTF8.self)
     }

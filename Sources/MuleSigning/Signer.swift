@@ -27,9 +27,12 @@ package final class Signer: Sendable {
         credentials: Credentials,
         at time: UTCTime
     ) -> [(name: String, value: String)] {
+        let timestamp = time.basic
+        let scope = scope(on: time.basicDate)
+        let payloadHash = request.payload.headerValue
         var added = [
-            (name: "x-amz-date", value: time.basic),
-            (name: "x-amz-content-sha256", value: request.payload.headerValue),
+            (name: "x-amz-date", value: timestamp),
+            (name: "x-amz-content-sha256", value: payloadHash),
         ]
         if let token = credentials.sessionToken { added.append((name: "x-amz-security-token", value: token)) }
 
@@ -38,10 +41,10 @@ package final class Signer: Sendable {
             encodedPath: request.encodedPath,
             encodedQuery: request.encodedQuery,
             headers: Self.signedHeaders(of: request) + added,
-            payloadHash: request.payload.headerValue
+            payloadHash: payloadHash
         )
-        let credential = "\(credentials.accessKeyID)/\(scope(at: time))"
-        let signature = signature(of: canonical, credentials: credentials, at: time)
+        let credential = "\(credentials.accessKeyID)/\(scope)"
+        let signature = signature(of: canonical, credentials: credentials, timestamp: timestamp, scope: scope)
         let signedHeaders = canonical.signedHeaders
         let authorization =
             "AWS4-HMAC-SHA256 Credential=\(credential), SignedHeaders=\(signedHeaders), Signature=\(signature)"
@@ -62,7 +65,7 @@ package final class Signer: Sendable {
         var query =
             request.query + [
                 QueryItem(name: "X-Amz-Algorithm", value: "AWS4-HMAC-SHA256"),
-                QueryItem(name: "X-Amz-Credential", value: "\(credentials.accessKeyID)/\(scope(at: time))"),
+                QueryItem(name: "X-Amz-Credential", value: "\(credentials.accessKeyID)/\(scope(on: time.basicDate))"),
                 QueryItem(name: "X-Amz-Date", value: time.basic),
                 QueryItem(name: "X-Amz-Expires", value: String(expiresSeconds)),
                 QueryItem(name: "X-Amz-SignedHeaders", value: CanonicalRequest.signedHeaders(of: headers)),
@@ -82,20 +85,34 @@ package final class Signer: Sendable {
 
     /// 64 hexadecimal digits over a request of which every given header is signed.
     package func signature(of request: CanonicalRequest, credentials: Credentials, at time: UTCTime) -> String {
-        let text = request.stringToSign(timestamp: time.basic, scope: scope(at: time))
-        let key = keys.key(for: credentials, date: time.basicDate)
+        signature(
+            of: request,
+            credentials: credentials,
+            timestamp: time.basic,
+            scope: scope(on: time.basicDate)
+        )
+    }
+
+    private func signature(
+        of request: CanonicalRequest,
+        credentials: Credentials,
+        timestamp: String,
+        scope: String
+    ) -> String {
+        let text = request.stringToSign(timestamp: timestamp, scope: scope)
+        let key = keys.key(for: credentials, date: String(timestamp.prefix(8)))
         return Hex.encode(hmacSHA256(key: key, message: text.utf8))
     }
 
-    private func scope(at time: UTCTime) -> String {
-        "\(time.basicDate)/\(region)/\(service)/aws4_request"
+    private func scope(on date: String) -> String {
+        "\(date)/\(region)/\(service)/aws4_request"
     }
 
     /// Those that mean something to the store and that nothing on the way rewrites. A load balancer may change
     /// `accept-encoding` (rclone/rclone#6670), a proxy `connection`, `expect` and `user-agent`.
     private static func signedHeaders(of request: SignableRequest) -> [(name: String, value: String)] {
         let chosen = request.headers.filter { header in
-            let name = header.name.lowercased()
+            let name = CanonicalRequest.lowercased(header.name)
             precondition(!owned.contains(name), "\(name) is the signer's to add")
             return name == "content-type" || name == "content-md5" || name.hasPrefix("x-amz-")
         }

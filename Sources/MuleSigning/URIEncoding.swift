@@ -16,16 +16,29 @@ package enum URIEncoding {
     }
 
     private static func encode(_ bytes: some Sequence<UInt8>, keepingSlash: Bool) -> String {
-        var text: [UInt8] = []
-        text.reserveCapacity(bytes.underestimatedCount)
-        for byte in bytes {
-            if isUnreserved(byte) || (keepingSlash && byte == UInt8(ascii: "/")) {
-                text.append(byte)
-            } else {
-                text += [UInt8(ascii: "%"), digits[Int(byte >> 4)], digits[Int(byte & 15)]]
+        // For one type, and so without a call for each byte.
+        bytes.withContiguousStorageIfAvailable { encode($0, keepingSlash: keepingSlash) }
+            ?? Array(bytes).withUnsafeBufferPointer { encode($0, keepingSlash: keepingSlash) }
+    }
+
+    private static func encode(_ bytes: UnsafeBufferPointer<UInt8>, keepingSlash: Bool) -> String {
+        String(unsafeUninitializedCapacity: bytes.count * 3) { room in
+            var count = 0
+            func append(_ byte: UInt8) {
+                room[count] = byte
+                count += 1
             }
+            for byte in bytes {
+                if isUnreserved(byte) || (keepingSlash && byte == UInt8(ascii: "/")) {
+                    append(byte)
+                } else {
+                    append(UInt8(ascii: "%"))
+                    append(digits[Int(byte >> 4)])
+                    append(digits[Int(byte & 15)])
+                }
+            }
+            return count
         }
-        return String(decoding: text, as: UTF8.self)
     }
 
     private static func isUnreserved(_ byte: UInt8) -> Bool {

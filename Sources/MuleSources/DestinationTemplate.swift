@@ -133,7 +133,7 @@ package struct DestinationTemplate: Hashable, Sendable {
     private static func split(_ name: ArraySlice<UInt8>) -> (stem: ArraySlice<UInt8>, ext: ArraySlice<UInt8>) {
         let dot = UInt8(ascii: ".")
         let leading = name.prefix { $0 == dot }.count
-        guard let last = name.lastIndex(of: dot), last >= name.startIndex + max(leading, 1) else { return (name, []) }
+        guard let last = name.lastIndex(of: dot), last >= name.startIndex + leading else { return (name, []) }
         return (name[..<last], name[last...])
     }
 

@@ -202,7 +202,9 @@ package struct SourceWalk {
                 switch selection.symlinks {
                 case .skip: return .leftOut(found, .symbolicLink)
                 case .report:
-                    guard level.isIncluded || isIncluded(inner, isDirectory: false) else {
+                    // Behind one to a directory may be what an include pattern means.
+                    let mayHold = (try? FileStatus.of(path: path))?.kind == .directory
+                    guard mayHold || level.isIncluded || isIncluded(inner, isDirectory: false) else {
                         return .leftOut(found, .notIncluded)
                     }
                     return .problem(found, .link)

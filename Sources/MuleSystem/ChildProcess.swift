@@ -50,46 +50,17 @@ package struct ChildProcess: Sendable {
         let error = try Pipe()
         // Not a pipe: nobody has to fill it while the program runs, and one that reads nothing breaks nothing.
         let input = try self.input.map { content throws(SystemError) in try File.inMemory(content) }
-        let pid = try spawn(input: input, output: output, error: error)
+        let pid = try spawnChild(
+            words.map { Array($0.utf8) },
+            environment: environment,
+            input: input?.descriptor,
+            output: output.writing,
+            error: error.writing
+        )
         output.closeWriting()
         error.closeWriting()
         return Listening(pid: pid, output: output, error: error, limit: outputLimit)
             .untilEnd(deadline: Moment.now().adding(seconds: timeout), cancellation)
-    }
-
-    private func spawn(input: File?, output: Pipe, error: Pipe) throws(SystemError) -> pid_t {
-        var actions = posix_spawn_file_actions_t()
-        posix_spawn_file_actions_init(&actions)
-        defer { posix_spawn_file_actions_destroy(&actions) }
-        if let input {
-            posix_spawn_file_actions_adddup2(&actions, input.descriptor, STDIN_FILENO)
-        } else {
-            posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0)
-        }
-        posix_spawn_file_actions_adddup2(&actions, output.writing, STDOUT_FILENO)
-        posix_spawn_file_actions_adddup2(&actions, error.writing, STDERR_FILENO)
-        // All descriptors of ours are closed on exec; libraries may have others.
-        _ = SpawnExtensions.closeFrom(3, &actions)
-
-        var attributes = posix_spawnattr_t()
-        posix_spawnattr_init(&attributes)
-        defer { posix_spawnattr_destroy(&attributes) }
-        // A session of its own: no terminal to ask at, and a group to be killed with.
-        let flags = Int32(POSIX_SPAWN_SETSIGMASK) | Int32(POSIX_SPAWN_SETSIGDEF) | SpawnExtensions.newSession
-        posix_spawnattr_setflags(&attributes, Int16(flags))
-        var signals = sigset_t()
-        sigemptyset(&signals)
-        posix_spawnattr_setsigmask(&attributes, &signals)
-        sigaddset(&signals, SIGPIPE)
-        posix_spawnattr_setsigdefault(&attributes, &signals)
-
-        var arguments = words.map { strdup($0) } + [nil]
-        var variables = environment.map { strdup("\($0.key)=\($0.value)") } + [nil]
-        defer { for text in arguments + variables { free(text) } }
-        var pid: pid_t = 0
-        let status = posix_spawnp(&pid, words[0], &actions, &attributes, &arguments, &variables)
-        guard status == 0 else { throw SystemError(code: status, call: "posix_spawn") }
-        return pid
     }
 }
 
@@ -142,9 +113,7 @@ private struct Listening {
         var status: Int32 = 0
         let answer = waitpid(pid, &status, WNOHANG)
         if answer == 0 || (answer < 0 && errno == EINTR) { return nil }
-        guard answer == pid else { return .unknown }
-        let signal = status & 0x7F
-        return signal == 0 ? .exit((status >> 8) & 0xFF) : .signal(signal)
+        return answer == pid ? ChildProcess.End(status: status) : .unknown
     }
 
     /// Reads what there is, without waiting; false when there was nothing.
@@ -160,41 +129,5 @@ private struct Listening {
         let open = [output, error].filter { !$0.hasEnded }
         var polls = open.map { pollfd(fd: $0.reading, events: Int16(POLLIN), revents: 0) }
         _ = poll(&polls, nfds_t(polls.count), Self.tickMilliseconds)
-    }
-}
-
-/// A pipe that closes itself; its reading end never blocks.
-private final class Pipe {
-    let reading: Int32
-    let writing: Int32
-    private(set) var hasEnded = false
-    private var isWritingOpen = true
-
-    init() throws(SystemError) {
-        var ends: [Int32] = [-1, -1]
-        try retryingInterrupts("pipe") { pipe(&ends) }
-        (reading, writing) = (ends[0], ends[1])
-        for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
-        _ = fcntl(reading, F_SETFL, O_NONBLOCK)
-    }
-
-    deinit {
-        close(reading)
-        closeWriting()
-    }
-
-    func closeWriting() {
-        if isWritingOpen { close(writing) }
-        isWritingOpen = false
-    }
-
-    /// Empty when there is nothing at the moment, or nothing more.
-    func read() -> [UInt8] {
-        let room = 16 << 10
-        return [UInt8](unsafeUninitializedCapacity: room) { buffer, count in
-            let result = Glibc.read(reading, buffer.baseAddress, room)
-            if result == 0 { hasEnded = true }
-            count = max(0, result)
-        }
     }
 }

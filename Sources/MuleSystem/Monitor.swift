@@ -44,18 +44,37 @@ package final class Monitor<State>: @unchecked Sendable {
     package func update<Result, Failure: Error>(
         _ body: (inout State) throws(Failure) -> Result
     ) throws(Failure) -> Result {
+        try update(if: { _ in true }, body)
+    }
+
+    /// Runs the body with the value, alone, and wakes all who wait if what it left concerns them. To wake a thread that goes back
+    /// to sleep costs as much as much of the work that is done here, so who knows what the others wait for should say so.
+    ///
+    /// - Parameter isNews: whether one of those who wait would go on.
+    package func update<Result, Failure: Error>(
+        if isNews: (State) -> Bool,
+        _ body: (inout State) throws(Failure) -> Result
+    ) throws(Failure) -> Result {
         pthread_mutex_lock(mutex)
-        defer {
-            pthread_cond_broadcast(condition)
-            pthread_mutex_unlock(mutex)
-        }
+        // Woken after the lock is free: they would only wait for it.
+        defer { unlock(waking: isNews(state)) }
         return try body(&state)
     }
 
-    /// Waits until the body answers something other than nil; it is asked again after every `update`.
-    package func wait<Result>(for body: (inout State) -> Result?) -> Result {
+    private func unlock(waking: Bool) {
+        pthread_mutex_unlock(mutex)
+        if waking { pthread_cond_broadcast(condition) }
+    }
+
+    /// Waits until the body answers something other than nil; it is asked again after every `update` that wakes.
+    ///
+    /// - Parameter isNews: whether what the body left when it answered concerns others who wait.
+    package func wait<Result>(
+        wakingOthersIf isNews: (State) -> Bool = { _ in false },
+        for body: (inout State) -> Result?
+    ) -> Result {
         pthread_mutex_lock(mutex)
-        defer { pthread_mutex_unlock(mutex) }
+        defer { unlock(waking: isNews(state)) }
         while true {
             if let result = body(&state) { return result }
             pthread_cond_wait(condition, mutex)

@@ -42,6 +42,9 @@ package final class HTTPClient: HTTPPerformer {
     /// Whether the kernel collects what is written to them.
     private var holdsBack = false
     private var exchange = Exchange()
+    private var lines = HeaderLines()
+    /// Nil where libcurl reads the authorities by itself, for each connection.
+    private var trusted: TrustStore.Source?
 
     /// - Throws: `TransportError.unusable` when libcurl refuses a setting, an unreadable CA file for one.
     package init(settings: TransportSettings, cancellation: Cancellation) throws(TransportError) {
@@ -69,6 +72,26 @@ package final class HTTPClient: HTTPPerformer {
         return String(cString: curl_version())
     }
 
+    /// Where libcurl itself would look for authorities, if `TrustStore` can take its place.
+    ///
+    /// libcurl hands what its TLS library has made to a callback as a pointer without a type. Only where that library tells the
+    /// version of ours are the two the same one. And the callback is not told whether it is asked for a proxy, to which the
+    /// bundle does not apply.
+    private static let systemTrust: TrustStore.Source? = {
+        initialiseOnce
+        guard !hasProxyWithTLS, let facts = mule_version_info()?.pointee, let tls = facts.ssl_version,
+            String(cString: tls) == "OpenSSL/\(TrustStore.libraryVersion)",
+            facts.age.rawValue >= CURLVERSION_SEVENTH.rawValue, let file = facts.cainfo
+        else { return nil }
+        return TrustStore.Source(file: String(cString: file), directory: facts.capath.map { String(cString: $0) })
+    }()
+
+    /// Whether the way to a proxy may be encrypted: by the variables that libcurl looks at.
+    private static var hasProxyWithTLS: Bool {
+        let names: [String] = ["http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"]
+        return names.contains { getenv($0).map { String(cString: $0).lowercased().hasPrefix("https:") } ?? false }
+    }
+
     // curl_global_init is not safe beside other threads in old versions of libcurl, hence once and early.
     private static let initialiseOnce: Void = { curl_global_init(Int(CURL_GLOBAL_DEFAULT)) }()
 
@@ -94,8 +117,8 @@ package final class HTTPClient: HTTPPerformer {
             guard access(bundle, R_OK) == 0 else {
                 throw .unusable("the CA bundle \(bundle) can't be read: \(SystemError.current("open").reason)")
             }
-            setString(CURLOPT_CAINFO, bundle)
         }
+        trust(settings.caBundle)
         mule_setopt_pointer(easy, CURLOPT_READDATA, context)
         mule_setopt_data_callback(easy, CURLOPT_READFUNCTION) { bytes, size, count, context in
             HTTPClient.from(context).read(into: bytes, capacity: size * count)
@@ -130,6 +153,25 @@ package final class HTTPClient: HTTPPerformer {
         }
     }
 
+    /// Whom to trust: the authorities of the bundle, or the system's.
+    private func trust(_ bundle: String?) {
+        guard let system = Self.systemTrust else {
+            if let bundle {
+                setString(CURLOPT_CAINFO, bundle)
+                // Not every TLS library has one.
+                mule_setopt_string(easy, CURLOPT_CAPATH, nil)
+            }
+            return
+        }
+        trusted = bundle.map { TrustStore.Source(file: $0) } ?? system
+        // Without the callback's store nobody is trusted: a mistake here refuses, it does not accept.
+        mule_setopt_string(easy, CURLOPT_CAINFO, nil)
+        mule_setopt_string(easy, CURLOPT_CAPATH, nil)
+        mule_setopt_pointer(easy, CURLOPT_SSL_CTX_DATA, Unmanaged.passUnretained(self).toOpaque())
+        let result = mule_setopt_tls_callback(easy) { _, tls, context in HTTPClient.from(context).share(with: tls) }
+        precondition(result == CURLE_OK, "libcurl offers its TLS context where it is OpenSSL's")
+    }
+
     private static func from(_ context: UnsafeMutableRawPointer?) -> HTTPClient {
         guard let context else { fatalError("libcurl called back without the pointer it was given") }
         return Unmanaged<HTTPClient>.fromOpaque(context).takeUnretainedValue()
@@ -141,7 +183,7 @@ package final class HTTPClient: HTTPPerformer {
     }
 
     private func setString(_ option: CURLoption, _ value: String) {
-        let result = mule_setopt_string(easy, option, value)
+        let result = value.withCString { mule_setopt_string(easy, option, $0) }
         precondition(result == CURLE_OK, "libcurl knows every option that is set here")
     }
 
@@ -159,10 +201,8 @@ package final class HTTPClient: HTTPPerformer {
         guard Self.isURL(request.url) else { throw .unusable("the request's URL is too long, or no URL") }
         exchange = Exchange(request)
         defer { exchange = Exchange() }
-        let headers = headerList(request)
-        defer { curl_slist_free_all(headers) }
-        prepare(request, headers: headers)
-        holdBack(for: request.body)
+        prepare(request, headers: headerList(request))
+        holdBack(for: request)
 
         guard curl_multi_add_handle(multi, easy) == CURLM_OK else { throw .unusable("libcurl can't take the request") }
         defer { curl_multi_remove_handle(multi, easy) }
@@ -175,13 +215,14 @@ package final class HTTPClient: HTTPPerformer {
     }
 
     private func headerList(_ request: HTTPRequest) -> UnsafeMutablePointer<curl_slist>? {
-        var list: UnsafeMutablePointer<curl_slist>?
-        for (name, value) in request.headers {
-            // curl reads "Name:", with or without blanks, as "leave this header out" and "Name;" as "send it empty".
-            let isBlank = value.utf8.allSatisfy { $0 == 0x20 || $0 == 0x09 }
-            list = curl_slist_append(list, isBlank ? name + ";" : name + ": " + value)
-        }
-        return curl_slist_append(list, request.expectsContinue ? "Expect: 100-continue" : "Expect:")
+        // To curl a body that it is given as a whole is a form, unless somebody says what else it is.
+        let isForm =
+            Self.lentWhole(request) != nil
+            && !request.headers.contains { $0.name.utf8.count == 12 && $0.name.lowercased() == "content-type" }
+        return lines.make(
+            of: request.headers,
+            and: [request.expectsContinue ? "Expect: 100-continue" : "Expect:"] + (isForm ? ["Content-Type:"] : [])
+        )
     }
 
     /// curl puts headers into the request as they are; RFC 9112, section 5, says what would make another one of them.
@@ -195,11 +236,25 @@ package final class HTTPClient: HTTPPerformer {
         text.utf8.count <= longestURL && text.utf8.allSatisfy { (0x21...0x7E).contains($0) }
     }
 
+    /// A body that is in memory and need not be slowed or watched: curl takes it as it is, without asking for it piece by piece.
+    private static func lentWhole(_ request: HTTPRequest) -> UnsafeRawBufferPointer? {
+        guard case .lent(let lent) = request.body, request.pace == nil, request.observer == nil else { return nil }
+        return lent.bytes
+    }
+
     private func prepare(_ request: HTTPRequest, headers: UnsafeMutablePointer<curl_slist>?) {
         setString(CURLOPT_URL, request.url)
         mule_setopt_headers(easy, headers)
         mule_setopt_string(easy, CURLOPT_CUSTOMREQUEST, nil)
         setLong(CURLOPT_NOBODY, 0)
+        if let body = Self.lentWhole(request) {
+            mule_setopt_offset(easy, CURLOPT_POSTFIELDSIZE_LARGE, curl_off_t(body.count))
+            mule_setopt_pointer(easy, CURLOPT_POSTFIELDS, UnsafeMutableRawPointer(mutating: body.baseAddress))
+            setString(CURLOPT_CUSTOMREQUEST, request.method)
+            return
+        }
+        // What was lent to the request before is not ours any more.
+        mule_setopt_pointer(easy, CURLOPT_POSTFIELDS, nil)
         if request.method == "HEAD" {
             setLong(CURLOPT_UPLOAD, 0)
             setLong(CURLOPT_NOBODY, 1)
@@ -240,13 +295,20 @@ package final class HTTPClient: HTTPPerformer {
         _ = setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_CORK, &value, socklen_t(MemoryLayout<Int32>.size))
     }
 
-    /// Only small bodies are worth it: to a large one it is a cost (docs/decisions.md). A connection stays as it is until a request
-    /// of the other kind comes.
-    private func holdBack(for body: HTTPRequest.Body) {
-        let holds = if case .lent = body { true } else { false }
+    /// Only small bodies are worth it: to a large one it is a cost (docs/decisions.md). And only those that curl does not send together
+    /// with their head by itself. A connection stays as it is until a request of the other kind comes.
+    private func holdBack(for request: HTTPRequest) {
+        let holds = if case .lent = request.body { !Self.leavesInOnePiece(request) } else { false }
         guard holds != holdsBack else { return }
         holdsBack = holds
         for descriptor in sockets { Self.holdBack(descriptor, holds) }
+    }
+
+    /// Whether curl writes head and body at once: bodies of less than 64 KiB that it holds, and over TLS no more than 16 KiB with
+    /// the head.
+    private static func leavesInOnePiece(_ request: HTTPRequest) -> Bool {
+        guard let body = lentWhole(request) else { return false }
+        return body.count < (request.url.hasPrefix("http:") ? 64 : 12) << 10
     }
 
     /// To be called before every wait for the other side. Setting `TCP_NODELAY` sends what is held back (tcp(7)).
@@ -363,6 +425,18 @@ package final class HTTPClient: HTTPPerformer {
     }
 
     // MARK: Callbacks, all on the thread that performs
+
+    /// A connection's TLS is about to begin.
+    private func share(with tls: UnsafeMutableRawPointer?) -> CURLcode {
+        guard let tls, let trusted else { return CURLE_SSL_CACERT_BADFILE }
+        do {
+            try TrustStore.share(trusted, with: tls)
+            return CURLE_OK
+        } catch {
+            exchange.failure = .unusable(error.sentence)
+            return CURLE_SSL_CACERT_BADFILE
+        }
+    }
 
     /// Whether the request may go over another connection.
     ///

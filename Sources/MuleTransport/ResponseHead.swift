@@ -27,13 +27,9 @@ package struct ResponseHead: Sendable {
         } else if line.allSatisfy({ $0 == UInt8(ascii: "\r") || $0 == UInt8(ascii: "\n") }) {
             hasEnded = true
         } else if let colon = line.firstIndex(of: UInt8(ascii: ":")) {
-            let name = line[..<colon].map { (0x41...0x5A).contains($0) ? $0 | 0x20 : $0 }
-            headers.append(
-                (
-                    String(decoding: name, as: UTF8.self),
-                    String(decoding: Self.trimmed(line[(colon + 1)...]), as: UTF8.self)
-                )
-            )
+            if headers.isEmpty { headers.reserveCapacity(16) }
+            let value = UnsafeRawBufferPointer(rebasing: Self.trimmed(line[(colon + 1)...]))
+            headers.append((Self.lowercased(line[..<colon]), String(decoding: value, as: UTF8.self)))
         }
         return true
     }
@@ -49,6 +45,17 @@ package struct ResponseHead: Sendable {
             number = number * 10 + Int(digit - 0x30)
         }
         return number >= 100 ? number : 0
+    }
+
+    private static func lowercased(_ bytes: Slice<UnsafeRawBufferPointer>) -> String {
+        String(unsafeUninitializedCapacity: bytes.count) { room in
+            var count = 0
+            for byte in bytes {
+                room[count] = (0x41...0x5A).contains(byte) ? byte | 0x20 : byte
+                count += 1
+            }
+            return count
+        }
     }
 
     private static func trimmed(_ bytes: Slice<UnsafeRawBufferPointer>) -> Slice<UnsafeRawBufferPointer> {

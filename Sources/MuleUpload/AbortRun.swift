@@ -24,10 +24,18 @@ package struct AbortRun {
         self.inquiry = inquiry
     }
 
+    package enum End: Sendable {
+        case givenUp
+        /// It had been completed, and only the answer was lost: the row says done, and the object stays.
+        case wasDone
+    }
+
     /// Removes the upload's parts at the store and closes its row.
     ///
-    /// - Throws: a failure after which the wish stays in the ledger, so that the next `resume` or `abort` goes on.
-    package func abort(_ record: UploadRecord, _ lease: Lease, service: S3Service) throws(UploadFailure) {
+    /// - Throws: a failure after which the wish stays in the ledger, so that the next `resume` or `abort` goes on; or
+    ///   `verification` when the object is there and nobody can prove it.
+    @discardableResult
+    package func abort(_ record: UploadRecord, _ lease: Lease, service: S3Service) throws(UploadFailure) -> End {
         let wanted: UploadRecord
         do {
             wanted = try run.ledger.requestAbort(record)
@@ -54,12 +62,52 @@ package struct AbortRun {
                 throw .refused(error, sending: record.upload.destination.description)
             }
         }
+        let completion = try completion(of: wanted, transfer)
         do {
-            try run.ledger.commit([
-                .upload(Ledger.FinishedUpload(upload: record.number, outcome: .aborted, bytesSent: 0))
-            ])
+            switch completion {
+            case .notOurs: try run.ledger.commit([.end(of: record, .aborted)])
+            case .proven(let proof, let size):
+                let partCount = wanted.partCount ?? wanted.partsDone
+                try run.ledger.commit([.end(of: record, .done(proof, size: size, partCount: partCount))])
+                return .wasDone
+            case .hidden(let error):
+                run.emit(
+                    .notice(
+                        id: record.id,
+                        "Whether \(transfer.name) had been completed before can't be looked at (\(error.shortReason)); it takes "
+                            + "the permission \(error.operation.permission)."
+                    )
+                )
+                try run.ledger.commit([.end(of: record, .aborted)])
+            case .unproven(let reason):
+                let failure = UploadFailure.unknownOutcome(transfer, reason)
+                try run.ledger.commit([.end(of: record, .stopped(.unknown, error: failure.message))])
+                throw failure
+            }
+        } catch let error as LedgerError {
+            throw run.failure(error)
+        } catch let failure as UploadFailure {
+            throw failure
+        } catch {
+            fatalError("the ledger throws LedgerError: \(error)")
+        }
+        return .givenUp
+    }
+
+    /// Whether there is an object of this upload: a store says that it does not know an upload, or that it has removed it,
+    /// also of one that has been completed.
+    private func completion(of record: UploadRecord, _ transfer: Transfer) throws(UploadFailure) -> Completion {
+        guard record.mayHaveBeenCompleted else { return .notOurs }
+        let rows: [PartRecord]
+        do {
+            rows = try run.ledger.parts(of: record.number)
         } catch {
             throw run.failure(error)
+        }
+        do throws(UploadFailure) {
+            return try inquiry.worker.completion(of: record, rows, transfer)
+        } catch {
+            throw run.reasonToStop(error)
         }
     }
 }

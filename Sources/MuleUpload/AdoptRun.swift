@@ -120,7 +120,7 @@ package struct AdoptRun {
         var candidates: [Candidate] = []
         for upload in uploads {
             if let record = known[upload.uploadID] {
-                let source = record.upload.source.map { UTF8Repair.string($0.path) } ?? "standard input"
+                let source = record.upload.sourceName.map(UTF8Repair.string) ?? "standard input"
                 onNotice("The ledger knows \(upload.uploadID) as \(record.id), the upload of \(source).")
                 continue
             }

@@ -12,9 +12,7 @@ extension Worker {
     func begin(_ transfer: Transfer) throws(UploadFailure) {
         run.progress.begin(transfer)
         transfer.enter(.checking)
-        if case .stream(let descriptor, let plan) = transfer.job.source {
-            return try beginStream(transfer, descriptor: descriptor, plan: plan)
-        }
+        if case .stream(let input) = transfer.job.source { return try beginStream(transfer, input) }
         guard case .file(let path) = transfer.job.source else { return }
         var source = try SourceFile.open(path: path, canonical: transfer.record?.upload.source?.path)
         transfer.state.withLock { $0.source = source }

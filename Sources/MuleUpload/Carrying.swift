@@ -10,6 +10,7 @@ import Synchronization
 
 extension Worker {
     func carry(_ part: PartWork, of transfer: Transfer) throws(UploadFailure) {
+        if let known = part.known, try skip(known, part, transfer) { return }
         if let candidate = part.candidate, try adopt(candidate, part, transfer) { return }
         let protection = transfer.protection
         guard let record = transfer.record, let uploadID = record.uploadID else {
@@ -32,7 +33,7 @@ extension Worker {
         }
         switch answer {
         case .refused(let error, _):
-            if error.isVanishedUpload { throw .vanished(transfer, error, canBeReadAgain: source != nil) }
+            if error.isVanishedUpload { throw .vanished(transfer, error, canBeginAnew: source != nil) }
             // Some stores take the algorithm at Create and refuse the header here. Rows may be there already, so that only
             // a rung with the same CRC will do.
             var lower = run.lowerRung(protection, after: error, record)
@@ -40,7 +41,7 @@ extension Worker {
             guard let lower else { throw refusal(error, transfer) }
             run.settle(lower, transfer)
             var again = part
-            again.candidate = nil
+            (again.candidate, again.known) = (nil, nil)
             try carry(again, of: transfer)
         case .success(let body, _):
             guard let eTag = body.stored.eTag else {
@@ -66,6 +67,33 @@ extension Worker {
                 bytesInFlight: body.bytesInFlight
             )
         }
+    }
+
+    /// Compares a part of a stream with what is on record under its number; if it is the same, it is not sent. Else the row is
+    /// forgotten before other bytes go under that number.
+    private func skip(_ known: PartRecord, _ part: PartWork, _ transfer: Transfer) throws(UploadFailure) -> Bool {
+        let length = known.digest?.count
+        let digest = try digest(
+            part.slice,
+            transfer,
+            crc: transfer.protection.wholeObjectCRC,
+            withSHA256: length == 32,
+            withMD5: length == 16
+        )
+        let isSame =
+            known.size == part.slice.length && known.crc == digest.crc.bytes
+            && (known.digest == nil || known.digest == digest.sha256 || known.digest == digest.md5)
+        guard isSame else {
+            guard let number = transfer.record?.number else { fatalError("a part of an upload without a row") }
+            do {
+                try run.ledger.forgetParts([known.number], of: number)
+            } catch {
+                throw run.failure(error)
+            }
+            return false
+        }
+        keep(known, part, transfer, bytesSent: 0, bytesInFlight: nil)
+        return true
     }
 
     /// Compares a part that lies at the store with the file; if it is the same, it is recorded and not sent.
@@ -131,22 +159,22 @@ extension Worker {
 extension UploadFailure {
     /// Aborted or expired while it was sent, or completed by somebody else.
     ///
-    /// - Parameter canBeReadAgain: whether there is a source from which the upload could be begun anew.
+    /// - Parameter canBeginAnew: whether there is a source from which this run could begin the upload anew.
     fileprivate static func vanished(
         _ transfer: Transfer,
         _ error: S3Error,
-        canBeReadAgain: Bool
+        canBeginAnew: Bool
     ) -> UploadFailure {
         var failure = UploadFailure(
             .store,
             "The store no longer knows the upload of \(transfer.name) (\(error.shortReason)): it was aborted or has expired. "
-                + (canBeReadAgain
+                + (canBeginAnew
                     ? "Run the same command again; it looks at the object and begins anew if needed."
-                    : "What came through standard input can't be read again: start its producer once more."),
+                    : "Run the same command again; the stream is then sent from its start."),
             evidence: error,
-            isResumable: canBeReadAgain
+            isResumable: true
         )
-        failure.asksForAnotherLook = canBeReadAgain
+        failure.asksForAnotherLook = canBeginAnew
         return failure
     }
 }

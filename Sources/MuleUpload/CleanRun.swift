@@ -153,8 +153,12 @@ package final class CleanRun {
             throw inquiry.run.failure(error)
         }
         if let holding = try inquiry.holding(of: wanted, service) { stale.measure(holding) }
-        try AbortRun(inquiry).abort(wanted, lease, service: service)
-        tell(.removed(stale), stale)
+        switch try AbortRun(inquiry).abort(wanted, lease, service: service) {
+        case .givenUp: tell(.removed(stale), stale)
+        case .wasDone:
+            let name = wanted.upload.destination.description
+            onEvent(.notice("\(wanted.id) had been completed, and only the answer was lost: \(name) stays as it is."))
+        }
     }
 
     private func claim(_ number: Int64) throws(UploadFailure) -> (UploadRecord, Lease)? {

@@ -281,13 +281,14 @@ extension PartRecord {
 }
 
 extension UploadFailure {
-    /// The rung changed while parts were under way. A second look digests those that need it.
+    /// The rung changed while parts were under way. A second look digests those that need it, and so does the next run of a
+    /// stream.
     fileprivate static func differentDigests(_ transfer: Transfer, _ source: SourceFile?) -> UploadFailure {
         var failure = UploadFailure(
             .ledger,
-            "The parts of \(transfer.name) were digested in different ways and can't be proven together"
-                + (source == nil ? ": send it anew." : ". Run the same command again; it digests them once more."),
-            isResumable: source != nil
+            "The parts of \(transfer.name) were digested in different ways and can't be proven together. Run the same command "
+                + "again; it digests them once more.",
+            isResumable: true
         )
         failure.asksForAnotherLook = source != nil
         return failure

@@ -125,7 +125,7 @@ extension Worker {
 
     /// The whole object's checksum from the recorded parts; nil where there are none.
     func computedProof(_ transfer: Transfer) throws(UploadFailure) -> ObjectProof? {
-        guard let record = transfer.record, record.upload.partSize != nil else { return nil }
+        guard let record = transfer.record, record.uploadID != nil else { return nil }
         let rows: [PartRecord]
         do {
             rows = try run.ledger.parts(of: record.number)

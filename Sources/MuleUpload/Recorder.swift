@@ -16,6 +16,8 @@ final class Recorder: Sendable {
         /// Entries of the transaction that is being written, until all that hangs on them has run.
         var beingWritten = 0
         var isClosed = false
+        /// The thread waits for an entry.
+        var isIdle = false
         /// The thread waits for more.
         var isGathering = false
         /// Somebody waits until all is written.
@@ -63,12 +65,10 @@ final class Recorder: Sendable {
 
     /// - Parameter then: runs after the commit, on the recorder's thread; with the error when nothing was written.
     func record(_ entry: Ledger.Entry, then: @escaping @Sendable (LedgerError?) -> Void) {
-        let isNews = state.withLock { state in
+        // While the thread writes or gathers it is not woken for each.
+        state.update(if: { $0.isIdle || ($0.isGathering && $0.waiting.count == Self.enough) }) { state in
             state.waiting.append(Item(entry: entry, then: then))
-            return !state.isGathering || state.waiting.count == Self.enough
         }
-        // While the thread gathers it is not woken for each.
-        if isNews { state.update { _ in } }
     }
 
     /// Waits while too much is unrecorded. Not to be called on the recorder's thread.
@@ -94,7 +94,8 @@ final class Recorder: Sendable {
     private func work() {
         while true {
             let batch: [Item] = state.wait { state in
-                if state.waiting.isEmpty { return state.isClosed ? [] : nil }
+                state.isIdle = state.waiting.isEmpty && !state.isClosed
+                if state.isIdle { return nil }
                 let batch = state.waiting
                 state.waiting = []
                 state.beingWritten = batch.count

@@ -23,6 +23,8 @@ package struct UploadIntent: Sendable {
     package var restartsChanged = false
     /// Whether another file of the same job may want the same object.
     package var sharesKey = false
+    /// Whether it is a file of which that job knows that it has failed before.
+    package var isKnown = false
     /// What was asked for by name on the command line, and so must hold for a pending upload too.
     package var demandedPartSize: Int64?
     package var demandedChecksum: String?
@@ -66,7 +68,7 @@ package struct Registration {
         case refused(UploadFailure)
     }
 
-    private let ledger: Ledger
+    let ledger: Ledger
     private let run: JobRun?
 
     /// - Parameter run: the run of an archive job for which files are registered, where it is one.
@@ -100,7 +102,11 @@ package struct Registration {
                     Ledger.NewItems(
                         run: run,
                         items: planned.map { place, _ in
-                            Ledger.NewItem(source: intents[place].path, sharesKey: intents[place].sharesKey)
+                            Ledger.NewItem(
+                                source: intents[place].path,
+                                sharesKey: intents[place].sharesKey,
+                                isKnown: intents[place].isKnown
+                            )
                         }
                     )
                 }

@@ -177,7 +177,7 @@ extension Worker {
         if run.queue.wantsWorker() { run.hire() }
     }
 
-    private static func listed(_ newest: [Int: StoredPart], _ transfer: Transfer) -> [ListedPart] {
+    static func listed(_ newest: [Int: StoredPart], _ transfer: Transfer) -> [ListedPart] {
         let algorithm = transfer.protection.checksumAlgorithm
         return newest.values.map { part in
             ListedPart(
@@ -189,12 +189,12 @@ extension Worker {
         }
     }
 
-    private func list(
+    func list(
         _ uploadID: String,
         _ transfer: Transfer,
         _ record: UploadRecord,
-        isGone: Bool,
-        onPage: (_ listing: PartListing, _ through: Int) -> Void
+        isGone: Bool = false,
+        onPage: (_ listing: PartListing, _ through: Int) -> Void = { _, _ in }
     ) throws(UploadFailure) -> (Listing, [Int: StoredPart]) {
         let answer = try persist(transfer) { (connection) throws(S3Error) in
             try connection.listParts(transfer.job.destination, uploadID: uploadID, onPage: onPage)

@@ -24,6 +24,8 @@ package struct RunSnapshot: Sendable {
     package var filesDone: Int
     /// As many as have been found so far.
     package var filesTotal: Int
+    /// Whether there may be more files than that.
+    package var findsMore: Bool
     /// Nil while not all files are found, and while a stream's length is unknown.
     package var bytesTotal: Int64?
     package var bytesDone: Int64
@@ -66,11 +68,15 @@ final class RunProgress: Sendable {
         state.withLock { $0.hasFoundAll = true }
     }
 
-    /// How long a stream is has shown.
-    func found(size: Int64) {
+    /// How long a stream is has shown, or that it is longer than was expected.
+    ///
+    /// - Parameters:
+    ///   - size: nil for one that nobody knows any more.
+    ///   - expected: what it was taken for; nil where nobody knew.
+    func found(size: Int64?, insteadOf expected: Int64?) {
         state.withLock { state in
-            state.found.bytes += size
-            state.found.unknownSizes -= 1
+            state.found.bytes += (size ?? 0) - (expected ?? 0)
+            state.found.unknownSizes += (size == nil ? 1 : 0) - (expected == nil ? 1 : 0)
         }
     }
 
@@ -110,6 +116,7 @@ final class RunProgress: Sendable {
                 active: state.active.map(Self.snapshot),
                 filesDone: state.filesDone,
                 filesTotal: state.found.uploads,
+                findsMore: !state.hasFoundAll,
                 bytesTotal: state.hasFoundAll && state.found.unknownSizes == 0 ? state.found.bytes : nil,
                 bytesDone: state.bytesDone,
                 bytesInFlight: 0,
@@ -133,7 +140,7 @@ final class RunProgress: Sendable {
         transfer.state.withLock { state in
             FileSnapshot(
                 id: state.record?.id,
-                source: transfer.job.path,
+                source: transfer.job.sourceName,
                 destination: transfer.job.destination,
                 size: state.size,
                 bytesDone: transfer.bytesDone.load(ordering: .relaxed),

@@ -158,9 +158,9 @@ extension ShownLimit {
 
     private var streamCure: String {
         switch self {
-        case .smallestPart(nil), .partCount(nil): "Send it again with a larger --part-size."
+        case .smallestPart(nil), .partCount(nil): "Send it again with --restart and a larger --part-size."
         case .smallestPart, .partCount, .equalParts: "Send it again; the parts will be cut by that."
-        case .largestBody: "Send it again with a smaller --part-size."
+        case .largestBody: "Send it again with --restart and a smaller --part-size."
         case .largestObject: "Split it."
         }
     }

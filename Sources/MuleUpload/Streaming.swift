@@ -1,7 +1,9 @@
 // A source that can be read once, from front to back. What has been read lies in a nameless file until the store has it,
-// so that a part can be sent again; memory stays small whatever the parts' size.
+// so that a part can be sent again; memory stays small whatever the parts' size. Where an earlier run has begun the upload,
+// the stream is cut as it was then, and each part is compared with what is on record before it is sent.
 
 import Glibc
+import MuleDigest
 import MuleLedger
 import MulePlan
 import MuleS3
@@ -10,44 +12,67 @@ import MuleTransport
 import Synchronization
 
 extension Worker {
-    /// Reads the first part. A stream that ends within it goes in one request; any other is created here and read on by
-    /// a thread of its own.
-    func beginStream(_ transfer: Transfer, descriptor: Int32, plan: StreamPlan) throws(UploadFailure) {
+    /// Reads the first part. A stream that ends within it goes in one request; any other is created here, unless it goes on
+    /// from an earlier run, and read on by a thread of its own.
+    func beginStream(_ transfer: Transfer, _ input: StreamInput) throws(UploadFailure) {
         guard let record = transfer.record else { fatalError("a stream begins with a row") }
-        transfer.use(run.negotiated(record, endpoint: transfer.job.service.endpoint.url))
-        run.emit(.started(record))
+        if let fresh = transfer.job.restartsAs { try abandonStream(record, for: fresh, transfer) }
+        transfer.use(run.negotiated(transfer.record ?? record, endpoint: transfer.job.service.endpoint.url))
+        run.emit(.started(transfer.record ?? record))
+        let earlier = try takeUp(transfer)
+        guard let record = transfer.record else { fatalError("a stream keeps a row") }
+        let limits = try limits(record)
+        // Before the producer is started: what it would print has nowhere to go.
         let spool = try Spool(slots: min(run.settings.concurrency, Spool.maximumSlots) + 1)
         let reader = StreamReader(
-            descriptor: descriptor,
-            plan: plan,
-            limits: try limits(record),
+            try OpenStream(input, sending: transfer.name),
+            plan: StreamPlan(equalPartSize: record.upload.partSize),
+            limits: limits,
+            earlier: earlier,
             spool: spool,
             run: run,
             transfer: transfer
         )
-        guard let first = try reader.next() else { throw .interrupted }
-        if first.isLast {
-            transfer.state.withLock { $0.size = first.slice.length }
-            run.progress.found(size: first.slice.length)
-            let proof = try put(first.slice, transfer, record) { () throws(UploadFailure) in }
-            run.completed(transfer, record, proof)
-            return
-        }
-        try create(transfer, record)
-        transfer.enter(.sending)
-        transfer.state.withLock { $0.workers += 1 }
-        let thread = Thread(name: "reader") { [run] in
-            do {
-                try reader.feed(first)
-            } catch let failure as UploadFailure {
-                run.fail(transfer, failure)
-            } catch {
-                fatalError("the reader throws UploadFailure only: \(error)")
+        do throws(UploadFailure) {
+            guard let first = try reader.next() else { throw .interrupted }
+            let hasUpload = record.uploadID != nil
+            if first.isLast, !hasUpload || first.slice.length == 0 {
+                try reader.end()
+                // No upload has parts without a part.
+                if record.mayHoldParts { try abandonStream(record, for: record.upload, transfer) }
+                try putStream(first.slice, transfer)
+                return
             }
-            transfer.state.withLock { $0.workers -= 1 }
-            run.endIfStopped(transfer)
+            if !hasUpload { try create(transfer, record) }
+            transfer.enter(.sending)
+            transfer.state.withLock { $0.workers += 1 }
+            let thread = Thread(name: "reader") { [run] in
+                do throws(UploadFailure) {
+                    try reader.feed(first)
+                } catch {
+                    reader.stop()
+                    run.fail(transfer, error)
+                }
+                transfer.state.withLock { $0.workers -= 1 }
+                run.endIfStopped(transfer)
+            }
+            run.keep(reader: thread)
+        } catch {
+            reader.stop()
+            throw error
         }
-        run.keep(reader: thread)
+    }
+
+    /// The whole stream in one request.
+    private func putStream(_ slice: FileSlice, _ transfer: Transfer) throws(UploadFailure) {
+        guard let record = transfer.record else { fatalError("a stream keeps a row") }
+        let expected = transfer.state.withLock { state in
+            defer { state.size = slice.length }
+            return state.size
+        }
+        run.progress.found(size: slice.length, insteadOf: expected)
+        let proof = try put(slice, transfer, record) { () throws(UploadFailure) in }
+        run.completed(transfer, record, proof)
     }
 
     private func limits(_ record: UploadRecord) throws(UploadFailure) -> StoreLimits {
@@ -57,6 +82,170 @@ extension Worker {
             throw run.failure(error)
         }
     }
+
+    private func abandonStream(
+        _ record: UploadRecord,
+        for fresh: NewUpload,
+        _ transfer: Transfer
+    ) throws(UploadFailure) {
+        let expected = transfer.state.withLock { $0.size }
+        let replanned = try abandon(record, for: fresh, transfer)
+        transfer.state.withLock { $0.size = expected }
+        transfer.use(run.negotiated(replanned, endpoint: transfer.job.service.endpoint.url))
+    }
+
+    // MARK: What an earlier run has begun
+
+    /// Asks the store for the parts of the upload, if there is one. One that is gone is closed or begun anew.
+    private func takeUp(_ transfer: Transfer) throws(UploadFailure) -> EarlierParts {
+        guard let record = transfer.record, let uploadID = record.uploadID else { return EarlierParts() }
+        let rows: [PartRecord]
+        do {
+            rows = try run.ledger.parts(of: record.number)
+        } catch {
+            throw run.failure(error)
+        }
+        let (listing, stored) = try list(uploadID, transfer, record)
+        let protection = transfer.protection
+        let earlier: EarlierParts
+        switch listing {
+        case .noSuchUpload:
+            try settleVanished(rows, record, transfer)
+            return EarlierParts()
+        case .unavailable:
+            earlier = EarlierParts(rows, stored: [:]) { $0.isDigested(for: protection) }
+        case .parts(let parts):
+            let listed = Dictionary(parts.map { ($0.number, $0) }) { first, _ in first }
+            earlier = EarlierParts(rows, stored: stored) { row in
+                let recorded = RecordedPart(
+                    number: row.number,
+                    size: row.size,
+                    eTag: row.eTag,
+                    checksum: Self.checksum(of: row, protection)?.base64
+                )
+                guard let there = listed[row.number], there.size == row.size else { return false }
+                return row.isDigested(for: protection) && there.isSame(as: recorded)
+            }
+        }
+        do {
+            try run.ledger.forgetParts(earlier.forgotten, of: record.number)
+        } catch {
+            throw run.failure(error)
+        }
+        run.emit(.goingOn(record, transfer, earlier))
+        run.watchAbortDate(of: transfer)
+        return earlier
+    }
+
+    /// The upload is gone at the store. If it was completed, and only the answer was lost, its row is closed and this stream
+    /// gets another one: it may be a newer one of the same name. Else the row begins anew.
+    private func settleVanished(
+        _ rows: [PartRecord],
+        _ record: UploadRecord,
+        _ transfer: Transfer
+    ) throws(UploadFailure) {
+        do {
+            switch try completion(of: record, rows, transfer) {
+            case .proven(let proof, let size):
+                try run.ledger.commit([.end(of: record, .done(proof, size: size, partCount: rows.count))])
+                run.emit(
+                    .notice(
+                        id: record.id,
+                        "\(transfer.name) had been completed as \(record.id); only the answer was lost. What is read now is "
+                            + "another stream, and is sent from its start."
+                    )
+                )
+                try claimAnew(record, transfer)
+            case .unproven(let reason):
+                try leaveUnknown(record, reason, transfer)
+            case .hidden(let error):
+                try leaveUnknown(
+                    record,
+                    error.shortReason + "; it takes the permission " + error.operation.permission,
+                    transfer
+                )
+            case .notOurs:
+                transfer.update(try run.ledger.restart(record))
+                run.emit(
+                    .notice(
+                        id: record.id,
+                        "The store no longer knows the upload of \(transfer.name) (aborted or expired): beginning anew."
+                    )
+                )
+            }
+        } catch let error as LedgerError {
+            throw run.failure(error)
+        } catch let failure as UploadFailure {
+            throw failure
+        } catch {
+            fatalError("the ledger throws LedgerError, requests UploadFailure: \(error)")
+        }
+        guard let fresh = transfer.record else { fatalError("a stream keeps a row") }
+        transfer.use(run.negotiated(fresh, endpoint: transfer.job.service.endpoint.url))
+    }
+
+    private func leaveUnknown(
+        _ record: UploadRecord,
+        _ reason: String,
+        _ transfer: Transfer
+    ) throws(LedgerError) {
+        let message = UploadFailure.unknownOutcome(transfer, reason).message
+        try run.ledger.commit([.end(of: record, .stopped(.unknown, error: message))])
+        run.emit(.notice(id: record.id, message + " What is read now is sent from its start."))
+        try claimAnew(record, transfer)
+    }
+
+    /// A row of its own for what is sent now.
+    private func claimAnew(_ record: UploadRecord, _ transfer: Transfer) throws(LedgerError) {
+        guard
+            case .began(let fresh, let lease) = try run.ledger.claimStream(record.upload, choosing: { _ in nil }).claim
+        else { fatalError("a new row is nobody else's") }
+        transfer.state.withLock { state in
+            state.record = fresh
+            state.lease = lease
+        }
+    }
+}
+
+extension UploadEvent {
+    fileprivate static func goingOn(
+        _ record: UploadRecord,
+        _ transfer: Transfer,
+        _ earlier: EarlierParts
+    ) -> UploadEvent {
+        let (count, bytes) = earlier.tally
+        return .notice(
+            id: record.id,
+            "Going on with \(record.id), \(transfer.name): the stream is read from its start and compared with the \(count) "
+                + "\(count == 1 ? "part" : "parts") (\(ByteSize.format(bytes))) that the store has; what is the same is "
+                + "not sent."
+        )
+    }
+}
+
+/// What the ledger and the store have of a stream that is read again.
+private struct EarlierParts: Sendable {
+    /// Rows that the store confirms, or can't be asked about.
+    private(set) var known: [Int: PartRecord] = [:]
+    /// What else the store lists.
+    private(set) var candidates: [Int: StoredPart] = [:]
+    /// Numbers of rows that are not at the store as they were recorded.
+    private(set) var forgotten: [Int] = []
+
+    init() {}
+
+    /// - Parameter stored: what the store lists, as far as it may be asked.
+    init(_ rows: [PartRecord], stored: [Int: StoredPart], isConfirmed: (PartRecord) -> Bool) {
+        for row in rows {
+            if isConfirmed(row) { known[row.number] = row } else { forgotten.append(row.number) }
+        }
+        candidates = stored.filter { known[$0.key] == nil }
+    }
+
+    var tally: (count: Int, bytes: Int64) {
+        let sizes = known.values.map(\.size) + candidates.values.map(\.size)
+        return (sizes.count, sizes.reduce(0, +))
+    }
 }
 
 /// Where parts of a stream wait: slots of a file that has no name and vanishes with the process.
@@ -64,7 +253,12 @@ final class Spool: Sendable {
     static let maximumSlots = 8
 
     let file: File
-    private let free: Monitor<[Slot]>
+    private let state: Monitor<State>
+
+    private struct State {
+        var free: [Slot]
+        var taken = 0
+    }
 
     struct Slot: Sendable {
         var offset: Int64
@@ -73,10 +267,20 @@ final class Spool: Sendable {
     /// Slots are this far apart, more than any part is long; the file is sparse.
     private static let stride: Int64 = 5 << 30
 
-    init(slots: Int) throws(UploadFailure) {
+    /// Bytes that all slots together should keep to.
+    private let budget: Int64
+
+    /// - Parameter available: bytes that may be written there; nil asks the file system.
+    init(slots: Int, available: Int64? = nil) throws(UploadFailure) {
         let directory = getenv("TMPDIR").map { Array(String(cString: $0).utf8) } ?? Array("/var/tmp".utf8)
-        do {
+        do throws(SystemError) {
             file = try File.openNameless(directory: directory)
+            // Others want room there too.
+            if let available {
+                budget = available / 2
+            } else {
+                budget = try FileSystem.of(path: directory).available / 2
+            }
         } catch {
             throw UploadFailure(
                 .source,
@@ -84,19 +288,31 @@ final class Spool: Sendable {
                     + "directory in TMPDIR."
             )
         }
-        free = Monitor((0..<slots).map { Slot(offset: Int64($0) * Self.stride) })
+        state = Monitor(State(free: (0..<slots).map { Slot(offset: Int64($0) * Self.stride) }))
     }
 
     /// Waits for a free slot; nil when the wait is over for another reason.
-    func take(unless isStopped: () -> Bool) -> Slot? {
+    ///
+    /// - Parameter size: bytes that it is to hold. Large parts get fewer slots where the disk is small, but never fewer than
+    ///   two: one is read while another is sent.
+    func take(size: Int64, unless isStopped: () -> Bool) -> Slot? {
+        let most = max(2, budget / max(size, 1))
         while !isStopped() {
-            if let slot = free.wait(until: Moment.now().adding(seconds: 0.2), for: { $0.popLast() }) { return slot }
+            let slot = state.wait(until: Moment.now().adding(seconds: 0.2)) { state -> Slot? in
+                guard state.taken < most, let slot = state.free.popLast() else { return nil }
+                state.taken += 1
+                return slot
+            }
+            if let slot { return slot }
         }
         return nil
     }
 
     func release(_ slot: Slot) {
-        free.update { $0.append(slot) }
+        state.update { state in
+            state.free.append(slot)
+            state.taken -= 1
+        }
     }
 }
 
@@ -108,27 +324,31 @@ private final class StreamReader: Sendable {
         var isLast: Bool
     }
 
-    private let descriptor: Int32
+    private let stream: OpenStream
     private let plan: StreamPlan
     private let limits: StoreLimits
+    private let earlier: EarlierParts
     private let spool: Spool
     private let run: UploadRun
     private let transfer: Transfer
     private let sent = Atomic<Int64>(0)
+    private let partsRead = Atomic<Int>(0)
 
     private static let chunk = 256 << 10
 
     init(
-        descriptor: Int32,
+        _ stream: OpenStream,
         plan: StreamPlan,
         limits: StoreLimits,
+        earlier: EarlierParts,
         spool: Spool,
         run: UploadRun,
         transfer: Transfer
     ) {
-        self.descriptor = descriptor
+        self.stream = stream
         self.plan = plan
         self.limits = limits
+        self.earlier = earlier
         self.spool = spool
         self.run = run
         self.transfer = transfer
@@ -136,7 +356,7 @@ private final class StreamReader: Sendable {
 
     private var isStopped: Bool { run.isStopping || transfer.isStopped }
 
-    /// Hands all parts to the workers, then says how many there were.
+    /// Hands all parts to the workers; when the producer has ended well, says how many there were.
     func feed(_ first: Part) throws(UploadFailure) {
         var number = 0
         var part = first
@@ -145,16 +365,11 @@ private final class StreamReader: Sendable {
             guard number <= limits.maximumPartCount else {
                 throw UploadFailure(
                     .source,
-                    "The stream is longer than \(limits.maximumPartCount) parts can hold: use a larger --part-size."
+                    "The stream is longer than \(limits.maximumPartCount) parts can hold. Send it again with --restart, and "
+                        + "say its size with --expected-size."
                 )
             }
-            let slot = part.slot
-            run.queue.add(
-                parts: [
-                    PartWork(number: number, slice: part.slice, release: { [spool] in spool.release(slot) })
-                ],
-                of: transfer
-            )
+            run.queue.add(parts: [work(number, part)], of: transfer)
             if part.isLast { break }
             guard let next = try next() else { throw .interrupted }
             if next.slice.length == 0 {
@@ -163,13 +378,45 @@ private final class StreamReader: Sendable {
             }
             part = next
         }
+        try end()
+        // Of a stream that was longer before.
+        try forget(earlier.known.keys.filter { $0 > number })
         run.streamEnded(transfer, size: sent.load(ordering: .relaxed), partCount: number)
     }
 
+    private func work(_ number: Int, _ part: Part) -> PartWork {
+        let slot = part.slot
+        return PartWork(
+            number: number,
+            slice: part.slice,
+            candidate: earlier.candidates[number],
+            known: earlier.known[number],
+            release: { [spool] in spool.release(slot) }
+        )
+    }
+
+    private func forget(_ numbers: [Int]) throws(UploadFailure) {
+        guard let record = transfer.record else { fatalError("a stream keeps a row") }
+        do {
+            try run.ledger.forgetParts(numbers, of: record.number)
+        } catch {
+            throw run.failure(error)
+        }
+    }
+
+    /// Waits until whoever makes the stream has ended well.
+    func end() throws(UploadFailure) {
+        try stream.end(unless: { isStopped }, onWait: { run.patience.noteProgress() })
+    }
+
+    /// Nobody wants any more of the stream.
+    func stop() { stream.stop() }
+
     /// Reads the next part into the spool; nil when the run has been stopped.
     func next() throws(UploadFailure) -> Part? {
-        guard let slot = spool.take(unless: { self.isStopped }) else { return nil }
-        let size = plan.partSize(after: sent.load(ordering: .relaxed), limits: limits)
+        let number = partsRead.wrappingAdd(1, ordering: .relaxed).newValue
+        let size = plan.partSize(number: number, after: sent.load(ordering: .relaxed), limits: limits)
+        guard let slot = spool.take(size: size, unless: { self.isStopped }) else { return nil }
         var length: Int64 = 0
         var isLast = false
         let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: Self.chunk, alignment: 4096)
@@ -186,12 +433,13 @@ private final class StreamReader: Sendable {
                 throw UploadFailure(
                     .source,
                     "The stream's parts can't be held: \(error.reason). Free space there or name another directory in "
-                        + "TMPDIR."
+                        + "TMPDIR.",
+                    isResumable: true
                 )
             }
             length += Int64(count)
         }
-        sent.add(length, ordering: .relaxed)
+        noteLength(sent.wrappingAdd(length, ordering: .relaxed).newValue)
         return Part(
             slice: FileSlice(file: spool.file, offset: slot.offset, length: length),
             slot: slot,
@@ -199,22 +447,23 @@ private final class StreamReader: Sendable {
         )
     }
 
+    /// A stream that has become longer than was expected has a length that nobody knows.
+    private func noteLength(_ length: Int64) {
+        let expected: Int64? = transfer.state.withLock { state in
+            guard let expected = state.size, length > expected else { return nil }
+            state.size = nil
+            return expected
+        }
+        if let expected { run.progress.found(size: nil, insteadOf: expected) }
+    }
+
     /// 0 at the end of the stream, nil when the run has been stopped.
     private func read(_ buffer: UnsafeMutableRawBufferPointer, limit: Int) throws(UploadFailure) -> Int? {
-        do {
-            while !isStopped {
-                // A producer may be silent for hours; a stop must be heard all the same.
-                var request = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
-                let ready = try retryingInterrupts("poll") { poll(&request, 1, 200) }
-                if ready == 0 {
-                    run.patience.noteProgress()
-                    continue
-                }
-                return try retryingInterrupts("read") { Glibc.read(descriptor, buffer.baseAddress, limit) }
-            }
-            return nil
-        } catch {
-            throw UploadFailure(.source, "Standard input can't be read: \(error.reason).")
+        while !isStopped {
+            // A producer may be silent for hours; a stop must be heard all the same.
+            if let count = try stream.read(into: buffer, limit: limit) { return count }
+            run.patience.noteProgress()
         }
+        return nil
     }
 }

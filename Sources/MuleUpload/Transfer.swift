@@ -11,8 +11,7 @@ package struct UploadJob: Sendable {
     package enum Source: Sendable {
         /// Path as it was named.
         case file([UInt8])
-        /// A descriptor that is read to its end.
-        case stream(Int32, StreamPlan)
+        case stream(StreamInput)
     }
 
     package enum Row: Sendable {
@@ -33,6 +32,14 @@ package struct UploadJob: Sendable {
         if case .file(let path) = source { path } else { nil }
     }
 
+    /// What the source is called in events and in progress; nil for standard input.
+    var sourceName: [UInt8]? {
+        switch source {
+        case .file(let path): path
+        case .stream(let input): input.source.name
+        }
+    }
+
     /// Which share of the workers it belongs to.
     var share: Share {
         switch row {
@@ -47,9 +54,10 @@ package struct UploadJob: Sendable {
         if case .claimed(let record, _) = row { max(record.partCount ?? 1, 1) } else { 1 }
     }
 
-    /// In bytes; nil for a stream.
+    /// In bytes; of a stream what is expected, nil where that is nothing.
     var size: Int64? {
-        switch row {
+        if case .stream(let input) = source { return input.expectedSize }
+        return switch row {
         case .claimed(let record, _), .doneBefore(let record, _): record.size
         }
     }
@@ -78,6 +86,8 @@ struct PartWork: Sendable {
     var slice: FileSlice
     /// What the store lists under the number, to be compared with the file before anything is sent.
     var candidate: StoredPart?
+    /// Of a stream: what the ledger has under the number, and the store as well. To be compared with the bytes likewise.
+    var known: PartRecord?
     /// Called when the part is recorded, or will never be.
     var release: (@Sendable () -> Void)?
 }
@@ -106,7 +116,7 @@ package final class Transfer: Sendable {
         var source: SourceFile?
         var negotiated = Negotiated(protection: .none, wholeObject: nil)
         var phase = TransferPhase.waiting
-        /// Known for files at once, for streams at their end.
+        /// Known for files at once, for streams at their end; until then what is expected of them.
         var size: Int64?
         var partCount: Int?
         var recordedParts = 0

@@ -47,7 +47,7 @@ package struct FailedUpload: Sendable {
     }
 
     package init(_ record: UploadRecord, _ failure: UploadFailure) {
-        self.init(record.upload.source?.path, record.upload.destination, failure)
+        self.init(record.upload.sourceName, record.upload.destination, failure)
         id = record.id
         number = record.number
     }

@@ -288,13 +288,16 @@ package final class UploadRun: Sendable {
         // What the ledger can't be told is told to people at least.
         guard let record, failure.kind != .ledger, failure.kind != .held else { return report() }
         let isStream = record.upload.source == nil
-        // What can't be read a second time can't be resumed.
-        let left: UploadState = isStream && failure.state == .pending ? .failed : failure.state
+        // Nothing waits for the rest of a stream of which nothing is there.
+        let isOver = isStream && !record.mayHoldParts && failure.state == .pending
         recorder.record(
             .upload(
                 Ledger.FinishedUpload(
                     upload: record.number,
-                    outcome: .stopped(left, error: failure.isStop ? nil : failure.message),
+                    outcome: .stopped(
+                        isOver ? .failed : failure.state,
+                        error: failure.isStop ? nil : failure.message
+                    ),
                     bytesSent: record.upload.partSize == nil && !isStream
                         ? transfer.bytesSent.load(ordering: .relaxed) : 0
                 )
@@ -310,8 +313,8 @@ package final class UploadRun: Sendable {
         state.withLock { $0.result.failures.add(failure) }
         var end =
             record.map { FailedUpload($0, failure) }
-            ?? FailedUpload(transfer.job.path, transfer.job.destination, failure)
-        end.name = transfer.job.path
+            ?? FailedUpload(transfer.job.sourceName, transfer.job.destination, failure)
+        end.name = transfer.job.sourceName
         end.source = end.source ?? end.name
         emit(.failed(end))
         close(transfer)
@@ -344,12 +347,13 @@ package final class UploadRun: Sendable {
 
     /// A stream has come to its end: how many parts are to be recorded is known.
     func streamEnded(_ transfer: Transfer, size: Int64, partCount: Int) {
-        progress.found(size: size)
-        let isWhole = transfer.state.withLock { state in
+        let (isWhole, expected) = transfer.state.withLock { state in
+            let expected = state.size
             state.size = size
             state.partCount = partCount
-            return state.recordedParts == partCount
+            return (state.recordedParts == partCount, expected)
         }
+        progress.found(size: size, insteadOf: expected)
         if isWhole && !transfer.isStopped { queue.add(completionOf: transfer) }
     }
 
@@ -360,8 +364,8 @@ package final class UploadRun: Sendable {
             id: record.id,
             number: record.number,
             identity: record.upload.source,
-            source: record.upload.source?.path,
-            name: transfer.job.path,
+            source: record.upload.sourceName,
+            name: transfer.job.sourceName,
             destination: transfer.job.destination,
             size: size,
             parts: wasThere ? record.partCount : partCount,

@@ -65,6 +65,21 @@ final class WorkQueue: Sendable {
         /// What the limit follows; nil where it was asked for.
         var control: ConcurrencyControl?
         var isClosed = false
+        /// Threads that wait for work.
+        var idle = 0
+        /// Kinds of which somebody waits until there are few.
+        var awaited: [Share] = []
+
+        /// There will be no more work.
+        var isOver: Bool { isClosed || (isSealed && unfinished == 0) }
+
+        /// Whether one of those who wait would go on. Most of what happens here concerns only who does it, and goes on itself.
+        var concernsOthers: Bool {
+            if idle > 0, isOver || (busy < limit ? hasWork : workers > leave) || hasEndBesideLimit { return true }
+            return !awaited.isEmpty && (isClosed || awaited.contains { beginnings.isShort(of: $0) })
+        }
+
+        private var hasEndBesideLimit: Bool { control != nil && urgent.contains(where: \.isCompletion) }
 
         var hasWork: Bool { !urgent.isEmpty || !parts.isEmpty || !beginnings.isEmpty }
         /// How many threads there is leave for.
@@ -115,15 +130,12 @@ final class WorkQueue: Sendable {
         }
 
         /// Takes the limit from the control, if there is one.
-        ///
-        /// - Returns: whether more may be in flight than before.
-        mutating func follow(_ change: (inout ConcurrencyControl) -> Void) -> Bool {
-            guard var changed = control else { return false }
-            let before = limit
+        mutating func follow(_ change: (inout ConcurrencyControl) -> Void) {
+            guard var changed = control else { return }
+            if idle > 0, busy < limit, !hasWork { changed.starved() }
             change(&changed)
             control = changed
             limit = changed.limit
-            return limit > before
         }
     }
 
@@ -149,7 +161,7 @@ final class WorkQueue: Sendable {
 
     /// Uploads in the order they are to begin, each kind by itself. They have been announced.
     func add(_ transfers: [Transfer]) {
-        state.update { state in
+        change { state in
             state.unfinished += transfers.count
             for transfer in transfers { state.beginnings.add(transfer) }
         }
@@ -157,7 +169,7 @@ final class WorkQueue: Sendable {
 
     /// All uploads have been added.
     func seal() {
-        state.update { $0.isSealed = true }
+        change { $0.isSealed = true }
     }
 
     /// Waits until one of these kinds has few that could be begun, or nobody wants any more.
@@ -165,9 +177,10 @@ final class WorkQueue: Sendable {
     /// - Returns: the kinds of which there are few; none when nobody wants any more.
     func waitUntilShort(of kinds: [Share]) -> [Share] {
         state.wait { state in
-            if state.isClosed { return [] }
             let short = kinds.filter { state.beginnings.isShort(of: $0) }
-            return short.isEmpty ? nil : short
+            let answer: [Share]? = state.isClosed ? [] : short.isEmpty ? nil : short
+            state.awaited = answer == nil ? kinds : []
+            return answer
         }
     }
 
@@ -193,34 +206,47 @@ final class WorkQueue: Sendable {
 
     /// The next piece of work; nil when there will be none any more, or for one worker fewer.
     func next() -> Work? {
-        state.wait { state -> Work?? in
-            if state.isClosed || (state.isSealed && state.unfinished == 0) { return .some(nil) }
-            let end = state.takeEndBesideLimit(most: concurrency)
-            guard end != nil || state.busy < state.limit else {
-                // Who would wait for a limit that may never rise again is woken by all that happens until then.
-                if state.workers <= state.leave { return nil }
-                state.workers -= 1
-                return .some(nil)
-            }
-            guard let work = end ?? state.take() else {
-                state.control?.starved()
-                return nil
-            }
-            if end == nil { state.busy += 1 }
-            // Under this lock: what is not in the queue any more is in the hands of somebody who is counted.
-            work.transfer.state.withLock { $0.workers += 1 }
+        var isIdle = false
+        return state.wait(wakingOthersIf: \.concernsOthers) { state -> Work?? in
+            if isIdle { state.idle -= 1 }
+            let work = next(&state)
+            isIdle = work == nil
+            if isIdle { state.idle += 1 }
             return work
         }
+    }
+
+    /// Nil when there is nothing to be had for now.
+    private func next(_ state: inout State) -> Work?? {
+        if state.isOver { return .some(nil) }
+        let end = state.takeEndBesideLimit(most: concurrency)
+        guard end != nil || state.busy < state.limit else {
+            // Who would wait for a limit that may never rise again is woken by all that happens until then.
+            if state.workers <= state.leave { return nil }
+            state.workers -= 1
+            return .some(nil)
+        }
+        guard let work = end ?? state.take() else {
+            state.control?.starved()
+            return nil
+        }
+        if end == nil { state.busy += 1 }
+        // Under this lock: what is not in the queue any more is in the hands of somebody who is counted.
+        work.transfer.state.withLock { $0.workers += 1 }
+        return work
     }
 
     /// Whether nobody would get any work.
     var isDry: Bool { state.withLock { !$0.hasWork } }
 
+    /// How many threads wait for work, or until there is little of it; for tests.
+    var sleepers: Int { state.withLock { $0.idle + ($0.awaited.isEmpty ? 0 : 1) } }
+
     /// A piece of work has been carried out, or given up.
     ///
     /// - Parameter seconds: that it took.
     func done(_ work: Work, in seconds: Double) {
-        state.update { state in
+        change { state in
             if work.isBesideLimit { state.ending -= 1 } else { state.busy -= 1 }
             guard let share = work.share else { return }
             state.busyWith[share] -= 1
@@ -231,56 +257,56 @@ final class WorkQueue: Sendable {
     /// Parts to be taken in their order.
     func add(parts: [PartWork], of transfer: Transfer) {
         // Behind those of other transfers that are waiting: the oldest upload is finished first.
-        state.update { state in
+        change { state in
             state.parts.insert(contentsOf: parts.reversed().map { Work(transfer: transfer, step: .part($0)) }, at: 0)
         }
     }
 
     func add(completionOf transfer: Transfer) {
-        state.update { $0.urgent.append(Work(transfer: transfer, step: .complete)) }
+        change { $0.urgent.append(Work(transfer: transfer, step: .complete)) }
     }
 
     func add(anotherLookAt transfer: Transfer, isGone: Bool) {
-        state.update { $0.urgent.append(Work(transfer: transfer, step: .lookAgain(isGone: isGone))) }
+        change { $0.urgent.append(Work(transfer: transfer, step: .lookAgain(isGone: isGone))) }
     }
 
     /// Forgets what was still to be done of a transfer that has failed.
     func drop(_ transfer: Transfer) {
-        state.update { state in
+        change { state in
             state.parts.removeAll { $0.transfer === transfer }
             state.urgent.removeAll { $0.transfer === transfer }
         }
     }
 
     func transferEnded() {
-        state.update { $0.unfinished -= 1 }
+        change { $0.unfinished -= 1 }
     }
 
     /// Nobody gets any more work.
     func close() {
-        state.update { $0.isClosed = true }
+        change { $0.isClosed = true }
     }
 
     // MARK: How much at a time
 
     /// The store asked for less.
     func throttled() {
-        _ = state.withLock { state in
+        change { state in
             if state.control == nil { state.limit = max(1, min(state.limit, max(state.busy, 1)) / 2) }
             let (busy, now) = (state.busy, seconds)
-            return state.follow { $0.throttled(inFlight: busy, at: now) }
+            state.follow { $0.throttled(inFlight: busy, at: now) }
         }
     }
 
     func connectionBroke() {
         let now = seconds
-        _ = state.withLock { state in state.follow { $0.broken(at: now) } }
+        change { state in state.follow { $0.broken(at: now) } }
     }
 
     /// The other side has acknowledged bytes.
     func delivered(_ bytes: Int64) {
         let now = seconds
-        if state.withLock({ state in state.follow { $0.delivered(bytes, at: now) } }) { wakeAll() }
+        change { state in state.follow { $0.delivered(bytes, at: now) } }
     }
 
     /// A body has reached the store. Where a fixed concurrency was halved, one more may be under way.
@@ -290,19 +316,18 @@ final class WorkQueue: Sendable {
     ///   - answer: seconds of these from the last byte on, where that is known.
     func bodyDelivered(in duration: Double, answeredIn answer: Double = 0) {
         let now = seconds
-        let mayMore = state.withLock { state in
-            guard state.control == nil else {
-                return state.follow { $0.bodyDone(in: duration, answeredIn: answer, at: now) }
+        change { state in
+            if state.control != nil {
+                state.follow { $0.bodyDone(in: duration, answeredIn: answer, at: now) }
+            } else if state.limit < concurrency {
+                state.limit += 1
             }
-            guard state.limit < concurrency else { return false }
-            state.limit += 1
-            return true
         }
-        if mayMore { wakeAll() }
     }
 
-    private func wakeAll() {
-        state.update { _ in }
+    /// Whoever changes what others may wait for does it here.
+    private func change(_ body: (inout State) -> Void) {
+        state.update(if: \.concernsOthers, body)
     }
 
     private var seconds: Double { Moment.now().seconds(since: began) }

@@ -32,16 +32,16 @@ import Testing
         #expect(try mule.status().isEmpty)
     }
 
-    @Test func streamSaysThatItCannotBeResumed() throws {
+    @Test func nothingIsSaidOfAStreamThatArrives() throws {
         var command = mule.uploadInParts("-")
         command.input = .bytes([1, 2, 3])
         let outcome = try command.run()
-        #expect(outcome.explains("standard input", "sent from the start"))
+        #expect(outcome.messages.isEmpty)
         #expect(outcome.out.contains("standard input -> bucket/key"))
     }
 
-    @Test func interruptedStreamCannotBeResumedAndSaysSo() throws {
-        var command = mule.uploadInParts("-")
+    @Test func interruptedStreamGoesOnWithTheSameCommandOnly() throws {
+        var command = mule.uploadInParts("-", "bucket/key", "--json")
         command.input = .pipe
         let running = try command.start()
         running.writeInput([UInt8](repeating: 7, count: 2 * Self.part + 5))
@@ -49,18 +49,40 @@ import Testing
         running.signal(SIGINT)
         let outcome = running.wait()
         #expect(outcome.end == .signal(SIGINT))
-        #expect(outcome.explains("from the start"), "\(outcome.err)")
+        #expect(outcome.explains("the same command", "from its start"), "\(outcome.err)")
         #expect(store.keys().isEmpty)
 
+        let status = try #require(try mule.status().first)
+        #expect(status["state"]?.text == "pending" && status["source"]?.text == "-")
+        #expect(try mule.run("status").out.contains("run the command that sent it again"))
         let reminded = try mule.run("resume")
         #expect(reminded.exitCode == 0)
-        #expect(reminded.explains("came from standard input", "mule abort"), "\(reminded.err)")
-        let id = try #require(try mule.status().first?["id"]?.text)
+        #expect(reminded.explains("came from standard input", "same command", "mule abort"), "\(reminded.err)")
+        let id = try #require(status["id"]?.text)
         let resumed = try mule.run("resume", id)
         #expect(resumed.exitCode == 3)
-        #expect(resumed.explains("came from standard input", "mule abort"), "\(resumed.err)")
+        #expect(resumed.explains("came from standard input", "same command", "mule abort"), "\(resumed.err)")
+
+        command.input = .bytes([UInt8](repeating: 7, count: 2 * Self.part + 5))
+        let again = try command.run()
+        #expect(again.exitCode == 0, "\(again.err)")
+        #expect(again.event("completed")?["bytesSkipped"]?.integer == Int64(2 * Self.part))
+        #expect(store.object(key: "key")?.size == Int64(2 * Self.part + 5))
+        #expect(store.uploads.isEmpty && store.violations.isEmpty)
+        #expect(try mule.status().isEmpty)
+    }
+
+    @Test func interruptedStreamCanBeGivenUp() throws {
+        var command = mule.uploadInParts("-")
+        command.input = .pipe
+        let running = try command.start()
+        running.writeInput([UInt8](repeating: 7, count: 2 * Self.part + 5))
+        #expect(store.waitUntil { $0.storedParts == [1, 2] })
+        running.signal(9)
+        _ = running.wait()
+        let id = try #require(try mule.status().first?["id"]?.text)
         #expect(try mule.run("abort", id).exitCode == 0)
-        #expect(store.uploads.isEmpty)
+        #expect(store.uploads.isEmpty && store.keys().isEmpty)
         #expect(try mule.status().isEmpty)
     }
 

@@ -147,6 +147,24 @@ struct BarPrinterTests {
         #expect(line(snapshot).contains("183.1 GiB"))
     }
 
+    @Test("while files are still being found no total is shown as one, and nothing is complete")
+    func stillFinding() {
+        let snapshot = finding()
+        let total = BarPrinter(glyphs: .ascii).lines(snapshot, pace: pace(), width: 90, height: 24).first {
+            $0.contains("files")
+        }
+        #expect(total?.hasPrefix("12 of 12+ files") == true)
+        #expect(total?.contains("%") == false && total?.contains("ETA") == false && total?.contains("[") == false)
+        // The first of many is not shown as if it were the only one.
+        var first = single()
+        first.findsMore = true
+        #expect(
+            BarPrinter(glyphs: .ascii).lines(first, pace: pace(), width: 90, height: 24).contains {
+                $0.hasPrefix("0 of 1+ files")
+            }
+        )
+    }
+
     @Test("a lost part takes back what was on its way, never what is confirmed")
     func lostPart() {
         var snapshot = single()
@@ -223,6 +241,13 @@ struct PlainPrinterTests {
         )
     }
 
+    @Test("while files are still being found no total is shown as one, and nothing is complete")
+    func stillFinding() {
+        let line = PlainPrinter.line(finding(), pace: pace())
+        #expect(line.hasPrefix("mule: 12 of 12+ files, 300 B, 92.4 MiB/s"))
+        #expect(!line.contains("%") && !line.contains("left"))
+    }
+
     @Test("the end says so, without speed and time left")
     func finished() {
         var snapshot = single()
@@ -282,6 +307,11 @@ func several(active: Int) -> TransferSnapshot {
         filesDone: 3,
         filesTotal: 12
     )
+}
+
+/// All that has been found so far is done, and more may be found.
+func finding() -> TransferSnapshot {
+    TransferSnapshot(totalBytes: 300, bytesDone: 300, filesDone: 12, filesTotal: 12, findsMore: true)
 }
 
 /// 92.4 MiB/s, and what is missing of `single` at that speed.

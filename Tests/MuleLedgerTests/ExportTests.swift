@@ -36,7 +36,7 @@ import Testing
         try ledger.end(second, .stopped(.failed, error: "AccessDenied\nin two lines"))
         try ledger.end(try #require(try ledger.take(.sample(key: "done"))).record, .sampleDone, bytesSent: 9)
         try ledger.end(try #require(try ledger.take(.sample(key: "aborted"))).record, .aborted)
-        _ = try ledger.take(.stream)
+        _ = try ledger.take(.sampleStream)
         withExtendedLifetime(lease) {}
         return ledger
     }

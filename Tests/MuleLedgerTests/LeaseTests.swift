@@ -93,7 +93,7 @@ import Testing
 
     @Test func `a stream always begins an upload of its own`() throws {
         let ledger = try Ledger(directory)
-        let (one, other) = (try ledger.take(.stream), try ledger.take(.stream))
+        let (one, other) = (try ledger.take(.sampleStream), try ledger.take(.sampleStream))
         #expect(one?.record.number != other?.record.number)
         #expect(try ledger.unfinished().count == 2)
     }

@@ -34,7 +34,7 @@ import Testing
 
         let others: [NewUpload] = [
             .sample(source: "/data/file2"), .sample(key: "Key"), .sample(bucket: "bucket2"),
-            .sample(endpoint: "http://s3.example.org"), .stream,
+            .sample(endpoint: "http://s3.example.org"), .sampleStream,
         ]
         for other in others { #expect(try ledger.unfinished(like: other) == nil) }
     }

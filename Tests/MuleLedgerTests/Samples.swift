@@ -49,7 +49,7 @@ extension NewUpload {
         )
     }
 
-    static let stream: NewUpload = {
+    static let sampleStream: NewUpload = {
         var upload = sample(partSize: nil)
         upload.source = nil
         return upload

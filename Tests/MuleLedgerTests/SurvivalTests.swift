@@ -55,7 +55,7 @@ import Testing
 
     /// In a mount namespace of its own, a file system of 1 MiB: the ballast leaves a little room, and is removed when
     /// the disk is full.
-    @Test(.enabled(if: Self.canMount, "needs the right to mount a tmpfs in a namespace (unshare)"))
+    @Test(.enabled(if: TestCommand.canMount, "needs the right to mount a tmpfs in a namespace (unshare)"))
     func `a full disk loses nothing that was committed`() throws {
         let room = try directory.makeDirectory("room")
         let script = """
@@ -71,7 +71,7 @@ import Testing
         )
     }
 
-    @Test(.enabled(if: Self.canMount, "needs the right to mount a tmpfs in a namespace (unshare)"))
+    @Test(.enabled(if: TestCommand.canMount, "needs the right to mount a tmpfs in a namespace (unshare)"))
     func `a ledger can't be made on a full disk, and can when there is room`() throws {
         let room = try directory.makeDirectory("room")
         let script = """
@@ -100,7 +100,7 @@ import Testing
         #expect(try Ledger(directory).unfinished().count == 1)
     }
 
-    @Test(.enabled(if: Self.canMount, "needs the right to mount a tmpfs in a namespace (unshare)"))
+    @Test(.enabled(if: TestCommand.canMount, "needs the right to mount a tmpfs in a namespace (unshare)"))
     func `what is under way can be recorded on a disk that is full`() throws {
         let room = try directory.makeDirectory("room")
         let script = """
@@ -112,18 +112,7 @@ import Testing
     }
 
     private static func inNamespace(_ script: String, arguments: [String], home: ScratchDirectory) -> TestCommand {
-        let child = "\(TestCommand.productsDirectory)/ledger-child"
-        let words = ["unshare", "--map-root-user", "--mount", "sh", "-c", script, child] + arguments
-        return TestCommand("/usr/bin/env", words, home: home.path)
+        TestCommand("\(TestCommand.productsDirectory)/ledger-child", [], home: home.path)
+            .inMountNamespace(script, arguments)
     }
-
-    private static let canMount: Bool = {
-        let directory = ScratchDirectory()
-        let command = inNamespace(
-            "mount -t tmpfs -o size=1m mule-test \"$1\"",
-            arguments: [directory.path],
-            home: directory
-        )
-        return (try? command.run().exitCode) == 0
-    }()
 }

@@ -232,7 +232,7 @@ import Testing
 
     @Test func `a stream learns its size and parts at the end`() throws {
         let ledger = try Ledger(directory)
-        let (begun, _) = try #require(try ledger.take(.stream))
+        let (begun, _) = try #require(try ledger.take(.sampleStream))
         #expect(begun.size == nil)
         #expect(begun.partCount == nil)
         try ledger.end(begun, .done(ObjectProof(eTag: "e"), size: 12, partCount: nil))

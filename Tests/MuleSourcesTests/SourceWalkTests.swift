@@ -190,6 +190,25 @@ struct SourceWalkTests {
         }
     }
 
+    @Test(
+        "with include patterns a link is a problem where something behind it may be meant",
+        arguments: [SymlinkPolicy.files, .report]
+    )
+    func linksAndInclude(policy: SymlinkPolicy) throws {
+        try home.write("1", to: "other/x.db")
+        try home.write("1", to: "tree/y.db")
+        for (target, name) in [("other", "current"), ("other/x.db", "a.txt"), ("other/x.db", "b.db")] {
+            try #require(symlink(home.path(target), home.path("tree/" + name)) == 0)
+        }
+        var selection = Selection()
+        selection.include = [try GlobPattern(Array("*.db".utf8))]
+        selection.symlinks = policy
+        let seen = Seen(SourceWalk([bytes("tree")], isRecursive: true, selection: selection), home)
+        #expect(seen.names == (policy == .files ? ["b.db", "y.db"] : ["y.db"]))
+        #expect(Set(seen.problems.keys) == (policy == .files ? ["tree/current"] : ["tree/current", "tree/b.db"]))
+        #expect(seen.leftOut == ["tree/a.txt": .notIncluded])
+    }
+
     /// What two walks go into at once is no loop.
     @Test("a directory that two links lead to is gone into under both names")
     func twice() throws {

@@ -130,6 +130,70 @@ final class EngineHarness: Sendable {
         )
     }
 
+    // MARK: Streams
+
+    /// - Parameter partSize: nil for parts that grow from 8 MiB.
+    func stream(
+        _ source: StreamSource,
+        key: String = "key",
+        partSize: Int64? = EngineHarness.partSize,
+        change: (inout StreamIntent) -> Void = { _ in }
+    ) -> StreamIntent {
+        var intent = StreamIntent(
+            source: source,
+            destination: ObjectAddress(bucket: "bucket", key: ObjectKey(key)),
+            store: store,
+            attributes: ObjectAttributes(),
+            onlyIfAbsent: false,
+            integrity: IntegrityOptions(checksum: "auto", payloadSigning: "auto"),
+            partSize: partSize
+        )
+        change(&intent)
+        return intent
+    }
+
+    func register(_ intent: StreamIntent) throws -> (entry: Registration.Entry, notes: [String]) {
+        // Small parts spare the tests many megabytes; a store that says so takes them.
+        try ledger.remember("smallest-part", "1", of: server.endpoint, lifetime: 3600)
+        return try Registration(ledger).register(intent)
+    }
+
+    /// Sends a stream as the command does. What was registered is in the notices of the outcome.
+    func upload(
+        _ intent: StreamIntent,
+        _ input: StreamInput,
+        settings: RunSettings? = nil,
+        cancellation: Cancellation = Cancellation()
+    ) throws -> Outcome {
+        let (entry, notes) = try register(intent)
+        guard case .job(let row, let restartsAs) = entry else { throw HarnessFailure("refused: \(entry)") }
+        let job = UploadJob(
+            source: .stream(input),
+            destination: intent.destination,
+            row: row,
+            service: try service(cancellation),
+            restartsAs: restartsAs
+        )
+        var outcome = run([job], settings: settings, cancellation: cancellation)
+        outcome.events = notes.map { .notice(id: nil, $0) } + outcome.events
+        return outcome
+    }
+
+    /// Sends what a shell command prints.
+    func upload(
+        command: String,
+        settings: RunSettings? = nil,
+        cancellation: Cancellation = Cancellation(),
+        change: (inout StreamIntent) -> Void = { _ in }
+    ) throws -> Outcome {
+        try upload(
+            stream(.command, change: change),
+            StreamInput(.program(["/bin/sh", "-c", command].map { Array($0.utf8) })),
+            settings: settings,
+            cancellation: cancellation
+        )
+    }
+
     // MARK: Runs
 
     /// Uploads files as a first run does.

@@ -98,6 +98,20 @@ import Testing
         #expect(try harness.ledger.unfinished().allSatisfy { try !isHeld($0) })
     }
 
+    @Test func `totals count as totals only when all is found`() {
+        let progress = RunProgress()
+        var findings = Findings()
+        (findings.uploads, findings.bytes) = (3, 30)
+        progress.found(findings)
+        #expect(progress.snapshot().filesTotal == 3)
+        #expect(progress.snapshot().findsMore && progress.snapshot().bytesTotal == nil)
+        (findings.uploads, findings.bytes) = (1, 12)
+        progress.found(findings)
+        progress.foundAll()
+        #expect(progress.snapshot().filesTotal == 4)
+        #expect(!progress.snapshot().findsMore && progress.snapshot().bytesTotal == 42)
+    }
+
     @Test func `all is carried, and each is reported once`() throws {
         let cancellation = Cancellation()
         let outcome = harness.run(try feed(whole: 2, cancellation: cancellation), cancellation: cancellation)

@@ -155,9 +155,9 @@ import Testing
         let limits = try harness.ledger.limits(of: harness.server.endpoint)
         #expect(limits.partsMustBeEqual)
         // Streams grow their parts; there they don't.
-        #expect(StreamPlan().partSize(after: 1 << 40) > 1 << 30)
-        #expect(StreamPlan().partSize(after: 1 << 40, limits: limits) == 64 << 20)
-        #expect(StreamPlan().partSize(after: 0, limits: limits) == 64 << 20)
+        #expect(StreamPlan().partSize(number: 2000, after: 1 << 40) > 1 << 30)
+        #expect(StreamPlan().partSize(number: 2000, after: 1 << 40, limits: limits) == 64 << 20)
+        #expect(StreamPlan().partSize(number: 1, after: 0, limits: limits) == 64 << 20)
     }
 
     @Test func limitsThatContradictEachOtherMakeAPlanAllTheSame() throws {

@@ -10,7 +10,7 @@ import Testing
 
 /// Which work comes next, and how much of it at a time.
 @Suite struct WorkQueueTests {
-    private static func transfers(_ count: Int) throws -> (EngineHarness, [Transfer]) {
+    fileprivate static func transfers(_ count: Int) throws -> (EngineHarness, [Transfer]) {
         let harness = try EngineHarness()
         let service = try harness.service(Cancellation())
         let path = try harness.file()
@@ -32,12 +32,12 @@ import Testing
         return (harness, transfers)
     }
 
-    private static func parts(_ numbers: [Int]) throws -> [PartWork] {
+    fileprivate static func parts(_ numbers: [Int]) throws -> [PartWork] {
         let file = try File.openForReading(path: Array("/dev/null".utf8))
         return numbers.map { PartWork(number: $0, slice: FileSlice(file: file, offset: 0, length: 1)) }
     }
 
-    private static func describe(_ work: Work?) -> String {
+    fileprivate static func describe(_ work: Work?) -> String {
         guard let work else { return "end" }
         let key = work.transfer.job.destination.key.string
         return switch work.step {
@@ -248,6 +248,105 @@ extension WorkQueueTests {
         queue.close()
         taker.join()
         return count.withLock { $0 }
+    }
+}
+
+/// Only what concerns those who wait wakes them, so each thing that does must.
+@Suite struct WorkQueueWakingTests {
+    /// What a thread that has gone to sleep in `body` comes back with after `event`; nil when it sleeps on.
+    private func answer(
+        _ queue: WorkQueue,
+        to event: () throws -> Void,
+        of body: @escaping @Sendable (WorkQueue) -> String
+    ) rethrows -> String? {
+        let answer = Monitor(String?.none)
+        let sleeper = Thread(name: "sleeper") {
+            let text = body(queue)
+            answer.update { $0 = text }
+        }
+        while queue.sleepers == 0 { pause(until: Moment.now().adding(seconds: 0.001), Cancellation()) }
+        try event()
+        let text = answer.wait(until: Moment.now().adding(seconds: 20)) { $0 }
+        queue.close()
+        sleeper.join()
+        return text
+    }
+
+    private func next(_ queue: WorkQueue, after event: () throws -> Void) rethrows -> String? {
+        try answer(queue, to: event) { WorkQueueTests.describe($0.next()) }
+    }
+
+    /// A queue of one upload that has begun, by as many workers as may.
+    private func begun(concurrency: Int = 2) throws -> (queue: WorkQueue, transfer: Transfer, work: Work) {
+        let (_, transfers) = try WorkQueueTests.transfers(1)
+        let queue = WorkQueue.holding(transfers, concurrency: concurrency)
+        return (queue, transfers[0], try #require(queue.next()))
+    }
+
+    @Test func partsThatAreAdded() throws {
+        let (queue, transfer, _) = try begun()
+        #expect(try next(queue) { queue.add(parts: try WorkQueueTests.parts([1]), of: transfer) } == "part 0.1")
+    }
+
+    @Test func anEndOfAnUpload() throws {
+        let (queue, transfer, _) = try begun()
+        #expect(next(queue) { queue.add(completionOf: transfer) } == "complete 0")
+    }
+
+    @Test func aSecondLook() throws {
+        let (queue, transfer, _) = try begun()
+        #expect(next(queue) { queue.add(anotherLookAt: transfer, isGone: true) } == "look again 0 true")
+    }
+
+    @Test func uploadsThatAreAdded() throws {
+        let (_, transfers) = try WorkQueueTests.transfers(1)
+        let queue = WorkQueue(concurrency: 2)
+        #expect(next(queue) { queue.add(transfers) } == "begin 0")
+    }
+
+    @Test func theEndOfTheLast() throws {
+        let (queue, _, _) = try begun()
+        #expect(next(queue) { queue.transferEnded() } == "end")
+    }
+
+    @Test func thatThereWillBeNoMore() {
+        let queue = WorkQueue(concurrency: 2)
+        #expect(next(queue) { queue.seal() } == "end")
+    }
+
+    @Test func aPlaceThatIsFree() throws {
+        let (queue, transfer, work) = try begun(concurrency: 1)
+        queue.add(parts: try WorkQueueTests.parts([1]), of: transfer)
+        #expect(next(queue) { queue.done(work) } == "part 0.1")
+    }
+
+    @Test func leaveForOneMore() throws {
+        let (queue, transfer, work) = try begun(concurrency: 2)
+        queue.add(parts: try WorkQueueTests.parts([1, 2]), of: transfer)
+        queue.done(work)
+        queue.throttled()
+        _ = queue.next()
+        #expect(next(queue) { queue.bodyDelivered(in: 1) } == "part 0.2")
+    }
+
+    @Test func leaveForOneFewer() throws {
+        let (queue, transfer, _) = try begun(concurrency: 2)
+        queue.add(parts: try WorkQueueTests.parts([1]), of: transfer)
+        for _ in 0..<2 { #expect(queue.wantsWorker()) }
+        _ = queue.next()
+        #expect(next(queue) { queue.throttled() } == "end")
+    }
+
+    @Test(arguments: [true, false]) func littleThatWaits(isTaken: Bool) throws {
+        let (_, transfers) = try WorkQueueTests.transfers(128)
+        let kind = transfers[0].job.share
+        let queue = WorkQueue.holding(transfers, concurrency: 2)
+        let kinds = answer(
+            queue,
+            to: { if isTaken { _ = queue.next() } else { queue.close() } },
+            of: { "\($0.waitUntilShort(of: [kind]).count)" }
+        )
+        #expect(kinds == (isTaken ? "1" : "0"))
     }
 }
 

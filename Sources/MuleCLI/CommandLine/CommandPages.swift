@@ -24,12 +24,16 @@ extension CommandPage {
             "Sends files to a bucket. Large files go in parts, and each part that the store has confirmed is on "
                 + "record: after a crash, a reboot or a lost network, run the same command again and only the rest is "
                 + "sent.",
-            "SOURCE is a file, a directory with --recursive, or - for standard input (which cannot be resumed, because "
-                + "its bytes come only once). DESTINATION is bucket/key or s3://bucket/key. One that ends in / is a "
-                + "prefix under which the source's name is appended; several sources need one.",
+            "SOURCE is a file, a directory with --recursive, or - for standard input. DESTINATION is bucket/key or "
+                + "s3://bucket/key. One that ends in / is a prefix under which the source's name is appended; several "
+                + "sources need one.",
             "--include, --exclude, ages, sizes and --symlinks choose among the files below a directory; what is named itself, "
                 + "as SOURCE or in a list, is always sent. With --files-from there is no SOURCE. A listed name keeps its path behind the prefix, without a leading / "
                 + "or ./; one with .. in it is refused, and one that is missing does not stop the others.",
+            "With --stdin-command there is no SOURCE: mule runs the command and sends what it prints. Better than a pipe, "
+                + "because mule sees how it ends: if it fails, there is no object. Interrupted? Run the same command, or the "
+                + "same pipe, again: the stream is read from its start, and parts that the store has and that are the same are "
+                + "not sent again.",
             "A file that was delivered before, and that the store still has, is not sent again. An object that is "
                 + "already there under the same name is replaced unless --no-overwrite is given.",
         ],
@@ -53,13 +57,23 @@ extension CommandPage {
                 about: "Leave room on the line for others."
             ),
             .init(
-                line: "pg_dump mydb | mule upload --part-size 64MiB - backups/mydb.sql",
-                about: "Send what another program prints."
+                line: "mule upload --expected-size 200GiB --stdin-command ./dump.sh backups/mydb.sql",
+                about: "Send what another program prints, if it ends well."
             ),
         ],
         problem: { typed in
             if let problem = selectionProblem(typed) { return problem }
+            let stdin = Array("-".utf8)
+            if typed.stdinCommand != nil, typed.operands.count != 1 {
+                return typed.operands.isEmpty
+                    ? "upload needs a DESTINATION for what the command prints, as bucket/key"
+                    : "--stdin-command takes the place of SOURCE: write only the DESTINATION, as bucket/key"
+            }
+            if typed.expectedSize != nil, typed.stdinCommand == nil, !typed.operands.contains(stdin) {
+                return "--expected-size is for - and --stdin-command: the size of a file is known"
+            }
             return switch typed.operands.count {
+            case _ where typed.stdinCommand != nil: nil
             case 1 where typed.filesFrom != nil || typed.filesFrom0 != nil: nil
             case 0: "upload needs at least one SOURCE and a DESTINATION, such as \"mule upload db.dump backups/\""
             case 1:
@@ -102,7 +116,8 @@ extension CommandPage {
                 + "lists them). Each goes where it was going, in parts of the same size; only the missing parts are "
                 + "sent.",
             "An upload whose source has changed since is not mixed with the old bytes: it is left as it is, and the "
-                + "message says what changed. One that another process is carrying is skipped.",
+                + "message says what changed. One that another process is carrying is skipped. A stream can't be carried on from "
+                + "here: run the command that sent it again.",
         ],
         examples: [
             .init(line: "mule resume", about: "After a reboot: finish all that is pending."),

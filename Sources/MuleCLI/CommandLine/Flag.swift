@@ -127,11 +127,23 @@ package struct Flag: Sendable {
         ) { typed, bytes, _ throws(OptionValueError) in typed[keyPath: field].append(try read(bytes)) }
     }
 
+    /// An option whose value is a command for the shell: any bytes but none at all.
+    static func command(
+        _ name: String,
+        _ group: Group,
+        _ commands: Set<Command>,
+        sets field: any WritableKeyPath<Typed, [UInt8]?> & Sendable,
+        _ help: String
+    ) -> Flag {
+        path(name, group, commands, placeholder: "COMMAND", sets: field, readsEnvironment: false, help)
+    }
+
     /// An option whose value is a file path: any bytes but none at all.
     static func path(
         _ name: String,
         _ group: Group,
         _ commands: Set<Command>,
+        placeholder: String = "FILE",
         sets field: any WritableKeyPath<Typed, [UInt8]?> & Sendable,
         readsEnvironment: Bool = true,
         _ help: String
@@ -139,7 +151,7 @@ package struct Flag: Sendable {
         Flag(
             name: name,
             letter: nil,
-            placeholder: "FILE",
+            placeholder: placeholder,
             group: group,
             commands: commands,
             isRepeatable: false,

@@ -166,6 +166,25 @@ package enum FlagTable {
             "Bytes in each part, such as 64MiB or 100MB, from 5MiB to 5GiB. Default: 8MiB, and more for files that would "
                 + "not fit in 10,000 such parts."
         ),
+        .command(
+            "stdin-command",
+            .transfer,
+            upload,
+            sets: \.stdinCommand,
+            "Run this with /bin/sh and send what it prints, in place of a SOURCE. There is no object unless it ends with status "
+                + "0. Not kept anywhere."
+        ),
+        .value(
+            "expected-size",
+            "SIZE",
+            .transfer,
+            upload,
+            sets: \.expectedSize,
+            reading: OptionValue.size,
+            readsEnvironment: false,
+            "About how long the stream of - or --stdin-command is, for the size of its parts and for progress. A longer or "
+                + "shorter one is sent as well."
+        ),
         .value(
             "multipart-threshold",
             "SIZE",

@@ -49,6 +49,10 @@ package struct Typed: Sendable, Equatable {
     package var force = false
     package var restart = false
     package var exactKey = false
+    /// In bytes, more than 0.
+    package var expectedSize: Int64?
+    /// For /bin/sh; any bytes but none at all. There may be passwords in it: it goes nowhere but to the shell.
+    package var stdinCommand: [UInt8]?
     package var recursive = false
     package var all = false
     package var download = false

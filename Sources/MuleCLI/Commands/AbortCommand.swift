@@ -58,14 +58,17 @@ struct AbortCommand {
         case .pending, .failed, .unknown: break
         }
         let store = try session.storeOrFailure(at: record.upload.store, followsOptions: true)
-        try session.abortRun(ledger, printer).abort(current, lease, service: store.service)
+        if try session.abortRun(ledger, printer).abort(current, lease, service: store.service) == .wasDone {
+            session.console.note("\(record.id) had been completed, only the answer was lost: \(address) stays as it is")
+            return
+        }
         if session.console.isJSON {
             session.console.result(
                 JSONValue.object([
                     "destination": .string(record.upload.destination.description),
                     "event": "aborted",
                     "id": .string(record.id),
-                    "source": .string(record.upload.source.map { TextSafety.jsonName($0.path) } ?? "-"),
+                    "source": .string(record.upload.sourceName.map(TextSafety.jsonName) ?? "-"),
                 ]).line
             )
         } else if !session.console.isQuiet {

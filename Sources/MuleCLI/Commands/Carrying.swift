@@ -6,11 +6,14 @@ import MuleUpload
 extension Session {
     /// Carries the uploads to their ends with everything that people see of it.
     ///
-    /// - Parameter failuresBeside: those that the run knows nothing of, asked for at its end.
+    /// - Parameters:
+    ///   - canBeResumed: whether `mule resume` can go on with them.
+    ///   - failuresBeside: those that the run knows nothing of, asked for at its end.
     func carry(
         _ feed: some UploadFeed,
         _ ledger: Ledger,
         _ printer: EventPrinter,
+        canBeResumed: Bool = true,
         failuresBeside: () -> FailureTally = { FailureTally() }
     ) -> ExitStatus {
         let run = UploadRun(ledger: ledger, settings: fittedSettings, cancellation: cancellation) { event in
@@ -22,7 +25,12 @@ extension Session {
         if let obstacle = result.obstacle { printer.say(obstacle) }
         let unfinished = result.failures.resumable + result.untouched
         if unfinished > 0 || !result.hasFoundAll {
-            console.error(Self.goOn(unfinished, knowsAll: result.hasFoundAll))
+            console.error(
+                canBeResumed
+                    ? Self.goOn(unfinished, knowsAll: result.hasFoundAll)
+                    : "The upload is unfinished. What the store has confirmed is kept: go on with the same command, whose stream "
+                        + "is then read from its start; \"mule status\" lists what is pending."
+            )
         }
         return ExitStatus(result.failures, failuresBeside(), FailureTally(result.obstacle.map { [$0] } ?? []))
     }

@@ -250,7 +250,7 @@ struct CleanLines {
         let object = TextSafety.displayName(upload.address.description)
         var line: String
         if let record = upload.record {
-            let source = record.upload.source.map { TextSafety.displayName($0.path) + " -> " } ?? ""
+            let source = record.upload.sourceName.map { TextSafety.displayName($0) + " -> " } ?? ""
             line = "\(record.id)  \(words): \(source)\(object)"
         } else {
             line = "\(object)  \(words)"
@@ -275,7 +275,7 @@ struct CleanLines {
         members["id"] = JSONValue(upload.record?.id)
         members["initiator"] = JSONValue(upload.initiator)
         members["parts"] = JSONValue(upload.parts.map(Int64.init))
-        members["source"] = JSONValue(upload.record?.upload.source.map { TextSafety.jsonName($0.path) })
+        members["source"] = JSONValue(upload.record?.upload.sourceName.map(TextSafety.jsonName))
         members["uploadID"] = JSONValue(upload.uploadID)
         return JSONValue.object(members).line
     }

@@ -19,7 +19,7 @@ final class EventPrinter: Sendable {
     func print(_ event: UploadEvent) {
         switch event {
         case .started(let record):
-            if console.isJSON { json("started", id: record.id, record.upload.source?.path, record.upload.destination) }
+            if console.isJSON { json("started", id: record.id, record.upload.sourceName, record.upload.destination) }
         case .resumed(let record, let parts, let bytes):
             if console.isJSON {
                 json(
@@ -191,6 +191,7 @@ extension TransferSnapshot {
             retries: run.retries,
             filesDone: run.filesDone,
             filesTotal: run.filesTotal,
+            findsMore: run.findsMore,
             waitingReason: run.waitingReason
         )
     }

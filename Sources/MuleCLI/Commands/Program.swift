@@ -18,7 +18,10 @@ package enum Program {
         let cancellation = Cancellation()
         let signals = Signals(
             onStop: { _ in cancellation.cancel() },
-            lastWords: { complain("stopped. What the store has confirmed is kept; run the same command again.") }
+            lastWords: {
+                Producer.killAll()
+                complain("stopped. What the store has confirmed is kept; run the same command again.")
+            }
         )
         let status = run(arguments: rawArguments(), environment: environment(), cancellation: cancellation)
         signals.dieIfStopped()

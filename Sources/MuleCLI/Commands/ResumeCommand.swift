@@ -68,8 +68,12 @@ struct ResumeCommand {
         if current.state == .done || current.state == .aborted { return nil }
         let service = try stores.service(of: record.upload.store)
         if current.abortRequested {
-            try session.abortRun(ledger, printer).abort(current, lease, service: service)
-            session.console.note("\(record.id) was to be given up; its parts are removed")
+            let end = try session.abortRun(ledger, printer).abort(current, lease, service: service)
+            session.console.note(
+                end == .wasDone
+                    ? "\(record.id) was to be given up, but had been completed: its object stays"
+                    : "\(record.id) was to be given up; its parts are removed"
+            )
             return nil
         }
         guard let source = current.upload.source else { return nil }
@@ -81,12 +85,17 @@ struct ResumeCommand {
         )
     }
 
-    /// A stream can't be resumed. That is an error where it was asked for by name, and a reminder otherwise.
+    /// A stream can't be resumed from here: what makes it is not on record. That is an error where it was asked for by name, and a reminder otherwise.
     private func isReadable(_ record: UploadRecord) throws(UploadFailure) -> Bool {
         guard record.upload.source == nil, !record.abortRequested else { return true }
+        let origin =
+            switch record.upload.stream {
+            case .command: "the command of --stdin-command, which is not on record"
+            case .standardInput, nil: "standard input, which can't be read again from here"
+            }
         let message =
-            "\(record.id) came from standard input, which can't be read again: send it from the start, and remove what this "
-            + "one left with \"mule abort \(record.id)\"."
+            "\(record.id) came from \(origin): run the same command again, and what the store has of it is not sent twice; or give "
+            + "it up with \"mule abort \(record.id)\"."
         if !session.typed.operands.isEmpty { throw UploadFailure(.source, message) }
         session.console.note(message)
         return false

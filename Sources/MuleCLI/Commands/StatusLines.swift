@@ -65,7 +65,7 @@ struct StatusLines {
             "partsDone": .int(Int64(record.partsDone)),
             "partsTotal": record.partCount.map { .int(Int64($0)) } ?? .null,
             "size": JSONValue(record.size),
-            "source": .string(record.upload.source.map { TextSafety.jsonName($0.path) } ?? "-"),
+            "source": .string(record.upload.sourceName.map(TextSafety.jsonName) ?? "-"),
             "state": .string(state(of: record)),
             "updatedAt": .string(UTCTime(millisecondsSince1970: record.updatedAt).iso8601),
             "uploadID": JSONValue(record.uploadID),
@@ -90,7 +90,7 @@ struct StatusLines {
             "partsTotal": .null,
             "remote": remote.json,
             "size": .null,
-            "source": JSONValue(record?.upload.source.map { TextSafety.jsonName($0.path) }),
+            "source": JSONValue(record?.upload.sourceName.map(TextSafety.jsonName)),
             "state": .string(record?.state.rawValue ?? UploadState.unknown.rawValue),
             "updatedAt": begun,
             "uploadID": .string(listed.upload.uploadID),
@@ -131,7 +131,7 @@ struct StatusLines {
 
     private func text(_ record: UploadRecord, _ remote: RemoteView??) -> String {
         let source =
-            record.upload.source.map { TextSafety.displayName($0.path) }
+            record.upload.sourceName.map(TextSafety.displayName)
             ?? (record.abortRequested ? "left over" : "standard input")
         var line = "\(record.id)  \(state(of: record).padded(to: 8))"
         if let size = record.size {
@@ -146,6 +146,9 @@ struct StatusLines {
             add("to be given up: mule resume or mule clean removes its parts")
         }
         if let file = quarantined[record.number] { add("left alone by the job \(file.job.name) \(words(file))") }
+        if record.upload.stream != nil, record.isOpen, !record.abortRequested, state(of: record) != "active" {
+            add("a stream: run the command that sent it again; what the store has of it is not sent twice")
+        }
         if case .some(.some(let remote)) = remote { add(remote.text(besides: record)) }
         if let warning = abortWarning(record) { add(warning) }
         if let error = record.lastError { add(error) }

@@ -1,4 +1,3 @@
-import Glibc
 import MuleLedger
 import MulePlan
 import MuleSystem
@@ -13,7 +12,9 @@ struct UploadCommand {
         guard let last = typed.operands.last else { fatalError("the parser asks for a destination") }
         let destination = try session.destination(last)
         let sources = typed.operands.dropLast()
-        if sources.contains(Array("-".utf8)) { return try uploadStream(sources, destination) }
+        if typed.stdinCommand != nil || sources.contains(Array("-".utf8)) {
+            return try StreamCommand(session: session).run(sources, to: destination)
+        }
         let printer = EventPrinter(console: session.console)
         let files = try UploadSources(Array(sources), to: destination, session, printer)
         // Nothing is written anywhere before there is something to send.
@@ -47,57 +48,5 @@ struct UploadCommand {
         } catch {
             throw CommandFailure(status: ExitStatus(error.kind), message: error.message)
         }
-    }
-
-    // MARK: Standard input
-
-    private func uploadStream(
-        _ sources: ArraySlice<[UInt8]>,
-        _ destination: Destination
-    ) throws(CommandFailure) -> ExitStatus {
-        guard sources.count == 1 else {
-            throw CommandFailure(status: .usage, message: "Standard input (-) is sent alone, not among other sources.")
-        }
-        guard case .object(let address) = destination else {
-            throw CommandFailure(
-                status: .usage,
-                message: "Standard input has no name to put below a prefix: write the whole key, bucket/key."
-            )
-        }
-        let store = try session.store(forBucket: address.bucket)
-        if let size = store.options.partSize {
-            do {
-                _ = try PartSizing(partSize: size).method(size: size)
-            } catch {
-                throw CommandFailure(status: .usage, message: error.sentence(for: "standard input"))
-            }
-        }
-        let upload = NewUpload(
-            source: nil,
-            store: store.address,
-            destination: address,
-            attributes: try session.attributes(),
-            onlyIfAbsent: session.typed.noOverwrite,
-            integrity: IntegrityOptions(store.options),
-            partSize: nil
-        )
-        let ledger = try session.openLedger()
-        let claim: Ledger.Claim?
-        do {
-            claim = try ledger.claim([upload]).first
-        } catch {
-            throw session.ledgerFailure(error, ledger)
-        }
-        guard case .began(let record, let lease) = claim else { fatalError("a stream has no earlier upload") }
-        session.console.note(
-            "standard input can be read only once: if this is interrupted, it must be sent from the start"
-        )
-        let job = UploadJob(
-            source: .stream(STDIN_FILENO, StreamPlan(fixedPartSize: store.options.partSize)),
-            destination: address,
-            row: .claimed(record, lease),
-            service: store.service
-        )
-        return session.carry(JobFeed([job]), ledger, EventPrinter(console: session.console))
     }
 }

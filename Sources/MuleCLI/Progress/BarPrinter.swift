@@ -14,7 +14,7 @@ package struct BarPrinter: Sendable {
     package func lines(_ snapshot: TransferSnapshot, pace: TransferPace, width: Int, height: Int) -> [String] {
         let room = max(1, height - 1)
         var lines: [String]
-        if snapshot.filesTotal <= 1, let file = snapshot.files.first {
+        if snapshot.isSingle, let file = snapshot.files.first {
             var line = bar(of: file)
             line.rate = file.state == .sending ? pace.rate : nil
             if file.state == .sending { line.remark = remark(snapshot, pace) }
@@ -50,11 +50,11 @@ package struct BarPrinter: Sendable {
 
     private func total(_ snapshot: TransferSnapshot, _ pace: TransferPace) -> BarLine {
         BarLine(
-            name: "\(snapshot.filesDone) of \(snapshot.filesTotal) files",
+            name: snapshot.filesText,
             done: snapshot.bytesDone,
             inFlight: snapshot.bytesInFlight,
             total: snapshot.totalBytes,
-            isComplete: snapshot.filesTotal > 0 && snapshot.filesDone == snapshot.filesTotal,
+            isComplete: snapshot.isComplete,
             rate: pace.rate,
             remark: remark(snapshot, pace),
             status: nil

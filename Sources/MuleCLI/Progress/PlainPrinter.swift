@@ -22,15 +22,14 @@ package struct PlainPrinter: Sendable {
 
     /// `mule: dump.zst 61 % (183.1 of 300.0 GiB), 92.4 MiB/s, about 21m10s left, 2 retries`
     package static func line(_ snapshot: TransferSnapshot, pace: TransferPace) -> String {
-        let isSingle = snapshot.filesTotal <= 1
-        let file = isSingle ? snapshot.files.first : nil
-        let subject = file?.name ?? "\(snapshot.filesDone) of \(snapshot.filesTotal) files,"
+        let file = snapshot.isSingle ? snapshot.files.first : nil
+        let subject = file?.name ?? snapshot.filesText + ","
         let bar = BarLine(
             name: subject,
             done: snapshot.bytesDone,
             inFlight: snapshot.bytesInFlight,
             total: snapshot.totalBytes,
-            isComplete: snapshot.filesTotal > 0 && snapshot.filesDone >= snapshot.filesTotal,
+            isComplete: snapshot.isComplete,
             rate: nil,
             remark: nil,
             status: nil
@@ -45,7 +44,7 @@ package struct PlainPrinter: Sendable {
         if let state = file?.state, state != .sending { facts.append(state.rawValue) }
         if !bar.isComplete {
             if let rate = pace.rate { facts.append(ByteSize.format(Int64(min(rate, 1e18))) + "/s") }
-            if let left = pace.secondsLeft { facts.append("about \(DurationText.format(left)) left") }
+            if bar.total != nil, let left = pace.secondsLeft { facts.append("about \(DurationText.format(left)) left") }
         }
         if let retries = Wording.retries(snapshot.retries) { facts.append(retries) }
         if let reason = snapshot.waitingReason { facts.append("waiting: " + reason) }

@@ -14,7 +14,10 @@ package struct TransferSnapshot: Sendable, Equatable {
     package var partsInFlight: Int
     package var retries: Int
     package var filesDone: Int
+    /// As many as are known.
     package var filesTotal: Int
+    /// Whether more may still be found. Then no total is one, and nothing is complete.
+    package var findsMore: Bool
     /// Why nothing moves just now: "network down, trying again in 8 s".
     package var waitingReason: String?
 
@@ -29,10 +32,11 @@ package struct TransferSnapshot: Sendable, Equatable {
         retries: Int = 0,
         filesDone: Int = 0,
         filesTotal: Int = 1,
+        findsMore: Bool = false,
         waitingReason: String? = nil
     ) {
         self.files = files
-        self.totalBytes = totalBytes
+        self.totalBytes = findsMore ? nil : totalBytes
         self.bytesDone = bytesDone ?? files.reduce(0) { $0 + $1.bytesDone }
         self.bytesSkipped = bytesSkipped
         self.bytesSentThisRun = bytesSentThisRun
@@ -40,8 +44,18 @@ package struct TransferSnapshot: Sendable, Equatable {
         self.retries = retries
         self.filesDone = filesDone
         self.filesTotal = filesTotal
+        self.findsMore = findsMore
         self.waitingReason = waitingReason
     }
+
+    /// Whether it is a run of one file, which is shown by its name.
+    package var isSingle: Bool { filesTotal <= 1 && !findsMore }
+
+    /// Whether all there is to do has been done.
+    package var isComplete: Bool { !findsMore && filesTotal > 0 && filesDone >= filesTotal }
+
+    /// `3 of 12 files`, or `3 of 12+ files` while more may be found.
+    package var filesText: String { "\(filesDone) of \(filesTotal)\(findsMore ? "+" : "") files" }
 
     /// Bytes sent of parts that are not confirmed yet; they fall back when a part has to be sent again.
     package var bytesInFlight: Int64 { files.reduce(0) { $0 + $1.bytesInFlight } }

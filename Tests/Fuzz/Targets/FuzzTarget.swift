@@ -20,7 +20,7 @@ package struct FuzzTarget: Sendable {
         }
     }
 
-    package static let all: [FuzzTarget] = [xml, answers, values, config, aws, records, ledger, arguments]
+    package static let all: [FuzzTarget] = [xml, answers, values, config, selection, aws, records, ledger, arguments]
 }
 
 struct BrokenPromise: Error {

@@ -1,0 +1,13 @@
+#ifndef MULE_CSSL_SHIM_H
+#define MULE_CSSL_SHIM_H
+
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <openssl/x509_vfy.h>
+
+/* A macro. The context is an SSL_CTX, which is an untyped pointer to libcurl. */
+static inline long mule_verify_with(void *context, X509_STORE *store) {
+    return SSL_CTX_set1_verify_cert_store((SSL_CTX *)context, store);
+}
+
+#endif

@@ -1,0 +1,74 @@
+import Glibc
+import MuleLedger
+import MulePlan
+import MuleUpload
+
+/// `mule upload` of what comes through standard input, or from a command.
+struct StreamCommand {
+    let session: Session
+
+    private var typed: Typed { session.typed }
+    private var source: StreamSource { typed.stdinCommand == nil ? .standardInput : .command }
+
+    func run(_ sources: ArraySlice<[UInt8]>, to destination: Destination) throws(CommandFailure) -> ExitStatus {
+        guard sources.count == (source == .command ? 0 : 1) else {
+            throw CommandFailure(status: .usage, message: "Standard input (-) is sent alone, not among other sources.")
+        }
+        guard case .object(let address) = destination else {
+            let what = source == .command ? "What a command prints" : "Standard input"
+            throw CommandFailure(
+                status: .usage,
+                message: "\(what) has no name to put below a prefix: write the whole key, bucket/key."
+            )
+        }
+        let store = try session.store(forBucket: address.bucket)
+        let intent = StreamIntent(
+            source: source,
+            destination: address,
+            store: store.address,
+            attributes: try session.attributes(),
+            onlyIfAbsent: typed.noOverwrite,
+            integrity: IntegrityOptions(store.options),
+            partSize: store.options.partSize,
+            expectedSize: typed.expectedSize,
+            restart: typed.restart
+        )
+        // A mistake in what was typed is told before there is a ledger.
+        do {
+            try intent.check()
+        } catch {
+            throw CommandFailure(status: .usage, message: error.message)
+        }
+        let ledger = try session.openLedger()
+        let printer = EventPrinter(console: session.console)
+        let registered: (entry: Registration.Entry, notes: [String])
+        do {
+            registered = try Registration(ledger).register(intent)
+        } catch {
+            throw session.ledgerFailure(error, ledger)
+        }
+        for note in registered.notes { printer.print(.notice(id: nil, note)) }
+        switch registered.entry {
+        case .refused(let failure):
+            printer.print(.failed(FailedUpload(source.name, address, failure)))
+            return ExitStatus(FailureTally([failure]))
+        case .job(let row, let restartsAs):
+            let job = UploadJob(
+                source: .stream(input),
+                destination: address,
+                row: row,
+                service: store.service,
+                restartsAs: restartsAs
+            )
+            return session.carry(JobFeed([job]), ledger, printer, canBeResumed: false)
+        }
+    }
+
+    private var input: StreamInput {
+        let shell = ["/bin/sh", "-c"].map { Array($0.utf8) }
+        let origin: StreamInput.Origin =
+            typed.stdinCommand.map { .program(shell + [$0]) }
+            ?? .descriptor(STDIN_FILENO)
+        return StreamInput(origin, expectedSize: typed.expectedSize)
+    }
+}

@@ -1,0 +1,37 @@
+import Glibc
+
+/// A pipe that closes itself; its reading end never blocks.
+final class Pipe {
+    let reading: Int32
+    let writing: Int32
+    private(set) var hasEnded = false
+    private var isWritingOpen = true
+
+    init() throws(SystemError) {
+        var ends: [Int32] = [-1, -1]
+        try retryingInterrupts("pipe") { pipe(&ends) }
+        (reading, writing) = (ends[0], ends[1])
+        for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
+        _ = fcntl(reading, F_SETFL, O_NONBLOCK)
+    }
+
+    deinit {
+        close(reading)
+        closeWriting()
+    }
+
+    func closeWriting() {
+        if isWritingOpen { close(writing) }
+        isWritingOpen = false
+    }
+
+    /// Empty when there is nothing at the moment, or nothing more.
+    func read() -> [UInt8] {
+        let room = 16 << 10
+        return [UInt8](unsafeUninitializedCapacity: room) { buffer, count in
+            let result = Glibc.read(reading, buffer.baseAddress, room)
+            if result == 0 { hasEnded = true }
+            count = max(0, result)
+        }
+    }
+}

@@ -1,0 +1,71 @@
+internal import CCurl
+
+/// The lines of a request's head as curl reads them. One block holds them and is used again for each request: to ask for memory four
+/// times for each line cost more than all that libcurl does with it.
+struct HeaderLines: ~Copyable {
+    private var text = UnsafeMutableBufferPointer<CChar>.allocate(capacity: 2048)
+    private var nodes = UnsafeMutableBufferPointer<curl_slist>.allocate(capacity: 32)
+
+    deinit {
+        text.deallocate()
+        nodes.deallocate()
+    }
+
+    /// - Parameter more: lines that are words of curl's own, such as "Expect:", which leaves that header out.
+    /// - Returns: a list that lives until the next is made.
+    mutating func make(
+        of headers: [(name: String, value: String)],
+        and more: [StaticString]
+    ) -> UnsafeMutablePointer<curl_slist>? {
+        reserve(
+            characters: headers.reduce(0) { $0 + $1.name.utf8.count + $1.value.utf8.count + 3 }
+                + more.reduce(0) { $0 + $1.utf8CodeUnitCount + 1 },
+            lines: headers.count + more.count
+        )
+        var end = 0
+        var line = 0
+        for (name, value) in headers {
+            begin(line, at: end)
+            append(name.utf8, at: &end)
+            // curl reads "Name:", with or without blanks, as "leave this header out" and "Name;" as "send it empty".
+            if value.utf8.allSatisfy({ $0 == 0x20 || $0 == 0x09 }) {
+                append(";".utf8, at: &end)
+            } else {
+                append(": ".utf8, at: &end)
+                append(value.utf8, at: &end)
+            }
+            append(CollectionOfOne(0), at: &end)
+            line += 1
+        }
+        for words in more {
+            begin(line, at: end)
+            words.withUTF8Buffer { append($0, at: &end) }
+            append(CollectionOfOne(0), at: &end)
+            line += 1
+        }
+        return line == 0 ? nil : nodes.baseAddress
+    }
+
+    private func begin(_ line: Int, at start: Int) {
+        nodes.initializeElement(at: line, to: curl_slist(data: text.baseAddress.map { $0 + start }, next: nil))
+        if line > 0 { nodes[line - 1].next = nodes.baseAddress.map { $0 + line } }
+    }
+
+    private func append(_ bytes: some Collection<UInt8>, at end: inout Int) {
+        for byte in bytes {
+            text.initializeElement(at: end, to: CChar(bitPattern: byte))
+            end += 1
+        }
+    }
+
+    private mutating func reserve(characters: Int, lines: Int) {
+        if characters > text.count {
+            text.deallocate()
+            text = .allocate(capacity: characters)
+        }
+        if lines > nodes.count {
+            nodes.deallocate()
+            nodes = .allocate(capacity: lines)
+        }
+    }
+}

@@ -1,0 +1,74 @@
+// The authorities that servers' certificates are held against. This file is the only one that names OpenSSL's TLS library; rules
+// it relies on are in SSL_CTX_set1_verify_cert_store(3), X509_STORE_load_file(3) and X509_VERIFY_PARAM_set_flags(3).
+
+import CSSL
+import Glibc
+import MuleSystem
+
+/// Certificates that are parsed once for each bundle and shared by all connections of the process.
+///
+/// libcurl reads the system's bundle for each connection: 20 ms and nearly a megabyte. OpenSSL counts a store's users and locks what
+/// it looks up, so that any thread may verify with it.
+enum TrustStore {
+    /// Where authorities are found.
+    struct Source: Hashable {
+        var file: String
+        /// Certificates under names made of their hash, read when they are asked for.
+        var directory: String?
+    }
+
+    struct Unreadable: Error {
+        var source: Source
+        var reason: String
+
+        var sentence: String { "the CA bundle \(source.file) can't be used: \(reason)" }
+    }
+
+    // @unchecked Sendable: counted and locked by OpenSSL. Never freed, as long as the process may connect.
+    private struct Parsed: @unchecked Sendable {
+        let store: OpaquePointer
+    }
+
+    // What is parsed stays as it is: who changes a bundle starts mule again. What failed is tried again.
+    private static let parsed = Monitor<[Source: Parsed]>([:])
+
+    /// "3.0.19", of the library that is loaded.
+    static var libraryVersion: String { String(cString: OpenSSL_version(OPENSSL_VERSION_STRING)) }
+
+    /// Makes a TLS context hold certificates against the source and nothing else; a thread that comes while another parses waits
+    /// for it.
+    ///
+    /// What libcurl puts into the context's own store, before or after this, is not looked at any more.
+    ///
+    /// - Parameter context: an `SSL_CTX` before its first connection.
+    static func share(_ source: Source, with context: UnsafeMutableRawPointer) throws(Unreadable) {
+        let parsed = try Self.parsed.withLock { known throws(Unreadable) in
+            if let store = known[source] { return store }
+            let store = try parse(source)
+            known[source] = store
+            return store
+        }
+        guard mule_verify_with(context, parsed.store) == 1 else {
+            throw Unreadable(source: source, reason: "no memory")
+        }
+    }
+
+    private static func parse(_ source: Source) throws(Unreadable) -> Parsed {
+        // What stays in this thread's queue of errors would be taken for the connection's.
+        defer { ERR_clear_error() }
+        guard let store = X509_STORE_new() else { throw Unreadable(source: source, reason: "no memory") }
+        guard X509_STORE_load_file(store, source.file) == 1,
+            source.directory.map({ X509_STORE_load_path(store, $0) == 1 }) ?? true
+        else {
+            X509_STORE_free(store)
+            guard access(source.file, R_OK) == 0 else {
+                throw Unreadable(source: source, reason: SystemError.current("open").reason)
+            }
+            let reason = ERR_reason_error_string(ERR_peek_last_error()).map { String(cString: $0) }
+            throw Unreadable(source: source, reason: reason ?? "it holds no certificate")
+        }
+        // As libcurl does: an intermediate certificate that is in the bundle is trusted as it is.
+        X509_STORE_set_flags(store, UInt(X509_V_FLAG_TRUSTED_FIRST | X509_V_FLAG_PARTIAL_CHAIN))
+        return Parsed(store: store)
+    }
+}

@@ -1,0 +1,67 @@
+// Whether an upload that the store does not know any more had been completed.
+
+import MuleLedger
+import MulePlan
+import MuleS3
+import MuleSystem
+
+/// What became of an upload that is gone at the store.
+enum Completion: Sendable {
+    /// The object is its, and what is on record.
+    case proven(ObjectProof, size: Int64)
+    /// There is no object, or one that is somebody else's.
+    case notOurs
+    /// The object bears its token, and is not what is on record. Why, in words that follow a colon.
+    case unproven(String)
+    /// The object may not be looked at.
+    case hidden(S3Error)
+}
+
+extension UploadRecord {
+    /// Whether Complete may have been sent: not before all parts are on record, how many ever a stream has. What was begun
+    /// elsewhere left no token to know it by.
+    var mayHaveBeenCompleted: Bool {
+        guard uploadID != nil, !isAdopted, partsDone > 0 else { return false }
+        return partCount.map { partsDone >= $0 } ?? true
+    }
+}
+
+extension Worker {
+    /// Looks at the object.
+    ///
+    /// - Parameter rows: the parts on record, in order.
+    func completion(
+        of record: UploadRecord,
+        _ rows: [PartRecord],
+        _ transfer: Transfer
+    ) throws(UploadFailure) -> Completion {
+        let head: ObjectHead
+        switch try lookAtObject(transfer) {
+        case .refused(let error, _): return .hidden(error)
+        case .success(let found, _):
+            guard let found, found.metadata[UploadToken.metadataName] == record.token else { return .notOurs }
+            head = found
+        }
+        guard !rows.isEmpty, rows.map(\.number) == Array(1...rows.count) else {
+            return .unproven("the object is this upload's, but not all of its parts are on record")
+        }
+        let before = transfer.state.withLock { state in
+            defer { state.partCount = rows.count }
+            return state.partCount
+        }
+        defer { transfer.state.withLock { $0.partCount = before } }
+        let size = rows.reduce(0) { $0 + $1.size }
+        do throws(UploadFailure) {
+            return .proven(try proof(of: head, expected: nil, size: size, transfer), size: size)
+        } catch {
+            guard error.kind == .verification else { throw error }
+            return .unproven("the object is this upload's, but not what is on record")
+        }
+    }
+}
+
+extension Ledger.Entry {
+    static func end(of record: UploadRecord, _ outcome: Ledger.Outcome) -> Ledger.Entry {
+        .upload(Ledger.FinishedUpload(upload: record.number, outcome: outcome, bytesSent: 0))
+    }
+}

@@ -1,0 +1,114 @@
+// Where a stream comes from: a descriptor, or a command that is started for it.
+
+import Glibc
+import MulePlan
+import MuleSystem
+
+/// A stream that is to be uploaded.
+package struct StreamInput: Sendable {
+    package enum Origin: Sendable {
+        /// Is read to its end and stays open.
+        case descriptor(Int32)
+        /// A program, with its arguments, that prints the stream. There is no object unless it ends with status 0.
+        case program([[UInt8]])
+    }
+
+    package var origin: Origin
+    /// What is said of its length, for progress alone. More than 0.
+    package var expectedSize: Int64?
+
+    package init(_ origin: Origin, expectedSize: Int64? = nil) {
+        self.origin = origin
+        self.expectedSize = expectedSize
+    }
+
+    var source: StreamSource {
+        switch origin {
+        case .descriptor: .standardInput
+        case .program: .command
+        }
+    }
+}
+
+/// A stream that is being read.
+final class OpenStream: Sendable {
+    private let descriptor: Int32
+    private let producer: Producer?
+    /// For messages: the object.
+    private let name: String
+
+    private static let tickMilliseconds: Int32 = 200
+    private static let endTickMicroseconds: UInt32 = 10_000
+
+    /// Starts the command, where there is one.
+    init(_ input: StreamInput, sending name: String) throws(UploadFailure) {
+        self.name = name
+        switch input.origin {
+        case .descriptor(let descriptor): (self.descriptor, producer) = (descriptor, nil)
+        case .program(let words):
+            do throws(SystemError) {
+                let producer = try Producer(words: words)
+                (descriptor, self.producer) = (producer.output, producer)
+            } catch {
+                throw UploadFailure(.source, "The command for \(name) can't be started: \(error.reason).")
+            }
+        }
+    }
+
+    /// Reads what there is, waiting a moment for it.
+    ///
+    /// - Returns: bytes read, 0 at the end, nil when there was nothing.
+    /// - Throws: also when the producer has failed, although others may still print.
+    func read(into buffer: UnsafeMutableRawBufferPointer, limit: Int) throws(UploadFailure) -> Int? {
+        do throws(SystemError) {
+            var request = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+            if try retryingInterrupts("poll", { poll(&request, 1, Self.tickMilliseconds) }) != 0 {
+                return try retryingInterrupts("read") { Glibc.read(descriptor, buffer.baseAddress, limit) }
+            }
+        } catch {
+            if error.code == EAGAIN { return nil }
+            let what = producer == nil ? "Standard input" : "The command's output"
+            throw UploadFailure(.source, "\(what) can't be read: \(error.reason).")
+        }
+        if let end = producer?.end(), let failure = failure(end) { throw failure }
+        return nil
+    }
+
+    /// Waits until the producer has ended, which may be long after its output.
+    ///
+    /// - Throws: when it has not ended with status 0.
+    func end(unless isStopped: () -> Bool, onWait: () -> Void) throws(UploadFailure) {
+        guard let producer else { return }
+        while true {
+            if let end = producer.end() {
+                if let failure = failure(end) { throw failure }
+                return
+            }
+            if isStopped() { throw .interrupted }
+            onWait()
+            usleep(Self.endTickMicroseconds)
+        }
+    }
+
+    /// Ends the producer if it still runs.
+    func stop() { producer?.stop() }
+
+    private func failure(_ end: ChildProcess.End) -> UploadFailure? {
+        let what: String
+        switch end {
+        case .exit(0): return nil
+        case .exit(127): what = "was not found (status 127)"
+        // The shell's way to tell of a signal.
+        case .exit(let status) where status > 128: what = "ended with status \(status) (signal \(status - 128))"
+        case .exit(let status): what = "ended with status \(status)"
+        case .signal(let number): what = "was ended by signal \(number)"
+        case .unknown, .timeout, .tooMuchOutput, .cancelled: what = "ended, and the system does not say how"
+        }
+        return UploadFailure(
+            .source,
+            "The command for \(name) \(what): what it printed is not made an object. Run the same command again when it is "
+                + "put right; parts that the store has by now and that are the same then are not sent again.",
+            isResumable: true
+        )
+    }
+}

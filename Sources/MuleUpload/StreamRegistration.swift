@@ -1,0 +1,117 @@
+package import MuleLedger
+package import MulePlan
+
+/// A stream that a user wants at a destination, before the ledger has been asked about it.
+package struct StreamIntent: Sendable {
+    package var source: StreamSource
+    package var destination: ObjectAddress
+    package var store: StoreAddress
+    package var attributes: ObjectAttributes
+    package var onlyIfAbsent: Bool
+    package var integrity: IntegrityOptions
+    /// Bytes in each part; nil leaves it to the plan.
+    package var partSize: Int64?
+    /// About how long it is, more than 0; nil where nobody knows.
+    package var expectedSize: Int64?
+    /// Give up a pending upload and begin anew.
+    package var restart: Bool
+
+    package init(
+        source: StreamSource,
+        destination: ObjectAddress,
+        store: StoreAddress,
+        attributes: ObjectAttributes,
+        onlyIfAbsent: Bool,
+        integrity: IntegrityOptions,
+        partSize: Int64? = nil,
+        expectedSize: Int64? = nil,
+        restart: Bool = false
+    ) {
+        self.source = source
+        self.destination = destination
+        self.store = store
+        self.attributes = attributes
+        self.onlyIfAbsent = onlyIfAbsent
+        self.integrity = integrity
+        self.partSize = partSize
+        self.expectedSize = expectedSize
+        self.restart = restart
+    }
+
+    /// Whether there is a plan for it at a store like Amazon's.
+    ///
+    /// - Throws: `usage` when there is none.
+    package func check() throws(UploadFailure) {
+        _ = try equalPartSize(.amazon)
+    }
+
+    /// The size of its equal parts; nil where they grow from the start.
+    func equalPartSize(_ limits: StoreLimits) throws(UploadFailure) -> Int64? {
+        do throws(PlanError) {
+            if let partSize { _ = try PartSizing(partSize: partSize).method(size: partSize, limits: limits) }
+            guard let expectedSize else { return partSize }
+            return try StreamPlan(expectedSize: expectedSize, asked: partSize, limits: limits).equalPartSize
+        } catch {
+            throw UploadFailure(.usage, error.sentence(for: "The stream"))
+        }
+    }
+}
+
+extension Registration {
+    /// Finds or makes the row of a stream. What is unfinished is gone on with where it was begun with the same options for the
+    /// object: its parts tell by themselves whether they are this stream's.
+    ///
+    /// - Returns: the row, and what people should know of others.
+    package func register(_ intent: StreamIntent) throws(LedgerError) -> (entry: Entry, notes: [String]) {
+        let limits = try ledger.limits(of: intent.store.endpoint)
+        var upload = NewUpload(
+            source: nil,
+            store: intent.store,
+            destination: intent.destination,
+            attributes: intent.attributes,
+            onlyIfAbsent: intent.onlyIfAbsent,
+            integrity: intent.integrity,
+            partSize: nil,
+            stream: intent.source
+        )
+        do throws(UploadFailure) {
+            upload.partSize = try intent.equalPartSize(limits)
+        } catch {
+            return (.refused(error), [])
+        }
+        let claim = try ledger.claimStream(upload) { open in
+            // One that has not begun at the store may become any.
+            open.first { $0.mayHoldParts && (intent.restart || Self.isOneObject($0.upload, upload)) }
+                ?? open.first { !$0.mayHoldParts }
+        }
+        var notes = claim.others.filter(\.mayHoldParts).map { record in
+            "The pending upload \(record.id) to \(upload.destination) was begun with other options and is left as it is; "
+                + "\"mule abort \(record.id)\" removes its parts."
+        }
+        switch claim.claim {
+        case .began(let record, let lease): return (.job(.claimed(record, lease), restartsAs: nil), notes)
+        case .heldElsewhere(let record): return (.refused(.heldElsewhere(record)), [])
+        case .taken, .doneBefore: fatalError("a stream is always sent")
+        case .found(let record, let lease):
+            if !record.mayHoldParts {
+                // The same plan keeps its token, by which an object whose answer was lost is known again.
+                let planned = record.upload == upload ? record : try ledger.replan(record, as: upload)
+                return (.job(.claimed(planned, lease), restartsAs: nil), notes)
+            }
+            if intent.restart { return (.job(.claimed(record, lease), restartsAs: upload), notes) }
+            if record.upload.partSize != upload.partSize {
+                let parts = record.upload.partSize.map { "parts of \(ByteSize.format($0))" } ?? "parts that grow"
+                notes.append(
+                    "The pending upload \(record.id) was begun in \(parts), and goes on in them; --restart begins anew."
+                )
+            }
+            return (.job(.claimed(record, lease), restartsAs: nil), notes)
+        }
+    }
+
+    /// Whether an upload may be carried on as another: all that its object is given was fixed when it was created.
+    private static func isOneObject(_ first: NewUpload, _ second: NewUpload) -> Bool {
+        first.attributes == second.attributes && first.onlyIfAbsent == second.onlyIfAbsent
+            && first.integrity.checksum == second.integrity.checksum
+    }
+}

@@ -1,0 +1,182 @@
+import Glibc
+import TestSupport
+import Testing
+
+/// `mule archive` as cron runs it: statuses, what it says, and two at once.
+@Suite struct ArchiveTests {
+    private let store = FakeS3()
+    private let mule: MuleRun
+
+    init() throws {
+        mule = MuleRun(store)
+        try mule.home.makeDirectory("source")
+    }
+
+    private var source: String { mule.home.path("source") }
+
+    @discardableResult
+    private func file(_ name: String, _ content: String = "content") throws -> String {
+        try mule.home.write(Array(content.utf8), to: "source/" + name)
+    }
+
+    private func archive(_ more: String...) -> [String] {
+        ["archive", "--source", source, "--to", "bucket/"] + more
+    }
+
+    private var names: [String] {
+        store.edit { $0.buckets["bucket"]?.objects.keys.map { String(decoding: $0, as: UTF8.self) } ?? [] }.sorted()
+    }
+
+    private func exists(_ name: String) -> Bool { access(mule.home.path(name), F_OK) == 0 }
+
+    // MARK: What it says
+
+    @Test func silentWhenAllIsWell() throws {
+        try file("a")
+        let outcome = try mule.run(archive("-q", "--after", "move:" + mule.home.path("done")))
+        #expect(outcome.exitCode == 0)
+        #expect(outcome.standardOutput.isEmpty && outcome.standardError.isEmpty)
+        #expect(exists("done/a"))
+    }
+
+    @Test func lastLineOfAJobSaysWhatHappened() throws {
+        try file("a")
+        let outcome = try mule.run(archive("--after", "delete"))
+        #expect(outcome.lines.last?.contains("1 file archived (7 B), 1 deleted") == true)
+        try file("b")
+        let events = try mule.run(archive("--after", "delete", "--json"))
+        #expect(events.event("deleted")?["source"]?.text == source + "/b")
+        let end = events.event("jobEnded")
+        #expect(end?["archived"]?.integer == 1)
+        #expect(end?["status"]?.integer == 0)
+    }
+
+    @Test func jobsOfTheConfigurationRunInTheOrderOfTheirNames() throws {
+        try file("a")
+        try mule.home.makeDirectory("config/mule")
+        let configuration = """
+            {"jobs": {"two": {"source": "\(source)", "destination": "bucket/two/"},
+                      "one": {"source": "\(source)", "destination": "bucket/one/{date}/{relpath}", "after": "keep"}}}
+            """
+        let path = try mule.home.write(Array(configuration.utf8), to: "config.json")
+        let outcome = try mule.run("archive", "--config", path, "--json")
+        #expect(outcome.exitCode == 0)
+        #expect(
+            outcome.objects.filter { $0["event"]?.text == "jobEnded" }.compactMap { $0["job"]?.text } == ["one", "two"]
+        )
+        #expect(names.count == 2)
+        #expect(try mule.run("archive", "--config", path, "tow").exitCode == 2)
+        let one = try mule.run("archive", "--config", path, "one", "--json")
+        #expect(one.event("jobEnded")?["unchanged"]?.integer == 1)
+    }
+
+    @Test func aSourceThatIsMissingIs3AndOtherJobsRun() throws {
+        try file("a")
+        let configuration = """
+            {"jobs": {"one": {"source": "\(mule.home.path("nowhere"))", "destination": "bucket/one/"},
+                      "two": {"source": "\(source)", "destination": "bucket/two/"}}}
+            """
+        let path = try mule.home.write(Array(configuration.utf8), to: "config.json")
+        let outcome = try mule.run("archive", "--config", path)
+        #expect(outcome.exitCode == 3)
+        #expect(outcome.explains("nowhere", "can't be read"))
+        #expect(names == ["two/a"])
+    }
+
+    @Test func aTargetWithinTheSourceIs2() throws {
+        let outcome = try mule.run(archive("--after", "move:" + source + "/done"))
+        #expect(outcome.exitCode == 2)
+        #expect(outcome.explains("lies in the directory that is archived"))
+    }
+
+    // MARK: Windows and locks
+
+    @Test func theSecondOfTwoRunsIs11AndSilent() throws {
+        try file("a")
+        store.add(.on(.putObject, .stall))
+        let first = try mule.start(archive())
+        #expect(store.waitUntil { !$0.requests(.putObject).isEmpty })
+        let second = try mule.run(archive("-q"))
+        #expect(second.exitCode == 11)
+        #expect(second.standardError.isEmpty)
+        let waiting = try mule.run(archive("--wait", "1s"))
+        #expect(waiting.exitCode == 11)
+        first.signal(SIGKILL)
+        _ = first.wait()
+        // A lock dies with its holder.
+        #expect(try mule.run(archive("--after", "delete")).exitCode == 0)
+        #expect(names == ["a"])
+        #expect(!exists("source/a"))
+    }
+
+    @Test func aRunAtItsBorderIs10AndTheNextGoesOn() throws {
+        for number in 0..<40 { try file("\(number)", String(repeating: "x", count: 1000)) }
+        store.add(.on(.putObject, times: 1000, .delay(0.05)))
+        let first = try mule.run(archive("-j", "2", "--max-bytes", "1000", "--after", "delete"))
+        #expect(first.exitCode == 10)
+        #expect(first.explains("as much as it may"))
+        #expect(!names.isEmpty && names.count < 40)
+        let second = try mule.run(archive("--after", "delete", "--json"))
+        #expect(second.exitCode == 0)
+        #expect(names.count == 40)
+        #expect(store.count(.putObject) == 40)
+    }
+
+    // MARK: File systems
+
+    @Test(.enabled(if: TestCommand.canMount, "needs the right to mount in a namespace (unshare)"))
+    func aReadOnlySourceIsArchivedAndItsFilesStayWith3() throws {
+        try file("a")
+        let outcome = try inNamespace(
+            "mount --bind \"$1\" \"$1\" && mount -o remount,bind,ro \"$1\" && shift && exec \"$0\" \"$@\"",
+            [source],
+            archive("--after", "delete")
+        )
+        #expect(outcome.exitCode == 3, "\(outcome.err)")
+        #expect(outcome.explains("is archived and was not deleted", "Read-only file system"))
+        #expect(names == ["a"])
+        let second = try mule.run(archive("--after", "delete"))
+        #expect(second.exitCode == 0)
+        #expect(!exists("source/a"))
+        #expect(store.count(.putObject) == 1)
+    }
+
+    @Test(.enabled(if: TestCommand.canMount, "needs the right to mount in a namespace (unshare)"))
+    func aFullTargetLeavesTheFileWhereItIsWith3() throws {
+        try mule.home.writeRandom("source/a", count: 500_000)
+        let done = try mule.home.makeDirectory("done")
+        let outcome = try inNamespace(
+            "mount -t tmpfs -o size=256k mule-test \"$1\" && done=$1 && shift && \"$0\" \"$@\"; status=$?; ls -A \"$done\"; exit $status",
+            [done],
+            archive("-q", "--after", "move:" + done)
+        )
+        #expect(outcome.exitCode == 3, "\(outcome.err)")
+        #expect(outcome.explains("is archived and was not moved", "No space left on device"))
+        #expect(outcome.standardOutput.isEmpty, "nothing half-way is left there")
+        #expect(exists("source/a"))
+        let second = try mule.run(archive("--after", "move:" + done))
+        #expect(second.exitCode == 0)
+        #expect(exists("done/a") && !exists("source/a"))
+        #expect(store.count(.putObject) == 1)
+    }
+
+    @Test(.enabled(if: TestCommand.canMount, "needs the right to mount in a namespace (unshare)"))
+    func aMoveToAnotherFileSystemIsACopyOfAllThatTheFileIs() throws {
+        let path = try mule.home.writeRandom("source/a", count: 300_000)
+        #expect(chmod(path, 0o640) == 0)
+        try Files.setModificationTime(path, seconds: 1_700_000_000)
+        let done = try mule.home.makeDirectory("done")
+        let outcome = try inNamespace(
+            "mount -t tmpfs mule-test \"$1\" && done=$1 && shift && \"$0\" \"$@\" && stat -c '%a %Y %s %n' \"$done\"/* && ls -A \"$done\"",
+            [done],
+            archive("-q", "--after", "move:" + done)
+        )
+        #expect(outcome.exitCode == 0, "\(outcome.err)")
+        #expect(outcome.lines == ["640 1700000000 300000 \(done)/a", "a"])
+        #expect(!exists("source/a"))
+    }
+
+    private func inNamespace(_ script: String, _ words: [String], _ arguments: [String]) throws -> CommandOutcome {
+        try mule.command(arguments).inMountNamespace(script, words).run()
+    }
+}

@@ -1,0 +1,290 @@
+import Glibc
+import MuleArchive
+import MuleLedger
+import MulePlan
+import MuleSources
+import MuleSystem
+import MuleUpload
+import TestSupport
+import Testing
+
+/// Runs of a job, one after the other: what is sent, what is passed over, and what becomes of the files.
+@Suite struct ArchiveRunTests {
+    private let harness: ArchiveHarness
+
+    init() throws { harness = try ArchiveHarness() }
+
+    private var puts: Int { harness.server.requests(.putObject).count }
+
+    // MARK: Runs that follow each other
+
+    @Test func `a second run passes over what is archived, without a request`() throws {
+        for name in ["a", "b/c", "b/d"] { try harness.file(name) }
+        let first = try harness.run()
+        #expect(first.report.counts.archived == 3)
+        #expect(first.report.counts.bytes == 21)
+        #expect(harness.objects == ["a", "b/c", "b/d"])
+        let requests = harness.server.requests.count
+        let second = try harness.run(to: "bucket/{date}/{relpath}", day: 22)
+        #expect(second.report.counts.unchanged == 3)
+        #expect(second.report.counts.archived == 0)
+        #expect(harness.server.requests.count == requests)
+    }
+
+    @Test func `a file that has changed is archived under the name of that day`() throws {
+        try harness.file("a")
+        _ = try harness.run(to: "bucket/{dd}/{relpath}")
+        try Files.overwrite(harness.scratch.path("source/a"), at: 0, with: Array("CONTENT".utf8))
+        let second = try harness.run(to: "bucket/{dd}/{relpath}", day: 22)
+        #expect(second.report.counts.archived == 1)
+        #expect(harness.objects == ["21/a", "22/a"])
+    }
+
+    @Test func `an object that is there is not replaced unless the job allows it`() throws {
+        try harness.file("a")
+        _ = try harness.run()
+        try Files.overwrite(harness.scratch.path("source/a"), at: 0, with: Array("CONTENT".utf8))
+        let second = try harness.run(change: { $0.after = .delete })
+        #expect(second.kinds == [.exists])
+        #expect(harness.exists("source/a"))
+        #expect(try harness.holds("content", at: "a"))
+        let third = try harness.run {
+            $0.mayOverwrite = true
+            $0.after = .delete
+        }
+        #expect(third.report.counts.archived == 1)
+        #expect(try harness.holds("CONTENT", at: "a"))
+        #expect(!harness.exists("source/a"))
+    }
+
+    @Test func `an upload that is pending goes on under its own name`() throws {
+        try harness.scratch.writeRandom("source/big", count: 400_000)
+        let sizing = PartSizing(partSize: 100_000, multipartThreshold: 1000)
+        try harness.ledger.remember("smallest-part", "1", of: harness.server.endpoint, lifetime: 3600)
+        let cancellation = Cancellation()
+        harness.server.add(
+            .on(.uploadPart, part: 3, .run(.headersRead) { _ in cancellation.cancel() }, .closeBeforeProcessing)
+        )
+        let first = try harness.run(to: "bucket/{dd}/{relpath}", cancellation: cancellation) { $0.sizing = sizing }
+        #expect(first.kinds == [.interrupted])
+        #expect(harness.objects == [])
+        let second = try harness.run(to: "bucket/{dd}/{relpath}", day: 22) { $0.sizing = sizing }
+        #expect(second.report.counts.archived == 1)
+        #expect(second.report.counts.bytesSkipped > 0)
+        #expect(harness.objects == ["21/big"])
+        #expect(harness.server.requests(.create).count == 1)
+    }
+
+    @Test func `a pending upload whose file has changed is given up, and the file archived as it is now`() throws {
+        try harness.scratch.writeRandom("source/big", count: 400_000)
+        let sizing = PartSizing(partSize: 100_000, multipartThreshold: 1000)
+        try harness.ledger.remember("smallest-part", "1", of: harness.server.endpoint, lifetime: 3600)
+        let cancellation = Cancellation()
+        harness.server.add(
+            .on(.uploadPart, part: 3, .run(.headersRead) { _ in cancellation.cancel() }, .closeBeforeProcessing)
+        )
+        _ = try harness.run(to: "bucket/{dd}/{relpath}", cancellation: cancellation) { $0.sizing = sizing }
+        try Files.overwrite(harness.scratch.path("source/big"), at: 0, with: [1, 2, 3])
+        let second = try harness.run(to: "bucket/{dd}/{relpath}", day: 22) { $0.sizing = sizing }
+        #expect(second.report.failures.count == 0)
+        #expect(harness.objects == ["22/big"])
+        #expect(harness.server.uploads.isEmpty)
+    }
+
+    // MARK: What becomes of files
+
+    @Test func `files are moved, each once, with their paths`() throws {
+        for name in ["a", "b/c"] { try harness.file(name) }
+        let done = harness.path("done")
+        let outcome = try harness.run { $0.after = .move(done) }
+        #expect(outcome.report.counts.acted == 2)
+        #expect(harness.exists("done/a") && harness.exists("done/b/c"))
+        #expect(!harness.exists("source/a") && !harness.exists("source/b/c"))
+        let again = try harness.run { $0.after = .move(done) }
+        #expect(again.report.counts == RunCounts())
+    }
+
+    @Test(arguments: ["move", "delete"])
+    func `a file that changes between its proof and its action stays`(action: String) throws {
+        let path = try harness.file("a")
+        let after = action == "move" ? AfterAction.move(harness.path("done")) : .delete
+        let outcome = try harness.run(
+            change: { $0.after = after },
+            onEvent: { event in
+                guard case .upload(.completed) = event else { return }
+                try? Files.overwrite(path, at: 0, with: Array("CHANGED".utf8))
+            }
+        )
+        #expect(outcome.report.counts.archived == 1)
+        #expect(outcome.report.counts.actionsFailed == 1)
+        #expect(outcome.kinds == [.source])
+        #expect(outcome.refusals.first?.contains("has changed since it was archived") == true)
+        #expect(try Files.read(path) == Array("CHANGED".utf8))
+        // It is another file now, and goes its own way.
+        let second = try harness.run(to: "bucket/next/") { $0.after = after }
+        #expect(second.report.counts.acted == 1)
+        #expect(try harness.holds("CHANGED", at: "next/a"))
+        #expect(!harness.exists("source/a"))
+    }
+
+    @Test func `a file that can't be moved is archived, and moved by the next run without being sent again`() throws {
+        try harness.file("a")
+        // A file where a directory is to be.
+        try harness.scratch.write(Array("".utf8), to: "done")
+        let done = harness.path("done")
+        let first = try harness.run { $0.after = .move(done) }
+        #expect((first.report.counts.archived, first.report.counts.actionsFailed) == (1, 1))
+        #expect(harness.exists("source/a"))
+        #expect(unlink(harness.scratch.path("done")) == 0)
+        let second = try harness.run { $0.after = .move(done) }
+        #expect((second.report.counts.archived, second.report.counts.acted) == (0, 1))
+        #expect(harness.exists("done/a"))
+        #expect(puts == 1)
+    }
+
+    @Test func `a file is deleted when its time has come and the store still has the object`() throws {
+        try harness.file("a")
+        _ = try harness.run { $0.after = .deleteAfter(3600) }
+        let early = try harness.run { $0.after = .deleteAfter(3600) }
+        #expect(early.report.counts.unchanged == 1)
+        #expect(harness.exists("source/a"))
+        harness.ahead.withLock { $0 = 3_601_000 }
+        let heads = harness.server.requests(.headObject).count
+        let late = try harness.run { $0.after = .deleteAfter(3600) }
+        #expect(late.report.counts.acted == 1)
+        #expect(!harness.exists("source/a"))
+        #expect(harness.server.requests(.headObject).count > heads)
+        #expect(puts == 1)
+    }
+
+    @Test func `a file whose object has gone is sent again before it is deleted`() throws {
+        try harness.file("a")
+        _ = try harness.run { $0.after = .deleteAfter(3600) }
+        harness.server.edit { $0.buckets["bucket"]?.objects.removeAll() }
+        harness.ahead.withLock { $0 = 3_601_000 }
+        let late = try harness.run { $0.after = .deleteAfter(3600) }
+        #expect(late.report.counts.acted == 1)
+        #expect(harness.objects == ["a"])
+        #expect(puts == 2)
+    }
+
+    @Test func `what was kept is moved when the job comes to say so, without being sent again`() throws {
+        try harness.file("a")
+        _ = try harness.run()
+        let done = harness.path("done")
+        let second = try harness.run(to: "bucket/{date}/{relpath}") { $0.after = .move(done) }
+        #expect(second.report.counts.acted == 1)
+        #expect(puts == 1)
+        #expect(harness.exists("done/a"))
+    }
+
+    // MARK: Keys
+
+    @Test func `two files that would get one key do not replace each other`() throws {
+        for name in ["a/x", "b/x", "c/x"] { try harness.file(name, name) }
+        let outcome = try harness.run(to: "bucket/{name}") {
+            $0.mayOverwrite = true
+            $0.after = .delete
+        }
+        #expect(outcome.report.counts.archived == 1)
+        #expect(outcome.report.counts.failed == 2)
+        #expect(outcome.kinds == [.exists])
+        #expect(harness.objects == ["x"])
+        let left = ["a/x", "b/x", "c/x"].filter { harness.exists("source/" + $0) }
+        #expect(left.count == 2)
+    }
+
+    @Test func `a key may hold the content's digest`() throws {
+        try harness.file("a", "")
+        _ = try harness.run(to: "bucket/{sha256}{ext}")
+        #expect(harness.objects == ["e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"])
+    }
+
+    // MARK: Limits
+
+    @Test func `a run stops at its border, and the next goes on`() throws {
+        for name in ["a", "b", "c", "d", "e", "f"] { try harness.file(name) }
+        let first = try harness.run { job in
+            job.limits = RunLimits(until: wallClockMilliseconds() - 1)
+        }
+        #expect(first.kinds == [.limit] || first.report.obstacle?.kind == .limit)
+        #expect(first.report.counts.archived < 6)
+        let second = try harness.run()
+        #expect(first.report.counts.archived + second.report.counts.archived == 6)
+        #expect(second.report.failures.count == 0)
+    }
+
+    @Test func `a run stops when it has sent as much as it may`() throws {
+        for name in 0..<50 { try harness.file("\(name)") }
+        harness.server.add(.on(.putObject, times: 1000, .delay(0.05)))
+        let first = try harness.run { $0.limits = RunLimits(maximumBytes: 7) }
+        #expect(first.report.obstacle?.kind == .limit || first.kinds == [.limit])
+        #expect(try harness.run().report.failures.count == 0)
+        #expect(harness.objects.count == 50)
+    }
+
+    // MARK: What fails
+
+    @Test func `a file that fails for good is left alone after some runs, until it changes`() throws {
+        let path = try harness.file("a")
+        harness.server.add(.on(.putObject, key: "a", times: 100, .status(403, code: "AccessDenied")))
+        for run in 1...3 {
+            let outcome = try harness.run { $0.quarantineAfter = 3 }
+            #expect((outcome.kinds, outcome.failures.count) == ([.store], 1), "run \(run)")
+        }
+        let requests = harness.server.requests.count
+        let fourth = try harness.run { $0.quarantineAfter = 3 }
+        #expect(fourth.report.counts.quarantined == 1)
+        #expect(fourth.kinds == [.store], "the status says so all the same")
+        #expect(fourth.failures.isEmpty)
+        #expect(harness.server.requests.count == requests)
+        try Files.overwrite(path, at: 0, with: Array("CHANGED".utf8))
+        let fifth = try harness.run { $0.quarantineAfter = 3 }
+        #expect(fifth.failures.count == 1)
+        #expect(harness.server.requests.count > requests)
+    }
+
+    @Test func `what is no file is told in the first runs, and counted in all`() throws {
+        #expect(mkfifo(harness.scratch.path("source/fifo"), 0o600) == 0)
+        for _ in 1...2 { #expect(try harness.run { $0.quarantineAfter = 2 }.failures.count == 1) }
+        let third = try harness.run { $0.quarantineAfter = 2 }
+        #expect(third.failures.isEmpty)
+        #expect(third.kinds == [.source])
+        #expect(third.report.counts.quarantined == 1)
+        let forced = try harness.run {
+            $0.quarantineAfter = 2
+            $0.retriesQuarantined = true
+        }
+        #expect(forced.failures.count == 1)
+    }
+
+    @Test func `a file that is too young waits for the next run`() throws {
+        try harness.file("a")
+        let early = try harness.run { $0.settle = 30 }
+        #expect(early.report.unsettled == 1)
+        #expect(early.report.counts.found == 0)
+        harness.ahead.withLock { $0 = 31_000 }
+        #expect(try harness.run { $0.settle = 30 }.report.counts.archived == 1)
+    }
+
+    // MARK: What the ledger says
+
+    @Test func `each run and each file of it is on record`() throws {
+        try harness.file("a")
+        #expect(mkfifo(harness.scratch.path("source/fifo"), 0o600) == 0)
+        let done = harness.path("done")
+        let report = try harness.run { $0.after = .move(done) }.report
+        let run = try #require(try harness.ledger.run(number: report.run.run))
+        #expect((run.jobName, run.status, run.counts) == ("test", 1, report.counts))
+        #expect(run.endedAt != nil)
+        let receipts = try harness.ledger.receipts(of: run.number, after: 0, limit: 10)
+        #expect(receipts.map(\.receipt.result).sorted { $0.rawValue < $1.rawValue } == [.archived, .failed])
+        let archived = try #require(receipts.first { $0.receipt.result == .archived })
+        #expect(archived.receipt.source == harness.source + Array("/a".utf8))
+        #expect(archived.receipt.action == ItemAction("move", target: done + Array("/a".utf8)))
+        #expect((archived.receipt.attempts, archived.receipt.bytesSent) == (1, 7))
+        #expect(archived.upload?.proof.checksumAlgorithm == "CRC64NVME")
+        let items = try harness.ledger.items(of: report.run.job, at: [archived.receipt.source])
+        #expect(items.first??.state == .settled)
+    }
+}

@@ -1,0 +1,66 @@
+/// An HTTPS server with a certificate of its own making for 127.0.0.1.
+package struct TLSServer: Sendable {
+    package let scratch = ScratchDirectory()
+    /// PEM file of the certificate, which is its own authority.
+    package let certificate: String
+    package let port: Int
+    private let process: RunningCommand
+
+    // Answers each request once its body is in; resets the connection half way for /reset.
+    private static let script = """
+        import socket, ssl, struct, sys, threading
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(sys.argv[1], sys.argv[2])
+        listener = socket.create_server(("127.0.0.1", 0))
+        print("port", listener.getsockname()[1], "listens", flush=True)
+        def serve(plain):
+            try:
+                with context.wrap_socket(plain, server_side=True) as connection:
+                    stream = connection.makefile("rb")
+                    while line := stream.readline():
+                        length = 0
+                        while (field := stream.readline().strip()):
+                            name, _, value = field.partition(b":")
+                            if name.lower() == b"content-length":
+                                length = int(value)
+                        if b"/reset" in line:
+                            stream.read(100000)
+                            linger = struct.pack("ii", 1, 0)
+                            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+                            connection.close()
+                            return
+                        text = b"%d bytes" % len(stream.read(length))
+                        connection.sendall(b"HTTP/1.1 200 OK\\r\\nContent-Length: %d\\r\\n\\r\\n" % len(text) + text)
+            except OSError:
+                pass
+        while True:
+            threading.Thread(target=serve, args=(listener.accept()[0],), daemon=True).start()
+        """
+
+    package init() throws {
+        certificate = scratch.path("certificate.pem")
+        let key = scratch.path("key.pem")
+        let made = try TestCommand(
+            "/usr/bin/env",
+            ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+                + ["-subj", "/CN=mule tests", "-addext", "subjectAltName=IP:127.0.0.1", "-days", "2"]
+                + ["-keyout", key, "-out", certificate],
+            home: scratch.path
+        )
+        .run()
+        precondition(made.exitCode == 0, "openssl made no certificate: \(made.err)")
+        let command = TestCommand(
+            "/usr/bin/env",
+            ["python3", "-c", Self.script, certificate, key],
+            home: scratch.path
+        )
+        process = try command.start()
+        precondition(process.waitForText("listens"), "the TLS server did not start: \(process.errorSoFar)")
+        guard let port = process.outputSoFar.split(separator: " ").dropFirst().first.flatMap({ Int($0) }) else {
+            fatalError("the TLS server named no port")
+        }
+        self.port = port
+    }
+
+    package var url: String { "https://127.0.0.1:\(port)" }
+}
