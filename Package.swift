@@ -157,7 +157,10 @@ let package = Package(
         tests("TestSupportTests", ["MuleDigest", "MuleSigning", "MulePlan", "TestSupport"]),
         tests(
             "MuleCLITests",
-            ["MuleCLI", "MuleJSON", "MulePlan", "MuleSources", "MuleUpload", "MuleSystem", "TestSupport"]
+            [
+                "MuleCLI", "MuleJSON", "MuleLedger", "MulePlan", "MuleSources", "MuleUpload", "MuleSystem",
+                "TestSupport",
+            ]
         ),
     ]
 )

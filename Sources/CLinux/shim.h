@@ -26,6 +26,12 @@ static inline int mule_rename_new(int directory, const char *name, int targetDir
     return (int)syscall(SYS_renameat2, directory, name, targetDirectory, target, 1u);
 }
 
+/* memfd_create(2), Linux 3.17: a file in memory without a name, closed on exec (MFD_CLOEXEC is 1). */
+static inline int mule_memory_file(const char *label) {
+    extern long syscall(long number, ...);
+    return (int)syscall(SYS_memfd_create, label, 1u);
+}
+
 /* A lease by which the kernel holds back whoever wants to write, fcntl(2): F_SETLEASE is 1024, F_RDLCK 0, F_UNLCK 2. */
 static inline int mule_lease(int descriptor, int taken) {
     extern int fcntl(int descriptor, int command, ...);

@@ -147,7 +147,7 @@ extension Ledger {
         }
     }
 
-    private static func items(
+    static func items(
         in database: Database,
         _ clause: String,
         _ values: [SQLValue]

@@ -152,15 +152,19 @@ extension Ledger {
         }
     }
 
-    /// Runs that began at a time (milliseconds since 1970) or later, the oldest first.
+    /// Runs that began at a time (milliseconds since 1970) or later, the oldest first, those behind `number`. In slices, so
+    /// that those of many years fit.
     ///
     /// - Parameter job: only those of this one.
-    package func runs(since time: Int64, of job: Int64? = nil) throws(LedgerError) -> [RunRecord] {
+    package func runs(
+        since time: Int64,
+        of job: Int64? = nil,
+        after number: Int64 = 0,
+        limit: Int = .max
+    ) throws(LedgerError) -> [RunRecord] {
         try runs(
-            "WHERE runs.started_at >= ?1 AND (?2 IS NULL OR runs.job = ?2) ORDER BY runs.number",
-            [
-                .integer(time), SQLValue(job),
-            ]
+            "WHERE runs.number > ?1 AND runs.started_at >= ?2 AND (?3 IS NULL OR runs.job = ?3) ORDER BY runs.number LIMIT ?4",
+            [.integer(number), .integer(time), SQLValue(job), .integer(Int64(clamping: limit))]
         )
     }
 
@@ -169,38 +173,44 @@ extension Ledger {
     }
 
     private func runs(_ clause: String, _ values: [SQLValue]) throws(LedgerError) -> [RunRecord] {
-        try perform { database throws(SQLiteError) in
-            try database.run(
-                """
-                SELECT runs.number, job, name, started_at, ended_at, status, error, found, unchanged, archived, bytes,
-                    bytes_sent, bytes_skipped, failed, quarantined, unfinished, acted, actions_failed
-                FROM runs JOIN jobs ON jobs.number = runs.job \(clause)
-                """,
-                values
-            ) { row in
-                var counts = RunCounts()
-                counts.found = Int(row.integer(7))
-                counts.unchanged = Int(row.integer(8))
-                counts.archived = Int(row.integer(9))
-                counts.bytes = row.integer(10)
-                counts.bytesSent = row.integer(11)
-                counts.bytesSkipped = row.integer(12)
-                counts.failed = Int(row.integer(13))
-                counts.quarantined = Int(row.integer(14))
-                counts.unfinished = Int(row.integer(15))
-                counts.acted = Int(row.integer(16))
-                counts.actionsFailed = Int(row.integer(17))
-                return RunRecord(
-                    number: row.integer(0),
-                    job: row.integer(1),
-                    jobName: row.text(2),
-                    startedAt: row.integer(3),
-                    endedAt: row.optionalInteger(4),
-                    status: row.optionalInteger(5).map { Int($0) },
-                    error: row.optionalText(6),
-                    counts: counts
-                )
-            }
+        try perform { database throws(SQLiteError) in try Self.runs(clause, values, in: database) }
+    }
+
+    static func runs(
+        _ clause: String,
+        _ values: [SQLValue],
+        in database: Database
+    ) throws(SQLiteError) -> [RunRecord] {
+        try database.run(
+            """
+            SELECT runs.number, job, name, started_at, ended_at, status, error, found, unchanged, archived, bytes,
+                bytes_sent, bytes_skipped, failed, quarantined, unfinished, acted, actions_failed
+            FROM runs JOIN jobs ON jobs.number = runs.job \(clause)
+            """,
+            values
+        ) { row in
+            var counts = RunCounts()
+            counts.found = Int(row.integer(7))
+            counts.unchanged = Int(row.integer(8))
+            counts.archived = Int(row.integer(9))
+            counts.bytes = row.integer(10)
+            counts.bytesSent = row.integer(11)
+            counts.bytesSkipped = row.integer(12)
+            counts.failed = Int(row.integer(13))
+            counts.quarantined = Int(row.integer(14))
+            counts.unfinished = Int(row.integer(15))
+            counts.acted = Int(row.integer(16))
+            counts.actionsFailed = Int(row.integer(17))
+            return RunRecord(
+                number: row.integer(0),
+                job: row.integer(1),
+                jobName: row.text(2),
+                startedAt: row.integer(3),
+                endedAt: row.optionalInteger(4),
+                status: row.optionalInteger(5).map { Int($0) },
+                error: row.optionalText(6),
+                counts: counts
+            )
         }
     }
 
@@ -232,14 +242,10 @@ extension Ledger {
         limit: Int
     ) throws(LedgerError) -> [(receipt: Receipt, upload: UploadRecord?)] {
         try perform { database throws(SQLiteError) in
-            let receipts = try database.run(
-                """
-                SELECT number, upload, source, bucket, key, result, kind, message, attempts, bytes_sent, bytes_skipped,
-                    started_at, ended_at, action, target, action_error
-                FROM receipts WHERE run = ? AND number > ? ORDER BY number LIMIT ?
-                """,
+            let receipts = try Self.receipts(
+                "run = ? AND number > ? ORDER BY number LIMIT ?",
                 [.integer(run), .integer(number), .integer(Int64(limit))],
-                read: Self.receipt
+                in: database
             )
             var found: [KnownReceipt] = []
             for receipt in receipts {
@@ -250,6 +256,22 @@ extension Ledger {
             }
             return found
         }.map { ($0.receipt, $0.upload) }
+    }
+
+    static func receipts(
+        _ clause: String,
+        _ values: [SQLValue],
+        in database: Database
+    ) throws(SQLiteError) -> [Receipt] {
+        try database.run(
+            """
+            SELECT number, upload, source, bucket, key, result, kind, message, attempts, bytes_sent, bytes_skipped,
+                started_at, ended_at, action, target, action_error
+            FROM receipts WHERE \(clause)
+            """,
+            values,
+            read: receipt
+        )
     }
 
     private static func receipt(_ row: SQLRow) -> Receipt {

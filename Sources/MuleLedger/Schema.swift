@@ -55,7 +55,11 @@ enum Schema {
         CREATE TABLE jobs (
             number INTEGER PRIMARY KEY AUTOINCREMENT,
             name TEXT NOT NULL UNIQUE,
-            created_at INTEGER NOT NULL
+            created_at INTEGER NOT NULL,
+            quarantine_after INTEGER NOT NULL DEFAULT 3,
+            past_archived INTEGER NOT NULL DEFAULT 0, past_bytes INTEGER NOT NULL DEFAULT 0,
+            past_failures INTEGER NOT NULL DEFAULT 0, past_success INTEGER,
+            told TEXT, told_at INTEGER
         );
         CREATE TABLE items (
             job INTEGER NOT NULL, source BLOB NOT NULL,
@@ -70,6 +74,7 @@ enum Schema {
             PRIMARY KEY (job, source)
         ) WITHOUT ROWID;
         CREATE INDEX items_open ON items (job, source) WHERE state != 'settled';
+        CREATE INDEX items_by_upload ON items (upload);
         CREATE INDEX items_by_key ON items (job, shared_key) WHERE shared_key IS NOT NULL;
         CREATE TABLE runs (
             number INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -81,7 +86,8 @@ enum Schema {
             bytes_sent INTEGER NOT NULL DEFAULT 0, bytes_skipped INTEGER NOT NULL DEFAULT 0,
             failed INTEGER NOT NULL DEFAULT 0, quarantined INTEGER NOT NULL DEFAULT 0,
             unfinished INTEGER NOT NULL DEFAULT 0,
-            acted INTEGER NOT NULL DEFAULT 0, actions_failed INTEGER NOT NULL DEFAULT 0
+            acted INTEGER NOT NULL DEFAULT 0, actions_failed INTEGER NOT NULL DEFAULT 0,
+            receipted INTEGER NOT NULL DEFAULT 0
         );
         CREATE INDEX runs_by_job ON runs (job, number);
         CREATE TABLE receipts (
@@ -97,9 +103,9 @@ enum Schema {
         CREATE TABLE notices (
             number INTEGER PRIMARY KEY AUTOINCREMENT,
             job INTEGER NOT NULL, run INTEGER NOT NULL,
-            url TEXT NOT NULL, body TEXT NOT NULL,
+            hook TEXT NOT NULL, body TEXT NOT NULL,
             attempts INTEGER NOT NULL DEFAULT 0, last_error TEXT,
-            created_at INTEGER NOT NULL
+            due_at INTEGER NOT NULL, created_at INTEGER NOT NULL
         );
         """,
     ]

@@ -2,7 +2,7 @@ import Glibc
 
 /// A program that is run for what it prints.
 ///
-/// It reads nothing, has no terminal, and inherits neither descriptors nor blocked signals. With everything it has
+/// It reads nothing but what it is given, has no terminal, and inherits neither descriptors nor blocked signals. With everything it has
 /// started it is killed when its time is up, when it prints too much, or when the run is stopped.
 package struct ChildProcess: Sendable {
     package enum End: Hashable, Sendable {
@@ -30,6 +30,9 @@ package struct ChildProcess: Sendable {
     /// Most bytes of output that are taken.
     package var outputLimit: Int
 
+    /// What it finds on standard input; nil for nothing at all.
+    package var input: [UInt8]?
+
     package static let errorLimit = 4096
 
     package init(words: [String], environment: [String: String], timeout: Double, outputLimit: Int = 64 << 10) {
@@ -45,9 +48,12 @@ package struct ChildProcess: Sendable {
     package func run(_ cancellation: Cancellation) throws(SystemError) -> Outcome {
         let output = try Pipe()
         let error = try Pipe()
+        // Not a pipe: nobody has to fill it while the program runs, and one that reads nothing breaks nothing.
+        let input = try self.input.map { content throws(SystemError) in try File.inMemory(content) }
         let pid = try spawnChild(
             words.map { Array($0.utf8) },
             environment: environment,
+            input: input?.descriptor,
             output: output.writing,
             error: error.writing
         )

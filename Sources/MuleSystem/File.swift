@@ -104,6 +104,13 @@ package final class File: Sendable {
         return File(descriptor: descriptor)
     }
 
+    /// A file in memory with this content, read from its beginning by whoever gets the descriptor.
+    package static func inMemory(_ content: [UInt8]) throws(SystemError) -> File {
+        let file = File(descriptor: try retryingInterrupts("memfd_create") { mule_memory_file("mule") })
+        try file.write(content, at: 0)
+        return file
+    }
+
     package func status() throws(SystemError) -> FileStatus {
         var status = stat()
         try retryingInterrupts("fstat") { fstat(descriptor, &status) }

@@ -1,22 +1,28 @@
 import Glibc
 
-/// Starts a program that reads nothing, has no terminal, and inherits neither descriptors nor blocked signals.
+/// Starts a program that reads nothing but what it is given, has no terminal, and inherits neither descriptors nor blocked signals.
 ///
 /// - Parameters:
 ///   - words: the program, looked for in `PATH` when it has no slash, and its arguments: any bytes but NUL.
 ///   - environment: nil for this process's own, byte for byte.
+///   - input: its standard input; nil for nothing at all.
 ///   - error: its standard error; nil leaves it that of this process.
 /// - Returns: its number, which is also that of its session and of its group.
 func spawnChild(
     _ words: [[UInt8]],
     environment: [String: String]?,
+    input: Int32? = nil,
     output: Int32,
     error: Int32? = nil
 ) throws(SystemError) -> pid_t {
     var actions = posix_spawn_file_actions_t()
     posix_spawn_file_actions_init(&actions)
     defer { posix_spawn_file_actions_destroy(&actions) }
-    posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0)
+    if let input {
+        posix_spawn_file_actions_adddup2(&actions, input, STDIN_FILENO)
+    } else {
+        posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0)
+    }
     posix_spawn_file_actions_adddup2(&actions, output, STDOUT_FILENO)
     if let error { posix_spawn_file_actions_adddup2(&actions, error, STDERR_FILENO) }
     // All descriptors of ours are closed on exec; libraries may have others.

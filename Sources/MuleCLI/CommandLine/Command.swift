@@ -1,6 +1,6 @@
 /// What mule can be asked to do. A new command is a case here and a page in `CommandPages.swift`.
 package enum Command: String, CaseIterable, Sendable {
-    case upload, resume, status, abort, clean, adopt, verify, archive, doctor, config
+    case upload, resume, status, abort, clean, adopt, verify, archive, report, doctor, config
 }
 
 /// What help says about a command, and what it asks of its operands.

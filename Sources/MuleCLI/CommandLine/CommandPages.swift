@@ -8,6 +8,7 @@ extension Command {
         case .adopt: .adopt
         case .verify: .verify
         case .archive: .archive
+        case .report: .report
         case .clean: .clean
         case .doctor: .doctor
         case .config: .config
@@ -275,6 +276,41 @@ extension CommandPage {
                 return "--source and --to go together"
             }
             if isOneOff, !typed.operands.isEmpty { return "a JOB of the configuration has its own --source and --to" }
+            return nil
+        }
+    )
+
+    fileprivate static let report = CommandPage(
+        synopsis: "[options]",
+        summary: "what the jobs of mule archive have done",
+        description: [
+            "Lists the runs of the last 24 hours (--since) by what the ledger knows, the newest last: number, begin, how long it "
+                + "took, exit status with its meaning in a word, job, and what became of how many files. A run without an end "
+                + "is running, or was killed. --files adds a line for each file with its object, size and checksum, --run N "
+                + "shows one run with its files.",
+            "Below the runs stands what needs somebody: files that are left alone after failing too often or that failed in "
+                + "their last run, archived files that could not be moved or deleted, uploads begun more than a day ago.",
+            "--format json prints an object a line: events run, file and attention. --format csv prints one table (RFC 4180): "
+                + "the runs, or with --files or --run the files. A text in it that a spreadsheet would take for a formula has "
+                + "an apostrophe before it.",
+            "No store is asked, and the exit status is that of the report, not of the runs.",
+        ],
+        examples: [
+            .init(line: "mule report", about: "What happened last night?"),
+            .init(line: "mule report --since 7d --job nightly", about: "One job, a week of it."),
+            .init(line: "mule report --run 17", about: "Which files were in run 17, and what are their checksums?"),
+            .init(line: "mule report --since 30d --files --format csv", about: "Every file of a month, as a table."),
+        ],
+        problem: { typed in
+            if let operand = typed.operands.first {
+                return "report takes no operands; --job \(TextSafety.displayName(operand)) shows one job"
+            }
+            if typed.runNumber != nil, typed.since != nil {
+                return "--run shows one run, whenever it was; leave out --since"
+            }
+            if typed.json, let format = typed.format, format != .json {
+                return "--json and --format \(format.rawValue) do not go together"
+            }
             return nil
         }
     )

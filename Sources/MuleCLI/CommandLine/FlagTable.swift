@@ -1,7 +1,7 @@
 /// Every flag that mule knows. Parsing, help and suggestions read this table; a new flag is a new row.
 package enum FlagTable {
     /// In the order of help. Where two commands share a name, both rows take a value or neither does.
-    package static let rows: [Flag] = job + transfer + proof + object + files + selection + checks + shared
+    package static let rows: [Flag] = job + transfer + proof + object + files + selection + report + checks + shared
 
     /// The rows that a command takes.
     package static func rows(for command: Command) -> [Flag] { rows.filter { $0.commands.contains(command) } }
@@ -98,6 +98,23 @@ package enum FlagTable {
             reading: OptionValue.count,
             readsEnvironment: false,
             "Leave a file alone when it has failed for good in this many runs, until it changes. Default: 3."
+        ),
+        .path(
+            "receipts",
+            .job,
+            archive,
+            sets: \.job.receipts,
+            readsEnvironment: false,
+            "Write a receipt of each run that something became of into this directory: JSON Lines, one for the run and one for "
+                + "each file."
+        ),
+        .path(
+            "metrics",
+            .job,
+            archive,
+            sets: \.job.metrics,
+            readsEnvironment: false,
+            "Keep the job's figures in this file, for Prometheus's textfile collector; its name should end in .prom."
         ),
         .on(
             "retry-quarantined",
@@ -526,6 +543,17 @@ package enum FlagTable {
             reading: OptionValue.age,
             "Only uploads without progress for this long, such as 12h or 30d; 0s is all that nobody carries. Default: 7d."
         ),
+        .value(
+            "history",
+            "AGE",
+            .selection,
+            [.clean],
+            sets: \.history,
+            reading: OptionValue.age,
+            readsEnvironment: false,
+            "Instead, make the ledger forget runs, receipts and finished uploads that are older than this, such as 90d, as far as "
+                + "no file that stands there unchanged needs them. Asks no store, unless --older-than or a BUCKET is given too."
+        ),
         .on(
             "all-initiators",
             .selection,
@@ -543,6 +571,50 @@ package enum FlagTable {
             sets: \.dryRun,
             negation: "no-dry-run",
             "List what would be removed, and remove nothing."
+        ),
+    ]
+
+    private static let report: [Flag] = [
+        .value(
+            "since",
+            "AGE",
+            .selection,
+            [.report],
+            sets: \.since,
+            reading: OptionValue.age,
+            readsEnvironment: false,
+            "Runs that began within this time, such as 12h or 30d. Default: 24h."
+        ),
+        .value(
+            "job",
+            "NAME",
+            .selection,
+            [.report],
+            sets: \.jobName,
+            reading: OptionValue.text,
+            readsEnvironment: false,
+            "Only this job."
+        ),
+        .value(
+            "run",
+            "N",
+            .selection,
+            [.report],
+            sets: \.runNumber,
+            reading: OptionValue.count,
+            readsEnvironment: false,
+            "Only this run, with its files."
+        ),
+        .on("files", .selection, [.report], sets: \.files, negation: "no-files", "A line for each file, too."),
+        .value(
+            "format",
+            "HOW",
+            .selection,
+            [.report],
+            sets: \.format,
+            reading: OptionValue.choice,
+            readsEnvironment: false,
+            "text, json (as --json) or csv. Default: text."
         ),
     ]
 

@@ -35,6 +35,16 @@ package struct Typed: Sendable, Equatable {
     /// Seconds, 0 at least.
     package var wait: Double?
 
+    /// Seconds, 0 at least.
+    package var since: Double?
+    package var jobName: String?
+    package var format: ReportFormat?
+    /// 1 at least.
+    package var runNumber: Int?
+    package var files = false
+    /// Seconds, 0 at least.
+    package var history: Double?
+
     package var noOverwrite = false
     package var force = false
     package var restart = false

@@ -65,6 +65,12 @@ struct ArchiveCommand {
             return .locked
         }
         defer { withExtendedLifetime(lease) {} }
+        // Reports tell quarantined files by it.
+        do {
+            try ledger.setQuarantine(after: options.quarantineAfter ?? 3, of: number)
+        } catch {
+            throw session.ledgerFailure(error, ledger)
+        }
         let cancellation = Cancellation()
         let ticket = session.cancellation.onCancel { cancellation.cancel() }
         defer { session.cancellation.removeWaker(ticket) }
@@ -74,20 +80,22 @@ struct ArchiveCommand {
         do throws(CommandFailure) {
             job = try serving.job(name, options)
         } catch {
-            note(error, of: number, ledger)
+            note(error, options, of: number, ledger)
             throw error
         }
-        return try run(job, number, serving, ledger)
+        return try run(job, options, number, serving, ledger)
     }
 
     /// A run that could not even begin is one all the same: the report shows it.
-    private func note(_ failure: CommandFailure, of job: Int64, _ ledger: Ledger) {
+    private func note(_ failure: CommandFailure, _ options: JobOptions, of job: Int64, _ ledger: Ledger) {
         guard let run = try? ledger.beginRun(of: job) else { return }
         try? ledger.note(RunCounts(), of: run, status: Int(failure.status.rawValue), error: failure.message)
+        _ = AfterRun(session: session, options: options, ledger: ledger).carryOut(run, status: failure.status)
     }
 
     private func run(
         _ job: ArchiveJob,
+        _ options: JobOptions,
         _ number: Int64,
         _ serving: Session,
         _ ledger: Ledger
@@ -109,9 +117,13 @@ struct ArchiveCommand {
             let report = run.carryOut { address throws(UploadFailure) in try stores.service(of: address) }
             session.console.stopProgress(final: nil)
             if let obstacle = report.obstacle { printer.say(obstacle) }
-            let status = ExitStatus(report.failures, FailureTally(report.obstacle.map { [$0] } ?? []))
-            ArchiveSummary(job: job, report: report, status: status).print(to: session.console)
-            try run.close(report, status: Int(status.rawValue))
+            let ended = ExitStatus(report.failures, FailureTally(report.obstacle.map { [$0] } ?? []))
+            var status = ended
+            // The last line comes last, also where the ledger can't be written any more.
+            defer { ArchiveSummary(job: job, report: report, status: status).print(to: session.console) }
+            try run.close(report, status: Int(ended.rawValue))
+            status = AfterRun(session: session, options: options, ledger: ledger)
+                .carryOut(report.run.run, status: ended)
             return status
         } catch {
             session.console.stopProgress(final: nil)

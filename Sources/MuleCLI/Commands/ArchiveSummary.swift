@@ -41,24 +41,12 @@ struct ArchiveSummary {
     }
 
     private var text: String {
-        let counts = report.counts
-        var parts = [Self.files(counts.archived, "archived (\(ByteSize.format(counts.bytes)))")]
-        if counts.acted > 0 { parts.append("\(counts.acted) \(verb)") }
-        if counts.unchanged > 0 { parts.append("\(counts.unchanged) unchanged") }
-        if report.unsettled > 0 { parts.append("\(report.unsettled) too young") }
-        if counts.failed > 0 { parts.append("\(counts.failed) failed") }
-        if counts.actionsFailed > 0 { parts.append("\(counts.actionsFailed) not \(verb)") }
-        if counts.quarantined > 0 { parts.append("\(counts.quarantined) left alone after failing too often") }
-        if counts.unfinished > 0 { parts.append("\(counts.unfinished) unfinished") }
+        let words = report.counts.words(acted: verb, unsettled: report.unsettled).joined(separator: ", ")
         let end = status == .done ? "" : "; status \(status.rawValue)"
-        return "\(job.name): \(parts.joined(separator: ", ")) in \(DurationText.format(seconds))\(end)"
+        return "\(job.name): \(words) in \(DurationText.format(seconds))\(end)"
     }
 
     private var verb: String {
         if case .move = job.after { "moved" } else { "deleted" }
-    }
-
-    private static func files(_ count: Int, _ what: String) -> String {
-        count == 1 ? "1 file \(what)" : "\(count) files \(what)"
     }
 }

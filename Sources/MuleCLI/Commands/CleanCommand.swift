@@ -1,4 +1,5 @@
 import Glibc
+import MuleArchive
 import MuleJSON
 import MuleLedger
 import MulePlan
@@ -19,6 +20,10 @@ struct CleanCommand {
     func run() throws(CommandFailure) -> ExitStatus {
         let named = try session.places(typed.operands)
         let ledger = try session.openLedger()
+        if let age = typed.history {
+            try forget(olderThan: age, ledger)
+            if typed.olderThan == nil, named.isEmpty { return session.cancellation.isCancelled ? .interrupted : .done }
+        }
         // Rows keep to the stores they were begun at; an endpoint that is named leaves the others out.
         let endpoint = try session.namedEndpoint()
         let age = typed.olderThan ?? Self.defaultAge
@@ -42,6 +47,38 @@ struct CleanCommand {
         let summary = try pass(removes: true)
         report(summary, removes: true)
         return ExitStatus(summary.failures)
+    }
+
+    /// What is over leaves the ledger.
+    private func forget(olderThan age: Double, _ ledger: Ledger) throws(CommandFailure) {
+        let removes = !typed.dryRun
+        let counts: HistoryCounts
+        do {
+            counts = try HistorySweep(
+                ledger,
+                cutoff: wallClockMilliseconds() - Int64(age * 1000),
+                removes: removes,
+                cancellation: session.cancellation
+            ).run()
+        } catch {
+            throw session.ledgerFailure(error, ledger)
+        }
+        guard !console.isJSON else {
+            return console.result(
+                JSONValue.object([
+                    "event": "history", "items": .int(Int64(counts.items)), "notices": .int(Int64(counts.notices)),
+                    "receipts": .int(Int64(counts.receipts)), "removed": .bool(removes),
+                    "runs": .int(Int64(counts.runs)),
+                    "uploads": .int(Int64(counts.uploads)),
+                ]).line
+            )
+        }
+        let words =
+            counts.isEmpty
+            ? "nothing in the ledger is that old and needless"
+            : "\(removes ? "forgotten" : "to be forgotten"): \(counts.runs) runs, \(counts.receipts) receipts, "
+                + "\(counts.uploads) finished uploads, \(counts.items) files that are gone, \(counts.notices) notices"
+        if !console.isQuiet { console.result(words) }
     }
 
     private func pass(

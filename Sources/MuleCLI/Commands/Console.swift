@@ -1,4 +1,5 @@
 import Glibc
+import MuleJSON
 import MuleSystem
 import Synchronization
 
@@ -55,6 +56,12 @@ final class Console: Sendable {
 
     func error(_ text: String) {
         display.message("mule: " + text)
+    }
+
+    /// Something that went wrong and changes nothing of what was sent; for programs an event, too.
+    func warn(_ text: String) {
+        if isJSON { result(JSONValue.object(["event": "warning", "message": .string(text)]).line) }
+        error(TextSafety.displayName(text))
     }
 
     func startProgress(_ snapshot: @escaping @Sendable () -> TransferSnapshot) {

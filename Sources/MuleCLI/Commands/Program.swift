@@ -61,6 +61,7 @@ package enum Program {
             case .verify: return try VerifyCommand(session: session).run()
             case .doctor: return try DoctorCommand(session: session).run()
             case .archive: return try ArchiveCommand(session: session).run()
+            case .report: return try ReportCommand(session: session).run()
             case .clean: return try CleanCommand(session: session).run()
             case .config: fatalError("it has run without a session")
             }

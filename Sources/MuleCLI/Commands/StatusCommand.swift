@@ -13,8 +13,22 @@ struct StatusCommand {
             ledger throws(LedgerError) in
             showsAll ? try ledger.all() : try ledger.unfinished().filter(\.isOpen)
         }
-        StatusLines(console: session.console, ledger: ledger).print(records)
-        if records.isEmpty && !session.console.isJSON { session.console.note("nothing is pending") }
+        let lines: StatusLines
+        let others: [QuarantinedFile]
+        do {
+            let quarantined = try ledger.quarantinedFiles()
+            lines = StatusLines(console: session.console, ledger: ledger, quarantined: quarantined)
+            // Those that were named are all that is to be seen.
+            let shown = Set(records.map(\.number))
+            others = quarantined.filter { file in
+                session.typed.operands.isEmpty && !(file.item.upload.map { shown.contains($0.number) } ?? false)
+            }
+        } catch {
+            throw session.ledgerFailure(error, ledger)
+        }
+        lines.print(records)
+        lines.print(others)
+        if records.isEmpty && others.isEmpty && !session.console.isJSON { session.console.note("nothing is pending") }
         return .done
     }
 }

@@ -9,6 +9,21 @@ import MuleUpload
 struct StatusLines {
     let console: Console
     let ledger: Ledger
+    private let quarantined: [Int64: QuarantinedFile]
+
+    init(console: Console, ledger: Ledger, quarantined: [QuarantinedFile] = []) {
+        self.console = console
+        self.ledger = ledger
+        self.quarantined = Dictionary(
+            quarantined.compactMap { file in file.item.upload.map { ($0.number, file) } },
+            uniquingKeysWith: { first, _ in first }
+        )
+    }
+
+    /// Files that a job leaves alone and that are no upload of this list.
+    func print(_ files: [QuarantinedFile]) {
+        console.results(files.map { console.isJSON ? json($0) : text($0) })
+    }
 
     /// All at once, in as few writes as can be.
     func print(_ records: [UploadRecord]) {
@@ -56,6 +71,7 @@ struct StatusLines {
             "uploadID": JSONValue(record.uploadID),
         ]
         if let remote { members["remote"] = remote?.json ?? .null }
+        if let file = quarantined[record.number] { members.merge(marks(file)) { _, mark in mark } }
         return JSONValue.object(members).line
     }
 
@@ -81,6 +97,32 @@ struct StatusLines {
         ]).line
     }
 
+    /// What only files have that a job leaves alone.
+    private func marks(_ file: QuarantinedFile) -> [String: JSONValue] {
+        ["job": .string(file.job.name), "quarantined": true]
+    }
+
+    /// The same keys: what only an upload has is null.
+    private func json(_ file: QuarantinedFile) -> String {
+        let begun = file.item.upload.map { UTCTime(millisecondsSince1970: $0.createdAt).iso8601 }
+        let members: [String: JSONValue] = [
+            "bytesDone": .int(0),
+            "createdAt": JSONValue(begun),
+            "destination": .null,
+            "id": .null,
+            "lastError": JSONValue(file.item.lastError?.message),
+            "partSize": .null,
+            "partsDone": .int(0),
+            "partsTotal": .null,
+            "size": .null,
+            "source": .string(TextSafety.jsonName(file.item.source)),
+            "state": .string(UploadState.failed.rawValue),
+            "updatedAt": JSONValue(begun),
+            "uploadID": .null,
+        ]
+        return JSONValue.object(members.merging(marks(file)) { _, mark in mark }).line
+    }
+
     private func over(_ listed: ListedUpload) -> UploadRecord? {
         if case .over(let record) = listed.standing { record } else { nil }
     }
@@ -103,12 +145,25 @@ struct StatusLines {
         if record.abortRequested, record.state != .aborted {
             add("to be given up: mule resume or mule clean removes its parts")
         }
+        if let file = quarantined[record.number] { add("left alone by the job \(file.job.name) \(words(file))") }
         if record.upload.stream != nil, record.isOpen, !record.abortRequested, state(of: record) != "active" {
             add("a stream: run the command that sent it again; what the store has of it is not sent twice")
         }
         if case .some(.some(let remote)) = remote { add(remote.text(besides: record)) }
         if let warning = abortWarning(record) { add(warning) }
         if let error = record.lastError { add(error) }
+        return line
+    }
+
+    private func words(_ file: QuarantinedFile) -> String {
+        "after \(file.item.failures) \(file.item.failures == 1 ? "failure" : "failures"), until it changes"
+    }
+
+    private func text(_ file: QuarantinedFile) -> String {
+        let name = TextSafety.displayName(file.item.source)
+        var line =
+            "       left alone  \(name)\n       by the job \(TextSafety.displayName(file.job.name)) \(words(file))"
+        if let error = file.item.lastError { line += "\n       \(TextSafety.displayName(error.message))" }
         return line
     }
 

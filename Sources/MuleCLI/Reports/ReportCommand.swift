@@ -1,0 +1,138 @@
+import Glibc
+import MuleJSON
+import MuleLedger
+import MulePlan
+import MuleSystem
+
+/// `mule report`
+struct ReportCommand {
+    let session: Session
+
+    /// Seconds.
+    static let defaultAge = 86_400.0
+    private static let batch = 500
+    /// Files of a job that people are shown; programs are shown all.
+    private static let mostTroubles = 20
+
+    private var typed: Typed { session.typed }
+    private var console: Console { session.console }
+    private var format: ReportFormat { typed.format ?? (console.isJSON ? .json : .text) }
+
+    func run() throws(CommandFailure) -> ExitStatus {
+        let path = try session.ledgerPath()
+        // A look must not make a ledger.
+        if (try? FileStatus.of(path: path)) == nil, errno == ENOENT {
+            console.note("nothing has run yet")
+            return .done
+        }
+        let ledger = try session.openLedger()
+        do throws(LedgerError) {
+            try report(ledger)
+        } catch {
+            throw session.ledgerFailure(error, ledger)
+        }
+        return session.cancellation.isCancelled ? .interrupted : .done
+    }
+
+    private func report(_ ledger: Ledger) throws(LedgerError) {
+        let jobs = try ledger.jobs()
+        let wanted = jobs.filter { typed.jobName == nil || $0.name == typed.jobName }
+        if wanted.isEmpty, let name = typed.jobName {
+            let near = Suggestion.nearest(of: name, in: jobs.map(\.name)).map { "; did you mean \"\($0)\"?" } ?? ""
+            return console.note(TextSafety.displayName("no job \"\(name)\" has run yet\(near)"))
+        }
+        let showsFiles = typed.files || typed.runNumber != nil
+        let table = CSV(isShown: isatty(STDOUT_FILENO) == 1)
+        let width = TerminalOutput(descriptor: STDOUT_FILENO).size.columns
+        if format == .csv { console.results([table.header(showsFiles ? FileView.columns : RunView.columns)]) }
+        var count = 0
+        try forEachRun(ledger, of: typed.jobName == nil ? nil : wanted.first?.number) { run throws(LedgerError) in
+            count += 1
+            let view = try RunView(run, ledger)
+            switch format {
+            case .text: console.results([view.text(width: width)])
+            case .json: console.results([JSONValue.object(view.members).line])
+            case .csv: if !showsFiles { console.results([table.row(view.members, RunView.columns)]) }
+            }
+            if showsFiles { try printFiles(of: run, ledger, table, width) }
+        }
+        if count == 0 {
+            console.note(typed.runNumber.map { "there is no run \($0)" } ?? "nothing has run in this time")
+        }
+        if format != .csv, typed.runNumber == nil { try printTroubles(of: wanted, ledger, width) }
+    }
+
+    private func forEachRun(
+        _ ledger: Ledger,
+        of job: Int64?,
+        _ body: (RunRecord) throws(LedgerError) -> Void
+    ) throws(LedgerError) {
+        if let number = typed.runNumber {
+            if let run = try ledger.run(number: Int64(number)), job == nil || run.job == job { try body(run) }
+            return
+        }
+        let since = wallClockMilliseconds() - Int64((typed.since ?? Self.defaultAge) * 1000)
+        var last: Int64 = 0
+        while !session.cancellation.isCancelled {
+            let runs = try ledger.runs(since: since, of: job, after: last, limit: Self.batch)
+            guard let end = runs.last else { return }
+            last = end.number
+            for run in runs where !session.cancellation.isCancelled { try body(run) }
+        }
+    }
+
+    private func printFiles(of run: RunRecord, _ ledger: Ledger, _ table: CSV, _ width: Int) throws(LedgerError) {
+        var last: Int64 = 0
+        while !session.cancellation.isCancelled {
+            let slice = try ledger.receipts(of: run.number, after: last, limit: Self.batch)
+            guard let end = slice.last else { return }
+            last = end.receipt.number
+            let views = slice.map { FileView(run: run, receipt: $0.receipt, upload: $0.upload) }
+            console.results(
+                views.map { view in
+                    switch format {
+                    case .text: view.text(width: width)
+                    case .json: JSONValue.object(view.members).line
+                    case .csv: table.row(view.members, FileView.columns)
+                    }
+                }
+            )
+        }
+    }
+
+    private func printTroubles(of jobs: [KnownJob], _ ledger: Ledger, _ width: Int) throws(LedgerError) {
+        var hasHeading = false
+        for job in jobs {
+            var shown = 0
+            var last: [UInt8]?
+            while !session.cancellation.isCancelled {
+                let items = try ledger.troubledItems(
+                    of: job.number,
+                    begunBefore: wallClockMilliseconds() - TroubleView.patience,
+                    after: last,
+                    limit: Self.batch
+                )
+                guard let end = items.last else { break }
+                last = end.source
+                let views = items.map { TroubleView(job: job, item: $0) }
+                if format == .json {
+                    console.results(views.map { JSONValue.object($0.members).line })
+                    continue
+                }
+                if !hasHeading { console.results(["Needs somebody:"]) }
+                hasHeading = true
+                console.results(views.prefix(Self.mostTroubles - shown).map { $0.text(width: width) })
+                shown += min(views.count, Self.mostTroubles - shown)
+                if views.count > Self.mostTroubles || items.count == Self.batch {
+                    console.results(["  \(TextSafety.displayName(job.name)): more of these; --json lists all"])
+                    break
+                }
+            }
+        }
+    }
+}
+
+/// How a report is written.
+package enum ReportFormat: String, CaseIterable, Sendable {
+    case text, json, csv
+}

@@ -1,0 +1,155 @@
+import MuleJSON
+import MuleLedger
+import MulePlan
+import MuleUpload
+
+/// A run of a job as reports, receipts and hooks show it.
+struct RunView {
+    enum State: String {
+        case ended, running
+        /// It has no end, and nobody runs the job.
+        case killed
+    }
+
+    let record: RunRecord
+    let state: State
+    /// Of a run without an end: what its receipts add up to.
+    let counts: RunCounts
+
+    init(_ record: RunRecord, _ ledger: Ledger, isHeldHere: Bool = false) throws(LedgerError) {
+        self.record = record
+        guard record.endedAt == nil else {
+            state = .ended
+            counts = record.counts
+            return
+        }
+        // Only the last run of a job can be the one that is going on.
+        let isLast = try ledger.isLastRun(record)
+        state = isLast && !isHeldHere && ledger.isRunning(job: record.job) ? .running : .killed
+        counts = try ledger.countsByReceipts(of: record.number)
+    }
+
+    var status: ExitStatus? { record.status.flatMap { ExitStatus(rawValue: Int32($0)) } }
+
+    /// What it came to, in a word.
+    var word: String { state == .ended ? status?.word ?? "?" : state.rawValue }
+
+    /// Nil for one whose length nobody knows.
+    var seconds: Double? { record.endedAt.map { Double($0 - record.startedAt) / 1000 } }
+
+    // MARK: JSON
+
+    /// What was counted while the run went on, and not file by file, is null for one that did not end.
+    var members: [String: JSONValue] {
+        func whole(_ count: Int) -> JSONValue { state == .ended ? .int(Int64(count)) : .null }
+        return [
+            "acted": .int(Int64(counts.acted)),
+            "actionsFailed": .int(Int64(counts.actionsFailed)),
+            "archived": .int(Int64(counts.archived)),
+            "begunAt": .string(UTCTime(millisecondsSince1970: record.startedAt).iso8601),
+            "bytes": .int(counts.bytes),
+            "bytesSent": .int(counts.bytesSent),
+            "bytesSkipped": .int(counts.bytesSkipped),
+            "endedAt": JSONValue(record.endedAt.map { UTCTime(millisecondsSince1970: $0).iso8601 }),
+            "error": JSONValue(record.error),
+            "event": "run",
+            "failed": .int(Int64(counts.failed)),
+            "found": whole(counts.found),
+            "job": .string(record.jobName),
+            "meaning": JSONValue(status?.meaning),
+            "quarantined": whole(counts.quarantined),
+            "run": .int(record.number),
+            "seconds": seconds.map { .double($0) } ?? .null,
+            "state": .string(state.rawValue),
+            "status": JSONValue(record.status.map(Int64.init)),
+            "unchanged": whole(counts.unchanged),
+            "unfinished": whole(counts.unfinished),
+        ]
+    }
+
+    /// The columns of a table, in their order.
+    static let columns = [
+        "run", "job", "state", "status", "meaning", "begunAt", "endedAt", "seconds", "found", "archived", "bytes",
+        "bytesSent", "bytesSkipped", "unchanged", "failed", "quarantined", "unfinished", "acted", "actionsFailed",
+        "error",
+    ]
+
+    // MARK: Text
+
+    /// Two lines, or more where they would be wider than `width` columns.
+    func text(width: Int) -> String {
+        let status = record.status.map { String($0) } ?? ""
+        let head =
+            "\(String(record.number).right(5))  \(UTCTime(millisecondsSince1970: record.startedAt).iso8601)  "
+            + "\((seconds.map(DurationText.format) ?? "").right(7))  \(status.right(3)) \(word.left(11))  "
+        let job = TextSafety.displayName(record.jobName)
+        let room = max(width - DisplayWidth.of(head), 20)
+        var lines = [head + DisplayWidth.shorten(job, to: room)]
+        lines += Paragraph.lines(of: counts.words(acted: "moved or deleted").joined(separator: ", "), width, indent: 7)
+        if let error = record.error { lines += Paragraph.lines(of: TextSafety.displayName(error), width, indent: 7) }
+        return lines.joined(separator: "\n")
+    }
+}
+
+extension RunCounts {
+    /// In words: first what was archived, then whatever else there is.
+    ///
+    /// - Parameters:
+    ///   - verb: what was done with files after that.
+    ///   - unsettled: files that were too young.
+    func words(acted verb: String, unsettled: Int = 0) -> [String] {
+        var parts = ["\(archived) \(archived == 1 ? "file" : "files") archived (\(ByteSize.format(bytes)))"]
+        if acted > 0 { parts.append("\(acted) \(verb)") }
+        if unchanged > 0 { parts.append("\(unchanged) unchanged") }
+        if unsettled > 0 { parts.append("\(unsettled) too young") }
+        if failed > 0 { parts.append("\(failed) failed") }
+        if actionsFailed > 0 { parts.append("\(actionsFailed) not \(verb)") }
+        if quarantined > 0 { parts.append("\(quarantined) left alone after failing too often") }
+        if unfinished > 0 { parts.append("\(unfinished) unfinished") }
+        return parts
+    }
+}
+
+extension ExitStatus {
+    /// The status in a word, for tables.
+    var word: String {
+        switch self {
+        case .done: "done"
+        case .failed: "failed"
+        case .usage: "usage"
+        case .source: "source"
+        case .refused: "refused"
+        case .credentials: "credentials"
+        case .unverified: "unverified"
+        case .destinationExists: "exists"
+        case .limitReached: "limit"
+        case .locked: "locked"
+        case .ledger: "ledger"
+        case .temporary: "network"
+        case .hangup, .interrupted, .terminated: "interrupted"
+        }
+    }
+}
+
+/// Text in lines of a width.
+enum Paragraph {
+    /// Broken at spaces, with a margin on the left. A word that is wider than a line has one of its own.
+    static func lines(of text: String, _ width: Int, indent: Int) -> [String] {
+        let margin = String(repeating: " ", count: indent)
+        var lines: [String] = []
+        for word in text.split(separator: " ") {
+            if let last = lines.last, DisplayWidth.of(last) + 1 + DisplayWidth.of(String(word)) <= width {
+                lines[lines.count - 1] = last + " " + word
+            } else {
+                lines.append(margin + word)
+            }
+        }
+        return lines
+    }
+}
+
+extension String {
+    fileprivate func left(_ width: Int) -> String { self + spaces(width) }
+    fileprivate func right(_ width: Int) -> String { spaces(width) + self }
+    private func spaces(_ width: Int) -> String { String(repeating: " ", count: max(0, width - utf8.count)) }
+}

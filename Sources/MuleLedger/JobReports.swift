@@ -1,0 +1,259 @@
+// What people and other programs are told of jobs: their troubles, their totals, and who has been told of what.
+
+/// A job that has run at least once.
+package struct KnownJob: Hashable, Sendable {
+    package var number: Int64
+    package var name: String
+    /// Runs that may fail for good, one after another, until a file is left alone.
+    package var quarantineAfter: Int
+
+    package init(number: Int64, name: String, quarantineAfter: Int) {
+        self.number = number
+        self.name = name
+        self.quarantineAfter = quarantineAfter
+    }
+}
+
+/// A file that has failed so often that its job leaves it alone.
+package struct QuarantinedFile: Hashable, Sendable {
+    package var job: KnownJob
+    package var item: JobItem
+}
+
+/// What a job has come to over the years, and how it stands.
+package struct JobTotals: Hashable, Sendable {
+    /// Over all runs, those that are no longer on record too.
+    package var archived: Int64 = 0
+    package var bytes: Int64 = 0
+    /// Files that failed, and actions that did.
+    package var failures: Int64 = 0
+    /// When a run ended with 0 the last time, in milliseconds since 1970.
+    package var lastSuccess: Int64?
+    package var quarantined: Int64 = 0
+    /// Uploads that are begun and not done.
+    package var pending: Int64 = 0
+    /// When the oldest of those was begun.
+    package var oldestPending: Int64?
+    /// Bytes that lie at the store and that nobody will complete.
+    package var orphanBytes: Int64 = 0
+
+    package init() {}
+}
+
+extension Ledger {
+    /// All jobs that have run, in the order of their names.
+    package func jobs() throws(LedgerError) -> [KnownJob] {
+        try perform { database throws(SQLiteError) in
+            try database.run("SELECT number, name, quarantine_after FROM jobs ORDER BY name") { row in
+                KnownJob(number: row.integer(0), name: row.text(1), quarantineAfter: Int(row.integer(2)))
+            }
+        }
+    }
+
+    /// Writes down what reports need to know of a job, where it is not on record already.
+    package func setQuarantine(after runs: Int, of job: Int64) throws(LedgerError) {
+        let known = try perform { database throws(SQLiteError) in
+            try database.run("SELECT quarantine_after FROM jobs WHERE number = ?", [.integer(job)]) { $0.integer(0) }
+                .first
+        }
+        guard known != Int64(runs) else { return }
+        try transaction { database throws(SQLiteError) in
+            try database.run(
+                "UPDATE jobs SET quarantine_after = ? WHERE number = ?",
+                [.integer(Int64(runs)), .integer(job)]
+            )
+        }
+    }
+
+    /// Open items of a job that somebody may want to look at: whose last try failed, or whose upload was begun before a time
+    /// (milliseconds since 1970) and is not done. In the order of their paths, those behind `source`.
+    package func troubledItems(
+        of job: Int64,
+        begunBefore time: Int64,
+        after source: [UInt8]?,
+        limit: Int
+    ) throws(LedgerError) -> [JobItem] {
+        try perform { database throws(SQLiteError) in
+            try Self.items(
+                in: database,
+                """
+                WHERE items.job = ? AND items.source > ? AND items.state != 'settled'
+                    AND (items.last_error IS NOT NULL
+                        OR (items.state = 'pending' AND uploads.state NOT IN ('done', 'aborted') AND uploads.created_at < ?))
+                ORDER BY items.source LIMIT ?
+                """,
+                [.integer(job), .blob(source ?? []), .integer(time), .integer(Int64(limit))]
+            )
+        }
+    }
+
+    /// Files that their jobs leave alone, of all jobs.
+    package func quarantinedFiles() throws(LedgerError) -> [QuarantinedFile] {
+        var found: [QuarantinedFile] = []
+        for job in try jobs() {
+            found += try perform { database throws(SQLiteError) in
+                try Self.items(
+                    in: database,
+                    """
+                    WHERE items.job = ? AND items.state != 'settled' AND items.state = 'pending' AND items.failures >= ?
+                    ORDER BY items.source
+                    """,
+                    [.integer(job.number), .integer(Int64(job.quarantineAfter))]
+                )
+            }.map { QuarantinedFile(job: job, item: $0) }
+        }
+        return found
+    }
+
+    /// What the receipts of a run add up to: all that is known of one that did not come to its end.
+    package func countsByReceipts(of run: Int64) throws(LedgerError) -> RunCounts {
+        try perform { database throws(SQLiteError) in
+            try database.run(
+                """
+                SELECT count(*) FILTER (WHERE result = 'archived'), total(uploads.size) FILTER (WHERE result = 'archived'),
+                    total(receipts.bytes_sent), total(receipts.bytes_skipped), count(*) FILTER (WHERE result = 'failed'),
+                    count(*) FILTER (WHERE action IS NOT NULL AND action_error IS NULL), count(action_error)
+                FROM receipts LEFT JOIN uploads ON uploads.number = receipts.upload WHERE run = ?
+                """,
+                [.integer(run)]
+            ) { row in
+                var counts = RunCounts()
+                counts.archived = Int(row.integer(0))
+                counts.bytes = row.integer(1)
+                counts.bytesSent = row.integer(2)
+                counts.bytesSkipped = row.integer(3)
+                counts.failed = Int(row.integer(4))
+                counts.acted = Int(row.integer(5))
+                counts.actionsFailed = Int(row.integer(6))
+                return counts
+            }
+        }.first ?? RunCounts()
+    }
+
+    /// Whether no later run of the same job has begun.
+    package func isLastRun(_ run: RunRecord) throws(LedgerError) -> Bool {
+        try perform { database throws(SQLiteError) in
+            try database.run(
+                "SELECT 1 FROM runs WHERE job = ? AND number > ? LIMIT 1",
+                [.integer(run.job), .integer(run.number)],
+                read: { _ in }
+            ).isEmpty
+        }
+    }
+
+    // MARK: Totals
+
+    package func totals(of job: KnownJob) throws(LedgerError) -> JobTotals {
+        try perform { database throws(SQLiteError) in
+            try database.reading { () throws(SQLiteError) in
+                var totals = JobTotals()
+                let number = SQLValue.integer(job.number)
+                try database.run(
+                    """
+                    SELECT past_archived + total(archived), past_bytes + total(bytes),
+                        past_failures + total(failed) + total(actions_failed),
+                        coalesce(max(CASE WHEN status = 0 THEN ended_at END), past_success)
+                    FROM jobs LEFT JOIN runs ON runs.job = jobs.number WHERE jobs.number = ?
+                    """,
+                    [number]
+                ) { row in
+                    totals.archived = row.integer(0)
+                    totals.bytes = row.integer(1)
+                    totals.failures = row.integer(2)
+                    totals.lastSuccess = row.optionalInteger(3)
+                }
+                try database.run(
+                    """
+                    SELECT count(*) FILTER (WHERE items.failures >= ?2),
+                        count(*) FILTER (WHERE uploads.state NOT IN ('done', 'aborted')),
+                        min(CASE WHEN uploads.state NOT IN ('done', 'aborted') THEN uploads.created_at END)
+                    FROM items LEFT JOIN uploads ON uploads.number = items.upload
+                    WHERE items.job = ?1 AND items.state != 'settled' AND items.state = 'pending'
+                    """,
+                    [number, .integer(Int64(job.quarantineAfter))]
+                ) { row in
+                    totals.quarantined = row.integer(0)
+                    totals.pending = row.integer(1)
+                    totals.oldestPending = row.optionalInteger(2)
+                }
+                // An item forgets an upload that another one has taken the place of; its file does not.
+                try database.run(
+                    """
+                    SELECT total(bytes_done) FROM uploads
+                    WHERE state NOT IN ('done', 'aborted') AND (abort_requested OR state = 'failed')
+                        AND (upload_id IS NOT NULL OR create_attempted_at IS NOT NULL)
+                        AND EXISTS (SELECT 1 FROM items WHERE items.job = ? AND items.source = uploads.source)
+                    """,
+                    [number]
+                ) { totals.orphanBytes = $0.integer(0) }
+                return totals
+            }
+        }
+    }
+
+    /// Receipts of a run that say of something that failed; the first ones.
+    package func failures(of run: Int64, limit: Int) throws(LedgerError) -> [Receipt] {
+        try perform { database throws(SQLiteError) in
+            try Self.receipts(
+                "run = ? AND (result = 'failed' OR action_error IS NOT NULL) ORDER BY number LIMIT ?",
+                [.integer(run), .integer(Int64(limit))],
+                in: database
+            )
+        }
+    }
+
+    // MARK: Receipts that are not written yet
+
+    /// How far the receipt of a run has come.
+    package enum ReceiptStage: Int64, Sendable {
+        case none = 0
+        /// It is a file.
+        case written = 1
+        /// It is an object, too.
+        case sent = 2
+    }
+
+    /// Runs of a job that something has become of, not counting what was only asked for again, whose receipts have not come as far as `stage`; the oldest first.
+    ///
+    /// - Parameter time: only those that began then (milliseconds since 1970) or later.
+    package func runs(
+        of job: Int64,
+        since time: Int64,
+        receiptBefore stage: ReceiptStage
+    ) throws(LedgerError) -> [(run: RunRecord, stage: ReceiptStage)] {
+        try perform { database throws(SQLiteError) in
+            let stages = try database.run(
+                """
+                SELECT number, receipted FROM runs
+                WHERE job = ? AND started_at >= ? AND receipted < ?
+                    AND CASE WHEN ended_at IS NULL THEN EXISTS (SELECT 1 FROM receipts WHERE run = runs.number)
+                        ELSE archived + failed + acted + actions_failed > 0 END
+                ORDER BY number
+                """,
+                [.integer(job), .integer(time), .integer(stage.rawValue)]
+            ) { ($0.integer(0), ReceiptStage(rawValue: $0.integer(1)) ?? .none) }
+            var found: [StagedRun] = []
+            for (number, stage) in stages {
+                guard let run = try Self.runs("WHERE runs.number = ?", [.integer(number)], in: database).first else {
+                    continue
+                }
+                found.append(StagedRun(run: run, stage: stage))
+            }
+            return found
+        }.map { ($0.run, $0.stage) }
+    }
+
+    package func setReceipt(_ stage: ReceiptStage, of run: Int64) throws(LedgerError) {
+        try transaction { database throws(SQLiteError) in
+            try database.run(
+                "UPDATE runs SET receipted = ? WHERE number = ?",
+                [.integer(stage.rawValue), .integer(run)]
+            )
+        }
+    }
+}
+
+private struct StagedRun: Sendable {
+    var run: RunRecord
+    var stage: Ledger.ReceiptStage
+}
