@@ -60,18 +60,23 @@ package final class ArchiveRun: Sendable {
         startedAt = ledger.now()
         numbers = JobRun(job: number, run: try ledger.beginRun(of: number))
         let stop = Monitor<(@Sendable (LedgerError) -> Void)?>(nil)
+        let sign = Monitor<(@Sendable () -> Void)?>(nil)
         let bookkeeper = Bookkeeper(
             job,
             numbers,
             ledger,
             cancellation: cancellation,
             onEvent: onEvent,
-            onFailure: { error in stop.withLock { $0 }?(error) }
+            onFailure: { error in stop.withLock { $0 }?(error) },
+            onSign: { sign.withLock { $0 }?() }
         )
         self.bookkeeper = bookkeeper
         let run = UploadRun(ledger: ledger, settings: settings, cancellation: cancellation) { bookkeeper.note($0) }
         self.run = run
         let path = UTF8Repair.string(ledger.path)
+        sign.withLock { sign in
+            sign = { [weak run] in run?.noteSign() }
+        }
         stop.withLock { stop in
             stop = { [weak run] error in run?.stop(UploadFailure(ledger: error, path: path)) }
         }
@@ -79,6 +84,9 @@ package final class ArchiveRun: Sendable {
 
     /// How the run stands; may be asked at any time, from any thread.
     package func snapshot() -> RunSnapshot { run.snapshot() }
+
+    /// Whether the run gets on, by its own judgement; may be asked at any time, from any thread.
+    package var isAlive: Bool { run.isAlive() }
 
     /// Goes through the whole job. To be called once.
     ///

@@ -32,6 +32,7 @@ final class Bookkeeper: Sendable {
     private let cancellation: Cancellation
     private let onEvent: @Sendable (ArchiveEvent) -> Void
     private let onFailure: @Sendable (LedgerError) -> Void
+    private let onSign: @Sendable () -> Void
     private let state = Monitor(State())
 
     /// Steps that are written down at once.
@@ -39,14 +40,18 @@ final class Bookkeeper: Sendable {
     /// Entries from which on nobody adds more: actions may be slower than the store.
     private static let most = 4096
 
-    /// - Parameter onFailure: hears when the ledger can't be written any more; from then on nothing is done with any file.
+    /// - Parameters:
+    ///   - onFailure: hears when the ledger can't be written any more; from then on nothing is done with any file.
+    ///   - onSign: called now and then while a file is dealt with: a copy to another file system may take hours, in which no
+    ///     worker moves.
     init(
         _ job: ArchiveJob,
         _ run: JobRun,
         _ ledger: Ledger,
         cancellation: Cancellation,
         onEvent: @escaping @Sendable (ArchiveEvent) -> Void,
-        onFailure: @escaping @Sendable (LedgerError) -> Void
+        onFailure: @escaping @Sendable (LedgerError) -> Void,
+        onSign: @escaping @Sendable () -> Void = {}
     ) {
         self.job = job
         self.run = run
@@ -54,6 +59,7 @@ final class Bookkeeper: Sendable {
         self.cancellation = cancellation
         self.onEvent = onEvent
         self.onFailure = onFailure
+        self.onSign = onSign
     }
 
     func start() -> Thread {
@@ -295,12 +301,16 @@ final class Bookkeeper: Sendable {
 
     /// - Throws: `LedgerError`.
     private func act(on cases: [Case]) throws {
-        var disposal = Disposal(isCancelled: { [cancellation] in cancellation.isCancelled })
+        var disposal = Disposal(isCancelled: { [cancellation, onSign] in
+            onSign()
+            return cancellation.isCancelled
+        })
         var steps: [Ledger.JobStep] = []
         var events: [ArchiveEvent] = []
         for next in cases {
             // Each is a step of its own: what is not begun stays written down for the next run.
             if cancellation.isCancelled { break }
+            onSign()
             let (step, event) = try act(on: next, &disposal)
             steps.append(step)
             if let event { events.append(event) }

@@ -1,5 +1,3 @@
-import Glibc
-import MuleDigest
 import MuleLedger
 import MulePlan
 import MuleSources
@@ -10,6 +8,7 @@ import MuleUpload
 /// over by what the ledger knows, without a question to the store.
 final class Candidates {
     private let job: ArchiveJob
+    private let decisions: Decisions
     private let run: JobRun
     private let ledger: Ledger
     private let bookkeeper: Bookkeeper
@@ -28,6 +27,7 @@ final class Candidates {
         _ cancellation: Cancellation
     ) {
         self.job = job
+        decisions = Decisions(job: job, now: ledger.now)
         self.run = run
         self.ledger = ledger
         self.bookkeeper = bookkeeper
@@ -38,16 +38,10 @@ final class Candidates {
         )
     }
 
-    private struct Found {
-        var file: SourceWalk.Found
-        /// What is behind the path.
-        var status: FileStatus
-    }
-
     /// The next files to be sent, a few hundred at most; nil at the end.
     func next() throws(UploadFailure) -> [UploadIntent]? {
         while !cancellation.isCancelled {
-            var found: [Found] = []
+            var found: [Decisions.Found] = []
             var isAtEnd = false
             search: while found.count < batch {
                 switch try step() {
@@ -80,40 +74,25 @@ final class Candidates {
     // MARK: Looking
 
     /// The file, if it is to be archived in this run.
-    private func look(at file: SourceWalk.Found) -> Found? {
-        // Files on their way to their end, of this run or of one that was killed.
-        if Disposal.isOnItsWay(file.path) { return nil }
-        var status = file.status
-        if status == nil || status?.kind == .symbolicLink { status = try? FileStatus.of(path: file.path) }
-        // Moved or removed since its directory was read.
-        guard let status, status.kind == .regular else { return nil }
-        if let settle = job.settle, !hasSettled(status, for: settle) {
+    private func look(at file: SourceWalk.Found) -> Decisions.Found? {
+        switch decisions.look(at: file) {
+        case .nothing: return nil
+        case .tooYoung:
             bookkeeper.leaveForLater()
             return nil
+        case .file(let found):
+            bookkeeper.count { $0.found += 1 }
+            return found
         }
-        bookkeeper.count { $0.found += 1 }
-        return Found(file: file, status: status)
-    }
-
-    /// The time of the last change of any kind, since copies are often given the time of their original.
-    private func hasSettled(_ status: FileStatus, for seconds: Double) -> Bool {
-        let changed = max(status.modificationTime, status.changeTime)
-        let age = Double(ledger.now()) / 1000 - Double(changed) / 1e9
-        return age >= seconds
     }
 
     private func fail(_ file: SourceWalk.Found, _ problem: SourceProblem) throws(UploadFailure) {
-        // Gone since its directory was read, which is no problem below the job's own.
-        if case .unreadable(let error) = problem, error.code == ENOENT, file.path != job.source { return }
-        if let item = try known(file.path), isQuarantined(item), item.upload == nil {
+        if decisions.isOver(file, problem) { return }
+        if let item = try known(file.path), item.run != run.run, decisions.isQuarantined(item), item.upload == nil {
             return bookkeeper.leaveAlone(item)
         }
         let failure = UploadFailure(.source, problem.sentence(for: UTF8Repair.string(file.path)))
         bookkeeper.fail(FailedUpload(file.path, job.nowhere, failure))
-    }
-
-    private func isQuarantined(_ item: JobItem) -> Bool {
-        item.failures >= job.quarantineAfter && !job.retriesQuarantined && item.run != run.run
     }
 
     private func known(_ path: [UInt8]) throws(UploadFailure) -> JobItem? { try known([path])[0] }
@@ -128,30 +107,22 @@ final class Candidates {
 
     // MARK: Deciding
 
-    private enum Decision {
-        case send
-        /// The same file as in a run before, in which it failed.
-        case again
-        /// The store is to be asked whether it still has the object.
-        case ask(ItemUpload)
-        case pass
-    }
-
-    private func intents(_ found: [Found]) throws(UploadFailure) -> [UploadIntent] {
+    private func intents(_ found: [Decisions.Found]) throws(UploadFailure) -> [UploadIntent] {
         guard !found.isEmpty else { return [] }
         var intents: [UploadIntent] = []
         for (file, item) in zip(found, try known(found.map(\.file.path))) {
-            let decision = item.map { decide(file, $0) } ?? .send
             do throws(UploadFailure) {
-                switch decision {
-                case .send: intents.append(try intent(file, to: try address(of: file)))
+                switch decide(file, item) {
+                case .send: intents.append(try decisions.intent(file, to: try address(of: file)))
                 case .again:
-                    var intent = try intent(file, to: try address(of: file))
+                    var intent = try decisions.intent(file, to: try address(of: file))
                     intent.isKnown = true
                     intents.append(intent)
                 case .ask(let upload):
                     guard let record = try record(upload.number) else { continue }
-                    intents.append(try intent(file, to: record.upload.destination))
+                    intents.append(try decisions.intent(file, to: record.upload.destination))
+                case .unchanged: bookkeeper.count { $0.unchanged += 1 }
+                case .leaveAlone: if let item { bookkeeper.leaveAlone(item) }
                 case .pass: break
                 }
             } catch {
@@ -162,95 +133,14 @@ final class Candidates {
         return intents
     }
 
-    private func decide(_ found: Found, _ item: JobItem) -> Decision {
+    private func decide(_ found: Decisions.Found, _ item: JobItem?) -> Decisions.Verdict {
+        guard let item else { return .send }
         // Begun in this run, or left by an earlier one and taken up by this.
-        if item.run == run.run { return .pass }
-        guard let upload = item.upload else {
-            guard isQuarantined(item) else { return .send }
-            bookkeeper.leaveAlone(item)
-            return .pass
-        }
-        let now = SourceIdentity(path: item.source, found.status)
-        var hasChanged = !ChangingSource.refuse.offences(in: now.changes(since: upload.source)).isEmpty
-        switch upload.state {
-        case .aborted: return .send
-        case .failed where !upload.mayHoldParts:
-            guard isQuarantined(item), !hasChanged else { return hasChanged ? .send : .again }
-            bookkeeper.leaveAlone(item)
-            return .pass
-        case .pending, .unknown, .failed: return .pass
-        case .done: hasChanged = hasChanged || upload.source.mayHideChanges(since: upload.createdAt)
-        }
-        switch item.state {
-        case .acting, .pending: return .pass
-        case .proved where !hasChanged, .settled where !hasChanged:
-            if job.checksRemote || (item.state == .settled && job.isDue(upload, at: ledger.now())) {
-                return .ask(upload)
-            }
-            bookkeeper.count { $0.unchanged += 1 }
-            return .pass
-        case .proved, .settled: return .send
-        }
+        return item.run == run.run ? .pass : decisions.decide(found, item)
     }
 
-    // MARK: Intents
-
-    private func intent(_ found: Found, to address: ObjectAddress) throws(UploadFailure) -> UploadIntent {
-        let length = address.key.utf8.count
-        guard length <= StoreLimits.amazon.maximumKeyLength else {
-            throw UploadFailure(
-                .usage,
-                "The key for \(UTF8Repair.string(found.file.path)) is \(length) bytes long; S3 allows "
-                    + "\(StoreLimits.amazon.maximumKeyLength)."
-            )
-        }
-        var intent = UploadIntent(
-            path: found.file.path,
-            seen: found.file.status,
-            destination: address,
-            store: job.store,
-            sizing: job.sizing,
-            attributes: job.attributes,
-            onlyIfAbsent: !job.mayOverwrite,
-            integrity: job.integrity,
-            changing: job.changing
-        )
-        intent.restartsChanged = true
-        intent.sharesKey = !(job.destination.isInjective && found.file.name.isItsOwnKey)
-        return intent
-    }
-
-    private func address(of found: Found) throws(UploadFailure) -> ObjectAddress {
-        let digest = job.destination.needsDigest ? try digest(of: found) : nil
-        do {
-            return try job.destination.address(
-                for: found.file.name,
-                in: job.naming,
-                digest: digest,
-                uuid: job.destination.needsUUID ? Self.uuid() : nil
-            )
-        } catch {
-            throw UploadFailure(.usage, "The destination \(job.destination.text) \(error).")
-        }
-    }
-
-    private func digest(of found: Found) throws(UploadFailure) -> [UInt8] {
-        do throws(SystemError) {
-            let file = try File.openForReading(path: found.file.path)
-            let room = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 4096)
-            defer { room.deallocate() }
-            var digest = MessageDigest(.sha256)
-            var offset: Int64 = 0
-            while !cancellation.isCancelled {
-                let count = try file.read(into: room, at: offset)
-                if count == 0 { return digest.finish() }
-                digest.update(UnsafeRawBufferPointer(rebasing: room[..<count]))
-                offset += Int64(count)
-            }
-        } catch {
-            throw UploadFailure(.source, "\(UTF8Repair.string(found.file.path)) can't be read: \(error.reason).")
-        }
-        throw UploadFailure(.interrupted, "interrupted", isResumable: true)
+    private func address(of found: Decisions.Found) throws(UploadFailure) -> ObjectAddress {
+        try decisions.address(of: found, uuid: job.destination.needsUUID ? Self.uuid() : nil, cancellation)
     }
 
     /// RFC 9562, version 4.

@@ -8,6 +8,7 @@ import MuleUpload
 /// with, files whose time has come.
 final class Leftovers {
     private let job: ArchiveJob
+    private let decisions: Decisions
     private let run: JobRun
     private let ledger: Ledger
     private let bookkeeper: Bookkeeper
@@ -27,6 +28,7 @@ final class Leftovers {
         service: @escaping (StoreAddress) throws(UploadFailure) -> S3Service
     ) {
         self.job = job
+        decisions = Decisions(job: job, now: ledger.now)
         self.run = run
         self.ledger = ledger
         self.bookkeeper = bookkeeper
@@ -62,14 +64,17 @@ final class Leftovers {
 
     /// The upload that the item asks for; nil where it asks for none.
     private func look(at item: JobItem) throws(UploadFailure) -> UploadJob? {
-        guard let upload = item.upload else { return nil }
-        switch (item.state, upload.state) {
-        case (.settled, _), (_, .aborted): return nil
-        case (.acting, _), (.pending, .done):
+        switch decisions.decide(left: item) {
+        case .nothing: return nil
+        case .finish:
             bookkeeper.goOn(with: item)
             return nil
-        case (.proved, _): return job.isDue(upload, at: ledger.now()) ? try due(item, upload) : nil
-        case (.pending, _): return try pending(item, upload)
+        case .ask(let upload): return try due(item, upload)
+        case .leaveAlone:
+            bookkeeper.leaveAlone(item)
+            return nil
+        case .goOn(let upload): return try pending(item, upload, hasChanged: false)
+        case .giveUp(let upload): return try pending(item, upload, hasChanged: true)
         }
     }
 
@@ -85,14 +90,11 @@ final class Leftovers {
         )
     }
 
-    private func pending(_ item: JobItem, _ upload: ItemUpload) throws(UploadFailure) -> UploadJob? {
-        // Of these nothing is at the store: the walk decides, by what the job says today.
-        if upload.state == .failed, !upload.mayHoldParts { return nil }
-        let hasChanged = hasChanged(item, upload)
-        if item.failures >= job.quarantineAfter, !job.retriesQuarantined, !hasChanged {
-            bookkeeper.leaveAlone(item)
-            return nil
-        }
+    private func pending(
+        _ item: JobItem,
+        _ upload: ItemUpload,
+        hasChanged: Bool
+    ) throws(UploadFailure) -> UploadJob? {
         guard let record = try record(upload.number) else { return nil }
         let claim = try known { () throws(LedgerError) in try ledger.claim(upload.number) }
         guard let (current, lease) = claim else { throw .heldElsewhere(record) }
@@ -109,13 +111,6 @@ final class Leftovers {
             row: .claimed(current, lease),
             service: service
         )
-    }
-
-    /// Whether another file, or another content, stands there. A file that has gone is told by whoever opens it.
-    private func hasChanged(_ item: JobItem, _ upload: ItemUpload) -> Bool {
-        guard let status = try? FileStatus.of(path: item.source) else { return false }
-        let now = SourceIdentity(path: item.source, status)
-        return !job.changing.offences(in: now.changes(since: upload.source)).isEmpty
     }
 
     private func record(_ number: Int64) throws(UploadFailure) -> UploadRecord? {

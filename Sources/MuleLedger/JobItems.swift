@@ -268,15 +268,32 @@ extension Ledger {
         _ database: Database
     ) throws(SQLiteError) -> [UInt8]? {
         guard item.sharesKey else { return nil }
-        return try database.run(
+        return try Self.rival(of: item.source, for: upload.destination.key, in: run, database)
+    }
+
+    /// - Parameter run: runs are counted from 1.
+    private static func rival(
+        of source: [UInt8],
+        for key: ObjectKey,
+        in run: JobRun,
+        _ database: Database
+    ) throws(SQLiteError) -> [UInt8]? {
+        try database.run(
             """
             SELECT source FROM items
             WHERE job = ? AND shared_key = ? AND source != ? AND (run = ? OR state != 'settled') LIMIT 1
             """,
             [
-                .integer(run.job), .blob(upload.destination.key.utf8), .blob(item.source), .integer(run.run),
+                .integer(run.job), .blob(key.utf8), .blob(source), .integer(run.run),
             ]
         ) { $0.blob(0) }.first
+    }
+
+    /// The other source of a job that wants the same key, and is not settled.
+    package func rival(of source: [UInt8], for key: ObjectKey, in job: Int64) throws(LedgerError) -> [UInt8]? {
+        try perform { database throws(SQLiteError) in
+            try Self.rival(of: source, for: key, in: JobRun(job: job, run: 0), database)
+        }
     }
 
     // MARK: Steps

@@ -72,6 +72,23 @@ package struct RateTimetable: Equatable, Sendable {
         return first.rate
     }
 
+    /// Seconds that so many bytes take from a time on, at the rates that hold meanwhile. What may go without a limit takes none.
+    package func seconds(for bytes: Int64, from start: Time) -> Double {
+        var left = Double(bytes)
+        if let constant { return left / Double(constant) }
+        var (time, seconds) = (start, 0.0)
+        while left > 0 {
+            guard let rate = rate(at: time) else { break }
+            let share = Double(rate) * 60
+            if left <= share { return seconds + left / Double(rate) }
+            left -= share
+            seconds += 60
+            time.minute += 1
+            if time.minute == Self.minutesPerDay { time = Time(weekday: (time.weekday + 1) % 7, minute: 0) }
+        }
+        return seconds
+    }
+
     // MARK: Reading
 
     private static func rate(_ text: String) throws(ParseError) -> Int64? {

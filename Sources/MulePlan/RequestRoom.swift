@@ -12,6 +12,9 @@ package struct RequestRoom: Hashable, Sendable {
     /// Mule's own buffers are less than two MiB for each request. The kernel holds up to 4 MiB of what is on its way
     /// (the default of `tcp_wmem`), and counts it against a container.
     private static let bytesForEach: Int64 = 6 << 20
+    /// The program, its libraries and the ledger; a buffer and a connection for each request.
+    private static let likelyBytesBeside: Int64 = 24 << 20
+    private static let likelyBytesForEach: Int64 = 1 << 20
     /// Of the memory, which is there for others too.
     private static let share: Int64 = 4
 
@@ -22,6 +25,11 @@ package struct RequestRoom: Hashable, Sendable {
 
     /// Files that so many requests need.
     package static func files(for requests: Int) -> Int { filesBeside + requests * filesForEach }
+
+    /// Bytes of memory that a run with so many requests at a time is likely to take: measured, not promised.
+    package static func likelyMemory(requests: Int) -> Int64 {
+        likelyBytesBeside + Int64(requests) * likelyBytesForEach
+    }
 
     /// Requests at a time, as many as wanted if there is room; 1 at least.
     package func most(_ wanted: Int) -> Int {

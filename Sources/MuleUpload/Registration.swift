@@ -124,6 +124,52 @@ package struct Registration {
         }
     }
 
+    // MARK: Foresight
+
+    /// What registering a file would come to.
+    package enum Outlook: Sendable {
+        case begins(NewUpload)
+        case goesOn(UploadRecord)
+        /// What is pending is given up first.
+        case restarts(UploadRecord, NewUpload)
+        /// The store is asked whether it still has the object.
+        case asks(UploadRecord, NewUpload)
+        case refused(UploadFailure)
+    }
+
+    /// What `register` would answer now, without a row being made or a lease taken.
+    ///
+    /// - Parameter ledger: nil for one that is not there yet.
+    package static func foresee(_ intent: UploadIntent, _ ledger: Ledger?) throws(LedgerError) -> Outlook {
+        let limits = try ledger?.limits(of: intent.store.endpoint) ?? .amazon
+        var paths = CanonicalPaths()
+        let upload: NewUpload
+        do throws(UploadFailure) {
+            upload = try plan(intent, limits: limits, &paths)
+        } catch {
+            return .refused(error)
+        }
+        guard let ledger else { return .begins(upload) }
+        guard let record = try ledger.unfinished(like: upload) else {
+            guard let source = upload.source,
+                let done = try ledger.lastDone(
+                    source: source.path,
+                    destination: upload.destination,
+                    endpoint: upload.store.endpoint
+                ), isDone(upload, intent, before: done)
+            else { return .begins(upload) }
+            return .asks(done, upload)
+        }
+        if ledger.isActive(record) { return .refused(.heldElsewhere(record)) }
+        guard record.mayHoldParts else { return .begins(upload) }
+        if restarts(record, upload, intent) { return .restarts(record, upload) }
+        return conflict(record, upload, intent).map { .refused($0) } ?? .goesOn(record)
+    }
+
+    private static func restarts(_ record: UploadRecord, _ upload: NewUpload, _ intent: UploadIntent) -> Bool {
+        intent.restart || record.abortRequested || (intent.restartsChanged && hasChanged(record, upload))
+    }
+
     private static func plan(
         _ intent: UploadIntent,
         limits: StoreLimits,
@@ -172,13 +218,7 @@ package struct Registration {
             return .refused(.heldElsewhere(record))
         case .taken(let other):
             let name = UTF8Repair.string(intent.path)
-            return .refused(
-                UploadFailure(
-                    .exists,
-                    "\(name) would become \(upload.destination), which is the object of \(UTF8Repair.string(other)); only that "
-                        + "is sent. Give each file a key of its own in the job's destination."
-                )
-            )
+            return .refused(.taken(upload.destination, name, by: UTF8Repair.string(other)))
         case .doneBefore(let done):
             return .job(.doneBefore(done, again: upload), restartsAs: nil)
         case .began(let record, let lease):
@@ -192,17 +232,18 @@ package struct Registration {
                     ? record : try ledger.replan(record, as: upload)
                 return .job(.claimed(planned, lease), restartsAs: nil)
             }
-            if intent.restart || record.abortRequested || (intent.restartsChanged && Self.hasChanged(record, upload)) {
+            if Self.restarts(record, upload, intent) {
                 return .job(.claimed(record, lease), restartsAs: upload)
             }
-            if let failure = conflict(record, upload, intent) { return .refused(failure) }
+            if let failure = Self.conflict(record, upload, intent) { return .refused(failure) }
             let carried =
                 record.upload.changing == upload.changing ? record : try ledger.bear(upload.changing, in: record)
             return .job(.claimed(carried, lease), restartsAs: nil)
         }
     }
 
-    private func conflict(_ record: UploadRecord, _ upload: NewUpload, _ intent: UploadIntent) -> UploadFailure? {
+    private static func conflict(_ record: UploadRecord, _ upload: NewUpload, _ intent: UploadIntent) -> UploadFailure?
+    {
         if let now = upload.source, let before = record.upload.source {
             let offences = upload.changing.offences(in: now.changes(since: before))
             if !offences.isEmpty {
@@ -232,6 +273,15 @@ package struct Registration {
 }
 
 extension UploadFailure {
+    /// Another source of the same job has the object.
+    package static func taken(_ destination: ObjectAddress, _ name: String, by other: String) -> UploadFailure {
+        UploadFailure(
+            .exists,
+            "\(name) would become \(destination), which is the object of \(other); only that is sent. Give each file a key of its "
+                + "own in the job's destination."
+        )
+    }
+
     package static func heldElsewhere(_ record: UploadRecord) -> UploadFailure {
         UploadFailure(
             .held,

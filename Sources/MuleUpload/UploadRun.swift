@@ -23,6 +23,7 @@ package final class UploadRun: Sendable {
     private let onEvent: @Sendable (UploadEvent) -> Void
     private let state = Monitor<State>(State())
     private let crew = Crew()
+    private let lastSign = Atomic<Int64>(0)
     // Made in `init`, after `self`, because it reports its failures here.
     private let recorderBox = Monitor<Recorder?>(nil)
 
@@ -203,6 +204,23 @@ package final class UploadRun: Sendable {
 
     /// How the run stands; may be asked at any time, from any thread.
     package func snapshot() -> RunSnapshot { progress.snapshot() }
+
+    // MARK: Life
+
+    /// Something is done on behalf of the run that moves no byte and ends no request.
+    package func noteSign() {
+        lastSign.store(Moment.now().nanoseconds, ordering: .relaxed)
+    }
+
+    /// Whether the run gets on, by its own judgement: with uploads in hand something must move within the stall limit, or the
+    /// workers give up by themselves. When they have not done that either, they hang.
+    ///
+    /// - Parameter slack: seconds that they may take for it.
+    package func isAlive(slack: Double = 60) -> Bool {
+        if state.withLock({ $0.open.isEmpty }) || patience.remaining > -slack { return true }
+        let last = Moment(nanoseconds: lastSign.load(ordering: .relaxed))
+        return Moment.now().seconds(since: last) < slack
+    }
 
     // MARK: Stopping
 

@@ -77,6 +77,60 @@ final class ArchiveHarness: Sendable {
         change: (inout ArchiveJob) -> Void = { _ in },
         onEvent: @escaping @Sendable (ArchiveEvent) -> Void = { _ in }
     ) throws -> Outcome {
+        let job = try job(to: destination, day: day, cancellation: cancellation, change)
+        let service = job.service
+        var settings = RunSettings(concurrency: 4, stallLimit: 30)
+        settings.retry.base = 0.001
+        settings.retry.throttledBase = 0.001
+        settings.retry.cap = 0.002
+        let events = Monitor<[ArchiveEvent]>([])
+        let run = try ArchiveRun(
+            job,
+            number: try ledger.job(named: job.name),
+            ledger: ledger,
+            settings: settings,
+            cancellation: cancellation
+        ) { event in
+            events.withLock { $0.append(event) }
+            onEvent(event)
+        }
+        let report = run.carryOut { _ in service }
+        try run.close(report, status: report.failures.count == 0 ? 0 : 1)
+        return Outcome(report: report, events: events.withLock { $0 })
+    }
+
+    /// What a run of the job "test" would do.
+    func plan(
+        to destination: String = "bucket/",
+        change: (inout ArchiveJob) -> Void = { _ in }
+    ) throws -> (files: [PlannedFile], totals: PlanTotals) {
+        try plan(to: destination, ledger: ledger, change: change)
+    }
+
+    func plan(
+        to destination: String = "bucket/",
+        ledger: Ledger?,
+        change: (inout ArchiveJob) -> Void = { _ in }
+    ) throws -> (files: [PlannedFile], totals: PlanTotals) {
+        let cancellation = Cancellation()
+        let job = try job(to: destination, day: 21, cancellation: cancellation, change)
+        var files: [PlannedFile] = []
+        let planner = ArchivePlanner(
+            job,
+            number: try ledger?.knownJob(named: job.name),
+            ledger: ledger,
+            cancellation: cancellation
+        ) { files.append($0) }
+        let totals = try planner.plan()
+        return (files, totals)
+    }
+
+    private func job(
+        to destination: String,
+        day: Int,
+        cancellation: Cancellation,
+        _ change: (inout ArchiveJob) -> Void
+    ) throws -> ArchiveJob {
         let service = S3Service(
             endpoint: try Endpoint(url: server.endpoint, region: server.region),
             transport: TransportSettings(userAgent: "mule-test"),
@@ -108,23 +162,6 @@ final class ArchiveHarness: Sendable {
             service: service
         )
         change(&job)
-        var settings = RunSettings(concurrency: 4, stallLimit: 30)
-        settings.retry.base = 0.001
-        settings.retry.throttledBase = 0.001
-        settings.retry.cap = 0.002
-        let events = Monitor<[ArchiveEvent]>([])
-        let run = try ArchiveRun(
-            job,
-            number: try ledger.job(named: job.name),
-            ledger: ledger,
-            settings: settings,
-            cancellation: cancellation
-        ) { event in
-            events.withLock { $0.append(event) }
-            onEvent(event)
-        }
-        let report = run.carryOut { _ in service }
-        try run.close(report, status: report.failures.count == 0 ? 0 : 1)
-        return Outcome(report: report, events: events.withLock { $0 })
+        return job
     }
 }

@@ -64,4 +64,18 @@ import Testing
     func refused(text: String) throws {
         #expect(throws: RateTimetable.ParseError.self) { try RateTimetable(text) }
     }
+
+    @Test func `bytes take as long as the rates that hold meanwhile let them`() throws {
+        let monday = RateTimetable.Time(weekday: 0, minute: 0)
+        #expect(RateTimetable(always: 10).seconds(for: 105, from: monday) == 10.5)
+        #expect(RateTimetable(always: 10).seconds(for: 0, from: monday) == 0)
+        let table = try RateTimetable("00:01-00:02=1, 00:02-00:03=off, *=2")
+        // 120 bytes in the first minute, 60 in the second; in the third there is no limit.
+        #expect(table.seconds(for: 121, from: monday) == 61)
+        #expect(table.seconds(for: 180, from: monday) == 120)
+        #expect(table.seconds(for: 1 << 50, from: monday) == 120)
+        // Over the end of the week.
+        let sunday = RateTimetable.Time(weekday: 6, minute: 1439)
+        #expect(try RateTimetable("Sun=1, *=2").seconds(for: 64, from: sunday) == 62)
+    }
 }

@@ -257,9 +257,11 @@ extension CommandPage {
             "One run at a time for each job: another one leaves at once with status 11, or waits (--wait). At the border of its "
                 + "window (--until, --max-duration, --max-bytes) a run stops with status 10, and the next goes on from there. "
                 + "Whatever kills it, the same command again sends at most what was in flight.",
+            "With --dry-run nothing is sent; the status is the one that a run would end with, as far as that is known before it.",
         ],
         examples: [
             .init(line: "mule archive -q", about: "For cron: all jobs, silent unless something is wrong."),
+            .init(line: "mule archive --dry-run -v nightly", about: "What would it do? Each file with its key."),
             .init(line: "mule archive --wait 45m nightly", about: "One job, after the run that may still be going on."),
             .init(
                 line: "mule archive --source /srv/dumps --to backups/{host}/{date}/ --after move:/srv/done",

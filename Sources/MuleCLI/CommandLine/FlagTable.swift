@@ -124,6 +124,16 @@ package enum FlagTable {
             negation: "no-retry-quarantined",
             "Try those files once more."
         ),
+        .on(
+            "dry-run",
+            letter: "n",
+            .job,
+            archive,
+            sets: \.dryRun,
+            negation: "no-dry-run",
+            "Say what a run would do, by the files, the ledger and no question to the store: with -v each file and its key, with "
+                + "--limit-rate the time. Nothing is sent, written or moved."
+        ),
         .value(
             "check",
             "WHERE",
@@ -663,6 +673,14 @@ package enum FlagTable {
             working.subtracting(doctor),
             sets: \.ledger,
             "Keep the record of uploads in this file."
+        ),
+        .path(
+            "log-file",
+            .shared,
+            working,
+            sets: \.logFile,
+            "Add what is said to this file, with times: notes, errors, a line for each file that is sent. Standard error then has "
+                + "errors alone, and SIGHUP opens the file anew in place of stopping mule."
         ),
         .value(
             "profile",

@@ -12,6 +12,7 @@ package struct Typed: Sendable, Equatable {
     /// File paths, as raw bytes.
     package var config: [UInt8]?
     package var ledger: [UInt8]?
+    package var logFile: [UInt8]?
 
     package var json = false
     package var quiet = false

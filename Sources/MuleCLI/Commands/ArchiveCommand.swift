@@ -17,6 +17,7 @@ struct ArchiveCommand {
                 message: "The configuration has no jobs: write some under \"jobs\", or name --source and --to."
             )
         }
+        if session.typed.dryRun { return try ArchiveDryRun(session: session).run(jobs) }
         let ledger = try session.openLedger()
         var statuses: Set<ExitStatus> = []
         for (name, options) in jobs where !session.cancellation.isCancelled {
@@ -113,7 +114,9 @@ struct ArchiveCommand {
                 cancellation: serving.cancellation,
                 onEvent: { printer.print($0) }
             )
-            session.console.startProgress { TransferSnapshot(run.snapshot()) }
+            session.console.startProgress(job: job.name, isAlive: { run.isAlive }) {
+                TransferSnapshot(run.snapshot())
+            }
             let report = run.carryOut { address throws(UploadFailure) in try stores.service(of: address) }
             session.console.stopProgress(final: nil)
             if let obstacle = report.obstacle { printer.say(obstacle) }
@@ -145,7 +148,7 @@ struct ArchiveCommand {
 
 extension Session {
     /// The job with all that is known of it.
-    fileprivate func job(_ name: String, _ options: JobOptions) throws(CommandFailure) -> ArchiveJob {
+    func job(_ name: String, _ options: JobOptions) throws(CommandFailure) -> ArchiveJob {
         guard let template = options.destination, let named = options.source else {
             throw CommandFailure(status: .usage, message: "a job needs a source and a destination.")
         }

@@ -11,6 +11,7 @@ struct ArchiveSummary {
     let status: ExitStatus
 
     func print(to console: Console) {
+        console.record(status == .done ? .info : status == .limitReached ? .warning : .error, text)
         if console.isJSON { return console.result(json) }
         if !console.isQuiet { console.result(text) }
     }

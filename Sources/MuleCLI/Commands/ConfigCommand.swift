@@ -8,9 +8,10 @@ import MuleSystem
 struct ConfigCommand {
     let typed: Typed
     let environment: [String: String]
+    let voice: Voice
 
     func run() throws(CommandFailure) -> ExitStatus {
-        let console = Console(typed, progress: .none, environment: environment)
+        let console = Console(typed, progress: .none, environment: environment, voice: voice)
         let path = try path()
         let file = TextSafety.displayName(path)
         let reading: Configuration.Reading

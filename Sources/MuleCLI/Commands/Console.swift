@@ -3,21 +3,39 @@ import MuleJSON
 import MuleSystem
 import Synchronization
 
-/// Where a command's words go: results to standard output, messages and progress to standard error.
+/// Where a command's words go: results to standard output, messages and progress to standard error, and messages to the log too.
 final class Console: Sendable {
     let isJSON: Bool
     let isQuiet: Bool
     let isVerbose: Bool
+    private let voice: Voice
+    private let service: ServiceReport?
     private let display: ProgressDisplay
     private let output = Monitor<Bool>(true)
     private let sharesTerminal: Bool
     private let isDrawing = Atomic<Bool>(false)
 
-    init(_ typed: Typed, progress: ProgressChoice, environment: [String: String]) {
+    init(
+        _ typed: Typed,
+        progress: ProgressChoice,
+        environment: [String: String],
+        voice: Voice,
+        service: ServiceReport? = nil
+    ) {
         isJSON = typed.json
         isQuiet = typed.quiet
         isVerbose = typed.verbose
-        display = ProgressDisplay(typed.quiet ? .none : progress, environment: environment)
+        self.voice = voice
+        self.service = service
+        var display = ProgressDisplay(
+            typed.quiet || voice.isJournal ? .none : progress,
+            environment: environment
+        )
+        // Where a log is kept, nobody reads along but at a terminal.
+        if voice.hasLog, progress == .auto, display.style == .plain {
+            display = ProgressDisplay(.none, environment: environment)
+        }
+        self.display = display
         sharesTerminal = display.style == .bar && isatty(STDOUT_FILENO) == 1
     }
 
@@ -45,26 +63,49 @@ final class Console: Sendable {
         }
     }
 
-    /// Something worth knowing that is no error; not with `--quiet`.
+    /// Something worth knowing that is no error; not shown with `--quiet`, nor where the log has it.
     func note(_ text: String) {
-        if !isQuiet { display.message("mule: " + text) }
+        say(.info, text, isShown: !isQuiet && !voice.hasLog)
+    }
+
+    /// A note that asks for more attention than others do.
+    func notice(_ text: String) {
+        say(.warning, text, isShown: !isQuiet && !voice.hasLog)
     }
 
     func detail(_ text: String) {
-        if isVerbose { display.message("mule: " + text) }
+        if isVerbose { say(.info, text, isShown: !voice.hasLog) }
     }
 
     func error(_ text: String) {
-        display.message("mule: " + text)
+        say(.error, text, isShown: true)
     }
 
     /// Something that went wrong and changes nothing of what was sent; for programs an event, too.
     func warn(_ text: String) {
         if isJSON { result(JSONValue.object(["event": "warning", "message": .string(text)]).line) }
-        error(TextSafety.displayName(text))
+        say(.warning, TextSafety.displayName(text), isShown: true)
     }
 
-    func startProgress(_ snapshot: @escaping @Sendable () -> TransferSnapshot) {
+    /// A line for the log alone.
+    func record(_ level: MessageLevel, _ text: String) {
+        say(level, text, isShown: false)
+    }
+
+    private func say(_ level: MessageLevel, _ text: String, isShown: Bool) {
+        if isShown { display.message(voice.line(level, text)) }
+        if let complaint = voice.writeDown(level, text) { display.message(voice.line(.error, complaint)) }
+    }
+
+    /// - Parameters:
+    ///   - job: the job's name, where several may run.
+    ///   - isAlive: whether the run gets on, by its own judgement.
+    func startProgress(
+        job: String? = nil,
+        isAlive: @escaping @Sendable () -> Bool = { true },
+        _ snapshot: @escaping @Sendable () -> TransferSnapshot
+    ) {
+        service?.watch(job: job, isAlive: isAlive, snapshot)
         display.start(snapshot: snapshot)
         isDrawing.store(true, ordering: .relaxed)
     }
@@ -72,5 +113,6 @@ final class Console: Sendable {
     func stopProgress(final: TransferSnapshot?) {
         isDrawing.store(false, ordering: .relaxed)
         display.stop(final: final)
+        service?.unwatch()
     }
 }

@@ -41,7 +41,7 @@ final class EventPrinter: Sendable {
                     JSONValue.object(["event": "notice", "id": JSONValue(id), "message": .string(text)]).line
                 )
             }
-            console.note(TextSafety.displayName(text))
+            console.notice(TextSafety.displayName(text))
         case .completed(let summary): completed(summary)
         case .failed(let end):
             if console.isJSON {
@@ -103,6 +103,7 @@ final class EventPrinter: Sendable {
     }
 
     private func completed(_ summary: UploadSummary) {
+        console.record(.info, sentence(summary))
         if console.isJSON {
             let checksum: JSONValue =
                 summary.proof.checksumAlgorithm.map { algorithm in

@@ -16,14 +16,22 @@ package enum Program {
     /// Runs the command line of this process and ends it.
     package static func main() -> Never {
         let cancellation = Cancellation()
+        let environment = environment()
+        let voice = Voice(environment: environment)
         let signals = Signals(
             onStop: { _ in cancellation.cancel() },
+            onHangUp: { voice.hangUp() },
             lastWords: {
                 Producer.killAll()
-                complain("stopped. What the store has confirmed is kept; run the same command again.")
+                voice.complain("stopped. What the store has confirmed is kept; run the same command again.")
             }
         )
-        let status = run(arguments: rawArguments(), environment: environment(), cancellation: cancellation)
+        let status = run(
+            arguments: rawArguments(),
+            environment: environment,
+            cancellation: cancellation,
+            voice: voice
+        )
         signals.dieIfStopped()
         exit(status.rawValue)
     }
@@ -31,13 +39,14 @@ package enum Program {
     package static func run(
         arguments: [[UInt8]],
         environment: [String: String],
-        cancellation: Cancellation
+        cancellation: Cancellation,
+        voice: Voice
     ) -> ExitStatus {
         let typed: Typed
         do {
             typed = try CommandLineParser.parse(arguments, environment: environment)
         } catch {
-            complain(error.description)
+            voice.complain(error.description)
             return .usage
         }
         if typed.wantsVersion {
@@ -50,8 +59,23 @@ package enum Program {
             return .done
         }
         do throws(CommandFailure) {
-            if command == .config { return try ConfigCommand(typed: typed, environment: environment).run() }
-            let session = try Session(typed, environment: environment, cancellation: cancellation)
+            if command == .config {
+                return try ConfigCommand(typed: typed, environment: environment, voice: voice).run()
+            }
+            let service = ServiceReport(environment: environment)
+            let session = try Session(
+                typed,
+                environment: environment,
+                cancellation: cancellation,
+                voice: voice,
+                service: service
+            )
+            service?.begin()
+            let ticket = cancellation.onCancel { service?.stopping() }
+            defer {
+                cancellation.removeWaker(ticket)
+                service?.end()
+            }
             switch command {
             case .upload: return try UploadCommand(session: session).run()
             case .resume: return try ResumeCommand(session: session).run()
@@ -66,15 +90,9 @@ package enum Program {
             case .config: fatalError("it has run without a session")
             }
         } catch {
-            complain(error.message)
+            voice.complain(error.message)
             return error.status
         }
-    }
-
-    private static func complain(_ message: String) {
-        // Texts of the environment and of AWS's files are in it.
-        let line = Array(("mule: " + TextSafety.displayName(message) + "\n").utf8)
-        _ = line.withUnsafeBytes { write(STDERR_FILENO, $0.baseAddress, $0.count) }
     }
 
     /// Without the program's own name. Raw bytes, since file names need not be UTF-8.

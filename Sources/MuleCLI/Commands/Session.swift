@@ -22,7 +22,14 @@ struct Session {
         var caBundle: String?
     }
 
-    init(_ typed: Typed, environment: [String: String], cancellation: Cancellation) throws(CommandFailure) {
+    /// - Parameter service: who has started the program and wants to hear how it gets on.
+    init(
+        _ typed: Typed,
+        environment: [String: String],
+        cancellation: Cancellation,
+        voice: Voice,
+        service: ServiceReport? = nil
+    ) throws(CommandFailure) {
         self.typed = typed
         self.environment = environment
         self.cancellation = cancellation
@@ -33,8 +40,31 @@ struct Session {
         } catch {
             throw CommandFailure(status: .usage, message: "\(error)")
         }
+        try Self.openLog(typed.logFile ?? configuration.logFile, environment: environment, voice)
         let progress = typed.progress ?? configuration.progress ?? .auto
-        console = Console(typed, progress: progress, environment: environment)
+        console = Console(typed, progress: progress, environment: environment, voice: voice, service: service)
+    }
+
+    /// Before anything is done: who wants a log wants it of all.
+    private static func openLog(
+        _ named: [UInt8]?,
+        environment: [String: String],
+        _ voice: Voice
+    ) throws(CommandFailure) {
+        guard let named else { return }
+        let shown = TextSafety.displayName(named)
+        guard let path = FileLocation.expand(named, environment: environment) else {
+            throw CommandFailure(status: .usage, message: "The log \(shown) can't be found: HOME is not set.")
+        }
+        do {
+            // SIGHUP opens it anew, wherever the process is then.
+            try voice.writeDown(in: absolute(path))
+        } catch {
+            throw CommandFailure(
+                status: .usage,
+                message: "The log \(shown) can't be opened: \(error.reason). Nothing was sent."
+            )
+        }
     }
 
     /// What a job works with: its own options over the general ones, below those of the command line.

@@ -3,10 +3,11 @@ import MuleSystem
 import Synchronization
 
 /// SIGINT, SIGTERM and SIGHUP as a wish to stop: heard by one thread, carried by a `Cancellation`, and answered in the
-/// end by dying of the signal, as shells and service managers expect.
+/// end by dying of the signal, as shells and service managers expect. SIGHUP may have another meaning.
 final class Signals: Sendable {
     private let received = Atomic<Int32>(0)
     private let onStop: @Sendable (Int32) -> Void
+    private let onHangUp: @Sendable () -> Bool
     private let lastWords: @Sendable () -> Void
 
     /// Longest that a stop may take, for whatever reason: rows are committed one by one, so nothing depends on it.
@@ -14,22 +15,31 @@ final class Signals: Sendable {
 
     /// Blocks the signals on this thread and all that it starts, and listens for them. To be called before any thread.
     ///
-    /// A signal that the parent had ignored (`nohup`, a shell's background job) stays ignored.
+    /// A signal that the parent had ignored (`nohup`, a shell's background job) stops nothing.
     ///
     /// - Parameters:
     ///   - onStop: called with the first signal.
+    ///   - onHangUp: called with each SIGHUP, also with one that the parent had ignored; true where that was all that it meant.
     ///   - lastWords: called when the program has not ended itself in time.
-    init(onStop: @escaping @Sendable (Int32) -> Void, lastWords: @escaping @Sendable () -> Void) {
+    init(
+        onStop: @escaping @Sendable (Int32) -> Void,
+        onHangUp: @escaping @Sendable () -> Bool,
+        lastWords: @escaping @Sendable () -> Void
+    ) {
         self.onStop = onStop
+        self.onHangUp = onHangUp
         self.lastWords = lastWords
         signal(SIGPIPE, SIG_IGN)
         // A limit of the file size is an error of the write then, and not the end of the process.
         signal(SIGXFSZ, SIG_IGN)
         var set = sigset_t()
         sigemptyset(&set)
-        for number in [SIGINT, SIGTERM, SIGHUP] where !Self.isIgnored(number) { sigaddset(&set, number) }
+        for number in [SIGINT, SIGTERM] where !Self.isIgnored(number) { sigaddset(&set, number) }
+        // One that is ignored and blocked waits like any other (Linux).
+        sigaddset(&set, SIGHUP)
+        let hangUpStops = !Self.isIgnored(SIGHUP)
         pthread_sigmask(SIG_BLOCK, &set, nil)
-        _ = Thread(name: "signals") { [set] in self.listen(set) }
+        _ = Thread(name: "signals") { [set] in self.listen(set, hangUpStops: hangUpStops) }
     }
 
     private static func isIgnored(_ number: Int32) -> Bool {
@@ -39,15 +49,22 @@ final class Signals: Sendable {
         return unsafeBitCast(action.__sigaction_handler.sa_handler, to: Int.self) == 1
     }
 
-    private func listen(_ set: sigset_t) {
+    private func listen(_ set: sigset_t, hangUpStops: Bool) {
         var set = set
         var number: Int32 = 0
-        guard sigwait(&set, &number) == 0 else { return }
+        repeat {
+            guard sigwait(&set, &number) == 0 else { return }
+        } while number == SIGHUP && (onHangUp() || !hangUpStops)
         received.store(number, ordering: .sequentiallyConsistent)
         onStop(number)
         // A second signal means "at once"; so does a stop that takes too long.
-        var grace = timespec(tv_sec: 0, tv_nsec: Self.graceNanoseconds)
-        let second = sigtimedwait(&set, nil, &grace)
+        let end = Moment.now().adding(seconds: Double(Self.graceNanoseconds) / 1e9)
+        var second: Int32 = 0
+        repeat {
+            let left = max(0, end.nanoseconds - Moment.now().nanoseconds)
+            var grace = timespec(tv_sec: 0, tv_nsec: Int(left))
+            second = sigtimedwait(&set, nil, &grace)
+        } while second == SIGHUP && (onHangUp() || !hangUpStops)
         lastWords()
         Self.die(by: second > 0 ? second : number)
     }

@@ -10,6 +10,8 @@ package struct Configuration: Sendable, Equatable {
     package var progress: ProgressChoice?
     /// An absolute path, or one that begins with `~/`.
     package var ledger: [UInt8]?
+    /// The same.
+    package var logFile: [UInt8]?
     /// What a bucket, by its name, needs differently.
     package var buckets: [String: StoreOptions] = [:]
     /// The jobs of `mule archive`, by their names.

@@ -11,6 +11,7 @@ extension ConfigurationKey<Configuration> {
         + [
             .text("progress", \.progress, OptionValue.choice),
             .path("ledger", \.ledger),
+            .path("logFile", \.logFile),
             .object("object", \.object, ConfigurationKey<ObjectOptions>.rows),
             Self(name: "buckets") { configuration, value, trail, objections in
                 for (bucket, value) in members(of: value, trail, &objections) {

@@ -1,0 +1,344 @@
+package import MuleLedger
+package import MulePlan
+import MuleSources
+package import MuleSystem
+package import MuleUpload
+
+/// What a run would do with a file.
+package struct PlannedFile: Sendable {
+    package enum Kind: String, Sendable, CaseIterable {
+        /// To be sent, never archived before.
+        case new
+        /// To be sent, since it is not what was archived, or begun.
+        case changed
+        /// Begun by an earlier run; what is missing is to be sent.
+        case pending
+        /// Archived; the store is asked whether it still has the object, and the file is sent again if not.
+        case check
+        /// Archived; what is to become of the file has not been done.
+        case unfinished
+        case unchanged
+        case tooYoung
+        /// Left alone, since it has failed for good too often.
+        case quarantined
+        /// It can't be archived.
+        case problem
+    }
+
+    package var kind: Kind
+    package var source: [UInt8]
+    /// Nil where no key is known.
+    package var destination: ObjectAddress?
+    /// Bytes of the file, and those that are to go.
+    package var size: Int64 = 0
+    package var bytes: Int64 = 0
+    /// Parts that are to go; 0 for a file that goes in one request.
+    package var parts = 0
+    /// Requests, if none of them fails.
+    package var requests = 0
+    package var failure: UploadFailure?
+}
+
+/// What a run would come to.
+package struct PlanTotals: Sendable {
+    package var files: [PlannedFile.Kind: Int] = [:]
+    package var bytes: Int64 = 0
+    package var parts = 0
+    package var requests = 0
+    /// Bodies: parts, and files that go in one request.
+    package var bodies = 0
+    package var failures = FailureTally()
+
+    mutating func count(_ file: PlannedFile) {
+        files[file.kind, default: 0] += 1
+        bytes += file.bytes
+        parts += file.parts
+        requests += file.requests
+        switch file.kind {
+        case .new, .changed, .pending: bodies += max(1, file.parts)
+        case .check, .unfinished, .unchanged, .tooYoung, .quarantined, .problem: break
+        }
+        if let failure = file.failure { failures.add(failure) }
+    }
+}
+
+/// Goes through a job as a run does and decides the same, but asks no store, and changes neither files nor the ledger. Limits of
+/// a run are not looked at: they depend on how fast it is.
+package final class ArchivePlanner {
+    private let job: ArchiveJob
+    private let number: Int64?
+    private let ledger: Ledger?
+    private let cancellation: Cancellation
+    private let decisions: Decisions
+    private let onFile: (PlannedFile) -> Void
+    private var totals = PlanTotals()
+    /// Who has a key that others may want.
+    private var taken: SpillNames?
+
+    private static let batch = 512
+
+    /// - Parameters:
+    ///   - number: the job's in the ledger; nil for one that has never run.
+    ///   - ledger: nil where there is none.
+    package init(
+        _ job: ArchiveJob,
+        number: Int64?,
+        ledger: Ledger?,
+        cancellation: Cancellation,
+        onFile: @escaping (PlannedFile) -> Void
+    ) {
+        self.job = job
+        self.number = number
+        self.ledger = ledger
+        self.cancellation = cancellation
+        self.onFile = onFile
+        decisions = Decisions(job: job, now: ledger?.now ?? wallClockMilliseconds)
+    }
+
+    /// To be called once.
+    package func plan() throws(UploadFailure) -> PlanTotals {
+        try planLeftovers()
+        try planCandidates()
+        return totals
+    }
+
+    private func note(_ file: PlannedFile) {
+        totals.count(file)
+        onFile(file)
+    }
+
+    // MARK: What is left
+
+    private func planLeftovers() throws(UploadFailure) {
+        guard let number, let ledger else { return }
+        var last: [UInt8]?
+        while !cancellation.isCancelled {
+            let items = try known { () throws(LedgerError) in
+                try ledger.openItems(of: number, after: last, limit: Self.batch)
+            }
+            guard let end = items.last else { return }
+            last = end.source
+            for item in items { try plan(left: item, ledger) }
+        }
+    }
+
+    private func plan(left item: JobItem, _ ledger: Ledger) throws(UploadFailure) {
+        var file = PlannedFile(kind: .unfinished, source: item.source)
+        switch decisions.decide(left: item) {
+        // The walk meets the file, if it is still meant.
+        case .nothing, .giveUp: return
+        case .finish: break
+        case .leaveAlone: file = quarantined(item)
+        case .ask(let upload):
+            file.kind = .check
+            file.requests = 1
+            file.destination = try record(upload, ledger)?.upload.destination
+        case .goOn(let upload):
+            guard let record = try record(upload, ledger) else { return }
+            if ledger.isActive(record) {
+                file.kind = .problem
+                file.failure = .heldElsewhere(record)
+            } else if record.abortRequested {
+                return
+            } else {
+                file = pending(item.source, record)
+            }
+        }
+        note(file)
+    }
+
+    private func pending(_ source: [UInt8], _ record: UploadRecord) -> PlannedFile {
+        var file = PlannedFile(kind: .pending, source: source, destination: record.upload.destination)
+        file.size = record.upload.source?.size ?? 0
+        guard record.mayHoldParts else { return sending(file, record.upload) }
+        file.bytes = file.size - record.bytesDone
+        file.parts = (record.partCount ?? 0) - record.partsDone
+        // The parts that are there are listed, a thousand at a time.
+        file.requests = max(1, (record.partsDone + 999) / 1000) + file.parts + Self.requestsToComplete
+        return file
+    }
+
+    private func sending(_ file: PlannedFile, _ upload: NewUpload) -> PlannedFile {
+        var file = file
+        file.size = upload.source?.size ?? 0
+        file.bytes = file.size
+        file.destination = upload.destination
+        // Whether an object is there is asked first.
+        file.requests += upload.onlyIfAbsent ? 1 : 0
+        if let partSize = upload.partSize {
+            file.parts = PartPlan(objectSize: file.size, partSize: partSize).count
+            file.requests += 1 + file.parts + Self.requestsToComplete
+        } else {
+            file.requests += 1
+        }
+        return file
+    }
+
+    /// Complete, and a look at the object.
+    private static let requestsToComplete = 2
+
+    private func quarantined(_ item: JobItem) -> PlannedFile {
+        let kind = item.lastError.flatMap { UploadFailure.Kind(rawValue: $0.kind) } ?? .source
+        var file = PlannedFile(kind: .quarantined, source: item.source)
+        file.failure = UploadFailure(kind, item.lastError?.message ?? "")
+        return file
+    }
+
+    // MARK: What is found
+
+    private func planCandidates() throws(UploadFailure) {
+        var walk = OrderedWalk(
+            SourceWalk([job.source], isRecursive: true, selection: job.selection, now: decisions.now() * 1_000_000),
+            order: job.order
+        )
+        var found: [Decisions.Found] = []
+        while !cancellation.isCancelled {
+            let step: SourceWalk.Step?
+            do {
+                step = try walk.next()
+            } catch {
+                throw UploadFailure(.source, "The files that were found can't be held: \(error.reason).")
+            }
+            guard let step else { break }
+            switch step {
+            case .file(let file):
+                switch decisions.look(at: file) {
+                case .file(let next): found.append(next)
+                case .tooYoung: note(PlannedFile(kind: .tooYoung, source: file.path))
+                case .nothing: break
+                }
+            case .problem(let file, let problem): try plan(file, problem)
+            case .leftOut, .idle: break
+            }
+            if found.count == Self.batch {
+                try plan(found)
+                found = []
+            }
+        }
+        try plan(found)
+    }
+
+    private func plan(_ file: SourceWalk.Found, _ problem: SourceProblem) throws(UploadFailure) {
+        if decisions.isOver(file, problem) { return }
+        if let item = try items([file.path])[0], decisions.isQuarantined(item), item.upload == nil {
+            return note(quarantined(item))
+        }
+        fail(file.path, UploadFailure(.source, problem.sentence(for: UTF8Repair.string(file.path))))
+    }
+
+    private func fail(_ path: [UInt8], to destination: ObjectAddress? = nil, _ failure: UploadFailure) {
+        note(PlannedFile(kind: .problem, source: path, destination: destination, failure: failure))
+    }
+
+    private func plan(_ found: [Decisions.Found]) throws(UploadFailure) {
+        for (file, item) in zip(found, try items(found.map(\.file.path))) where !cancellation.isCancelled {
+            do throws(UploadFailure) {
+                try plan(file, item)
+            } catch {
+                guard error.kind != .ledger else { throw error }
+                fail(file.file.path, error)
+            }
+        }
+    }
+
+    private func plan(_ found: Decisions.Found, _ item: JobItem?) throws(UploadFailure) {
+        guard let item, let ledger else { return try send(found, as: .new) }
+        if item.state != .settled {
+            switch decisions.decide(left: item) {
+            case .giveUp: return try send(found, as: .changed, requests: Self.requestsToGiveUp)
+            case .goOn(let upload):
+                guard let record = try record(upload, ledger), record.abortRequested else { return }
+                return try send(found, as: .new, requests: Self.requestsToGiveUp)
+            case .finish, .ask, .leaveAlone: return
+            case .nothing: break
+            }
+        }
+        switch decisions.decide(found, item) {
+        case .send, .again: try send(found, as: item.upload?.state == .done ? .changed : .new)
+        case .ask(let upload):
+            guard let record = try record(upload, ledger) else { return }
+            try register(found, to: record.upload.destination, as: .changed)
+        case .unchanged: note(PlannedFile(kind: .unchanged, source: found.file.path, size: found.status.size))
+        case .leaveAlone: note(quarantined(item))
+        case .pass: break
+        }
+    }
+
+    /// Abort, and a look at whether a part has been left.
+    private static let requestsToGiveUp = 2
+
+    private func send(
+        _ found: Decisions.Found,
+        as kind: PlannedFile.Kind,
+        requests: Int = 0
+    ) throws(UploadFailure) {
+        // The run makes one of its own for each file.
+        let uuid = job.destination.needsUUID ? [UInt8](repeating: 0, count: 16) : nil
+        let address = try decisions.address(of: found, uuid: uuid, cancellation)
+        try register(found, to: address, as: kind, requests: requests)
+    }
+
+    private func register(
+        _ found: Decisions.Found,
+        to address: ObjectAddress,
+        as kind: PlannedFile.Kind,
+        requests: Int = 0
+    ) throws(UploadFailure) {
+        let intent = try decisions.intent(found, to: address)
+        if intent.sharesKey, let other = try rival(of: intent) {
+            let name = UTF8Repair.string(intent.path)
+            return fail(intent.path, to: address, .taken(address, name, by: UTF8Repair.string(other)))
+        }
+        var file = PlannedFile(kind: kind, source: found.file.path, destination: address, requests: requests)
+        file.size = found.status.size
+        switch try known({ () throws(LedgerError) in try Registration.foresee(intent, ledger) }) {
+        case .begins(let upload): note(sending(file, upload))
+        case .goesOn(let record): note(pending(found.file.path, record))
+        case .restarts(_, let upload):
+            file.kind = .changed
+            file.requests += Self.requestsToGiveUp
+            note(sending(file, upload))
+        case .asks:
+            file.kind = .check
+            file.requests += 1
+            note(file)
+        case .refused(let failure): fail(intent.path, to: address, failure)
+        }
+    }
+
+    /// The file that has the same key, of this plan or of an earlier run that has not come to its end with it.
+    private func rival(of intent: UploadIntent) throws(UploadFailure) -> [UInt8]? {
+        let key = intent.destination.key
+        if let number, let ledger,
+            let other = try known({ () throws(LedgerError) in try ledger.rival(of: intent.path, for: key, in: number) })
+        {
+            return other
+        }
+        do {
+            let taken = if let begun = self.taken { begun } else { try SpillNames() }
+            self.taken = taken
+            return try taken.take(key.utf8, for: intent.path)
+        } catch {
+            throw UploadFailure(.source, "The keys that were found can't be held: \(error.reason).")
+        }
+    }
+
+    // MARK: The ledger
+
+    private func items(_ paths: [[UInt8]]) throws(UploadFailure) -> [JobItem?] {
+        guard let number, let ledger else { return paths.map { _ in nil } }
+        return try known { () throws(LedgerError) in try ledger.items(of: number, at: paths) }
+    }
+
+    private func record(_ upload: ItemUpload, _ ledger: Ledger) throws(UploadFailure) -> UploadRecord? {
+        try known { () throws(LedgerError) in try ledger.upload(number: upload.number) }
+    }
+
+    private func known<Result>(_ look: () throws(LedgerError) -> Result) throws(UploadFailure) -> Result {
+        do {
+            return try look()
+        } catch {
+            throw UploadFailure(ledger: error, path: UTF8Repair.string(ledger?.path ?? []))
+        }
+    }
+}

@@ -1,0 +1,188 @@
+import Glibc
+import MuleDigest
+import MuleLedger
+import MulePlan
+import MuleSources
+import MuleSystem
+import MuleUpload
+
+/// What a job does about files, by what the file system and the ledger say of them. It changes nothing, so that a plan and a run
+/// come to the same.
+struct Decisions {
+    let job: ArchiveJob
+    /// Milliseconds since 1970.
+    let now: @Sendable () -> Int64
+
+    /// A file that is to be archived, or has been.
+    struct Found {
+        var file: SourceWalk.Found
+        /// What is behind the path.
+        var status: FileStatus
+    }
+
+    // MARK: Looking
+
+    enum Sight {
+        case file(Found)
+        case tooYoung
+        /// Nothing to be archived.
+        case nothing
+    }
+
+    func look(at file: SourceWalk.Found) -> Sight {
+        // Files on their way to their end, of this run or of one that was killed.
+        if Disposal.isOnItsWay(file.path) { return .nothing }
+        var status = file.status
+        if status == nil || status?.kind == .symbolicLink { status = try? FileStatus.of(path: file.path) }
+        // Moved or removed since its directory was read.
+        guard let status, status.kind == .regular else { return .nothing }
+        if let settle = job.settle, !hasSettled(status, for: settle) { return .tooYoung }
+        return .file(Found(file: file, status: status))
+    }
+
+    /// The time of the last change of any kind, since copies are often given the time of their original.
+    private func hasSettled(_ status: FileStatus, for seconds: Double) -> Bool {
+        let changed = max(status.modificationTime, status.changeTime)
+        let age = Double(now()) / 1000 - Double(changed) / 1e9
+        return age >= seconds
+    }
+
+    /// Gone since its directory was read, which is no problem below the job's own.
+    func isOver(_ file: SourceWalk.Found, _ problem: SourceProblem) -> Bool {
+        if case .unreadable(let error) = problem { error.code == ENOENT && file.path != job.source } else { false }
+    }
+
+    /// Whether it has failed for good in so many runs that it is left alone.
+    func isQuarantined(_ item: JobItem) -> Bool {
+        item.failures >= job.quarantineAfter && !job.retriesQuarantined
+    }
+
+    // MARK: What is found
+
+    enum Verdict {
+        case send
+        /// The same file as in a run before, in which it failed.
+        case again
+        /// The store is to be asked whether it still has the object.
+        case ask(ItemUpload)
+        /// Archived, and not changed since.
+        case unchanged
+        case leaveAlone
+        /// Whoever looks after what earlier runs have left deals with it.
+        case pass
+    }
+
+    /// - Parameter item: one that no run is dealing with.
+    func decide(_ found: Found, _ item: JobItem) -> Verdict {
+        guard let upload = item.upload else { return isQuarantined(item) ? .leaveAlone : .send }
+        let now = SourceIdentity(path: item.source, found.status)
+        var hasChanged = !ChangingSource.refuse.offences(in: now.changes(since: upload.source)).isEmpty
+        switch upload.state {
+        case .aborted: return .send
+        case .failed where !upload.mayHoldParts: return hasChanged ? .send : isQuarantined(item) ? .leaveAlone : .again
+        case .pending, .unknown, .failed: return .pass
+        case .done: hasChanged = hasChanged || upload.source.mayHideChanges(since: upload.createdAt)
+        }
+        switch item.state {
+        case .acting, .pending: return .pass
+        case .proved where !hasChanged, .settled where !hasChanged:
+            let isDue = item.state == .settled && job.isDue(upload, at: self.now())
+            return job.checksRemote || isDue ? .ask(upload) : .unchanged
+        case .proved, .settled: return .send
+        }
+    }
+
+    // MARK: What is left
+
+    enum Rest {
+        case nothing
+        /// It is archived: what becomes of the file is to be done, or to be gone on with.
+        case finish
+        /// Its time has come: the store is asked once more whether it has the object.
+        case ask(ItemUpload)
+        case leaveAlone
+        case goOn(ItemUpload)
+        /// Another file, or another content, stands there: what was begun is given up.
+        case giveUp(ItemUpload)
+    }
+
+    func decide(left item: JobItem) -> Rest {
+        guard let upload = item.upload else { return .nothing }
+        switch (item.state, upload.state) {
+        case (.settled, _), (_, .aborted): return .nothing
+        case (.acting, _), (.pending, .done): return .finish
+        case (.proved, _): return job.isDue(upload, at: now()) ? .ask(upload) : .nothing
+        // Of these nothing is at the store: the walk decides, by what the job says today.
+        case (.pending, .failed) where !upload.mayHoldParts: return .nothing
+        case (.pending, _):
+            let hasChanged = hasChanged(item, upload)
+            if isQuarantined(item), !hasChanged { return .leaveAlone }
+            return hasChanged ? .giveUp(upload) : .goOn(upload)
+        }
+    }
+
+    /// Whether another file, or another content, stands there. A file that has gone is told by whoever opens it.
+    private func hasChanged(_ item: JobItem, _ upload: ItemUpload) -> Bool {
+        guard let status = try? FileStatus.of(path: item.source) else { return false }
+        let now = SourceIdentity(path: item.source, status)
+        return !job.changing.offences(in: now.changes(since: upload.source)).isEmpty
+    }
+
+    // MARK: Intents
+
+    func intent(_ found: Found, to address: ObjectAddress) throws(UploadFailure) -> UploadIntent {
+        let length = address.key.utf8.count
+        guard length <= StoreLimits.amazon.maximumKeyLength else {
+            throw UploadFailure(
+                .usage,
+                "The key for \(UTF8Repair.string(found.file.path)) is \(length) bytes long; S3 allows "
+                    + "\(StoreLimits.amazon.maximumKeyLength)."
+            )
+        }
+        var intent = UploadIntent(
+            path: found.file.path,
+            seen: found.file.status,
+            destination: address,
+            store: job.store,
+            sizing: job.sizing,
+            attributes: job.attributes,
+            onlyIfAbsent: !job.mayOverwrite,
+            integrity: job.integrity,
+            changing: job.changing
+        )
+        intent.restartsChanged = true
+        intent.sharesKey = !(job.destination.isInjective && found.file.name.isItsOwnKey)
+        return intent
+    }
+
+    /// The file's object, for which the whole file may have to be read.
+    ///
+    /// - Parameter uuid: 16 bytes.
+    func address(of found: Found, uuid: [UInt8]?, _ cancellation: Cancellation) throws(UploadFailure) -> ObjectAddress {
+        let digest = job.destination.needsDigest ? try digest(of: found, cancellation) : nil
+        do {
+            return try job.destination.address(for: found.file.name, in: job.naming, digest: digest, uuid: uuid)
+        } catch {
+            throw UploadFailure(.usage, "The destination \(job.destination.text) \(error).")
+        }
+    }
+
+    private func digest(of found: Found, _ cancellation: Cancellation) throws(UploadFailure) -> [UInt8] {
+        do throws(SystemError) {
+            let file = try File.openForReading(path: found.file.path)
+            let room = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 4096)
+            defer { room.deallocate() }
+            var digest = MessageDigest(.sha256)
+            var offset: Int64 = 0
+            while !cancellation.isCancelled {
+                let count = try file.read(into: room, at: offset)
+                if count == 0 { return digest.finish() }
+                digest.update(UnsafeRawBufferPointer(rebasing: room[..<count]))
+                offset += Int64(count)
+            }
+        } catch {
+            throw UploadFailure(.source, "\(UTF8Repair.string(found.file.path)) can't be read: \(error.reason).")
+        }
+        throw UploadFailure(.interrupted, "interrupted", isResumable: true)
+    }
+}

@@ -1,0 +1,168 @@
+import MuleArchive
+import MuleJSON
+import MuleLedger
+import MulePlan
+import MuleSystem
+import MuleUpload
+
+/// `mule archive --dry-run`: what a run of these jobs would do.
+struct ArchiveDryRun {
+    let session: Session
+
+    private var console: Console { session.console }
+
+    /// - Returns: what a run would end with, as far as that is known before it.
+    func run(_ jobs: [(name: String, options: JobOptions)]) throws(CommandFailure) -> ExitStatus {
+        let ledger = try ledger()
+        var statuses: Set<ExitStatus> = []
+        for (name, options) in jobs where !session.cancellation.isCancelled {
+            do throws(CommandFailure) {
+                statuses.insert(try plan(name, options, ledger))
+            } catch {
+                console.error("\(name): \(error.message)")
+                statuses.insert(error.status)
+            }
+        }
+        statuses.remove(.done)
+        return statuses.count > 1 ? .failed : statuses.first ?? .done
+    }
+
+    /// Nil where there is none yet, and none is made.
+    private func ledger() throws(CommandFailure) -> Ledger? {
+        let path = try session.ledgerPath()
+        guard (try? FileStatus.of(path: path, followingLinks: false)) != nil else { return nil }
+        return try session.openLedger()
+    }
+
+    private func plan(_ name: String, _ options: JobOptions, _ ledger: Ledger?) throws(CommandFailure) -> ExitStatus {
+        let serving = session.serving(options, cancellation: session.cancellation)
+        let job = try serving.job(name, options)
+        let number: Int64?
+        do {
+            number = try ledger?.knownJob(named: name)
+        } catch {
+            guard let ledger else { throw CommandFailure(status: .ledger, message: error.reason) }
+            throw session.ledgerFailure(error, ledger)
+        }
+        if let number, let ledger, ledger.isRunning(job: number) {
+            console.note("\(name): a run of this job is going on, and changes what is planned here")
+        }
+        let planner = ArchivePlanner(job, number: number, ledger: ledger, cancellation: session.cancellation) { file in
+            print(file, of: name)
+        }
+        let totals: PlanTotals
+        do throws(UploadFailure) {
+            totals = try planner.plan()
+        } catch {
+            throw CommandFailure(status: ExitStatus(error.kind), message: error.message)
+        }
+        let status = ExitStatus(totals.failures)
+        let settings = serving.fitted(serving.runSettings)
+        PlanSummary(job: name, totals: totals, settings: settings, status: status).print(to: console)
+        return status
+    }
+
+    private func print(_ file: PlannedFile, of job: String) {
+        if console.isJSON {
+            var members: [String: JSONValue] = [
+                "bytes": .int(file.bytes),
+                "destination": file.destination.map { .string($0.description) } ?? .null,
+                "event": "planned",
+                "job": .string(job),
+                "kind": .string(file.kind.rawValue),
+                "parts": .int(Int64(file.parts)),
+                "requests": .int(Int64(file.requests)),
+                "size": .int(file.size),
+                "source": .string(TextSafety.jsonName(file.source)),
+            ]
+            if let failure = file.failure { members["error"] = EventPrinter.error(failure) }
+            console.result(JSONValue.object(members).line)
+        } else if console.isVerbose, file.kind != .problem {
+            let object = file.destination.map { " -> " + TextSafety.displayName($0.description) } ?? ""
+            let requests = file.requests == 0 ? "" : ", \(PlanSummary.count(file.requests, "request"))"
+            let size = file.bytes > 0 ? ", \(ByteSize.format(file.bytes))" : ""
+            console.result(
+                "\(PlanSummary.words(file.kind)): \(TextSafety.displayName(file.source))\(object)\(size)\(requests)"
+            )
+        }
+        if file.kind == .problem, let failure = file.failure { console.error(TextSafety.displayName(failure.message)) }
+    }
+}
+
+/// The last lines of a job's plan.
+private struct PlanSummary {
+    let job: String
+    let totals: PlanTotals
+    let settings: RunSettings
+    let status: ExitStatus
+
+    func print(to console: Console) {
+        if console.isJSON { return console.result(json) }
+        if !console.isQuiet { console.results(lines) }
+    }
+
+    private var requestsAtOnce: Int { max(1, min(settings.concurrency, totals.bodies)) }
+    private var memory: Int64 { RequestRoom.likelyMemory(requests: requestsAtOnce) }
+
+    /// Nil where no rate was given that holds now.
+    private var seconds: Double? {
+        guard let timetable = settings.rateLimit else { return nil }
+        let (weekday, minute) = localTimeOfWeek()
+        let now = RateTimetable.Time(weekday: weekday, minute: minute)
+        return timetable.rate(at: now).map { _ in timetable.seconds(for: totals.bytes, from: now) }
+    }
+
+    private var json: String {
+        JSONValue.object([
+            "bytes": .int(totals.bytes),
+            "event": "plan",
+            "files": .object(
+                Dictionary(
+                    uniqueKeysWithValues: PlannedFile.Kind.allCases.map { kind in
+                        (kind.rawValue, .int(Int64(totals.files[kind] ?? 0)))
+                    }
+                )
+            ),
+            "job": .string(job),
+            "memory": .int(memory),
+            "parts": .int(Int64(totals.parts)),
+            "requests": .int(Int64(totals.requests)),
+            "requestsAtOnce": .int(Int64(requestsAtOnce)),
+            "seconds": seconds.map { .double(($0 * 1000).rounded() / 1000) } ?? .null,
+            "status": .int(Int64(status.rawValue)),
+        ]).line
+    }
+
+    private var lines: [String] {
+        let sent = [PlannedFile.Kind.new, .changed, .pending].reduce(0) { $0 + (totals.files[$1] ?? 0) }
+        let facts = PlannedFile.Kind.allCases.compactMap { kind in
+            totals.files[kind].map { "\($0) \(Self.words(kind))" }
+        }
+        let files = "\(job): \(Self.count(sent, "file")) to send (\(ByteSize.format(totals.bytes)))"
+        var cost = [Self.count(totals.requests, "request")]
+        if totals.parts > 0 { cost.append(Self.count(totals.parts, "part")) }
+        cost.append("about \(ByteSize.format(memory)) of memory with \(requestsAtOnce) at a time")
+        if let seconds { cost.append("\(DurationText.format(seconds)) at the rate") }
+        let end = status == .done ? "" : "; status \(status.rawValue)"
+        return [
+            ([files] + facts).joined(separator: ", "),
+            "\(job): \(cost.joined(separator: ", ")); nothing was sent or changed\(end)",
+        ]
+    }
+
+    static func words(_ kind: PlannedFile.Kind) -> String {
+        switch kind {
+        case .new: "new"
+        case .changed: "changed"
+        case .pending: "pending"
+        case .check: "to be asked for"
+        case .unfinished: "archived and to be dealt with"
+        case .unchanged: "unchanged"
+        case .tooYoung: "too young"
+        case .quarantined: "left alone after failing too often"
+        case .problem: "can't be archived"
+        }
+    }
+
+    static func count(_ count: Int, _ noun: String) -> String { count == 1 ? "1 \(noun)" : "\(count) \(noun)s" }
+}

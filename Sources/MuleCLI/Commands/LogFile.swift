@@ -1,0 +1,84 @@
+import Glibc
+import MulePlan
+import MuleSystem
+
+/// How much a message matters.
+enum MessageLevel: String {
+    case info, warning, error
+
+    /// As the journal reads it at the beginning of a line, sd-daemon(3).
+    var priority: String {
+        switch self {
+        case .info: "<6>"
+        case .warning: "<4>"
+        case .error: "<3>"
+        }
+    }
+}
+
+/// A file to whose end lines are added, each with its time and in a write of its own: several processes may share it, and it may
+/// be renamed and opened anew while they run.
+final class LogFile: Sendable {
+    private struct State {
+        var file: File
+        /// Whether somebody has been told that it can't be written.
+        var hasComplained = false
+        /// Whether the last line came only half into the file.
+        var isTorn = false
+    }
+
+    let path: [UInt8]
+    private let state: Monitor<State>
+
+    init(path: [UInt8]) throws(SystemError) {
+        self.path = path
+        state = Monitor(State(file: try Self.open(path)))
+    }
+
+    /// Never waits for a reader, where the path is that of a FIFO.
+    private static func open(_ path: [UInt8]) throws(SystemError) -> File {
+        try File.open(path: path, flags: O_WRONLY | O_APPEND | O_CREAT | O_NOCTTY | O_NONBLOCK, mode: 0o640)
+    }
+
+    /// Opens whatever stands under the path now. Where that is not possible, lines go where they went before.
+    func reopen() throws(SystemError) {
+        let file = try Self.open(path)
+        state.withLock { state in
+            state.file = file
+            state.hasComplained = false
+            state.isTorn = false
+        }
+    }
+
+    /// Adds a line for each line of the text.
+    ///
+    /// - Returns: what to tell people, once, when it can't be written.
+    func write(_ level: MessageLevel, _ text: String) -> String? {
+        let time = UTCTime(millisecondsSince1970: wallClockMilliseconds()).iso8601
+        var lines: [[UInt8]] = []
+        for line in TextSafety.displayText(text).split(separator: "\n") {
+            lines.append(Array("\(time) \(level.rawValue) \(line)\n".utf8))
+        }
+        return state.withLock { state in
+            for line in lines {
+                guard let reason = Self.write(line, &state), !state.hasComplained else { continue }
+                state.hasComplained = true
+                return "The log \(TextSafety.displayName(path)) can't be written: \(reason). The run goes on."
+            }
+            return nil
+        }
+    }
+
+    /// - Returns: why it was not written.
+    private static func write(_ line: [UInt8], _ state: inout State) -> String? {
+        let bytes = state.isTorn ? [UInt8(ascii: "\n")] + line : line
+        while true {
+            let count = Glibc.write(state.file.descriptor, bytes, bytes.count)
+            if count < 0, errno == EINTR { continue }
+            guard count >= 0 else { return SystemError(code: errno, call: "write").reason }
+            state.isTorn = count < bytes.count
+            // What is missing is not written behind the lines of others.
+            return state.isTorn ? SystemError(code: ENOSPC, call: "write").reason : nil
+        }
+    }
+}

@@ -1,0 +1,91 @@
+import MuleSystem
+
+/// Tells the service manager how a command gets on, from a thread of its own: that it has begun, how far it is, that it stops, and,
+/// as long as the run itself says that it gets on, that it is alive.
+final class ServiceReport: Sendable {
+    private struct Subject {
+        var job: String?
+        var isAlive: @Sendable () -> Bool
+        var snapshot: @Sendable () -> TransferSnapshot
+        var pace = TransferPace()
+    }
+
+    private struct State {
+        var subject: Subject?
+        /// Counts subjects, so that a new one is spoken of at once.
+        var generation = 0
+        var isOver = false
+    }
+
+    private let manager: ServiceManager
+    private let state = Monitor(State())
+    private let thread = Monitor<Thread?>(nil)
+
+    /// Seconds between two words.
+    private static let interval = 3.0
+
+    /// Nil where nobody wants to hear.
+    init?(environment: [String: String]) {
+        guard let manager = ServiceManager(environment: environment) else { return nil }
+        self.manager = manager
+    }
+
+    func begin() {
+        manager.tell("READY=1")
+        thread.withLock { $0 = Thread(name: "service") { self.work() } }
+    }
+
+    /// - Parameters:
+    ///   - job: the job's name, where several may run.
+    ///   - isAlive: whether the run gets on, by its own judgement.
+    func watch(
+        job: String?,
+        isAlive: @escaping @Sendable () -> Bool,
+        _ snapshot: @escaping @Sendable () -> TransferSnapshot
+    ) {
+        state.update { state in
+            state.subject = Subject(job: job, isAlive: isAlive, snapshot: snapshot)
+            state.generation += 1
+        }
+    }
+
+    /// The run is over; what comes now is short.
+    func unwatch() {
+        state.update { state in
+            state.subject = nil
+            state.generation += 1
+        }
+    }
+
+    func stopping() { manager.tell("STOPPING=1") }
+
+    func end() {
+        stopping()
+        state.update { $0.isOver = true }
+        thread.withLock { $0.take() }?.join()
+    }
+
+    private func work() {
+        let interval = min(Self.interval, (manager.watchdog ?? .infinity) / 2)
+        while true {
+            var (subject, generation) = state.withLock { ($0.subject, $0.generation) }
+            if manager.watchdog != nil, subject?.isAlive() ?? true { manager.tell("WATCHDOG=1") }
+            if subject != nil {
+                tell(of: &subject)
+                state.withLock { if $0.generation == generation, $0.subject != nil { $0.subject = subject } }
+            }
+            let next = Moment.now().adding(seconds: interval)
+            let isOver = state.wait(until: next) { state -> Bool? in
+                state.isOver ? true : state.generation != generation ? false : nil
+            }
+            if isOver == true { return }
+        }
+    }
+
+    private func tell(of subject: inout Subject?) {
+        guard let snapshot = subject?.snapshot() else { return }
+        subject?.pace.add(snapshot, at: Double(Moment.now().nanoseconds) / 1e9)
+        let line = PlainPrinter.line(snapshot, pace: subject?.pace ?? TransferPace()).dropFirst("mule: ".count)
+        manager.tell("STATUS=" + (subject?.job.map { TextSafety.displayName($0) + ": " } ?? "") + line)
+    }
+}

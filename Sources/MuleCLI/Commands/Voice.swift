@@ -1,0 +1,65 @@
+import Glibc
+import MuleSystem
+
+/// Where the words of this process go that are no results: to standard error, in the form that its reader wants, and to the log
+/// file. It is there before any command is known, and speaks its last words.
+package final class Voice: Sendable {
+    /// Whether standard error is the journal, which wants a priority before each line, and writes the name and the time itself.
+    let isJournal: Bool
+    private let log = Monitor<LogFile?>(nil)
+
+    package init(environment: [String: String]) {
+        isJournal = MuleSystem.isJournal(STDERR_FILENO, environment: environment)
+    }
+
+    /// Whether there is a log file, so that notes need not go to standard error.
+    var hasLog: Bool { log.withLock { $0 != nil } }
+
+    /// From here on all is written down in this file too.
+    func writeDown(in path: [UInt8]) throws(SystemError) {
+        let file = try LogFile(path: path)
+        log.withLock { $0 = file }
+    }
+
+    /// Writes to the log file, where there is one.
+    ///
+    /// - Returns: what to tell people when that fails.
+    func writeDown(_ level: MessageLevel, _ text: String) -> String? {
+        log.withLock { $0 }?.write(level, text)
+    }
+
+    /// A message of one or more lines as standard error is to have it.
+    func line(_ level: MessageLevel, _ text: String) -> String {
+        guard isJournal else { return "mule: " + text }
+        return text.split(separator: "\n").map { level.priority + $0 }.joined(separator: "\n")
+    }
+
+    /// An error, from wherever there is no console.
+    func complain(_ message: String) {
+        // Texts of the environment and of AWS's files are in it.
+        let text = TextSafety.displayName(message)
+        say(.error, text)
+        if let complaint = writeDown(.error, text) { say(.error, complaint) }
+    }
+
+    private func say(_ level: MessageLevel, _ text: String) {
+        let bytes = Array((line(level, text) + "\n").utf8)
+        _ = write(STDERR_FILENO, bytes, bytes.count)
+    }
+
+    /// What SIGHUP means where there is a log file: it has been renamed, and a new one is to be begun.
+    ///
+    /// - Returns: false where there is none.
+    package func hangUp() -> Bool {
+        guard let log = log.withLock({ $0 }) else { return false }
+        do {
+            try log.reopen()
+        } catch {
+            say(
+                .error,
+                "The log \(TextSafety.displayName(log.path)) can't be opened anew: \(error.reason). Lines go where they went."
+            )
+        }
+        return true
+    }
+}
