@@ -100,7 +100,7 @@ sanitize: servers ## run all tests under the thread and the address sanitizer
 	    $(call or-say,the address sanitizer found something or a test failed; look for "ERROR" and "error" above)
 
 # Builds nothing: `sudo make install` must not leave a .build that belongs to root.
-install: ## install the built binary and its papers under DESTDIR PREFIX (/usr/local)
+install: ## install the built binary, its papers and systemd's units under DESTDIR PREFIX (/usr/local)
 	@test -x $(MULE) $(call or-say,there is no $(MULE); run make build first - not as root)
 	@install -D -m 755 $(MULE) "$(DESTDIR)$(PREFIX)/bin/mule" \
 	    $(call or-say,cannot write under $(DESTDIR)$(PREFIX); try sudo make install or another PREFIX)
@@ -112,7 +112,12 @@ install: ## install the built binary and its papers under DESTDIR PREFIX (/usr/l
 	    place config.example.json doc/mule/config.example.json; \
 	    place completions/mule.bash bash-completion/completions/mule; \
 	    place completions/_mule zsh/vendor-completions/_mule; \
-	    place completions/mule.fish fish/vendor_completions.d/mule.fish
+	    place completions/mule.fish fish/vendor_completions.d/mule.fish; \
+	    place docs/unattended.md doc/mule/unattended.md; \
+	    for unit in docs/systemd/mule-*; do \
+	        sed 's|@BINDIR@|$(PREFIX)/bin|' "$$unit" | \
+	            install -D -m 644 /dev/stdin "$(DESTDIR)$(PREFIX)/lib/systemd/system/$${unit##*/}"; \
+	    done
 	@echo "make install: $(DESTDIR)$(PREFIX)/bin/mule"
 
 deb: build ## build a Debian package, .build/mule_VERSION_ARCH.deb
