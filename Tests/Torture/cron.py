@@ -4,7 +4,7 @@
     sudo Tests/Torture/cron.py [--minutes 10] [--server rclone] [--mule PATH]
 
 It needs root and Debian's package cron. Everything else is in a mount namespace of its own: the crontab, cron's pid file, and a
-sendmail that keeps what it is given. In the last two minutes one job's file can't be read, so that there is something to tell.
+sendmail that keeps what it is given. In the last three minutes one of the job's files can't be read, so that there is something to tell.
 
 It is good when
   - the job ran in every minute, and no two runs overlapped, though some took longer than a minute (--limit-rate),
@@ -142,9 +142,9 @@ class Play:
         number = 0
         while time.monotonic() < end:
             left = end - time.monotonic()
-            if left > 120:
-                # Every third file takes more than a minute.
-                size = 7_000_000 if number % 3 == 1 else 1000
+            if left > 180:
+                # Every third file takes more than a minute; none of them is under way when there is something to tell.
+                size = 7_000_000 if number % 3 == 1 and left > 270 else 1000
                 (self.source / f"file-{number}").write_bytes(os.urandom(size))
                 self.quiet_mail = self._mails()
             elif not (self.source / "pipe").exists():
