@@ -23,7 +23,7 @@ extension VerifyRun {
         do {
             var evidence = StoreEvidence(subject.head)
             if evidence.full == nil {
-                switch try attributes(of: subject) {
+                switch try worker.attributes(of: subject.address, subject.head, subject.service) {
                 case .success(let attributes): evidence.add(attributes)
                 case .failure(let error):
                     if error.isMissingPermission {
@@ -214,30 +214,6 @@ extension VerifyRun {
             )
         }
         return Verification.Proof(kind: .recordedChecksum, algorithm: algorithm.rawValue, value: value)
-    }
-
-    private func attributes(
-        of subject: VerifySubject
-    ) throws(UploadFailure) -> Result<ObjectAttributesAnswer?, S3Error> {
-        let answer = try worker.persist(with: subject.service) { (connection) throws(S3Error) in
-            do throws(S3Error) {
-                return Result<ObjectAttributesAnswer?, S3Error>.success(
-                    try connection.objectAttributes(subject.address)
-                )
-            } catch {
-                // A store that does not know the operation may answer it with the object.
-                if case .unreadable = error.cause { return .failure(error) }
-                throw error
-            }
-        }
-        switch answer {
-        case .refused(let error, _): return .failure(error)
-        case .success(.success(let answer?), _):
-            // It may be of an object that has just come in place of the other.
-            let isSame = answer.eTag == nil || answer.eTag == subject.head.object.eTag
-            return .success(isSame ? answer : nil)
-        case .success(let result, _): return result
-        }
     }
 }
 

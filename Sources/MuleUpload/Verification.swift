@@ -1,6 +1,6 @@
 package import MulePlan
 
-/// An object that was proven to equal a file.
+/// An object that was proven to equal a file, or what is on record of it.
 package struct Verification: Sendable {
     /// By what it was proven.
     package struct Proof: Hashable, Sendable {
@@ -15,18 +15,20 @@ package struct Verification: Sendable {
             case multipartETagMD5
             /// The checksum of what this ledger's upload sent, which the object still is by its token and ETag.
             case recordedChecksum
+            /// The ETag that the object had when it was archived. Nothing is known of how the store makes it.
+            case recordedETag
             /// All bytes, read and compared.
             case download
         }
 
         package var kind: Kind
-        /// Nil for `download`.
+        /// Nil for `download` and `recordedETag`.
         package var algorithm: String?
         /// As the store or the ledger has it.
         package var value: String?
     }
 
-    /// Canonical path.
+    /// Canonical path; of what is on record, as it stands there.
     package var source: [UInt8]
     package var destination: ObjectAddress
     package var size: Int64
@@ -35,10 +37,10 @@ package struct Verification: Sendable {
     package var proof: Proof
 }
 
-/// Why an object was not proven to equal a file.
+/// Why an object was not proven to equal a file, or what is on record of it.
 package struct VerifyFailure: Error, Sendable {
     package enum Verdict: String, Sendable {
-        /// The object is not the file.
+        /// The object is another one.
         case differs
         /// There is no object.
         case missing

@@ -33,7 +33,7 @@ package struct VerifyRun {
         do {
             source = try SourceFile.open(path: path)
             service.remember(regions: UploadRun.regions(of: service.endpoint.url, in: run.ledger))
-            guard let found = try look(at: address, service) else {
+            guard let found = try worker.look(at: address, service) else {
                 throw VerifyFailure(.missing, "There is no object \(address): nothing of the file is there.")
             }
             head = found
@@ -75,24 +75,6 @@ package struct VerifyRun {
             versionID: head.object.versionID,
             proof: try outcome.get()
         )
-    }
-
-    private func look(
-        at address: ObjectAddress,
-        _ service: S3Service
-    ) throws(UploadFailure) -> ObjectHead? {
-        let answer = try worker.persist(with: service) { (connection) throws(S3Error) in
-            try connection.headObject(address)
-        }
-        switch answer {
-        case .success(let head, _): return head
-        case .refused(let error, _):
-            var failure = UploadFailure.refused(error, sending: address.description)
-            if error.status == 403, failure.kind == .store {
-                failure.message += " Without s3:ListBucket a missing object is answered in the same way."
-            }
-            throw failure
-        }
     }
 
     /// The latest upload of this very file to this object that the ledger knows to be done.

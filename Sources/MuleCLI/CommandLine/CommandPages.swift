@@ -214,7 +214,7 @@ extension CommandPage {
     )
 
     fileprivate static let verify = CommandPage(
-        synopsis: "[options] FILE BUCKET/KEY",
+        synopsis: "[options] [FILE BUCKET/KEY]",
         summary: "prove that an object equals a file, without downloading it",
         description: [
             "Reads the file and compares it with what the store shows of the object: its size, then the first of these that "
@@ -225,6 +225,11 @@ extension CommandPage {
             "The status is 0 for proven and 6 for anything else: the object differs, there is none, or the store shows "
                 + "nothing that proves it (an ETag alone never proves a difference). --download then compares the bytes.",
             "BUCKET/KEY that ends in / is a prefix under which the file's name is appended.",
+            "With --receipt no file is read: everything that the receipts of archive jobs call archived is looked up where it was "
+                + "archived (--endpoint-url and --region go first), and size, checksum, ETag and version are compared. The "
+                + "checksum proves an object, else its ETag, which the store would not have kept for other bytes. What is not "
+                + "proven has a line, with -v everything; the status is 0 when all are proven, 2 when a line is none of a "
+                + "receipt.",
         ],
         examples: [
             .init(
@@ -236,9 +241,17 @@ extension CommandPage {
                 line: "mule verify --download db.dump backups/2026/db.dump",
                 about: "Read the object and compare every byte."
             ),
+            .init(
+                line: "mule verify --receipt nightly-20261121T030000Z-17.jsonl",
+                about: "Is everything that a run has archived still there, and the same?"
+            ),
         ],
         problem: { typed in
-            typed.operands.count == 2
+            guard typed.receipts.isEmpty else {
+                if !typed.operands.isEmpty { return "--receipt stands in place of a FILE and its object" }
+                return typed.download ? "--download reads an object for a FILE, and with --receipt there is none" : nil
+            }
+            return typed.operands.count == 2
                 ? nil : "verify needs a FILE and its object, such as \"mule verify db.dump backups/db.dump\""
         }
     )

@@ -325,7 +325,27 @@ package enum FlagTable {
             sets: \.download,
             negation: "no-download",
             "Read the whole object and compare its bytes with the file's, whatever else the store shows."
-        )
+        ),
+        .list(
+            "receipt",
+            "FILE",
+            .transfer,
+            [.verify],
+            adds: \.receipts,
+            reading: OptionValue.path,
+            "In place of a FILE and its object: ask the store for everything that this receipt of an archive job, - for standard "
+                + "input, calls archived, and compare. May stand several times."
+        ),
+        .value(
+            "concurrency",
+            letter: "j",
+            "N|auto",
+            .transfer,
+            [.verify],
+            sets: \.transfer.concurrency,
+            reading: OptionValue.concurrency,
+            "Objects of --receipt that are asked about at once, 1 to 256. Default: auto, which is 16."
+        ),
     ]
 
     private static let object: [Flag] = [

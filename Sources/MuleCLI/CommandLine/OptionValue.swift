@@ -28,6 +28,12 @@ enum OptionValue {
         do { return try ByteSize.parse(text) } catch { throw OptionValueError(error.description) }
     }
 
+    /// A file path: any bytes but none at all.
+    static func path(_ bytes: [UInt8]) throws(OptionValueError) -> [UInt8] {
+        guard !bytes.isEmpty else { throw OptionValueError("must not be empty") }
+        return bytes
+    }
+
     /// A pattern of names, any bytes.
     static func pattern(_ text: [UInt8]) throws(OptionValueError) -> GlobPattern {
         do { return try GlobPattern(text) } catch { throw OptionValueError(error.description) }

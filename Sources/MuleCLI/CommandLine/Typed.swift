@@ -57,6 +57,8 @@ package struct Typed: Sendable, Equatable {
     package var recursive = false
     package var all = false
     package var download = false
+    /// File paths, as raw bytes; `-` is standard input.
+    package var receipts: [[UInt8]] = []
     package var remote = false
     package var dryRun = false
     package var yes = false

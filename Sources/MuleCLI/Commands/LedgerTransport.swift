@@ -164,7 +164,7 @@ struct LedgerTransport {
     }
 
     /// The file, or what comes through a pipe, in a file without a name.
-    private func input(_ path: [UInt8]) throws(CommandFailure) -> File {
+    func input(_ path: [UInt8]) throws(CommandFailure) -> File {
         do throws(SystemError) {
             if path != [UInt8(ascii: "-")] {
                 let file = try File.openForReading(path: path)
@@ -222,11 +222,8 @@ struct LineReader {
                 if buffer.isEmpty { return line.isEmpty ? nil : line }
             }
             let end = buffer[position...].firstIndex(of: 0x0A)
-            line += buffer[position..<(end ?? buffer.count)]
-            if line.count > ExportFormat.longestLine {
-                position = buffer.count
-                return line
-            }
+            // What is too long is passed over to its end, so that the next line is whole.
+            if line.count <= ExportFormat.longestLine { line += buffer[position..<(end ?? buffer.count)] }
             position = end.map { $0 + 1 } ?? buffer.count
             if end != nil { return line }
         }

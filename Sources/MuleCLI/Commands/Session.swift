@@ -153,10 +153,16 @@ struct Session {
     }
 
     /// The store that the flags, the environment and the configuration lead to for a bucket.
-    func store(forBucket bucket: String) throws(CommandFailure) -> Store {
+    ///
+    /// - Parameter recorded: what is on record of the object's store; it goes before all but the flags.
+    func store(
+        forBucket bucket: String,
+        recorded: StoreOptions = StoreOptions()
+    ) throws(CommandFailure) -> Store {
         let configured = configuration.store(forBucket: bucket)
         let aws = try awsEnvironment(profile: typed.store.profile, configured: configured.profile)
         let options = typed.store
+            .over(recorded)
             .over(StoreOptions(aws.environmentSettings))
             .over(configured)
             .over(StoreOptions(aws.profileSettings))

@@ -7,6 +7,7 @@ struct VerifyCommand {
     let session: Session
 
     func run() throws(CommandFailure) -> ExitStatus {
+        guard session.typed.receipts.isEmpty else { return try ReceiptCheck(session: session).run() }
         let path = session.typed.operands[0]
         let address = try session.address(session.typed.operands[1], forFile: path)
         let store = try session.store(forBucket: address.bucket)
@@ -33,31 +34,56 @@ struct VerifyCommand {
     // MARK: Words
 
     private func report(_ verification: Verification) {
-        let proof = verification.proof
-        guard !session.console.isJSON else {
-            var members: [String: JSONValue] = [
-                "destination": .string(verification.destination.description),
-                "eTag": JSONValue(verification.eTag),
-                "event": "verified",
-                "proof": .object([
-                    "algorithm": JSONValue(proof.algorithm), "kind": .string(proof.kind.rawValue),
-                    "value": JSONValue(proof.value),
-                ]),
-                "size": .int(verification.size),
-                "source": .string(TextSafety.jsonName(verification.source)),
-            ]
-            if let version = verification.versionID { members["versionID"] = .string(version) }
-            return session.console.result(JSONValue.object(members).line)
-        }
+        if session.console.isJSON { return session.console.result(VerifyEvent.verified(verification)) }
         guard !session.console.isQuiet else { return }
         session.console.result(
             "\(TextSafety.displayName(session.typed.operands[0])) = "
                 + "\(TextSafety.displayName(verification.destination.description)): "
-                + "\(ByteSize.format(verification.size)), proven by \(words(proof))"
+                + "\(ByteSize.format(verification.size)), proven by \(VerifyEvent.words(verification.proof))"
         )
     }
 
-    private func words(_ proof: Verification.Proof) -> String {
+    private func report(_ failure: VerifyFailure, _ path: [UInt8], _ address: ObjectAddress) {
+        if session.console.isJSON { session.console.result(VerifyEvent.failed(failure, path, address, id: nil)) }
+        if failure.failure.kind != .interrupted {
+            session.console.error(TextSafety.displayName(failure.failure.message))
+        }
+    }
+}
+
+/// An object that was verified, as programs and people are told of it.
+enum VerifyEvent {
+    static func verified(_ verification: Verification) -> String {
+        let proof = verification.proof
+        var members: [String: JSONValue] = [
+            "destination": .string(verification.destination.description),
+            "eTag": JSONValue(verification.eTag),
+            "event": "verified",
+            "proof": .object([
+                "algorithm": JSONValue(proof.algorithm), "kind": .string(proof.kind.rawValue),
+                "value": JSONValue(proof.value),
+            ]),
+            "size": .int(verification.size),
+            "source": .string(TextSafety.jsonName(verification.source)),
+        ]
+        if let version = verification.versionID { members["versionID"] = .string(version) }
+        return JSONValue.object(members).line
+    }
+
+    /// - Parameter id: of the upload, where it is known.
+    static func failed(_ failure: VerifyFailure, _ source: [UInt8], _ address: ObjectAddress, id: String?) -> String {
+        JSONValue.object([
+            "destination": .string(address.description),
+            "error": EventPrinter.error(failure.failure),
+            "event": "failed",
+            "id": JSONValue(id),
+            "resumable": .bool(failure.failure.isResumable),
+            "source": .string(TextSafety.jsonName(source)),
+            "verdict": JSONValue(failure.verdict?.rawValue),
+        ]).line
+    }
+
+    static func words(_ proof: Verification.Proof) -> String {
         let value = "\(proof.algorithm ?? "") \(proof.value ?? "")"
         return switch proof.kind {
         case .fullObjectChecksum: "the store's checksum of the whole object, \(value)"
@@ -65,26 +91,8 @@ struct VerifyCommand {
         case .eTagMD5: "its ETag, which is the file's \(value)"
         case .multipartETagMD5: "its ETag, which is the MD5 of the parts' MD5s, \(proof.value ?? "")"
         case .recordedChecksum: "the checksum of its upload as the ledger keeps it, \(value)"
+        case .recordedETag: "its ETag, which is the one on record, \(proof.value ?? "")"
         case .download: "comparing all bytes"
-        }
-    }
-
-    private func report(_ failure: VerifyFailure, _ path: [UInt8], _ address: ObjectAddress) {
-        if session.console.isJSON {
-            session.console.result(
-                JSONValue.object([
-                    "destination": .string(address.description),
-                    "error": EventPrinter.error(failure.failure),
-                    "event": "failed",
-                    "id": .null,
-                    "resumable": .bool(failure.failure.isResumable),
-                    "source": .string(TextSafety.jsonName(path)),
-                    "verdict": JSONValue(failure.verdict?.rawValue),
-                ]).line
-            )
-        }
-        if failure.failure.kind != .interrupted {
-            session.console.error(TextSafety.displayName(failure.failure.message))
         }
     }
 }

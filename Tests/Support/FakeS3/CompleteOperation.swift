@@ -41,6 +41,7 @@ extension ServerState {
             uploadID: upload.id
         )
         object.declaredChecksum = upload.checksumAlgorithm != nil
+        object.versionID = newVersionID()
         store.buckets[request.bucket]?.uploads[upload.id] = nil
         store.buckets[request.bucket]?.objects[request.key] = object
         var children = [
@@ -51,7 +52,10 @@ extension ServerState {
             children.append(FakeXML(checksum.algorithm.xmlElement, checksum.value))
             children.append(FakeXML("ChecksumType", checksum.kind.rawValue))
         }
-        return .document(FakeXML("CompleteMultipartUploadResult", children: children))
+        return .document(
+            FakeXML("CompleteMultipartUploadResult", children: children),
+            headers: versionHeaders(object)
+        )
     }
 
     private struct ListedPart {

@@ -13,7 +13,7 @@ extension ServerState {
             content: body.content,
             lastModified: now
         )
-        let object = FakeObject(
+        var object = FakeObject(
             parts: [part],
             eTag: part.eTag,
             attributes: FakeAttributes(request),
@@ -23,8 +23,19 @@ extension ServerState {
             lastModified: now,
             uploadID: nil
         )
+        object.versionID = newVersionID()
         store.buckets[request.bucket]?.objects[request.key] = object
-        return FakeReply(200, headers: [eTagHeader(object.eTag)] + checksumHeaders(object.checksum))
+        let headers = [eTagHeader(object.eTag)] + versionHeaders(object)
+        return FakeReply(200, headers: headers + checksumHeaders(object.checksum))
+    }
+
+    /// Nil in buckets without versions.
+    func newVersionID() -> String? {
+        profile.hasVersions ? String(UInt64.random(in: .min ... .max), radix: 36) : nil
+    }
+
+    func versionHeaders(_ object: FakeObject) -> [FakeHeader] {
+        object.versionID.map { [FakeHeader("x-amz-version-id", $0)] } ?? []
     }
 
     /// `If-None-Match: *`
@@ -52,6 +63,7 @@ extension ServerState {
         reply.headers += attributes.contentHeaders
         reply.headers += attributes.metadata.sorted { $0.key < $1.key }
             .map { FakeHeader("x-amz-meta-\($0.key)", $0.value) }
+        reply.headers += versionHeaders(object)
         if attributes.storageClass != "STANDARD" {
             reply.headers.append(FakeHeader("x-amz-storage-class", attributes.storageClass))
         }
@@ -93,7 +105,8 @@ extension ServerState {
             throw .invalidRequest("The x-amz-object-attributes header is missing.")
         }
         var children = [FakeXML("ETag", object.eTag)]
-        if let checksum = object.checksum, profile.handlesChecksums, !profile.headOmitsChecksum {
+        let isShown = !profile.headOmitsChecksum || profile.attributesShowOmitted
+        if let checksum = object.checksum, profile.handlesChecksums, isShown {
             let value = String(checksum.value.prefix { $0 != "-" })
             children.append(
                 FakeXML(

@@ -59,6 +59,8 @@ package struct FakeProfile: Sendable {
     package var eTagStyle = ETagStyle.md5
     package var eTagQuoting = ETagQuoting.entity
     package var signatures = Signatures.required
+    /// Whether each object gets a version ID.
+    package var hasVersions = false
 
     /// Whether CreateMultipartUpload answers `x-amz-checksum-algorithm` and `-type`.
     package var createEchoesChecksum = true
@@ -78,6 +80,8 @@ package struct FakeProfile: Sendable {
     /// Whether ListParts also shows versions of a part that a later one replaced.
     package var listPartsShowsSuperseded = false
     package var headOmitsChecksum = false
+    /// Whether GetObjectAttributes shows the checksum that HEAD omits.
+    package var attributesShowOmitted = false
     /// Whether HEAD with `partNumber` shows that part; else the parameter means nothing.
     package var knowsPartNumbers = true
     /// Whether GetObjectAttributes is known; else the parameter means nothing, and the object itself is the answer.

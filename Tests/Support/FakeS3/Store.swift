@@ -114,6 +114,8 @@ package struct FakeObject: Sendable {
     package var uploadID: String?
     /// Whether its upload declared a checksum.
     package var declaredChecksum = false
+    /// Shown by HEAD and GET.
+    package var versionID: String?
 
     package init(
         content: [UInt8],

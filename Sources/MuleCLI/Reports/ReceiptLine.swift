@@ -1,0 +1,101 @@
+import MuleJSON
+import MuleLedger
+import MulePlan
+import MuleS3
+import MuleUpload
+
+/// A line of a receipt, or of `mule report --json`, read back: what `RunView` and `FileView` write.
+enum ReceiptLine {
+    /// A file that was archived in the run.
+    case archived(ArchivedFile)
+    /// The run itself, or a file of which this receipt proves nothing.
+    case other
+
+    struct ArchivedFile {
+        var object: RecordedObject
+        /// Where it was archived; nil where the ledger had forgotten it.
+        var endpoint: String?
+        var region: String?
+    }
+
+    /// Why a line is none of a receipt, for people.
+    struct Problem: Error, Equatable {
+        var reason: String
+    }
+
+    init(_ bytes: [UInt8]) throws(Problem) {
+        guard bytes.count <= ExportFormat.longestLine else {
+            throw Problem(reason: "it is longer than \(ExportFormat.longestLine) bytes")
+        }
+        let value: JSONValue
+        do {
+            value = try JSONReader.read(bytes)
+        } catch {
+            throw Problem(reason: "column \(error.column): \(error.reason)")
+        }
+        guard case .object(let members) = value, case .string(let event)? = members["event"] else {
+            throw Problem(reason: "it is no line of a receipt; that would have an \"event\"")
+        }
+        switch event {
+        case "run", "attention": self = .other
+        case "file":
+            let result = try Self.text("result", members)
+            guard let result = result.flatMap(Receipt.Result.init(rawValue:)) else {
+                throw Problem(reason: "\"result\" is none that a receipt has")
+            }
+            self = result == .archived ? .archived(try Self.archived(members)) : .other
+        default: throw Problem(reason: "it is no line of a receipt: its \"event\" is \"\(event)\"")
+        }
+    }
+
+    private static func archived(_ members: [String: JSONValue]) throws(Problem) -> ArchivedFile {
+        guard let source = try text("source", members) else { throw Problem(reason: "\"source\" is missing") }
+        guard let named = try text("destination", members),
+            case .object(let address)? = try? Destination(parsing: Array(named.utf8), exactKey: true)
+        else { throw Problem(reason: "\"destination\" names no object") }
+        var proof = ObjectProof(eTag: try text("eTag", members), versionID: try text("versionID", members))
+        switch members["checksum"] {
+        case .null, nil: break
+        case .object(let checksum):
+            proof.checksumAlgorithm = try text("algorithm", checksum)
+            proof.checksumType = try text("type", checksum)
+            proof.checksumValue = try text("value", checksum)
+        default: throw Problem(reason: "\"checksum\" is no object")
+        }
+        let file = ArchivedFile(
+            object: RecordedObject(
+                id: try text("id", members),
+                source: Array(source.utf8),
+                address: address,
+                size: try size(members),
+                proof: proof
+            ),
+            endpoint: try text("endpoint", members),
+            region: try text("region", members)
+        )
+        if let region = file.region, !Endpoint.isRegionName(region) {
+            throw Problem(reason: "\"region\" is no region's name")
+        }
+        if let endpoint = file.endpoint, (try? Endpoint(url: endpoint, region: "us-east-1")) == nil {
+            throw Problem(reason: "\"endpoint\" is no address of a server")
+        }
+        return file
+    }
+
+    /// Nil for null and for what is not there.
+    private static func text(_ name: String, _ members: [String: JSONValue]) throws(Problem) -> String? {
+        switch members[name] {
+        case .null, nil: return nil
+        case .string(let text): return text
+        default: throw Problem(reason: "\"\(name)\" is no text")
+        }
+    }
+
+    private static func size(_ members: [String: JSONValue]) throws(Problem) -> Int64? {
+        switch members["size"] {
+        case .null, nil: return nil
+        case .int(let size) where size >= 0: return size
+        default: throw Problem(reason: "\"size\" is no number of bytes")
+        }
+    }
+}

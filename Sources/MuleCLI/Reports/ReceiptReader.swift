@@ -1,0 +1,85 @@
+import MuleLedger
+import MuleSystem
+
+/// What several receipts call archived, one file after another, for any number of threads. In memory is a line for each.
+final class ReceiptReader: Sendable {
+    private struct State {
+        /// Those that have not been begun.
+        var paths: ArraySlice<[UInt8]>
+        var current: (path: [UInt8], lines: LineReader)?
+        var line = 0
+    }
+
+    private enum Step {
+        case line([UInt8], of: [UInt8], number: Int)
+        case problem(String)
+        case nothing
+        case end
+    }
+
+    private let state: Monitor<State>
+    private let open: @Sendable ([UInt8]) throws(CommandFailure) -> File
+    private let shouldStop: @Sendable () -> Bool
+    private let onProblem: @Sendable (String) -> Void
+
+    /// - Parameters:
+    ///   - open: opens a file for reading from any place; its failure is a problem of this file alone.
+    ///   - onProblem: is told of each line that can't be read, from any thread, with file and line number.
+    init(
+        _ paths: [[UInt8]],
+        open: @escaping @Sendable ([UInt8]) throws(CommandFailure) -> File,
+        shouldStop: @escaping @Sendable () -> Bool,
+        onProblem: @escaping @Sendable (String) -> Void
+    ) {
+        state = Monitor(State(paths: paths[...]))
+        self.open = open
+        self.shouldStop = shouldStop
+        self.onProblem = onProblem
+    }
+
+    /// The next file that was archived; nil behind the last.
+    func next() -> ReceiptLine.ArchivedFile? {
+        while !shouldStop() {
+            switch state.withLock(step) {
+            case .end: return nil
+            case .nothing: continue
+            case .problem(let text): onProblem(text)
+            case .line(let bytes, let path, let number):
+                // Outside the lock: this is where the time goes.
+                do throws(ReceiptLine.Problem) {
+                    if case .archived(let file) = try ReceiptLine(bytes) { return file }
+                } catch {
+                    onProblem("\(LedgerTransport.shown(path)), line \(number): \(error.reason).")
+                }
+            }
+        }
+        return nil
+    }
+
+    private func step(_ state: inout State) -> Step {
+        guard state.current != nil else {
+            guard let path = state.paths.popFirst() else { return .end }
+            do throws(CommandFailure) {
+                state.current = (path, LineReader(file: try open(path)))
+                state.line = 0
+                return .nothing
+            } catch {
+                return .problem(error.message)
+            }
+        }
+        let path = state.current?.path ?? []
+        do throws(SystemError) {
+            if let line = try state.current?.lines.next() {
+                state.line += 1
+                return .line(line, of: path, number: state.line)
+            }
+            state.current = nil
+            // A receipt is there whole or not at all: what is empty is none, and proves nothing.
+            guard state.line == 0 else { return .nothing }
+            return .problem("\(LedgerTransport.shown(path)) is empty: a receipt begins with a line for its run.")
+        } catch {
+            state.current = nil
+            return .problem("\(LedgerTransport.shown(path)) can't be read: \(error.reason).")
+        }
+    }
+}

@@ -1,0 +1,47 @@
+// What a store shows of an object that nobody is carrying, for proofs.
+
+import MulePlan
+import MuleS3
+
+extension Worker {
+    /// What HEAD shows of the object; nil when there is none.
+    func look(at address: ObjectAddress, _ service: S3Service) throws(UploadFailure) -> ObjectHead? {
+        let answer = try persist(with: service) { (connection) throws(S3Error) in
+            try connection.headObject(address)
+        }
+        switch answer {
+        case .success(let head, _): return head
+        case .refused(let error, _):
+            var failure = UploadFailure.refused(error, sending: address.description)
+            if error.status == 403, failure.kind == .store {
+                failure.message += " Without s3:ListBucket a missing object is answered in the same way."
+            }
+            throw failure
+        }
+    }
+
+    /// What GetObjectAttributes shows of the object that HEAD has shown; nil where it is of another one.
+    func attributes(
+        of address: ObjectAddress,
+        _ head: ObjectHead,
+        _ service: S3Service
+    ) throws(UploadFailure) -> Result<ObjectAttributesAnswer?, S3Error> {
+        let answer = try persist(with: service) { (connection) throws(S3Error) in
+            do throws(S3Error) {
+                return Result<ObjectAttributesAnswer?, S3Error>.success(try connection.objectAttributes(address))
+            } catch {
+                // A store that does not know the operation may answer it with the object.
+                if case .unreadable = error.cause { return .failure(error) }
+                throw error
+            }
+        }
+        switch answer {
+        case .refused(let error, _): return .failure(error)
+        case .success(.success(let answer?), _):
+            // It may be of an object that has just come in place of the other.
+            let isSame = answer.eTag == nil || answer.eTag == head.object.eTag
+            return .success(isSame ? answer : nil)
+        case .success(let result, _): return result
+        }
+    }
+}
