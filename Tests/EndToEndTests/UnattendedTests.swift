@@ -249,6 +249,7 @@ import Testing
 private final class FakeManager: Sendable {
     private let descriptor: Int32
     private let heard = Monitor<[String]>([])
+    private let listener: Thread
 
     struct Failure: Error { let code: Int32 }
 
@@ -264,7 +265,7 @@ private final class FakeManager: Sendable {
             }
         }
         guard status == 0 else { throw Failure(code: errno) }
-        _ = Thread(name: "manager") {
+        listener = Thread(name: "manager") {
             var room = [UInt8](repeating: 0, count: 4096)
             while true {
                 let count = recv(descriptor, &room, room.count, 0)
@@ -278,6 +279,7 @@ private final class FakeManager: Sendable {
 
     deinit {
         shutdown(descriptor, Int32(SHUT_RDWR))
+        listener.join()
         close(descriptor)
     }
 
