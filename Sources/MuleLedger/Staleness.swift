@@ -59,6 +59,14 @@ extension Ledger {
         }
     }
 
+    /// Whether any upload was ever begun there.
+    package func knows(endpoint: String) throws(LedgerError) -> Bool {
+        try perform { database throws(SQLiteError) in
+            try !database.run("SELECT 1 FROM uploads WHERE endpoint = ? LIMIT 1", [.text(endpoint)], read: { _ in })
+                .isEmpty
+        }
+    }
+
     /// The stores and buckets, for each user once, in which uploads are unfinished, and those in which one has ended since a time (milliseconds
     /// since 1970; nil for none of them).
     package func places(endedSince time: Int64?) throws(LedgerError) -> [(store: StoreAddress, bucket: String)] {

@@ -260,6 +260,20 @@ import Testing
         #expect(store.requests.count == before)
     }
 
+    @Test func aStoreThatNobodyKnowsIsNotAsked() throws {
+        let receipt = try archived()
+        let other = FakeS3()
+        let changed = try text(receipt).split(separator: store.endpoint, omittingEmptySubsequences: false)
+            .joined(separator: other.endpoint)
+        let path = try mule.home.write(changed, to: "changed.jsonl")
+        let outcome = try mule.run("verify", "--receipt", path)
+        #expect(outcome.exitCode == 2)
+        #expect(outcome.explains(other.endpoint, "never sent anything", "--endpoint-url"))
+        #expect(other.requests.isEmpty)
+        let named = try mule.run("verify", "--receipt", path, "--endpoint-url", other.endpoint)
+        #expect(named.exitCode == 6)
+    }
+
     @Test(arguments: [["file", "bucket/key"], ["bucket/key"], ["--download"], ["--receipt", ""]])
     func wrongOperandsAre2(more: [String]) throws {
         #expect(try mule.run(["verify", "--receipt", "x.jsonl"] + more).exitCode == 2)

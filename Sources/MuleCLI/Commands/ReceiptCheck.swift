@@ -27,7 +27,7 @@ struct ReceiptCheck {
         if settings.adaptsConcurrency { settings.concurrency = Self.concurrency }
         let session = session
         let counts = Monitor(Counts())
-        let stores = ReceiptStores(session)
+        let stores = ReceiptStores(session, ledger)
         let reader = ReceiptReader(
             session.typed.receipts,
             open: { path throws(CommandFailure) in try LedgerTransport(session: session).input(path) },
@@ -128,10 +128,12 @@ private final class ReceiptStores: Sendable {
     }
 
     private let session: Session
+    private let ledger: Ledger
     private let state = Monitor(State())
 
-    init(_ session: Session) {
+    init(_ session: Session, _ ledger: Ledger) {
         self.session = session
+        self.ledger = ledger
     }
 
     /// What the command line says goes first, as for uploads that are named one by one.
@@ -144,6 +146,7 @@ private final class ReceiptStores: Sendable {
                 recorded.endpointURL = name.endpoint
                 recorded.region = name.region
                 let store = try session.store(forBucket: name.bucket, recorded: recorded)
+                try check(store.address.endpoint, name)
                 let service = state.services[store.address] ?? store.service
                 state.services[store.address] = service
                 state.named[name] = service
@@ -151,5 +154,24 @@ private final class ReceiptStores: Sendable {
             }
         }
         return try result.get()
+    }
+
+    /// A receipt may come from anybody, and a signed request with a session's token is not for everybody: it goes where this user's
+    /// options lead to, or where this ledger has sent something.
+    private func check(_ endpoint: String, _ name: Name) throws(CommandFailure) {
+        var here = StoreOptions()
+        here.region = name.region
+        if try session.store(forBucket: name.bucket, recorded: here).address.endpoint == endpoint { return }
+        do {
+            if try ledger.knows(endpoint: endpoint) { return }
+        } catch {
+            throw session.ledgerFailure(error, ledger)
+        }
+        throw CommandFailure(
+            status: .usage,
+            message:
+                "The receipt leads to \(TextSafety.displayName(endpoint)), where this ledger has never sent anything. If that "
+                + "is the right store, name it with --endpoint-url."
+        )
     }
 }
