@@ -26,6 +26,9 @@ package struct ArchiveJob: Sendable {
     package var mayOverwrite: Bool
     package var after: AfterAction
     package var limits: RunLimits
+    /// Where the job does not say another number.
+    package static let quarantineAfter = 3
+
     /// Runs that may fail for good, one after another, until a file is left alone; 1 at least.
     package var quarantineAfter: Int
     /// Ask the store for what the ledger knows to be archived.
@@ -50,7 +53,7 @@ package struct ArchiveJob: Sendable {
         mayOverwrite: Bool = false,
         after: AfterAction = .keep,
         limits: RunLimits = RunLimits(),
-        quarantineAfter: Int = 3,
+        quarantineAfter: Int = Self.quarantineAfter,
         checksRemote: Bool = false,
         retriesQuarantined: Bool = false
     ) {

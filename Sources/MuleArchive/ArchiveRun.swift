@@ -95,8 +95,9 @@ package final class ArchiveRun: Sendable {
         service: @escaping (StoreAddress) throws(UploadFailure) -> S3Service
     ) -> ArchiveReport {
         let curfew = Curfew(job.limits, of: run, cancellation: cancellation, now: ledger.now)
-        let threads = [bookkeeper.start(), curfew.start()]
+        let watch = curfew.start()
         let bookkeeper = bookkeeper
+        let books = bookkeeper.start()
         let leftovers = Leftovers(
             job,
             numbers,
@@ -117,20 +118,31 @@ package final class ArchiveRun: Sendable {
             )
         )
         let result = run.run(feed)
-        curfew.end()
         bookkeeper.close()
-        for thread in threads { thread?.join() }
+        books.join()
+        // Until then: files may still be copied when all is sent.
+        curfew.end()
+        watch?.join()
         var counts = bookkeeper.counts
-        counts.unfinished += result.untouched
+        counts.unfinished += result.untouched + bookkeeper.undone
         return ArchiveReport(
             run: numbers,
             counts: counts,
             failures: bookkeeper.failures,
-            obstacle: result.obstacle,
+            obstacle: result.obstacle ?? obstacle(curfew),
             unsettled: bookkeeper.unsettled,
             startedAt: startedAt,
             endedAt: ledger.now()
         )
+    }
+
+    /// What kept the files from being dealt with, when all was sent.
+    private func obstacle(_ curfew: Curfew) -> UploadFailure? {
+        if let failure = bookkeeper.failure {
+            return UploadFailure(ledger: failure, path: UTF8Repair.string(ledger.path))
+        }
+        guard bookkeeper.undone > 0 else { return nil }
+        return curfew.reason ?? UploadFailure(.interrupted, "interrupted", isResumable: true)
     }
 
     /// Writes down how the run ended.

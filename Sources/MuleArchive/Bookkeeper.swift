@@ -20,6 +20,8 @@ final class Bookkeeper: Sendable {
         var failures = FailureTally()
         var receipts: Int64 = 0
         var unsettled = 0
+        var undone = 0
+        var failure: LedgerError?
         /// Files whose time has come, by their paths, until the store has been asked once more.
         var due: Set<[UInt8]> = []
         /// When files were taken up.
@@ -77,6 +79,12 @@ final class Bookkeeper: Sendable {
     /// Files that are too young.
     var unsettled: Int { state.withLock { $0.unsettled } }
 
+    /// Why it has ended before its work was done.
+    var failure: LedgerError? { state.withLock { $0.failure } }
+
+    /// Files that were to be dealt with when the run was stopped.
+    var undone: Int { state.withLock { $0.undone } }
+
     /// A file that is too young waits for the next run.
     func leaveForLater() { state.withLock { $0.unsettled += 1 } }
 
@@ -95,6 +103,7 @@ final class Bookkeeper: Sendable {
         onEvent(.upload(event))
         switch event {
         case .started(let record):
+            // Small files are there as soon as they have begun: for a million of them the end says enough.
             guard let source = record.upload.source?.path, record.upload.partSize != nil else { break }
             state.withLock { $0.startedAt[source] = ledger.now() }
         case .completed(let summary): add(.archived(summary))
@@ -140,16 +149,15 @@ final class Bookkeeper: Sendable {
             guard let entries else { return }
             do {
                 try deal(with: entries)
-            } catch let error as LedgerError {
+            } catch {
                 onFailure(error)
                 // What was not written down is found by the next run.
                 state.update { state in
+                    state.failure = error
                     state.isClosed = true
                     state.waiting = []
                 }
                 return
-            } catch {
-                fatalError("nothing else is thrown: \(error)")
             }
         }
     }
@@ -163,7 +171,7 @@ final class Bookkeeper: Sendable {
         var isLeft = false
     }
 
-    private func deal(with entries: [Entry]) throws {
+    private func deal(with entries: [Entry]) throws(LedgerError) {
         var steps: [Ledger.JobStep] = []
         var cases: [Case] = []
         for entry in entries {
@@ -257,8 +265,7 @@ final class Bookkeeper: Sendable {
         return (.archived(.acting, action, receipt), Case(plan: plan, receipt: receipt, number: receipt.number))
     }
 
-    /// - Throws: `LedgerError`.
-    private func left(_ item: JobItem) throws -> (Ledger.JobStep?, Case?) {
+    private func left(_ item: JobItem) throws(LedgerError) -> (Ledger.JobStep?, Case?) {
         guard let upload = item.upload, let record = try ledger.upload(number: upload.number) else { return (nil, nil) }
         if item.state == .acting, let action = item.action {
             let receipt = makeReceipt(upload: upload.number, item.source, record.upload.destination, .settled)
@@ -299,8 +306,7 @@ final class Bookkeeper: Sendable {
 
     // MARK: Acting
 
-    /// - Throws: `LedgerError`.
-    private func act(on cases: [Case]) throws {
+    private func act(on cases: [Case]) throws(LedgerError) {
         var disposal = Disposal(isCancelled: { [cancellation, onSign] in
             onSign()
             return cancellation.isCancelled
@@ -308,10 +314,12 @@ final class Bookkeeper: Sendable {
         var steps: [Ledger.JobStep] = []
         var events: [ArchiveEvent] = []
         for next in cases {
-            // Each is a step of its own: what is not begun stays written down for the next run.
-            if cancellation.isCancelled { break }
             onSign()
-            let (step, event) = try act(on: next, &disposal)
+            // Each is a step of its own: what is not done stays written down for the next run.
+            guard !cancellation.isCancelled, let (step, event) = try act(on: next, &disposal) else {
+                state.withLock { $0.undone += 1 }
+                continue
+            }
             steps.append(step)
             if let event { events.append(event) }
         }
@@ -329,15 +337,16 @@ final class Bookkeeper: Sendable {
         for event in events { onEvent(event) }
     }
 
+    /// - Returns: nil where it was stopped half-way.
     private func act(
         on next: Case,
         _ disposal: inout Disposal
-    ) throws -> (Ledger.JobStep, ArchiveEvent?) {
+    ) throws(LedgerError) -> (Ledger.JobStep, ArchiveEvent?)? {
         let (run, ledger) = (run, ledger)
         let replan: (ItemAction) throws(LedgerError) -> Void = { action throws(LedgerError) in
             try ledger.record([.planned(action, source: next.plan.source)], of: run)
         }
-        do {
+        do throws(Disposal.Refusal) {
             let done =
                 next.isLeft
                 ? try disposal.goOn(next.plan, replan: replan) : try disposal.carryOut(next.plan, replan: replan)
@@ -347,7 +356,11 @@ final class Bookkeeper: Sendable {
             receipt.action = done
             let step = Ledger.JobStep.acted(done, failure: nil, receipt: next.number, receipt)
             return (step, .acted(source: next.plan.source, id: next.plan.id, done))
-        } catch let refusal as Disposal.Refusal {
+        } catch {
+            let refusal = error
+            if let failure = refusal.ledger { throw failure }
+            // A copy that was cut is no refusal of the file's.
+            if cancellation.isCancelled { return nil }
             var events: [ArchiveEvent] = []
             var receipt = next.receipt
             receipt.action = next.plan.action

@@ -120,6 +120,7 @@ final class Candidates {
                     intents.append(intent)
                 case .ask(let upload):
                     guard let record = try record(upload.number) else { continue }
+                    if job.isDue(upload, at: ledger.now()) { bookkeeper.expectDue(file.file.path) }
                     intents.append(try decisions.intent(file, to: record.upload.destination))
                 case .unchanged: bookkeeper.count { $0.unchanged += 1 }
                 case .leaveAlone: if let item { bookkeeper.leaveAlone(item) }

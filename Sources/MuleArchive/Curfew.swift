@@ -11,6 +11,7 @@ final class Curfew: Sendable {
     private let now: @Sendable () -> Int64
     private let startedAt = Moment.now()
     private let isOver = Monitor(false)
+    private let border = Monitor<UploadFailure?>(nil)
 
     /// Seconds between two looks.
     private static let interval = 0.2
@@ -37,8 +38,12 @@ final class Curfew: Sendable {
         isOver.update { $0 = true }
     }
 
+    /// The limit that was reached.
+    var reason: UploadFailure? { border.withLock { $0 } }
+
     private func watch() {
         guard let failure = reached() else { return }
+        border.withLock { $0 = failure }
         run.drain(failure)
         if !pause(limits.grace) { cancellation.cancel() }
     }

@@ -37,14 +37,17 @@ struct Decisions {
         // Moved or removed since its directory was read.
         guard let status, status.kind == .regular else { return .nothing }
         if let settle = job.settle, !hasSettled(status, for: settle) { return .tooYoung }
+        // What is archived must show each later change: a clock of whole seconds hides one within the second.
+        if SourceIdentity(path: file.path, status).mayHideChanges(since: now()) { return .tooYoung }
         return .file(Found(file: file, status: status))
     }
 
-    /// The time of the last change of any kind, since copies are often given the time of their original.
+    /// The time of the last change of any kind, since copies are often given the time of their original; one that lies in the
+    /// future says nothing, and would keep the file here for good.
     private func hasSettled(_ status: FileStatus, for seconds: Double) -> Bool {
-        let changed = max(status.modificationTime, status.changeTime)
-        let age = Double(now()) / 1000 - Double(changed) / 1e9
-        return age >= seconds
+        let now = Double(now()) / 1000
+        let (modified, changed) = (Double(status.modificationTime) / 1e9, Double(status.changeTime) / 1e9)
+        return now - (modified > now ? changed : max(modified, changed)) >= seconds
     }
 
     /// Gone since its directory was read, which is no problem below the job's own.
@@ -76,15 +79,15 @@ struct Decisions {
     func decide(_ found: Found, _ item: JobItem) -> Verdict {
         guard let upload = item.upload else { return isQuarantined(item) ? .leaveAlone : .send }
         let now = SourceIdentity(path: item.source, found.status)
-        var hasChanged = !ChangingSource.refuse.offences(in: now.changes(since: upload.source)).isEmpty
+        let hasChanged = !ChangingSource.refuse.offences(in: now.changes(since: upload.source)).isEmpty
         switch upload.state {
         case .aborted: return .send
         case .failed where !upload.mayHoldParts: return hasChanged ? .send : isQuarantined(item) ? .leaveAlone : .again
         case .pending, .unknown, .failed: return .pass
-        case .done: hasChanged = hasChanged || upload.source.mayHideChanges(since: upload.createdAt)
+        case .done: break
         }
         switch item.state {
-        case .acting, .pending: return .pass
+        case .acting, .pending, .asked: return .pass
         case .proved where !hasChanged, .settled where !hasChanged:
             let isDue = item.state == .settled && job.isDue(upload, at: self.now())
             return job.checksRemote || isDue ? .ask(upload) : .unchanged
@@ -98,7 +101,8 @@ struct Decisions {
         case nothing
         /// It is archived: what becomes of the file is to be done, or to be gone on with.
         case finish
-        /// Its time has come: the store is asked once more whether it has the object.
+        /// The store is asked once more whether it has the object: the file's time has come, or nobody has asked since the job
+        /// took it up.
         case ask(ItemUpload)
         case leaveAlone
         case goOn(ItemUpload)
@@ -111,6 +115,7 @@ struct Decisions {
         switch (item.state, upload.state) {
         case (.settled, _), (_, .aborted): return .nothing
         case (.acting, _), (.pending, .done): return .finish
+        case (.asked, _): return .ask(upload)
         case (.proved, _): return job.isDue(upload, at: now()) ? .ask(upload) : .nothing
         // Of these nothing is at the store: the walk decides, by what the job says today.
         case (.pending, .failed) where !upload.mayHoldParts: return .nothing

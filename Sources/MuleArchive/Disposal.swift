@@ -32,6 +32,8 @@ package struct Disposal {
         package var reason: String
         /// Whether the file is not the one that was archived, so that there is nothing left to do for this job.
         package var isOver = false
+        /// Why another name could not be written down; nothing was done then.
+        package var ledger: LedgerError?
     }
 
     package static let move = "move"
@@ -85,7 +87,7 @@ package struct Disposal {
     package mutating func carryOut(
         _ plan: Plan,
         replan: (ItemAction) throws(LedgerError) -> Void
-    ) throws -> ItemAction {
+    ) throws(Refusal) -> ItemAction {
         if plan.action.name == Self.move { return try move(plan, replan) }
         try remove(plan)
         return ItemAction(Self.delete)
@@ -100,7 +102,7 @@ package struct Disposal {
         directories = [:]
     }
 
-    private mutating func remove(_ plan: Plan) throws {
+    private mutating func remove(_ plan: Plan) throws(Refusal) {
         let (place, name) = (Self.parent(plan.source), Self.name(plan.source))
         let directory = try opened(place)
         let departing = Self.name(plan.action.target ?? Self.departing(plan.source, id: plan.id))
@@ -112,7 +114,10 @@ package struct Disposal {
         withExtendedLifetime(lease) {}
     }
 
-    private mutating func move(_ plan: Plan, _ replan: (ItemAction) throws(LedgerError) -> Void) throws -> ItemAction {
+    private mutating func move(
+        _ plan: Plan,
+        _ replan: (ItemAction) throws(LedgerError) -> Void
+    ) throws(Refusal) -> ItemAction {
         guard var target = plan.action.target else { throw Refusal(reason: "has no place to be moved to") }
         let (place, name) = (Self.parent(plan.source), Self.name(plan.source))
         let directory = try opened(place)
@@ -128,7 +133,7 @@ package struct Disposal {
                 switch error.code {
                 case EEXIST:
                     target = Self.free(target)
-                    try replan(ItemAction(Self.move, target: target))
+                    try writeDown(ItemAction(Self.move, target: target), replan)
                     continue
                 case EXDEV:
                     lease.giveWriteLeaseBack()
@@ -150,7 +155,7 @@ package struct Disposal {
         _ directory: Directory,
         to target: [UInt8],
         _ targetDirectory: Directory
-    ) throws {
+    ) throws(Refusal) {
         let partial = Array(".mule-\(plan.id).part".utf8)
         // Of a run that was killed while it copied.
         try? targetDirectory.remove(partial)
@@ -164,7 +169,7 @@ package struct Disposal {
             throw Refusal(reason: "can't be copied to \(UTF8Repair.string(target)): \(error.reason)")
         }
         let lease: File
-        do {
+        do throws(Refusal) {
             lease = try check(name, in: directory, plan)
         } catch {
             try? targetDirectory.remove(partial)
@@ -179,11 +184,22 @@ package struct Disposal {
     }
 
     /// Removes the original of a copy that has its name.
-    private mutating func finishCopy(_ plan: Plan, _ name: [UInt8], _ directory: Directory) throws {
+    private mutating func finishCopy(_ plan: Plan, _ name: [UInt8], _ directory: Directory) throws(Refusal) {
         let departing = Self.name(Self.departing(plan.source, id: plan.id))
         try attempt { () throws(SystemError) in try directory.move(name, to: directory, as: departing) }
         try putBackUnless(departing, isStill: plan, in: directory, as: name, in: directory)
         try attempt { () throws(SystemError) in try directory.remove(departing) }
+    }
+
+    private func writeDown(
+        _ action: ItemAction,
+        _ replan: (ItemAction) throws(LedgerError) -> Void
+    ) throws(Refusal) {
+        do {
+            try replan(action)
+        } catch {
+            throw Refusal(reason: "can't be written down: \(error.reason)", ledger: error)
+        }
     }
 
     // MARK: Going on
@@ -194,7 +210,7 @@ package struct Disposal {
     package mutating func goOn(
         _ plan: Plan,
         replan: (ItemAction) throws(LedgerError) -> Void
-    ) throws -> ItemAction? {
+    ) throws(Refusal) -> ItemAction? {
         let place = Self.parent(plan.source)
         let name = Self.name(plan.source)
         // The place itself may be gone, and all that was in it.
@@ -223,7 +239,7 @@ package struct Disposal {
             (try? FileStatus.of(path: target, followingLinks: false)) != nil
         {
             let other = ItemAction(Self.move, target: Self.free(target))
-            try replan(other)
+            try writeDown(other, replan)
             var again = plan
             again.action = other
             return try carryOut(again, replan: replan)
@@ -265,7 +281,7 @@ package struct Disposal {
 
     /// Opens the file and makes sure that it is the one that was archived, and that nobody writes to it. Writers are kept away
     /// for as long as the result lives.
-    private func check(_ name: [UInt8], in directory: Directory, _ plan: Plan) throws -> File {
+    private func check(_ name: [UInt8], in directory: Directory, _ plan: Plan) throws(Refusal) -> File {
         let file: File
         let status: FileStatus
         do throws(SystemError) {
@@ -306,7 +322,7 @@ package struct Disposal {
         in newDirectory: Directory,
         as name: [UInt8],
         in directory: Directory
-    ) throws {
+    ) throws(Refusal) {
         if isFile(plan, named: newName, in: newDirectory) { return }
         do throws(SystemError) {
             try newDirectory.move(newName, to: directory, as: name)

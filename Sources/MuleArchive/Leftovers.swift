@@ -69,7 +69,7 @@ final class Leftovers {
         case .finish:
             bookkeeper.goOn(with: item)
             return nil
-        case .ask(let upload): return try due(item, upload)
+        case .ask(let upload): return try asking(item, upload)
         case .leaveAlone:
             bookkeeper.leaveAlone(item)
             return nil
@@ -78,10 +78,10 @@ final class Leftovers {
         }
     }
 
-    /// A file that is to go: the store is asked once more whether it has the object.
-    private func due(_ item: JobItem, _ upload: ItemUpload) throws(UploadFailure) -> UploadJob? {
+    /// A file of which the store is to be asked once more whether it has the object.
+    private func asking(_ item: JobItem, _ upload: ItemUpload) throws(UploadFailure) -> UploadJob? {
         guard let record = try record(upload.number) else { return nil }
-        bookkeeper.expectDue(item.source)
+        if job.isDue(upload, at: ledger.now()) { bookkeeper.expectDue(item.source) }
         return UploadJob(
             source: .file(item.source),
             destination: record.upload.destination,

@@ -17,6 +17,9 @@ package struct JobRun: Hashable, Sendable {
 package enum ItemState: String, Sendable, CaseIterable {
     /// To be archived, or archived and not yet noted as such.
     case pending
+    /// Archived before the job took it up; whether the store still has the object is not known yet. Nothing may become of the
+    /// file before the store was asked.
+    case asked
     /// Archived, and kept until its time comes.
     case proved
     /// Archived; what is to become of the file is being done.
@@ -239,23 +242,24 @@ extension Ledger {
     func setItem(
         _ item: NewItem,
         _ record: UploadRecord,
+        _ state: ItemState,
         of run: JobRun,
         in database: Database
     ) throws(SQLiteError) {
         try database.run(
             """
             INSERT INTO items (job, source, upload, state, run, shared_key, updated_at)
-            VALUES (?1, ?2, ?3, 'pending', ?4, ?5, ?6)
+            VALUES (?1, ?2, ?3, ?8, ?4, ?5, ?6)
             ON CONFLICT (job, source) DO UPDATE SET
                 attempts = CASE WHEN ?7 THEN attempts ELSE 0 END,
                 failures = CASE WHEN ?7 THEN failures ELSE 0 END,
-                upload = ?3, state = 'pending', action = NULL, target = NULL, due_at = NULL, run = ?4,
+                upload = ?3, state = ?8, action = NULL, target = NULL, due_at = NULL, run = ?4,
                 shared_key = ?5, updated_at = ?6
             """,
             [
                 .integer(run.job), .blob(item.source), .integer(record.number), .integer(run.run),
                 SQLValue(item.sharesKey ? record.upload.destination.key.utf8 : nil), .integer(now()),
-                .integer(item.isKnown ? 1 : 0),
+                .integer(item.isKnown ? 1 : 0), .text(state.rawValue),
             ]
         )
     }
@@ -329,12 +333,14 @@ extension Ledger {
             try insert(receipt, of: run, in: database)
             try database.run(
                 """
-                UPDATE items SET state = ?, action = ?, target = ?, due_at = ?, attempts = attempts + 1, failures = 0,
-                    error_kind = NULL, last_error = NULL, run = ?, updated_at = ?
+                UPDATE items SET state = ?, upload = coalesce(?, upload), action = ?, target = ?, due_at = ?,
+                    attempts = attempts + 1, failures = 0, error_kind = NULL, last_error = NULL, run = ?, updated_at = ?
                 WHERE job = ? AND source = ?
                 """,
                 [
-                    .text(state.rawValue), SQLValue(action?.name), SQLValue(action?.target), SQLValue(action?.dueAt),
+                    // An object that had gone was sent again by an upload of its own.
+                    .text(state.rawValue), SQLValue(receipt.upload), SQLValue(action?.name),
+                    SQLValue(action?.target), SQLValue(action?.dueAt),
                     .integer(run.run), moment, job, .blob(receipt.source),
                 ]
             )

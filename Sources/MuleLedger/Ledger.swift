@@ -218,8 +218,10 @@ package final class Ledger: Sendable {
                 let claim = try claim(upload, in: database) { isDone(index, $0) }
                 if let items {
                     switch claim {
-                    case .began(let record, _), .found(let record, _), .doneBefore(let record):
-                        try setItem(items.items[index], record, of: items.run, in: database)
+                    case .began(let record, _), .found(let record, _):
+                        try setItem(items.items[index], record, .pending, of: items.run, in: database)
+                    case .doneBefore(let record):
+                        try setItem(items.items[index], record, .asked, of: items.run, in: database)
                     case .heldElsewhere, .taken: break
                     }
                 }

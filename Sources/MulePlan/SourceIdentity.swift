@@ -32,13 +32,17 @@ package struct SourceIdentity: Hashable, Sendable {
     ///
     /// Some file systems count whole seconds (ext3, HFS+, old NFS servers), FAT every other one. A write that follows a
     /// look within the same unit leaves the time as it was. Git calls such files "racily clean" and compares their content.
+    /// A time far in the future was set by somebody, and no write brings it back.
     package func mayHideChanges(since moment: Int64) -> Bool {
         let isWholeSecond = modificationTime % 1_000_000_000 == 0
-        return isWholeSecond && modificationTime / 1_000_000 > moment - Self.coarsestTime
+        return isWholeSecond && (-Self.largestSkew..<Self.coarsestTime).contains(moment - modificationTime / 1_000_000)
     }
 
     /// Milliseconds.
     private static let coarsestTime: Int64 = 2000
+
+    /// Milliseconds by which the clock of a file server may be ahead.
+    private static let largestSkew: Int64 = 86_400_000
 }
 
 /// What an upload is made of that can be read once, from front to back.

@@ -178,6 +178,64 @@ import Testing
         #expect(harness.exists("done/a"))
     }
 
+    @Test
+    func
+        `a file whose upload was done before the job knew it is not deleted before the store was asked, whatever stops the first run`()
+        throws
+    {
+        try harness.file("a")
+        _ = try harness.run()
+        harness.server.edit { $0.buckets["bucket"]?.objects.removeAll() }
+        // The question is under way when the run ends.
+        let cancellation = Cancellation()
+        harness.server.add(.on(.headObject, .run(.headersRead) { _ in cancellation.cancel() }, .closeBeforeProcessing))
+        let stopped = try harness.run(cancellation: cancellation) { $0.after = .delete }
+        #expect(stopped.report.counts.acted == 0)
+        #expect(harness.exists("source/a"))
+        let next = try harness.run { $0.after = .delete }
+        #expect(next.report.counts.acted == 1)
+        #expect(harness.objects == ["a"], "it was sent again before it was deleted")
+    }
+
+    @Test(arguments: [AfterAction.keep, .delete])
+    func `a file whose clock could hide a change is left for the next run`(after: AfterAction) throws {
+        let path = try harness.file("a")
+        try Files.setModificationTime(path, seconds: wallClockMilliseconds() / 1000)
+        let early = try harness.run { $0.after = after }
+        #expect((early.report.unsettled, early.report.counts.found) == (1, 0))
+        harness.ahead.withLock { $0 = 10_000 }
+        #expect(try harness.run { $0.after = after }.report.counts.archived == 1)
+        #expect(try harness.run { $0.after = after }.report.failures.count == 0)
+    }
+
+    @Test func `a time in the future keeps no file from being archived`() throws {
+        let path = try harness.file("a")
+        try Files.setModificationTime(path, seconds: wallClockMilliseconds() / 1000 + 400_000_000)
+        harness.ahead.withLock { $0 = 61_000 }
+        let first = try harness.run { $0.settle = 60 }
+        #expect(first.report.counts.archived == 1)
+        let second = try harness.run { $0.settle = 60 }
+        #expect((second.report.counts.unchanged, second.report.failures.count) == (1, 0))
+    }
+
+    @Test func `what was not dealt with when the run was stopped is no success`() throws {
+        for name in ["a", "b", "c"] { try harness.file(name) }
+        let cancellation = Cancellation()
+        let outcome = try harness.run(
+            cancellation: cancellation,
+            change: { $0.after = .delete },
+            onEvent: { event in
+                guard case .upload(.completed) = event else { return }
+                cancellation.cancel()
+            }
+        )
+        #expect(outcome.report.obstacle?.kind == .interrupted || outcome.kinds == [.interrupted])
+        #expect(outcome.report.counts.unfinished > 0)
+        #expect(try harness.run { $0.after = .delete }.report.failures.count == 0)
+        #expect(["a", "b", "c"].allSatisfy { !harness.exists("source/" + $0) })
+        #expect(harness.objects == ["a", "b", "c"])
+    }
+
     // MARK: Keys
 
     @Test func `two files that would get one key do not replace each other`() throws {

@@ -21,12 +21,14 @@ struct SourceIdentityTests {
     }
 
     @Test(
-        "a whole second within two before the look may hide a change, a fine time never does",
+        "a whole second within two before the look, or within a day after it, may hide a change, a fine time never does",
         arguments: [
             (1_700_000_000_000_000_000, 1_700_000_000_000, true), (1_700_000_000_000_000_000, 1_700_000_001_999, true),
             (1_700_000_000_000_000_000, 1_700_000_002_000, false),
             (1_700_000_000_000_000_001, 1_700_000_000_000, false),
-            (1_700_000_009_000_000_000, 1_700_000_000_000, true), (0, 1_700_000_000_000, false),
+            (1_700_000_009_000_000_000, 1_700_000_000_000, true),
+            (1_700_086_400_000_000_000, 1_700_000_000_000, true),
+            (1_700_086_401_000_000_000, 1_700_000_000_000, false), (0, 1_700_000_000_000, false),
             (-1_000_000_000, 1_700_000_000_000, false),
         ] as [(Int64, Int64, Bool)]
     )
