@@ -179,10 +179,7 @@ import Testing
     }
 
     @Test
-    func
-        `a file whose upload was done before the job knew it is not deleted before the store was asked, whatever stops the first run`()
-        throws
-    {
+    func `what another command archived is not deleted before the store was asked`() throws {
         try harness.file("a")
         _ = try harness.run()
         harness.server.edit { $0.buckets["bucket"]?.objects.removeAll() }
