@@ -6,10 +6,13 @@ enum RandomName {
     /// Letters and digits that are not taken for one another.
     private static let alphabet = Array("abcdefghjkmnpqrstuvwxyz23456789".utf8)
 
-    static func id() -> String {
+    /// How many an upload's name has: few where that is enough, and no more than one number of 64 bits tells apart.
+    static let letters = 5...12
+
+    static func id(letters count: Int) -> String {
         // One call of the kernel for all of it; that 2^64 is no multiple of the alphabet's length shows nowhere.
         var bits = UInt64.random(in: .min ... .max)
-        let letters = (0..<5).map { _ in
+        let letters = (0..<count).map { _ in
             defer { bits /= UInt64(alphabet.count) }
             return alphabet[Int(bits % UInt64(alphabet.count))]
         }

@@ -1,7 +1,8 @@
-import MuleLedger
 import MulePlan
 import TestSupport
 import Testing
+
+@testable import MuleLedger
 
 @Suite struct LookupTests {
     private let directory = ScratchDirectory()
@@ -20,6 +21,16 @@ import Testing
         let keys = try ledger.unfinished().map(\.upload.destination.key.string)
         #expect(keys == ["unknown", "new", "failed", "pending"])
         #expect(try ledger.all().map(\.upload.destination.key.string) == outcomes.map(\.key))
+    }
+
+    @Test func `where two names would be the same, the second gets one more letter`() throws {
+        let ledger = try Ledger(directory)
+        let (first, _) = try #require(try ledger.take())
+        #expect(first.id.utf8.count == 5)
+        let second = try ledger.perform { database throws(SQLiteError) in
+            try ledger.freeID(in: database) { $0 == 5 ? first.id : RandomName.id(letters: $0) }
+        }
+        #expect(second.utf8.count == 6)
     }
 
     @Test func `an upload is found by path, bucket, key and endpoint, whatever else has changed`() throws {
