@@ -1,0 +1,20 @@
+/// Every flag that mule knows. Parsing, help and suggestions read this table; a new flag is a new row.
+package enum FlagTable {
+    /// In the order of help. Where two commands share a name, both rows take a value or neither does.
+    package static let rows: [Flag] = job + transfer + proof + object + files + selection + report + checks + shared
+
+    /// The rows that a command takes.
+    package static func rows(for command: Command) -> [Flag] { rows.filter { $0.commands.contains(command) } }
+
+    static let every = Set(Command.allCases)
+    static let sending: Set<Command> = [.upload, .resume, .adopt, .archive]
+    /// Those that make uploads of files they find.
+    static let filing: Set<Command> = [.upload, .archive]
+    static let archive: Set<Command> = [.archive]
+    /// Those that work with the ledger or a store.
+    static let working = every.subtracting([.config])
+    static let upload: Set<Command> = [.upload]
+    static let doctor: Set<Command> = [.doctor]
+    /// Those that name one object, or a prefix for it.
+    static let toObject: Set<Command> = [.upload, .adopt, .verify]
+}
