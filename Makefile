@@ -84,7 +84,7 @@ archive-kills: build servers ## kill mule archive a hundred times and look for e
 	@Tests/Torture/archive_kills.py $(ARGS) $(call or-say,a promise was broken or the kills could not run; see above)
 
 crashpoints: ## kill mule, and cut the power, at every change of its ledger and every request: make crashpoints [POINTS=30]
-	@MULE_CRASH_POINTS=$(POINTS) swift test $(SWIFTFLAGS) --filter EndToEndTests.CrashPointTests \
+	@MULE_CRASH_POINTS=$(POINTS) swift test $(SWIFTFLAGS) --filter "EndToEndTests.(ArchiveCrash|CrashPoint)Tests" \
 	    $(call or-say,a kill cost more than it may; look for "error" above)
 
 bench: build ## measure speed beside other uploaders: make bench [ARGS='--scenario far --rounds 5'], ARGS=--list

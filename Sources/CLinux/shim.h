@@ -20,10 +20,12 @@ static inline int mule_fallocate(int descriptor, long long length) {
     return fallocate(descriptor, 0, 0, (off_t)length);
 }
 
-/* renameat2(2), Linux 3.15, that never replaces what is there: RENAME_NOREPLACE is 1. */
+/* renameat2(2), Linux 3.15, glibc 2.28, that never replaces what is there: RENAME_NOREPLACE is 1. <stdio.h> shows it with
+   _GNU_SOURCE only. */
+extern int renameat2(int directory, const char *name, int targetDirectory, const char *target, unsigned int flags);
+
 static inline int mule_rename_new(int directory, const char *name, int targetDirectory, const char *target) {
-    extern long syscall(long number, ...);
-    return (int)syscall(SYS_renameat2, directory, name, targetDirectory, target, 1u);
+    return renameat2(directory, name, targetDirectory, target, 1u);
 }
 
 /* memfd_create(2), Linux 3.17: a file in memory without a name, closed on exec (MFD_CLOEXEC is 1). */

@@ -41,8 +41,9 @@ package struct Disposal {
 
     private let isCancelled: () -> Bool
     private var directories: [[UInt8]: Directory] = [:]
-    private var changed: Set<[UInt8]> = []
-    private var made: Set<[UInt8]> = []
+    /// Those that have got names, and those that have lost some, by their paths.
+    private var gained: [[UInt8]: Directory] = [:]
+    private var lost: [[UInt8]: Directory] = [:]
 
     package init(isCancelled: @escaping () -> Bool) {
         self.isCancelled = isCancelled
@@ -95,10 +96,11 @@ package struct Disposal {
 
     /// Makes what was done durable.
     package mutating func sync() throws(SystemError) {
-        for path in made { try syncNames(leadingTo: path + Self.slash) }
-        for path in changed { try directory(path).sync() }
-        made = []
-        changed = []
+        // Where a file system writes down directories one by one, a file has two names for a moment, and never none.
+        for (_, directory) in gained { try directory.sync() }
+        for (path, directory) in lost where gained[path] == nil { try directory.sync() }
+        gained = [:]
+        lost = [:]
         directories = [:]
     }
 
@@ -106,7 +108,7 @@ package struct Disposal {
         let (place, name) = (Self.parent(plan.source), Self.name(plan.source))
         let directory = try opened(place)
         let departing = Self.name(plan.action.target ?? Self.departing(plan.source, id: plan.id))
-        changed.insert(place)
+        lost[place] = directory
         let lease = try check(name, in: directory, plan)
         try attempt { () throws(SystemError) in try directory.move(name, to: directory, as: departing) }
         try putBackUnless(departing, isStill: plan, in: directory, as: name, in: directory)
@@ -123,8 +125,8 @@ package struct Disposal {
         let directory = try opened(place)
         let targetPlace = Self.parent(target)
         let targetDirectory = try makeTarget(targetPlace)
-        changed.insert(place)
-        changed.insert(targetPlace)
+        lost[place] = directory
+        gained[targetPlace] = targetDirectory
         while true {
             let lease = try check(name, in: directory, plan)
             do throws(SystemError) {
@@ -214,22 +216,27 @@ package struct Disposal {
         let place = Self.parent(plan.source)
         let name = Self.name(plan.source)
         // The place itself may be gone, and all that was in it.
-        guard let directory = try? opened(place) else { return isMoved(plan) ? plan.action : nil }
+        guard let directory = try? opened(place) else {
+            guard isMoved(plan) else { return nil }
+            try noteMove(plan)
+            return plan.action
+        }
         let departing = Self.name(Self.departing(plan.source, id: plan.id))
         let isThere = isFile(plan, named: name, in: directory)
         if !isThere, isFile(plan, named: departing, in: directory) {
             guard plan.action.name == Self.delete || isMoved(plan) else {
                 throw Refusal(reason: "waits as \(UTF8Repair.string(departing)) for an end that is not on record")
             }
-            changed.insert(place)
+            lost[place] = directory
             try attempt { () throws(SystemError) in try directory.remove(departing) }
             return plan.action
         }
         if plan.action.name == Self.move, isMoved(plan) {
+            try noteMove(plan)
+            lost[place] = directory
             guard isThere else { return plan.action }
             // Two names of one file are no copy.
             if try isSameContent(plan, directory, name) {
-                changed.insert(place)
                 try finishCopy(plan, name, directory)
                 return plan.action
             }
@@ -245,6 +252,13 @@ package struct Disposal {
             return try carryOut(again, replan: replan)
         }
         return try carryOut(plan, replan: replan)
+    }
+
+    /// The run that moved it may have died before the move was durable.
+    private mutating func noteMove(_ plan: Plan) throws(Refusal) {
+        guard let target = plan.action.target else { return }
+        let place = Self.parent(target)
+        gained[place] = try makeTarget(place)
     }
 
     /// Whether the file, or a copy of it, is where it was to go.
@@ -355,12 +369,14 @@ package struct Disposal {
         return opened
     }
 
+    /// Where files are moved to may lie behind links: that is the user's word.
     private mutating func makeTarget(_ path: [UInt8]) throws(Refusal) -> Directory {
+        if let known = gained[path] { return known }
         do throws(SystemError) {
-            if (try? FileStatus.of(path: path)) == nil {
-                try makeDirectories(path: path, mode: 0o777)
-                made.insert(path)
-            }
+            if (try? FileStatus.of(path: path)) == nil { try makeDirectories(path: path, mode: 0o777) }
+            // Before anything is moved there, also where a run that was killed has made it: a file in a directory without a
+            // name is lost. A file system with a journal keeps that order by itself, others don't.
+            try syncNames(leadingTo: path + Self.slash)
             return try Directory.open(path)
         } catch {
             throw Refusal(reason: "can't be moved to \(UTF8Repair.string(path)): \(error.reason)")

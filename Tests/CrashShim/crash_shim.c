@@ -27,7 +27,9 @@ static int (*libc_ftruncate)(int, off_t);
 static int (*libc_fsync)(int);
 static int (*libc_fdatasync)(int);
 static int (*libc_unlink)(const char *);
+static int (*libc_unlinkat)(int, const char *, int);
 static int (*libc_rename)(const char *, const char *);
+static int (*libc_renameat2)(int, const char *, int, const char *, unsigned);
 static int (*libc_mkdir)(const char *, mode_t);
 
 enum how { before, middle, after, cut, torn };
@@ -85,6 +87,10 @@ struct file {
     mode_t mode;
     /* A nameless file with the synced content. */
     int synced;
+    /* Whether it was there when the program began and has its content still: then the image has the very file, with its
+       inode and its times. The name that it is kept under when it loses its last one. */
+    int is_original;
+    char *kept;
     struct change *changes;
     size_t change_count;
 };
@@ -94,6 +100,10 @@ struct name {
     size_t file;
     /* Whether the running program sees it, and whether it is on disk. */
     int is_live, is_synced;
+    /* The number of the name that a rename has changed together with this one, from 1 on: neither comes without the other. */
+    size_t partner;
+    /* Once drawn: 1 what is synced, 2 what is live. */
+    int fate;
 };
 
 static struct file *files;
@@ -138,7 +148,14 @@ static void add_name(const char *path, size_t file, int is_synced) {
     names = grown(names, name_count, sizeof *names);
     char *kept = strdup(path);
     if (!kept) fail("strdup");
-    names[name_count++] = (struct name){kept, file, 1, is_synced};
+    names[name_count++] = (struct name){.path = kept, .file = file, .is_live = 1, .is_synced = is_synced};
+}
+
+/* A name that is live, or the last that was; 0 where there is none. */
+static size_t number_of(const char *path, int is_live) {
+    for (size_t i = name_count; i-- > 0;)
+        if (names[i].is_live == is_live && !strcmp(names[i].path, path)) return i + 1;
+    return 0;
 }
 
 /* A name that was just made. */
@@ -156,10 +173,24 @@ static void note_removed(const char *path) {
         if (!strcmp(names[i].path, path)) names[i].is_live = 0;
 }
 
+/* A file that is about to lose a name. */
+static void note_leaving(const char *path) {
+    struct stat facts;
+    if (!models_disk() || lstat(path, &facts)) return;
+    struct file *file = &files[file_of(&facts)];
+    if (!file->is_original || file->kept) return;
+    char kept[PATH_MAX];
+    snprintf(kept, sizeof kept, "%s.kept-%td", orders.image, file - files);
+    libc_unlink(kept);
+    if (link(path, kept)) fail(kept);
+    file->kept = strdup(kept);
+}
+
 static void note_change(int descriptor, const void *bytes, size_t count, off_t offset) {
     struct stat facts;
     if (!models_disk() || fstat(descriptor, &facts)) return;
     struct file *file = &files[file_of(&facts)];
+    file->is_original = 0;
     file->changes = grown(file->changes, file->change_count, sizeof *file->changes);
     struct change change = {NULL, offset, count};
     if (bytes) {
@@ -211,6 +242,7 @@ static void note_present(const char *path) {
         if (content < 0) fail(path);
         copy(content, files[file].synced);
         libc_close(content);
+        files[file].is_original = 1;
         return;
     }
     DIR *directory = opendir(path);
@@ -224,9 +256,13 @@ static void note_present(const char *path) {
     closedir(directory);
 }
 
-static int is_on_disk(const struct name *name) {
-    if (name->is_live == name->is_synced || orders.how == cut) return name->is_synced;
-    return (int)(draw() & 1);
+static int is_open(const struct name *name) { return name->is_live != name->is_synced; }
+
+static int is_on_disk(struct name *name) {
+    if (!is_open(name) || orders.how == cut) return name->is_synced;
+    const struct name *partner = name->partner ? &names[name->partner - 1] : NULL;
+    if (!name->fate) name->fate = partner && is_open(partner) && partner->fate ? partner->fate : (int)(1 + (draw() & 1));
+    return name->fate == 2 ? name->is_live : name->is_synced;
 }
 
 static void tear(struct file *file) {
@@ -245,6 +281,13 @@ static void tear(struct file *file) {
     }
 }
 
+/* A name under which the running program's file can be found. */
+static const char *whereabouts(size_t file) {
+    for (size_t i = 0; i < name_count; i++)
+        if (names[i].file == file && names[i].is_live) return names[i].path;
+    return files[file].kept;
+}
+
 static void write_image(void) {
     if (orders.how == torn)
         for (size_t i = 0; i < file_count; i++) tear(&files[i]);
@@ -257,6 +300,11 @@ static void write_image(void) {
         snprintf(path, sizeof path, "%s%s", orders.image, names[i].path + orders.root_length);
         if (file->is_directory) {
             libc_mkdir(path, file->mode);
+            continue;
+        }
+        const char *itself = file->is_original ? whereabouts(names[i].file) : NULL;
+        if (itself) {
+            if (link(itself, path) && errno != ENOENT) fail(path);
             continue;
         }
         int made = libc_open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, file->mode);
@@ -308,7 +356,9 @@ static void start(void) {
     libc_fsync = (int (*)(int))dlsym(RTLD_NEXT, "fsync");
     libc_fdatasync = (int (*)(int))dlsym(RTLD_NEXT, "fdatasync");
     libc_unlink = (int (*)(const char *))dlsym(RTLD_NEXT, "unlink");
+    libc_unlinkat = (int (*)(int, const char *, int))dlsym(RTLD_NEXT, "unlinkat");
     libc_rename = (int (*)(const char *, const char *))dlsym(RTLD_NEXT, "rename");
+    libc_renameat2 = (int (*)(int, const char *, int, const char *, unsigned))dlsym(RTLD_NEXT, "renameat2");
     libc_mkdir = (int (*)(const char *, mode_t))dlsym(RTLD_NEXT, "mkdir");
     const char *root = getenv("CRASH_ROOT");
     if (!root) return;
@@ -338,6 +388,16 @@ static int is_ours(const char *path) {
     pthread_once(&once, start);
     return orders.root && path && !strncmp(path, orders.root, orders.root_length)
         && (path[orders.root_length] == '/' || !path[orders.root_length]);
+}
+
+/* Fills in what a name stands for in a directory that is open; 0 where nobody can tell. */
+static int path_in(int directory, const char *name, char path[PATH_MAX]) {
+    if (!name || *name == '/') return name && (size_t)snprintf(path, PATH_MAX, "%s", name) < PATH_MAX;
+    char link[64];
+    snprintf(link, sizeof link, "/proc/self/fd/%d", directory);
+    ssize_t length = directory < 0 ? -1 : readlink(link, path, PATH_MAX - 1);
+    if (length <= 0) return 0;
+    return snprintf(path + length, (size_t)(PATH_MAX - length), "/%s", name) < PATH_MAX - length;
 }
 
 /* Whether the descriptor leads into the root; fills in by which name. */
@@ -393,8 +453,10 @@ static mode_t mode_of(int flags, va_list more) {
         va_start(more, flags);                                                                                         \
         mode_t mode = mode_of(flags, more);                                                                            \
         va_end(more);                                                                                                  \
-        if (path && *path == '/') return counted_open(path, flags, mode);                                              \
         pthread_once(&once, start);                                                                                    \
+        char full[PATH_MAX];                                                                                           \
+        if ((flags & O_CREAT) && path_in(directory, path, full) && is_ours(full))                                      \
+            return counted_open(full, flags, mode);                                                                    \
         return libc_openat(directory, path, flags, mode);                                                              \
     }
 
@@ -476,10 +538,10 @@ int fdatasync(int descriptor) {
     return counted_sync("fdatasync", libc_fdatasync, descriptor);
 }
 
-int unlink(const char *path) {
-    if (!is_ours(path)) return libc_unlink(path);
+static int counted_unlink(const char *path) {
     pthread_mutex_lock(&lock);
     int is_it = begin("unlink", path);
+    note_leaving(path);
     int result = is_it && orders.how == middle ? -1 : libc_unlink(path);
     int code = errno;
     if (result == 0) note_removed(path);
@@ -488,21 +550,47 @@ int unlink(const char *path) {
     return result;
 }
 
-int rename(const char *from, const char *to) {
-    if (!is_ours(from) && !is_ours(to)) return libc_rename(from, to);
+int unlink(const char *path) { return is_ours(path) ? counted_unlink(path) : libc_unlink(path); }
+
+int unlinkat(int directory, const char *name, int flags) {
+    char path[PATH_MAX];
+    pthread_once(&once, start);
+    if ((flags & AT_REMOVEDIR) || !path_in(directory, name, path) || !is_ours(path))
+        return libc_unlinkat(directory, name, flags);
+    return counted_unlink(path);
+}
+
+static int counted_rename(const char *from, const char *to, unsigned flags) {
     pthread_mutex_lock(&lock);
     int is_it = begin("rename", from);
-    int result = is_it && orders.how == middle ? -1 : libc_rename(from, to);
+    int result = is_it && orders.how == middle ? -1 : libc_renameat2(AT_FDCWD, from, AT_FDCWD, to, flags);
     int code = errno;
     if (result == 0 && models_disk()) {
         struct stat facts;
         note_removed(from);
         note_removed(to);
         if (!lstat(to, &facts)) add_name(to, file_of(&facts), 0);
+        size_t old = number_of(from, 0), new = number_of(to, 1);
+        if (old && new) {
+            names[old - 1].partner = new;
+            names[new - 1].partner = old;
+        }
     }
     end(is_it, "rename", from);
     errno = code;
     return result;
+}
+
+int rename(const char *from, const char *to) {
+    return is_ours(from) || is_ours(to) ? counted_rename(from, to, 0) : libc_rename(from, to);
+}
+
+int renameat2(int directory, const char *name, int target_directory, const char *target, unsigned flags) {
+    char from[PATH_MAX], to[PATH_MAX];
+    pthread_once(&once, start);
+    if (!path_in(directory, name, from) || !path_in(target_directory, target, to) || !(is_ours(from) || is_ours(to)))
+        return libc_renameat2(directory, name, target_directory, target, flags);
+    return counted_rename(from, to, flags);
 }
 
 int mkdir(const char *path, mode_t mode) {

@@ -71,6 +71,17 @@ import Testing
         #expect(try names() == ["done"])
     }
 
+    @Test(arguments: ["link", "link/deep/er"])
+    func `a place behind a symbolic link is one to move to`(place: String) throws {
+        let source = try make("file")
+        try directory.makeDirectory("real")
+        #expect(symlink(directory.path("real"), directory.path("link")) == 0)
+        let plan = try move(of: source, to: place + "/file")
+        #expect(try carryOut(plan) == plan.action)
+        #expect(try directory.read(place + "/file") == Array("content".utf8))
+        #expect(try goOn(plan) == plan.action)
+    }
+
     @Test func `a file that has another name too loses only this one`() throws {
         let source = try make("file")
         #expect(link(directory.path("file"), directory.path("other")) == 0)

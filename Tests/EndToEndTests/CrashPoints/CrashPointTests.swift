@@ -9,9 +9,9 @@ import Testing
 /// All points, some 4,000, take the better part of an hour (`make crashpoints`, by MULE_CRASH_POINTS=all; a number there
 /// means so many for each case). Otherwise each case takes a few. A fixed seed draws them, the same in every run.
 @Suite struct CrashPointTests {
-    private static let wanted = getenv("MULE_CRASH_POINTS").map { String(cString: $0) }
+    static let wanted = getenv("MULE_CRASH_POINTS").map { String(cString: $0) }
     /// A sanitizer's runtime stands before libc's functions as the shim does.
-    private static let hasShim = getenv("MULE_TEST_SANITIZER") == nil
+    static let hasShim = getenv("MULE_TEST_SANITIZER") == nil
 
     @Test(arguments: CrashScenario.allCases, Kill.RequestMoment.allCases)
     func everyRequest(scenario: CrashScenario, moment: Kill.RequestMoment) throws {
@@ -31,7 +31,7 @@ import Testing
         try Self.tryAll(points, of: count, bench) { Kill(number: $0, moment: .call(moment), seed: $1) }
     }
 
-    private static func points(_ count: Int, few: Int, seed: UInt64) -> [Int] {
+    static func points(_ count: Int, few: Int, seed: UInt64) -> [Int] {
         let wanted = wanted == "all" ? count : wanted.flatMap { Int($0) } ?? few
         guard wanted < count else { return Array(1...count) }
         var random = SeededRandom(seed: seed)
