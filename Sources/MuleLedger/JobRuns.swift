@@ -234,6 +234,14 @@ extension Ledger {
         )
     }
 
+    /// How many receipts a run has.
+    package func receiptCount(of run: Int64) throws(LedgerError) -> Int64 {
+        try perform { database throws(SQLiteError) in
+            try database.run("SELECT count(*) FROM receipts WHERE run = ?", [.integer(run)]) { $0.integer(0) }.first
+                ?? 0
+        }
+    }
+
     /// The receipts of a run in the order of their numbers, those behind `number`, each with its upload where that is still on
     /// record. In slices, so that a million of them fit.
     package func receipts(

@@ -3,6 +3,8 @@ import MuleSystem
 import TestSupport
 import Testing
 
+@testable import MuleLedger
+
 /// What follows a run of a job: receipts, metrics, hooks.
 @Suite struct AfterRunTests {
     private let store = FakeS3()
@@ -62,7 +64,8 @@ import Testing
         let objects = try lines(receipts + "/" + name)
         #expect(objects.count == 2)
         #expect(objects.allSatisfy { $0.isSorted })
-        #expect(objects.first?.names == (ReportTests.runKeys + ["host"]).sorted())
+        #expect(objects.first?.names == (ReportTests.runKeys + ["files", "host"]).sorted())
+        #expect(objects.first?["files"]?.integer == 1)
         #expect(objects.last?.names == ReportTests.fileKeys)
         #expect(objects.first?["status"]?.integer == 0)
         #expect(objects.last?["source"]?.text == file)
@@ -200,22 +203,33 @@ import Testing
 
     private struct JSONMissing: Error {}
 
-    @Test func aPostIsTriedAgainAndItsAddressIsNowhere() throws {
-        let answers = Monitor(["500 Internal Server Error", "200 OK"])
-        let server = ScriptedServer { peer in
+    /// A web address that gives these answers, the last one for good.
+    private func listener(_ answers: [String]) -> ScriptedServer {
+        let answers = Monitor(answers)
+        return ScriptedServer { peer in
             while peer.request() != nil {
                 peer.answer(status: answers.withLock { $0.count > 1 ? $0.removeFirst() : $0[0] })
             }
         }
+    }
+
+    /// As if what waits to be posted had waited for so many seconds more.
+    private func wait(_ seconds: Int64) throws {
+        let ledger = try Database(path: Array(mule.home.path(".local/state/mule/ledger.sqlite").utf8))
+        try ledger.run(
+            "UPDATE notices SET due_at = due_at - ?1, created_at = created_at - ?1",
+            [.integer(seconds * 1000)]
+        )
+    }
+
+    @Test func aPostIsTriedAgainAndItsAddressIsNowhere() throws {
+        let server = listener(["500 Internal Server Error", "200 OK"])
         try configure(#""onSuccess": "\#(server.url)/hook?key=s3cr3t""#)
         try mule.home.write("content", to: "spool/a")
         let outcome = try archive("-v")
         #expect(outcome.exitCode == 0)
         #expect(outcome.explains("onSuccess of run 1 could not be posted: the answer was 500"), "\(outcome.err)")
         #expect(!(outcome.out + outcome.err).contains("s3cr3t"))
-        // Not before its time.
-        #expect(try archive().exitCode == 0)
-        #expect(server.bodies.count == 1)
         let ledger = mule.home.path(".local/state/mule/ledger.sqlite")
         let bytes = try File.contents(path: Array(ledger.utf8), limit: 64 << 20)
         let log = (try? File.contents(path: Array((ledger + "-wal").utf8), limit: 64 << 20)) ?? []
@@ -223,5 +237,31 @@ import Testing
         let sent = try #require(JSONText(String(decoding: server.bodies[0], as: UTF8.self)))
         #expect(sent["run"]?.integer == 1 && sent["job"]?.text == "nightly")
         #expect(server.heads.first?.contains("Content-Type: application/json") == true)
+        // Not before its time.
+        try wait(290)
+        #expect(try archive().exitCode == 0)
+        #expect(server.bodies.count == 1)
+        try wait(20)
+        #expect(try archive().exitCode == 0)
+        #expect(server.bodies.count == 2 && server.bodies.first == server.bodies.last)
+        try wait(86_400)
+        #expect(try archive().exitCode == 0)
+        #expect(server.bodies.count == 2, "it was taken")
+    }
+
+    @Test func aPostThatDoesNotGetThroughIsGivenUpAfterAWeek() throws {
+        let server = listener(["503 Service Unavailable"])
+        try configure(#""onSuccess": "\#(server.url)/hook""#)
+        try mule.home.write("content", to: "spool/a")
+        #expect(try archive().explains("A run after 5m"))
+        try wait(6 * 86_400)
+        #expect(try archive().explains("A run after 10m"))
+        try wait(86_400)
+        let last = try archive()
+        #expect(last.exitCode == 0)
+        #expect(last.explains("onSuccess of run 1", "for a week and is given up: the answer was 503"), "\(last.err)")
+        try wait(86_400)
+        #expect(try archive().err.isEmpty)
+        #expect(server.bodies.count == 3)
     }
 }

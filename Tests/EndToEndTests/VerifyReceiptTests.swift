@@ -224,6 +224,27 @@ import Testing
         #expect(both.lines.last == "1 proven, 1 not")
     }
 
+    @Test func aReceiptThatWasCutAtTheEndOfALineIs2() throws {
+        let receipt = try archived()
+        let lines = try text(receipt).split(separator: "\n")
+        #expect(lines.count == 4)
+        let cut = try mule.home.write(lines.dropLast(2).joined(separator: "\n") + "\n", to: "cut.jsonl")
+        let outcome = try mule.run("verify", "--receipt", cut)
+        #expect(outcome.exitCode == 2)
+        #expect(outcome.explains("cut.jsonl, up to line 2, has 2 fewer files than its run"), "\(outcome.err)")
+        #expect(outcome.lines == ["1 proven, 0 not"])
+        // Followed by another one.
+        let both = try mule.home.write(try text(cut) + text(receipt), to: "both.jsonl")
+        let second = try mule.run("verify", "--receipt", both)
+        #expect(second.exitCode == 2)
+        #expect(second.explains("both.jsonl, up to line 3, has 2 fewer files"), "\(second.err)")
+        #expect(second.lines == ["4 proven, 0 not"])
+        let more = try mule.home.write(try text(receipt) + lines[3] + "\n", to: "more.jsonl")
+        let third = try mule.run("verify", "--receipt", more)
+        #expect(third.exitCode == 2)
+        #expect(third.explains("more.jsonl, up to line 5, has 1 more files than its run"), "\(third.err)")
+    }
+
     @Test func anEmptyFileIsNoReceipt() throws {
         let empty = try mule.home.write("", to: "empty.jsonl")
         let outcome = try mule.run("verify", "--receipt", empty)

@@ -31,7 +31,8 @@ enum ReceiptFile {
         let file = try File.open(path: partial, flags: O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, mode: 0o666)
         do {
             var output = Output(file: file)
-            try output.add(header(view))
+            let files = try ledger.receiptCount(of: view.record.number)
+            try output.add(header(view).merging(["files": .int(files)]) { own, _ in own })
             var last: Int64 = 0
             while true {
                 let slice = try ledger.receipts(of: view.record.number, after: last, limit: batch)

@@ -8,7 +8,9 @@ import MuleUpload
 enum ReceiptLine {
     /// A file that was archived in the run.
     case archived(ArchivedFile)
-    /// The run itself, or a file of which this receipt proves nothing.
+    /// The run itself, with how many lines follow for its files; nil where that is not said, as in a report.
+    case run(files: Int64?)
+    /// A file of which this receipt proves nothing, or what needs somebody.
     case other
 
     struct ArchivedFile {
@@ -37,7 +39,8 @@ enum ReceiptLine {
             throw Problem(reason: "it is no line of a receipt; that would have an \"event\"")
         }
         switch event {
-        case "run", "attention": self = .other
+        case "run": self = .run(files: try Self.count("files", members))
+        case "attention": self = .other
         case "file":
             let result = try Self.text("result", members)
             guard let result = result.flatMap(Receipt.Result.init(rawValue:)) else {
@@ -67,7 +70,7 @@ enum ReceiptLine {
                 id: try text("id", members),
                 source: Array(source.utf8),
                 address: address,
-                size: try size(members),
+                size: try count("size", members),
                 proof: proof
             ),
             endpoint: try text("endpoint", members),
@@ -91,11 +94,14 @@ enum ReceiptLine {
         }
     }
 
-    private static func size(_ members: [String: JSONValue]) throws(Problem) -> Int64? {
-        switch members["size"] {
+    private static func count(_ name: String, _ members: [String: JSONValue]) throws(Problem) -> Int64? {
+        switch members[name] {
         case .null, nil: return nil
-        case .int(let size) where size >= 0: return size
-        default: throw Problem(reason: "\"size\" is no number of bytes")
+        case .int(let count) where count >= 0: return count
+        default: throw Problem(reason: "\"\(name)\" is no number of \(name == "size" ? "bytes" : name)")
         }
     }
+
+    /// Whether it is the line of a run, told without reading it: quotation marks inside a text have a backslash.
+    static func isRun(_ bytes: [UInt8]) -> Bool { bytes.contains(Array(#""event":"run""#.utf8)) }
 }

@@ -8,6 +8,8 @@ final class ReceiptReader: Sendable {
         var paths: ArraySlice<[UInt8]>
         var current: (path: [UInt8], lines: LineReader)?
         var line = 0
+        /// Lines of files that the last run has announced and that have not come; nil where none were announced.
+        var missing: Int64?
     }
 
     private enum Step {
@@ -71,9 +73,17 @@ final class ReceiptReader: Sendable {
         do throws(SystemError) {
             if let line = try state.current?.lines.next() {
                 state.line += 1
+                if !ReceiptLine.isRun(line) {
+                    state.missing = state.missing.map { $0 - 1 }
+                } else if case .run(let files)? = try? ReceiptLine(line) {
+                    defer { state.missing = files }
+                    if let problem = missing(state, path) { return .problem(problem) }
+                }
                 return .line(line, of: path, number: state.line)
             }
             state.current = nil
+            defer { state.missing = nil }
+            if let problem = missing(state, path) { return .problem(problem) }
             // A receipt is there whole or not at all: what is empty is none, and proves nothing.
             guard state.line == 0 else { return .nothing }
             return .problem("\(LedgerTransport.shown(path)) is empty: a receipt begins with a line for its run.")
@@ -81,5 +91,13 @@ final class ReceiptReader: Sendable {
             state.current = nil
             return .problem("\(LedgerTransport.shown(path)) can't be read: \(error.reason).")
         }
+    }
+
+    /// What has been cut off at the end of a line shows in the count alone.
+    private func missing(_ state: State, _ path: [UInt8]) -> String? {
+        guard let missing = state.missing, missing != 0 else { return nil }
+        let difference = missing > 0 ? "\(missing) fewer" : "\(-missing) more"
+        return
+            "\(LedgerTransport.shown(path)), up to line \(state.line), has \(difference) files than its run: it was cut, or changed."
     }
 }
