@@ -87,7 +87,8 @@ struct Decisions {
         case .done: break
         }
         switch item.state {
-        case .acting, .pending, .asked: return .pass
+        case .acting, .pending: return .pass
+        case .asked: return hasChanged ? .send : .pass
         case .proved where !hasChanged, .settled where !hasChanged:
             let isDue = item.state == .settled && job.isDue(upload, at: self.now())
             return job.checksRemote || isDue ? .ask(upload) : .unchanged
@@ -115,8 +116,13 @@ struct Decisions {
         switch (item.state, upload.state) {
         case (.settled, _), (_, .aborted): return .nothing
         case (.acting, _), (.pending, .done): return .finish
-        case (.asked, _): return .ask(upload)
-        case (.proved, _): return job.isDue(upload, at: now()) ? .ask(upload) : .nothing
+        case (.asked, _):
+            // What stands there now is the walk's.
+            if hasChanged(item, upload) { return .nothing }
+            return isQuarantined(item) ? .leaveAlone : .ask(upload)
+        case (.proved, _):
+            guard job.isDue(upload, at: now()) else { return .nothing }
+            return isQuarantined(item) && !hasChanged(item, upload) ? .leaveAlone : .ask(upload)
         // Of these nothing is at the store: the walk decides, by what the job says today.
         case (.pending, .failed) where !upload.mayHoldParts: return .nothing
         case (.pending, _):

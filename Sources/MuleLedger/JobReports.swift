@@ -95,7 +95,8 @@ extension Ledger {
                 try Self.items(
                     in: database,
                     """
-                    WHERE items.job = ? AND items.state != 'settled' AND items.state = 'pending' AND items.failures >= ?
+                    WHERE items.job = ? AND items.state != 'settled' AND items.state != 'acting'
+                        AND items.failures >= ?
                     ORDER BY items.source
                     """,
                     [.integer(job.number), .integer(Int64(job.quarantineAfter))]
@@ -168,7 +169,7 @@ extension Ledger {
                         count(*) FILTER (WHERE uploads.state NOT IN ('done', 'aborted')),
                         min(CASE WHEN uploads.state NOT IN ('done', 'aborted') THEN uploads.created_at END)
                     FROM items LEFT JOIN uploads ON uploads.number = items.upload
-                    WHERE items.job = ?1 AND items.state != 'settled' AND items.state = 'pending'
+                    WHERE items.job = ?1 AND items.state != 'settled' AND items.state != 'acting'
                     """,
                     [number, .integer(Int64(job.quarantineAfter))]
                 ) { row in

@@ -299,6 +299,50 @@ import Testing
         #expect(harness.server.requests.count > requests)
     }
 
+    @Test(arguments: [true, false])
+    func `a file whose object can not be asked for is left alone after some runs, and stays`(isKnown: Bool) throws {
+        let path = try harness.file("a")
+        let due: (inout ArchiveJob) -> Void = {
+            $0.after = isKnown ? .deleteAfter(60) : .delete
+            $0.quarantineAfter = 3
+        }
+        _ = try harness.run { if isKnown { due(&$0) } }
+        harness.ahead.withLock { $0 = 61_000 }
+        harness.server.add(.on(.headObject, times: 100, .status(403, code: "AccessDenied")))
+        for run in 1...3 {
+            let outcome = try harness.run(change: due)
+            #expect((outcome.kinds, outcome.failures.count) == ([.verification], 1), "run \(run)")
+        }
+        let requests = harness.server.requests.count
+        let fourth = try harness.run(change: due)
+        #expect(fourth.report.counts.quarantined == 1)
+        #expect((fourth.kinds, fourth.failures.count) == ([.verification], 0))
+        #expect(harness.server.requests.count == requests)
+        #expect(try harness.ledger.quarantinedFiles().map(\.item.source) == [Array(path.utf8)])
+        #expect(harness.exists("source/a"))
+        harness.server.script([])
+        let forced = try harness.run {
+            due(&$0)
+            $0.retriesQuarantined = true
+        }
+        #expect(forced.report.counts.acted == 1)
+        #expect(!harness.exists("source/a"))
+    }
+
+    @Test func `what another command archived is sent as it is now`() throws {
+        let path = try harness.file("a")
+        _ = try harness.run()
+        harness.server.add(.on(.headObject, .status(403, code: "AccessDenied")))
+        #expect(try harness.run { $0.after = .delete }.report.failures.count == 1)
+        try Files.overwrite(path, at: 0, with: Array("CHANGED".utf8))
+        let next = try harness.run {
+            $0.after = .delete
+            $0.mayOverwrite = true
+        }
+        #expect((next.report.counts.archived, next.report.counts.acted) == (1, 1))
+        #expect(try harness.holds("CHANGED", at: "a"))
+    }
+
     @Test func `what is no file is told in the first runs, and counted in all`() throws {
         #expect(mkfifo(harness.scratch.path("source/fifo"), 0o600) == 0)
         for _ in 1...2 { #expect(try harness.run { $0.quarantineAfter = 2 }.failures.count == 1) }

@@ -22,7 +22,7 @@ struct TroubleView {
     static let patience: Int64 = 86_400_000
 
     var kind: Kind {
-        if item.state != .pending { return .actionFailed }
+        if item.state == .acting { return .actionFailed }
         if item.failures >= job.quarantineAfter { return .quarantined }
         return item.lastError == nil ? .pending : .failing
     }
