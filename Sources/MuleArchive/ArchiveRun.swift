@@ -73,12 +73,11 @@ package final class ArchiveRun: Sendable {
         self.bookkeeper = bookkeeper
         let run = UploadRun(ledger: ledger, settings: settings, cancellation: cancellation) { bookkeeper.note($0) }
         self.run = run
-        let path = UTF8Repair.string(ledger.path)
         sign.withLock { sign in
             sign = { [weak run] in run?.noteSign() }
         }
         stop.withLock { stop in
-            stop = { [weak run] error in run?.stop(UploadFailure(ledger: error, path: path)) }
+            stop = { [weak run] error in run?.stop(ledger.failure(error)) }
         }
     }
 
@@ -139,7 +138,7 @@ package final class ArchiveRun: Sendable {
     /// What kept the files from being dealt with, when all was sent.
     private func obstacle(_ curfew: Curfew) -> UploadFailure? {
         if let failure = bookkeeper.failure {
-            return UploadFailure(ledger: failure, path: UTF8Repair.string(ledger.path))
+            return ledger.failure(failure)
         }
         guard bookkeeper.undone > 0 else { return nil }
         return curfew.reason ?? UploadFailure(.interrupted, "interrupted", isResumable: true)

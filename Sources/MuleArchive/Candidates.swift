@@ -98,11 +98,7 @@ final class Candidates {
     private func known(_ path: [UInt8]) throws(UploadFailure) -> JobItem? { try known([path])[0] }
 
     private func known(_ paths: [[UInt8]]) throws(UploadFailure) -> [JobItem?] {
-        do {
-            return try ledger.items(of: run.job, at: paths)
-        } catch {
-            throw UploadFailure(ledger: error, path: UTF8Repair.string(ledger.path))
-        }
+        try ledger.reporting { ledger throws(LedgerError) in try ledger.items(of: run.job, at: paths) }
     }
 
     // MARK: Deciding
@@ -153,10 +149,6 @@ final class Candidates {
     }
 
     private func record(_ number: Int64) throws(UploadFailure) -> UploadRecord? {
-        do {
-            return try ledger.upload(number: number)
-        } catch {
-            throw UploadFailure(ledger: error, path: UTF8Repair.string(ledger.path))
-        }
+        try ledger.reporting { ledger throws(LedgerError) in try ledger.upload(number: number) }
     }
 }

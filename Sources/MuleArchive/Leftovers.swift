@@ -38,7 +38,7 @@ final class Leftovers {
 
     /// The next uploads; nil at the end.
     func next() throws(UploadFailure) -> [UploadJob]? {
-        let items = try known { () throws(LedgerError) in
+        let items = try ledger.reporting { ledger throws(LedgerError) in
             try ledger.openItems(of: run.job, after: last, limit: Self.batch)
         }
         guard let end = items.last else { return nil }
@@ -58,7 +58,7 @@ final class Leftovers {
             taken.append(item.source)
         }
         // What the walk finds of these is not to be taken once more.
-        try known { () throws(LedgerError) in try ledger.takeUp(taken, for: run) }
+        try ledger.reporting { ledger throws(LedgerError) in try ledger.takeUp(taken, for: run) }
         return jobs
     }
 
@@ -96,7 +96,7 @@ final class Leftovers {
         hasChanged: Bool
     ) throws(UploadFailure) -> UploadJob? {
         guard let record = try record(upload.number) else { return nil }
-        let claim = try known { () throws(LedgerError) in try ledger.claim(upload.number) }
+        let claim = try ledger.reporting { ledger throws(LedgerError) in try ledger.claim(upload.number) }
         guard let (current, lease) = claim else { throw .heldElsewhere(record) }
         if current.state == .done || current.state == .aborted { return nil }
         let service = try service(current.upload.store)
@@ -114,14 +114,6 @@ final class Leftovers {
     }
 
     private func record(_ number: Int64) throws(UploadFailure) -> UploadRecord? {
-        try known { () throws(LedgerError) in try ledger.upload(number: number) }
-    }
-
-    private func known<Result>(_ look: () throws(LedgerError) -> Result) throws(UploadFailure) -> Result {
-        do {
-            return try look()
-        } catch {
-            throw UploadFailure(ledger: error, path: UTF8Repair.string(ledger.path))
-        }
+        try ledger.reporting { ledger throws(LedgerError) in try ledger.upload(number: number) }
     }
 }

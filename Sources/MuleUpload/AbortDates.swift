@@ -10,11 +10,7 @@ extension Worker {
     /// Keeps the date that the store has told of this upload.
     func learnAbortDate(_ date: String, _ transfer: Transfer) throws(UploadFailure) {
         guard let record = transfer.record, record.abortDate != date else { return }
-        do {
-            try run.ledger.recordAbortDate(record.number, date)
-        } catch {
-            throw run.failure(error)
-        }
+        try run.ledger.reporting { ledger throws(LedgerError) in try ledger.recordAbortDate(record.number, date) }
         transfer.state.withLock { $0.record?.abortDate = date }
     }
 }

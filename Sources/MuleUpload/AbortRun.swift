@@ -36,12 +36,7 @@ package struct AbortRun {
     ///   `verification` when the object is there and nobody can prove it.
     @discardableResult
     package func abort(_ record: UploadRecord, _ lease: Lease, service: S3Service) throws(UploadFailure) -> End {
-        let wanted: UploadRecord
-        do {
-            wanted = try run.ledger.requestAbort(record)
-        } catch {
-            throw run.failure(error)
-        }
+        let wanted = try run.ledger.reporting { ledger throws(LedgerError) in try ledger.requestAbort(record) }
         inquiry.prepare(service)
         let transfer = Transfer(
             UploadJob(
@@ -63,47 +58,38 @@ package struct AbortRun {
             }
         }
         let completion = try completion(of: wanted, transfer)
-        do {
-            switch completion {
-            case .notOurs: try run.ledger.commit([.end(of: record, .aborted)])
-            case .proven(let proof, let size):
-                let partCount = wanted.partCount ?? wanted.partsDone
-                try run.ledger.commit([.end(of: record, .done(proof, size: size, partCount: partCount))])
-                return .wasDone
-            case .hidden(let error):
-                run.emit(
-                    .notice(
-                        id: record.id,
-                        "Whether \(transfer.name) had been completed before can't be looked at (\(error.shortReason)); it takes "
-                            + "the permission \(error.operation.permission)."
-                    )
+        switch completion {
+        case .notOurs: try close(record, .aborted)
+        case .proven(let proof, let size):
+            let partCount = wanted.partCount ?? wanted.partsDone
+            try close(record, .done(proof, size: size, partCount: partCount))
+            return .wasDone
+        case .hidden(let error):
+            run.emit(
+                .notice(
+                    id: record.id,
+                    "Whether \(transfer.name) had been completed before can't be looked at (\(error.shortReason)); it takes "
+                        + "the permission \(error.operation.permission)."
                 )
-                try run.ledger.commit([.end(of: record, .aborted)])
-            case .unproven(let reason):
-                let failure = UploadFailure.unknownOutcome(transfer, reason)
-                try run.ledger.commit([.end(of: record, .stopped(.unknown, error: failure.message))])
-                throw failure
-            }
-        } catch let error as LedgerError {
-            throw run.failure(error)
-        } catch let failure as UploadFailure {
+            )
+            try close(record, .aborted)
+        case .unproven(let reason):
+            let failure = UploadFailure.unknownOutcome(transfer, reason)
+            try close(record, .stopped(.unknown, error: failure.message))
             throw failure
-        } catch {
-            fatalError("the ledger throws LedgerError: \(error)")
         }
         return .givenUp
+    }
+
+    private func close(_ record: UploadRecord, _ outcome: Ledger.Outcome) throws(UploadFailure) {
+        try run.ledger.reporting { ledger throws(LedgerError) in try ledger.commit([.end(of: record, outcome)]) }
     }
 
     /// Whether there is an object of this upload: a store says that it does not know an upload, or that it has removed it,
     /// also of one that has been completed.
     private func completion(of record: UploadRecord, _ transfer: Transfer) throws(UploadFailure) -> Completion {
         guard record.mayHaveBeenCompleted else { return .notOurs }
-        let rows: [PartRecord]
-        do {
-            rows = try run.ledger.parts(of: record.number)
-        } catch {
-            throw run.failure(error)
-        }
+        let rows = try run.ledger.reporting { ledger throws(LedgerError) in try ledger.parts(of: record.number) }
         do throws(UploadFailure) {
             return try inquiry.worker.completion(of: record, rows, transfer)
         } catch {

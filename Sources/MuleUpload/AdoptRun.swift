@@ -81,12 +81,7 @@ package struct AdoptRun {
 
     /// An upload that the ledger has already is none to be taken over.
     private func refuseKnown(_ upload: NewUpload, _ name: String) throws(UploadFailure) {
-        let known: UploadRecord?
-        do {
-            known = try run.ledger.unfinished(like: upload)
-        } catch {
-            throw run.failure(error)
-        }
+        let known = try run.ledger.reporting { ledger throws(LedgerError) in try ledger.unfinished(like: upload) }
         guard let known, known.mayHoldParts else { return }
         if run.ledger.isActive(known) { throw .heldElsewhere(known) }
         throw UploadFailure(
@@ -110,13 +105,9 @@ package struct AdoptRun {
             guard case .refused(let error, _) = listed else { return [] }
             throw .refused(error, sending: address.description)
         }
-        let known: [String: UploadRecord]
-        do {
-            let pairs = try run.ledger.unfinished().compactMap { record in record.uploadID.map { ($0, record) } }
-            known = Dictionary(pairs) { first, _ in first }
-        } catch {
-            throw run.failure(error)
-        }
+        let unfinished = try run.ledger.reporting { ledger throws(LedgerError) in try ledger.unfinished() }
+        let pairs = unfinished.compactMap { record in record.uploadID.map { ($0, record) } }
+        let known = Dictionary(pairs) { first, _ in first }
         var candidates: [Candidate] = []
         for upload in uploads {
             if let record = known[upload.uploadID] {
@@ -285,34 +276,29 @@ package struct AdoptRun {
         // What was compared must be what the row says.
         try source.checkStillInPlace()
         let upload = intent.upload(of: source, partSize: match.plan.partSize)
-        do {
-            let claimed: UploadRecord
-            let taken: Lease
-            switch try run.ledger.claim([upload]).first {
-            case .began(let record, let lease): (claimed, taken) = (record, lease)
-            case .found(let record, let lease):
-                guard !record.mayHoldParts else { throw UploadFailure.heldElsewhere(record) }
-                (claimed, taken) = (try run.ledger.replan(record, as: upload), lease)
-            case .heldElsewhere(let record)?: throw UploadFailure.heldElsewhere(record)
-            // One upload was asked for, and the ledger answers each; nothing said that an earlier one would do.
-            case .doneBefore, .taken, nil: fatalError("a claim without an answer")
-            }
-            let record = try run.ledger.recordAdopted(
+        let ledger = run.ledger
+        let claimed: UploadRecord
+        let lease: Lease
+        switch try ledger.reporting({ ledger throws(LedgerError) in try ledger.claim([upload]).first }) {
+        case .began(let record, let taken): (claimed, lease) = (record, taken)
+        case .found(let record, let taken):
+            guard !record.mayHoldParts else { throw .heldElsewhere(record) }
+            claimed = try ledger.reporting { ledger throws(LedgerError) in try ledger.replan(record, as: upload) }
+            lease = taken
+        case .heldElsewhere(let record)?: throw .heldElsewhere(record)
+        // One upload was asked for, and the ledger answers each; nothing said that an earlier one would do.
+        case .doneBefore, .taken, nil: fatalError("a claim without an answer")
+        }
+        let record = try ledger.reporting { ledger throws(LedgerError) in
+            try ledger.recordAdopted(
                 claimed,
                 uploadID: candidate.upload.uploadID,
                 negotiated: match.negotiated.text,
                 abortDate: candidate.listing.abortDate,
                 parts: match.rows
             )
-            return (record, taken)
-        } catch let error as LedgerError {
-            throw run.failure(error)
-        } catch let failure as UploadFailure {
-            throw failure
-        } catch {
-            // Every call above names one of these two as its error; a `do` over both forgets it.
-            fatalError("an error of another kind: \(error)")
         }
+        return (record, lease)
     }
 }
 

@@ -38,12 +38,7 @@ extension Worker {
     }
 
     func claim(_ upload: NewUpload, _ transfer: Transfer) throws(UploadFailure) {
-        let claim: Ledger.Claim?
-        do {
-            claim = try run.ledger.claim([upload]).first
-        } catch {
-            throw run.failure(error)
-        }
+        let claim = try run.ledger.reporting { ledger throws(LedgerError) in try ledger.claim([upload]).first }
         switch claim {
         case .began(let record, let lease), .found(let record, let lease):
             transfer.state.withLock { state in

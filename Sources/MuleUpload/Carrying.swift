@@ -85,10 +85,7 @@ extension Worker {
             && (known.digest == nil || known.digest == digest.sha256 || known.digest == digest.md5)
         guard isSame else {
             guard let number = transfer.record?.number else { fatalError("a part of an upload without a row") }
-            do {
-                try run.ledger.forgetParts([known.number], of: number)
-            } catch {
-                throw run.failure(error)
+            try run.ledger.reporting { ledger throws(LedgerError) in try ledger.forgetParts([known.number], of: number)
             }
             return false
         }

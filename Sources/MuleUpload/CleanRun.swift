@@ -145,13 +145,8 @@ package final class CleanRun {
         }
         // Another process that carries it is no failure: it is not stale then.
         guard let (current, lease) = try claim(record.number), isStale(current) else { return }
-        let wanted: UploadRecord
-        do {
-            // Before anything is asked, so that whatever stops this run leaves the wish.
-            wanted = try ledger.requestAbort(current)
-        } catch {
-            throw inquiry.run.failure(error)
-        }
+        // Before anything is asked, so that whatever stops this run leaves the wish.
+        let wanted = try ledger.reporting { ledger throws(LedgerError) in try ledger.requestAbort(current) }
         if let holding = try inquiry.holding(of: wanted, service) { stale.measure(holding) }
         switch try AbortRun(inquiry).abort(wanted, lease, service: service) {
         case .givenUp: tell(.removed(stale), stale)
@@ -162,11 +157,7 @@ package final class CleanRun {
     }
 
     private func claim(_ number: Int64) throws(UploadFailure) -> (UploadRecord, Lease)? {
-        do {
-            return try ledger.claim(number)
-        } catch {
-            throw inquiry.run.failure(error)
-        }
+        try ledger.reporting { ledger throws(LedgerError) in try ledger.claim(number) }
     }
 
     // MARK: What the store has open

@@ -16,12 +16,7 @@ extension Worker {
         if record.createAttemptedAt != nil { try removeSiblings(record, transfer) }
         let source = transfer.state.withLock { $0.source }
         try source?.checkStillInPlace()
-        let rows: [PartRecord]
-        do {
-            rows = try run.ledger.parts(of: record.number)
-        } catch {
-            throw run.failure(error)
-        }
+        let rows = try run.ledger.reporting { ledger throws(LedgerError) in try ledger.parts(of: record.number) }
         let size = rows.reduce(0) { $0 + $1.size }
         let count = transfer.state.withLock { $0.partCount } ?? rows.count
         guard rows.count == count, rows.map(\.number) == Array(1...count), size == source?.size ?? size else {
@@ -117,11 +112,9 @@ extension Worker {
     private func removeSiblings(_ record: UploadRecord, _ transfer: Transfer) throws(UploadFailure) {
         switch try removeUnanswered(record, transfer) {
         case .removed:
-            do {
-                transfer.update(try run.ledger.forgetCreateAttempt(record))
-            } catch {
-                throw run.failure(error)
-            }
+            transfer.update(
+                try run.ledger.reporting { ledger throws(LedgerError) in try ledger.forgetCreateAttempt(record) }
+            )
         case .refused(let error):
             run.emit(.siblingsUnknown(record, transfer, error))
         }
@@ -208,12 +201,7 @@ extension Worker {
                     + "there: beginning anew."
             )
         )
-        let fresh: UploadRecord
-        do {
-            fresh = try run.ledger.restart(record)
-        } catch {
-            throw run.failure(error)
-        }
+        let fresh = try run.ledger.reporting { ledger throws(LedgerError) in try ledger.restart(record) }
         try beginAnew(source, transfer, fresh)
     }
 
@@ -221,11 +209,8 @@ extension Worker {
     /// this one was registered: it is nobody else's, and no newer.
     private func isOfBefore(_ head: ObjectHead, _ record: UploadRecord) throws(UploadFailure) -> Bool {
         guard let token = head.metadata[UploadToken.metadataName] else { return false }
-        do {
-            if record.began(token: token) { return true }
-            return try run.ledger.hasMade(token: token, before: record)
-        } catch {
-            throw run.failure(error)
+        if record.began(token: token) { return true }
+        return try run.ledger.reporting { ledger throws(LedgerError) in try ledger.hasMade(token: token, before: record)
         }
     }
 

@@ -16,31 +16,30 @@ extension Worker {
         _ transfer: Transfer
     ) throws(UploadFailure) -> UploadRecord {
         let removal: Removal = record.mayHoldParts ? try removeParts(of: record, transfer) : .removed
-        do {
-            let replanned: UploadRecord
-            switch removal {
-            case .removed: replanned = try run.ledger.replan(record, as: fresh)
-            case .refused(let error):
-                let left: UploadRecord
-                (left, replanned) = try run.ledger.leaveBehind(record, error.shortReason, andReplanAs: fresh)
-                run.emit(
-                    .notice(
-                        id: record.id,
-                        "The parts of the earlier upload of \(transfer.name) could not be removed "
-                            + "(\(error.operation.rawValue): \(error.shortReason)). They cost money until they are; "
-                            + "\"mule abort \(left.id)\" tries again."
-                    )
+        let replanned: UploadRecord
+        switch removal {
+        case .removed:
+            replanned = try run.ledger.reporting { ledger throws(LedgerError) in try ledger.replan(record, as: fresh) }
+        case .refused(let error):
+            let left: UploadRecord
+            (left, replanned) = try run.ledger.reporting { ledger throws(LedgerError) in
+                try ledger.leaveBehind(record, error.shortReason, andReplanAs: fresh)
+            }
+            run.emit(
+                .notice(
+                    id: record.id,
+                    "The parts of the earlier upload of \(transfer.name) could not be removed "
+                        + "(\(error.operation.rawValue): \(error.shortReason)). They cost money until they are; "
+                        + "\"mule abort \(left.id)\" tries again."
                 )
-            }
-            transfer.state.withLock { state in
-                state.record = replanned
-                state.size = replanned.size
-                state.partCount = replanned.partCount
-            }
-            return replanned
-        } catch {
-            throw run.failure(error)
+            )
         }
+        transfer.state.withLock { state in
+            state.record = replanned
+            state.size = replanned.size
+            state.partCount = replanned.partCount
+        }
+        return replanned
     }
 
     /// Creates the multipart upload and makes its ID durable, before any part goes.
@@ -48,11 +47,7 @@ extension Worker {
         let wasTriedBefore = record.createAttemptedAt != nil
         var record = record
         if record.upload.onlyIfAbsent, try presentObject(transfer) != nil { throw .exists(transfer.name) }
-        do {
-            record = try run.ledger.recordCreateAttempt(record)
-        } catch {
-            throw run.failure(error)
-        }
+        record = try run.ledger.reporting { ledger throws(LedgerError) in try ledger.recordCreateAttempt(record) }
         transfer.update(record)
         let attributes = run.attributes(of: record)
         while true {
@@ -79,11 +74,9 @@ extension Worker {
 
     /// The store has refused to create the upload, and no try of it is unanswered: nothing lies there.
     private func forgetAttempt(_ record: UploadRecord, _ transfer: Transfer) throws(UploadFailure) {
-        do {
-            transfer.update(try run.ledger.forgetCreateAttempt(record))
-        } catch {
-            throw run.failure(error)
-        }
+        transfer.update(
+            try run.ledger.reporting { ledger throws(LedgerError) in try ledger.forgetCreateAttempt(record) }
+        )
     }
 
     func keep(
@@ -100,19 +93,16 @@ extension Worker {
             protection: protection,
             wholeObject: protection.isConfirmed ? created.checksumType : nil
         )
-        do {
-            transfer.update(
-                try run.ledger.recordCreated(
-                    record,
-                    uploadID: created.uploadID,
-                    negotiated: negotiated.text,
-                    abortDate: created.abortDate,
-                    mayHaveSiblings: mayHaveSiblings
-                )
+        let recorded = try run.ledger.reporting { ledger throws(LedgerError) in
+            try ledger.recordCreated(
+                record,
+                uploadID: created.uploadID,
+                negotiated: negotiated.text,
+                abortDate: created.abortDate,
+                mayHaveSiblings: mayHaveSiblings
             )
-        } catch {
-            throw run.failure(error)
         }
+        transfer.update(recorded)
         transfer.use(negotiated)
         run.watchAbortDate(of: transfer)
         // A checksum that Create did not promise may still be echoed for a part; anything else is settled here.

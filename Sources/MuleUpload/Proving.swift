@@ -126,12 +126,7 @@ extension Worker {
     /// The whole object's checksum from the recorded parts; nil where there are none.
     func computedProof(_ transfer: Transfer) throws(UploadFailure) -> ObjectProof? {
         guard let record = transfer.record, record.uploadID != nil else { return nil }
-        let rows: [PartRecord]
-        do {
-            rows = try run.ledger.parts(of: record.number)
-        } catch {
-            throw run.failure(error)
-        }
+        let rows = try run.ledger.reporting { ledger throws(LedgerError) in try ledger.parts(of: record.number) }
         guard !rows.isEmpty, rows.count == transfer.state.withLock({ $0.partCount }) else { return nil }
         let whole = MultipartChecksum(rows, transfer.state.withLock { $0.negotiated })
         return ObjectProof(

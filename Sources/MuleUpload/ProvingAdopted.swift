@@ -24,12 +24,7 @@ extension Worker {
         {
             return theirs == mine.checksumValue ? try proof(of: head, expected: mine, size: size, transfer) : nil
         }
-        let rows: [PartRecord]
-        do {
-            rows = try run.ledger.parts(of: record.number)
-        } catch {
-            throw run.failure(error)
-        }
+        let rows = try run.ledger.reporting { ledger throws(LedgerError) in try ledger.parts(of: record.number) }
         // The ETag of these very parts, on stores whose ETags are MD5s. Another one proves nothing.
         let parts = rows.compactMap { DigestETag($0.eTag)?.md5 }
         if parts.count == rows.count, let eTag = head.object.eTag.flatMap(DigestETag.init),

@@ -79,11 +79,7 @@ package struct RegistrationFeed: UploadFeed {
     }
 
     private func entries(_ intents: [UploadIntent]) throws(UploadFailure) -> [Registration.Entry] {
-        do {
-            return try registration.register(intents)
-        } catch {
-            throw UploadFailure(ledger: error, path: UTF8Repair.string(ledger.path))
-        }
+        try ledger.reporting { _ throws(LedgerError) in try registration.register(intents) }
     }
 
     private mutating func keep(_ job: UploadJob, named path: [UInt8]) {
@@ -131,8 +127,8 @@ package struct RegistrationFeed: UploadFeed {
     }
 
     private func jobs(_ rows: Range<Int64>, _ name: Int) throws(UploadFailure) -> [UploadJob] {
-        do {
-            return try ledger.takeUp(rows).map { record, lease in
+        try ledger.reporting { ledger throws(LedgerError) in
+            try ledger.takeUp(rows).map { record, lease in
                 UploadJob(
                     source: .file(names.name(name, of: record.upload.source?.path ?? [])),
                     destination: record.upload.destination,
@@ -140,8 +136,6 @@ package struct RegistrationFeed: UploadFeed {
                     service: service
                 )
             }
-        } catch {
-            throw UploadFailure(ledger: error, path: UTF8Repair.string(ledger.path))
         }
     }
 }

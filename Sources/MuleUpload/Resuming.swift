@@ -62,12 +62,7 @@ extension Worker {
             // `begin` sends here what has both; streams, which have no source, never come back.
             fatalError("resumed without an upload ID or a plan")
         }
-        let rows: [PartRecord]
-        do {
-            rows = try run.ledger.parts(of: record.number)
-        } catch {
-            throw run.failure(error)
-        }
+        let rows = try run.ledger.reporting { ledger throws(LedgerError) in try ledger.parts(of: record.number) }
         transfer.beginResume()
         let protection = transfer.protection
         // The whole can be combined only from CRCs of one kind.
@@ -128,10 +123,8 @@ extension Worker {
                     )
                 }
             }
-            do {
-                try run.ledger.forgetParts(forgotten, of: record.number)
-            } catch {
-                throw run.failure(error)
+            try run.ledger.reporting { ledger throws(LedgerError) in
+                try ledger.forgetParts(forgotten, of: record.number)
             }
             let keptParts = plan.count - work.count - ahead.eTags.count
             transfer.partsDone.add(keptParts, ordering: .relaxed)

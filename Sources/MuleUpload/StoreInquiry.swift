@@ -135,11 +135,8 @@ package final class StoreInquiry {
     /// An upload of this ledger that is open at the place shows by what name the store knows us.
     private func learnName(at place: StorePlace) throws(UploadFailure) {
         guard ownNames[place.address] == nil else { return }
-        let records: [UploadRecord]
-        do {
-            records = try ledger.created(in: place.bucket, at: place.address, limit: 3)
-        } catch {
-            throw run.failure(error)
+        let records = try ledger.reporting { ledger throws(LedgerError) in
+            try ledger.created(in: place.bucket, at: place.address, limit: 3)
         }
         for record in records where ownNames[place.address] == nil {
             guard case .parts(let listing)? = try holding(of: record, place.service) else { continue }
@@ -153,13 +150,10 @@ package final class StoreInquiry {
     }
 
     private func judge(_ uploads: [OpenUpload], _ place: StorePlace) throws(UploadFailure) -> [ListedUpload] {
-        let known: [String: [UploadRecord]]
-        do {
-            let records = try ledger.uploads(withUploadIDs: uploads.map(\.uploadID), in: place.bucket)
-            known = Dictionary(grouping: records) { $0.uploadID ?? "" }
-        } catch {
-            throw run.failure(error)
+        let records = try ledger.reporting { ledger throws(LedgerError) in
+            try ledger.uploads(withUploadIDs: uploads.map(\.uploadID), in: place.bucket)
         }
+        let known = Dictionary(grouping: records) { $0.uploadID ?? "" }
         let rows = uploads.map { upload in
             (known[upload.uploadID] ?? []).filter { $0.upload.destination.key == upload.key && isOf($0, upload, place) }
         }

@@ -20,29 +20,23 @@ extension VerifyRun {
             progress: progress,
             patience: run.patience
         )
-        do {
-            var evidence = StoreEvidence(subject.head)
-            if evidence.full == nil {
-                switch try worker.attributes(of: subject.address, subject.head, subject.service) {
-                case .success(let attributes): evidence.add(attributes)
-                case .failure(let error):
-                    if error.isMissingPermission {
-                        doubts.append("GetObjectAttributes was refused (it takes \(error.operation.permission))")
-                    }
+        var evidence = StoreEvidence(subject.head)
+        if evidence.full == nil {
+            let answer = try asking { () throws(UploadFailure) in
+                try worker.attributes(of: subject.address, subject.head, subject.service)
+            }
+            switch answer {
+            case .success(let attributes): evidence.add(attributes)
+            case .failure(let error):
+                if error.isMissingPermission {
+                    doubts.append("GetObjectAttributes was refused (it takes \(error.operation.permission))")
                 }
             }
-            if let proof = try proveFull(evidence, digests, subject) { return proof }
-            if let proof = try proveComposite(evidence, digests, subject, &doubts) { return proof }
-            if let proof = try proveETag(digests, subject, &doubts) { return proof }
-            if let proof = try proveRecorded(digests, subject) { return proof }
-        } catch let failure as UploadFailure {
-            throw VerifyFailure(run.reasonToStop(failure))
-        } catch let failure as VerifyFailure {
-            throw failure
-        } catch {
-            // Every call above names one of these two as its error; a `do` over both forgets it.
-            fatalError("an error of another kind: \(error)")
         }
+        if let proof = try proveFull(evidence, digests, subject) { return proof }
+        if let proof = try proveComposite(evidence, digests, subject, &doubts) { return proof }
+        if let proof = try proveETag(digests, subject, &doubts) { return proof }
+        if let proof = try proveRecorded(digests, subject) { return proof }
         if doubts.isEmpty { doubts.append("the store shows no checksum") }
         throw VerifyFailure(
             .unproven,
@@ -57,9 +51,9 @@ extension VerifyRun {
         _ evidence: StoreEvidence,
         _ digests: FileDigests,
         _ subject: VerifySubject
-    ) throws -> Verification.Proof? {
+    ) throws(VerifyFailure) -> Verification.Proof? {
         guard let full = evidence.full else { return nil }
-        let mine = try digests.digestWhole(size: subject.source.identity.size, full.checksum.algorithm)
+        let mine = try digestWhole(subject.source.identity.size, full.checksum.algorithm, digests)
         let text = full.checksum.base64
         if mine == full.checksum {
             return Verification.Proof(
@@ -81,7 +75,7 @@ extension VerifyRun {
         _ digests: FileDigests,
         _ subject: VerifySubject,
         _ doubts: inout [String]
-    ) throws -> Verification.Proof? {
+    ) throws(VerifyFailure) -> Verification.Proof? {
         guard let composite = evidence.composite else { return nil }
         let algorithm = composite.checksum.algorithm
         let size = subject.source.identity.size
@@ -118,13 +112,23 @@ extension VerifyRun {
         _ slices: [FileSlice],
         _ algorithm: ChecksumAlgorithm,
         _ digests: FileDigests
-    ) throws(UploadFailure) -> [Checksum] {
-        try digests.digest(
-            slices,
-            crc: CRCAlgorithm(algorithm) ?? .crc64nvme,
-            withSHA256: algorithm == .sha256,
-            withMD5: algorithm == .md5
-        ).compactMap { $0.checksum(algorithm) }
+    ) throws(VerifyFailure) -> [Checksum] {
+        try asking { () throws(UploadFailure) in
+            try digests.digest(
+                slices,
+                crc: CRCAlgorithm(algorithm) ?? .crc64nvme,
+                withSHA256: algorithm == .sha256,
+                withMD5: algorithm == .md5
+            )
+        }.compactMap { $0.checksum(algorithm) }
+    }
+
+    private func digestWhole(
+        _ size: Int64,
+        _ algorithm: ChecksumAlgorithm,
+        _ digests: FileDigests
+    ) throws(VerifyFailure) -> Checksum {
+        try asking { () throws(UploadFailure) in try digests.digestWhole(size: size, algorithm) }
     }
 
     private func proof(_ composite: StoreEvidence.Composite, _ count: Int) -> Verification.Proof {
@@ -141,7 +145,7 @@ extension VerifyRun {
         _ digests: FileDigests,
         _ subject: VerifySubject,
         _ doubts: inout [String]
-    ) throws(UploadFailure) -> Verification.Proof? {
+    ) throws(VerifyFailure) -> Verification.Proof? {
         guard let text = subject.head.object.eTag else { return nil }
         if let encryption = subject.head.encryption, !encryption.keepsMD5 {
             doubts.append("it is encrypted with a key of KMS or of its owner, so that its ETag is no digest")
@@ -153,7 +157,7 @@ extension VerifyRun {
         }
         let size = subject.source.identity.size
         guard let count = eTag.partCount else {
-            if try digests.digestWhole(size: size, .md5) == eTag.md5 {
+            if try digestWhole(size, .md5, digests) == eTag.md5 {
                 return Verification.Proof(kind: .eTagMD5, algorithm: "MD5", value: text)
             }
             doubts.append("its ETag is not the file's MD5 (the bytes differ, or this store's ETags are no MD5s)")
@@ -173,11 +177,13 @@ extension VerifyRun {
     }
 
     /// How the object may have been cut into so many parts, the likeliest way first.
-    private func partSizes(_ subject: VerifySubject, count: Int) throws(UploadFailure) -> [Int64] {
+    private func partSizes(_ subject: VerifySubject, count: Int) throws(VerifyFailure) -> [Int64] {
         let size = subject.source.identity.size
         var known = [subject.record?.upload.partSize].compactMap { $0 }
-        let answer = try worker.persist(with: subject.service) { (connection) throws(S3Error) in
-            try connection.headPart(subject.address, number: 1)
+        let answer = try asking { () throws(UploadFailure) in
+            try worker.persist(with: subject.service) { (connection) throws(S3Error) in
+                try connection.headPart(subject.address, number: 1)
+            }
         }
         if case .success(let first?, _) = answer, first.partCount == count, first.eTag == subject.head.object.eTag,
             let partSize = first.size
@@ -197,7 +203,7 @@ extension VerifyRun {
     private func proveRecorded(
         _ digests: FileDigests,
         _ subject: VerifySubject
-    ) throws -> Verification.Proof? {
+    ) throws(VerifyFailure) -> Verification.Proof? {
         guard let record = subject.record, let eTag = record.proof.eTag, eTag == subject.head.object.eTag,
             !record.token.isEmpty, subject.head.metadata[UploadToken.metadataName] == record.token,
             record.proof.checksumType == ChecksumType.fullObject.rawValue,
@@ -205,7 +211,7 @@ extension VerifyRun {
             let value = record.proof.checksumValue,
             let sent = Checksum(algorithm: algorithm, base64: value)
         else { return nil }
-        let mine = try digests.digestWhole(size: subject.source.identity.size, algorithm)
+        let mine = try digestWhole(subject.source.identity.size, algorithm, digests)
         guard mine == sent else {
             throw VerifyFailure(
                 .differs,

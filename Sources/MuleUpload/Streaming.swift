@@ -76,10 +76,8 @@ extension Worker {
     }
 
     private func limits(_ record: UploadRecord) throws(UploadFailure) -> StoreLimits {
-        do {
-            return try run.ledger.limits(of: record.upload.store.endpoint)
-        } catch {
-            throw run.failure(error)
+        return try run.ledger.reporting { ledger throws(LedgerError) in
+            try ledger.limits(of: record.upload.store.endpoint)
         }
     }
 
@@ -99,12 +97,7 @@ extension Worker {
     /// Asks the store for the parts of the upload, if there is one. One that is gone is closed or begun anew.
     private func takeUp(_ transfer: Transfer) throws(UploadFailure) -> EarlierParts {
         guard let record = transfer.record, let uploadID = record.uploadID else { return EarlierParts() }
-        let rows: [PartRecord]
-        do {
-            rows = try run.ledger.parts(of: record.number)
-        } catch {
-            throw run.failure(error)
-        }
+        let rows = try run.ledger.reporting { ledger throws(LedgerError) in try ledger.parts(of: record.number) }
         let (listing, stored) = try list(uploadID, transfer, record)
         let protection = transfer.protection
         let earlier: EarlierParts
@@ -127,10 +120,8 @@ extension Worker {
                 return row.isDigested(for: protection) && there.isSame(as: recorded)
             }
         }
-        do {
-            try run.ledger.forgetParts(earlier.forgotten, of: record.number)
-        } catch {
-            throw run.failure(error)
+        try run.ledger.reporting { ledger throws(LedgerError) in
+            try ledger.forgetParts(earlier.forgotten, of: record.number)
         }
         run.emit(.goingOn(record, transfer, earlier))
         run.watchAbortDate(of: transfer)
@@ -144,41 +135,33 @@ extension Worker {
         _ record: UploadRecord,
         _ transfer: Transfer
     ) throws(UploadFailure) {
-        do {
-            switch try completion(of: record, rows, transfer) {
-            case .proven(let proof, let size):
-                try run.ledger.commit([.end(of: record, .done(proof, size: size, partCount: rows.count))])
-                run.emit(
-                    .notice(
-                        id: record.id,
-                        "\(transfer.name) had been completed as \(record.id); only the answer was lost. What is read now is "
-                            + "another stream, and is sent from its start."
-                    )
+        switch try completion(of: record, rows, transfer) {
+        case .proven(let proof, let size):
+            try close(record, .done(proof, size: size, partCount: rows.count))
+            run.emit(
+                .notice(
+                    id: record.id,
+                    "\(transfer.name) had been completed as \(record.id); only the answer was lost. What is read now is "
+                        + "another stream, and is sent from its start."
                 )
-                try claimAnew(record, transfer)
-            case .unproven(let reason):
-                try leaveUnknown(record, reason, transfer)
-            case .hidden(let error):
-                try leaveUnknown(
-                    record,
-                    error.shortReason + "; it takes the permission " + error.operation.permission,
-                    transfer
+            )
+            try claimAnew(record, transfer)
+        case .unproven(let reason):
+            try leaveUnknown(record, reason, transfer)
+        case .hidden(let error):
+            try leaveUnknown(
+                record,
+                error.shortReason + "; it takes the permission " + error.operation.permission,
+                transfer
+            )
+        case .notOurs:
+            transfer.update(try run.ledger.reporting { ledger throws(LedgerError) in try ledger.restart(record) })
+            run.emit(
+                .notice(
+                    id: record.id,
+                    "The store no longer knows the upload of \(transfer.name) (aborted or expired): beginning anew."
                 )
-            case .notOurs:
-                transfer.update(try run.ledger.restart(record))
-                run.emit(
-                    .notice(
-                        id: record.id,
-                        "The store no longer knows the upload of \(transfer.name) (aborted or expired): beginning anew."
-                    )
-                )
-            }
-        } catch let error as LedgerError {
-            throw run.failure(error)
-        } catch let failure as UploadFailure {
-            throw failure
-        } catch {
-            fatalError("the ledger throws LedgerError, requests UploadFailure: \(error)")
+            )
         }
         guard let fresh = transfer.record else { fatalError("a stream keeps a row") }
         transfer.use(run.negotiated(fresh, endpoint: transfer.job.service.endpoint.url))
@@ -188,18 +171,23 @@ extension Worker {
         _ record: UploadRecord,
         _ reason: String,
         _ transfer: Transfer
-    ) throws(LedgerError) {
+    ) throws(UploadFailure) {
         let message = UploadFailure.unknownOutcome(transfer, reason).message
-        try run.ledger.commit([.end(of: record, .stopped(.unknown, error: message))])
+        try close(record, .stopped(.unknown, error: message))
         run.emit(.notice(id: record.id, message + " What is read now is sent from its start."))
         try claimAnew(record, transfer)
     }
 
+    private func close(_ record: UploadRecord, _ outcome: Ledger.Outcome) throws(UploadFailure) {
+        try run.ledger.reporting { ledger throws(LedgerError) in try ledger.commit([.end(of: record, outcome)]) }
+    }
+
     /// A row of its own for what is sent now.
-    private func claimAnew(_ record: UploadRecord, _ transfer: Transfer) throws(LedgerError) {
-        guard
-            case .began(let fresh, let lease) = try run.ledger.claimStream(record.upload, choosing: { _ in nil }).claim
-        else { fatalError("a new row is nobody else's") }
+    private func claimAnew(_ record: UploadRecord, _ transfer: Transfer) throws(UploadFailure) {
+        let claim = try run.ledger.reporting { ledger throws(LedgerError) in
+            try ledger.claimStream(record.upload, choosing: { _ in nil }).claim
+        }
+        guard case .began(let fresh, let lease) = claim else { fatalError("a new row is nobody else's") }
         transfer.state.withLock { state in
             state.record = fresh
             state.lease = lease
@@ -397,11 +385,7 @@ private final class StreamReader: Sendable {
 
     private func forget(_ numbers: [Int]) throws(UploadFailure) {
         guard let record = transfer.record else { fatalError("a stream keeps a row") }
-        do {
-            try run.ledger.forgetParts(numbers, of: record.number)
-        } catch {
-            throw run.failure(error)
-        }
+        try run.ledger.reporting { ledger throws(LedgerError) in try ledger.forgetParts(numbers, of: record.number) }
     }
 
     /// Waits until whoever makes the stream has ended well.

@@ -1,4 +1,5 @@
 package import MuleLedger
+import MulePlan
 package import MuleS3
 import MuleSigning
 import MuleSystem
@@ -186,5 +187,22 @@ extension S3Error {
         case .unreadable(_, let reason): "unreadable answer (\(reason))"
         case .noCredentials(let unavailable): unavailable.reason
         }
+    }
+}
+
+extension Ledger {
+    /// Asks or tells the ledger something; its own trouble becomes a failure in the words that people read.
+    package func reporting<Result>(
+        _ step: (Ledger) throws(LedgerError) -> Result
+    ) throws(UploadFailure) -> Result {
+        do {
+            return try step(self)
+        } catch {
+            throw failure(error)
+        }
+    }
+
+    package func failure(_ error: LedgerError) -> UploadFailure {
+        UploadFailure(ledger: error, path: UTF8Repair.string(path))
     }
 }

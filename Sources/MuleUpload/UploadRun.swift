@@ -253,7 +253,7 @@ package final class UploadRun: Sendable {
     private var stopReason: UploadFailure { state.withLock { $0.stopReason } ?? .interrupted }
 
     func failure(_ error: LedgerError) -> UploadFailure {
-        UploadFailure(ledger: error, path: UTF8Repair.string(ledger.path))
+        ledger.failure(error)
     }
 
     /// Nothing has moved for longer than the stall limit.

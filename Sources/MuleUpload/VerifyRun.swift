@@ -27,25 +27,12 @@ package struct VerifyRun {
         service: S3Service,
         downloads: Bool
     ) throws(VerifyFailure) -> Verification {
-        let source: SourceFile
-        let head: ObjectHead
-        let record: UploadRecord?
-        do {
-            source = try SourceFile.open(path: path)
-            service.remember(regions: UploadRun.regions(of: service.endpoint.url, in: run.ledger))
-            guard let found = try worker.look(at: address, service) else {
-                throw VerifyFailure(.missing, "There is no object \(address): nothing of the file is there.")
-            }
-            head = found
-            record = try recorded(source.identity, address, service)
-        } catch let failure as UploadFailure {
-            throw VerifyFailure(run.reasonToStop(failure))
-        } catch let failure as VerifyFailure {
-            throw failure
-        } catch {
-            // Every call above names one of these two as its error; a `do` over both forgets it.
-            fatalError("an error of another kind: \(error)")
+        let source = try asking { () throws(UploadFailure) in try SourceFile.open(path: path) }
+        service.remember(regions: UploadRun.regions(of: service.endpoint.url, in: run.ledger))
+        guard let head = try asking({ () throws(UploadFailure) in try worker.look(at: address, service) }) else {
+            throw VerifyFailure(.missing, "There is no object \(address): nothing of the file is there.")
         }
+        let record = try asking { () throws(UploadFailure) in try recorded(source.identity, address, service) }
         let subject = VerifySubject(
             source: source,
             named: UTF8Repair.string(path),
@@ -77,25 +64,27 @@ package struct VerifyRun {
         )
     }
 
+    /// What keeps a question from its answer is no verdict on the object.
+    func asking<Result>(_ question: () throws(UploadFailure) -> Result) throws(VerifyFailure) -> Result {
+        do {
+            return try question()
+        } catch {
+            throw VerifyFailure(run.reasonToStop(error))
+        }
+    }
+
     /// The latest upload of this very file to this object that the ledger knows to be done.
     private func recorded(
         _ source: SourceIdentity,
         _ address: ObjectAddress,
         _ service: S3Service
     ) throws(UploadFailure) -> UploadRecord? {
-        do {
-            let done = try run.ledger.lastDone(
-                source: source.path,
-                destination: address,
-                endpoint: service.endpoint.url
-            )
-            guard let done, let before = done.upload.source,
-                source.changes(since: before).allSatisfy({ $0 == .device })
-            else { return nil }
-            return done
-        } catch {
-            throw run.failure(error)
+        let done = try run.ledger.reporting { ledger throws(LedgerError) in
+            try ledger.lastDone(source: source.path, destination: address, endpoint: service.endpoint.url)
         }
+        guard let done, let before = done.upload.source, source.changes(since: before).allSatisfy({ $0 == .device })
+        else { return nil }
+        return done
     }
 
     private func checkUnchanged(_ subject: VerifySubject) throws(VerifyFailure) {

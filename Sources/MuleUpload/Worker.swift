@@ -102,11 +102,12 @@ final class Worker {
         var isAmbiguous = false
         while true {
             if run.isStopping || isStopped() { throw .interrupted }
-            do {
-                let result = try request(connection(service))
+            let connection = try connection(service)
+            do throws(S3Error) {
+                let result = try request(connection)
                 run.patience.noteProgress()
                 return .success(result, ambiguous: isAmbiguous)
-            } catch let error as S3Error {
+            } catch {
                 failures += 1
                 if error.hasNewCredentials, renewals < run.settings.retry.renewals {
                     // What is refused for its signature is not carried out.
@@ -136,10 +137,6 @@ final class Worker {
                 }
                 run.progress.retries.add(1, ordering: .relaxed)
                 try wait(afterFailure: failures, error)
-            } catch let failure as UploadFailure {
-                throw failure
-            } catch {
-                fatalError("requests throw S3Error, connections UploadFailure: \(error)")
             }
         }
     }

@@ -87,7 +87,7 @@ package enum Program {
             case .archive: return try ArchiveCommand(session: session).run()
             case .report: return try ReportCommand(session: session).run()
             case .clean: return try CleanCommand(session: session).run()
-            case .config: fatalError("it has run without a session")
+            case .config: fatalError("above: it needs no session")
             }
         } catch {
             voice.complain(error.message)
