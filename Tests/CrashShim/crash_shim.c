@@ -87,8 +87,8 @@ struct file {
     mode_t mode;
     /* A nameless file with the synced content. */
     int synced;
-    /* Whether it was there when the program began and has its content still: then the image has the very file, with its
-       inode and its times. The name that it is kept under when it loses its last one. */
+    /* Whether it was there when the program began, and nobody has opened it for writing: then the image has the very file,
+       with its inode and its times. The name that it is kept under when it loses its last one. */
     int is_original;
     char *kept;
     struct change *changes;
@@ -173,6 +173,12 @@ static void note_removed(const char *path) {
         if (!strcmp(names[i].path, path)) names[i].is_live = 0;
 }
 
+static void note_opened(const char *path, int flags) {
+    struct stat facts;
+    if (!models_disk() || (flags & O_ACCMODE) == O_RDONLY || lstat(path, &facts)) return;
+    files[file_of(&facts)].is_original = 0;
+}
+
 /* A file that is about to lose a name. */
 static void note_leaving(const char *path) {
     struct stat facts;
@@ -190,7 +196,6 @@ static void note_change(int descriptor, const void *bytes, size_t count, off_t o
     struct stat facts;
     if (!models_disk() || fstat(descriptor, &facts)) return;
     struct file *file = &files[file_of(&facts)];
-    file->is_original = 0;
     file->changes = grown(file->changes, file->change_count, sizeof *file->changes);
     struct change change = {NULL, offset, count};
     if (bytes) {
@@ -417,11 +422,17 @@ static int leads_to_ours(int descriptor, char path[PATH_MAX]) {
 static int counted_open(const char *path, int flags, mode_t mode) {
     /* An open that makes nothing changes nothing. */
     if (!(flags & O_CREAT) || !is_ours(path)) {
+        if (is_ours(path)) {
+            pthread_mutex_lock(&lock);
+            note_opened(path, flags);
+            pthread_mutex_unlock(&lock);
+        }
         pthread_once(&once, start);
         return libc_open(path, flags, mode);
     }
     pthread_mutex_lock(&lock);
     if (access(path, F_OK) == 0) {
+        note_opened(path, flags);
         pthread_mutex_unlock(&lock);
         return libc_open(path, flags, mode);
     }

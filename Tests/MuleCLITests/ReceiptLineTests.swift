@@ -71,10 +71,19 @@ import Testing
                 return
             }
         }
-        guard case .other = try ReceiptLine(Array(#"{"event":"run","run":1}"#.utf8)) else {
-            Issue.record("a run was taken for a file")
+    }
+
+    @Test(arguments: [("", nil), (#","files":7"#, 7)] as [(String, Int64?)])
+    func theLineOfARunIsKnownByItsEvent(more: String, files: Int64?) throws {
+        let line = Array(#"{"event":"run"\#(more),"run":1}"#.utf8)
+        #expect(ReceiptLine.isRun(line))
+        guard case .run(files) = try ReceiptLine(line) else {
+            Issue.record("not taken for a run")
             return
         }
+        let file = try JSONValue.object(members(["source": .string(#""event":"run""#)])).line
+        #expect(!ReceiptLine.isRun(Array(file.utf8)))
+        #expect(throws: ReceiptLine.Problem.self) { try ReceiptLine(Array(#"{"event":"run","files":-1}"#.utf8)) }
     }
 
     @Test(arguments: [

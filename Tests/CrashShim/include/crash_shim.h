@@ -15,5 +15,5 @@
    The model of the disk is POSIX's without favours: what was written lasts when the file was synced, and the name of a
    file or directory that was made or removed lasts when its directory was synced. What was there when the program began
    is on disk. One favour that every file system of today does: of a rename none of whose directories was synced, both
-   names are there as before or both as after. A file that was there at the beginning and has its content still is in
+   names are there as before or both as after. A file that was there at the beginning and was not opened for writing is in
    the image as itself, with its inode and its times; one that is removed before is kept as CRASH_IMAGE.kept-N. */
