@@ -107,7 +107,8 @@ def _peers(facts):
     return PEERS + NOTES
 
 
-NOTES = """* **aws-cli 2** is Debian's 2.9.19. With `preferred_transfer_client = crt` that version goes to port 80 or 443 whatever the
+NOTES = """* **mule** takes each part's MD5 too in *real-big*: this store shows no checksum of its own but that, and MD5 is what costs most there.
+* **aws-cli 2** is Debian's 2.9.19. With `preferred_transfer_client = crt` that version goes to port 80 or 443 whatever the
   endpoint says, so it cannot be measured here in that way; **aws-crt**, the same library under a few lines of ours, stands
   for it.
 * **aws-crt** is told a speed, not a number of connections: *tuned* asks for as many times 0.4 Gbit/s as others get
