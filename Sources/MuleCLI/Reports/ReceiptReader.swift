@@ -63,7 +63,7 @@ final class ReceiptReader: Sendable {
             guard let path = state.paths.popFirst() else { return .end }
             do throws(CommandFailure) {
                 state.current = (path, LineReader(file: try open(path)))
-                state.line = 0
+                (state.line, state.missing) = (0, nil)
                 return .nothing
             } catch {
                 return .problem(error.message)
@@ -82,7 +82,6 @@ final class ReceiptReader: Sendable {
                 return .line(line, of: path, number: state.line)
             }
             state.current = nil
-            defer { state.missing = nil }
             if let problem = missing(state, path) { return .problem(problem) }
             // A receipt is there whole or not at all: what is empty is none, and proves nothing.
             guard state.line == 0 else { return .nothing }
