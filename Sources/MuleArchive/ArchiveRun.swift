@@ -119,7 +119,7 @@ package final class ArchiveRun: Sendable {
         let result = run.run(feed)
         bookkeeper.close()
         books.join()
-        // Until then: files may still be copied when all is sent.
+        // Not before: when all is sent, files may still be copied, and the border holds for that too.
         curfew.end()
         watch?.join()
         var counts = bookkeeper.counts
@@ -137,11 +137,9 @@ package final class ArchiveRun: Sendable {
 
     /// What kept the files from being dealt with, when all was sent.
     private func obstacle(_ curfew: Curfew) -> UploadFailure? {
-        if let failure = bookkeeper.failure {
-            return ledger.failure(failure)
-        }
+        if let failure = bookkeeper.failure { return ledger.failure(failure) }
         guard bookkeeper.undone > 0 else { return nil }
-        return curfew.reason ?? UploadFailure(.interrupted, "interrupted", isResumable: true)
+        return curfew.reason ?? .interrupted
     }
 
     /// Writes down how the run ended.

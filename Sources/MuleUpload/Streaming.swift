@@ -187,6 +187,7 @@ extension Worker {
         let claim = try run.ledger.reporting { ledger throws(LedgerError) in
             try ledger.claimStream(record.upload, choosing: { _ in nil }).claim
         }
+        // No open upload was accepted, so that the ledger made a row, under the transaction in which it took the lease.
         guard case .began(let fresh, let lease) = claim else { fatalError("a new row is nobody else's") }
         transfer.state.withLock { state in
             state.record = fresh

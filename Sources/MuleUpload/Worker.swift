@@ -200,7 +200,7 @@ enum Answer<Result> {
 }
 
 extension UploadFailure {
-    static let interrupted = UploadFailure(
+    package static let interrupted = UploadFailure(
         .interrupted,
         "Interrupted. Finished parts are kept; run the same command again to go on.",
         isResumable: true

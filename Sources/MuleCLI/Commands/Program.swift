@@ -87,7 +87,8 @@ package enum Program {
             case .archive: return try ArchiveCommand(session: session).run()
             case .report: return try ReportCommand(session: session).run()
             case .clean: return try CleanCommand(session: session).run()
-            case .config: fatalError("above: it needs no session")
+            // It has returned: it reads a configuration that a session would refuse.
+            case .config: fatalError("config runs without a session")
             }
         } catch {
             voice.complain(error.message)

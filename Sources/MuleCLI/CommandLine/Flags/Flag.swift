@@ -91,17 +91,9 @@ package struct Flag: Sendable {
         reading read: @escaping @Sendable (String) throws(OptionValueError) -> NamedText,
         _ help: String
     ) -> Flag {
-        Flag(
-            name: name,
-            letter: nil,
-            placeholder: placeholder,
-            group: group,
-            commands: commands,
-            isRepeatable: true,
-            negation: nil,
-            readsEnvironment: false,
-            help: help
-        ) { typed, bytes, _ throws(OptionValueError) in typed[keyPath: field].put(try read(text(bytes))) }
+        repeatable(name, placeholder, group, commands, help) { typed, bytes, _ throws(OptionValueError) in
+            typed[keyPath: field].put(try read(text(bytes)))
+        }
     }
 
     /// An option with a value of any bytes, which may stand several times.
@@ -114,6 +106,20 @@ package struct Flag: Sendable {
         reading read: @escaping @Sendable ([UInt8]) throws(OptionValueError) -> Value,
         _ help: String
     ) -> Flag {
+        repeatable(name, placeholder, group, commands, help) { typed, bytes, _ throws(OptionValueError) in
+            typed[keyPath: field].append(try read(bytes))
+        }
+    }
+
+    /// No variable stands for it: that could hold one value.
+    private static func repeatable(
+        _ name: String,
+        _ placeholder: String,
+        _ group: Group,
+        _ commands: Set<Command>,
+        _ help: String,
+        update: @escaping @Sendable (inout Typed, [UInt8], Bool) throws(OptionValueError) -> Void
+    ) -> Flag {
         Flag(
             name: name,
             letter: nil,
@@ -123,8 +129,9 @@ package struct Flag: Sendable {
             isRepeatable: true,
             negation: nil,
             readsEnvironment: false,
-            help: help
-        ) { typed, bytes, _ throws(OptionValueError) in typed[keyPath: field].append(try read(bytes)) }
+            help: help,
+            update: update
+        )
     }
 
     /// An option whose value is a command for the shell: any bytes but none at all.
