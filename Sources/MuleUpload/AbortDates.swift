@@ -11,7 +11,7 @@ extension Worker {
     func learnAbortDate(_ date: String, _ transfer: Transfer) throws(UploadFailure) {
         guard let record = transfer.record, record.abortDate != date else { return }
         try run.ledger.reporting { ledger throws(LedgerError) in try ledger.recordAbortDate(record.number, date) }
-        transfer.state.withLock { $0.record?.abortDate = date }
+        transfer.change { $0.record(abortDate: date) }
     }
 }
 
@@ -20,11 +20,7 @@ extension UploadRun {
     /// run is looked at now and then. To be called when the upload has its ID and what is left of it is known.
     func watchAbortDate(of transfer: Transfer) {
         guard let date = transfer.record?.abortDate.flatMap(AbortDate.init) else { return }
-        let isNew = transfer.state.withLock { state in
-            defer { state.abortDate = date }
-            return state.abortDate == nil
-        }
-        guard isNew else { return }
+        guard transfer.change({ $0.learn(date) }) else { return }
         if let risk = risk(date, transfer, rate: settings.rateLimit?.constant.map(Double.init)) {
             warn(risk, date, transfer)
         } else {
@@ -40,7 +36,7 @@ extension UploadRun {
         let due = transfer.nextLookAtPace.load(ordering: .relaxed)
         guard due != .max else { return }
         let now = Moment.now()
-        guard now.nanoseconds >= due, let date = transfer.state.withLock({ $0.abortDate }) else { return }
+        guard now.nanoseconds >= due, let date = transfer.change({ $0.abortDate }) else { return }
         let next = now.adding(seconds: settings.paceInterval).nanoseconds
         guard transfer.nextLookAtPace.compareExchange(expected: due, desired: next, ordering: .relaxed).exchanged else {
             return
@@ -56,7 +52,7 @@ extension UploadRun {
 
     private func risk(_ date: AbortDate, _ transfer: Transfer, rate: Double?) -> AbortDate.Risk? {
         let done = transfer.bytesDone.load(ordering: .relaxed) + transfer.bytesInFlight.load(ordering: .relaxed)
-        let size = transfer.state.withLock { $0.size }
+        let size = transfer.size
         let now = UTCTime(millisecondsSince1970: wallClockMilliseconds() + transfer.job.service.clockDifference)
         return date.risk(at: now, bytesLeft: size.map { max(0, $0 - done) }, rate: rate)
     }

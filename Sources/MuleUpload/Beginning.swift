@@ -15,7 +15,7 @@ extension Worker {
         if case .stream(let input) = transfer.job.source { return try beginStream(transfer, input) }
         guard case .file(let path) = transfer.job.source else { return }
         var source = try SourceFile.open(path: path, canonical: transfer.record?.upload.source?.path)
-        transfer.state.withLock { $0.source = source }
+        transfer.change { [source] in $0.open(source) }
         if case .doneBefore(let previous, let again) = transfer.job.row {
             if try isStillThere(previous, source, transfer) { return }
             try claim(again, transfer)
@@ -25,7 +25,7 @@ extension Worker {
         transfer.use(run.negotiated(record, endpoint: transfer.job.service.endpoint.url))
         run.emit(.started(record))
         source = try source.serving(record.upload)
-        transfer.state.withLock { $0.source = source }
+        transfer.change { [source] in $0.open(source) }
         run.noteCache(source, run.plan(of: record), transfer)
         if record.upload.partSize == nil {
             try putFile(source, transfer, record)
@@ -41,11 +41,7 @@ extension Worker {
         let claim = try run.ledger.reporting { ledger throws(LedgerError) in try ledger.claim([upload]).first }
         switch claim {
         case .began(let record, let lease), .found(let record, let lease):
-            transfer.state.withLock { state in
-                state.record = record
-                state.lease = lease
-                state.partCount = record.partCount
-            }
+            transfer.change { $0.claim(record, lease) }
         case .heldElsewhere, .doneBefore, .taken, nil:
             throw UploadFailure(.held, "Another mule is uploading to \(transfer.name); this one leaves it alone.")
         }

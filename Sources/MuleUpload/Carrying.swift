@@ -16,7 +16,7 @@ extension Worker {
         guard let record = transfer.record, let uploadID = record.uploadID else {
             fatalError("parts are planned after the upload is created")
         }
-        let source = transfer.state.withLock { $0.source }
+        let source = transfer.source
         try source?.checkUnchanged()
         run.progress.partsInFlight.add(1, ordering: .relaxed)
         defer { run.progress.partsInFlight.subtract(1, ordering: .relaxed) }
@@ -114,7 +114,7 @@ extension Worker {
             isSame = digest.md5.map(Hex.encode) == candidate.eTag
         }
         guard isSame else { return false }
-        try transfer.state.withLock { $0.source }?.checkUnchanged()
+        try transfer.source?.checkUnchanged()
         keep(
             PartRecord(
                 number: part.number,

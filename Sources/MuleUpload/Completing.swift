@@ -14,23 +14,19 @@ extension Worker {
             fatalError("completed without an upload ID")
         }
         if record.createAttemptedAt != nil { try removeSiblings(record, transfer) }
-        let source = transfer.state.withLock { $0.source }
+        let source = transfer.source
         try source?.checkStillInPlace()
         let rows = try run.ledger.reporting { ledger throws(LedgerError) in try ledger.parts(of: record.number) }
         let size = rows.reduce(0) { $0 + $1.size }
-        let count = transfer.state.withLock { $0.partCount } ?? rows.count
+        let count = transfer.partCount ?? rows.count
         guard rows.count == count, rows.map(\.number) == Array(1...count), size == source?.size ?? size else {
             throw UploadFailure(.ledger, "The ledger holds \(rows.count) of \(count) parts of \(transfer.name).")
         }
         let protection = transfer.protection
         guard rows.allSatisfy({ $0.isDigested(for: protection) }) else { throw .differentDigests(transfer, source) }
-        let whole = MultipartChecksum(rows, transfer.state.withLock { $0.negotiated })
+        let whole = MultipartChecksum(rows, transfer.negotiated)
         let answer = try completed(uploadID, rows, whole, size: size, record, transfer)
-        let mine = ObjectProof(
-            checksumAlgorithm: whole.algorithm.rawValue,
-            checksumType: whole.type.rawValue,
-            checksumValue: whole.value
-        )
+        let mine = ObjectProof(whole)
         switch answer {
         case .success(let stored, _):
             let proof = try confirm(stored, mine, size: size, record, transfer)
@@ -94,7 +90,7 @@ extension Worker {
         var whole = WholeObject()
         whole.onlyIfAbsent = record.upload.onlyIfAbsent
         // Only to a store that has shown that it knows them: others may refuse a header they don't know.
-        if transfer.state.withLock({ $0.negotiated.wholeObject }) == checksum.type {
+        if transfer.negotiated.wholeObject == checksum.type {
             whole.size = size
             whole.checksum = (checksum.algorithm, checksum.type, checksum.value)
         }
@@ -142,15 +138,15 @@ extension Worker {
                 return
             }
             if error.status == 412 { throw .exists(transfer.name) }
-            if error.isVanishedUpload, let source = transfer.state.withLock({ $0.source }) {
+            if error.isVanishedUpload, let source = transfer.source {
                 return try reconcileVanished(source, transfer, record)
             }
-            if error.code == "ConditionalRequestConflict", let source = transfer.state.withLock({ $0.source }) {
+            if error.code == "ConditionalRequestConflict", let source = transfer.source {
                 return try sendAgain(source, transfer, record, after: error)
             }
             throw refusal(error, transfer)
         }
-        if error.code == "InvalidPart", transfer.state.withLock({ $0.source }) != nil {
+        if error.code == "InvalidPart", transfer.source != nil {
             // The store has lost or changed a part since it was recorded.
             var failure = refusal(error, transfer)
             failure.asksForAnotherLook = true
@@ -222,11 +218,7 @@ extension Worker {
         _ record: UploadRecord,
         after error: S3Error
     ) throws(UploadFailure) {
-        let isFirst = transfer.state.withLock { state in
-            defer { state.metConflict = true }
-            return !state.metConflict
-        }
-        guard isFirst else {
+        guard transfer.change({ $0.meetConflict() }) else {
             var failure = refusal(error, transfer)
             failure.isResumable = true
             throw failure
@@ -248,11 +240,9 @@ extension Worker {
         _ fresh: UploadRecord
     ) throws(UploadFailure) {
         transfer.update(fresh)
-        transfer.state.withLock { $0.recordedParts = 0 }
+        transfer.countPartsAgain()
         transfer.use(run.negotiated(fresh, endpoint: transfer.job.service.endpoint.url))
-        transfer.bytesDone.store(0, ordering: .relaxed)
         transfer.bytesSkipped.store(0, ordering: .relaxed)
-        transfer.partsDone.store(0, ordering: .relaxed)
         try create(transfer, fresh)
         sendAll(source, transfer)
     }
@@ -277,6 +267,17 @@ extension UploadFailure {
         )
         failure.asksForAnotherLook = source != nil
         return failure
+    }
+}
+
+extension ObjectProof {
+    /// What the object must show.
+    init(_ whole: MultipartChecksum) {
+        self.init(
+            checksumAlgorithm: whole.algorithm.rawValue,
+            checksumType: whole.type.rawValue,
+            checksumValue: whole.value
+        )
     }
 }
 

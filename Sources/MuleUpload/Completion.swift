@@ -45,14 +45,10 @@ extension Worker {
         guard !rows.isEmpty, rows.map(\.number) == Array(1...rows.count) else {
             return .unproven("the object is this upload's, but not all of its parts are on record")
         }
-        let before = transfer.state.withLock { state in
-            defer { state.partCount = rows.count }
-            return state.partCount
-        }
-        defer { transfer.state.withLock { $0.partCount = before } }
+        let expected = ObjectProof(MultipartChecksum(rows, transfer.negotiated))
         let size = rows.reduce(0) { $0 + $1.size }
         do throws(UploadFailure) {
-            return .proven(try proof(of: head, expected: nil, size: size, transfer), size: size)
+            return .proven(try proof(of: head, expected: expected, size: size, transfer), size: size)
         } catch {
             guard error.kind == .verification else { throw error }
             return .unproven("the object is this upload's, but not what is on record")

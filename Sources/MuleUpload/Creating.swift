@@ -34,11 +34,7 @@ extension Worker {
                 )
             )
         }
-        transfer.state.withLock { state in
-            state.record = replanned
-            state.size = replanned.size
-            state.partCount = replanned.partCount
-        }
+        transfer.change { $0.replan(replanned) }
         return replanned
     }
 

@@ -30,12 +30,7 @@ extension UploadRun {
     /// An answer has shown on which rung this store stands.
     func settle(_ protection: Protection, _ transfer: Transfer) {
         guard let record = transfer.record else { return }
-        let text: String? = transfer.state.withLock { state in
-            guard state.negotiated.protection != protection else { return nil }
-            state.negotiated.protection = protection
-            return state.negotiated.text
-        }
-        guard let text else { return }
+        guard let text = transfer.change({ $0.settle(on: protection) }) else { return }
         do {
             try ledger.recordNegotiated(record.number, text)
         } catch {

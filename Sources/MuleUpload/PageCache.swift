@@ -30,19 +30,19 @@ extension UploadRun {
                 cold.append(range)
             }
         }
-        transfer.state.withLock { $0.leavingCache = cold }
+        transfer.change { [cold] in $0.dropFromCache(cold) }
     }
 
     /// Drops a recorded part's bytes, if they are to leave the page cache.
     func dropCache(_ slice: FileSlice, of transfer: Transfer) {
         guard settings.pageCache == .drop else { return }
-        let ranges = transfer.state.withLock { $0.leavingCache }
+        let ranges = transfer.change { $0.leavingCache }
         if ranges.contains(where: { $0.contains(slice.offset) }) { slice.file.dropCache(slice.range) }
     }
 
     /// Drops what is left of such parts at the end: pages that lie across their borders, and what was read ahead.
     func dropCache(of transfer: Transfer) {
-        let (source, ranges) = transfer.state.withLock { ($0.source, $0.leavingCache) }
+        let (source, ranges) = transfer.change { ($0.source, $0.leavingCache) }
         for range in ranges { source?.file.dropCache(range) }
     }
 }

@@ -127,13 +127,8 @@ extension Worker {
     func computedProof(_ transfer: Transfer) throws(UploadFailure) -> ObjectProof? {
         guard let record = transfer.record, record.uploadID != nil else { return nil }
         let rows = try run.ledger.reporting { ledger throws(LedgerError) in try ledger.parts(of: record.number) }
-        guard !rows.isEmpty, rows.count == transfer.state.withLock({ $0.partCount }) else { return nil }
-        let whole = MultipartChecksum(rows, transfer.state.withLock { $0.negotiated })
-        return ObjectProof(
-            checksumAlgorithm: whole.algorithm.rawValue,
-            checksumType: whole.type.rawValue,
-            checksumValue: whole.value
-        )
+        guard !rows.isEmpty, rows.count == transfer.partCount else { return nil }
+        return ObjectProof(MultipartChecksum(rows, transfer.negotiated))
     }
 }
 

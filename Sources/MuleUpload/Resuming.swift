@@ -41,7 +41,7 @@ extension Worker {
 
     /// Takes up an upload that is not at the store as it was recorded. Nobody else works on it.
     func lookAgain(_ transfer: Transfer, isGone: Bool) throws(UploadFailure) {
-        guard let source = transfer.state.withLock({ $0.source }), let record = transfer.record else {
+        guard let source = transfer.source, let record = transfer.record else {
             // Only failures of what has a source, and an upload ID, ask for another look.
             fatalError("a second look at what can't be read again")
         }
@@ -63,7 +63,7 @@ extension Worker {
             fatalError("resumed without an upload ID or a plan")
         }
         let rows = try run.ledger.reporting { ledger throws(LedgerError) in try ledger.parts(of: record.number) }
-        transfer.beginResume()
+        transfer.countPartsAgain()
         let protection = transfer.protection
         // The whole can be combined only from CRCs of one kind.
         let recorded = rows.filter { $0.isDigested(for: protection) }.map { row in
@@ -130,19 +130,15 @@ extension Worker {
             transfer.partsDone.add(keptParts, ordering: .relaxed)
             transfer.bytesDone.add(keptBytes, ordering: .relaxed)
             // A second look finds what this run has sent itself.
-            if transfer.state.withLock({ !$0.hasLookedAgain }) {
-                transfer.bytesSkipped.add(keptBytes, ordering: .relaxed)
-            }
+            if !transfer.hasLookedAgain { transfer.bytesSkipped.add(keptBytes, ordering: .relaxed) }
             transfer.enter(.sending)
             run.emit(.resumed(record, parts: keptParts, bytes: keptBytes))
             run.watchAbortDate(of: transfer)
             run.queue.add(parts: work, of: transfer)
-            // Last, and under one lock: those that went ahead are being recorded meanwhile, and one finds that it was the last.
-            let isWhole = transfer.state.withLock { state in
-                state.recordedParts += keptParts
-                return keptParts > 0 && state.recordedParts == plan.count
+            // Last: those that went ahead are being recorded meanwhile, and one of all finds that it was the last.
+            if transfer.change({ $0.keep(parts: keptParts) }), !transfer.isStopped {
+                run.queue.add(completionOf: transfer)
             }
-            if isWhole && !transfer.isStopped { run.queue.add(completionOf: transfer) }
         }
     }
 
@@ -156,7 +152,7 @@ extension Worker {
         _ record: UploadRecord
     ) {
         // A second look is there for what did not go well: one thing after the other.
-        guard !transfer.state.withLock({ $0.hasLookedAgain }) else { return }
+        guard !transfer.hasLookedAgain else { return }
         ahead.through = through
         guard !work.isEmpty else { return }
         let numbers = Set(work.map(\.number))

@@ -137,7 +137,7 @@ final class RunProgress: Sendable {
     }
 
     private static func snapshot(_ transfer: Transfer) -> FileSnapshot {
-        transfer.state.withLock { state in
+        transfer.change { state in
             FileSnapshot(
                 id: state.record?.id,
                 source: transfer.job.sourceName,

@@ -92,7 +92,7 @@ extension Worker {
             case .refused(let error, let ambiguous):
                 counter.giveUp()
                 // The source may be what is wrong; that is the clearer sentence.
-                if error.retryClass == .damaged { try transfer.state.withLock { $0.source }?.checkUnchanged() }
+                if error.retryClass == .damaged { try transfer.source?.checkUnchanged() }
                 return .refused(error, ambiguous: ambiguous)
             case .success(let stored, let ambiguous):
                 guard let digest = kept else { fatalError("a body was sent without a digest") }
@@ -202,7 +202,7 @@ extension Worker {
                 return .agrees
             }
             // Complete will compare the whole object's.
-            if confirmed && transfer.state.withLock({ $0.negotiated.wholeObject }) != nil { return .silent }
+            if confirmed && transfer.negotiated.wholeObject != nil { return .silent }
             // The store ignores the header. Its ETag is the MD5 of what it holds unless it encrypts: that is as good.
             run.settle(.md5, transfer)
             // A row must hold the CRC of the rung that the upload stands on, or the whole can't be combined from them.
@@ -217,7 +217,7 @@ extension Worker {
             // shows that nothing was checked.
             guard let eTag = stored.eTag, isMD5(eTag) else { return .silent }
             if isTag(eTag, ofMD5: digest.md5, transfer) { return .agrees }
-            return transfer.state.withLock { $0.tagsAreMD5 } ? .differs("entity tag") : .silent
+            return transfer.change { $0.tagsAreMD5 } ? .differs("entity tag") : .silent
         case .signedPayload, .none:
             return .silent
         }
@@ -225,7 +225,7 @@ extension Worker {
 
     private func isTag(_ eTag: String, ofMD5 md5: [UInt8]?, _ transfer: Transfer) -> Bool {
         guard md5.map(Hex.encode) == eTag.lowercased() else { return false }
-        transfer.state.withLock { $0.tagsAreMD5 = true }
+        transfer.change { $0.noteTagsAreMD5() }
         return true
     }
 

@@ -45,7 +45,7 @@ extension Worker {
             }
             if !hasUpload { try create(transfer, record) }
             transfer.enter(.sending)
-            transfer.state.withLock { $0.workers += 1 }
+            transfer.change { $0.startWork() }
             let thread = Thread(name: "reader") { [run] in
                 do throws(UploadFailure) {
                     try reader.feed(first)
@@ -53,7 +53,7 @@ extension Worker {
                     reader.stop()
                     run.fail(transfer, error)
                 }
-                transfer.state.withLock { $0.workers -= 1 }
+                transfer.change { $0.endWork() }
                 run.endIfStopped(transfer)
             }
             run.keep(reader: thread)
@@ -66,10 +66,7 @@ extension Worker {
     /// The whole stream in one request.
     private func putStream(_ slice: FileSlice, _ transfer: Transfer) throws(UploadFailure) {
         guard let record = transfer.record else { fatalError("a stream keeps a row") }
-        let expected = transfer.state.withLock { state in
-            defer { state.size = slice.length }
-            return state.size
-        }
+        let expected = transfer.change { $0.endStream(size: slice.length) }
         run.progress.found(size: slice.length, insteadOf: expected)
         let proof = try put(slice, transfer, record) { () throws(UploadFailure) in }
         run.completed(transfer, record, proof)
@@ -86,9 +83,7 @@ extension Worker {
         for fresh: NewUpload,
         _ transfer: Transfer
     ) throws(UploadFailure) {
-        let expected = transfer.state.withLock { $0.size }
         let replanned = try abandon(record, for: fresh, transfer)
-        transfer.state.withLock { $0.size = expected }
         transfer.use(run.negotiated(replanned, endpoint: transfer.job.service.endpoint.url))
     }
 
@@ -189,10 +184,7 @@ extension Worker {
         }
         // No open upload was accepted, so that the ledger made a row, under the transaction in which it took the lease.
         guard case .began(let fresh, let lease) = claim else { fatalError("a new row is nobody else's") }
-        transfer.state.withLock { state in
-            state.record = fresh
-            state.lease = lease
-        }
+        transfer.change { $0.claim(fresh, lease) }
     }
 }
 
@@ -434,12 +426,7 @@ private final class StreamReader: Sendable {
 
     /// A stream that has become longer than was expected has a length that nobody knows.
     private func noteLength(_ length: Int64) {
-        let expected: Int64? = transfer.state.withLock { state in
-            guard let expected = state.size, length > expected else { return nil }
-            state.size = nil
-            return expected
-        }
-        if let expected { run.progress.found(size: nil, insteadOf: expected) }
+        if let expected = transfer.change({ $0.outgrow(length) }) { run.progress.found(size: nil, insteadOf: expected) }
     }
 
     /// 0 at the end of the stream, nil when the run has been stopped.

@@ -92,11 +92,11 @@ struct PartWork: Sendable {
     var release: (@Sendable () -> Void)?
 }
 
-/// The state of one upload in a run, shared by the workers that carry it.
+/// One upload in a run, shared by its workers: its state, and counts that are read while it runs.
 package final class Transfer: Sendable {
     let job: UploadJob
     let startedAt = Moment.now()
-    let state: Monitor<State>
+    private let state: Monitor<TransferState>
 
     /// Payload bytes that went out in this run.
     let bytesSent = Atomic<Int64>(0)
@@ -110,96 +110,61 @@ package final class Transfer: Sendable {
     let nextLookAtPace = Atomic<Int64>(.max)
     private let hasFailed = Atomic<Bool>(false)
 
-    struct State: Sendable {
-        var record: UploadRecord?
-        var lease: Lease?
-        var source: SourceFile?
-        var negotiated = Negotiated(protection: .none, wholeObject: nil)
-        var phase = TransferPhase.waiting
-        /// Known for files at once, for streams at their end; until then what is expected of them.
-        var size: Int64?
-        var partCount: Int?
-        var recordedParts = 0
-        /// Those that hold a piece of its work, the reader of a stream among them.
-        var workers = 0
-        var failure: UploadFailure?
-        var hasEnded = false
-        /// Whether this run has taken it up once more, since the store did not have it as it was recorded.
-        var hasLookedAgain = false
-        /// Whether the store's entity tags were seen to be the MD5 of what it holds.
-        var tagsAreMD5 = false
-        /// Whether Complete has met a change of the object by somebody else.
-        var metConflict = false
-        /// When the store gives the upload up by itself; set when it was first looked at.
-        var abortDate: AbortDate?
-        /// Bytes of the source that are in the page cache only because they are sent, and are to leave it.
-        var leavingCache: [Range<Int64>] = []
-
-        /// Nothing more is done for it but to record and report it. Its file is closed: a run may have more of them than may
-        /// be open at a time.
-        mutating func end(_ phase: TransferPhase) {
-            hasEnded = true
-            self.phase = phase
-            source = nil
-        }
-    }
-
     init(_ job: UploadJob) {
         self.job = job
-        var state = State()
-        state.size = job.size
-        if case .claimed(let record, let lease) = job.row {
-            state.record = record
-            state.lease = lease
-            state.partCount = record.partCount
-        }
+        var state = TransferState(size: job.size)
+        if case .claimed(let record, let lease) = job.row { state.claim(record, lease) }
         self.state = Monitor(state)
     }
 
-    /// Whether there is no sense in going on with any of its parts.
-    var isStopped: Bool { hasFailed.load(ordering: .relaxed) }
+    /// Makes a transition, or reads several facts at one moment.
+    func change<Result>(_ transition: (inout TransferState) -> Result) -> Result {
+        state.withLock(transition)
+    }
 
     var record: UploadRecord? { state.withLock { $0.record } }
-    var protection: Protection { state.withLock { $0.negotiated.protection } }
+    var source: SourceFile? { state.withLock { $0.source } }
+    var size: Int64? { state.withLock { $0.size } }
+    var partCount: Int? { state.withLock { $0.partCount } }
+    var negotiated: Negotiated { state.withLock { $0.negotiated } }
+    var protection: Protection { negotiated.protection }
+    var hasLookedAgain: Bool { state.withLock { $0.hasLookedAgain } }
+    var hasEnded: Bool { state.withLock { $0.hasEnded } }
 
     /// For messages: the object's address.
     var name: String { job.destination.description }
 
-    /// Keeps the first failure.
+    /// Whether there is no sense in working on any of its parts.
+    var isStopped: Bool { hasFailed.load(ordering: .relaxed) }
+
+    /// Keeps the first failure and stops its workers.
     func fail(_ failure: UploadFailure) {
-        state.withLock { state in
-            if state.failure == nil { state.failure = failure }
-        }
+        change { $0.fail(failure) }
         hasFailed.store(true, ordering: .relaxed)
     }
 
-    /// Ready to be taken up once more. Nobody works on it, and all that it sent is recorded.
+    func update(_ record: UploadRecord) {
+        change { $0.update(record) }
+    }
+
+    func use(_ negotiated: Negotiated) {
+        change { $0.use(negotiated) }
+    }
+
+    func enter(_ phase: TransferPhase) {
+        change { $0.enter(phase) }
+    }
+
+    /// Ready for another look. No thread works on it, and all that it sent is recorded.
     func beginAnotherLook() {
         bytesInFlight.store(0, ordering: .relaxed)
         hasFailed.store(false, ordering: .relaxed)
     }
 
-    /// Its parts are counted from the beginning: what is kept, and what is recorded from here on.
-    func beginResume() {
-        state.withLock { $0.recordedParts = 0 }
+    /// Its parts are counted from zero again: those that are kept, and those that are recorded from here on.
+    func countPartsAgain() {
+        change { $0.countPartsAgain() }
         partsDone.store(0, ordering: .relaxed)
         bytesDone.store(0, ordering: .relaxed)
     }
-
-    func use(_ negotiated: Negotiated) {
-        state.withLock { $0.negotiated = negotiated }
-    }
-
-    func update(_ record: UploadRecord) {
-        state.withLock { $0.record = record }
-    }
-
-    func enter(_ phase: TransferPhase) {
-        state.withLock { $0.phase = phase }
-    }
-}
-
-/// What a transfer is busy with, for those who watch.
-package enum TransferPhase: Sendable {
-    case waiting, checking, sending, completing, done, failed
 }

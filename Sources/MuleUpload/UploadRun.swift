@@ -115,7 +115,7 @@ package final class UploadRun: Sendable {
         cancellation.removeWaker(ticket)
         for reader in state.withLock({ $0.readers }) { reader.join() }
         let open = state.withLock { Array($0.open.values) }
-        for transfer in open where !transfer.state.withLock({ $0.hasEnded }) {
+        for transfer in open where !transfer.hasEnded {
             transfer.fail(stopReason)
             endIfStopped(transfer)
         }
@@ -279,18 +279,11 @@ package final class UploadRun: Sendable {
         guard transfer.isStopped else { return }
         // Before the workers are counted, so that nobody can take more of it afterwards.
         queue.drop(transfer)
-        let verdict: (failure: UploadFailure, isFinal: Bool)? = transfer.state.withLock { state in
-            guard state.workers == 0, !state.hasEnded, let failure = state.failure else { return nil }
-            if failure.asksForAnotherLook, !state.hasLookedAgain, !isStopping {
-                state.hasLookedAgain = true
-                state.failure = nil
-                return (failure, isFinal: false)
-            }
-            state.end(.failed)
-            return (failure, isFinal: true)
+        switch transfer.change({ $0.conclude(isStopping: isStopping) }) {
+        case .failed(let failure): end(transfer, failure)
+        case .lookAgain(let failure): lookAgain(transfer, after: failure)
+        case nil: break
         }
-        guard let (failure, isFinal) = verdict else { return }
-        if isFinal { end(transfer, failure) } else { lookAgain(transfer, after: failure) }
     }
 
     private func lookAgain(_ transfer: Transfer, after failure: UploadFailure) {
@@ -340,7 +333,7 @@ package final class UploadRun: Sendable {
 
     /// It has been reported: nothing of it is kept.
     private func close(_ transfer: Transfer) {
-        transfer.state.withLock { $0.lease = nil }
+        transfer.change { $0.release() }
         state.withLock { _ = $0.open.removeValue(forKey: ObjectIdentifier(transfer)) }
         queue.transferEnded()
     }
@@ -354,30 +347,22 @@ package final class UploadRun: Sendable {
     func partRecorded(_ transfer: Transfer, size: Int64, wasSkipped: Bool) {
         transfer.bytesDone.add(size, ordering: .relaxed)
         transfer.partsDone.add(1, ordering: .relaxed)
-        // Counting and comparing under one lock: of the recorder and a stream's reader one finds that it was the last.
-        let (isWhole, isFirstLook) = transfer.state.withLock { state in
-            state.recordedParts += 1
-            return (state.recordedParts == state.partCount, !state.hasLookedAgain)
-        }
+        // Of the recorder and a stream's reader one finds that it was the last.
+        let (isWhole, isFirstLook) = transfer.change { ($0.recordPart(), !$0.hasLookedAgain) }
         if wasSkipped && isFirstLook { transfer.bytesSkipped.add(size, ordering: .relaxed) }
         if isWhole && !transfer.isStopped { queue.add(completionOf: transfer) }
     }
 
     /// A stream has come to its end: how many parts are to be recorded is known.
     func streamEnded(_ transfer: Transfer, size: Int64, partCount: Int) {
-        let (isWhole, expected) = transfer.state.withLock { state in
-            let expected = state.size
-            state.size = size
-            state.partCount = partCount
-            return (state.recordedParts == partCount, expected)
-        }
+        let (isWhole, expected) = transfer.change { $0.endStream(size: size, partCount: partCount) }
         progress.found(size: size, insteadOf: expected)
         if isWhole && !transfer.isStopped { queue.add(completionOf: transfer) }
     }
 
     /// The object is proven. It is reported when the ledger has it.
     func completed(_ transfer: Transfer, _ record: UploadRecord, _ proof: ObjectProof, wasThere: Bool = false) {
-        let (size, partCount) = transfer.state.withLock { ($0.size ?? 0, $0.partCount) }
+        let (size, partCount) = transfer.change { ($0.size ?? 0, $0.partCount) }
         let summary = UploadSummary(
             id: record.id,
             number: record.number,
@@ -394,7 +379,7 @@ package final class UploadRun: Sendable {
             wasThere: wasThere
         )
         dropCache(of: transfer)
-        transfer.state.withLock { $0.end(.done) }
+        transfer.change { $0.complete() }
         let report: @Sendable () -> Void = { [self] in
             progress.end(transfer)
             state.withLock { $0.result.completed += 1 }

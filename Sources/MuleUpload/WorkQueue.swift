@@ -232,7 +232,7 @@ final class WorkQueue: Sendable {
         }
         if end == nil { state.busy += 1 }
         // Under this lock: what is not in the queue any more is in the hands of somebody who is counted.
-        work.transfer.state.withLock { $0.workers += 1 }
+        work.transfer.change { $0.startWork() }
         return work
     }
 

@@ -58,7 +58,7 @@ final class Worker {
             if case .part(let part) = work.step { part.release?() }
             run.fail(transfer, error)
         }
-        transfer.state.withLock { $0.workers -= 1 }
+        transfer.change { $0.endWork() }
         run.endIfStopped(transfer)
     }
 
