@@ -25,12 +25,12 @@ SWIFT_SOURCES := Sources Tests Package.swift $(wildcard Benchmarks)
 # $(call or-say,SENTENCE): ends the target with a sentence when the command before it failed.
 or-say = || { echo "make $@: $(1)" >&2; exit 1; }
 
-.PHONY: help deps servers build test lint check format demo torture kills archive-kills crashpoints bench peers sanitize install deb clean distclean
+.PHONY: help deps servers build test lint check format demo torture kills archive-kills slow-links crashpoints bench peers sanitize install deb clean distclean
 
 help: ## show this list
 	@echo 'usage: make TARGET'
 	@echo
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-11s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' Makefile
 
 deps: ## install the libraries mule is built on (apt-get, through sudo), check for Swift
 	@.ci/deps
@@ -82,6 +82,9 @@ kills: build ## kill and resume a large file for many rounds and count every byt
 
 archive-kills: build servers ## kill mule archive a hundred times and look for every file: make archive-kills [ARGS='--files 2000 --kills 20']
 	@Tests/Torture/archive_kills.py $(ARGS) $(call or-say,a promise was broken or the kills could not run; see above)
+
+slow-links: build ## stop mule again and again on slow links and measure what it keeps: make slow-links [ARGS='--link limit']
+	@Tests/Torture/slow_links.py $(ARGS) $(call or-say,too little was kept or the links could not be made; see above)
 
 crashpoints: ## kill mule, and cut the power, at every change of its ledger and every request: make crashpoints [POINTS=30]
 	@MULE_CRASH_POINTS=$(POINTS) swift test $(SWIFTFLAGS) --filter "EndToEndTests.(ArchiveCrash|CrashPoint)Tests" \

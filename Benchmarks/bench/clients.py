@@ -149,6 +149,15 @@ class Mule(Client):
         return [*words, str(job.source), f"{job.bucket}/{job.key}"], {}
 
 
+class MuleBefore(Mule):
+    """An older build of mule, to compare with in the same run."""
+
+    name = "before"
+
+    def find(self, folder):
+        return self.path is not None and super().find(folder)
+
+
 class AWS(Client):
     binary = "aws"
 
@@ -309,6 +318,6 @@ class Digest(Client):
         return [*self.program, "dgst", "-sha256", str(job.source)], {}
 
 
-def all_clients(mule):
+def all_clients(mule, before=None):
     peers = [AWS(1), AWS(2), S5cmd(), Rclone(), S3cmd(), Obstore(), CRT()]
-    return [Mule(mule), *peers, Curl(), Digest()]
+    return [Mule(mule), MuleBefore(before), *peers, Curl(), Digest()]
