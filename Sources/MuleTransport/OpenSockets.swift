@@ -1,0 +1,48 @@
+import Glibc
+
+/// The sockets that libcurl has open for one client, and what the kernel holds of what was written to them.
+struct OpenSockets {
+    private(set) var descriptors: Set<Int32> = []
+    /// Whether the kernel collects what is written.
+    private var isHeldBack = false
+
+    mutating func insert(_ descriptor: Int32) {
+        descriptors.insert(descriptor)
+        if isHeldBack { Self.holdBack(descriptor, true) }
+    }
+
+    mutating func remove(_ descriptor: Int32) {
+        descriptors.remove(descriptor)
+    }
+
+    /// Lets the kernel collect what libcurl writes in pieces: a head and a small body leave in one packet, and wake the server
+    /// once. What is collected leaves with `flush`; were that never called, after 200 ms (tcp(7), `TCP_CORK`).
+    mutating func holdBack(_ holds: Bool) {
+        guard holds != isHeldBack else { return }
+        isHeldBack = holds
+        for descriptor in descriptors { Self.holdBack(descriptor, holds) }
+    }
+
+    private static func holdBack(_ descriptor: Int32, _ holds: Bool) {
+        var value: Int32 = holds ? 1 : 0
+        // Where it can't be set, as on a socket that is not TCP's, the pieces leave one by one.
+        _ = setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_CORK, &value, socklen_t(MemoryLayout<Int32>.size))
+    }
+
+    /// To be called before every wait for the other side. Setting `TCP_NODELAY` sends what is held back (tcp(7)).
+    func flush() {
+        guard isHeldBack else { return }
+        var on: Int32 = 1
+        for descriptor in descriptors {
+            _ = setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &on, socklen_t(MemoryLayout<Int32>.size))
+        }
+    }
+
+    /// Bytes that the kernel has taken and the other side has not yet acknowledged.
+    var unsentBytes: Int {
+        descriptors.reduce(0) { sum, descriptor in
+            var count: Int32 = 0
+            return ioctl(descriptor, UInt(TIOCOUTQ), &count) == 0 ? sum + Int(count) : sum
+        }
+    }
+}
