@@ -6,7 +6,8 @@ package import MuleSystem
 /// Gives up uploads by hand: the wish is made durable first, then the store is told, then the row is closed.
 package struct AbortRun {
     private let inquiry: StoreInquiry
-    private var run: UploadRun { inquiry.run }
+    private var remote: RemoteSteps { inquiry.remote }
+    private var ledger: Ledger { remote.ledger }
 
     /// - Parameter onEvent: hears of what could not be made sure.
     package init(
@@ -36,7 +37,7 @@ package struct AbortRun {
     ///   `verification` when the object is there and nobody can prove it.
     @discardableResult
     package func abort(_ record: UploadRecord, _ lease: Lease, service: S3Service) throws(UploadFailure) -> End {
-        let wanted = try run.ledger.reporting { ledger throws(LedgerError) in try ledger.requestAbort(record) }
+        let wanted = try ledger.reporting { ledger throws(LedgerError) in try ledger.requestAbort(record) }
         inquiry.prepare(service)
         let transfer = Transfer(
             UploadJob(
@@ -47,13 +48,7 @@ package struct AbortRun {
             )
         )
         if wanted.mayHoldParts {
-            let removal: Removal
-            do throws(UploadFailure) {
-                removal = try inquiry.worker.removeParts(of: wanted, transfer)
-            } catch {
-                throw run.reasonToStop(error)
-            }
-            if case .refused(let error) = removal {
+            if case .refused(let error) = try remote.removeParts(of: wanted, transfer) {
                 throw .refused(error, sending: record.upload.destination.description)
             }
         }
@@ -65,7 +60,7 @@ package struct AbortRun {
             try close(record, .done(proof, size: size, partCount: partCount))
             return .wasDone
         case .hidden(let error):
-            run.emit(
+            remote.emit(
                 .notice(
                     id: record.id,
                     "Whether \(transfer.name) had been completed before can't be looked at (\(error.shortReason)); it takes "
@@ -82,18 +77,14 @@ package struct AbortRun {
     }
 
     private func close(_ record: UploadRecord, _ outcome: Ledger.Outcome) throws(UploadFailure) {
-        try run.ledger.reporting { ledger throws(LedgerError) in try ledger.commit([.end(of: record, outcome)]) }
+        try ledger.reporting { ledger throws(LedgerError) in try ledger.commit([.end(of: record, outcome)]) }
     }
 
     /// Whether there is an object of this upload: a store says that it does not know an upload, or that it has removed it,
     /// also of one that has been completed.
     private func completion(of record: UploadRecord, _ transfer: Transfer) throws(UploadFailure) -> Completion {
         guard record.mayHaveBeenCompleted else { return .notOurs }
-        let rows = try run.ledger.reporting { ledger throws(LedgerError) in try ledger.parts(of: record.number) }
-        do throws(UploadFailure) {
-            return try inquiry.worker.completion(of: record, rows, transfer)
-        } catch {
-            throw run.reasonToStop(error)
-        }
+        let rows = try ledger.reporting { ledger throws(LedgerError) in try ledger.parts(of: record.number) }
+        return try remote.completion(of: record, rows, transfer)
     }
 }

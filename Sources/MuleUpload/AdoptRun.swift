@@ -9,13 +9,14 @@ package import MuleSystem
 import MuleTransport
 
 package struct AdoptRun {
-    let worker: Worker
-    var run: UploadRun { worker.run }
+    private let client: StoreClient
+    private let ledger: Ledger
     /// How far the file has been read; begins again for each upload that is looked at.
     package let progress = ReadProgress()
 
     package init(ledger: Ledger, settings: RunSettings, cancellation: Cancellation) {
-        worker = Worker(ledger: ledger, settings: settings, cancellation: cancellation)
+        self.ledger = ledger
+        client = StoreClient(settings: settings, cancellation: cancellation)
     }
 
     /// Finds the upload whose parts are the file's, and records it with them. Of several the one with the most bytes is
@@ -30,60 +31,56 @@ package struct AdoptRun {
         service: S3Service,
         onNotice: (String) -> Void
     ) throws(UploadFailure) -> (UploadRecord, Lease) {
-        do throws(UploadFailure) {
-            let source = try SourceFile.open(path: intent.path)
-            let name = UTF8Repair.string(intent.path)
-            guard source.size > 0 else {
-                throw UploadFailure(
-                    .usage,
-                    "\(name) is empty: no upload in parts can be of it. Send it with \"mule upload\"."
-                )
-            }
-            try refuseKnown(intent.upload(of: source), name)
-            service.remember(regions: UploadRun.regions(of: service.endpoint.url, in: run.ledger))
-            let found = try candidates(intent.destination, service, onNotice)
-            guard !found.isEmpty else {
-                throw UploadFailure(
-                    .store,
-                    "There is no unfinished upload of \(intent.destination) at \(service.endpoint.url) that this ledger does "
-                        + "not know. Send the file with \"mule upload\"."
-                )
-            }
-            var adopted: (candidate: Candidate, match: Match)?
-            var refused: [String] = []
-            for candidate in found {
-                if let adopted {
-                    onNotice(candidate.left(beside: adopted.candidate, intent.destination))
-                    continue
-                }
-                switch try compare(candidate, source, name) {
-                case .matches(let match): adopted = (candidate, match)
-                case .refused(let reason): refused.append("\(candidate.name) is left alone: it \(reason).")
-                }
-            }
-            guard let adopted else {
-                let only = refused.count == 1 ? " \(refused.removeFirst())" : ""
-                refused.forEach(onNotice)
-                throw UploadFailure(
-                    .verification,
-                    "No unfinished upload of \(intent.destination) can be taken over for \(name).\(only) Send the file with "
-                        + "\"mule upload\"."
-                )
-            }
-            refused.forEach(onNotice)
-            return try record(adopted.candidate, adopted.match, intent, source)
-        } catch {
-            throw run.reasonToStop(error)
+        let source = try SourceFile.open(path: intent.path)
+        let name = UTF8Repair.string(intent.path)
+        guard source.size > 0 else {
+            throw UploadFailure(
+                .usage,
+                "\(name) is empty: no upload in parts can be of it. Send it with \"mule upload\"."
+            )
         }
+        try refuseKnown(intent.upload(of: source), name)
+        service.remember(regions: ledger.regions(of: service.endpoint.url))
+        let found = try candidates(intent.destination, service, onNotice)
+        guard !found.isEmpty else {
+            throw UploadFailure(
+                .store,
+                "There is no unfinished upload of \(intent.destination) at \(service.endpoint.url) that this ledger does "
+                    + "not know. Send the file with \"mule upload\"."
+            )
+        }
+        var adopted: (candidate: Candidate, match: Match)?
+        var refused: [String] = []
+        for candidate in found {
+            if let adopted {
+                onNotice(candidate.left(beside: adopted.candidate, intent.destination))
+                continue
+            }
+            switch try compare(candidate, source, name) {
+            case .matches(let match): adopted = (candidate, match)
+            case .refused(let reason): refused.append("\(candidate.name) is left alone: it \(reason).")
+            }
+        }
+        guard let adopted else {
+            let only = refused.count == 1 ? " \(refused.removeFirst())" : ""
+            refused.forEach(onNotice)
+            throw UploadFailure(
+                .verification,
+                "No unfinished upload of \(intent.destination) can be taken over for \(name).\(only) Send the file with "
+                    + "\"mule upload\"."
+            )
+        }
+        refused.forEach(onNotice)
+        return try record(adopted.candidate, adopted.match, intent, source)
     }
 
     // MARK: What is there
 
     /// An upload that the ledger has already is none to be taken over.
     private func refuseKnown(_ upload: NewUpload, _ name: String) throws(UploadFailure) {
-        let known = try run.ledger.reporting { ledger throws(LedgerError) in try ledger.unfinished(like: upload) }
+        let known = try ledger.reporting { ledger throws(LedgerError) in try ledger.unfinished(like: upload) }
         guard let known, known.mayHoldParts else { return }
-        if run.ledger.isActive(known) { throw .heldElsewhere(known) }
+        if ledger.isActive(known) { throw .heldElsewhere(known) }
         throw UploadFailure(
             .usage,
             "The ledger has an upload of \(name) to \(upload.destination) already: go on with \"mule resume \(known.id)\", "
@@ -98,14 +95,14 @@ package struct AdoptRun {
         _ service: S3Service,
         _ onNotice: (String) -> Void
     ) throws(UploadFailure) -> [Candidate] {
-        let listed = try worker.persist(with: service) { (connection) throws(S3Error) in
+        let listed = try client.retrying(with: service) { (connection) throws(S3Error) in
             try connection.listMultipartUploads(of: address)
         }
         guard case .success(let uploads, _) = listed else {
             guard case .refused(let error, _) = listed else { return [] }
             throw .refused(error, sending: address.description)
         }
-        let unfinished = try run.ledger.reporting { ledger throws(LedgerError) in try ledger.unfinished() }
+        let unfinished = try ledger.reporting { ledger throws(LedgerError) in try ledger.unfinished() }
         let pairs = unfinished.compactMap { record in record.uploadID.map { ($0, record) } }
         let known = Dictionary(pairs) { first, _ in first }
         var candidates: [Candidate] = []
@@ -115,7 +112,7 @@ package struct AdoptRun {
                 onNotice("The ledger knows \(upload.uploadID) as \(record.id), the upload of \(source).")
                 continue
             }
-            let parts = try worker.persist(with: service) { (connection) throws(S3Error) in
+            let parts = try client.retrying(with: service) { (connection) throws(S3Error) in
                 try connection.listParts(address, uploadID: upload.uploadID)
             }
             switch parts {
@@ -196,9 +193,9 @@ package struct AdoptRun {
         let digests = FileDigests(
             file: source.file,
             name: name,
-            cancellation: run.cancellation,
+            cancellation: client.cancellation,
             progress: progress,
-            patience: run.patience
+            stallTimer: client.stallTimer
         )
         var reason = ""
         for plan in plans {
@@ -276,7 +273,6 @@ package struct AdoptRun {
         // What was compared must be what the row says.
         try source.checkStillInPlace()
         let upload = intent.upload(of: source, partSize: match.plan.partSize)
-        let ledger = run.ledger
         let claimed: UploadRecord
         let lease: Lease
         switch try ledger.reporting({ ledger throws(LedgerError) in try ledger.claim([upload]).first }) {

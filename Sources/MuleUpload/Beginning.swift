@@ -56,7 +56,7 @@ extension Worker {
         _ transfer: Transfer
     ) throws(UploadFailure) -> Bool {
         // Who may not look must send.
-        guard case .success(let head?, _) = try lookAtObject(transfer), head.size == source.size else {
+        guard case .success(let head?, _) = try remote.lookAtObject(transfer), head.size == source.size else {
             return false
         }
         let token = previous.isAdopted ? nil : head.metadata[UploadToken.metadataName]

@@ -259,7 +259,7 @@ package final class CleanRun {
         }
         stale.measure(holding)
         guard rules.removes else { return tell(.stale(stale), stale) }
-        switch try inquiry.worker.abort(uploadID, at: stale.address, place.service, id: stale.record?.id) {
+        switch try inquiry.remote.abort(uploadID, at: stale.address, place.service, id: stale.record?.id) {
         case .removed: tell(.removed(stale), stale)
         case .refused(let error): throw .refused(error, sending: stale.address.description)
         }

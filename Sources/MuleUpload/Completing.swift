@@ -29,7 +29,7 @@ extension Worker {
         let mine = ObjectProof(whole)
         switch answer {
         case .success(let stored, _):
-            let proof = try confirm(stored, mine, size: size, record, transfer)
+            let proof = try remote.confirm(stored, mine, size: size, record, transfer)
             try source?.checkStillInPlace()
             run.completed(transfer, record, proof)
         case .refused(let error, let ambiguous):
@@ -65,7 +65,7 @@ extension Worker {
         _ whole: WholeObject,
         _ transfer: Transfer
     ) throws(UploadFailure) -> Answer<StoredObject> {
-        try persist(transfer) { (connection) throws(S3Error) in
+        try client.retrying(transfer) { (connection) throws(S3Error) in
             try connection.completeMultipartUpload(
                 transfer.job.destination,
                 uploadID: uploadID,
@@ -106,7 +106,7 @@ extension Worker {
     /// Removes what unanswered tries of Create have left. Here and not earlier, because such a try may reach the store
     /// after the one that was answered.
     private func removeSiblings(_ record: UploadRecord, _ transfer: Transfer) throws(UploadFailure) {
-        switch try removeUnanswered(record, transfer) {
+        switch try remote.removeUnanswered(record, transfer) {
         case .removed:
             transfer.update(
                 try run.ledger.reporting { ledger throws(LedgerError) in try ledger.forgetCreateAttempt(record) }
@@ -126,14 +126,14 @@ extension Worker {
         _ transfer: Transfer
     ) throws(UploadFailure) {
         if case .unreadable = error.cause {
-            if let proof = try ownObject(size: size, record, transfer) {
+            if let proof = try remote.ownObject(size: size, record, transfer) {
                 return run.completed(transfer, record, proof)
             }
             throw .unknownOutcome(transfer, error.shortReason)
         }
         if error.isVanishedUpload || error.retryClass == .reconcile {
             // Any of these may be the echo of a Complete that won: the object tells.
-            if let proof = try ownObject(size: size, record, transfer) {
+            if let proof = try remote.ownObject(size: size, record, transfer) {
                 run.completed(transfer, record, proof)
                 return
             }
@@ -169,7 +169,7 @@ extension Worker {
         _ transfer: Transfer,
         _ record: UploadRecord
     ) throws(UploadFailure) {
-        if let proof = try ownObject(size: source.size, record, transfer) {
+        if let proof = try remote.ownObject(size: source.size, record, transfer) {
             transfer.bytesDone.store(source.size, ordering: .relaxed)
             transfer.bytesSkipped.store(
                 source.size - transfer.bytesSent.load(ordering: .relaxed),
@@ -179,7 +179,7 @@ extension Worker {
             run.completed(transfer, record, proof)
             return
         }
-        if case .success(let head?, _) = try lookAtObject(transfer), try !isOfBefore(head, record),
+        if case .success(let head?, _) = try remote.lookAtObject(transfer), try !isOfBefore(head, record),
             let modified = head.lastModified?.millisecondsSince1970,
             // By the store's clock, and in the whole seconds that it tells.
             modified + 1_000 > record.createdAt + transfer.job.service.clockDifference

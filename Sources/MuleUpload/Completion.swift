@@ -26,7 +26,7 @@ extension UploadRecord {
     }
 }
 
-extension Worker {
+extension RemoteSteps {
     /// Looks at the object.
     ///
     /// - Parameter rows: the parts on record, in order.

@@ -15,7 +15,7 @@ extension Worker {
         for fresh: NewUpload,
         _ transfer: Transfer
     ) throws(UploadFailure) -> UploadRecord {
-        let removal: Removal = record.mayHoldParts ? try removeParts(of: record, transfer) : .removed
+        let removal: Removal = record.mayHoldParts ? try remote.removeParts(of: record, transfer) : .removed
         let replanned: UploadRecord
         switch removal {
         case .removed:
@@ -48,7 +48,7 @@ extension Worker {
         let attributes = run.attributes(of: record)
         while true {
             let protection = transfer.protection
-            let answer = try persist(transfer) { (connection) throws(S3Error) in
+            let answer = try client.retrying(transfer) { (connection) throws(S3Error) in
                 try connection.createMultipartUpload(
                     transfer.job.destination,
                     attributes: attributes,
@@ -108,14 +108,14 @@ extension Worker {
     /// For stores that don't know `If-None-Match`: a look before anything is sent. The header closes the gap between the
     /// look and the end where it is known.
     func presentObject(_ transfer: Transfer) throws(UploadFailure) -> ObjectHead? {
-        guard case .success(let head, _) = try lookAtObject(transfer) else { return nil }
+        guard case .success(let head, _) = try remote.lookAtObject(transfer) else { return nil }
         return head
     }
 
     /// Whether a look has shown that there is no object. Without that, a store that can't write on condition must not
     /// be asked to write without one.
     func isKnownAbsent(_ transfer: Transfer) throws(UploadFailure) -> Bool {
-        guard case .success(let head, _) = try lookAtObject(transfer) else { return false }
+        guard case .success(let head, _) = try remote.lookAtObject(transfer) else { return false }
         if head != nil { throw .exists(transfer.name) }
         return true
     }

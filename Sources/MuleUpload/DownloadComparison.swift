@@ -18,14 +18,14 @@ final class DownloadComparison: AnswerReader {
     private let file: File
     private let size: Int64
     private let progress: ReadProgress
-    private let patience: Patience
+    private let stallTimer: StallTimer
     private let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 64 << 10, alignment: 4096)
 
-    init(_ file: File, size: Int64, progress: ReadProgress, patience: Patience) {
+    init(_ file: File, size: Int64, progress: ReadProgress, stallTimer: StallTimer) {
         self.file = file
         self.size = size
         self.progress = progress
-        self.patience = patience
+        self.stallTimer = stallTimer
         progress.begin()
     }
 
@@ -63,7 +63,7 @@ final class DownloadComparison: AnswerReader {
         // Bytes that come again after each break are no progress.
         if position > furthest {
             furthest = position
-            patience.noteProgress()
+            stallTimer.noteProgress()
         }
         return true
     }

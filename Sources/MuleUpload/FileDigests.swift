@@ -27,7 +27,7 @@ struct FileDigests: Sendable {
     let cancellation: Cancellation
     let progress: ReadProgress
     /// Reading takes its time, which must not be missing for the next request.
-    let patience: Patience
+    let stallTimer: StallTimer
 
     /// CRCs combine, so that a whole file's is computed from stretches of this length, on all threads.
     private static let stretch: Int64 = 16 << 20
@@ -48,7 +48,7 @@ struct FileDigests: Sendable {
     ) throws(UploadFailure) -> [SliceDigest] {
         progress.begin()
         let state = Monitor(State(digests: Array(repeating: nil, count: slices.count)))
-        let work: @Sendable () -> Void = { [progress, cancellation, patience] in
+        let work: @Sendable () -> Void = { [progress, cancellation, stallTimer] in
             let digester = Digester()
             while true {
                 let index = state.withLock { state -> Int? in
@@ -66,7 +66,7 @@ struct FileDigests: Sendable {
                         stop: { cancellation.isCancelled },
                         onRead: { count in
                             progress.advance(by: Int64(count))
-                            patience.noteProgress()
+                            stallTimer.noteProgress()
                         }
                     )
                     state.withLock { $0.digests[index] = digest }

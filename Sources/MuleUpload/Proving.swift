@@ -13,9 +13,11 @@ enum UploadToken {
     static let metadataName = "mule-upload"
 }
 
-extension Worker {
+extension RemoteSteps {
     func lookAtObject(_ transfer: Transfer) throws(UploadFailure) -> Answer<ObjectHead?> {
-        try persist(transfer) { (connection) throws(S3Error) in try connection.headObject(transfer.job.destination) }
+        try client.retrying(transfer) { (connection) throws(S3Error) in
+            try connection.headObject(transfer.job.destination)
+        }
     }
 
     /// The proof that the object at the store is this upload's; nil when it is not, or there is none.
@@ -72,11 +74,11 @@ extension Worker {
         proven.versionID = stored.versionID
         // Some stores need a moment until they show what they have just confirmed.
         for pauseSeconds in [0, 0.2, 0.5, 1, 2, 4] {
-            pause(until: Moment.now().adding(seconds: pauseSeconds), run.cancellation)
+            sleep(until: Moment.now().adding(seconds: pauseSeconds), cancellation)
             switch try lookAtObject(transfer) {
             case .refused(let error, _):
                 guard stored.eTag != nil else { throw .unknownOutcome(transfer, error.shortReason) }
-                run.emit(
+                emit(
                     .notice(
                         id: record.id,
                         "\(transfer.name) was confirmed by the store but can't be looked at (\(error.shortReason)); the "
@@ -126,7 +128,7 @@ extension Worker {
     /// The whole object's checksum from the recorded parts; nil where there are none.
     func computedProof(_ transfer: Transfer) throws(UploadFailure) -> ObjectProof? {
         guard let record = transfer.record, record.uploadID != nil else { return nil }
-        let rows = try run.ledger.reporting { ledger throws(LedgerError) in try ledger.parts(of: record.number) }
+        let rows = try ledger.reporting { ledger throws(LedgerError) in try ledger.parts(of: record.number) }
         guard !rows.isEmpty, rows.count == transfer.partCount else { return nil }
         return ObjectProof(MultipartChecksum(rows, transfer.negotiated))
     }

@@ -5,7 +5,7 @@ import MuleLedger
 import MulePlan
 import MuleS3
 
-extension Worker {
+extension RemoteSteps {
     /// The proof that the object is the adopted upload's; nil when it is another one.
     ///
     /// - Throws: `verification` when nobody can tell.
@@ -24,7 +24,7 @@ extension Worker {
         {
             return theirs == mine.checksumValue ? try proof(of: head, expected: mine, size: size, transfer) : nil
         }
-        let rows = try run.ledger.reporting { ledger throws(LedgerError) in try ledger.parts(of: record.number) }
+        let rows = try ledger.reporting { ledger throws(LedgerError) in try ledger.parts(of: record.number) }
         // The ETag of these very parts, on stores whose ETags are MD5s. Another one proves nothing.
         let parts = rows.compactMap { DigestETag($0.eTag)?.md5 }
         if parts.count == rows.count, let eTag = head.object.eTag.flatMap(DigestETag.init),

@@ -68,7 +68,7 @@ extension Worker {
                 var proven = mine
                 if !body.isProven || body.stored.eTag == nil {
                     try check()
-                    proven = try confirm(body.stored, mine, size: slice.length, record, transfer)
+                    proven = try remote.confirm(body.stored, mine, size: slice.length, record, transfer)
                 }
                 transfer.bytesInFlight.subtract(body.bytesInFlight, ordering: .relaxed)
                 transfer.bytesDone.add(slice.length, ordering: .relaxed)
@@ -107,7 +107,7 @@ extension Worker {
         _ record: UploadRecord,
         _ transfer: Transfer
     ) throws(UploadFailure) -> ObjectProof? {
-        guard let head = try ownHead(size: slice.length, record, transfer) else { return nil }
+        guard let head = try remote.ownHead(size: slice.length, record, transfer) else { return nil }
         let shown = head.object.checksumType == .composite ? [:] : head.object.checksums
         let crc = shown.keys.compactMap { CRCAlgorithm($0) }.first ?? transfer.protection.wholeObjectCRC
         let digest = try digest(slice, transfer, crc: crc, withSHA256: shown[.sha256] != nil, withMD5: true)
@@ -128,7 +128,7 @@ extension Worker {
             checksumType: ChecksumType.fullObject.rawValue,
             checksumValue: whole.value
         )
-        return try proof(of: head, expected: mine, size: slice.length, transfer)
+        return try remote.proof(of: head, expected: mine, size: slice.length, transfer)
     }
 }
 

@@ -28,15 +28,20 @@ package struct RecordedObject: Sendable {
 
 /// Any number of them, several at a time, each thread with connections of its own. Nothing is kept of those that are over.
 package final class RecordedRun: Sendable {
-    private let run: UploadRun
-    private let workers: Int
+    private let ledger: Ledger
+    private let settings: RunSettings
+    private let cancellation: Cancellation
+    private let stallTimer: StallTimer
+    private let stopReason = Monitor<UploadFailure?>(nil)
     /// Those that know which regions the ledger remembers.
     private let services = Monitor<Set<ObjectIdentifier>>([])
 
     /// - Parameter settings: its concurrency is that of the questions.
     package init(ledger: Ledger, settings: RunSettings, cancellation: Cancellation) {
-        run = UploadRun(ledger: ledger, settings: settings, cancellation: cancellation) { _ in }
-        workers = settings.concurrency
+        self.ledger = ledger
+        self.settings = settings
+        self.cancellation = cancellation
+        stallTimer = StallTimer(limit: settings.stallLimit)
     }
 
     /// Asks about one object after another until there are no more, or something stops the run. To be called once.
@@ -50,40 +55,47 @@ package final class RecordedRun: Sendable {
         next: @escaping @Sendable () -> (object: RecordedObject, service: S3Service)?,
         report: @escaping @Sendable (RecordedObject, Result<Verification, VerifyFailure>) -> Void
     ) -> UploadFailure? {
-        let heart = Heart(run.patience)
+        let ticks = stallTimer.startTicking()
         let crew = Crew()
-        for _ in 0..<workers {
+        for _ in 0..<settings.concurrency {
             crew.hire { [self] in
-                let worker = Worker(run)
-                while !run.isStopping, let (object, service) = next() {
-                    if let outcome = judge(object, service, worker) { report(object, outcome) }
+                let client = StoreClient(settings.retry, stallTimer: stallTimer, cancellation: cancellation)
+                let remote = RemoteSteps(client: client, ledger: ledger, emit: { _ in })
+                while !cancellation.isCancelled, let (object, service) = next() {
+                    if let outcome = judge(object, service, remote) { report(object, outcome) }
                 }
             }
         }
         crew.waitForAll()
-        withExtendedLifetime(heart) {}
-        return run.isStopping ? run.reasonToStop(.interrupted) : nil
+        withExtendedLifetime(ticks) {}
+        return cancellation.isCancelled ? stopReason.withLock { $0 } ?? .interrupted : nil
     }
 
     /// Nil where the run was stopped before there was an answer.
     private func judge(
         _ object: RecordedObject,
         _ service: S3Service,
-        _ worker: Worker
+        _ remote: RemoteSteps
     ) -> Result<Verification, VerifyFailure>? {
         let isNew = services.withLock { $0.insert(ObjectIdentifier(service)).inserted }
-        if isNew { service.remember(regions: UploadRun.regions(of: service.endpoint.url, in: run.ledger)) }
+        if isNew { service.remember(regions: ledger.regions(of: service.endpoint.url)) }
         do throws(UploadFailure) {
-            return try worker.compare(object, service)
+            return try remote.compare(object, service)
         } catch {
             if error.kind == .interrupted { return nil }
-            if error.stopsRun { run.stop(error) }
+            if error.stopsRun { stop(error) }
             return .failure(VerifyFailure(error))
         }
     }
+
+    /// Ends the run for a reason that every question shares.
+    private func stop(_ reason: UploadFailure) {
+        stopReason.withLock { $0 = $0 ?? reason }
+        cancellation.cancel()
+    }
 }
 
-extension Worker {
+extension RemoteSteps {
     /// - Throws: what kept the question from being put.
     fileprivate func compare(
         _ object: RecordedObject,

@@ -11,7 +11,7 @@ enum Removal: Sendable {
     case refused(S3Error)
 }
 
-extension Worker {
+extension RemoteSteps {
     /// Removes what the upload has left at the store.
     ///
     /// A part that is under way when the upload is aborted may land afterwards, so the abort is repeated until the store
@@ -21,7 +21,7 @@ extension Worker {
         if record.createAttemptedAt != nil, case .refused(let error) = try removeUnanswered(record, transfer) {
             guard error.mayNotBeAsked else { return .refused(error) }
             // What such a Create has left holds no part and costs nothing; it must not keep the parts from going.
-            run.emit(.siblingsUnknown(record, transfer, error))
+            emit(.siblingsUnknown(record, transfer, error))
         }
         guard let uploadID = record.uploadID else { return .removed }
         return try abort(uploadID, at: record.upload.destination, transfer.job.service, id: record.id) {
@@ -40,21 +40,21 @@ extension Worker {
         unless isStopped: () -> Bool = { false }
     ) throws(UploadFailure) -> Removal {
         for round in 0..<5 {
-            if round > 0 { pause(until: Moment.now().adding(seconds: 0.2 * Double(round)), run.cancellation) }
-            let aborted = try persist(with: service, unless: isStopped) { (connection) throws(S3Error) in
+            if round > 0 { sleep(until: Moment.now().adding(seconds: 0.2 * Double(round)), cancellation) }
+            let aborted = try client.retrying(with: service, unless: isStopped) { (connection) throws(S3Error) in
                 try connection.abortMultipartUpload(address, uploadID: uploadID)
             }
             if case .refused(let error, _) = aborted {
                 return error.leavesNothing ? .removed : .refused(error)
             }
-            let listed = try persist(with: service, unless: isStopped) { (connection) throws(S3Error) in
+            let listed = try client.retrying(with: service, unless: isStopped) { (connection) throws(S3Error) in
                 try connection.listParts(address, uploadID: uploadID)
             }
             switch listed {
             case .refused(let error, _):
                 if error.leavesNothing { return .removed }
                 guard error.mayNotBeAsked else { return .refused(error) }
-                run.emit(
+                emit(
                     .notice(
                         id: id,
                         "The store says that the parts of \(address) are removed; whether one landed afterwards can't "
@@ -81,7 +81,9 @@ extension Worker {
         let address = record.upload.destination
         let first = attempted + transfer.job.service.clockDifference
         func list() throws(UploadFailure) -> Answer<[OpenUpload]> {
-            try persist(transfer) { (connection) throws(S3Error) in try connection.listMultipartUploads(of: address) }
+            try client.retrying(transfer) { (connection) throws(S3Error) in
+                try connection.listMultipartUploads(of: address)
+            }
         }
         var uploads: [OpenUpload]
         switch try list() {
@@ -91,7 +93,7 @@ extension Worker {
         var own = uploads.first { $0.uploadID == record.uploadID }
         if own == nil, !uploads.isEmpty {
             // An upload of our own shows by what name this store knows us; it goes with the others.
-            let probe = try persist(transfer) { (connection) throws(S3Error) in
+            let probe = try client.retrying(transfer) { (connection) throws(S3Error) in
                 try connection.createMultipartUpload(address, attributes: ObjectAttributes(), checksum: nil)
             }
             switch (probe, try list()) {
@@ -116,7 +118,7 @@ extension Worker {
         _ address: ObjectAddress,
         _ transfer: Transfer
     ) throws(UploadFailure) -> Removal {
-        let listed = try persist(transfer) { (connection) throws(S3Error) in
+        let listed = try client.retrying(transfer) { (connection) throws(S3Error) in
             try connection.listParts(address, uploadID: upload.uploadID)
         }
         switch listed {
@@ -124,7 +126,7 @@ extension Worker {
         case .success(let listing, _): guard listing.parts.isEmpty else { return .removed }
         }
         // A 404 may be the echo of an abort whose answer was lost.
-        let aborted = try persist(transfer) { (connection) throws(S3Error) in
+        let aborted = try client.retrying(transfer) { (connection) throws(S3Error) in
             try connection.abortMultipartUpload(address, uploadID: upload.uploadID)
         }
         if case .refused(let error, _) = aborted, !error.leavesNothing { return .refused(error) }

@@ -185,7 +185,7 @@ extension Worker {
         isGone: Bool = false,
         onPage: (_ listing: PartListing, _ through: Int) -> Void = { _, _ in }
     ) throws(UploadFailure) -> (Listing, [Int: StoredPart]) {
-        let answer = try persist(transfer) { (connection) throws(S3Error) in
+        let answer = try client.retrying(transfer) { (connection) throws(S3Error) in
             try connection.listParts(transfer.job.destination, uploadID: uploadID, onPage: onPage)
         }
         switch answer {

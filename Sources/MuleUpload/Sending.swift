@@ -30,14 +30,14 @@ extension Worker {
         of transfer: Transfer,
         _ request: (S3Connection, HTTPRequest.Body, BodyProof, BodyTransfer) throws(S3Error) -> StoredObject
     ) throws(UploadFailure) -> Answer<SentBody> {
-        let counter = SentCounter(transfer, run.patience)
+        let counter = SentCounter(transfer, run.stallTimer)
         var rounds = 0
         var cuts = 0
         while true {
             let protection = transfer.protection
             var kept: SliceDigest?
             var check: SentBytesCheck?
-            let answer = try persist(transfer) { (connection) throws(S3Error) -> StoredObject in
+            let answer = try client.retrying(transfer) { (connection) throws(S3Error) -> StoredObject in
                 // Damaged bytes may have been damaged here: they are read again each time. What is certain is reused.
                 var transferOptions = BodyTransfer()
                 transferOptions.pace = run.pace
@@ -149,7 +149,7 @@ extension Worker {
                 withSHA256: signs || protection.checksumAlgorithm == .sha256,
                 withMD5: protection == .md5
             ) {
-                run.patience.noteProgress()
+                run.stallTimer.noteProgress()
                 return run.isStopping || transfer.isStopped
             }
         } catch {
@@ -234,17 +234,17 @@ extension Worker {
     }
 }
 
-/// Counts the bytes of one body over all its tries, for the progress that people see and the one that patience needs.
+/// Counts the bytes of one body over all its tries, for the progress that people see and the progress of the stall timer.
 private final class SentCounter {
     private let transfer: Transfer
-    private let patience: Patience
+    private let stallTimer: StallTimer
     private(set) var total: Int64 = 0
     private(set) var attempt: Int64 = 0
     private var furthest: Int64 = 0
 
-    init(_ transfer: Transfer, _ patience: Patience) {
+    init(_ transfer: Transfer, _ stallTimer: StallTimer) {
         self.transfer = transfer
-        self.patience = patience
+        self.stallTimer = stallTimer
     }
 
     func beginAttempt() {
@@ -261,7 +261,7 @@ private final class SentCounter {
         // keep the run alive for ever.
         if attempt > furthest {
             furthest = attempt
-            patience.noteProgress()
+            stallTimer.noteProgress()
         }
     }
 

@@ -32,7 +32,7 @@ package enum Settling {
         }
         guard !young.isEmpty else { return [:] }
         willWait(longest)
-        pause(until: Moment.now().adding(seconds: longest), cancellation)
+        sleep(until: Moment.now().adding(seconds: longest), cancellation)
         if cancellation.isCancelled { return [:] }
         var failures: [Int: UploadFailure] = [:]
         for (index, seen) in young {

@@ -52,9 +52,9 @@ package struct ListedUpload: Sendable {
 
 /// Asks as patiently as a person waits, not as a transfer does.
 package final class StoreInquiry {
-    let worker: Worker
-    var run: UploadRun { worker.run }
-    private let ledger: Ledger
+    let remote: RemoteSteps
+    private var client: StoreClient { remote.client }
+    private var ledger: Ledger { remote.ledger }
     /// By what names stores know us, as far as uploads of our own have shown it.
     private var ownNames: [StoreAddress: Set<String>] = [:]
 
@@ -69,15 +69,15 @@ package final class StoreInquiry {
     ) {
         var settings = settings
         settings.stallLimit = min(settings.stallLimit, Self.patience)
-        self.ledger = ledger
-        worker = Worker(ledger: ledger, settings: settings, cancellation: cancellation, onEvent: onEvent)
+        let client = StoreClient(settings: settings, cancellation: cancellation)
+        remote = RemoteSteps(client: client, ledger: ledger, emit: onEvent)
     }
 
     /// To be called before questions to a store.
     func prepare(_ service: S3Service) {
-        service.remember(regions: UploadRun.regions(of: service.endpoint.url, in: ledger))
+        service.remember(regions: ledger.regions(of: service.endpoint.url))
         // Whoever asks may have thought for a while since the last answer.
-        run.patience.noteProgress()
+        client.stallTimer.noteProgress()
     }
 
     /// What the store holds of an upload.
@@ -127,7 +127,7 @@ package final class StoreInquiry {
         _ request: (S3Connection) throws(S3Error) -> Result
     ) throws(UploadFailure) -> Answer<Result> {
         prepare(service)
-        return try worker.persist(with: service, request)
+        return try client.retrying(with: service, request)
     }
 
     // MARK: Whose an upload is

@@ -3,10 +3,10 @@
 import MulePlan
 import MuleS3
 
-extension Worker {
+extension RemoteSteps {
     /// What HEAD shows of the object; nil when there is none.
     func look(at address: ObjectAddress, _ service: S3Service) throws(UploadFailure) -> ObjectHead? {
-        let answer = try persist(with: service) { (connection) throws(S3Error) in
+        let answer = try client.retrying(with: service) { (connection) throws(S3Error) in
             try connection.headObject(address)
         }
         switch answer {
@@ -26,7 +26,7 @@ extension Worker {
         _ head: ObjectHead,
         _ service: S3Service
     ) throws(UploadFailure) -> Result<ObjectAttributesAnswer?, S3Error> {
-        let answer = try persist(with: service) { (connection) throws(S3Error) in
+        let answer = try client.retrying(with: service) { (connection) throws(S3Error) in
             do throws(S3Error) {
                 return Result<ObjectAttributesAnswer?, S3Error>.success(try connection.objectAttributes(address))
             } catch {

@@ -16,14 +16,14 @@ extension VerifyRun {
         let digests = FileDigests(
             file: subject.source.file,
             name: subject.named,
-            cancellation: run.cancellation,
+            cancellation: client.cancellation,
             progress: progress,
-            patience: run.patience
+            stallTimer: client.stallTimer
         )
         var evidence = StoreEvidence(subject.head)
         if evidence.full == nil {
             let answer = try asking { () throws(UploadFailure) in
-                try worker.attributes(of: subject.address, subject.head, subject.service)
+                try remote.attributes(of: subject.address, subject.head, subject.service)
             }
             switch answer {
             case .success(let attributes): evidence.add(attributes)
@@ -181,7 +181,7 @@ extension VerifyRun {
         let size = subject.source.identity.size
         var known = [subject.record?.upload.partSize].compactMap { $0 }
         let answer = try asking { () throws(UploadFailure) in
-            try worker.persist(with: subject.service) { (connection) throws(S3Error) in
+            try client.retrying(with: subject.service) { (connection) throws(S3Error) in
                 try connection.headPart(subject.address, number: 1)
             }
         }

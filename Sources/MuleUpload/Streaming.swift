@@ -130,7 +130,7 @@ extension Worker {
         _ record: UploadRecord,
         _ transfer: Transfer
     ) throws(UploadFailure) {
-        switch try completion(of: record, rows, transfer) {
+        switch try remote.completion(of: record, rows, transfer) {
         case .proven(let proof, let size):
             try close(record, .done(proof, size: size, partCount: rows.count))
             run.emit(
@@ -383,7 +383,7 @@ private final class StreamReader: Sendable {
 
     /// Waits until whoever makes the stream has ended well.
     func end() throws(UploadFailure) {
-        try stream.end(unless: { isStopped }, onWait: { run.patience.noteProgress() })
+        try stream.end(unless: { isStopped }, onWait: { run.stallTimer.noteProgress() })
     }
 
     /// Nobody wants any more of the stream.
@@ -434,7 +434,7 @@ private final class StreamReader: Sendable {
         while !isStopped {
             // A producer may be silent for hours; a stop must be heard all the same.
             if let count = try stream.read(into: buffer, limit: limit) { return count }
-            run.patience.noteProgress()
+            run.stallTimer.noteProgress()
         }
         return nil
     }

@@ -15,7 +15,7 @@ package final class UploadRun: Sendable {
     let cancellation: Cancellation
     let queue: WorkQueue
     let progress = RunProgress()
-    let patience: Patience
+    let stallTimer: StallTimer
     let pace: Pace?
     let laggards: LaggardWatch
     let facts: EndpointFacts
@@ -53,9 +53,9 @@ package final class UploadRun: Sendable {
         self.onEvent = onEvent
         queue = WorkQueue(concurrency: settings.concurrency, isAdaptive: settings.adaptsConcurrency)
         laggards = LaggardWatch(isPaced: settings.rateLimit != nil, isDry: { [queue] in queue.isDry })
-        patience = Patience(limit: settings.stallLimit)
+        stallTimer = StallTimer(limit: settings.stallLimit)
         pace = settings.rateLimit.map { timetable in
-            let limit = RateLimit(timetable, cancellation: cancellation)
+            let limit = RateLimiter(timetable, cancellation: cancellation)
             return { limit.take($0) }
         }
         facts = EndpointFacts(
@@ -78,25 +78,21 @@ package final class UploadRun: Sendable {
         recorderBox.withLock { $0 = recorder }
     }
 
-    /// Buckets that were found in other regions than was said; looked up anew after a week, since a bucket can be removed
-    /// and made elsewhere.
-    static func regions(of endpoint: String, in ledger: Ledger) -> RegionMemory {
-        RegionMemory(
-            load: { try? ledger.fact("region of " + $0, of: endpoint) },
-            save: { bucket, region in
-                try? ledger.remember(
-                    "region of " + bucket,
-                    region,
-                    of: endpoint,
-                    lifetime: EndpointFacts.lifetime
-                )
-            }
-        )
-    }
-
     var recorder: Recorder {
         guard let recorder = recorderBox.withLock({ $0 }) else { fatalError("made in init") }
         return recorder
+    }
+
+    /// What the clients of its workers tell it.
+    var clientHooks: StoreClient.Hooks {
+        StoreClient.Hooks(
+            throttled: { [queue] in queue.throttled() },
+            broke: { [queue] in queue.connectionBroke() },
+            retries: { [progress] reason, moment in
+                progress.retries.add(1, ordering: .relaxed)
+                progress.noteWaiting(reason, until: moment)
+            }
+        )
     }
 
     /// Carries all uploads of the feed to their ends; returns when the last one is recorded. To be called once.
@@ -109,7 +105,7 @@ package final class UploadRun: Sendable {
             stop(failure(error))
         }
         let recorderThread = recorder.start()
-        let heart = Heart(patience)
+        let ticks = stallTimer.startTicking()
         takeAll(from: feed)
         crew.waitForAll()
         cancellation.removeWaker(ticket)
@@ -121,7 +117,7 @@ package final class UploadRun: Sendable {
         }
         recorder.close()
         recorderThread.join()
-        withExtendedLifetime(heart) {}
+        withExtendedLifetime(ticks) {}
         let (result, taken) = state.withLock { ($0.result, $0.taken) }
         precondition(
             result.completed + result.failures.count == taken,
@@ -174,7 +170,7 @@ package final class UploadRun: Sendable {
         let services = state.withLock { state in
             jobs.map(\.service).filter { state.services.insert(ObjectIdentifier($0)).inserted }
         }
-        for service in services { service.remember(regions: Self.regions(of: service.endpoint.url, in: ledger)) }
+        for service in services { service.remember(regions: ledger.regions(of: service.endpoint.url)) }
         state.withLock { state in
             state.taken += transfers.count
             for transfer in transfers { state.open[ObjectIdentifier(transfer)] = transfer }
@@ -217,7 +213,7 @@ package final class UploadRun: Sendable {
     ///
     /// - Parameter slack: seconds that they may take for it.
     package func isAlive(slack: Double = 60) -> Bool {
-        if state.withLock({ $0.open.isEmpty }) || patience.remaining > -slack { return true }
+        if state.withLock({ $0.open.isEmpty }) || stallTimer.remaining > -slack { return true }
         let last = Moment(nanoseconds: lastSign.load(ordering: .relaxed))
         return Moment.now().seconds(since: last) < slack
     }
@@ -254,19 +250,6 @@ package final class UploadRun: Sendable {
 
     func failure(_ error: LedgerError) -> UploadFailure {
         ledger.failure(error)
-    }
-
-    /// Nothing has moved for longer than the stall limit.
-    func exhausted(_ error: S3Error) -> UploadFailure {
-        var failure = UploadFailure(
-            .network,
-            "Nothing has moved for \(Int(settings.stallLimit)) s; the last reason: \(error.shortReason). Finished parts are "
-                + "kept; run the same command again when the way to the store is clear.",
-            evidence: error,
-            isResumable: true
-        )
-        failure.stopsRun = true
-        return failure
     }
 
     func fail(_ transfer: Transfer, _ failure: UploadFailure) {

@@ -9,13 +9,14 @@ package import MuleSystem
 import MuleTransport
 
 package struct VerifyRun {
-    let worker: Worker
-    var run: UploadRun { worker.run }
+    let remote: RemoteSteps
+    var client: StoreClient { remote.client }
     /// How far the file has been read; begins again for each reading.
     package let progress = ReadProgress()
 
     package init(ledger: Ledger, settings: RunSettings, cancellation: Cancellation) {
-        worker = Worker(ledger: ledger, settings: settings, cancellation: cancellation)
+        let client = StoreClient(settings: settings, cancellation: cancellation)
+        remote = RemoteSteps(client: client, ledger: ledger, emit: { _ in })
     }
 
     /// Proves the object equal to the file, or says why that can't be done.
@@ -28,8 +29,8 @@ package struct VerifyRun {
         downloads: Bool
     ) throws(VerifyFailure) -> Verification {
         let source = try asking { () throws(UploadFailure) in try SourceFile.open(path: path) }
-        service.remember(regions: UploadRun.regions(of: service.endpoint.url, in: run.ledger))
-        guard let head = try asking({ () throws(UploadFailure) in try worker.look(at: address, service) }) else {
+        service.remember(regions: remote.ledger.regions(of: service.endpoint.url))
+        guard let head = try asking({ () throws(UploadFailure) in try remote.look(at: address, service) }) else {
             throw VerifyFailure(.missing, "There is no object \(address): nothing of the file is there.")
         }
         let record = try asking { () throws(UploadFailure) in try recorded(source.identity, address, service) }
@@ -69,7 +70,7 @@ package struct VerifyRun {
         do {
             return try question()
         } catch {
-            throw VerifyFailure(run.reasonToStop(error))
+            throw VerifyFailure(error)
         }
     }
 
@@ -79,7 +80,7 @@ package struct VerifyRun {
         _ address: ObjectAddress,
         _ service: S3Service
     ) throws(UploadFailure) -> UploadRecord? {
-        let done = try run.ledger.reporting { ledger throws(LedgerError) in
+        let done = try remote.ledger.reporting { ledger throws(LedgerError) in
             try ledger.lastDone(source: source.path, destination: address, endpoint: service.endpoint.url)
         }
         guard let done, let before = done.upload.source, source.changes(since: before).allSatisfy({ $0 == .device })
@@ -114,11 +115,11 @@ package struct VerifyRun {
             subject.source.file,
             size: subject.source.identity.size,
             progress: progress,
-            patience: run.patience
+            stallTimer: client.stallTimer
         )
         let answer: Answer<Void>
         do {
-            answer = try worker.persist(with: subject.service) { (connection) throws(S3Error) in
+            answer = try client.retrying(with: subject.service) { (connection) throws(S3Error) in
                 do throws(S3Error) {
                     // Without an ETag to hold on to, two answers may be of two objects.
                     let eTag = subject.head.object.eTag
@@ -133,7 +134,7 @@ package struct VerifyRun {
                 }
             }
         } catch {
-            throw VerifyFailure(run.reasonToStop(error))
+            throw VerifyFailure(error)
         }
         if case .refused(let error, _) = answer {
             if error.status == 412 || error.status == 404 {

@@ -2,35 +2,27 @@ import MuleDigest
 import MuleLedger
 import MulePlan
 import MuleS3
-import MuleSigning
 import MuleSystem
 import MuleTransport
 import Synchronization
 
-/// One thread of the pool: its connections, its buffer, and the loop that takes work and carries it all the way.
+/// One thread of the pool: its client, its buffer, and the loop that takes work and carries it all the way.
 final class Worker {
     let run: UploadRun
     let digester = Digester()
-    private var connections: [ObjectIdentifier: S3Connection] = [:]
-    private var random = SystemRandomNumberGenerator()
-    private let heart: Heart?
+    let client: StoreClient
+    /// What it asks stores that is no transfer of bytes.
+    let remote: RemoteSteps
 
     init(_ run: UploadRun) {
         self.run = run
-        heart = nil
-    }
-
-    /// One on its own, for what asks stores and has no queue of uploads.
-    ///
-    /// - Parameter onEvent: hears of what could not be made sure.
-    init(
-        ledger: Ledger,
-        settings: RunSettings,
-        cancellation: Cancellation,
-        onEvent: @escaping @Sendable (UploadEvent) -> Void = { _ in }
-    ) {
-        run = UploadRun(ledger: ledger, settings: settings, cancellation: cancellation, onEvent: onEvent)
-        heart = Heart(run.patience)
+        client = StoreClient(
+            run.settings.retry,
+            stallTimer: run.stallTimer,
+            cancellation: run.cancellation,
+            hooks: run.clientHooks
+        )
+        remote = RemoteSteps(client: client, ledger: run.ledger, emit: { [run] in run.emit($0) })
     }
 
     /// Works until the queue has nothing more to give.
@@ -62,100 +54,6 @@ final class Worker {
         run.endIfStopped(transfer)
     }
 
-    // MARK: Requests
-
-    /// The warm connection to the store.
-    private func connection(_ service: S3Service) throws(UploadFailure) -> S3Connection {
-        if let connection = connections[ObjectIdentifier(service)] { return connection }
-        do {
-            let connection = try S3Connection(service: service)
-            connections[ObjectIdentifier(service)] = connection
-            return connection
-        } catch {
-            var failure = UploadFailure(.usage, "No connection can be made: \(error.sentence).")
-            failure.stopsRun = true
-            throw failure
-        }
-    }
-
-    /// Makes a request until it succeeds, is refused for good, or nothing has moved for too long.
-    ///
-    /// - Returns: the result, or the refusal with its evidence for the caller to judge. `ambiguous` tells whether an
-    ///   earlier try may have been carried out although its answer never came.
-    func persist<Result>(
-        _ transfer: Transfer,
-        _ request: (S3Connection) throws(S3Error) -> Result
-    ) throws(UploadFailure) -> Answer<Result> {
-        try persist(with: transfer.job.service, unless: { transfer.isStopped }, request)
-    }
-
-    /// The same for a request that belongs to no transfer.
-    func persist<Result>(
-        with service: S3Service,
-        unless isStopped: () -> Bool = { false },
-        _ request: (S3Connection) throws(S3Error) -> Result
-    ) throws(UploadFailure) -> Answer<Result> {
-        var failures = 0
-        var damages = 0
-        var unreadable = 0
-        var renewals = 0
-        var isAmbiguous = false
-        while true {
-            if run.isStopping || isStopped() { throw .interrupted }
-            let connection = try connection(service)
-            do throws(S3Error) {
-                let result = try request(connection)
-                run.patience.noteProgress()
-                return .success(result, ambiguous: isAmbiguous)
-            } catch {
-                failures += 1
-                if error.hasNewCredentials, renewals < run.settings.retry.renewals {
-                    // What is refused for its signature is not carried out.
-                    renewals += 1
-                    continue
-                }
-                switch error.retryClass {
-                case .cancelled: throw .interrupted
-                case .throttled: run.queue.throttled()
-                case .transient:
-                    if !error.wasNotSent { isAmbiguous = true }
-                    if case .transport = error.cause, !error.isLeftBehind { run.queue.connectionBroke() }
-                    // A server that answers 200 with something else will not learn S3 by being asked again, and each
-                    // Create may leave an upload behind.
-                    if case .unreadable = error.cause {
-                        unreadable += 1
-                        if unreadable >= run.settings.retry.unreadableTries {
-                            return .refused(error, ambiguous: true)
-                        }
-                    }
-                case .damaged:
-                    damages += 1
-                    if damages >= run.settings.retry.damagedTries { return .refused(error, ambiguous: isAmbiguous) }
-                case .credentials where error.renewalFailure?.isTransient == true: break
-                case .clock, .credentials, .redirected, .reconcile, .unsupported, .fatal:
-                    return .refused(error, ambiguous: isAmbiguous)
-                }
-                run.progress.retries.add(1, ordering: .relaxed)
-                try wait(afterFailure: failures, error)
-            }
-        }
-    }
-
-    private func wait(afterFailure failures: Int, _ error: S3Error) throws(UploadFailure) {
-        let remaining = run.patience.remaining
-        guard remaining > 0 else { throw run.exhausted(error) }
-        let delay = run.settings.retry.delay(
-            for: error.retryClass,
-            failures: failures,
-            retryAfter: error.retryAfter,
-            random: Double.random(in: 0..<1, using: &random)
-        )
-        // When patience ends during the pause, one last try is made at its end.
-        let until = Moment.now().adding(seconds: min(delay, remaining))
-        run.progress.noteWaiting(error.shortReason, until: until)
-        pause(until: until, run.cancellation)
-    }
-
     // MARK: Digests
 
     func digest(
@@ -167,7 +65,7 @@ final class Worker {
     ) throws(UploadFailure) -> SliceDigest {
         do {
             return try digester.digest(slice, crc: crc, withSHA256: withSHA256, withMD5: withMD5) {
-                run.patience.noteProgress()
+                run.stallTimer.noteProgress()
                 return run.isStopping || transfer.isStopped
             }
         } catch {
@@ -184,25 +82,4 @@ final class Worker {
             }
         }
     }
-}
-
-extension S3Error {
-    /// Whether one connection was given up for a better one.
-    var isLeftBehind: Bool {
-        if case .transport(.leftBehind) = cause { true } else { false }
-    }
-}
-
-/// The end of a request that was tried until it had one.
-enum Answer<Result> {
-    case success(Result, ambiguous: Bool)
-    case refused(S3Error, ambiguous: Bool)
-}
-
-extension UploadFailure {
-    package static let interrupted = UploadFailure(
-        .interrupted,
-        "Interrupted. Finished parts are kept; run the same command again to go on.",
-        isResumable: true
-    )
 }

@@ -42,7 +42,7 @@ import Testing
         func becomesAlive(_ isAlive: Bool) -> Bool {
             let end = Moment.now().adding(seconds: 30)
             while run.isAlive(slack: 0.2) != isAlive, Moment.now() < end {
-                pause(until: .now().adding(seconds: 0.02), cancellation)
+                sleep(until: .now().adding(seconds: 0.02), cancellation)
             }
             return run.isAlive(slack: 0.2) == isAlive
         }

@@ -61,7 +61,7 @@ import Testing
         for part in 1...3 {
             let row = PartRecord(number: part, size: 1, eTag: "e", crc: [], digest: nil)
             recorder.record(.part(Ledger.FinishedPart(upload: number, part: row, bytesSent: 1))) { _ in
-                pause(until: Moment.now().adding(seconds: 0.1), Cancellation())
+                sleep(until: Moment.now().adding(seconds: 0.1), Cancellation())
                 done.add(1, ordering: .relaxed)
             }
         }

@@ -264,7 +264,7 @@ extension WorkQueueTests {
             let text = body(queue)
             answer.update { $0 = text }
         }
-        while queue.sleepers == 0 { pause(until: Moment.now().adding(seconds: 0.001), Cancellation()) }
+        while queue.sleepers == 0 { sleep(until: Moment.now().adding(seconds: 0.001), Cancellation()) }
         try event()
         let text = answer.wait(until: Moment.now().adding(seconds: 20)) { $0 }
         queue.close()
@@ -358,7 +358,7 @@ extension WorkQueueTests {
         for number in 1...50 {
             crew.hire { done.add(1, ordering: .relaxed) }
             while done.load(ordering: .relaxed) < number {
-                pause(until: Moment.now().adding(seconds: 0.001), Cancellation())
+                sleep(until: Moment.now().adding(seconds: 0.001), Cancellation())
             }
         }
         // The last ones may be on their way out.
@@ -373,7 +373,7 @@ extension WorkQueueTests {
         crew.hire {
             for _ in 0..<5 {
                 crew.hire {
-                    pause(until: Moment.now().adding(seconds: 0.05), Cancellation())
+                    sleep(until: Moment.now().adding(seconds: 0.05), Cancellation())
                     done.add(1, ordering: .relaxed)
                 }
             }

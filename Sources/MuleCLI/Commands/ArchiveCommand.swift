@@ -141,7 +141,7 @@ struct ArchiveCommand {
             if let lease = try ledger.claim(job: job) { return lease }
             let now = Moment.now()
             guard now < end, !session.cancellation.isCancelled else { return nil }
-            pause(until: min(end, now.adding(seconds: 0.5)), session.cancellation)
+            sleep(until: min(end, now.adding(seconds: 0.5)), session.cancellation)
         }
     }
 }

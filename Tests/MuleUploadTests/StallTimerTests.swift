@@ -6,7 +6,7 @@ import Testing
 @testable import MuleUpload
 
 /// How long is hoped, and how fast is sent.
-@Suite struct PatienceTests {
+@Suite struct StallTimerTests {
     private final class TestClock: Sendable {
         private let time = Mutex<Double>(1000)
 
@@ -15,68 +15,68 @@ import Testing
         func now() -> Moment { Moment(nanoseconds: time.withLock { Int64($0 * 1e9) }) }
     }
 
-    @Test func patienceLastsFromTheLastProgress() {
+    @Test func theLimitCountsFromTheLastProgress() {
         let clock = TestClock()
-        let patience = Patience(limit: 10, clock: { clock.now() })
-        #expect(patience.remaining == 10)
+        let timer = StallTimer(limit: 10, clock: { clock.now() })
+        #expect(timer.remaining == 10)
         clock.advance(4)
-        #expect(patience.remaining == 6)
-        patience.noteProgress()
-        #expect(patience.remaining == 10)
+        #expect(timer.remaining == 6)
+        timer.noteProgress()
+        #expect(timer.remaining == 10)
         for _ in 1...10 {
             clock.advance(1)
-            patience.beat()
+            timer.tick()
         }
-        #expect(patience.remaining == 0)
+        #expect(timer.remaining == 0)
         clock.advance(1)
-        #expect(patience.remaining < 0)
+        #expect(timer.remaining < 0)
     }
 
-    /// Commands without a heart wait longer between two tries than a gap is.
-    @Test func withoutABeatAllTimeCounts() {
+    /// Commands without ticks wait longer between two tries than a gap is.
+    @Test func withoutTicksAllTimeCounts() {
         let clock = TestClock()
-        let patience = Patience(limit: 10, clock: { clock.now() })
+        let timer = StallTimer(limit: 10, clock: { clock.now() })
         clock.advance(7)
-        #expect(patience.remaining == 3)
+        #expect(timer.remaining == 3)
         clock.advance(7)
-        #expect(patience.remaining == -4)
+        #expect(timer.remaining == -4)
     }
 
     /// SIGSTOP, a paused virtual machine: two hours in which nothing could move are not the network's fault.
     @Test func timeInWhichTheProcessDidNotRunDoesNotCount() {
         let clock = TestClock()
-        let patience = Patience(limit: 10, clock: { clock.now() })
+        let timer = StallTimer(limit: 10, clock: { clock.now() })
         clock.advance(3)
-        patience.beat()
+        timer.tick()
         clock.advance(7200)
-        #expect(patience.remaining == 7)
+        #expect(timer.remaining == 7)
         // The first look after it is the one that counts, not every one.
         clock.advance(4)
-        #expect(patience.remaining == 3)
+        #expect(timer.remaining == 3)
     }
 
     @Test func theRateGrantsOneByteAtLeast() {
-        let limit = RateLimit(RateTimetable(always: 1), cancellation: Cancellation())
+        let limit = RateLimiter(RateTimetable(always: 1), cancellation: Cancellation())
         #expect(limit.take(1000) == 1)
     }
 
     @Test func theRateGrantsATenthOfASecondAtMost() {
-        let limit = RateLimit(RateTimetable(always: 1_000_000), cancellation: Cancellation())
+        let limit = RateLimiter(RateTimetable(always: 1_000_000), cancellation: Cancellation())
         #expect(limit.take(10_000_000) == 100_000)
         #expect(limit.take(5) == 5)
     }
 
     @Test func theTimetableIsAskedAgainWhileItLasts() throws {
         let minute = Monitor(7 * 60 + 59)
-        let limit = RateLimit(try RateTimetable("08:00-18:00=10, *=off"), cancellation: Cancellation()) {
+        let limit = RateLimiter(try RateTimetable("08:00-18:00=10, *=off"), cancellation: Cancellation()) {
             RateTimetable.Time(weekday: 0, minute: minute.withLock { $0 })
         }
         #expect(limit.take(1_000_000) == 1_000_000)
         minute.withLock { $0 += 1 }
-        pause(until: Moment.now().adding(seconds: 1.01), Cancellation())
+        sleep(until: Moment.now().adding(seconds: 1.01), Cancellation())
         #expect(limit.take(1_000_000) == 1)
         minute.withLock { $0 = 18 * 60 }
-        pause(until: Moment.now().adding(seconds: 1.01), Cancellation())
+        sleep(until: Moment.now().adding(seconds: 1.01), Cancellation())
         #expect(limit.take(1_000_000) == 1_000_000)
     }
 
@@ -84,7 +84,7 @@ import Testing
         let cancellation = Cancellation()
         cancellation.cancel()
         let began = Moment.now()
-        pause(until: began.adding(seconds: 60), cancellation)
+        sleep(until: began.adding(seconds: 60), cancellation)
         #expect(Moment.now().seconds(since: began) < 5)
     }
 }

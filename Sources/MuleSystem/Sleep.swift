@@ -1,0 +1,8 @@
+/// Sleeps until the moment, or until somebody cancels.
+package func sleep(until deadline: Moment, _ cancellation: Cancellation) {
+    guard Moment.now() < deadline, !cancellation.isCancelled else { return }
+    let isWoken = Monitor(false)
+    let ticket = cancellation.onCancel { isWoken.update { $0 = true } }
+    defer { cancellation.removeWaker(ticket) }
+    _ = isWoken.wait(until: deadline) { $0 || cancellation.isCancelled ? true : nil }
+}
