@@ -89,6 +89,12 @@ package struct ArchiveJob: Sendable {
         }
     }
 
+    /// Whether a wrong clock could have a file moved or deleted too early.
+    var dependsOnAge: Bool {
+        if case .deleteAfter = after { return true }
+        return after != .keep && (settle != nil || selection.minimumAge != nil)
+    }
+
     /// Where files are said to go of which no key is known.
     var nowhere: ObjectAddress { ObjectAddress(bucket: destination.bucket, key: ObjectKey("")) }
 

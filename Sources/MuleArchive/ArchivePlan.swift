@@ -127,6 +127,7 @@ package final class ArchivePlanner {
         switch decisions.decide(left: item) {
         // The walk meets the file, if it is still meant.
         case .nothing, .giveUp: return
+        case .finish(.decided(.settled, _)), .finish(.decided(.proved, _)): file.kind = .unchanged
         case .finish: break
         case .leaveAlone: file = quarantined(item)
         case .ask(let upload):

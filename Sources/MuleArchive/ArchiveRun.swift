@@ -20,6 +20,7 @@ package enum ArchiveEvent: Sendable {
 package struct ArchiveReport: Sendable {
     package var run: JobRun
     package var counts: RunCounts
+    package var actions: ActionCounts
     package var failures: FailureTally
     /// What kept the run from its end.
     package var obstacle: UploadFailure?
@@ -28,6 +29,29 @@ package struct ArchiveReport: Sendable {
     /// Milliseconds since 1970.
     package var startedAt: Int64
     package var endedAt: Int64
+}
+
+/// What was done with files that are archived, and what could not be done.
+package struct ActionCounts: Hashable, Sendable {
+    package private(set) var moved = 0
+    package private(set) var deleted = 0
+    package private(set) var notMoved = 0
+    package private(set) var notDeleted = 0
+
+    package init() {}
+
+    mutating func note(_ action: ItemAction) {
+        if action.name == Disposal.move { moved += 1 } else { deleted += 1 }
+    }
+
+    /// What was noted could not be made durable.
+    mutating func takeBack(_ action: ItemAction) {
+        if action.name == Disposal.move { moved -= 1 } else { deleted -= 1 }
+    }
+
+    mutating func noteFailure(of action: ItemAction) {
+        if action.name == Disposal.move { notMoved += 1 } else { notDeleted += 1 }
+    }
 }
 
 package final class ArchiveRun: Sendable {
@@ -127,8 +151,9 @@ package final class ArchiveRun: Sendable {
         return ArchiveReport(
             run: numbers,
             counts: counts,
+            actions: bookkeeper.actions,
             failures: bookkeeper.failures,
-            obstacle: result.obstacle ?? obstacle(curfew),
+            obstacle: result.obstacle ?? obstacle(curfew) ?? bookkeeper.clockDoubt,
             unsettled: bookkeeper.unsettled,
             startedAt: startedAt,
             endedAt: ledger.now()

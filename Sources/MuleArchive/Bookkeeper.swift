@@ -10,18 +10,20 @@ final class Bookkeeper: Sendable {
         case archived(UploadSummary)
         case failed(FailedUpload)
         /// Of an earlier run: archived and not noted, or noted and not done.
-        case left(JobItem)
+        case left(JobItem, Decisions.Remainder)
     }
 
     private struct State {
         var waiting: [Entry] = []
         var isClosed = false
         var counts = RunCounts()
+        var actions = ActionCounts()
         var failures = FailureTally()
         var receipts: Int64 = 0
         var unsettled = 0
         var undone = 0
         var failure: LedgerError?
+        var clockDoubt: UploadFailure?
         /// Files whose time has come, by their paths, until the store has been asked once more.
         var due: Set<[UInt8]> = []
         /// When files were taken up.
@@ -29,6 +31,7 @@ final class Bookkeeper: Sendable {
     }
 
     private let job: ArchiveJob
+    private let decisions: Decisions
     private let run: JobRun
     private let ledger: Ledger
     private let cancellation: Cancellation
@@ -56,6 +59,7 @@ final class Bookkeeper: Sendable {
         onSign: @escaping @Sendable () -> Void = {}
     ) {
         self.job = job
+        decisions = Decisions(job: job, now: ledger.now)
         self.run = run
         self.ledger = ledger
         self.cancellation = cancellation
@@ -74,7 +78,11 @@ final class Bookkeeper: Sendable {
     }
 
     var counts: RunCounts { state.withLock { $0.counts } }
+    var actions: ActionCounts { state.withLock { $0.actions } }
     var failures: FailureTally { state.withLock { $0.failures } }
+
+    /// Why nothing that depends on an age was done with any file.
+    var clockDoubt: UploadFailure? { state.withLock { $0.clockDoubt } }
 
     /// Files that are too young.
     var unsettled: Int { state.withLock { $0.unsettled } }
@@ -128,7 +136,7 @@ final class Bookkeeper: Sendable {
     }
 
     /// What an earlier run has left to be done with a file.
-    func goOn(with item: JobItem) { add(.left(item)) }
+    func finish(_ item: JobItem, _ rest: Decisions.Remainder) { add(.left(item, rest)) }
 
     private func add(_ entry: Entry) {
         state.wait { state in state.waiting.count < Self.most || state.isClosed ? () : nil }
@@ -179,12 +187,12 @@ final class Bookkeeper: Sendable {
             case .failed(let end):
                 if let step = failed(end) { steps.append(step) }
             case .archived(let summary):
-                let (step, next) = archived(summary)
-                steps.append(step)
+                let (more, next) = archived(summary)
+                steps += more
                 if let next { cases.append(next) }
-            case .left(let item):
-                let (step, next) = try left(item)
-                if let step { steps.append(step) }
+            case .left(let item, let rest):
+                let (more, next) = try left(item, rest)
+                steps += more
                 if let next { cases.append(next) }
             }
         }
@@ -222,12 +230,12 @@ final class Bookkeeper: Sendable {
         return .failed(isFinal: isFinal && !end.failure.stopsRun, receipt)
     }
 
-    private func archived(_ summary: UploadSummary) -> (Ledger.JobStep, Case?) {
+    private func archived(_ summary: UploadSummary) -> ([Ledger.JobStep], Case?) {
         let source = summary.name ?? summary.source ?? []
         var receipt = makeReceipt(upload: summary.number, source, summary.destination, .archived)
         receipt.bytesSent = summary.bytesSent
         receipt.bytesSkipped = summary.bytesSkipped
-        let isDue = state.withLock { state in
+        let wasDue = state.withLock { state in
             if summary.wasThere {
                 state.counts.unchanged += 1
             } else {
@@ -238,47 +246,85 @@ final class Bookkeeper: Sendable {
             }
             return state.due.remove(source) != nil
         }
-        return next(after: receipt, summary.identity, id: summary.id ?? "\(summary.number ?? 0)", isDue: isDue)
+        let age = ObjectAge(summary, now: ledger.now())
+        let isDue = wasDue && age.hasReached(job.after)
+        let provedAt = wasDue ? age.provedAt : ledger.now()
+        return next(
+            after: receipt,
+            summary.identity,
+            summary.id ?? "\(summary.number ?? 0)",
+            isDue,
+            provedAt,
+            age.doubt
+        )
     }
 
     /// What is to be done with a file that has just been archived.
+    ///
+    /// - Parameter doubt: why ages can't be trusted.
     private func next(
         after receipt: Receipt,
         _ identity: SourceIdentity?,
-        id: String,
-        isDue: Bool
-    ) -> (Ledger.JobStep, Case?) {
-        var action: ItemAction?
-        switch job.after {
-        case .keep: return (.archived(.settled, nil, receipt), nil)
-        case .deleteAfter(let seconds) where !isDue:
-            let due = ledger.now() + Int64(seconds * 1000)
-            return (.archived(.proved, ItemAction(Disposal.delete, dueAt: due), receipt), nil)
-        case .delete, .deleteAfter:
-            action = ItemAction(Disposal.delete, target: Disposal.departing(receipt.source, id: id))
-        case .move(let directory):
-            let target = Disposal.target(in: directory, for: job.relativePath(of: receipt.source))
-            action = ItemAction(Disposal.move, target: target)
-        }
-        guard let action, let identity else { return (.archived(.settled, nil, receipt), nil) }
+        _ id: String,
+        _ isDue: Bool,
+        _ provedAt: Int64,
+        _ doubt: UploadFailure?
+    ) -> ([Ledger.JobStep], Case?) {
+        let (state, action) = decisions.fate(of: receipt.source, id: id, isDue: isDue, provedAt: provedAt)
+        guard state == .acting, let action, let identity else { return ([.archived(state, action, receipt)], nil) }
+        if job.dependsOnAge, let doubt { return (refuse(action, receipt, doubt), nil) }
         let plan = Disposal.Plan(source: receipt.source, identity: identity, action: action, id: id)
-        return (.archived(.acting, action, receipt), Case(plan: plan, receipt: receipt, number: receipt.number))
+        return ([.archived(.acting, action, receipt)], Case(plan: plan, receipt: receipt, number: receipt.number))
     }
 
-    private func left(_ item: JobItem) throws(LedgerError) -> (Ledger.JobStep?, Case?) {
-        guard let upload = item.upload, let record = try ledger.upload(number: upload.number) else { return (nil, nil) }
-        if item.state == .acting, let action = item.action {
-            let receipt = makeReceipt(upload: upload.number, item.source, record.upload.destination, .settled)
-            let plan = Disposal.Plan(source: item.source, identity: upload.source, action: action, id: record.id)
-            return (nil, Case(plan: plan, receipt: receipt, number: nil, isLeft: true))
-        }
-        // The run that archived it ended before it could say so.
-        let receipt = makeReceipt(upload: upload.number, item.source, record.upload.destination, .archived)
+    /// The file is archived and waits for a run whose clock is right, which asks the store once more.
+    private func refuse(_ action: ItemAction, _ receipt: Receipt, _ doubt: UploadFailure) -> [Ledger.JobStep] {
         state.withLock { state in
-            state.counts.archived += 1
-            state.counts.bytes += record.size ?? 0
+            state.clockDoubt = doubt
+            state.counts.actionsFailed += 1
+            state.actions.noteFailure(of: action)
         }
-        return next(after: receipt, upload.source, id: record.id, isDue: false)
+        var receipt = receipt
+        receipt.action = action
+        receipt.actionError = doubt.message
+        return [
+            .archived(.proved, action, receipt),
+            .acted(action, failure: doubt.message, receipt: receipt.number, receipt),
+        ]
+    }
+
+    private func left(
+        _ item: JobItem,
+        _ rest: Decisions.Remainder
+    ) throws(LedgerError) -> ([Ledger.JobStep], Case?) {
+        guard let upload = item.upload, let record = try ledger.upload(number: upload.number) else { return ([], nil) }
+        let action: ItemAction
+        var steps: [Ledger.JobStep] = []
+        switch rest {
+        case .unnoted:
+            let receipt = makeReceipt(upload: upload.number, item.source, record.upload.destination, .archived)
+            state.withLock { state in
+                state.counts.archived += 1
+                state.counts.bytes += record.size ?? 0
+            }
+            return next(after: receipt, upload.source, record.id, false, ledger.now(), nil)
+        case .begun(let recorded): action = recorded
+        case .decided(let newState, let decided):
+            if let recorded = item.action, recorded != decided {
+                Disposal.discardCopy(of: Disposal.Plan(item, upload, recorded))
+            }
+            if newState != item.state || decided != item.action {
+                steps = [.planned(newState, decided, source: item.source)]
+            }
+            guard newState == .acting, let decided else {
+                count { $0.unchanged += 1 }
+                return (steps, nil)
+            }
+            action = decided
+        }
+        let receipt = makeReceipt(upload: upload.number, item.source, record.upload.destination, .settled)
+        let plan = Disposal.Plan(item, upload, action)
+        return (steps, Case(plan: plan, receipt: receipt, number: nil, isLeft: true))
     }
 
     private func makeReceipt(
@@ -327,8 +373,11 @@ final class Bookkeeper: Sendable {
             try disposal.sync()
         } catch {
             // What was done may be undone by a power cut. It stays on record as under way, and the next run looks again.
-            let done = events.count { if case .acted = $0 { true } else { false } }
-            state.withLock { $0.counts.acted -= done }
+            let undone = events.compactMap { if case .acted(_, _, let action) = $0 { action } else { nil } }
+            state.withLock { state in
+                state.counts.acted -= undone.count
+                for action in undone { state.actions.takeBack(action) }
+            }
             events = []
             for next in cases { fail(next, "could not be made durable: \(error.reason)", &events) }
             steps = []
@@ -344,14 +393,17 @@ final class Bookkeeper: Sendable {
     ) throws(LedgerError) -> (Ledger.JobStep, ArchiveEvent?)? {
         let (run, ledger) = (run, ledger)
         let replan: (ItemAction) throws(LedgerError) -> Void = { action throws(LedgerError) in
-            try ledger.record([.planned(action, source: next.plan.source)], of: run)
+            try ledger.record([.planned(.acting, action, source: next.plan.source)], of: run)
         }
         do throws(Disposal.Refusal) {
             let done =
                 next.isLeft
                 ? try disposal.goOn(next.plan, replan: replan) : try disposal.carryOut(next.plan, replan: replan)
             guard let done else { throw Disposal.Refusal(reason: "has gone", isOver: true) }
-            state.withLock { $0.counts.acted += 1 }
+            state.withLock { state in
+                state.counts.acted += 1
+                state.actions.note(done)
+            }
             var receipt = next.receipt
             receipt.action = done
             let step = Ledger.JobStep.acted(done, failure: nil, receipt: next.number, receipt)
@@ -383,6 +435,7 @@ final class Bookkeeper: Sendable {
         )
         state.withLock { state in
             state.counts.actionsFailed += 1
+            state.actions.noteFailure(of: next.plan.action)
             state.failures.add(failure)
         }
         events.append(.actionFailed(source: next.plan.source, id: next.plan.id, next.plan.action, failure))

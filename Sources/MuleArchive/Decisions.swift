@@ -45,9 +45,9 @@ struct Decisions {
     /// The time of the last change of any kind, since copies are often given the time of their original; one that lies in the
     /// future says nothing, and would keep the file here for good.
     private func hasSettled(_ status: FileStatus, for seconds: Double) -> Bool {
-        let now = Double(now()) / 1000
-        let (modified, changed) = (Double(status.modificationTime) / 1e9, Double(status.changeTime) / 1e9)
-        return now - (modified > now ? changed : max(modified, changed)) >= seconds
+        let now = now() * 1_000_000
+        return min(status.age(of: status.modificationTime, at: now), status.age(of: status.changeTime, at: now))
+            >= seconds
     }
 
     /// Gone since its directory was read, which is no problem below the job's own.
@@ -98,10 +98,19 @@ struct Decisions {
 
     // MARK: What is left
 
+    /// What is left to be done about a file that is archived.
+    enum Remainder: Sendable {
+        /// The run that archived it ended before it could record so.
+        case unnoted
+        /// This action shows on the disk, and is finished whatever the job says today.
+        case begun(ItemAction)
+        /// An action was recorded and nothing of it shows on the disk: the job's `after` of today decides.
+        case decided(ItemState, ItemAction?)
+    }
+
     enum Rest {
         case nothing
-        /// It is archived: what becomes of the file is to be done, or to be gone on with.
-        case finish
+        case finish(Remainder)
         /// The store is asked once more whether it has the object: the file's time has come, or nobody has asked since the job
         /// took it up.
         case ask(ItemUpload)
@@ -115,13 +124,20 @@ struct Decisions {
         guard let upload = item.upload else { return .nothing }
         switch (item.state, upload.state) {
         case (.settled, _), (_, .aborted): return .nothing
-        case (.acting, _), (.pending, .done): return .finish
+        case (.pending, .done):
+            if isYoungerThanMeant(item) { return .nothing }
+            return asksBeforeAction ? .ask(upload) : .finish(.unnoted)
+        case (.acting, _):
+            if let action = item.action, Disposal.hasBegun(Disposal.Plan(item, upload, action)) {
+                return .finish(.begun(action))
+            }
+            return decideAgain(item, upload)
         case (.asked, _):
             // What stands there now is the walk's.
             if hasChanged(item, upload) { return .nothing }
             return isQuarantined(item) ? .leaveAlone : .ask(upload)
         case (.proved, _):
-            guard job.isDue(upload, at: now()) else { return .nothing }
+            guard job.isDue(upload, at: now()), !isYoungerThanMeant(item) else { return .nothing }
             return isQuarantined(item) && !hasChanged(item, upload) ? .leaveAlone : .ask(upload)
         // Of these nothing is at the store: the walk decides, by what the job says today.
         case (.pending, .failed) where !upload.mayHoldParts: return .nothing
@@ -129,6 +145,52 @@ struct Decisions {
             let hasChanged = hasChanged(item, upload)
             if isQuarantined(item), !hasChanged { return .leaveAlone }
             return hasChanged ? .giveUp(upload) : .goOn(upload)
+        }
+    }
+
+    /// What the job's `after` says today of a file for which another day's action was recorded, and not begun.
+    private func decideAgain(_ item: JobItem, _ upload: ItemUpload) -> Rest {
+        if isYoungerThanMeant(item) { return .nothing }
+        if job.isDue(upload, at: now()), job.dependsOnAge { return .ask(upload) }
+        let fate = fate(of: item.source, id: upload.id, isDue: false, provedAt: upload.updatedAt)
+        return .finish(.decided(fate.state, fate.action))
+    }
+
+    /// Whether the store's clock is to be seen before anything is done: by its answer about the object.
+    private var asksBeforeAction: Bool {
+        if case .deleteAfter = job.after { return false }
+        return job.dependsOnAge
+    }
+
+    /// Whether a file that is archived is too young to be moved or deleted: a run with a wrong clock did not see that.
+    private func isYoungerThanMeant(_ item: JobItem) -> Bool {
+        guard job.selection.minimumAge != nil, job.after != .keep,
+            let status = try? FileStatus.of(path: item.source)
+        else { return false }
+        return job.selection.isTooYoung(status, now: now() * 1_000_000)
+    }
+
+    /// What becomes of a file whose object is proven, by what the job says today: its state before the action, and the action.
+    ///
+    /// - Parameters:
+    ///   - id: of its upload.
+    ///   - isDue: whether the day of a delayed deletion has come.
+    ///   - provedAt: milliseconds since 1970.
+    func fate(
+        of source: [UInt8],
+        id: String,
+        isDue: Bool,
+        provedAt: Int64
+    ) -> (state: ItemState, action: ItemAction?) {
+        switch job.after {
+        case .keep: return (.settled, nil)
+        case .deleteAfter(let seconds) where !isDue:
+            return (.proved, ItemAction(Disposal.delete, dueAt: provedAt + Int64(seconds * 1000)))
+        case .delete, .deleteAfter:
+            return (.acting, ItemAction(Disposal.delete, target: Disposal.departing(source, id: id)))
+        case .move(let directory):
+            let target = Disposal.target(in: directory, for: job.relativePath(of: source))
+            return (.acting, ItemAction(Disposal.move, target: target))
         }
     }
 

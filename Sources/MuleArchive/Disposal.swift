@@ -24,6 +24,10 @@ package struct Disposal {
             self.action = action
             self.id = id
         }
+
+        init(_ item: JobItem, _ upload: ItemUpload, _ action: ItemAction) {
+            self.init(source: item.source, identity: upload.source, action: action, id: upload.id)
+        }
     }
 
     /// Why a file is left as it is.
@@ -158,7 +162,7 @@ package struct Disposal {
         to target: [UInt8],
         _ targetDirectory: Directory
     ) throws(Refusal) {
-        let partial = Array(".mule-\(plan.id).part".utf8)
+        let partial = Self.partial(plan)
         // Of a run that was killed while it copied.
         try? targetDirectory.remove(partial)
         do throws(SystemError) {
@@ -206,6 +210,27 @@ package struct Disposal {
 
     // MARK: Going on
 
+    /// Whether anything of the action shows on the disk: the file has its departing name, or it, or a whole copy of it, has the
+    /// name that it was to move to.
+    package static func hasBegun(_ plan: Plan) -> Bool {
+        if let status = try? FileStatus.of(path: departing(plan.source, id: plan.id), followingLinks: false),
+            status.kind == .regular, isSame(status, plan)
+        {
+            return true
+        }
+        return isMoved(plan)
+    }
+
+    /// Removes what a run that was killed in the middle of a copy has left of it, where the file goes elsewhere or stays now.
+    static func discardCopy(of plan: Plan) {
+        guard plan.action.name == move, let target = plan.action.target,
+            let directory = try? Directory.open(parent(target))
+        else { return }
+        try? directory.remove(partial(plan))
+    }
+
+    private static func partial(_ plan: Plan) -> [UInt8] { Array(".mule-\(plan.id).part".utf8) }
+
     /// Goes on with what an earlier run had begun, as far as it had come.
     ///
     /// - Returns: what was done; nil when nothing is left of the file that was archived.
@@ -217,21 +242,21 @@ package struct Disposal {
         let name = Self.name(plan.source)
         // The place itself may be gone, and all that was in it.
         guard let directory = try? opened(place) else {
-            guard isMoved(plan) else { return nil }
+            guard Self.isMoved(plan) else { return nil }
             try noteMove(plan)
             return plan.action
         }
         let departing = Self.name(Self.departing(plan.source, id: plan.id))
         let isThere = isFile(plan, named: name, in: directory)
         if !isThere, isFile(plan, named: departing, in: directory) {
-            guard plan.action.name == Self.delete || isMoved(plan) else {
+            guard plan.action.name == Self.delete || Self.isMoved(plan) else {
                 throw Refusal(reason: "waits as \(UTF8Repair.string(departing)) for an end that is not on record")
             }
             lost[place] = directory
             try attempt { () throws(SystemError) in try directory.remove(departing) }
             return plan.action
         }
-        if plan.action.name == Self.move, isMoved(plan) {
+        if plan.action.name == Self.move, Self.isMoved(plan) {
             try noteMove(plan)
             lost[place] = directory
             guard isThere else { return plan.action }
@@ -262,8 +287,8 @@ package struct Disposal {
     }
 
     /// Whether the file, or a copy of it, is where it was to go.
-    private func isMoved(_ plan: Plan) -> Bool {
-        guard let target = plan.action.target, plan.action.name == Self.move,
+    private static func isMoved(_ plan: Plan) -> Bool {
+        guard let target = plan.action.target, plan.action.name == move,
             let status = try? FileStatus.of(path: target, followingLinks: false), status.kind == .regular
         else { return false }
         return status.size == plan.identity.size && status.modificationTime == plan.identity.modificationTime
@@ -271,7 +296,7 @@ package struct Disposal {
 
     private func isFile(_ plan: Plan, named name: [UInt8], in directory: Directory) -> Bool {
         guard let status = try? directory.status(of: name), status.kind == .regular else { return false }
-        return isSame(status, plan)
+        return Self.isSame(status, plan)
     }
 
     private func isSameContent(_ plan: Plan, _ directory: Directory, _ name: [UInt8]) throws(Refusal) -> Bool {
@@ -313,7 +338,7 @@ package struct Disposal {
             default: throw Refusal(reason: "can't be opened: \(error.reason)")
             }
         }
-        guard status.kind == .regular, isSame(status, plan) else {
+        guard status.kind == .regular, Self.isSame(status, plan) else {
             throw Refusal(reason: "has changed since it was archived", isOver: true)
         }
         return file
@@ -324,7 +349,7 @@ package struct Disposal {
         (try? FileSystem.of(path: Self.parent(path)))?.isShared ?? true
     }
 
-    private func isSame(_ status: FileStatus, _ plan: Plan) -> Bool {
+    private static func isSame(_ status: FileStatus, _ plan: Plan) -> Bool {
         let now = SourceIdentity(path: plan.identity.path, status)
         return ChangingSource.refuse.offences(in: now.changes(since: plan.identity)).isEmpty
     }

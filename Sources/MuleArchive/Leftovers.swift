@@ -66,8 +66,8 @@ final class Leftovers {
     private func look(at item: JobItem) throws(UploadFailure) -> UploadJob? {
         switch decisions.decide(left: item) {
         case .nothing: return nil
-        case .finish:
-            bookkeeper.goOn(with: item)
+        case .finish(let rest):
+            bookkeeper.finish(item, rest)
             return nil
         case .ask(let upload): return try asking(item, upload)
         case .leaveAlone:

@@ -63,6 +63,8 @@ package struct JobItem: Hashable, Sendable {
 /// What a job needs to know of an item's upload.
 package struct ItemUpload: Hashable, Sendable {
     package var number: Int64
+    /// By which people know it.
+    package var id: String
     package var state: UploadState
     /// The file as it was when the upload was registered.
     package var source: SourceIdentity
@@ -160,7 +162,7 @@ extension Ledger {
             SELECT items.source, items.state, items.action, items.target, items.due_at, items.attempts, items.failures,
                 items.error_kind, items.last_error, items.run, uploads.number, uploads.state, uploads.device, uploads.inode,
                 uploads.size, uploads.modified, uploads.created_at, uploads.updated_at,
-                uploads.upload_id IS NOT NULL OR uploads.create_attempted_at IS NOT NULL
+                uploads.upload_id IS NOT NULL OR uploads.create_attempted_at IS NOT NULL, uploads.id
             FROM items LEFT JOIN uploads ON uploads.number = items.upload \(clause)
             """,
             values,
@@ -183,6 +185,7 @@ extension Ledger {
             upload: row.optionalInteger(10).map { number in
                 ItemUpload(
                     number: number,
+                    id: row.text(19),
                     state: UploadState(rawValue: row.text(11)) ?? .unknown,
                     source: SourceIdentity(
                         path: source,
@@ -313,8 +316,8 @@ extension Ledger {
         /// - Parameter receipt: the number of the receipt that says that it was archived; another one is written where that
         ///   was in an earlier run.
         case acted(ItemAction, failure: String?, receipt: Int64?, Receipt)
-        /// What is being done is done in another way than was written down before.
-        case planned(ItemAction, source: [UInt8])
+        /// Something else is to be done with an archived file than was recorded before. The state is that before the action.
+        case planned(ItemState, ItemAction?, source: [UInt8])
     }
 
     /// Commits what has happened, all in one transaction.
@@ -358,10 +361,17 @@ extension Ledger {
                     SQLValue(receipt.failure?.message), .integer(run.run), moment,
                 ]
             )
-        case .planned(let action, let source):
+        case .planned(let state, let action, let source):
             try database.run(
-                "UPDATE items SET state = 'acting', action = ?, target = ?, updated_at = ? WHERE job = ? AND source = ?",
-                [.text(action.name), SQLValue(action.target), moment, job, .blob(source)]
+                """
+                UPDATE items SET state = ?, action = ?, target = ?, due_at = ?, error_kind = NULL, last_error = NULL, run = ?,
+                    updated_at = ?
+                WHERE job = ? AND source = ?
+                """,
+                [
+                    .text(state.rawValue), SQLValue(action?.name), SQLValue(action?.target), SQLValue(action?.dueAt),
+                    .integer(run.run), moment, job, .blob(source),
+                ]
             )
         case .acted(let action, let failure, let number, let receipt):
             try database.run(

@@ -70,15 +70,29 @@ extension Ledger {
     /// The stores and buckets, for each user once, in which uploads are unfinished, and those in which one has ended since a time (milliseconds
     /// since 1970; nil for none of them).
     package func places(endedSince time: Int64?) throws(LedgerError) -> [(store: StoreAddress, bucket: String)] {
+        try places(
+            """
+            WHERE (upload_id IS NOT NULL OR create_attempted_at IS NOT NULL)
+                AND (state NOT IN ('done', 'aborted') OR updated_at >= ?)
+            GROUP BY endpoint, bucket, profile ORDER BY endpoint, bucket, profile
+            """,
+            [.integer(time ?? .max)]
+        )
+    }
+
+    /// The stores and buckets that any upload went to, for each user once, those of the latest ones first.
+    package func places() throws(LedgerError) -> [(store: StoreAddress, bucket: String)] {
+        try places("GROUP BY endpoint, bucket, profile ORDER BY max(number) DESC", [])
+    }
+
+    private func places(
+        _ clause: String,
+        _ values: [SQLValue]
+    ) throws(LedgerError) -> [(store: StoreAddress, bucket: String)] {
         try perform { database throws(SQLiteError) in
             try database.run(
-                """
-                SELECT endpoint, region, addressing, profile, ca_bundle, bucket FROM uploads
-                WHERE (upload_id IS NOT NULL OR create_attempted_at IS NOT NULL)
-                    AND (state NOT IN ('done', 'aborted') OR updated_at >= ?)
-                GROUP BY endpoint, bucket, profile ORDER BY endpoint, bucket, profile
-                """,
-                [.integer(time ?? .max)]
+                "SELECT endpoint, region, addressing, profile, ca_bundle, bucket FROM uploads \(clause)",
+                values
             ) { row in
                 Place(
                     store: StoreAddress(

@@ -18,6 +18,8 @@ package final class S3Service: Sendable {
     private let skew = Atomic<Int64>(0)
     /// The same as the last answer showed it, to the second; for comparing times, never for signing.
     private let difference = Atomic<Int64>(0)
+    /// Whether an answer has shown it.
+    private let hasToldTime = Atomic<Bool>(false)
     /// Whether the way to the store carries `Expect: 100-continue`; some proxies refuse it or never answer.
     private let expectWorks = Atomic<Bool>(true)
 
@@ -58,8 +60,15 @@ package final class S3Service: Sendable {
     /// Milliseconds by which the store's clock seems to be ahead of ours.
     package var clockDifference: Int64 { difference.load(ordering: .relaxed) }
 
+    /// What the store's clock shows, by its answers' dates; nil before the first one.
+    package var toldTime: UTCTime? {
+        guard hasToldTime.load(ordering: .acquiring) else { return nil }
+        return UTCTime(millisecondsSince1970: wallClockMilliseconds() + clockDifference)
+    }
+
     func compareClock(with date: String) {
         guard let time = UTCTime(httpDate: date) else { return }
+        defer { hasToldTime.store(true, ordering: .releasing) }
         difference.store(time.millisecondsSince1970 - wallClockMilliseconds(), ordering: .relaxed)
     }
 

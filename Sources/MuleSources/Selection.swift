@@ -1,4 +1,4 @@
-import MuleSystem
+package import MuleSystem
 
 /// Which of the files below a directory are meant. What was named itself, a file or a directory, is always meant.
 package struct Selection: Hashable, Sendable {
@@ -6,7 +6,7 @@ package struct Selection: Hashable, Sendable {
     package var include: [GlobPattern] = []
     /// The last one that matches decides. A directory that is left out is not gone into, so that nothing in it comes back.
     package var exclude: [ExcludeRule] = []
-    /// Seconds since the content last changed, at the walk's beginning, or more. A time in the future is no age at all.
+    /// Seconds since the content last changed, at the walk's beginning, or more; for a time in the future see `FileStatus.age`.
     package var minimumAge: Double?
     package var maximumAge: Double?
     /// Bytes.
@@ -32,10 +32,14 @@ package struct Selection: Hashable, Sendable {
         if let least = minimumSize, status.size < least { return .tooSmall }
         if let most = maximumSize, status.size > most { return .tooLarge }
         guard minimumAge != nil || maximumAge != nil else { return nil }
-        let age = (Double(now) - Double(status.modificationTime)) / 1e9
-        if let least = minimumAge, age < least { return .tooYoung }
-        if let most = maximumAge, age > most { return .tooOld }
+        if isTooYoung(status, now: now) { return .tooYoung }
+        if let most = maximumAge, (Double(now) - Double(status.modificationTime)) / 1e9 > most { return .tooOld }
         return nil
+    }
+
+    /// - Parameter now: nanoseconds since 1970.
+    package func isTooYoung(_ status: FileStatus, now: Int64) -> Bool {
+        minimumAge.map { status.age(of: status.modificationTime, at: now) < $0 } ?? false
     }
 }
 

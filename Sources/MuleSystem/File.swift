@@ -43,6 +43,24 @@ package struct FileStatus: Hashable, Sendable {
         modificationTime = Int64(status.st_mtim.tv_sec) &* 1_000_000_000 &+ Int64(status.st_mtim.tv_nsec)
     }
 
+    /// Seconds for which the file has been left alone, by one of its times.
+    ///
+    /// A time in the future says nothing: the last change of any kind counts then. Where that lies ahead too, the file was
+    /// changed while a clock was wrong. Within 15 minutes that may be a file server's clock, and a file that is being written at
+    /// this moment; beyond that the file counts as old, or it would be too young until that day comes.
+    ///
+    /// - Parameters:
+    ///   - time: nanoseconds since 1970.
+    ///   - now: nanoseconds since 1970.
+    package func age(of time: Int64, at now: Int64) -> Double {
+        let last = time > now ? changeTime : time
+        let age = (Double(now) - Double(last)) / 1e9
+        return age < -Self.tolerableLead ? .infinity : age
+    }
+
+    /// Seconds by which the clock of a file server may be ahead.
+    private static let tolerableLead = 900.0
+
     /// The file that the path leads to; the last symbolic link is followed unless told otherwise.
     package static func of(path: [UInt8], followingLinks: Bool = true) throws(SystemError) -> FileStatus {
         var status = stat()

@@ -67,7 +67,7 @@ extension Worker {
         let size = source.size
         transfer.bytesDone.store(size, ordering: .relaxed)
         transfer.bytesSkipped.store(size, ordering: .relaxed)
-        run.completed(transfer, previous, previous.proof, wasThere: true)
+        run.completed(transfer, previous, previous.proof, found: head)
         return true
     }
 }

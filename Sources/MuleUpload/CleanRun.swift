@@ -67,11 +67,14 @@ package final class CleanRun {
         package var takesAll: Bool
         /// Whether anything is removed, or only told.
         package var removes: Bool
+        /// Whether the cutoff depends on what time it is.
+        package var dependsOnAge: Bool
 
-        package init(cutoff: Int64, takesAll: Bool, removes: Bool) {
+        package init(cutoff: Int64, takesAll: Bool, removes: Bool, dependsOnAge: Bool = true) {
             self.cutoff = cutoff
             self.takesAll = takesAll
             self.removes = removes
+            self.dependsOnAge = dependsOnAge
         }
     }
 
@@ -123,7 +126,9 @@ package final class CleanRun {
                 guard !unreachable.contains(record.upload.store) else { continue }
                 var stale = StaleUpload(own: record)
                 do throws(UploadFailure) {
-                    try settle(&stale, record, try service(record.upload.store))
+                    let service = try service(record.upload.store)
+                    if !record.abortRequested { try checkClock(of: service, bucket: stale.address.bucket) }
+                    try settle(&stale, record, service)
                 } catch {
                     fail(stale, error, at: record.upload.store)
                 }
@@ -140,14 +145,18 @@ package final class CleanRun {
     {
         guard rules.removes else {
             if ledger.isActive(record) { return }
-            if let holding = try inquiry.holding(of: record, service) { stale.measure(holding) }
+            let holding = try inquiry.holding(of: record, service)
+            if !record.abortRequested, isYoung(holding, service) { return }
+            if let holding { stale.measure(holding) }
             return tell(.stale(stale), stale)
         }
         // Another process that carries it is no failure: it is not stale then.
         guard let (current, lease) = try claim(record.number), isStale(current) else { return }
-        // Before anything is asked, so that whatever stops this run leaves the wish.
+        let holding = try inquiry.holding(of: current, service)
+        if !current.abortRequested, isYoung(holding, service) { return }
+        // Before anything is removed, so that whatever stops this run leaves the wish.
         let wanted = try ledger.reporting { ledger throws(LedgerError) in try ledger.requestAbort(current) }
-        if let holding = try inquiry.holding(of: wanted, service) { stale.measure(holding) }
+        if let holding { stale.measure(holding) }
         switch try AbortRun(inquiry).abort(wanted, lease, service: service) {
         case .givenUp: tell(.removed(stale), stale)
         case .wasDone:
@@ -177,6 +186,7 @@ package final class CleanRun {
             do throws(UploadFailure) {
                 let page = try inquiry.page(of: place, after: marker)
                 marker = page.next
+                try checkClock(of: place.service, bucket: place.bucket)
                 found = page.uploads.compactMap { candidate($0, place) }
             } catch {
                 marker = nil
@@ -214,7 +224,7 @@ package final class CleanRun {
             return stale
         case .unknown(let isOwn):
             // Where the store does not say when it was begun, it can't be told to be old.
-            guard let initiated = stale.initiated, isOld(initiated, place) else { return nil }
+            guard let initiated = stale.initiated, isOld(initiated, place.service) else { return nil }
             if rules.takesAll { return stale }
             if isOwn == false {
                 summary.ofOthers += 1
@@ -224,10 +234,6 @@ package final class CleanRun {
             }
             return nil
         }
-    }
-
-    private func isOld(_ time: UTCTime, _ place: StorePlace) -> Bool {
-        time.millisecondsSince1970 - place.service.clockDifference < rules.cutoff
     }
 
     private func remove(_ uploads: [StaleUpload], _ place: StorePlace) {
@@ -252,17 +258,34 @@ package final class CleanRun {
         let holding = try inquiry.holding(of: uploadID, at: stale.address, place.service)
         if case .gone = holding { return }
         // A part that came lately shows that somebody is at it, however long ago it was begun.
-        if case .parts(let listing) = holding, case .unknown = stale.origin,
-            listing.parts.contains(where: { $0.lastModified.map { !isOld($0, place) } ?? false })
-        {
-            return
-        }
+        if case .unknown = stale.origin, isYoung(holding, place.service) { return }
         stale.measure(holding)
         guard rules.removes else { return tell(.stale(stale), stale) }
         switch try inquiry.remote.abort(uploadID, at: stale.address, place.service, id: stale.record?.id) {
         case .removed: tell(.removed(stale), stale)
         case .refused(let error): throw .refused(error, sending: stale.address.description)
         }
+    }
+
+    // MARK: Clocks
+
+    /// - Throws: where this clock and the store's are so far apart that nothing there may be called old.
+    private func checkClock(of service: S3Service, bucket: String) throws(UploadFailure) {
+        guard rules.dependsOnAge else { return }
+        if var doubt = ClockComparison.doubt(now: ledger.now(), store: try inquiry.clock(of: service, bucket: bucket)) {
+            doubt.stopsRun = true
+            throw doubt
+        }
+    }
+
+    /// Whether a part came lately by the store's own dates: then somebody is at it, whatever clock wrote down the row.
+    private func isYoung(_ holding: Holding?, _ service: S3Service) -> Bool {
+        guard rules.dependsOnAge, case .parts(let listing)? = holding else { return false }
+        return listing.parts.contains { $0.lastModified.map { !isOld($0, service) } ?? false }
+    }
+
+    private func isOld(_ time: UTCTime, _ service: S3Service) -> Bool {
+        time.millisecondsSince1970 - service.clockDifference < rules.cutoff
     }
 
     // MARK: The tally

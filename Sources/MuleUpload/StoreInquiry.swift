@@ -59,16 +59,17 @@ package final class StoreInquiry {
     private var ownNames: [StoreAddress: Set<String>] = [:]
 
     /// Seconds without an answer after which a store counts as out of reach.
-    static let patience = 60.0
+    package static let patience = 60.0
 
     package init(
         ledger: Ledger,
         settings: RunSettings,
         cancellation: Cancellation,
+        patience: Double = StoreInquiry.patience,
         onEvent: @escaping @Sendable (UploadEvent) -> Void = { _ in }
     ) {
         var settings = settings
-        settings.stallLimit = min(settings.stallLimit, Self.patience)
+        settings.stallLimit = min(settings.stallLimit, patience)
         let client = StoreClient(settings: settings, cancellation: cancellation)
         remote = RemoteSteps(client: client, ledger: ledger, emit: onEvent)
     }
@@ -78,6 +79,14 @@ package final class StoreInquiry {
         service.remember(regions: ledger.regions(of: service.endpoint.url))
         // Whoever asks may have thought for a while since the last answer.
         client.stallTimer.noteProgress()
+    }
+
+    /// What the store's clock shows. Asks for the bucket where no answer has told it yet; a refusal tells it as well.
+    package func clock(of service: S3Service, bucket: String) throws(UploadFailure) -> StoreClock {
+        if service.toldTime == nil {
+            _ = try ask(service) { (connection) throws(S3Error) in try connection.headBucket(bucket) }
+        }
+        return service.clock
     }
 
     /// What the store holds of an upload.

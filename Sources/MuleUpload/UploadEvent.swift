@@ -24,6 +24,10 @@ package struct UploadSummary: Sendable {
     package var seconds: Double
     /// The very object was there already, nothing was sent.
     package var wasThere = false
+    /// What the store's clock showed.
+    package var storeClock: StoreClock
+    /// When the object was made, by the store's clock, where the object was there already.
+    package var lastModified: UTCTime?
 }
 
 /// How an upload ended without being done.

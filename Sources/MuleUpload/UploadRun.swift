@@ -344,7 +344,15 @@ package final class UploadRun: Sendable {
     }
 
     /// The object is proven. It is reported when the ledger has it.
-    func completed(_ transfer: Transfer, _ record: UploadRecord, _ proof: ObjectProof, wasThere: Bool = false) {
+    ///
+    /// - Parameter found: what was at the store before anything was sent; nil for what was sent.
+    func completed(
+        _ transfer: Transfer,
+        _ record: UploadRecord,
+        _ proof: ObjectProof,
+        found: ObjectHead? = nil
+    ) {
+        let wasThere = found != nil
         let (size, partCount) = transfer.change { ($0.size ?? 0, $0.partCount) }
         let summary = UploadSummary(
             id: record.id,
@@ -359,7 +367,9 @@ package final class UploadRun: Sendable {
             bytesSent: transfer.bytesSent.load(ordering: .relaxed),
             bytesSkipped: transfer.bytesSkipped.load(ordering: .relaxed),
             seconds: Moment.now().seconds(since: transfer.startedAt),
-            wasThere: wasThere
+            wasThere: wasThere,
+            storeClock: transfer.job.service.clock,
+            lastModified: found?.lastModified
         )
         dropCache(of: transfer)
         transfer.change { $0.complete() }

@@ -120,6 +120,19 @@ import Testing
         #expect(store.uploads.isEmpty)
     }
 
+    @Test func historyIsNotForgottenByAWrongClock() throws {
+        let file = try mule.file(parts: 1)
+        #expect(try mule.run("upload", file, "bucket/key").exitCode == 0)
+        store.profile.clockOffsetSeconds = -40 * 86_400
+        let wrong = try mule.run("clean", "--history", "1ms")
+        #expect(
+            wrong.exitCode == 3 && wrong.explains("clock", "Nothing was moved or removed for its age"),
+            "\(wrong.err)"
+        )
+        store.profile.clockOffsetSeconds = 0
+        #expect(try mule.run("clean", "--history", "1ms").exitCode == 0)
+    }
+
     // MARK: What could not be sent
 
     /// Whatever comes next finishes what `abort` could not tell the store.

@@ -15,7 +15,7 @@ final class ArchiveHarness: Sendable {
     let server: FakeS3
     let scratch = ScratchDirectory("mule-archive")
     let ledger: Ledger
-    /// Milliseconds by which the ledger's clock is ahead.
+    /// Milliseconds by which this machine's clock, as the ledger sees it, is ahead.
     let ahead = Monitor<Int64>(0)
 
     struct Outcome {
@@ -42,6 +42,12 @@ final class ArchiveHarness: Sendable {
             now: { wallClockMilliseconds() + ahead.withLock { $0 } }
         )
         try scratch.makeDirectory("source")
+    }
+
+    /// Lets time pass, here and at the store.
+    func wait(seconds: Int) {
+        ahead.withLock { $0 += Int64(seconds) * 1000 }
+        server.profile.clockOffsetSeconds += seconds
     }
 
     var source: [UInt8] { Array(scratch.path("source").utf8) }

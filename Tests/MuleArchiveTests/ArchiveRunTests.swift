@@ -148,7 +148,7 @@ import Testing
         let early = try harness.run { $0.after = .deleteAfter(3600) }
         #expect(early.report.counts.unchanged == 1)
         #expect(harness.exists("source/a"))
-        harness.ahead.withLock { $0 = 3_601_000 }
+        harness.wait(seconds: 3601)
         let heads = harness.server.requests(.headObject).count
         let late = try harness.run { $0.after = .deleteAfter(3600) }
         #expect(late.report.counts.acted == 1)
@@ -161,7 +161,7 @@ import Testing
         try harness.file("a")
         _ = try harness.run { $0.after = .deleteAfter(3600) }
         harness.server.edit { $0.buckets["bucket"]?.objects.removeAll() }
-        harness.ahead.withLock { $0 = 3_601_000 }
+        harness.wait(seconds: 3601)
         let late = try harness.run { $0.after = .deleteAfter(3600) }
         #expect(late.report.counts.acted == 1)
         #expect(harness.objects == ["a"])
@@ -200,7 +200,7 @@ import Testing
         try Files.setModificationTime(path, seconds: wallClockMilliseconds() / 1000)
         let early = try harness.run { $0.after = after }
         #expect((early.report.unsettled, early.report.counts.found) == (1, 0))
-        harness.ahead.withLock { $0 = 10_000 }
+        harness.wait(seconds: 10)
         #expect(try harness.run { $0.after = after }.report.counts.archived == 1)
         #expect(try harness.run { $0.after = after }.report.failures.count == 0)
     }
@@ -208,7 +208,7 @@ import Testing
     @Test func `a time in the future keeps no file from being archived`() throws {
         let path = try harness.file("a")
         try Files.setModificationTime(path, seconds: wallClockMilliseconds() / 1000 + 400_000_000)
-        harness.ahead.withLock { $0 = 61_000 }
+        harness.wait(seconds: 61)
         let first = try harness.run { $0.settle = 60 }
         #expect(first.report.counts.archived == 1)
         let second = try harness.run { $0.settle = 60 }
@@ -231,6 +231,149 @@ import Testing
         #expect(try harness.run { $0.after = .delete }.report.failures.count == 0)
         #expect(["a", "b", "c"].allSatisfy { !harness.exists("source/" + $0) })
         #expect(harness.objects == ["a", "b", "c"])
+    }
+
+    // MARK: Jobs that change
+
+    /// What becomes of "a" in a run that can't act, since the file is open for writing.
+    private func fail(_ after: AfterAction) throws -> JobItem {
+        let path = try harness.file("a")
+        let writer = open(path, O_WRONLY | O_CLOEXEC)
+        defer { close(writer) }
+        let outcome = try harness.run { $0.after = after }
+        #expect((outcome.report.counts.archived, outcome.report.counts.actionsFailed) == (1, 1))
+        let item = try harness.ledger.items(of: outcome.report.run.job, at: [Array(path.utf8)])[0]
+        #expect(item?.state == .acting)
+        return try #require(item)
+    }
+
+    @Test(arguments: ["delete", "move"])
+    func `a file whose action has not begun stays when the job comes to keep files`(action: String) throws {
+        let item = try fail(action == "delete" ? .delete : .move(harness.path("done")))
+        let plan = try harness.plan { $0.after = .keep }
+        #expect(plan.totals.files == [.unchanged: 1])
+        let second = try harness.run { $0.after = .keep }
+        #expect(harness.exists("source/a") && !harness.exists("done/a"))
+        #expect((second.report.counts.acted, second.report.counts.unchanged) == (0, 1))
+        #expect(second.report.failures.count == 0)
+        #expect(try harness.ledger.items(of: second.report.run.job, at: [item.source])[0]?.state == .settled)
+        let third = try harness.run { $0.after = .delete }
+        #expect(third.report.actions.deleted == 1)
+        #expect(!harness.exists("source/a") && puts == 1)
+    }
+
+    @Test(arguments: ["delete", "move"])
+    func `a file whose action has not begun goes where the job moves files today`(action: String) throws {
+        _ = try fail(action == "delete" ? .delete : .move(harness.path("done")))
+        let other = harness.path("other")
+        let second = try harness.run { $0.after = .move(other) }
+        #expect(harness.exists("other/a") && !harness.exists("done/a") && !harness.exists("source/a"))
+        #expect(second.acted == [ItemAction("move", target: other + Array("/a".utf8))])
+        #expect((second.report.actions.moved, second.report.actions.deleted) == (1, 0))
+    }
+
+    @Test(arguments: ["delete", "move"])
+    func `a file whose action has not begun waits when the job comes to wait`(action: String) throws {
+        _ = try fail(action == "delete" ? .delete : .move(harness.path("done")))
+        for _ in 1...2 {
+            let early = try harness.run { $0.after = .deleteAfter(3600) }
+            #expect((early.report.counts.acted, early.report.counts.unchanged) == (0, 1))
+        }
+        #expect(harness.exists("source/a"))
+        harness.wait(seconds: 3601)
+        #expect(try harness.run { $0.after = .deleteAfter(3600) }.report.actions.deleted == 1)
+        #expect(!harness.exists("source/a") && puts == 1)
+    }
+
+    @Test func `a delay that the job has made longer holds for files that wait`() throws {
+        try harness.file("a")
+        _ = try harness.run { $0.after = .deleteAfter(60) }
+        harness.wait(seconds: 61)
+        #expect(try harness.run { $0.after = .deleteAfter(3600) }.report.counts.acted == 0)
+        #expect(harness.exists("source/a"))
+    }
+
+    @Test func `a removal that has begun is finished whatever the job says`() throws {
+        let item = try fail(.delete)
+        let id = try #require(item.upload?.id)
+        #expect(rename(harness.scratch.path("source/a"), harness.scratch.path("source/.mule-\(id).gone")) == 0)
+        let second = try harness.run { $0.after = .keep }
+        #expect((second.report.actions.deleted, second.report.counts.acted) == (1, 1))
+        #expect(!harness.exists("source/.mule-\(id).gone"))
+    }
+
+    @Test func `a move that was made is recorded whatever the job says, and counted as one`() throws {
+        _ = try fail(.move(harness.path("done")))
+        try harness.scratch.makeDirectory("done")
+        #expect(rename(harness.scratch.path("source/a"), harness.scratch.path("done/a")) == 0)
+        let second = try harness.run { $0.after = .delete }
+        #expect((second.report.actions.moved, second.report.actions.deleted) == (1, 0))
+        #expect(harness.exists("done/a"))
+    }
+
+    // MARK: Wrong clocks
+
+    private static let day = 86_400
+
+    /// Sets this machine's clock alone.
+    private func setClock(aheadBy seconds: Int) { harness.ahead.withLock { $0 = Int64(seconds) * 1000 } }
+
+    @Test(arguments: [31 * day, 86_400_000])
+    func `a clock that is ahead deletes nothing by age`(seconds: Int) throws {
+        try harness.file("a")
+        let job: (inout ArchiveJob) -> Void = { $0.after = .deleteAfter(Double(30 * Self.day)) }
+        _ = try harness.run(change: job)
+        setClock(aheadBy: seconds)
+        let wrong = try harness.run(change: job)
+        #expect(harness.exists("source/a"))
+        #expect(wrong.report.obstacle?.kind == .source)
+        #expect(wrong.report.obstacle?.message.contains("clock") == true)
+        #expect((wrong.report.counts.acted, wrong.report.actions.notDeleted) == (0, 1))
+        setClock(aheadBy: 0)
+        let right = try harness.run(change: job)
+        #expect(right.report.obstacle == nil && right.report.counts.acted == 0)
+        #expect(harness.exists("source/a"))
+        harness.wait(seconds: 31 * Self.day)
+        #expect(try harness.run(change: job).report.actions.deleted == 1)
+        #expect(puts == 1)
+    }
+
+    @Test func `a file that was archived while the clock was behind is not old when the clock is right`() throws {
+        try harness.file("a")
+        let job: (inout ArchiveJob) -> Void = { $0.after = .deleteAfter(Double(30 * Self.day)) }
+        setClock(aheadBy: -56 * 365 * Self.day)
+        _ = try harness.run(change: job)
+        setClock(aheadBy: 0)
+        let right = try harness.run(change: job)
+        #expect(right.report.counts.acted == 0 && right.report.failures.count == 0)
+        #expect(harness.exists("source/a"))
+        harness.wait(seconds: 31 * Self.day)
+        #expect(try harness.run(change: job).report.actions.deleted == 1)
+    }
+
+    @Test func `a clock that is ahead makes no file old enough to be deleted`() throws {
+        let path = try harness.file("a")
+        try Files.setModificationTime(path, seconds: wallClockMilliseconds() / 1000 - 60)
+        let job: (inout ArchiveJob) -> Void = {
+            $0.after = .delete
+            $0.selection.minimumAge = Double(30 * Self.day)
+        }
+        setClock(aheadBy: 31 * Self.day)
+        let wrong = try harness.run(change: job)
+        #expect((wrong.report.counts.archived, wrong.report.counts.acted) == (1, 0))
+        #expect(wrong.report.obstacle?.kind == .source)
+        setClock(aheadBy: 0)
+        #expect(try harness.run(change: job).report.counts.acted == 0)
+        #expect(harness.exists("source/a"))
+        harness.wait(seconds: 31 * Self.day)
+        #expect(try harness.run(change: job).report.actions.deleted == 1)
+        #expect(puts == 1)
+    }
+
+    @Test func `a wrong clock holds back no action that depends on no age`() throws {
+        try harness.file("a")
+        setClock(aheadBy: 31 * Self.day)
+        #expect(try harness.run { $0.after = .delete }.report.actions.deleted == 1)
     }
 
     // MARK: Keys
@@ -307,7 +450,7 @@ import Testing
             $0.quarantineAfter = 3
         }
         _ = try harness.run { if isKnown { due(&$0) } }
-        harness.ahead.withLock { $0 = 61_000 }
+        harness.wait(seconds: 61)
         harness.server.add(.on(.headObject, times: 100, .status(403, code: "AccessDenied")))
         for run in 1...3 {
             let outcome = try harness.run(change: due)

@@ -140,7 +140,7 @@ import Testing
         let source = Array(directory.path("a").utf8)
         try archive("a")
         let run = JobRun(job: job, run: 1)
-        try ledger.record([.planned(ItemAction("delete"), source: source)], of: run)
+        try ledger.record([.planned(.acting, ItemAction("delete"), source: source)], of: run)
         unlink(directory.path("a"))
         #expect(try sweep().items == 0)
         #expect(try item("a")?.state == .acting)

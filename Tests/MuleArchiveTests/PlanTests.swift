@@ -119,7 +119,7 @@ import Testing
         try harness.file("a")
         try check([.new: 1]) { $0.after = .deleteAfter(60) }
         try check([.unchanged: 1]) { $0.after = .deleteAfter(60) }
-        harness.ahead.withLock { $0 = 61_000 }
+        harness.wait(seconds: 61)
         try check([.check: 1]) { $0.after = .deleteAfter(60) }
         try check([:]) { $0.after = .deleteAfter(60) }
     }

@@ -91,6 +91,34 @@ import Testing
         return try #require(try harness.ledger.unfinished().first { $0.upload.destination.key == ObjectKey(key) })
     }
 
+    // MARK: Clocks
+
+    @Test(arguments: [-40 * 86_400, 3_600]) func `nothing is stale where the clocks are far apart`(offset: Int) throws {
+        let harness = try EngineHarness()
+        _ = try pending(harness)
+        plant(harness, "unknown")
+        harness.server.profile.clockOffsetSeconds = offset
+        let cleaned = try clean(harness, takesAll: true, named: true)
+        #expect(cleaned.removed.isEmpty && cleaned.failed.count == 1)
+        #expect(Set(cleaned.summary.failures.map(\.kind)) == [.source])
+        #expect(harness.server.uploads.count == 2)
+        harness.server.profile.clockOffsetSeconds = 0
+        #expect(try clean(harness, takesAll: true, named: true).removed.count == 2)
+    }
+
+    @Test func `a row that a wrong clock wrote is not stale while its parts are young at the store`() throws {
+        let harness = try EngineHarness()
+        let record = try pending(harness)
+        let uploadID = try #require(record.uploadID)
+        harness.server.edit { server in
+            for number in 1...3 { server.buckets["bucket"]?.uploads[uploadID]?.parts[number]?.lastModified += 600 }
+        }
+        let cleaned = try clean(harness, cutoff: wallClockMilliseconds() + 300_000)
+        #expect(cleaned.removed.isEmpty && cleaned.summary.failures.isEmpty)
+        #expect(harness.server.uploads.count == 1)
+        #expect(try harness.ledger.upload(number: record.number)?.abortRequested == false)
+    }
+
     private func plant(
         _ harness: EngineHarness,
         _ id: String,

@@ -42,12 +42,8 @@ struct ArchiveSummary {
     }
 
     private var text: String {
-        let words = report.counts.words(acted: verb, unsettled: report.unsettled).joined(separator: ", ")
+        let words = report.counts.words(report.actions, unsettled: report.unsettled).joined(separator: ", ")
         let end = status == .done ? "" : "; status \(status.rawValue)"
         return "\(job.name): \(words) in \(DurationText.format(seconds))\(end)"
-    }
-
-    private var verb: String {
-        if case .move = job.after { "moved" } else { "deleted" }
     }
 }

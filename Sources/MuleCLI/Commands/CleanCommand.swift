@@ -20,18 +20,24 @@ struct CleanCommand {
     func run() throws(CommandFailure) -> ExitStatus {
         let named = try session.places(typed.operands)
         let ledger = try session.openLedger()
+        // Rows keep to the stores they were begun at; an endpoint that is named leaves the others out.
+        let endpoint = try session.namedEndpoint()
         if let age = typed.history {
+            if age > 0, !typed.dryRun { try checkClock(ledger, endpoint) }
             try forget(olderThan: age, ledger)
             if typed.olderThan == nil, named.isEmpty { return session.cancellation.isCancelled ? .interrupted : .done }
         }
-        // Rows keep to the stores they were begun at; an endpoint that is named leaves the others out.
-        let endpoint = try session.namedEndpoint()
         let age = typed.olderThan ?? Self.defaultAge
         // No age at all does not depend on what two clocks say of the last second.
         let cutoff = age == 0 ? Int64.max / 2 : wallClockMilliseconds() - Int64(age * 1000)
         let stores = StoreBook(session, followsOptions: false)
         func pass(removes: Bool) throws(CommandFailure) -> CleanSummary {
-            let rules = CleanRun.Rules(cutoff: cutoff, takesAll: typed.allInitiators, removes: removes)
+            let rules = CleanRun.Rules(
+                cutoff: cutoff,
+                takesAll: typed.allInitiators,
+                removes: removes,
+                dependsOnAge: age > 0
+            )
             return try self.pass(rules, ledger, named, endpoint, stores)
         }
         guard typed.allInitiators, !typed.dryRun else {
@@ -48,6 +54,39 @@ struct CleanCommand {
         report(summary, removes: true)
         return ExitStatus(summary.failures)
     }
+
+    /// A wrong clock must not make history old: one of the stores that the ledger knows is asked what time it is. Where
+    /// none of them answers, this machine's clock is all there is.
+    private func checkClock(_ ledger: Ledger, _ endpoint: String?) throws(CommandFailure) {
+        let stores = StoreBook(session, followsOptions: false)
+        let inquiry = StoreInquiry(
+            ledger: ledger,
+            settings: session.runSettings,
+            cancellation: session.cancellation,
+            patience: Self.clockPatience
+        )
+        let places: [(store: StoreAddress, bucket: String)]
+        do {
+            places = try ledger.places()
+        } catch {
+            throw session.ledgerFailure(error, ledger)
+        }
+        for place in places where (endpoint ?? place.store.endpoint) == place.store.endpoint {
+            guard !session.cancellation.isCancelled else { return }
+            do throws(UploadFailure) {
+                let clock = try inquiry.clock(of: try stores.service(of: place.store), bucket: place.bucket)
+                guard clock.now != nil else { continue }
+                if let doubt = ClockComparison.doubt(now: ledger.now(), store: clock) { throw doubt }
+                return
+            } catch {
+                guard error.kind == .source else { continue }
+                throw CommandFailure(status: ExitStatus(error.kind), message: error.message)
+            }
+        }
+    }
+
+    /// Seconds without an answer after which a store is not asked for the time.
+    private static let clockPatience = 10.0
 
     /// What is over leaves the ledger.
     private func forget(olderThan age: Double, _ ledger: Ledger) throws(CommandFailure) {

@@ -1,3 +1,4 @@
+import MuleArchive
 import MuleJSON
 import MuleLedger
 import MulePlan
@@ -85,7 +86,7 @@ struct RunView {
         let job = TextSafety.displayName(record.jobName)
         let room = max(width - DisplayWidth.of(head), 20)
         var lines = [head + DisplayWidth.shorten(job, to: room)]
-        lines += Paragraph.lines(of: counts.words(acted: "moved or deleted").joined(separator: ", "), width, indent: 7)
+        lines += Paragraph.lines(of: counts.words().joined(separator: ", "), width, indent: 7)
         if let error = record.error { lines += Paragraph.lines(of: TextSafety.displayName(error), width, indent: 7) }
         return lines.joined(separator: "\n")
     }
@@ -95,17 +96,28 @@ extension RunCounts {
     /// In words: first what was archived, then whatever else there is.
     ///
     /// - Parameters:
-    ///   - verb: what was done with files after that.
+    ///   - actions: what was done with files after that, where it is known more closely than the ledger keeps it.
     ///   - unsettled: files that were too young.
-    func words(acted verb: String, unsettled: Int = 0) -> [String] {
+    func words(_ actions: ActionCounts? = nil, unsettled: Int = 0) -> [String] {
         var parts = ["\(archived) \(archived == 1 ? "file" : "files") archived (\(ByteSize.format(bytes)))"]
-        if acted > 0 { parts.append("\(acted) \(verb)") }
-        if unchanged > 0 { parts.append("\(unchanged) unchanged") }
-        if unsettled > 0 { parts.append("\(unsettled) too young") }
-        if failed > 0 { parts.append("\(failed) failed") }
-        if actionsFailed > 0 { parts.append("\(actionsFailed) not \(verb)") }
-        if quarantined > 0 { parts.append("\(quarantined) left alone after failing too often") }
-        if unfinished > 0 { parts.append("\(unfinished) unfinished") }
+        func add(_ count: Int, _ words: String) { if count > 0 { parts.append("\(count) \(words)") } }
+        if let actions {
+            add(actions.moved, "moved")
+            add(actions.deleted, "deleted")
+        } else {
+            add(acted, "moved or deleted")
+        }
+        add(unchanged, "unchanged")
+        add(unsettled, "too young")
+        add(failed, "failed")
+        if let actions {
+            add(actions.notMoved, "not moved")
+            add(actions.notDeleted, "not deleted")
+        } else {
+            add(actionsFailed, "not moved or deleted")
+        }
+        add(quarantined, "left alone after failing too often")
+        add(unfinished, "unfinished")
         return parts
     }
 }

@@ -1,0 +1,47 @@
+package import MulePlan
+package import MuleS3
+
+/// What a store's answers have said of its clock.
+package struct StoreClock: Sendable {
+    /// As messages name the store.
+    package var host: String
+    /// Nil before the first answer with a date, and for a store that sends none.
+    package var now: UTCTime?
+
+    package init(host: String, now: UTCTime?) {
+        self.host = host
+        self.now = now
+    }
+}
+
+/// Whether this machine's clock may be trusted where something is removed for its age.
+package enum ClockComparison {
+    /// Milliseconds from which two clocks are far apart: from there on S3 refuses signatures (RequestTimeTooSkewed).
+    package static let tolerance: Int64 = 900_000
+
+    /// Why nothing may be removed for its age; nil where the two clocks agree.
+    ///
+    /// - Parameter now: milliseconds since 1970, by this machine's clock.
+    package static func doubt(now: Int64, store: StoreClock) -> UploadFailure? {
+        guard let time = store.now else {
+            return UploadFailure(
+                .source,
+                "Nothing was moved or removed for its age: \(store.host) does not say what time it is (an HTTP answer without "
+                    + "Date), so that this machine's clock can't be checked.",
+                isResumable: true
+            )
+        }
+        guard abs(time.millisecondsSince1970 - now) > tolerance else { return nil }
+        return UploadFailure(
+            .source,
+            "Nothing was moved or removed for its age: this machine's clock shows "
+                + "\(UTCTime(millisecondsSince1970: now).iso8601), that of \(store.host) \(time.iso8601). Set the clock that is "
+                + "wrong (timedatectl set-ntp true) and run the same command again.",
+            isResumable: true
+        )
+    }
+}
+
+extension S3Service {
+    package var clock: StoreClock { StoreClock(host: endpoint.host, now: toldTime) }
+}
