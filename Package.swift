@@ -33,6 +33,8 @@ let package = Package(
         .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
         .systemLibrary(name: "CExpat", pkgConfig: "expat", providers: [.apt(["libexpat1-dev"])]),
         .systemLibrary(name: "CLinux"),
+        // The arguments of C's main.
+        .target(name: "CEntry", cSettings: [.unsafeFlags(["-O2", "-Wall", "-Wextra", "-Werror"])]),
         .target(
             name: "CChecksums",
             cSettings: [.unsafeFlags(["-O3", "-Wall", "-Wextra", "-Werror"])]
@@ -69,7 +71,7 @@ let package = Package(
                 "MuleLedger", "MuleSources", "MuleUpload", "MuleSystem",
             ]
         ),
-        .executableTarget(name: "mule", dependencies: ["MuleCLI"], swiftSettings: strict),
+        .executableTarget(name: "mule", dependencies: ["MuleCLI", "CEntry"], swiftSettings: strict),
 
         .executableTarget(
             name: "mule-bench",

@@ -28,6 +28,19 @@ static inline int mule_rename_new(int directory, const char *name, int targetDir
     return renameat2(directory, name, targetDirectory, target, 1u);
 }
 
+/* pipe2(2) and mkostemp(3) with O_CLOEXEC, which is 02000000 on all machines that Swift runs on. <unistd.h> and <stdlib.h> show
+   them with _GNU_SOURCE only. */
+extern int pipe2(int ends[2], int flags);
+extern int mkostemp(char *name, int flags);
+
+static inline int mule_pipe(int ends[2]) {
+    return pipe2(ends, 02000000);
+}
+
+static inline int mule_temporary_file(char *name) {
+    return mkostemp(name, 02000000);
+}
+
 /* memfd_create(2), Linux 3.17: a file in memory without a name, closed on exec (MFD_CLOEXEC is 1). */
 static inline int mule_memory_file(const char *label) {
     extern long syscall(long number, ...);

@@ -118,9 +118,14 @@ package final class ArchiveRun: Sendable {
         service: @escaping (StoreAddress) throws(UploadFailure) -> S3Service
     ) -> ArchiveReport {
         let curfew = Curfew(job.limits, of: run, cancellation: cancellation, now: ledger.now)
-        let watch = curfew.start()
         let bookkeeper = bookkeeper
-        let books = bookkeeper.start()
+        var (watch, books): (Thread?, Thread?)
+        do throws(SystemError) {
+            watch = try curfew.start()
+            books = try bookkeeper.start()
+        } catch {
+            run.stop(.noThread(error))
+        }
         let leftovers = Leftovers(
             job,
             numbers,
@@ -142,7 +147,7 @@ package final class ArchiveRun: Sendable {
         )
         let result = run.run(feed)
         bookkeeper.close()
-        books.join()
+        books?.join()
         // Not before: when all is sent, files may still be copied, and the border holds for that too.
         curfew.end()
         watch?.join()

@@ -68,8 +68,8 @@ final class Bookkeeper: Sendable {
         self.onSign = onSign
     }
 
-    func start() -> Thread {
-        Thread(name: "bookkeeper") { self.work() }
+    func start() throws(SystemError) -> Thread {
+        try Thread(name: "bookkeeper") { self.work() }
     }
 
     /// Nothing more will come.

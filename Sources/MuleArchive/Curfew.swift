@@ -29,9 +29,9 @@ final class Curfew: Sendable {
     }
 
     /// Nil where there is no limit.
-    func start() -> Thread? {
+    func start() throws(SystemError) -> Thread? {
         guard limits.until != nil || limits.maximumDuration != nil || limits.maximumBytes != nil else { return nil }
-        return Thread(name: "curfew") { self.watch() }
+        return try Thread(name: "curfew") { self.watch() }
     }
 
     func end() {

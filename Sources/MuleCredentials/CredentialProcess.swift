@@ -64,7 +64,8 @@ struct CredentialProcess: CredentialSource {
     /// Why there is no answer; nil when there is one.
     private static func problem(_ end: ChildProcess.End, _ process: ChildProcess) -> String? {
         switch end {
-        case .exit(0), .unknown: nil
+        case .exit(0): nil
+        case .unknown: "ended, and the system does not say how"
         case .exit(let status): "failed with exit status \(status); run it by hand to see why"
         case .signal(let number): "was ended by signal \(number); run it by hand to see why"
         case .timeout:

@@ -38,6 +38,7 @@ package final class NameList {
         list = isInput ? Array("standard input".utf8) : path
         self.separator = separator
         buffer = [UInt8](repeating: 0, count: chunk)
+        if isInput, !StandardStreams.canRead { throw SystemError(code: EBADF, call: "read") }
         if let file, try file.status().kind == .directory { throw SystemError(code: EISDIR, call: "open") }
     }
 

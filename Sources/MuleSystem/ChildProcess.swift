@@ -8,7 +8,8 @@ package struct ChildProcess: Sendable {
     package enum End: Hashable, Sendable {
         case exit(Int32)
         case signal(Int32)
-        /// It is gone, and the system says no more: this process has been told to ignore its children's ends.
+        /// It is gone, and the system says no more: something in this process ignores the ends of children, or has taken this
+        /// one's. Not known to be a success.
         case unknown
         case timeout
         case tooMuchOutput

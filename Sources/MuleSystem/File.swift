@@ -116,8 +116,7 @@ package final class File: Sendable {
     package static func openNameless(directory: [UInt8]) throws(SystemError) -> File {
         let template = directory + Array("/mule-spool-XXXXXX".utf8)
         var name = template.map { CChar(bitPattern: $0) } + [0]
-        let descriptor = try retryingInterrupts("mkstemp") { mkstemp(&name) }
-        _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
+        let descriptor = try retryingInterrupts("mkostemp") { mule_temporary_file(&name) }
         unlink(name)
         return File(descriptor: descriptor)
     }

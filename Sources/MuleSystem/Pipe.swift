@@ -1,4 +1,12 @@
+internal import CLinux
 import Glibc
+
+/// The ends of a new pipe, closed on exec from the start: another thread may start a program at any moment.
+package func makePipe() throws(SystemError) -> (reading: Int32, writing: Int32) {
+    var ends: [Int32] = [-1, -1]
+    try retryingInterrupts("pipe2") { mule_pipe(&ends) }
+    return (ends[0], ends[1])
+}
 
 /// A pipe that closes itself; its reading end never blocks.
 final class Pipe {
@@ -8,10 +16,7 @@ final class Pipe {
     private var isWritingOpen = true
 
     init() throws(SystemError) {
-        var ends: [Int32] = [-1, -1]
-        try retryingInterrupts("pipe") { pipe(&ends) }
-        (reading, writing) = (ends[0], ends[1])
-        for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
+        (reading, writing) = try makePipe()
         _ = fcntl(reading, F_SETFL, O_NONBLOCK)
     }
 

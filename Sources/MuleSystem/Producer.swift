@@ -21,8 +21,6 @@ package final class Producer: @unchecked Sendable {
     ///
     /// - Parameter words: the program, looked for in `PATH` when it has no slash, and its arguments.
     package init(words: [[UInt8]]) throws(SystemError) {
-        // Who was started with this signal ignored would never hear how a child ended.
-        signal(SIGCHLD, SIG_DFL)
         let pipe = try Pipe()
         // Under the lock, so that `killAll` knows of every one that runs.
         let pid = try Self.living.withLock { living throws(SystemError) in

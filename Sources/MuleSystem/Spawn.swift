@@ -37,8 +37,10 @@ func spawnChild(
     var signals = sigset_t()
     sigemptyset(&signals)
     posix_spawnattr_setsigmask(&attributes, &signals)
-    // What this program ignores for itself.
-    for number in [SIGPIPE, SIGXFSZ] { sigaddset(&signals, number) }
+    // What this program ignores for itself, and what its parent may have ignored. A process that was started with SIGCHLD
+    // ignored would never learn how a child ended (waitpid(2)), nor would the child learn it of its own.
+    signal(SIGCHLD, SIG_DFL)
+    for number in [SIGPIPE, SIGXFSZ, SIGCHLD] { sigaddset(&signals, number) }
     posix_spawnattr_setsigdefault(&attributes, &signals)
 
     var arguments: [UnsafeMutablePointer<CChar>?] =

@@ -6,7 +6,13 @@ package final class Thread: @unchecked Sendable {
     private let handle: pthread_t
 
     /// Starts the thread. The name shows in `top -H` and in debuggers; 15 bytes at most.
-    package init(name: String, stackSize: Int = 1 << 20, _ body: @escaping @Sendable () -> Void) {
+    ///
+    /// - Throws: `EAGAIN` where a limit of the user, the control group or the machine is reached (pthread_create(3)).
+    package init(
+        name: String,
+        stackSize: Int = 1 << 20,
+        _ body: @escaping @Sendable () -> Void
+    ) throws(SystemError) {
         let box = Unmanaged.passRetained(Box(name: name, body: body))
         var attributes = pthread_attr_t()
         pthread_attr_init(&attributes)
@@ -14,8 +20,10 @@ package final class Thread: @unchecked Sendable {
         var handle = pthread_t()
         let status = pthread_create(&handle, &attributes, { Box.run($0) }, box.toOpaque())
         pthread_attr_destroy(&attributes)
-        // A process that can't start its handful of threads can do nothing useful.
-        guard status == 0 else { fatalError("pthread_create: \(SystemError(code: status, call: "").reason)") }
+        guard status == 0 else {
+            box.release()
+            throw SystemError(code: status, call: "pthread_create")
+        }
         self.handle = handle
     }
 

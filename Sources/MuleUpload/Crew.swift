@@ -1,3 +1,4 @@
+import Glibc
 import MuleSystem
 
 /// The threads of a run. They come and go, thousands of them in a run of weeks, and those that have left are cleared away.
@@ -7,6 +8,8 @@ final class Crew: Sendable {
         var hired = 0
         /// Numbers of those whose work is over and who have not been waited for.
         var left: [Int] = []
+        /// When the system may be asked for a thread again: it has refused one.
+        var mayGrowAt = Moment(nanoseconds: 0)
 
         mutating func takeOneThatLeft() -> Thread? {
             left.popLast().flatMap { threads.removeValue(forKey: $0) }
@@ -15,16 +18,27 @@ final class Crew: Sendable {
 
     private let state = Monitor(State())
 
+    /// Seconds between two tries to get a thread from a system that refuses: each costs a mapping of memory.
+    private static let pause = 1.0
+
     /// One more thread. To be called by the first before anybody waits, and by those who work.
-    func hire(_ work: @escaping @Sendable () -> Void) {
-        let gone = state.withLock { state in
+    ///
+    /// - Throws: when the system starts no more; the others work on.
+    func hire(_ work: @escaping @Sendable () -> Void) throws(SystemError) {
+        let gone = try state.withLock { state throws(SystemError) in
             let number = state.hired
-            state.hired += 1
-            // Under the lock, so that it is in the list before it can say that it leaves.
-            state.threads[number] = Thread(name: "worker \(number + 1)") { [self] in
-                work()
-                self.state.update { $0.left.append(number) }
+            if Moment.now() < state.mayGrowAt { throw SystemError(code: EAGAIN, call: "pthread_create") }
+            do throws(SystemError) {
+                // Under the lock, so that it is in the list before it can say that it leaves.
+                state.threads[number] = try Thread(name: "worker \(number + 1)") { [self] in
+                    work()
+                    self.state.update { $0.left.append(number) }
+                }
+            } catch {
+                state.mayGrowAt = Moment.now().adding(seconds: Self.pause)
+                throw error
             }
+            state.hired += 1
             var gone: [Thread] = []
             while let thread = state.takeOneThatLeft() { gone.append(thread) }
             return gone
@@ -43,6 +57,8 @@ final class Crew: Sendable {
             if next.isLast { return }
         }
     }
+
+    var isEmpty: Bool { state.withLock { $0.threads.count == $0.left.count } }
 
     /// Threads that have not been cleared away; for tests.
     var count: Int { state.withLock { $0.threads.count } }

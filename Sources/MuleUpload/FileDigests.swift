@@ -75,8 +75,10 @@ struct FileDigests: Sendable {
                 }
             }
         }
-        // This thread is one of them.
-        let others = (1..<max(1, min(Self.threads, slices.count))).map { Thread(name: "digest \($0)", work) }
+        // This thread is one of them, and does it alone where the system gives no others.
+        let others = (1..<max(1, min(Self.threads, slices.count))).compactMap {
+            try? Thread(name: "digest \($0)", work)
+        }
         work()
         for thread in others { thread.join() }
         if let error = state.withLock({ $0.failure }) { throw failure(error) }

@@ -57,14 +57,19 @@ package final class RecordedRun: Sendable {
     ) -> UploadFailure? {
         let ticks = stallTimer.startTicking()
         let crew = Crew()
-        for _ in 0..<settings.concurrency {
-            crew.hire { [self] in
-                let client = StoreClient(settings.retry, stallTimer: stallTimer, cancellation: cancellation)
-                let remote = RemoteSteps(client: client, ledger: ledger, emit: { _ in })
-                while !cancellation.isCancelled, let (object, service) = next() {
-                    if let outcome = judge(object, service, remote) { report(object, outcome) }
+        do throws(SystemError) {
+            for _ in 0..<settings.concurrency {
+                try crew.hire { [self] in
+                    let client = StoreClient(settings.retry, stallTimer: stallTimer, cancellation: cancellation)
+                    let remote = RemoteSteps(client: client, ledger: ledger, emit: { _ in })
+                    while !cancellation.isCancelled, let (object, service) = next() {
+                        if let outcome = judge(object, service, remote) { report(object, outcome) }
+                    }
                 }
             }
+        } catch {
+            // Those that have been started do the work of all.
+            if crew.count == 0 { stop(.noThread(error)) }
         }
         crew.waitForAll()
         withExtendedLifetime(ticks) {}

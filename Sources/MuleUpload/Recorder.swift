@@ -59,8 +59,8 @@ final class Recorder: Sendable {
     }
 
     /// Starts the thread; it ends after `close`, when everything is written.
-    func start() -> Thread {
-        Thread(name: "recorder") { self.work() }
+    func start() throws(SystemError) -> Thread {
+        try Thread(name: "recorder") { self.work() }
     }
 
     /// - Parameter then: runs after the commit, on the recorder's thread; with the error when nothing was written.

@@ -50,17 +50,18 @@ package final class StallTimer: Sendable {
         return limit - clock().seconds(since: Moment(nanoseconds: lastProgress.load(ordering: .relaxed)))
     }
 
-    /// Starts a thread that ticks for as long as what is returned lives.
+    /// Starts a thread that ticks for as long as what is returned lives. Where the system gives no thread, the time that the
+    /// machine sleeps counts as time without progress.
     func startTicking() -> Ticks { Ticks(self) }
 
     final class Ticks: Sendable {
         private let hasStopped: Monitor<Bool>
-        private let thread: Thread
+        private let thread: Thread?
 
         fileprivate init(_ timer: StallTimer) {
             let hasStopped = Monitor(false)
             self.hasStopped = hasStopped
-            thread = Thread(name: "stall timer") {
+            thread = try? Thread(name: "stall timer") {
                 while hasStopped.wait(until: Moment.now().adding(seconds: 1), for: { $0 ? true : nil }) == nil {
                     timer.tick()
                 }
@@ -69,7 +70,7 @@ package final class StallTimer: Sendable {
 
         deinit {
             hasStopped.update { $0 = true }
-            thread.join()
+            thread?.join()
         }
     }
 }

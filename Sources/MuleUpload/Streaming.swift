@@ -46,17 +46,22 @@ extension Worker {
             if !hasUpload { try create(transfer, record) }
             transfer.enter(.sending)
             transfer.change { $0.startWork() }
-            let thread = Thread(name: "reader") { [run] in
-                do throws(UploadFailure) {
-                    try reader.feed(first)
-                } catch {
-                    reader.stop()
-                    run.fail(transfer, error)
+            do throws(SystemError) {
+                let thread = try Thread(name: "reader") { [run] in
+                    do throws(UploadFailure) {
+                        try reader.feed(first)
+                    } catch {
+                        reader.stop()
+                        run.fail(transfer, error)
+                    }
+                    transfer.change { $0.endWork() }
+                    run.endIfStopped(transfer)
                 }
+                run.keep(reader: thread)
+            } catch {
                 transfer.change { $0.endWork() }
-                run.endIfStopped(transfer)
+                throw UploadFailure.noThread(error)
             }
-            run.keep(reader: thread)
         } catch {
             reader.stop()
             throw error

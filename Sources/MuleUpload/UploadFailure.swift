@@ -2,7 +2,7 @@ package import MuleLedger
 import MulePlan
 package import MuleS3
 import MuleSigning
-import MuleSystem
+package import MuleSystem
 import MuleTransport
 
 /// Why an upload ended without being done, with a sentence for people.
@@ -104,6 +104,18 @@ extension UploadFailure {
             failure.stopsRun = stopsRun
             return failure
         }
+    }
+
+    /// The system does not give this process the few threads without which it can't work.
+    package static func noThread(_ error: SystemError) -> UploadFailure {
+        var failure = UploadFailure(
+            .network,
+            "No thread can be started (\(error.reason)). Raise the limit of processes and threads (ulimit -u, TasksMax= of "
+                + "the service, pids.max of the container), or let others end, and run the same command again.",
+            isResumable: true
+        )
+        failure.stopsRun = true
+        return failure
     }
 
     private static func transport(_ error: TransportError, _ what: String, _ evidence: S3Error) -> UploadFailure {

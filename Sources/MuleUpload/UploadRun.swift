@@ -104,7 +104,12 @@ package final class UploadRun: Sendable {
         } catch {
             stop(failure(error))
         }
-        let recorderThread = recorder.start()
+        var recorderThread: Thread?
+        do {
+            recorderThread = try recorder.start()
+        } catch {
+            stop(.noThread(error))
+        }
         let ticks = stallTimer.startTicking()
         takeAll(from: feed)
         crew.waitForAll()
@@ -116,7 +121,7 @@ package final class UploadRun: Sendable {
             endIfStopped(transfer)
         }
         recorder.close()
-        recorderThread.join()
+        recorderThread?.join()
         withExtendedLifetime(ticks) {}
         let (result, taken) = state.withLock { ($0.result, $0.taken) }
         precondition(
@@ -180,8 +185,15 @@ package final class UploadRun: Sendable {
     }
 
     /// One more worker: as many as there is work for, and leave.
+    ///
+    /// Where the system gives no more threads, those that there are do the work. It stops the run only when there is none.
     func hire() {
-        crew.hire { Worker(self).work() }
+        do throws(SystemError) {
+            try crew.hire { Worker(self).work() }
+        } catch {
+            queue.missesWorker()
+            if crew.isEmpty { stop(.noThread(error)) }
+        }
     }
 
     /// A thread that works for an upload, beside the workers.

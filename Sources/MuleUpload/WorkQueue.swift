@@ -204,6 +204,9 @@ final class WorkQueue: Sendable {
         }
     }
 
+    /// A worker that counts as there could not be started.
+    func missesWorker() { state.withLock { $0.workers -= 1 } }
+
     /// The next piece of work; nil when there will be none any more, or for one worker fewer.
     func next() -> Work? {
         var isIdle = false

@@ -265,7 +265,7 @@ private final class FakeManager: Sendable {
             }
         }
         guard status == 0 else { throw Failure(code: errno) }
-        listener = Thread(name: "manager") {
+        listener = startedThread("manager") {
             var room = [UInt8](repeating: 0, count: 4096)
             while true {
                 let count = recv(descriptor, &room, room.count, 0)

@@ -104,10 +104,10 @@ struct RefreshingCredentialsTests {
         #expect(key(provider) == "KEY1")
         mint.clock.turn(seconds: 2800)
         mint.close()
-        let thread = Thread(name: "fetcher") { _ = try? provider.credentials() }
+        let thread = startedThread("fetcher") { _ = try? provider.credentials() }
         mint.waitForCaller()
         let seen = Monitor<[String]>([])
-        let others = Thread(name: "others") {
+        let others = startedThread("others") {
             for _ in 0..<3 {
                 let key = key(provider)
                 seen.update { $0.append(key) }
@@ -132,7 +132,7 @@ struct RefreshingCredentialsTests {
         mint.close()
         let seen = Monitor<[String]>([])
         let threads = (0..<8).map { number in
-            Thread(name: "worker \(number)") {
+            startedThread("worker \(number)") {
                 let key = try? provider.credentials().accessKeyID
                 seen.update { $0.append(key ?? "none") }
             }
@@ -214,7 +214,7 @@ struct RefreshingCredentialsTests {
         let first = try provider.credentials()
         mint.close()
         let threads = (0..<8).map { number in
-            Thread(name: "worker \(number)") { #expect((try? provider.renew(refused: first)) == true) }
+            startedThread("worker \(number)") { #expect((try? provider.renew(refused: first)) == true) }
         }
         mint.waitForCaller()
         mint.open()

@@ -127,7 +127,7 @@ import Testing
         let rounds = 200
         let answers = Monitor<[[String]]>(Array(repeating: [], count: rounds))
         let threads = ledgers.map { ledger in
-            Thread(name: "claimer") {
+            startedThread("claimer") {
                 for round in 0..<rounds {
                     let claim = (try? ledger.claim([.sample(key: "key-\(round)")]))?.first
                     let word =

@@ -103,7 +103,7 @@ import Testing
             try other.execute("PRAGMA application_id = \(Schema.applicationID); CREATE TABLE t (a); DROP TABLE t")
             try other.execute("BEGIN IMMEDIATE")
         }
-        let thread = Thread(name: "other") {
+        let thread = startedThread("other") {
             usleep(300_000)
             other.withLock { other in #expect(throws: Never.self) { try other.execute("COMMIT") } }
         }

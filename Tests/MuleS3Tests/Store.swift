@@ -43,7 +43,7 @@ struct Store: Sendable {
         defer { thread.withLock { $0?.join() } }
         return try await withCheckedThrowingContinuation { continuation in
             thread.withLock {
-                $0 = Thread(name: "test") {
+                $0 = startedThread("test") {
                     continuation.resume(with: Swift.Result { try body(try S3Connection(service: service)) })
                 }
             }

@@ -1,4 +1,5 @@
 import MuleSystem
+import TestSupport
 import Testing
 
 @Suite("Monitor")
@@ -7,7 +8,7 @@ struct MonitorTests {
     func excludes() {
         let monitor = Monitor(0)
         let threads = (1...4).map { number in
-            Thread(name: "adder-\(number)") {
+            startedThread("adder-\(number)") {
                 for _ in 1...5_000 { monitor.withLock { $0 += 1 } }
             }
         }
@@ -18,7 +19,7 @@ struct MonitorTests {
     @Test("a waiter goes on when an update makes its condition true, and not before")
     func waits() {
         let monitor = Monitor(0)
-        let thread = Thread(name: "counter") {
+        let thread = startedThread("counter") {
             for _ in 1...3 { monitor.update { $0 += 1 } }
         }
         let seen = monitor.wait { state in state >= 3 ? state : nil }
@@ -31,7 +32,7 @@ struct MonitorTests {
         let tickets = Monitor([Int]())
         let taken = Monitor(Set<Int>())
         let threads = (1...4).map { number in
-            Thread(name: "taker-\(number)") {
+            startedThread("taker-\(number)") {
                 let ticket = tickets.wait { $0.popLast() }
                 taken.update { _ = $0.insert(ticket) }
             }
@@ -96,7 +97,7 @@ struct CancellationTests {
         let cancellation = Cancellation()
         let seen = Monitor(Bool?.none)
         let ticket = cancellation.onCancel { seen.update { $0 = cancellation.isCancelled } }
-        let thread = Thread(name: "canceller") { cancellation.cancel() }
+        let thread = startedThread("canceller") { cancellation.cancel() }
         #expect(seen.wait { $0 })
         thread.join()
         cancellation.removeWaker(ticket)
@@ -124,7 +125,7 @@ struct SystemFactsTests {
     @Test("a thread runs its body under its name")
     func threads() {
         let name = Monitor("")
-        Thread(name: "mule-part-7") {
+        startedThread("mule-part-7") {
             let text = try? File.contents(path: Array("/proc/thread-self/comm".utf8), limit: 100)
             name.update { $0 = String(decoding: text ?? [], as: UTF8.self) }
         }

@@ -8,7 +8,7 @@ func onThread<Result: Sendable>(_ body: @escaping @Sendable () throws -> Result)
     defer { thread.withLock { $0?.join() } }
     return try await withCheckedThrowingContinuation { continuation in
         thread.withLock {
-            $0 = Thread(name: "test") { continuation.resume(with: Swift.Result { try body() }) }
+            $0 = startedThread("test") { continuation.resume(with: Swift.Result { try body() }) }
         }
     }
 }

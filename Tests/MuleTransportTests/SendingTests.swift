@@ -259,7 +259,7 @@ struct CancelledRequestTests {
     ) async throws -> (error: TransportError?, seconds: Double) {
         let cancellation = Cancellation()
         let asked = Monitor(Moment?.none)
-        let canceller = Thread(name: "canceller") {
+        let canceller = startedThread("canceller") {
             _ = ready.wait { $0 ? true : nil }
             asked.withLock { $0 = .now() }
             cancellation.cancel()

@@ -19,7 +19,7 @@ import Testing
         let path = try harness.file()
         let cancellation = Cancellation()
         let stopped = Once()
-        let watcher = Thread(name: "stop") {
+        let watcher = startedThread("stop") {
             harness.server.waitUntil { server in server.requests.contains { $0.disturbed } }
             stopped.set(Moment.now())
             cancellation.cancel()
@@ -47,7 +47,7 @@ import Testing
             (try harness.file("file\(number)"), EngineHarness.Options(key: "key\(number)"))
         }
         let cancellation = Cancellation()
-        let watcher = Thread(name: "stop") {
+        let watcher = startedThread("stop") {
             harness.server.waitUntil { $0.count(.create) == 1 }
             cancellation.cancel()
         }
@@ -88,7 +88,7 @@ import Testing
         let path = try harness.file()
         let cancellation = Cancellation()
         let stopped = Once()
-        let watcher = Thread(name: "stop") {
+        let watcher = startedThread("stop") {
             harness.server.waitUntil { $0.payloadBytesReceived > 0 }
             stopped.set(Moment.now())
             cancellation.cancel()

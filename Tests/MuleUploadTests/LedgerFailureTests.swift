@@ -198,7 +198,7 @@ import Testing
             heard.store(failure == nil, ordering: .relaxed)
         }
         recorder.close()
-        let thread = recorder.start()
+        let thread = try recorder.start()
         // Longer than one wait of SQLite's: without patience, the commit would have failed by now.
         for _ in 0..<4 {
             #expect(throws: LedgerError.busy) { _ = try harness.ledger.restart(try harness.record()) }
@@ -223,14 +223,14 @@ import Testing
         recorder.waitForRoom()
         recorder.record(.part(Ledger.FinishedPart(upload: number, part: row, bytesSent: 1))) { _ in }
         let passed = Atomic<Bool>(false)
-        let waiter = Thread(name: "waiter") {
+        let waiter = startedThread("waiter") {
             recorder.waitForRoom()
             // Only a commit makes room.
             let isWritten = ((try? harness.ledger.parts(of: number))?.count ?? 0) == 1
             passed.store(isWritten, ordering: .relaxed)
         }
         recorder.close()
-        let thread = recorder.start()
+        let thread = try recorder.start()
         waiter.join()
         thread.join()
         let hasPassed = passed.load(ordering: .relaxed)

@@ -1,5 +1,6 @@
 import MuleLedger
 import MuleSystem
+import TestSupport
 import Testing
 
 @testable import MuleUpload
@@ -35,7 +36,7 @@ import Testing
         )
         #expect(run.isAlive(slack: 0), "nothing is in hand")
         let hasEnded = Monitor(false)
-        let thread = Thread(name: "run") {
+        let thread = startedThread("run") {
             _ = run.run(JobFeed([job]))
             hasEnded.update { $0 = true }
         }

@@ -86,7 +86,7 @@ import Testing
         let harness = try EngineHarness()
         let (path, command) = try Self.file(harness, parts: parts)
         let gate = harness.scratch.path("gate")
-        let opener = Thread(name: "gate") { [server = harness.server, scratch = harness.scratch] in
+        let opener = startedThread("gate") { [server = harness.server, scratch = harness.scratch] in
             // All parts but the end of it: with no parts, nothing is asked before the command has ended.
             server.waitUntil { $0.count(.uploadPart) == (parts == 0 ? 0 : parts + 1) }
             #expect(server.count(.complete) == 0 && server.count(.putObject) == 0)
@@ -139,7 +139,7 @@ import Testing
         let harness = try EngineHarness()
         let pid = harness.scratch.path("pid")
         let cancellation = Cancellation()
-        let stopper = Thread(name: "stop") { [server = harness.server] in
+        let stopper = startedThread("stop") { [server = harness.server] in
             if command.hasPrefix("head") { server.waitUntil { $0.count(.uploadPart) >= 2 } }
             while (try? Files.read(pid).last) != UInt8(ascii: "\n") { usleep(5000) }
             cancellation.cancel()

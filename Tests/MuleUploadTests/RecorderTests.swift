@@ -22,7 +22,7 @@ import Testing
             }
         }
         recorder.close()
-        recorder.start().join()
+        try recorder.start().join()
         #expect(order.withLock { $0 } == Array(1...50))
         #expect(try harness.record().partsDone == 50)
         withExtendedLifetime(claims) {}
@@ -47,7 +47,7 @@ import Testing
             }
         }
         recorder.close()
-        recorder.start().join()
+        try recorder.start().join()
         #expect(batches.withLock { $0 } == [10])
     }
 
@@ -65,7 +65,7 @@ import Testing
                 done.add(1, ordering: .relaxed)
             }
         }
-        let thread = recorder.start()
+        let thread = try recorder.start()
         recorder.waitUntilRecorded()
         #expect(done.load(ordering: .relaxed) == 3)
         recorder.close()
@@ -91,7 +91,7 @@ import Testing
             }
         }
         recorder.close()
-        recorder.start().join()
+        try recorder.start().join()
         #expect(failures.withLock { $0 } == 1)
         #expect(heard.withLock { $0 } == [true, true, true])
         // A step is there whole or not at all.

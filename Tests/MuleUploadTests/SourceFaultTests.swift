@@ -117,7 +117,7 @@ import Testing
         try Files.setMode(path, 0)
         let message = Monitor<String?>(nil)
         // Root may read everything, but not on a thread that looks at files as somebody else (setfsuid(2)).
-        let thread = Thread(name: "nobody") {
+        let thread = startedThread("nobody") {
             typealias SetFSUID = @convention(c) (UInt32) -> Int32
             if geteuid() == 0, let symbol = dlsym(nil, "setfsuid") {
                 _ = unsafeBitCast(symbol, to: SetFSUID.self)(65_534)

@@ -50,7 +50,7 @@ import Testing
         let harness = try EngineHarness()
         let pipe = try Pipe()
         let cancellation = Cancellation()
-        let stopper = Thread(name: "stop") {
+        let stopper = startedThread("stop") {
             harness.server.waitUntil { $0.count(.uploadPart) == 1 }
             cancellation.cancel()
         }
@@ -65,7 +65,7 @@ import Testing
         let pipe = try Pipe()
         var random = SeededRandom(seed: 3)
         let bytes = random.bytes(count)
-        let producer = Thread(name: "producer") {
+        let producer = startedThread("producer") {
             // In pieces that match nothing.
             var offset = 0
             while offset < bytes.count, pipe.write(Array(bytes[offset..<min(offset + 10_007, bytes.count)])) {

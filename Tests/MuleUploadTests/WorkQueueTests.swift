@@ -116,7 +116,7 @@ import Testing
         let queue = WorkQueue(concurrency: 2)
         queue.add(transfers)
         queue.seal()
-        let taker = Thread(name: "taker") {
+        let taker = startedThread("taker") {
             for _ in 0..<2 { #expect(queue.next() != nil) }
             queue.close()
         }
@@ -169,7 +169,7 @@ import Testing
         for work in taken[..<4] { queue.done(work) }
         // Four are under way, four may be: nobody gets more until one more is done.
         let hasTaken = Atomic<Bool>(false)
-        let taker = Thread(name: "taker") {
+        let taker = startedThread("taker") {
             _ = queue.next()
             hasTaken.store(true, ordering: .sequentiallyConsistent)
         }
@@ -241,7 +241,7 @@ extension WorkQueueTests {
         prepare(queue)
         queue.add(parts: try parts(Array(1...40)), of: transfers[0])
         let count = Monitor(0)
-        let taker = Thread(name: "taker") {
+        let taker = startedThread("taker") {
             while queue.next() != nil { count.update { $0 += 1 } }
         }
         _ = count.wait(until: Moment.now().adding(seconds: 5)) { $0 >= expected ? true : nil }
@@ -260,7 +260,7 @@ extension WorkQueueTests {
         of body: @escaping @Sendable (WorkQueue) -> String
     ) rethrows -> String? {
         let answer = Monitor(String?.none)
-        let sleeper = Thread(name: "sleeper") {
+        let sleeper = startedThread("sleeper") {
             let text = body(queue)
             answer.update { $0 = text }
         }
@@ -352,11 +352,11 @@ extension WorkQueueTests {
 
 /// Threads that come and go.
 @Suite struct CrewTests {
-    @Test func thoseThatHaveLeftAreClearedAway() {
+    @Test func thoseThatHaveLeftAreClearedAway() throws {
         let crew = Crew()
         let done = Atomic<Int>(0)
         for number in 1...50 {
-            crew.hire { done.add(1, ordering: .relaxed) }
+            try crew.hire { done.add(1, ordering: .relaxed) }
             while done.load(ordering: .relaxed) < number {
                 sleep(until: Moment.now().adding(seconds: 0.001), Cancellation())
             }
@@ -367,12 +367,12 @@ extension WorkQueueTests {
         #expect(crew.count == 0)
     }
 
-    @Test func allAreWaitedForAlsoThoseThatOthersHire() {
+    @Test func allAreWaitedForAlsoThoseThatOthersHire() throws {
         let crew = Crew()
         let done = Atomic<Int>(0)
-        crew.hire {
+        try crew.hire {
             for _ in 0..<5 {
-                crew.hire {
+                try? crew.hire {
                     sleep(until: Moment.now().adding(seconds: 0.05), Cancellation())
                     done.add(1, ordering: .relaxed)
                 }

@@ -1,4 +1,5 @@
 import Glibc
+package import MuleSystem
 
 /// A POSIX thread for work that blocks, so that blocking stays off Swift's cooperative pool.
 enum DetachedThread {
@@ -27,5 +28,14 @@ enum DetachedThread {
             fatalError("cannot start a thread: \(String(cString: strerror(code)))")
         }
         pthread_detach(thread)
+    }
+}
+
+/// A thread for a test that can't go on without it.
+package func startedThread(_ name: String, _ body: @escaping @Sendable () -> Void) -> Thread {
+    do {
+        return try Thread(name: name, body)
+    } catch {
+        fatalError("cannot start a thread: \(error)")
     }
 }

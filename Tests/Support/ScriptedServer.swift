@@ -23,7 +23,7 @@ package final class ScriptedServer: Sendable {
     package init(receiveBuffer: Int32? = nil, _ script: @escaping @Sendable (Peer) -> Void) {
         let state = Monitor(State())
         let (listener, port) = Loopback.listener(backlog: 16, receiveBuffer: receiveBuffer)
-        acceptor = Thread(name: "acceptor") { Self.accept(listener, state, script) }
+        acceptor = startedThread("acceptor") { Self.accept(listener, state, script) }
         (self.listener, self.port, self.state) = (listener, port, state)
     }
 
@@ -57,7 +57,7 @@ package final class ScriptedServer: Sendable {
                 state.open.insert(descriptor)
                 if state.isStopping { shutdown(descriptor, Int32(SHUT_RDWR)) }
                 let number = state.connections
-                let thread = Thread(name: "connection-\(number)") {
+                let thread = startedThread("connection-\(number)") {
                     script(Peer(descriptor: descriptor, number: number, state: shared))
                     // Taken out first: a number that is closed may be given to another file.
                     shared.update { _ = $0.open.remove(descriptor) }

@@ -73,4 +73,9 @@ package struct Typed: Sendable, Equatable {
     package var olderThan: Double?
 
     package init() {}
+
+    /// Whether it is of no use with standard output closed. The others are run for what they do, or for their exit status.
+    package var isRunForItsOutput: Bool {
+        wantsHelp || wantsVersion || json || [.report, .status].contains(command) || export == [UInt8(ascii: "-")]
+    }
 }

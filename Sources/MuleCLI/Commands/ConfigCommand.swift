@@ -9,9 +9,10 @@ struct ConfigCommand {
     let typed: Typed
     let environment: [String: String]
     let voice: Voice
+    let output: StandardOutput
 
     func run() throws(CommandFailure) -> ExitStatus {
-        let console = Console(typed, progress: .none, environment: environment, voice: voice)
+        let console = Console(typed, progress: .none, environment: environment, voice: voice, output: output)
         let path = try path()
         let file = TextSafety.displayName(path)
         let reading: Configuration.Reading

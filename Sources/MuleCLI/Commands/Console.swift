@@ -11,7 +11,7 @@ final class Console: Sendable {
     private let voice: Voice
     private let service: ServiceReport?
     private let display: ProgressDisplay
-    private let output = Monitor<Bool>(true)
+    private let output: StandardOutput
     private let sharesTerminal: Bool
     private let isDrawing = Atomic<Bool>(false)
 
@@ -20,12 +20,14 @@ final class Console: Sendable {
         progress: ProgressChoice,
         environment: [String: String],
         voice: Voice,
+        output: StandardOutput,
         service: ServiceReport? = nil
     ) {
         isJSON = typed.json
         isQuiet = typed.quiet
         isVerbose = typed.verbose
         self.voice = voice
+        self.output = output
         self.service = service
         var display = ProgressDisplay(
             typed.quiet || voice.isJournal ? .none : progress,
@@ -48,19 +50,13 @@ final class Console: Sendable {
     func results(_ lines: [String]) {
         // While bars share the terminal with results, one hand must write both, or they paint over each other.
         if sharesTerminal, isDrawing.load(ordering: .relaxed) { return lines.forEach { display.message($0) } }
-        output.withLock { isOpen in
-            guard isOpen else { return }
-            var rest = Array(lines.map { $0 + "\n" }.joined().utf8)[...]
-            while !rest.isEmpty {
-                let count = rest.withUnsafeBytes { write(STDOUT_FILENO, $0.baseAddress, $0.count) }
-                if count < 0 && errno == EINTR { continue }
-                guard count > 0 else {
-                    isOpen = false
-                    return
-                }
-                rest = rest.dropFirst(count)
-            }
-        }
+        if let failure = output.write(Array(lines.map { $0 + "\n" }.joined().utf8)) { error(Self.lost(failure)) }
+    }
+
+    /// The one line on results that can't be written.
+    static func lost(_ failure: SystemError) -> String {
+        "Standard output can't be written: \(failure.reason). Results are missing there: write them somewhere else and run the "
+            + "same command again."
     }
 
     /// Something worth knowing that is no error; not shown with `--quiet`, nor where the log has it.

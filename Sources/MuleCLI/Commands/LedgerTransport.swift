@@ -172,6 +172,7 @@ struct LedgerTransport {
                 if try file.status().kind == .directory { throw SystemError(code: EISDIR, call: "read") }
                 return try spool(try File.open(path: path, flags: O_RDONLY).descriptor)
             }
+            guard StandardStreams.canRead else { throw SystemError(code: EBADF, call: "read") }
             return try spool(STDIN_FILENO)
         } catch {
             throw CommandFailure(status: .usage, message: "\(Self.shown(path)) can't be read: \(error.reason).")
@@ -271,13 +272,7 @@ private final class ExportOutput {
                 try file.write(pending, at: offset)
                 offset += Int64(pending.count)
             } else {
-                var rest = pending[...]
-                while !rest.isEmpty {
-                    let count = try retryingInterrupts("write") {
-                        rest.withUnsafeBytes { Glibc.write(STDOUT_FILENO, $0.baseAddress, $0.count) }
-                    }
-                    rest = rest.dropFirst(count)
-                }
+                try writeAll(pending, to: STDOUT_FILENO)
             }
             return nil
         } catch {

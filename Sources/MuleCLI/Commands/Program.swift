@@ -4,6 +4,7 @@
 import Glibc
 package import MuleSystem
 import MuleTransport
+import MuleUpload
 
 package enum Version {
     package static let number = "0.1.0"
@@ -14,20 +15,29 @@ package enum Version {
 
 package enum Program {
     /// Runs the command line of this process and ends it.
-    package static func main() -> Never {
+    ///
+    /// - Parameter arguments: without the program's own name; raw bytes, since file names need not be UTF-8.
+    package static func main(arguments: [[UInt8]]) -> Never {
+        StandardStreams.fill()
         let cancellation = Cancellation()
         let environment = environment()
         let voice = Voice(environment: environment)
-        let signals = Signals(
-            onStop: { _ in cancellation.cancel() },
-            onHangUp: { voice.hangUp() },
-            lastWords: {
-                Producer.killAll()
-                voice.complain("stopped. What the store has confirmed is kept; run the same command again.")
-            }
-        )
+        let signals: Signals
+        do throws(SystemError) {
+            signals = try Signals(
+                onStop: { _ in cancellation.cancel() },
+                onHangUp: { voice.hangUp() },
+                lastWords: {
+                    Producer.killAll()
+                    voice.complain("stopped. What the store has confirmed is kept; run the same command again.")
+                }
+            )
+        } catch {
+            voice.complain(UploadFailure.noThread(error).message)
+            exit(ExitStatus.temporary.rawValue)
+        }
         let status = run(
-            arguments: rawArguments(),
+            arguments: arguments,
             environment: environment,
             cancellation: cancellation,
             voice: voice
@@ -49,18 +59,41 @@ package enum Program {
             voice.complain(error.description)
             return .usage
         }
-        if typed.wantsVersion {
-            print(Version.text)
-            return .done
+        let output = StandardOutput(isNeeded: typed.isRunForItsOutput)
+        let status: ExitStatus
+        if let text = information(typed) {
+            if let failure = output.write(Array((text + "\n").utf8)) { voice.complain(Console.lost(failure)) }
+            status = .done
+        } else {
+            status = perform(
+                typed,
+                environment: environment,
+                cancellation: cancellation,
+                voice: voice,
+                output: output
+            )
         }
-        guard let command = typed.command, !typed.wantsHelp else {
-            let width = TerminalOutput(descriptor: STDOUT_FILENO).size.columns
-            print(typed.command.map { Help.page(for: $0, width: width) } ?? Help.overview(width: width))
-            return .done
-        }
+        return status == .done && output.failure != nil ? .failed : status
+    }
+
+    /// What is printed in place of running a command; nil when a command is to be run.
+    private static func information(_ typed: Typed) -> String? {
+        if typed.wantsVersion { return Version.text }
+        guard typed.wantsHelp || typed.command == nil else { return nil }
+        let width = TerminalOutput(descriptor: STDOUT_FILENO).size.columns
+        return typed.command.map { Help.page(for: $0, width: width) } ?? Help.overview(width: width)
+    }
+
+    private static func perform(
+        _ typed: Typed,
+        environment: [String: String],
+        cancellation: Cancellation,
+        voice: Voice,
+        output: StandardOutput
+    ) -> ExitStatus {
         do throws(CommandFailure) {
-            if command == .config {
-                return try ConfigCommand(typed: typed, environment: environment, voice: voice).run()
+            if typed.command == .config {
+                return try ConfigCommand(typed: typed, environment: environment, voice: voice, output: output).run()
             }
             let service = ServiceReport(environment: environment)
             let session = try Session(
@@ -68,15 +101,20 @@ package enum Program {
                 environment: environment,
                 cancellation: cancellation,
                 voice: voice,
+                output: output,
                 service: service
             )
-            service?.begin()
+            do throws(SystemError) {
+                try service?.begin()
+            } catch {
+                throw CommandFailure(status: .temporary, message: UploadFailure.noThread(error).message)
+            }
             let ticket = cancellation.onCancel { service?.stopping() }
             defer {
                 cancellation.removeWaker(ticket)
                 service?.end()
             }
-            switch command {
+            switch typed.command {
             case .upload: return try UploadCommand(session: session).run()
             case .resume: return try ResumeCommand(session: session).run()
             case .status: return try StatusCommand(session: session).run()
@@ -87,21 +125,12 @@ package enum Program {
             case .archive: return try ArchiveCommand(session: session).run()
             case .report: return try ReportCommand(session: session).run()
             case .clean: return try CleanCommand(session: session).run()
-            // It has returned: it reads a configuration that a session would refuse.
-            case .config: fatalError("config runs without a session")
+            // The first has returned: it reads a configuration that a session would refuse. Without one there is help.
+            case .config, nil: fatalError("this runs without a session")
             }
         } catch {
             voice.complain(error.message)
             return error.status
-        }
-    }
-
-    /// Without the program's own name. Raw bytes, since file names need not be UTF-8.
-    private static func rawArguments() -> [[UInt8]] {
-        (1..<max(1, Int(CommandLine.argc))).compactMap { index in
-            CommandLine.unsafeArgv[index].map { argument in
-                UnsafeBufferPointer(start: argument, count: strlen(argument)).map { UInt8(bitPattern: $0) }
-            }
         }
     }
 

@@ -30,9 +30,11 @@ final class ServiceReport: Sendable {
         self.manager = manager
     }
 
-    func begin() {
+    /// - Throws: when there is no thread. A manager that watches would end the process for its silence.
+    func begin() throws(SystemError) {
+        let started = try Thread(name: "service") { self.work() }
+        thread.withLock { $0 = started }
         manager.tell("READY=1")
-        thread.withLock { $0 = Thread(name: "service") { self.work() } }
     }
 
     /// - Parameters:

@@ -28,6 +28,7 @@ struct Session {
         environment: [String: String],
         cancellation: Cancellation,
         voice: Voice,
+        output: StandardOutput,
         service: ServiceReport? = nil
     ) throws(CommandFailure) {
         self.typed = typed
@@ -42,7 +43,14 @@ struct Session {
         }
         try Self.openLog(typed.logFile ?? configuration.logFile, environment: environment, voice)
         let progress = typed.progress ?? configuration.progress ?? .auto
-        console = Console(typed, progress: progress, environment: environment, voice: voice, service: service)
+        console = Console(
+            typed,
+            progress: progress,
+            environment: environment,
+            voice: voice,
+            output: output,
+            service: service
+        )
     }
 
     /// Before anything is done: who wants a log wants it of all.

@@ -11,7 +11,8 @@ final class Signals: Sendable {
     private let lastWords: @Sendable () -> Void
 
     /// Longest that a stop may take, for whatever reason: rows are committed one by one, so nothing depends on it.
-    private static let graceNanoseconds = 850_000_000
+    private static let graceNanoseconds = 800_000_000
+    private static let secondsForLastWords = 0.1
 
     /// Blocks the signals on this thread and all that it starts, and listens for them. To be called before any thread.
     ///
@@ -21,11 +22,12 @@ final class Signals: Sendable {
     ///   - onStop: called with the first signal.
     ///   - onHangUp: called with each SIGHUP, also with one that the parent had ignored; true where that was all that it meant.
     ///   - lastWords: called when the program has not ended itself in time.
+    /// - Throws: when there is no thread to listen.
     init(
         onStop: @escaping @Sendable (Int32) -> Void,
         onHangUp: @escaping @Sendable () -> Bool,
         lastWords: @escaping @Sendable () -> Void
-    ) {
+    ) throws(SystemError) {
         self.onStop = onStop
         self.onHangUp = onHangUp
         self.lastWords = lastWords
@@ -39,7 +41,7 @@ final class Signals: Sendable {
         sigaddset(&set, SIGHUP)
         let hangUpStops = !Self.isIgnored(SIGHUP)
         pthread_sigmask(SIG_BLOCK, &set, nil)
-        _ = Thread(name: "signals") { [set] in self.listen(set, hangUpStops: hangUpStops) }
+        _ = try Thread(name: "signals") { [set] in self.listen(set, hangUpStops: hangUpStops) }
     }
 
     private static func isIgnored(_ number: Int32) -> Bool {
@@ -65,8 +67,26 @@ final class Signals: Sendable {
             var grace = timespec(tv_sec: 0, tv_nsec: Int(left))
             second = sigtimedwait(&set, nil, &grace)
         } while second == SIGHUP && (onHangUp() || !hangUpStops)
-        lastWords()
-        Self.die(by: second > 0 ? second : number)
+        let last = second > 0 ? second : number
+        // From here on one more signal ends the process, whatever this thread waits for.
+        Self.restore(last)
+        speak()
+        Self.die(by: last)
+    }
+
+    /// The last words, from a thread that may meet a full pipe or a log on a disk that hangs, and is not waited for then.
+    private func speak() {
+        let isOver = Monitor(false)
+        do throws(SystemError) {
+            _ = try Thread(name: "last words") { [lastWords] in
+                lastWords()
+                isOver.update { $0 = true }
+            }
+        } catch {
+            return lastWords()
+        }
+        let end = Moment.now().adding(seconds: Self.secondsForLastWords)
+        _ = isOver.wait(until: end) { $0 ? true : nil }
     }
 
     /// Ends the process by the signal that was received; returns when there was none.
@@ -77,12 +97,17 @@ final class Signals: Sendable {
 
     var hasStopped: Bool { received.load(ordering: .sequentiallyConsistent) != 0 }
 
-    private static func die(by number: Int32) -> Never {
+    /// What the system does by itself, for this signal and on this thread.
+    private static func restore(_ number: Int32) {
         signal(number, SIG_DFL)
         var set = sigset_t()
         sigemptyset(&set)
         sigaddset(&set, number)
         pthread_sigmask(SIG_UNBLOCK, &set, nil)
+    }
+
+    private static func die(by number: Int32) -> Never {
+        restore(number)
         kill(getpid(), number)
         // Another thread may be the one that takes the signal.
         sleep(1)

@@ -1,6 +1,7 @@
 import Glibc
 import MuleLedger
 import MulePlan
+import MuleSystem
 import MuleUpload
 
 /// `mule upload` of what comes through standard input, or from a command.
@@ -13,6 +14,14 @@ struct StreamCommand {
     func run(_ sources: ArraySlice<[UInt8]>, to destination: Destination) throws(CommandFailure) -> ExitStatus {
         guard sources.count == (source == .command ? 0 : 1) else {
             throw CommandFailure(status: .usage, message: "Standard input (-) is sent alone, not among other sources.")
+        }
+        guard source == .command || StandardStreams.canRead else {
+            throw CommandFailure(
+                status: .source,
+                message:
+                    "Standard input can't be read: it is closed. Nothing was sent. Give the data as \"COMMAND | mule "
+                    + "upload - BUCKET/KEY\" or \"mule upload - BUCKET/KEY < FILE\"."
+            )
         }
         guard case .object(let address) = destination else {
             let what = source == .command ? "What a command prints" : "Standard input"

@@ -42,12 +42,17 @@ package final class Voice: Sendable {
         if let complaint = writeDown(.error, text) { say(.error, complaint) }
     }
 
-    private func say(_ level: MessageLevel, _ text: String) {
+    private func say(_ level: MessageLevel, _ text: String, waits: Bool = true) {
         let bytes = Array((line(level, text) + "\n").utf8)
-        _ = write(STDERR_FILENO, bytes, bytes.count)
+        if waits {
+            try? writeAll(bytes, to: STDERR_FILENO)
+        } else {
+            writeWithoutWaiting(bytes, to: STDERR_FILENO)
+        }
     }
 
-    /// What SIGHUP means where there is a log file: it has been renamed, and a new one is to be begun.
+    /// What SIGHUP means where there is a log file: it has been renamed, and a new one is to be made. Called by the thread
+    /// that answers signals, which must not wait for a reader of standard error.
     ///
     /// - Returns: false where there is none.
     package func hangUp() -> Bool {
@@ -57,7 +62,8 @@ package final class Voice: Sendable {
         } catch {
             say(
                 .error,
-                "The log \(TextSafety.displayName(log.path)) can't be opened anew: \(error.reason). Lines go where they went."
+                "The log \(TextSafety.displayName(log.path)) can't be opened again: \(error.reason). Lines go to the old one.",
+                waits: false
             )
         }
         return true

@@ -27,7 +27,7 @@ package final class ProgressDisplay: Sendable {
     private let inbox = Monitor<[String]?>(nil)
     /// Held by whoever writes: the thread while it runs.
     private let state: Monitor<State>
-    private let thread = Monitor<(id: pthread_t, wake: Wake)?>(nil)
+    private let thread = Monitor<(work: Thread, wake: Wake)?>(nil)
 
     /// - Parameters:
     ///   - choice: `auto` is a bar on a terminal that can move its cursor, plain lines elsewhere; a bar that was asked
@@ -50,18 +50,14 @@ package final class ProgressDisplay: Sendable {
 
     package var style: ProgressScreen.Style { state.withLock { $0.screen.style } }
 
-    /// Starts the thread, which asks for a snapshot about five times a second. Where no thread can be had, nothing is
+    /// Starts the thread, which asks for a snapshot about five times a second. Where the system gives none, nothing is
     /// shown but messages. To be called once before each `stop`.
     package func start(snapshot: @escaping @Sendable () -> TransferSnapshot) {
         thread.withLock { thread in
             guard thread == nil else { return }
-            var bell: [Int32] = [-1, -1]
-            guard pipe(&bell) == 0 else { return }
-            for end in bell {
-                _ = fcntl(end, F_SETFD, FD_CLOEXEC)
-                _ = fcntl(end, F_SETFL, O_NONBLOCK)
-            }
-            let wake = Wake(listen: bell[0], ring: bell[1])
+            guard let (listen, ring) = try? makePipe() else { return }
+            for end in [listen, ring] { _ = fcntl(end, F_SETFL, O_NONBLOCK) }
+            let wake = Wake(listen: listen, ring: ring)
             inbox.withLock { $0 = [] }
             // Signals belong to the threads that wait for them; this one inherits a full mask.
             var all = sigset_t()
@@ -69,25 +65,13 @@ package final class ProgressDisplay: Sendable {
             sigfillset(&all)
             pthread_sigmask(SIG_SETMASK, &all, &before)
             defer { pthread_sigmask(SIG_SETMASK, &before, nil) }
-            var id = pthread_t()
-            let work = Unmanaged.passRetained(Work { [self] in run(wake, snapshot) })
-            let status = pthread_create(
-                &id,
-                nil,
-                { argument in
-                    argument.map { Unmanaged<Work>.fromOpaque($0).takeRetainedValue().body() }
-                    return nil
-                },
-                work.toOpaque()
-            )
-            guard status == 0 else {
-                work.release()
+            do throws(SystemError) {
+                thread = (try Thread(name: "progress") { [self] in run(wake, snapshot) }, wake)
+            } catch {
                 wake.close()
                 let waiting = inbox.withLock { $0.take() } ?? []
                 waiting.forEach { message($0) }
-                return
             }
-            thread = (id, wake)
         }
     }
 
@@ -110,7 +94,7 @@ package final class ProgressDisplay: Sendable {
         guard let running = thread.withLock({ $0.take() }) else { return }
         let rest = inbox.withLock { $0.take() } ?? []
         ProgressDisplay.ring(running.wake)
-        pthread_join(running.id, nil)
+        running.work.join()
         running.wake.close()
         state.withLock { state in
             let size = state.output.size
@@ -159,12 +143,6 @@ package final class ProgressDisplay: Sendable {
         var time = timespec()
         clock_gettime(CLOCK_MONOTONIC, &time)
         return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
-    }
-
-    /// What the thread does, as an object that a C pointer can carry.
-    private final class Work: Sendable {
-        let body: @Sendable () -> Void
-        init(_ body: @escaping @Sendable () -> Void) { self.body = body }
     }
 }
 

@@ -1,4 +1,5 @@
 import Glibc
+import MuleSystem
 
 /// A file descriptor for messages, perhaps a terminal. Once its reader is gone, writes go nowhere, silently.
 struct TerminalOutput {
@@ -30,19 +31,7 @@ struct TerminalOutput {
         guard !isGone, !text.isEmpty else { return }
         let wasBlocked = TerminalOutput.blockBrokenPipe()
         defer { if !wasBlocked { TerminalOutput.unblockBrokenPipe() } }
-        var rest = Array(text.utf8)[...]
-        while !rest.isEmpty {
-            let count = rest.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
-            if count > 0 {
-                rest.removeFirst(count)
-            } else if errno == EAGAIN {
-                var waiting = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
-                poll(&waiting, 1, -1)
-            } else if errno != EINTR {
-                isGone = true
-                return
-            }
-        }
+        do { try writeAll(Array(text.utf8), to: descriptor) } catch { isGone = true }
     }
 
     /// Blocks SIGPIPE for this thread; true when it was blocked before. A write to a closed pipe then fails with EPIPE,

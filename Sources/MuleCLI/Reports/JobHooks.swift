@@ -103,7 +103,8 @@ struct JobHooks {
             case .signal(let signal): warn("\(name) died of signal \(signal)")
             case .timeout: warn("\(name) did not end within \(Int(Self.patience)) seconds, and was killed")
             case .tooMuchOutput: warn("\(name) printed too much, and was killed")
-            case .cancelled, .unknown: break
+            case .unknown: warn("\(name) ended, and the system does not say how")
+            case .cancelled: break
             }
         } catch {
             warn("\(name) can't be started: \(error.reason)")
