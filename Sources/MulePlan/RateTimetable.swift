@@ -38,9 +38,9 @@ package struct RateTimetable: Equatable, Sendable {
 
     /// The same rate at all times.
     ///
-    /// - Parameter bytesPerSecond: 0 for no limit.
-    package init(always bytesPerSecond: Int64) {
-        entries = [Entry(rate: bytesPerSecond > 0 ? bytesPerSecond : nil)]
+    /// - Parameter bytesPerSecond: more than 0; nil for no limit.
+    package init(always bytesPerSecond: Int64?) {
+        entries = [Entry(rate: bytesPerSecond)]
     }
 
     package init(_ text: String) throws(ParseError) {
@@ -93,17 +93,24 @@ package struct RateTimetable: Equatable, Sendable {
 
     private static func rate(_ text: String) throws(ParseError) -> Int64? {
         if text.lowercased() == "off" { return nil }
+        let rate: Int64
         do {
-            let rate = try ByteSize.parseRate(text)
-            return rate > 0 ? rate : nil
+            rate = try ByteSize.parseRate(text)
         } catch .notASize {
             throw ParseError(
-                description: "is not a rate; write 500K, 20MB/s, off (or 0) for no limit, or a timetable such as "
+                description: "is not a rate; write 500K, 20MB/s, off for no limit, or a timetable such as "
                     + "\"08:00-18:00 Mon-Fri=20MB/s, *=off\""
             )
         } catch {
             throw ParseError(description: error.description)
         }
+        // One reader takes it for "no limit", another for "nothing at this time".
+        guard rate > 0 else {
+            throw ParseError(
+                description: "holds a rate of 0, which says nothing: write off for no limit, or a rate such as 500K"
+            )
+        }
+        return rate
     }
 
     private static func when(_ text: Substring) throws(ParseError) -> Entry {

@@ -51,24 +51,54 @@ package func localDate() -> (year: Int, month: Int, day: Int) {
     return (Int(fields.tm_year) + 1900, Int(fields.tm_mon) + 1, Int(fields.tm_mday))
 }
 
-/// When the clock on the wall shows this time of day next, in milliseconds since 1970.
-package func nextLocalTime(minuteOfDay: Int) -> Int64 {
-    let now = time(nil)
+/// When the clock on the wall shows this time of day next, or passes it by where the clocks are put forward over it; in
+/// milliseconds since 1970.
+///
+/// - Parameter now: seconds since 1970.
+package func nextLocalTime(minuteOfDay: Int, after now: Int = time(nil)) -> Int64 {
+    for day in 0...2 {
+        if let then = moments(minuteOfDay: minuteOfDay, days: day, from: now).first(where: { $0 > now }) {
+            return Int64(then) * 1000
+        }
+    }
+    // No day is passed over as a whole, but in a zone that crosses the date line.
+    return Int64(now + 86_400) * 1000
+}
+
+/// When the clock shows the time on a day, seconds since 1970: twice where the clocks are put back over it, and once where they
+/// are put forward.
+private func moments(minuteOfDay: Int, days: Int, from now: Int) -> [Int] {
+    var start = tm()
     var seconds = now
+    localtime_r(&seconds, &start)
+    // Fields that mktime(3) has looked at are those of its answer, which may be another time of day: each try has its own.
+    let tries = [-1, 0, 1].map { isDST in
+        var fields = start
+        fields.tm_mday += Int32(days)
+        fields.tm_hour = Int32(minuteOfDay / 60)
+        fields.tm_min = Int32(minuteOfDay % 60)
+        fields.tm_sec = 0
+        fields.tm_isdst = Int32(isDST)
+        return (moment: mktime(&fields), minute: Int(fields.tm_hour) * 60 + Int(fields.tm_min))
+    }
+    let found = tries.filter { $0.minute == minuteOfDay }.map(\.moment)
+    if !found.isEmpty { return Set(found).sorted() }
+    // The clocks jump over it. The tries are what their two readings would make of it, with the jump in between.
+    let moments = tries.map(\.moment)
+    guard var before = moments.min(), var after = moments.max() else { return [] }
+    let offset = offsetFromUTC(at: before)
+    while after - before > 1 {
+        let middle = before + (after - before) / 2
+        if offsetFromUTC(at: middle) == offset { before = middle } else { after = middle }
+    }
+    return [after]
+}
+
+private func offsetFromUTC(at moment: Int) -> Int {
+    var seconds = moment
     var fields = tm()
     localtime_r(&seconds, &fields)
-    fields.tm_hour = Int32(minuteOfDay / 60)
-    fields.tm_min = Int32(minuteOfDay % 60)
-    fields.tm_sec = 0
-    // A night in which the clocks are changed is an hour longer or shorter.
-    fields.tm_isdst = -1
-    var then = mktime(&fields)
-    if then <= now {
-        fields.tm_mday += 1
-        fields.tm_isdst = -1
-        then = mktime(&fields)
-    }
-    return Int64(then) * 1000
+    return fields.tm_gmtoff
 }
 
 /// The machine's name, as it was given; "localhost" where it has none.

@@ -54,6 +54,30 @@ struct CommandLineParserTests {
         #expect(try parse(flags + ["resume"]).transfer.concurrency == .fixed(4))
     }
 
+    @Test(
+        "of two flags of one name the command decides, also when it stands behind",
+        arguments: [["status"], ["upload", "a", "b/c"], ["doctor"], ["archive"], ["clean"]]
+    )
+    func flagsOfOneName(command: [String]) throws {
+        let ledger = ["--ledger", "FILE"]
+        #expect(try parse(ledger + command) == parse(command + ledger))
+        #expect(try parse(["--ledger=FILE"] + command).ledger == Array("FILE".utf8))
+    }
+
+    @Test("a value that only another command's flag may be without is asked for")
+    func flagWithoutItsValue() throws {
+        #expect(try parse(["--ledger", "--json", "doctor"]).ledgerAlone)
+        #expect { try parse(["--ledger", "--json", "status"]) } throws: { "\($0)".contains("needs a value") }
+    }
+
+    @Test("flags of one name all take a value or none, and the same letter")
+    func flagsOfOneNameAgree() {
+        for (name, rows) in Dictionary(grouping: FlagTable.rows, by: \.name) {
+            #expect(Set(rows.map { $0.placeholder == nil }).count == 1, "\(name)")
+            #expect(Set(rows.map(\.letter)).count == 1, "\(name)")
+        }
+    }
+
     @Test("flags and operands may stand in any order, and -- ends the flags")
     func anyOrder() throws {
         let expected = [Array("a".utf8), Array("b/".utf8)]

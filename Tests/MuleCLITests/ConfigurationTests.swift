@@ -38,13 +38,13 @@ struct ConfigurationTests {
 
     @Test("numbers stand for bytes, seconds and requests")
     func numbers() throws {
-        let text = #"{"partSize": 8388608, "stallLimit": 90, "concurrency": 8, "limitRate": 0, "pageCache": "drop"}"#
+        let text = #"{"partSize": 8388608, "stallLimit": 90, "concurrency": 8, "limitRate": 500, "pageCache": "drop"}"#
         let configuration = try Configuration.parse(Array(text.utf8))
         #expect(configuration.store.partSize == 8_388_608)
         #expect(configuration.transfer.stallLimit == 90)
         #expect(configuration.transfer.pageCache == .drop)
         #expect(configuration.transfer.concurrency == .fixed(8))
-        #expect(configuration.transfer.limitRate == RateTimetable(always: 0))
+        #expect(configuration.transfer.limitRate == RateTimetable(always: 500))
     }
 
     @Test("a bucket's options lie over the general ones")

@@ -14,7 +14,15 @@ import Testing
         #expect(try RateTimetable(text).constant == rate)
     }
 
-    @Test("0 and off are no limit", arguments: ["0", "off", "OFF", "0MB/s", "*=off", "Mon=0"])
+    @Test(
+        "a rate of 0 is refused, alone and in a timetable",
+        arguments: ["0", "0MB/s", "0.0K", "Mon=0", "08:00-18:00=0, *=off", "08:00-18:00=1K, *=0B/s"]
+    )
+    func zero(text: String) {
+        #expect { try RateTimetable(text) } throws: { "\($0)".contains("write off for no limit") }
+    }
+
+    @Test("off is no limit", arguments: ["off", "OFF", "*=off"])
     func none(text: String) throws {
         #expect(try Self.rate(text, 0, 12) == nil)
         #expect(try RateTimetable(text).constant == nil)

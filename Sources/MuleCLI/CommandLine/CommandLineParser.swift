@@ -11,6 +11,8 @@ package struct CommandLineParser {
         let spelling: String
         let value: [UInt8]
         let isOn: Bool
+        /// Of a flag that takes a value: it has none.
+        var standsAlone = false
     }
 
     private var arguments: ArraySlice<[UInt8]>
@@ -78,7 +80,15 @@ package struct CommandLineParser {
         if flag.placeholder != nil, attached == nil, !standsAlone {
             value = try nextArgument(for: "--\(name)", flag)
         }
-        occurrences.append(Occurrence(flag: flag, spelling: "--\(name)", value: value, isOn: isOn && !standsAlone))
+        occurrences.append(
+            Occurrence(
+                flag: flag,
+                spelling: "--\(name)",
+                value: value,
+                isOn: isOn && !standsAlone,
+                standsAlone: standsAlone
+            )
+        )
     }
 
     private mutating func readLetters(_ letters: ArraySlice<UInt8>) throws(UsageError) {
@@ -108,17 +118,36 @@ package struct CommandLineParser {
     }
 
     private mutating func nextArgument(for spelling: String, _ flag: Flag) throws(UsageError) -> [UInt8] {
-        guard let value = arguments.popFirst() else {
-            throw UsageError("\(spelling) needs a value: \(spelling) \(flag.placeholder ?? "")", command: command)
-        }
+        guard let value = arguments.popFirst() else { throw missingValue(of: spelling, flag) }
         return value
     }
 
-    /// The row that the command in question takes; while no command is known, the first of that name.
+    /// The row that the command in question takes. While no command is known, any of that name will do: all of them take a
+    /// value or none. One that may stand without its value goes first, since only that can be put right later.
     private func lookUp(_ matches: (Flag) -> Bool, negatedBy name: String?) -> (Flag, isOn: Bool)? {
         let found = FlagTable.rows.filter(matches)
-        let flag = found.first { row in command.map { row.commands.contains($0) } ?? true } ?? found.first
+        let flag =
+            found.first { row in command.map { row.commands.contains($0) } ?? row.valueIsOptional } ?? found.first
         return flag.map { ($0, name == nil || $0.negation != name) }
+    }
+
+    /// The command's row for a flag, which may have been read before the command was known.
+    private func row(of occurrence: Occurrence, for command: Command) throws(UsageError) -> Flag {
+        let rows = FlagTable.rows.filter { $0.name == occurrence.flag.name }
+        guard let row = rows.first(where: { $0.commands.contains(command) }) else {
+            let takers = Command.allCases.filter { taker in rows.contains { $0.commands.contains(taker) } }
+            let names = takers.map { "\"mule \($0.rawValue)\"" }.joined(separator: " and ")
+            throw UsageError(
+                "\(occurrence.spelling) belongs to \(names), not to \"mule \(command.rawValue)\"",
+                command: command
+            )
+        }
+        if occurrence.standsAlone, !row.valueIsOptional { throw missingValue(of: occurrence.spelling, row) }
+        return row
+    }
+
+    private func missingValue(of spelling: String, _ flag: Flag) -> UsageError {
+        UsageError("\(spelling) needs a value: \(spelling) \(flag.placeholder ?? "")", command: command)
     }
 
     private func unknown(_ name: String) -> UsageError {
@@ -158,23 +187,18 @@ package struct CommandLineParser {
             try apply(Occurrence(flag: flag, spelling: name, value: Array(value.utf8), isOn: true), to: &typed)
         }
         for occurrence in occurrences {
-            guard occurrence.flag.commands.contains(command) else {
-                let rows = FlagTable.rows.filter { $0.name == occurrence.flag.name }
-                let takers = Command.allCases.filter { taker in rows.contains { $0.commands.contains(taker) } }
-                let names = takers.map { "\"mule \($0.rawValue)\"" }.joined(separator: " and ")
-                throw UsageError(
-                    "\(occurrence.spelling) belongs to \(names), not to \"mule \(command.rawValue)\"",
-                    command: command
-                )
-            }
-            try apply(occurrence, to: &typed)
+            try apply(occurrence, as: row(of: occurrence, for: command), to: &typed)
         }
         if let problem = command.page.problem(typed) { throw UsageError(problem, command: command) }
         return typed
     }
 
-    private func apply(_ occurrence: Occurrence, to typed: inout Typed) throws(UsageError) {
-        do { try occurrence.flag.update(&typed, occurrence.value, occurrence.isOn) } catch {
+    private func apply(
+        _ occurrence: Occurrence,
+        as flag: Flag? = nil,
+        to typed: inout Typed
+    ) throws(UsageError) {
+        do { try (flag ?? occurrence.flag).update(&typed, occurrence.value, occurrence.isOn) } catch {
             let value = error.hidesValue ? "the value" : "\"\(TextSafety.displayName(occurrence.value))\""
             throw UsageError("\(occurrence.spelling): \(value) \(error.why)", command: command)
         }

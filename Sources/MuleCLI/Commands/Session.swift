@@ -146,7 +146,7 @@ struct Session {
         if let limit = options.stallLimit { settings.stallLimit = limit }
         if let use = options.pageCache { settings.pageCache = use }
         // Nothing is taken from a bucket that is never empty.
-        if let rate = options.limitRate, rate != RateTimetable(always: 0) { settings.rateLimit = rate }
+        if let rate = options.limitRate, rate != RateTimetable(always: nil) { settings.rateLimit = rate }
         return settings
     }
 

@@ -68,8 +68,8 @@ extension FlagTable {
             sending,
             sets: \.transfer.limitRate,
             reading: OptionValue.rate,
-            "Send at most this many bytes per second over all requests, such as 500K or 20MB/s; off is no limit. A timetable in "
-                + "local time changes it while mule runs: \"08:00-18:00 Mon-Fri=20MB/s, *=off\"."
+            "Send at most this many bytes per second over all requests, such as 500K or 20MB/s; off is no limit, and 0 is "
+                + "refused. A timetable in local time changes it while mule runs: \"08:00-18:00 Mon-Fri=20MB/s, *=off\"."
         ),
         .value(
             "stall-limit",
