@@ -7,6 +7,7 @@
 #include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
+#include <sys/xattr.h>
 
 /* <fcntl.h> shows it with _GNU_SOURCE only. */
 extern int fallocate(int descriptor, int mode, off_t offset, off_t length);
@@ -14,6 +15,28 @@ extern int fallocate(int descriptor, int mode, off_t offset, off_t length);
 /* statfs is a structure and a function at once, of which Swift would take the structure. */
 static inline int mule_statfs(const char *path, struct statfs *facts) {
     return statfs(path, facts);
+}
+
+/* The number by which a file system knows itself, statfs(2); 0 where it gives none. */
+static inline unsigned long long mule_file_system_id(const struct statfs *facts) {
+    const unsigned int *words = (const unsigned int *)(const void *)&facts->f_fsid;
+    return ((unsigned long long)words[0] << 32) | words[1];
+}
+
+/* statx(2), Linux 4.11, glibc 2.28: whether the file is the root of a mount (STATX_ATTR_MOUNT_ROOT, Linux 5.8), which a bind
+   mount of the same disk is too. -1 where the kernel does not say. AT_FDCWD is -100, AT_NO_AUTOMOUNT 0x800. */
+static inline int mule_is_mount_root(const char *path) {
+    struct {
+        unsigned int mask, blockSize;
+        unsigned long long attributes;
+        unsigned char other[40];
+        unsigned long long knownAttributes;
+        unsigned char rest[256];
+    } facts = {0};
+    extern long syscall(long number, ...);
+    if (syscall(SYS_statx, -100, path, 0x800, 0u, &facts) != 0) return -1;
+    if (!(facts.knownAttributes & 0x2000ull)) return -1;
+    return (facts.attributes & 0x2000ull) != 0;
 }
 
 static inline int mule_fallocate(int descriptor, long long length) {

@@ -114,7 +114,7 @@ package struct Disposal {
         let departing = Self.name(plan.action.target ?? Self.departing(plan.source, id: plan.id))
         lost[place] = directory
         let lease = try check(name, in: directory, plan)
-        try attempt { () throws(SystemError) in try directory.move(name, to: directory, as: departing) }
+        try attempt { () throws(SystemError) in try directory.move(name, to: directory, as: departing, isOwn: true) }
         try putBackUnless(departing, isStill: plan, in: directory, as: name, in: directory)
         try attempt { () throws(SystemError) in try directory.remove(departing) }
         withExtendedLifetime(lease) {}
@@ -172,7 +172,15 @@ package struct Disposal {
             try copy.sync()
         } catch {
             try? targetDirectory.remove(partial)
-            throw Refusal(reason: "can't be copied to \(UTF8Repair.string(target)): \(error.reason)")
+            let place = UTF8Repair.string(target)
+            guard error.code != ENOTSUP else {
+                throw Refusal(
+                    reason:
+                        "can't be copied to \(place) with its rights: other users could read or write it there. Choose a "
+                        + "file system that keeps owners, modes and access control lists, or mount it with a stricter umask"
+                )
+            }
+            throw Refusal(reason: "can't be copied to \(place): \(error.reason)")
         }
         let lease: File
         do throws(Refusal) {
@@ -192,7 +200,7 @@ package struct Disposal {
     /// Removes the original of a copy that has its name.
     private mutating func finishCopy(_ plan: Plan, _ name: [UInt8], _ directory: Directory) throws(Refusal) {
         let departing = Self.name(Self.departing(plan.source, id: plan.id))
-        try attempt { () throws(SystemError) in try directory.move(name, to: directory, as: departing) }
+        try attempt { () throws(SystemError) in try directory.move(name, to: directory, as: departing, isOwn: true) }
         try putBackUnless(departing, isStill: plan, in: directory, as: name, in: directory)
         try attempt { () throws(SystemError) in try directory.remove(departing) }
     }

@@ -51,6 +51,14 @@ package func localDate() -> (year: Int, month: Int, day: Int) {
     return (Int(fields.tm_year) + 1900, Int(fields.tm_mon) + 1, Int(fields.tm_mday))
 }
 
+/// The minute of the day that the clock on the wall shows at a time, in milliseconds since 1970; 0 to 1439.
+package func localMinuteOfDay(at milliseconds: Int64) -> Int {
+    var seconds = time_t(milliseconds / 1000)
+    var fields = tm()
+    localtime_r(&seconds, &fields)
+    return Int(fields.tm_hour) * 60 + Int(fields.tm_min)
+}
+
 /// When the clock on the wall shows this time of day next, or passes it by where the clocks are put forward over it; in
 /// milliseconds since 1970.
 ///

@@ -58,17 +58,64 @@ package final class Directory: Sendable {
     }
 
     /// Moves a name to another directory of the same file system. Whatever has the new name already stays: `EEXIST`.
-    package func move(_ name: [UInt8], to other: Directory, as newName: [UInt8]) throws(SystemError) {
+    ///
+    /// - Parameter isOwn: whether nobody else makes files of the new name.
+    package func move(
+        _ name: [UInt8],
+        to other: Directory,
+        as newName: [UInt8],
+        isOwn: Bool = false
+    ) throws(SystemError) {
         let old = try cString(name, "rename")
         let new = try cString(newName, "rename")
-        do {
+        do throws(SystemError) {
             try retryingInterrupts("rename") { mule_rename_new(descriptor, old, other.descriptor, new) }
+            return
         } catch {
-            // File systems that can't promise it in one step (NFS, some of FUSE) can do so in two.
-            guard error.code == EINVAL || error.code == ENOSYS else { throw error }
-            try retryingInterrupts("link") { linkat(descriptor, old, other.descriptor, new, 0) }
-            try retryingInterrupts("unlink") { unlinkat(descriptor, old, 0) }
+            guard Self.isUnsupported(error) else { throw error }
         }
+        // File systems that can't promise it in one step (NFS, some of FUSE) can do so in two, those with hard links.
+        do throws(SystemError) {
+            try retryingInterrupts("link") { linkat(descriptor, old, other.descriptor, new, 0) }
+        } catch {
+            guard Self.isUnsupported(error) || error.code == EMLINK else { throw error }
+            return try moveByReplacing(name, to: other, as: newName, isOwn: isOwn)
+        }
+        do throws(SystemError) {
+            try remove(name)
+        } catch {
+            try? other.remove(newName)
+            throw error
+        }
+    }
+
+    /// The same where a file system knows neither a rename that replaces nothing nor hard links (exFAT and FAT by FUSE): the new name is
+    /// made first, by whoever comes first, and then replaced.
+    func moveByReplacing(
+        _ name: [UInt8],
+        to other: Directory,
+        as newName: [UInt8],
+        isOwn: Bool
+    ) throws(SystemError) {
+        let old = try cString(name, "rename")
+        let new = try cString(newName, "rename")
+        if isOwn {
+            guard (try? other.status(of: newName)) == nil else { throw SystemError(code: EEXIST, call: "rename") }
+        } else {
+            _ = try other.makeFile(newName)
+        }
+        do throws(SystemError) {
+            try retryingInterrupts("rename") { renameat(descriptor, old, other.descriptor, new) }
+        } catch {
+            if !isOwn { try? other.remove(newName) }
+            throw error
+        }
+    }
+
+    /// What a file system answers to calls that it does not know (rename(2), link(2)). EPERM is both that and a missing right,
+    /// which the next call shows.
+    private static func isUnsupported(_ error: SystemError) -> Bool {
+        [EINVAL, ENOSYS, EPERM, EOPNOTSUPP].contains(error.code)
     }
 
     package func remove(_ name: [UInt8]) throws(SystemError) {
@@ -114,8 +161,10 @@ extension File {
         try retryingInterrupts("fsync") { fsync(descriptor) }
     }
 
-    /// Gives this file the content of another, with its holes, its permissions, its time, and as far as this user may, its owner.
+    /// Gives this file the content of another, with its holes, its time, its extended attributes, its access control list, and as
+    /// far as this user may, its owner.
     ///
+    /// - Throws: `ENOTSUP` where the copy would be open to more users than the original.
     /// - Parameter goOn: asked now and then; false ends it with `ECANCELED`.
     package func becomeCopy(of other: File, while goOn: () -> Bool) throws(SystemError) {
         var facts = stat()
@@ -140,8 +189,7 @@ extension File {
                 offset += Int64(count)
             }
         }
-        _ = fchown(descriptor, facts.st_uid, facts.st_gid)
-        try retryingInterrupts("fchmod") { fchmod(descriptor, facts.st_mode & 0o7777) }
+        try takeRights(of: other, facts)
         let times = [facts.st_atim, facts.st_mtim]
         try retryingInterrupts("futimens") { futimens(descriptor, times) }
     }

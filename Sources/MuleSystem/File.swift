@@ -45,17 +45,19 @@ package struct FileStatus: Hashable, Sendable {
 
     /// Seconds for which the file has been left alone, by one of its times.
     ///
-    /// A time in the future says nothing: the last change of any kind counts then. Where that lies ahead too, the file was
-    /// changed while a clock was wrong. Within 15 minutes that may be a file server's clock, and a file that is being written at
-    /// this moment; beyond that the file counts as old, or it would be too young until that day comes.
+    /// A time that lies up to 15 minutes ahead may be a file server's, of a file that is being written at this moment. One beyond
+    /// that says nothing: the last change of any kind counts then. Where that lies as far ahead, the file was changed while a
+    /// clock was wrong, and counts as old: it would be too young until that day comes.
     ///
     /// - Parameters:
     ///   - time: nanoseconds since 1970.
     ///   - now: nanoseconds since 1970.
     package func age(of time: Int64, at now: Int64) -> Double {
-        let last = time > now ? changeTime : time
-        let age = (Double(now) - Double(last)) / 1e9
-        return age < -Self.tolerableLead ? .infinity : age
+        for time in [time, changeTime] {
+            let age = (Double(now) - Double(time)) / 1e9
+            if age >= -Self.tolerableLead { return age }
+        }
+        return .infinity
     }
 
     /// Seconds by which the clock of a file server may be ahead.

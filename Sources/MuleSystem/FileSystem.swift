@@ -36,3 +36,39 @@ package struct FileSystem: Hashable, Sendable {
         0xAAD7_AAEA: "panfs", 0x786F_4256: "vboxsf",
     ]
 }
+
+/// Which file system something is on, as far as that can be told from one day to another.
+package struct FileSystemIdentity: Hashable, Sendable {
+    /// Of `stat`: counted anew at each mount by some file systems, and the same for another disk in the same place.
+    package var device: UInt64
+    /// The file system's own (`f_fsid`); 0 where it has none.
+    package var number: UInt64
+
+    package init(device: UInt64, number: UInt64) {
+        self.device = device
+        self.number = number
+    }
+
+    /// That of a file or directory that is there.
+    package static func of(path: [UInt8]) throws(SystemError) -> FileSystemIdentity {
+        let device = try FileStatus.of(path: path).device
+        var facts = statfs()
+        let name = try cString(path, "statfs")
+        try retryingInterrupts("statfs") { mule_statfs(name, &facts) }
+        return FileSystemIdentity(device: device, number: mule_file_system_id(&facts))
+    }
+
+    package func isSame(as other: FileSystemIdentity) -> Bool {
+        number != 0 && other.number != 0 ? number == other.number : device == other.device
+    }
+}
+
+/// Whether something is mounted at this directory: a disk, or by a bind mount another directory.
+package func isMountPoint(_ path: [UInt8]) throws(SystemError) -> Bool {
+    let name = try cString(path, "statx")
+    let answer = mule_is_mount_root(name)
+    if answer >= 0 { return answer == 1 }
+    let here = try FileStatus.of(path: path)
+    let above = try FileStatus.of(path: path + Array("/..".utf8))
+    return here.device != above.device || here.inode == above.inode
+}
