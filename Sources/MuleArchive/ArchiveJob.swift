@@ -26,6 +26,8 @@ package struct ArchiveJob: Sendable {
     package var mayOverwrite: Bool
     package var after: AfterAction
     package var limits: RunLimits
+    /// Absolute paths; see `RequiredMounts`.
+    package var requiredMounts: [[UInt8]] = []
     /// Where the job does not say another number.
     package static let quarantineAfter = 3
 

@@ -72,6 +72,7 @@ package final class ArchivePlanner {
     private let decisions: Decisions
     private let onFile: (PlannedFile) -> Void
     private var totals = PlanTotals()
+    private var places: SourcePlaces?
     /// Who has a key that others may want.
     private var taken: SpillNames?
 
@@ -193,6 +194,7 @@ package final class ArchivePlanner {
             order: job.order
         )
         var found: [Decisions.Found] = []
+        places = number.flatMap { number in ledger.map { SourcePlaces(job, JobRun(job: number, run: 0), $0) } }
         while !cancellation.isCancelled {
             let step: SourceWalk.Step?
             do {
@@ -203,13 +205,15 @@ package final class ArchivePlanner {
             guard let step else { break }
             switch step {
             case .file(let file):
+                places?.note(file)
                 switch decisions.look(at: file) {
                 case .file(let next): found.append(next)
                 case .tooYoung: note(PlannedFile(kind: .tooYoung, source: file.path))
                 case .nothing: break
                 }
             case .problem(let file, let problem): try plan(file, problem)
-            case .leftOut, .idle: break
+            case .leftOut(let file, _): places?.note(file)
+            case .idle: break
             }
             if found.count == Self.batch {
                 try plan(found)
@@ -217,6 +221,10 @@ package final class ArchivePlanner {
             }
         }
         try plan(found)
+        guard !cancellation.isCancelled, let places else { return }
+        if let failure = try known({ () throws(LedgerError) in try places.obstacleAtEnd() }) {
+            fail(job.source, failure)
+        }
     }
 
     private func plan(_ file: SourceWalk.Found, _ problem: SourceProblem) throws(UploadFailure) {
@@ -244,6 +252,7 @@ package final class ArchivePlanner {
 
     private func plan(_ found: Decisions.Found, _ item: JobItem?) throws(UploadFailure) {
         guard let item, let ledger else { return try send(found, as: .new) }
+        places?.noteKnown(found.file)
         if item.state != .settled {
             switch decisions.decide(left: item) {
             case .giveUp: return try send(found, as: .changed, requests: Self.requestsToGiveUp)

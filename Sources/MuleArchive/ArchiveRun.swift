@@ -117,6 +117,13 @@ package final class ArchiveRun: Sendable {
     package func carryOut(
         service: @escaping (StoreAddress) throws(UploadFailure) -> S3Service
     ) -> ArchiveReport {
+        do throws(LedgerError) {
+            if let obstacle = try SourcePlaces(job, numbers, ledger).obstacleAtStart() {
+                return report(RunCounts(), obstacle: obstacle)
+            }
+        } catch {
+            return report(RunCounts(), obstacle: ledger.failure(error))
+        }
         let curfew = Curfew(job.limits, of: run, cancellation: cancellation, now: ledger.now)
         let bookkeeper = bookkeeper
         var (watch, books): (Thread?, Thread?)
@@ -153,12 +160,29 @@ package final class ArchiveRun: Sendable {
         watch?.join()
         var counts = bookkeeper.counts
         counts.unfinished += result.untouched + bookkeeper.undone
-        return ArchiveReport(
+        var reason = result.obstacle ?? obstacle(curfew)
+        if reason == nil, result.hasFoundAll, !cancellation.isCancelled { reason = look(at: candidates.places) }
+        return report(counts, obstacle: reason ?? bookkeeper.obstacle)
+    }
+
+    /// Whether all that was found is all that there is; keeps where it was for the next run.
+    private func look(at places: SourcePlaces) -> UploadFailure? {
+        do throws(LedgerError) {
+            let obstacle = try places.obstacleAtEnd()
+            try places.record()
+            return obstacle
+        } catch {
+            return ledger.failure(error)
+        }
+    }
+
+    private func report(_ counts: RunCounts, obstacle: UploadFailure?) -> ArchiveReport {
+        ArchiveReport(
             run: numbers,
             counts: counts,
             actions: bookkeeper.actions,
             failures: bookkeeper.failures,
-            obstacle: result.obstacle ?? obstacle(curfew) ?? bookkeeper.clockDoubt,
+            obstacle: obstacle,
             unsettled: bookkeeper.unsettled,
             startedAt: startedAt,
             endedAt: ledger.now()

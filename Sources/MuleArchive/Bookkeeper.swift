@@ -23,7 +23,7 @@ final class Bookkeeper: Sendable {
         var unsettled = 0
         var undone = 0
         var failure: LedgerError?
-        var clockDoubt: UploadFailure?
+        var obstacle: UploadFailure?
         /// Files whose time has come, by their paths, until the store has been asked once more.
         var due: Set<[UInt8]> = []
         /// When files were taken up.
@@ -81,8 +81,8 @@ final class Bookkeeper: Sendable {
     var actions: ActionCounts { state.withLock { $0.actions } }
     var failures: FailureTally { state.withLock { $0.failures } }
 
-    /// Why nothing that depends on an age was done with any file.
-    var clockDoubt: UploadFailure? { state.withLock { $0.clockDoubt } }
+    /// Why files were left as they are, whatever is said of each.
+    var obstacle: UploadFailure? { state.withLock { $0.obstacle } }
 
     /// Files that are too young.
     var unsettled: Int { state.withLock { $0.unsettled } }
@@ -279,11 +279,7 @@ final class Bookkeeper: Sendable {
 
     /// The file is archived and waits for a run whose clock is right, which asks the store once more.
     private func refuse(_ action: ItemAction, _ receipt: Receipt, _ doubt: UploadFailure) -> [Ledger.JobStep] {
-        state.withLock { state in
-            state.clockDoubt = doubt
-            state.counts.actionsFailed += 1
-            state.actions.noteFailure(of: action)
-        }
+        holdBack(action, doubt)
         var receipt = receipt
         receipt.action = action
         receipt.actionError = doubt.message
@@ -291,6 +287,14 @@ final class Bookkeeper: Sendable {
             .archived(.proved, action, receipt),
             .acted(action, failure: doubt.message, receipt: receipt.number, receipt),
         ]
+    }
+
+    private func holdBack(_ action: ItemAction, _ obstacle: UploadFailure) {
+        state.withLock { state in
+            state.obstacle = obstacle
+            state.counts.actionsFailed += 1
+            state.actions.noteFailure(of: action)
+        }
     }
 
     private func left(
@@ -359,8 +363,19 @@ final class Bookkeeper: Sendable {
         })
         var steps: [Ledger.JobStep] = []
         var events: [ArchiveEvent] = []
+        let target = target
+        let isAway = RequiredMounts.failure(of: job.requiredMounts)
+        let isElsewhere = try target?.obstacle()
         for next in cases {
             onSign()
+            if let obstacle = isAway ?? (next.plan.action.name == Disposal.move ? isElsewhere : nil) {
+                holdBack(next.plan.action, obstacle)
+                var receipt = next.receipt
+                receipt.action = next.plan.action
+                receipt.actionError = obstacle.message
+                steps.append(.acted(next.plan.action, failure: obstacle.message, receipt: next.number, receipt))
+                continue
+            }
             // Each is a step of its own: what is not done stays written down for the next run.
             guard !cancellation.isCancelled, let (step, event) = try act(on: next, &disposal) else {
                 state.withLock { $0.undone += 1 }
@@ -383,7 +398,16 @@ final class Bookkeeper: Sendable {
             steps = []
         }
         try ledger.record(steps, of: run)
+        let hasMoved = events.contains {
+            if case .acted(_, _, let action) = $0 { action.name == Disposal.move } else { false }
+        }
+        if hasMoved { try target?.record() }
         for event in events { onEvent(event) }
+    }
+
+    private var target: TargetPlace? {
+        guard case .move(let directory) = job.after else { return nil }
+        return TargetPlace(directory, number: run.job, ledger)
     }
 
     /// - Returns: nil where it was stopped half-way.

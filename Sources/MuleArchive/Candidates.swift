@@ -14,6 +14,7 @@ final class Candidates {
     private let bookkeeper: Bookkeeper
     private let cancellation: Cancellation
     private var walk: OrderedWalk
+    private(set) var places: SourcePlaces
     private var batch = 32
 
     /// Files that are looked up at once.
@@ -32,6 +33,7 @@ final class Candidates {
         self.ledger = ledger
         self.bookkeeper = bookkeeper
         self.cancellation = cancellation
+        places = SourcePlaces(job, run, ledger)
         walk = OrderedWalk(
             SourceWalk([job.source], isRecursive: true, selection: job.selection, now: ledger.now() * 1_000_000),
             order: job.order
@@ -46,9 +48,11 @@ final class Candidates {
             search: while found.count < batch {
                 switch try step() {
                 case .file(let file)?:
+                    places.note(file)
                     if let next = look(at: file) { found.append(next) }
                 case .problem(let file, let problem)?: try fail(file, problem)
-                case .leftOut?, .idle?: break
+                case .leftOut(let file, _)?: places.note(file)
+                case .idle?: break
                 case nil:
                     isAtEnd = true
                     break search
@@ -132,6 +136,7 @@ final class Candidates {
 
     private func decide(_ found: Decisions.Found, _ item: JobItem?) -> Decisions.Verdict {
         guard let item else { return .send }
+        if item.run != run.run { places.noteKnown(found.file) }
         // Begun in this run, or left by an earlier one and taken up by this.
         return item.run == run.run ? .pass : decisions.decide(found, item)
     }

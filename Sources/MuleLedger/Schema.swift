@@ -108,5 +108,12 @@ enum Schema {
             due_at INTEGER NOT NULL, created_at INTEGER NOT NULL
         );
         """,
+        """
+        CREATE TABLE job_places (
+            job INTEGER NOT NULL, role TEXT NOT NULL, path BLOB NOT NULL,
+            device INTEGER NOT NULL, file_system INTEGER NOT NULL,
+            PRIMARY KEY (job, role, path)
+        ) WITHOUT ROWID;
+        """,
     ]
 }

@@ -54,6 +54,8 @@ package struct CleanSummary: Sendable {
     /// What the store held of them, as far as it may be asked.
     package var bytes: Int64 = 0
     package var leftAlone = 0
+    /// Not as old, and not known to the ledger.
+    package var younger = 0
     /// As old, begun by other users, and neither shown nor touched.
     package var ofOthers = 0
     package var failures: [UploadFailure] = []
@@ -224,7 +226,10 @@ package final class CleanRun {
             return stale
         case .unknown(let isOwn):
             // Where the store does not say when it was begun, it can't be told to be old.
-            guard let initiated = stale.initiated, isOld(initiated, place.service) else { return nil }
+            guard let initiated = stale.initiated, isOld(initiated, place.service) else {
+                summary.younger += 1
+                return nil
+            }
             if rules.takesAll { return stale }
             if isOwn == false {
                 summary.ofOthers += 1

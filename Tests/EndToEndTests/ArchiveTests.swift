@@ -122,7 +122,95 @@ import Testing
         #expect(store.count(.putObject) == 40)
     }
 
+    /// From and to some minutes from now, by the clock on the wall.
+    private func window(_ from: Int, _ to: Int) -> String {
+        [from, to].map { minutes in
+            var seconds = time(nil) + minutes * 60
+            var fields = tm()
+            localtime_r(&seconds, &fields)
+            return [fields.tm_hour, fields.tm_min].map { $0 < 10 ? "0\($0)" : "\($0)" }.joined(separator: ":")
+        }.joined(separator: "-")
+    }
+
+    @Test func aRunOutsideItsWindowIs10AndNothingBegins() throws {
+        try file("a")
+        let outcome = try mule.run(archive("--window", window(120, 180)))
+        #expect(outcome.exitCode == 10)
+        #expect(outcome.explains("outside its window", "nothing was begun"), "\(outcome.err)")
+        #expect(store.requests.isEmpty)
+        #expect(try mule.run(archive("-q", "--window", window(120, 180))).err.isEmpty)
+        #expect(try mule.run("report").out.contains("no runs") || mule.run("report", "--json").lines.isEmpty)
+        #expect(try mule.run(archive("--dry-run", "--window", window(120, 180))).explains("would end at once"))
+        #expect(try mule.run(archive("--window", window(-120, 120))).exitCode == 0)
+        #expect(names == ["a"])
+    }
+
+    @Test func anInterruptedRunIsOnRecordAsThatWhateverFailedBefore() throws {
+        try file("a")
+        #expect(mkfifo(mule.home.path("source/fifo"), 0o600) == 0)
+        store.add(.on(.putObject, .stall))
+        let running = try mule.start(archive("-q"))
+        #expect(store.waitUntil { !$0.requests(.putObject).isEmpty })
+        #expect(running.waitForText("named pipe"))
+        running.signal(SIGTERM)
+        #expect(running.wait().end == .signal(SIGTERM))
+        #expect(try mule.run("report", "--json").objects.first?["status"]?.integer == 143)
+    }
+
     // MARK: File systems
+
+    @Test(.enabled(if: TestCommand.canMount, "needs the right to mount in a namespace (unshare)"))
+    func aDiskThatIsNotMountedIs3AndNoSuccess() throws {
+        let outcome = try inNamespace(
+            """
+            source=$1; shift
+            mount -t tmpfs mule-test "$source" && echo content > "$source/a" && touch -d @1700000000 "$source/a"
+            "$0" "$@" || exit 50
+            umount "$source"
+            "$0" "$@"; echo "status $?"
+            """,
+            [source],
+            archive("-q")
+        )
+        #expect(outcome.lines.last == "status 3", "\(outcome.err)")
+        #expect(outcome.explains("another file system is there", "Mount the disk"), "\(outcome.err)")
+        #expect(names == ["a"])
+    }
+
+    @Test(.enabled(if: TestCommand.canMount, "needs the right to mount in a namespace (unshare)"))
+    func whatHasToBeMountedIsLookedForBeforeAnythingIsDone() throws {
+        try file("a")
+        let done = try mule.home.makeDirectory("done")
+        let configuration = try mule.home.write(
+            Array(
+                """
+                {"jobs": {"j": {"source": "\(source)", "destination": "bucket/", "after": "move:\(done)",
+                                "requireMount": "\(done)"}}}
+                """.utf8
+            ),
+            to: "config.json"
+        )
+        let arguments = ["archive", "-q", "--config", configuration]
+        let missing = try mule.run(arguments)
+        #expect(missing.exitCode == 3 && missing.explains("requireMount", "nothing is mounted"), "\(missing.err)")
+        #expect(store.requests.isEmpty && exists("source/a"))
+        let outcome = try inNamespace("mount --bind \"$1\" \"$1\" && shift && exec \"$0\" \"$@\"", [done], arguments)
+        #expect(outcome.exitCode == 0, "\(outcome.err)")
+        #expect(exists("done/a"))
+    }
+
+    @Test(.enabled(if: TestCommand.canMount, "needs the right to mount in a namespace (unshare)"))
+    func aTargetWithinTheSourceIs2ByAnyName() throws {
+        try mule.home.makeDirectory("source/inner")
+        let done = try mule.home.makeDirectory("done")
+        let outcome = try inNamespace(
+            "mount --bind \"$1\" \"$2\" && shift 2 && exec \"$0\" \"$@\"",
+            [source + "/inner", done],
+            archive("--after", "move:" + done + "/x")
+        )
+        #expect(outcome.exitCode == 2)
+        #expect(outcome.explains("lies in the directory that is archived"), "\(outcome.err)")
+    }
 
     @Test(.enabled(if: TestCommand.canMount, "needs the right to mount in a namespace (unshare)"))
     func aReadOnlySourceIsArchivedAndItsFilesStayWith3() throws {

@@ -169,6 +169,13 @@ import Testing
         #expect(store.requests.isEmpty)
     }
 
+    @Test func whatIsTooYoungForAllInitiatorsIsSaid() throws {
+        plant("u1", by: "somebody")
+        let outcome = try mule.run("clean", "--all-initiators", "--yes", "--older-than", "3000d", "bucket")
+        #expect(outcome.exitCode == 0 && store.uploads.count == 1)
+        #expect(outcome.explains("1 upload", "--older-than"), "\(outcome.err)")
+    }
+
     @Test func withoutATerminalAllInitiatorsAreListedAndNothingMore() throws {
         plant("u1", by: "somebody")
         for arguments in [["--json"], ["-q"], []] {

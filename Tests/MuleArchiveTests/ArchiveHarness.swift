@@ -101,7 +101,7 @@ final class ArchiveHarness: Sendable {
             onEvent(event)
         }
         let report = run.carryOut { _ in service }
-        try run.close(report, status: report.failures.count == 0 ? 0 : 1)
+        try run.close(report, status: report.obstacle != nil ? 3 : report.failures.count == 0 ? 0 : 1)
         return Outcome(report: report, events: events.withLock { $0 })
     }
 

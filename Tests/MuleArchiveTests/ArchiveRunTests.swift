@@ -205,13 +205,18 @@ import Testing
         #expect(try harness.run { $0.after = after }.report.failures.count == 0)
     }
 
-    @Test func `a time in the future keeps no file from being archived`() throws {
+    @Test(arguments: ["settle", "minAge"])
+    func `a time in the future keeps no file from being archived`(least: String) throws {
         let path = try harness.file("a")
         try Files.setModificationTime(path, seconds: wallClockMilliseconds() / 1000 + 400_000_000)
+        let rule: (inout ArchiveJob) -> Void = {
+            if least == "settle" { $0.settle = 60 } else { $0.selection.minimumAge = 60 }
+        }
+        #expect(try harness.run(change: rule).report.counts.archived == 0)
         harness.wait(seconds: 61)
-        let first = try harness.run { $0.settle = 60 }
+        let first = try harness.run(change: rule)
         #expect(first.report.counts.archived == 1)
-        let second = try harness.run { $0.settle = 60 }
+        let second = try harness.run(change: rule)
         #expect((second.report.counts.unchanged, second.report.failures.count) == (1, 0))
     }
 

@@ -268,7 +268,7 @@ extension CommandPage {
                 + "that fails for good in three runs (--quarantine-after) is left alone until it changes; the status still says "
                 + "so, the messages do not.",
             "One run at a time for each job: another one leaves at once with status 11, or waits (--wait). At the border of its "
-                + "window (--until, --max-duration, --max-bytes) a run stops with status 10, and the next goes on from there. "
+                + "window (--window, --until, --max-duration, --max-bytes) a run stops with status 10, and the next goes on from there. "
                 + "Whatever kills it, the same command again sends at most what was in flight.",
             "With --dry-run nothing is sent; the status is the one that a run would end with, as far as that is known before it.",
         ],

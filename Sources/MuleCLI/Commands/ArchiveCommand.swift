@@ -53,6 +53,7 @@ struct ArchiveCommand {
     // MARK: One job
 
     private func run(_ name: String, _ options: JobOptions, _ ledger: Ledger) throws(CommandFailure) -> ExitStatus {
+        guard mayBegin(name, options) else { return .limitReached }
         let number: Int64
         let lease: Lease?
         do {
@@ -66,6 +67,7 @@ struct ArchiveCommand {
             return .locked
         }
         defer { withExtendedLifetime(lease) {} }
+        guard mayBegin(name, options) else { return .limitReached }
         // Reports tell quarantined files by it.
         do {
             try ledger.setQuarantine(after: options.quarantineAfter ?? ArchiveJob.quarantineAfter, of: number)
@@ -85,6 +87,13 @@ struct ArchiveCommand {
             throw error
         }
         return try run(job, options, number, serving, ledger)
+    }
+
+    /// Outside its window a job has no run at all: cron may start it every five minutes.
+    private func mayBegin(_ name: String, _ options: JobOptions) -> Bool {
+        guard let reason = session.reasonNotToBegin(options) else { return true }
+        session.console.note("\(name): \(reason)")
+        return false
     }
 
     /// A run that could not even begin is one all the same: the report shows it.
@@ -120,7 +129,7 @@ struct ArchiveCommand {
             let report = run.carryOut { address throws(UploadFailure) in try stores.service(of: address) }
             session.console.stopProgress(final: nil)
             if let obstacle = report.obstacle { printer.say(obstacle) }
-            let ended = ExitStatus(report.failures, FailureTally(report.obstacle.map { [$0] } ?? []))
+            let ended = status(of: report)
             var status = ended
             // The last line comes last, also where the ledger can't be written any more.
             defer { ArchiveSummary(job: job, report: report, status: status).print(to: session.console) }
@@ -132,6 +141,14 @@ struct ArchiveCommand {
             session.console.stopProgress(final: nil)
             throw session.ledgerFailure(error, ledger)
         }
+    }
+
+    /// What was interrupted is that, whatever failed before: the process dies by the signal.
+    private func status(of report: ArchiveReport) -> ExitStatus {
+        let obstacle = FailureTally(report.obstacle.map { [$0] } ?? [])
+        let wasInterrupted = report.failures.kinds.contains(.interrupted) || obstacle.kinds.contains(.interrupted)
+        if wasInterrupted, session.cancellation.isCancelled { return .interruption }
+        return ExitStatus(report.failures, obstacle)
     }
 
     /// The right to run the job; nil when another run has it, and does not end in time.

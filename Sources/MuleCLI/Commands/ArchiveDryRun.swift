@@ -35,6 +35,9 @@ struct ArchiveDryRun {
     }
 
     private func plan(_ name: String, _ options: JobOptions, _ ledger: Ledger?) throws(CommandFailure) -> ExitStatus {
+        if let reason = session.reasonNotToBegin(options) {
+            console.note("\(name): a run would end at once: \(reason)")
+        }
         let serving = session.serving(options, cancellation: session.cancellation)
         let job = try serving.job(name, options)
         let number: Int64?

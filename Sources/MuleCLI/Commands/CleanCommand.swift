@@ -226,6 +226,13 @@ struct CleanCommand {
         if removes, !summary.failures.isEmpty {
             console.error("what is not removed yet is tried again by the next \"mule clean\"")
         }
+        if typed.allInitiators, summary.younger > 0 {
+            let age = DurationText.format(typed.olderThan ?? Self.defaultAge)
+            console.note(
+                "\(CleanLines.count(summary.younger)) this ledger does not know and that began less than \(age) ago stay: "
+                    + "--older-than says from which age on they go"
+            )
+        }
         if summary.leftAlone > 0 {
             console.note(
                 "\(CleanLines.count(summary.leftAlone)) this ledger does not know: \"mule adopt FILE BUCKET/KEY\" takes one "

@@ -23,6 +23,11 @@ extension ExitStatus {
         }
     }
 
+    /// The status of what a signal has stopped.
+    static var interruption: ExitStatus {
+        ExitStatus(rawValue: 128 + Signals.stopSignal) ?? .interrupted
+    }
+
     /// One status for a run: the failures' own when they agree, 1 when they don't.
     init(_ tallies: FailureTally...) {
         let all = Set(tallies.flatMap(\.kinds).map { ExitStatus($0) })

@@ -11,6 +11,7 @@ extension Session {
         guard let template = options.destination, let named = options.source else {
             throw CommandFailure(status: .usage, message: "a job needs a source and a destination.")
         }
+        let mounts = try requiredMounts(options)
         let source = try directory(named)
         guard template.tellsFilesApart else {
             throw CommandFailure(
@@ -43,15 +44,51 @@ extension Session {
             mayOverwrite: options.overwrite == .allow,
             after: try after(options.after ?? .keep, source: source),
             limits: RunLimits(
-                until: options.until.map { nextLocalTime(minuteOfDay: $0) },
+                until: border(options),
                 maximumDuration: options.maximumDuration,
                 maximumBytes: options.maximumBytes
             )
         )
+        job.requiredMounts = mounts
         if let runs = options.quarantineAfter { job.quarantineAfter = runs }
         job.checksRemote = typed.check == .remote
         job.retriesQuarantined = typed.retryQuarantined
         return job
+    }
+
+    /// When a run of the job stops, in milliseconds since 1970; the same for all jobs of this process, however long they wait.
+    func border(_ options: JobOptions) -> Int64? {
+        [options.until, options.window?.end].compactMap { $0 }.map {
+            nextLocalTime(minuteOfDay: $0, after: Int(startedAt / 1000))
+        }
+        .min()
+    }
+
+    /// Why no run of the job begins now; nil where it may.
+    func reasonNotToBegin(_ options: JobOptions) -> String? {
+        if let window = options.window, !window.contains(minute: localMinuteOfDay(at: startedAt)) {
+            return "it is outside its window \(window), and nothing was begun"
+        }
+        guard let border = border(options), wallClockMilliseconds() >= border else { return nil }
+        return "its time is over, and nothing was begun; the next run goes on"
+    }
+
+    /// - Throws: where something that has to be mounted is not.
+    private func requiredMounts(_ options: JobOptions) throws(CommandFailure) -> [[UInt8]] {
+        var paths: [[UInt8]] = []
+        for named in options.requiredMounts ?? [] {
+            guard let path = FileLocation.expand(named, environment: environment) else {
+                throw CommandFailure(
+                    status: .usage,
+                    message: "\(TextSafety.displayName(named)) can't be found: HOME is not set."
+                )
+            }
+            paths.append(path)
+        }
+        if let failure = RequiredMounts.failure(of: paths) {
+            throw CommandFailure(status: ExitStatus(failure.kind), message: failure.message)
+        }
+        return paths
     }
 
     private func directory(_ named: [UInt8]) throws(CommandFailure) -> [UInt8] {
@@ -87,7 +124,7 @@ extension Session {
             )
         }
         let target = Self.canonical(path)
-        guard target != source, !target.starts(with: source + [UInt8(ascii: "/")]) else {
+        guard !MountTable.current().isBelow(target, source) else {
             throw CommandFailure(
                 status: .usage,
                 message:

@@ -11,6 +11,8 @@ import MuleUpload
 struct Session {
     let typed: Typed
     let environment: [String: String]
+    /// When the process began, in milliseconds since 1970: borders that are times of day are counted from here, for all that it does.
+    var startedAt = wallClockMilliseconds()
     private(set) var configuration: Configuration
     let console: Console
     private(set) var cancellation: Cancellation

@@ -6,6 +6,11 @@ import Synchronization
 /// end by dying of the signal, as shells and service managers expect. SIGHUP may have another meaning.
 final class Signals: Sendable {
     private let received = Atomic<Int32>(0)
+    private static let stop = Atomic<Int32>(0)
+
+    /// The signal that has stopped the process, for those who record why; 0 for none.
+    static var stopSignal: Int32 { stop.load(ordering: .sequentiallyConsistent) }
+
     private let onStop: @Sendable (Int32) -> Void
     private let onHangUp: @Sendable () -> Bool
     private let lastWords: @Sendable () -> Void
@@ -58,6 +63,7 @@ final class Signals: Sendable {
             guard sigwait(&set, &number) == 0 else { return }
         } while number == SIGHUP && (onHangUp() || !hangUpStops)
         received.store(number, ordering: .sequentiallyConsistent)
+        Self.stop.store(number, ordering: .sequentiallyConsistent)
         onStop(number)
         // A second signal means "at once"; so does a stop that takes too long.
         let end = Moment.now().adding(seconds: Double(Self.graceNanoseconds) / 1e9)

@@ -92,19 +92,20 @@ struct ConfigurationKey<Root>: Sendable {
     /// A file path, which must not depend on the directory that the program happens to run in.
     static func path(_ name: String, _ field: any WritableKeyPath<Root, [UInt8]?> & Sendable) -> Self {
         value(name) { root, value, trail throws(ConfigurationObjection) in
-            guard case .string(let text) = value else {
-                throw ConfigurationObjection(
-                    trail,
-                    "a file path in double quotes is wanted, but \(value.kind) was found"
-                )
-            }
-            guard text.hasPrefix("/") || text.hasPrefix("~/") else {
-                let shown = TextSafety.displayName(Array(text.utf8))
-                throw ConfigurationObjection(trail, "\"\(shown)\" is a relative path; begin it with / or ~/")
-            }
-            guard !text.utf8.contains(0) else { throw ConfigurationObjection(trail, "a path can't hold a NUL") }
-            root[keyPath: field] = Array(text.utf8)
+            root[keyPath: field] = try path(value, trail)
         }
+    }
+
+    static func path(_ value: JSONValue, _ trail: KeyTrail) throws(ConfigurationObjection) -> [UInt8] {
+        guard case .string(let text) = value else {
+            throw ConfigurationObjection(trail, "a file path in double quotes is wanted, but \(value.kind) was found")
+        }
+        guard text.hasPrefix("/") || text.hasPrefix("~/") else {
+            let shown = TextSafety.displayName(Array(text.utf8))
+            throw ConfigurationObjection(trail, "\"\(shown)\" is a relative path; begin it with / or ~/")
+        }
+        guard !text.utf8.contains(0) else { throw ConfigurationObjection(trail, "a path can't hold a NUL") }
+        return Array(text.utf8)
     }
 
     /// An array of texts.

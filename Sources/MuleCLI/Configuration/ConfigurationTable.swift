@@ -105,6 +105,23 @@ extension ConfigurationKey<JobOptions> {
             .text("after", \.after, OptionValue.afterAction),
             .text("overwrite", \.overwrite, OptionValue.choice),
             .text("until", \.until, OptionValue.timeOfDay),
+            .text("window", \.window, OptionValue.dayWindow),
+            .value("requireMount") { job, value, trail throws(ConfigurationObjection) in
+                switch value {
+                case .string: job.requiredMounts = [try path(value, trail)]
+                case .array(let values):
+                    var paths: [[UInt8]] = []
+                    for (index, value) in values.enumerated() {
+                        paths.append(try path(value, trail.then(String(index))))
+                    }
+                    job.requiredMounts = paths
+                default:
+                    throw ConfigurationObjection(
+                        trail,
+                        "a path in double quotes or an array [ ] of paths is wanted, but \(value.kind) was found"
+                    )
+                }
+            },
             .quantity("maxDuration", \.maximumDuration, OptionValue.duration),
             .quantity("maxBytes", \.maximumBytes, OptionValue.size),
             .value("quarantineAfter") { job, value, trail throws(ConfigurationObjection) in

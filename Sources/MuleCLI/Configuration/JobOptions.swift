@@ -14,6 +14,10 @@ package struct JobOptions: Sendable, Equatable {
     package var overwrite: OverwriteChoice?
     /// Minutes since midnight in local time, at which a run stops; 0 to 1439.
     package var until: Int?
+    /// When a run may begin, and at whose end it stops.
+    package var window: DayWindow?
+    /// Directories at which something must be mounted, and files that must be there.
+    package var requiredMounts: [[UInt8]]?
     /// Seconds, at least 1.
     package var maximumDuration: Double?
     /// More than 0.
@@ -44,6 +48,8 @@ package struct JobOptions: Sendable, Equatable {
         result.after = after ?? lower.after
         result.overwrite = overwrite ?? lower.overwrite
         result.until = until ?? lower.until
+        result.window = window ?? lower.window
+        result.requiredMounts = requiredMounts ?? lower.requiredMounts
         result.maximumDuration = maximumDuration ?? lower.maximumDuration
         result.maximumBytes = maximumBytes ?? lower.maximumBytes
         result.quarantineAfter = quarantineAfter ?? lower.quarantineAfter
@@ -108,6 +114,17 @@ extension OptionValue {
         let minute = numbers[2] * 10 + numbers[3]
         guard hour < 24, minute < 60 else { throw OptionValueError("is no time of day; the last one is 23:59") }
         return hour * 60 + minute
+    }
+
+    /// `22:00-06:00`
+    static func dayWindow(_ text: String) throws(OptionValueError) -> DayWindow {
+        let ends = text.split(separator: "-", maxSplits: 1, omittingEmptySubsequences: false)
+        guard ends.count == 2 else { throw OptionValueError("is not a window; write it like 22:00-06:00") }
+        let (start, end) = (try timeOfDay(String(ends[0])), try timeOfDay(String(ends[1])))
+        guard let window = DayWindow(start: start, end: end) else {
+            throw OptionValueError("begins when it ends; leave the window out for the whole day")
+        }
+        return window
     }
 
     /// `bucket/` or `bucket/prefix/`.

@@ -53,6 +53,17 @@ extension FlagTable {
             "Stop at this time of day (local time), such as 06:00, with status 10; the next run goes on."
         ),
         .value(
+            "window",
+            "HH:MM-HH:MM",
+            .job,
+            archive,
+            sets: \.job.window,
+            reading: OptionValue.dayWindow,
+            readsEnvironment: false,
+            "Run only at this time of day (local time), such as 22:00-06:00: a run stops at its end with status 10, and one that is "
+                + "started outside of it ends at once with 10."
+        ),
+        .value(
             "max-duration",
             "DURATION",
             .job,

@@ -1,0 +1,33 @@
+import Glibc
+import MulePlan
+import MuleSystem
+package import MuleUpload
+
+/// What has to be there before a job touches anything (`requireMount`): directories at which something is mounted, and files that
+/// mark the right disk.
+package enum RequiredMounts {
+    /// - Parameter paths: absolute.
+    package static func failure(of paths: [[UInt8]]) -> UploadFailure? {
+        for path in paths {
+            if let reason = reason(path) {
+                return UploadFailure(
+                    .source,
+                    "\(UTF8Repair.string(path)), which requireMount names, \(reason). Mount its disk and run the job again.",
+                    isResumable: true
+                )
+            }
+        }
+        return nil
+    }
+
+    private static func reason(_ path: [UInt8]) -> String? {
+        do throws(SystemError) {
+            let status = try FileStatus.of(path: path)
+            guard status.kind == .directory else { return nil }
+            return try isMountPoint(path) ? nil : "is a directory at which nothing is mounted"
+        } catch {
+            return error.code == ENOENT || error.code == ENOTDIR
+                ? "is not there" : "can't be looked at: \(error.reason)"
+        }
+    }
+}
