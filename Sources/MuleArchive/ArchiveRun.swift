@@ -24,6 +24,8 @@ package struct ArchiveReport: Sendable {
     package var failures: FailureTally
     /// What kept the run from its end.
     package var obstacle: UploadFailure?
+    /// What is kept of uploads that the next run resumes.
+    package var kept: KeptParts
     /// Files that are too young, and wait for the next run.
     package var unsettled: Int
     /// Milliseconds since 1970.
@@ -162,7 +164,7 @@ package final class ArchiveRun: Sendable {
         counts.unfinished += result.untouched + bookkeeper.undone
         var reason = result.obstacle ?? obstacle(curfew)
         if reason == nil, result.hasFoundAll, !cancellation.isCancelled { reason = look(at: candidates.places) }
-        return report(counts, obstacle: reason ?? bookkeeper.obstacle)
+        return report(counts, kept: result.kept, obstacle: reason ?? bookkeeper.obstacle)
     }
 
     /// Whether all that was found is all that there is; keeps where it was for the next run.
@@ -176,13 +178,18 @@ package final class ArchiveRun: Sendable {
         }
     }
 
-    private func report(_ counts: RunCounts, obstacle: UploadFailure?) -> ArchiveReport {
+    private func report(
+        _ counts: RunCounts,
+        kept: KeptParts = KeptParts(),
+        obstacle: UploadFailure?
+    ) -> ArchiveReport {
         ArchiveReport(
             run: numbers,
             counts: counts,
             actions: bookkeeper.actions,
             failures: bookkeeper.failures,
             obstacle: obstacle,
+            kept: kept,
             unsettled: bookkeeper.unsettled,
             startedAt: startedAt,
             endedAt: ledger.now()

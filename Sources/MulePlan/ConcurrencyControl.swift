@@ -5,6 +5,17 @@
 package struct ConcurrencyControl: Sendable {
     /// Requests that may be in flight, from 1 to the ceiling.
     package private(set) var limit: Int
+    /// What else says how much may be in flight; to be set before anything that happens is told.
+    package var room = Room.open
+
+    /// Whether `SendingOrder` lets more be tried.
+    package enum Room: Sendable {
+        case open
+        /// No more requests than there are: the rate is limited, or not known yet.
+        case full
+        /// Fewer are in flight than the limit allows, so that nothing is learned of it.
+        case narrow
+    }
 
     private let ceiling: Int
     private var trial: Trial?
@@ -30,6 +41,7 @@ package struct ConcurrencyControl: Sendable {
     private var lastThrottleAt = -Double.infinity
     /// Seconds that the last body took.
     private var bodySeconds = 0.0
+    private var hasAnswer = false
     /// Of the bodies since the last look at them, all from before or from after the last step back.
     private var answers: [(sending: Double, waiting: Double)] = []
     private var answersAreOld = false
@@ -65,6 +77,8 @@ package struct ConcurrencyControl: Sendable {
     }
 
     package static let start = 8
+    /// Until a body is answered no more are tried: what is on the way may take bytes in and pass none on.
+    private static let mostUnanswered = 32
     /// Fewer are left on the slowest link, so that one stuck request does not hold up all.
     private static let fewest = 2
     /// A window ends when it shows enough, or has lasted long enough.
@@ -97,7 +111,6 @@ package struct ConcurrencyControl: Sendable {
     /// Seconds that a body may take. What is in flight is lost with the connection, so that on a slow link fewer bodies at
     /// a time cost nothing and lose less.
     private static let quickBody = 10.0
-    private static let slowBody = 20.0
     /// Answers are slow when they take so many times as long as the quickest has taken, and a moment more: what stores
     /// differ by from answer to answer is no sign.
     private static let slowAnswer = 4.0
@@ -133,10 +146,8 @@ package struct ConcurrencyControl: Sendable {
     ///   - answer: seconds of these from its last byte on. For a body so small that this can't be told, all of them.
     package mutating func bodyDone(in seconds: Double, answeredIn answer: Double = 0, at now: Double) {
         bodySeconds = seconds
+        hasAnswer = true
         noteAnswer(after: seconds, waiting: answer, at: now)
-        if seconds > Self.slowBody {
-            settle(on: max(limit - 1, min(Self.fewest, ceiling)), at: now, pause: Self.longestPause)
-        }
         if leaving > 0 {
             leaving -= 1
             if leaving == 0 { settledAt = max(settledAt, now + Self.settling) }
@@ -242,7 +253,7 @@ package struct ConcurrencyControl: Sendable {
         let isIdle = window.isIdle
         window = Window()
         // Where there was not enough to do, nothing is learned.
-        if !isIdle { judge(seen, at: now) }
+        if room == .narrow { (trial, rate) = (nil, nil) } else if !isIdle { judge(seen, at: now) }
     }
 
     private mutating func judge(_ seen: Double, at now: Double) {
@@ -261,7 +272,8 @@ package struct ConcurrencyControl: Sendable {
             calmWindows += 1
         }
         guard let rate else { return }
-        if now >= nextTrialAt, limit < ceiling, bodySeconds <= Self.quickBody {
+        let mayTry = room == .open && (hasAnswer || limit < Self.mostUnanswered)
+        if now >= nextTrialAt, limit < ceiling, bodySeconds <= Self.quickBody, mayTry {
             tryMore(rate, at: now)
         } else if calmWindows >= Self.calm, now >= nextTrialOfFewerAt {
             tryFewer(rate)

@@ -73,6 +73,12 @@ package struct Laggards: Sendable {
         bodies[number] = body
     }
 
+    /// It was held and goes on: what it did before says nothing of its connection.
+    package mutating func restart(_ number: Int, at now: Double) {
+        guard let delivered = bodies[number]?.delivered else { return }
+        bodies[number]?.marks = [Mark(at: now, delivered: delivered)]
+    }
+
     /// - Parameter isThere: whether all of it has come to the store.
     package mutating func end(_ number: Int, isThere: Bool, at now: Double) {
         guard let body = bodies.removeValue(forKey: number), isThere else { return }

@@ -9,6 +9,9 @@ struct Exchange {
     var sent: Int64 = 0
     var delivered: Int64 = 0
     var nextDelivery = Moment(nanoseconds: 0)
+    /// Whether libcurl waits to be told that the body goes on, and since when none of it may go.
+    var isHeld = false
+    var heldSince: Moment?
     var queued = 0
     var lastProgress = Moment.now()
     var lastLook = Moment.now()
@@ -32,15 +35,22 @@ struct Exchange {
 
     /// Reads the next bytes of the body for libcurl.
     ///
-    /// - Returns: their number, 0 at the end, or `CURL_READFUNC_ABORT` with the reason in `failure`.
+    /// - Returns: their number, 0 at the end, `CURL_READFUNC_PAUSE` where none may go now, or `CURL_READFUNC_ABORT` with the
+    ///   reason in `failure`.
     mutating func read(into bytes: UnsafeMutablePointer<CChar>?, capacity: Int, _ cancellation: Cancellation) -> Int {
         guard let bytes, let request else { return 0 }
         let left = request.body.length - position
         guard left > 0 else { return 0 }
-        if position == 0 { request.observer?.bodyStarts() }
         var count = Int(min(Int64(capacity), left))
         if let pace = request.pace { count = pace(count) }
         if cancellation.isCancelled { return abort(.cancelled) }
+        guard count > 0 else {
+            isHeld = true
+            if heldSince == nil { heldSince = .now() }
+            return Int(CURL_READFUNC_PAUSE)
+        }
+        heldSince = nil
+        if position == 0 { request.observer?.bodyStarts() }
         let room = UnsafeMutableRawBufferPointer(start: bytes, count: count)
         switch request.body {
         case .none: return 0

@@ -14,6 +14,10 @@ package final class HTTPClient: HTTPPerformer {
     private static let tick = 1.0
     /// Seconds between two looks at what the kernel still holds.
     private static let deliveryInterval = 0.1
+    /// Seconds between two questions whether a body that is held may go on: at first, and later.
+    private static let shortHoldInterval = 0.01
+    private static let holdInterval = 0.05
+    private static let shortHold = 0.3
     private static let longestURL = 128 << 10
 
     let curl: CurlHandle
@@ -141,14 +145,24 @@ package final class HTTPClient: HTTPPerformer {
             if cancellation.isCancelled { throw .cancelled }
             try checkProgress(request)
             sockets.flush()
-            curl_multi_poll(
-                curl.multi,
-                nil,
-                0,
-                Int32((watchesDelivery ? Self.deliveryInterval : Self.tick) * 1000),
-                nil
-            )
+            curl_multi_poll(curl.multi, nil, 0, Int32(pollSeconds * 1000), nil)
+            goOn()
         }
+    }
+
+    /// Seconds until the next look, if nothing happens on the connection.
+    private var pollSeconds: Double {
+        guard let since = exchange.heldSince else { return watchesDelivery ? Self.deliveryInterval : Self.tick }
+        // Most bodies that are held are held for a moment.
+        return Moment.now().seconds(since: since) < Self.shortHold ? Self.shortHoldInterval : Self.holdInterval
+    }
+
+    /// Lets libcurl ask for more of a body that is held. Meanwhile the server has nothing to be slow with.
+    private func goOn() {
+        guard exchange.isHeld else { return }
+        exchange.isHeld = false
+        exchange.lastProgress = Moment.now()
+        curl_easy_pause(curl.easy, CURLPAUSE_CONT)
     }
 
     /// Only small bodies are worth it: to a large one it is a cost (docs/decisions.md). And only those that curl does not send together

@@ -41,7 +41,7 @@ package protocol AnswerReader: AnyObject {
     func answerContinues(_ bytes: UnsafeRawBufferPointer) -> Bool
 }
 
-/// Says how many bytes may go now, at most as many as asked for; waits until it is one at least.
+/// Says how many bytes may go now, at most as many as asked for. 0 holds the body; it is asked again within moments.
 package typealias Pace = @Sendable (_ wanted: Int) -> Int
 
 /// Sends a request and waits for its whole answer, one at a time.

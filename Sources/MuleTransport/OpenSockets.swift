@@ -6,8 +6,14 @@ struct OpenSockets {
     /// Whether the kernel collects what is written.
     private var isHeldBack = false
 
+    /// Bytes that have not been sent once, below which the kernel takes more.
+    private static let mostUnsent: Int32 = 64 << 10
+
     mutating func insert(_ descriptor: Int32) {
         descriptors.insert(descriptor)
+        // What lies unsent in the kernel could not be held any more when older bodies are to go first (tcp(7)).
+        var unsent = Self.mostUnsent
+        _ = setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NOTSENT_LOWAT, &unsent, socklen_t(MemoryLayout<Int32>.size))
         if isHeldBack { Self.holdBack(descriptor, true) }
     }
 

@@ -34,6 +34,11 @@ final class LaggardWatch: Sendable {
             watch.laggards.withLock { $0.end(number, isThere: isThere, at: watch.seconds) }
         }
 
+        /// It was held, and goes on.
+        func restart() {
+            watch.laggards.withLock { $0.restart(number, at: watch.seconds) }
+        }
+
         fileprivate var isLeftBehind: Bool {
             guard watch.isDry() else { return false }
             return watch.laggards.withLock { $0.isLeftBehind(number, at: watch.seconds) }

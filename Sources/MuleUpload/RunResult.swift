@@ -2,6 +2,8 @@
 package struct RunResult: Sendable {
     package var completed = 0
     package var failures = FailureTally()
+    /// What is kept of those that can be resumed.
+    package var kept = KeptParts()
     /// Uploads that are registered and were not taken up, since the run was stopped before.
     package var untouched = 0
     /// Whether all that was to be uploaded has been found.

@@ -30,7 +30,10 @@ extension Worker {
         of transfer: Transfer,
         _ request: (S3Connection, HTTPRequest.Body, BodyProof, BodyTransfer) throws(S3Error) -> StoredObject
     ) throws(UploadFailure) -> Answer<SentBody> {
-        let counter = SentCounter(transfer, run.stallTimer)
+        // Small bodies count by their number.
+        let isWatched = slice.length >= LaggardWatch.leastLength
+        let counter = SentCounter(transfer, run.stallTimer, countsAcknowledged: isWatched)
+        let age = run.pacer.nextAge()
         var rounds = 0
         var cuts = 0
         while true {
@@ -40,15 +43,14 @@ extension Worker {
             let answer = try client.retrying(transfer) { (connection) throws(S3Error) -> StoredObject in
                 // Damaged bytes may have been damaged here: they are read again each time. What is certain is reused.
                 var transferOptions = BodyTransfer()
-                transferOptions.pace = run.pace
                 transferOptions.onSent = { [run] count in
                     counter.sent(count)
                     run.observePace(of: transfer)
                 }
                 var lastByteAt: Moment?
-                // Small bodies count by their number.
-                if slice.length >= LaggardWatch.leastLength {
+                if isWatched {
                     transferOptions.onDelivered = { [run] in
+                        counter.acknowledged($0)
                         run.delivered($0)
                         lastByteAt = .now()
                     }
@@ -66,6 +68,7 @@ extension Worker {
                 let watched = run.laggards.watch(slice.length, cuts: cuts, with: &transferOptions)
                 var isThere = false
                 defer { watched?.end(isThere: isThere) }
+                let paced = run.pacer.start(age, length: slice.length, with: &transferOptions) { watched?.restart() }
                 let started = Moment.now()
                 do throws(S3Error) {
                     let body = isReadTwice ? .file(slice) : digester.held.map(HTTPRequest.Body.lent) ?? .file(slice)
@@ -77,12 +80,14 @@ extension Worker {
                     )
                     isThere = true
                     let now = Moment.now()
+                    let held = paced.end(isThere: true)
                     run.queue.bodyDelivered(
-                        in: now.seconds(since: started),
+                        in: now.seconds(since: started) - held,
                         answeredIn: now.seconds(since: lastByteAt ?? started)
                     )
                     return stored
                 } catch {
+                    paced.end(isThere: false)
                     if error.retryClass == .damaged { kept = nil }
                     if error.isLeftBehind { cuts += 1 }
                     throw error
@@ -239,30 +244,42 @@ private final class SentCounter {
     private let transfer: Transfer
     private let stallTimer: StallTimer
     private(set) var total: Int64 = 0
+    /// Bytes of this try that count as under way.
     private(set) var attempt: Int64 = 0
+    private var position: Int64 = 0
+    private let countsAcknowledged: Bool
     private var furthest: Int64 = 0
 
-    init(_ transfer: Transfer, _ stallTimer: StallTimer) {
+    /// - Parameter countsAcknowledged: whether it is told what the other side has acknowledged; else what has gone out counts as
+    ///   under way.
+    init(_ transfer: Transfer, _ stallTimer: StallTimer, countsAcknowledged: Bool) {
+        self.countsAcknowledged = countsAcknowledged
         self.transfer = transfer
         self.stallTimer = stallTimer
     }
 
     func beginAttempt() {
         transfer.bytesInFlight.subtract(attempt, ordering: .relaxed)
-        attempt = 0
+        (attempt, position) = (0, 0)
     }
 
     func sent(_ count: Int64) {
-        attempt += count
+        position += count
         total += count
         transfer.bytesSent.add(count, ordering: .relaxed)
-        transfer.bytesInFlight.add(count, ordering: .relaxed)
+        if !countsAcknowledged { acknowledged(count) }
         // Bytes that are sent again after a failure are no progress: a line that always breaks at the same place would
         // keep the run alive for ever.
-        if attempt > furthest {
-            furthest = attempt
+        if position > furthest {
+            furthest = position
             stallTimer.noteProgress()
         }
+    }
+
+    /// What the other side has is under way; what only lies in buffers here is not.
+    func acknowledged(_ count: Int64) {
+        attempt += count
+        transfer.bytesInFlight.add(count, ordering: .relaxed)
     }
 
     /// The body is not to be counted as under way any more.

@@ -16,7 +16,7 @@ package final class UploadRun: Sendable {
     let queue: WorkQueue
     let progress = RunProgress()
     let stallTimer: StallTimer
-    let pace: Pace?
+    let pacer: BodyPacer
     let laggards: LaggardWatch
     let facts: EndpointFacts
     let startedAt = Moment.now()
@@ -51,13 +51,10 @@ package final class UploadRun: Sendable {
         self.settings = settings
         self.cancellation = cancellation
         self.onEvent = onEvent
-        queue = WorkQueue(concurrency: settings.concurrency, isAdaptive: settings.adaptsConcurrency)
+        pacer = BodyPacer(settings.rateLimit, isBounded: settings.adaptsConcurrency)
+        queue = WorkQueue(concurrency: settings.concurrency, pacer: settings.adaptsConcurrency ? pacer : nil)
         laggards = LaggardWatch(isPaced: settings.rateLimit != nil, isDry: { [queue] in queue.isDry })
         stallTimer = StallTimer(limit: settings.stallLimit)
-        pace = settings.rateLimit.map { timetable in
-            let limit = RateLimiter(timetable, cancellation: cancellation)
-            return { limit.take($0) }
-        }
         facts = EndpointFacts(
             load: { try? ledger.fact(EndpointFacts.factName, of: $0) },
             // A fact that can't be kept is learned again; the ledger's own trouble shows at the next commit.
@@ -316,7 +313,16 @@ package final class UploadRun: Sendable {
     private func reportFailed(_ transfer: Transfer, _ failure: UploadFailure) {
         let record = transfer.record
         progress.end(transfer)
-        state.withLock { $0.result.failures.add(failure) }
+        let isKept = failure.isResumable && failure.kind != .held
+        // A run that was stopped before it had asked the store goes by what is on record.
+        let bytes = max(transfer.bytesDone.load(ordering: .relaxed), record?.bytesDone ?? 0)
+        let parts = max(transfer.partsDone.load(ordering: .relaxed), record?.partsDone ?? 0)
+        let isWhole = transfer.job.path != nil && record?.upload.partSize == nil
+        let (size, partCount) = (transfer.size, isWhole ? 0 : transfer.partCount)
+        state.withLock { state in
+            state.result.failures.add(failure)
+            if isKept { state.result.kept.add(bytes: bytes, of: size, parts: parts, of: partCount) }
+        }
         var end =
             record.map { FailedUpload($0, failure) }
             ?? FailedUpload(transfer.job.sourceName, transfer.job.destination, failure)

@@ -1,5 +1,6 @@
 import MulePlan
 import MuleSystem
+import MuleTransport
 
 /// A piece of work for one worker.
 struct Work: Sendable {
@@ -21,6 +22,15 @@ struct Work: Sendable {
     init(transfer: Transfer, step: Step) {
         self.transfer = transfer
         self.step = step
+    }
+
+    /// Bytes that it is going to send in one body.
+    fileprivate var bodySize: Int64 {
+        switch step {
+        case .begin: transfer.job.share == .small ? transfer.job.size ?? 0 : 0
+        case .part(let part): part.candidate == nil && part.known == nil ? part.slice.length : 0
+        case .lookAgain, .complete: 0
+        }
     }
 
     fileprivate var isCompletion: Bool {
@@ -64,6 +74,11 @@ final class WorkQueue: Sendable {
         var limit: Int
         /// What the limit follows; nil where it was asked for.
         var control: ConcurrencyControl?
+        /// What may be in flight by the link's rate.
+        var outlook = BodyPacer.Outlook()
+        /// Bodies that are in somebody's hands, and their bytes.
+        var bodies = 0
+        var bodyBytes: Int64 = 0
         var isClosed = false
         /// Threads that wait for work.
         var idle = 0
@@ -75,13 +90,20 @@ final class WorkQueue: Sendable {
 
         /// Whether one of those who wait would go on. Most of what happens here concerns only who does it, and goes on itself.
         var concernsOthers: Bool {
-            if idle > 0, isOver || (busy < limit ? hasWork : workers > leave) || hasEndBesideLimit { return true }
+            if idle > 0, isOver || (busy < limit ? canTake : workers > leave) || hasEndBesideLimit { return true }
             return !awaited.isEmpty && (isClosed || awaited.contains { beginnings.isShort(of: $0) })
         }
 
         private var hasEndBesideLimit: Bool { control != nil && urgent.contains(where: \.isCompletion) }
 
         var hasWork: Bool { !urgent.isEmpty || !parts.isEmpty || !beginnings.isEmpty }
+        /// Whether one more body of the size of the others may be in flight.
+        var hasRoom: Bool {
+            guard let budget = outlook.budget, bodies > 0 else { return true }
+            return bodyBytes + bodyBytes / Int64(bodies) <= budget
+        }
+        /// Whether there is work that may be handed out.
+        var canTake: Bool { hasRoom ? hasWork : !urgent.isEmpty }
         /// How many threads there is leave for.
         var leave: Int { limit + ending }
 
@@ -133,6 +155,7 @@ final class WorkQueue: Sendable {
         mutating func follow(_ change: (inout ConcurrencyControl) -> Void) {
             guard var changed = control else { return }
             if idle > 0, busy < limit, !hasWork { changed.starved() }
+            changed.room = outlook.isTrying || !hasRoom ? .narrow : outlook.mayTryMore ? .open : .full
             change(&changed)
             control = changed
             limit = changed.limit
@@ -141,14 +164,16 @@ final class WorkQueue: Sendable {
 
     private let state: Monitor<State>
     private let concurrency: Int
+    private let pacer: BodyPacer?
     private let began = Moment.now()
 
     /// - Parameters:
     ///   - concurrency: most requests at a time.
-    ///   - isAdaptive: begin with few and let the line decide.
-    init(concurrency: Int, isAdaptive: Bool = false) {
+    ///   - pacer: what the link carries: then the queue begins with few, and the link decides. Nil where the number was asked for.
+    init(concurrency: Int, pacer: BodyPacer? = nil) {
         self.concurrency = concurrency
-        let control = isAdaptive ? ConcurrencyControl(ceiling: concurrency) : nil
+        self.pacer = pacer
+        let control = pacer == nil ? nil : ConcurrencyControl(ceiling: concurrency)
         state = Monitor(State(limit: control?.limit ?? concurrency, control: control))
     }
 
@@ -197,7 +222,7 @@ final class WorkQueue: Sendable {
     func wantsWorker() -> Bool {
         state.withLock { state in
             let isBusy = state.busy + state.ending >= state.workers
-            let wanted = !state.isClosed && isBusy && state.workers < state.leave && state.hasWork
+            let wanted = !state.isClosed && isBusy && state.workers < state.leave && state.canTake
             guard wanted || state.workers == 0 else { return false }
             state.workers += 1
             return true
@@ -222,6 +247,7 @@ final class WorkQueue: Sendable {
     /// Nil when there is nothing to be had for now.
     private func next(_ state: inout State) -> Work?? {
         if state.isOver { return .some(nil) }
+        look(&state)
         let end = state.takeEndBesideLimit(most: concurrency)
         guard end != nil || state.busy < state.limit else {
             // Who would wait for a limit that may never rise again is woken by all that happens until then.
@@ -229,11 +255,16 @@ final class WorkQueue: Sendable {
             state.workers -= 1
             return .some(nil)
         }
-        guard let work = end ?? state.take() else {
-            state.control?.starved()
+        let hasRoom = state.hasRoom
+        guard let work = end ?? (hasRoom ? state.take() : state.urgent.popLast()) else {
+            if hasRoom { state.control?.starved() }
             return nil
         }
         if end == nil { state.busy += 1 }
+        if work.bodySize > 0 {
+            state.bodies += 1
+            state.bodyBytes += work.bodySize
+        }
         // Under this lock: what is not in the queue any more is in the hands of somebody who is counted.
         work.transfer.change { $0.startWork() }
         return work
@@ -251,6 +282,10 @@ final class WorkQueue: Sendable {
     func done(_ work: Work, in seconds: Double) {
         change { state in
             if work.isBesideLimit { state.ending -= 1 } else { state.busy -= 1 }
+            if work.bodySize > 0 {
+                state.bodies -= 1
+                state.bodyBytes -= work.bodySize
+            }
             guard let share = work.share else { return }
             state.busyWith[share] -= 1
             state.share.took(share, seconds: seconds)
@@ -330,7 +365,14 @@ final class WorkQueue: Sendable {
 
     /// Whoever changes what others may wait for does it here.
     private func change(_ body: (inout State) -> Void) {
-        state.update(if: \.concernsOthers, body)
+        state.update(if: \.concernsOthers) { state in
+            look(&state)
+            body(&state)
+        }
+    }
+
+    private func look(_ state: inout State) {
+        if let pacer { state.outlook = pacer.outlook }
     }
 
     private var seconds: Double { Moment.now().seconds(since: began) }

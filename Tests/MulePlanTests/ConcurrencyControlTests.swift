@@ -96,12 +96,12 @@ import Testing
     @Test("follows a line that grows, and one that shrinks")
     func changes() {
         var link = Link(name: "", perConnection: 12.5e6, total: 50e6, bytes: 20 << 30)
-        link.totalLater = (at: 60, total: 400e6)
+        link.totals = [(at: 60, total: 400e6)]
         let grown = link.run(ceiling: 64)
         #expect(grown.seconds <= 60 + (Double(link.bytes) - 60 * 50e6) / 400e6 * 1.4, "\(grown)")
         link.total = 400e6
         link.bytes = 30 << 30
-        link.totalLater = (at: 60, total: 50e6)
+        link.totals = [(at: 60, total: 50e6)]
         let shrunk = link.run(ceiling: 64)
         let best = [32, 48, 64].map { link.run(fixed: $0).seconds }.min() ?? 0
         #expect(shrunk.seconds <= best * 1.1, "\(shrunk) against \(best)")
@@ -144,11 +144,18 @@ import Testing
         #expect(control.limit == 4)
     }
 
-    @Test("bodies that take long get fewer, two at least")
-    func longBodies() {
-        var control = ConcurrencyControl(ceiling: 16)
-        for count in 1...20 { control.bodyDone(in: 30, at: Double(count) * 30) }
-        #expect(control.limit == 2)
+    @Test("while fewer are in flight than the limit allows, nothing is learned of it")
+    func narrow() {
+        var control = ConcurrencyControl(ceiling: 64)
+        control.room = .narrow
+        for step in 1...100 {
+            control.delivered(8 << 20, at: Double(step))
+            control.bodyDone(in: 30, at: Double(step))
+        }
+        #expect(control.limit == ConcurrencyControl.start)
+        control.room = .full
+        for step in 101...110 { control.delivered(8 << 20, at: Double(step)) }
+        #expect(control.limit <= ConcurrencyControl.start)
         #expect(ConcurrencyControl(ceiling: 1).limit == 1)
     }
 }

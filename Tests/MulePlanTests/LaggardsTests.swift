@@ -50,7 +50,7 @@ import Testing
     func allAreSlow(at: Double, total: Double) {
         var link = Self.line
         link.bytes = at == 0 ? 64 << 20 : link.bytes
-        link.totalLater = (at: at, total: total)
+        link.totals = [(at: at, total: total)]
         #expect(link.run(fixed: 8).cuts == 0)
         #expect(link.run(ceiling: 64).cuts == 0)
     }

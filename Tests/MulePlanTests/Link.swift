@@ -18,7 +18,10 @@ struct Link: Sendable, CustomTestStringConvertible {
     var bytes: Int64 = 1 << 30
     /// Requests above which the store refuses.
     var throttledAbove = Int.max
-    var totalLater: (at: Double, total: Double)?
+    /// What the line carries from these seconds on.
+    var totals: [(at: Double, total: Double)] = []
+    /// Bytes per second that the user allows.
+    var rateLimit: Double?
     /// Bytes per second that the store can put away. It takes bodies in as fast as they come, and answers when each is
     /// put away, one after the other.
     var store = Double.infinity
@@ -50,11 +53,29 @@ struct Link: Sendable, CustomTestStringConvertible {
         var answerSeconds = 0.0
         /// Bytes that went out and had to go once more.
         var lost = 0.0
+        /// Most requests in flight from the third second on.
+        var mostInFlight = 0
+        /// At each half second: bytes that the line had carried, and those of bodies that were answered.
+        var timeline: [(at: Double, carried: Double, kept: Double)] = []
+
+        /// Bytes that are lost when the run is stopped: the mean over all moments from that second on, and the most.
+        func lossOnStop(from start: Double, to end: Double = .infinity) -> (mean: Double, most: Double) {
+            let losses = timeline.filter { $0.at >= start && $0.at <= end }.map { $0.carried - $0.kept }
+            return (losses.reduce(0, +) / Double(max(losses.count, 1)), losses.max() ?? 0)
+        }
+
+        /// The least share of what the line had carried that is kept, from that second on.
+        func leastKept(from start: Double) -> Double {
+            timeline.filter { $0.at >= start }.map { $0.kept / max($0.carried, 1) }.min() ?? 1
+        }
     }
 
     private struct Connection {
+        var age: Int
         var size: Int64
         var left: Double
+        /// Bytes that may be sent and have not been.
+        var granted = 0.0
         var buffered = 0.0
         var began: Double
         /// What it can carry by itself.
@@ -75,12 +96,18 @@ struct Link: Sendable, CustomTestStringConvertible {
 
     private static let step = 0.01
 
-    func run(fixed: Int) -> Outcome { run(limit: fixed, control: nil) }
+    func run(fixed: Int, for longest: Double = 2000) -> Outcome { run(limit: fixed, control: nil, longest) }
 
-    func run(ceiling: Int) -> Outcome { run(limit: ceiling, control: ConcurrencyControl(ceiling: ceiling)) }
+    func run(ceiling: Int, for longest: Double = 2000) -> Outcome {
+        run(limit: ceiling, control: ConcurrencyControl(ceiling: ceiling), longest)
+    }
 
-    private func run(limit: Int, control: ConcurrencyControl?) -> Outcome {
+    private func run(limit: Int, control: ConcurrencyControl?, _ longest: Double) -> Outcome {
         var control = control
+        var order = SendingOrder(isBounded: control != nil)
+        order.limit(to: rateLimit, at: 0)
+        var carriedByLine = 0.0
+        var kept = 0.0
         var random = SeededRandom(seed: 1)
         var outcome = Outcome()
         var left = bytes
@@ -100,14 +127,23 @@ struct Link: Sendable, CustomTestStringConvertible {
         while left > 0 || !active.isEmpty {
             let allowed = control?.limit ?? limit
             if allowed == limit { outcome.secondsToTop = min(outcome.secondsToTop, now) }
-            while active.count < allowed, left > 0 {
+            // As the queue of a run does it.
+            func hasRoom() -> Bool {
+                guard let budget = order.budget, !active.isEmpty else { return true }
+                let inFlight = active.reduce(0) { $0 + $1.size }
+                return inFlight + inFlight / Int64(active.count) <= budget
+            }
+            control?.room = order.isTrying || !hasRoom() ? .narrow : order.mayTryMore(at: now) ? .open : .full
+            while active.count < allowed, left > 0, hasRoom() {
                 let size = min(bodySize, left)
                 left -= size
                 begun += 1
                 let crawl = crawls[begun]
                 let window = crawl == nil ? idle.popLast() : nil
+                order.begin(begun, length: size, at: now)
                 active.append(
                     Connection(
+                        age: begun,
                         size: size,
                         left: Double(size),
                         began: now,
@@ -120,7 +156,9 @@ struct Link: Sendable, CustomTestStringConvertible {
                     )
                 )
                 guard active.count > throttledAbove else { continue }
-                laggards.end(active.removeLast().number, isThere: false, at: now)
+                let refused = active.removeLast()
+                laggards.end(refused.number, isThere: false, at: now)
+                order.end(refused.age, isThere: false, at: now)
                 left += size
                 outcome.refusals += 1
                 control?.throttled(inFlight: active.count + 1, at: now)
@@ -128,21 +166,41 @@ struct Link: Sendable, CustomTestStringConvertible {
             }
             if left == 0 { control?.starved() }
             var capacity = total
-            if let later = totalLater, now >= later.at { capacity = later.total }
+            if let later = totals.last(where: { now >= $0.at }) { capacity = later.total }
             if noise > 0 { capacity *= 1 + noise * Double.random(in: -1...1, using: &random) }
             let sending = active.indices.filter { active[$0].answersAt == nil && active[$0].ready <= now }
-            let wanted = sending.map { min(active[$0].most, active[$0].window) * active[$0].weight }
+            var wanted: [Double] = []
+            for index in sending {
+                var rate = min(active[index].most, active[index].window) * active[index].weight
+                // As much as a kernel takes at once, or a step needs.
+                let least = buffer > 0 ? min(active[index].left, buffer) : rate * Self.step
+                if active[index].granted < least, active[index].left - active[index].granted >= 1 {
+                    let more = min(max(least, 65_536), active[index].left - active[index].granted)
+                    let given = order.grant(max(1, Int(more)), to: active[index].age, at: now)
+                    active[index].granted += Double(given)
+                }
+                if buffer > 0 ? active[index].buffered < 1 : active[index].granted < 1 { rate = 0 }
+                wanted.append(rate)
+            }
             let share = min(1, capacity / max(wanted.reduce(0, +), 1))
             var delivered = 0.0
             for (index, rate) in zip(sending, wanted) {
-                let worked = rate * share * Self.step
+                let worked =
+                    buffer > 0
+                    ? min(rate * share * Self.step, active[index].buffered)
+                    : min(rate * share * Self.step, active[index].granted, active[index].left)
                 active[index].buffered = max(active[index].buffered - worked, 0)
-                let carried = min(active[index].left, buffer > 0 ? buffer - active[index].buffered : worked)
+                carriedByLine += worked
+                let carried =
+                    buffer > 0
+                    ? min(active[index].left, active[index].granted, buffer - active[index].buffered) : worked
                 active[index].left -= carried
+                active[index].granted -= carried
                 if buffer > 0 { active[index].buffered += carried }
                 delivered += carried
+                if carried >= 1 { order.delivered(Int64(carried.rounded()), of: active[index].age, at: now) }
                 if cutsLaggards, carried >= 1 { laggards.delivered(Int64(carried), of: active[index].number, at: now) }
-                if share == 1 { active[index].window *= 1 + Self.step / roundTrip }
+                if share == 1, rate > 0 { active[index].window *= 1 + Self.step / roundTrip }
                 active[index].window = min(active[index].window, active[index].most)
                 guard active[index].left + active[index].buffered < 1 else { continue }
                 active[index].sentAt = now
@@ -159,14 +217,18 @@ struct Link: Sendable, CustomTestStringConvertible {
             now += Self.step
             if delivered > 0 { control?.delivered(Int64(delivered), at: now) }
             for connection in active where connection.answersAt.map({ $0 <= now }) == true {
-                control?.bodyDone(in: now - connection.began, answeredIn: now - connection.sentAt, at: now)
+                kept += Double(connection.size)
+                let held = order.end(connection.age, isThere: true, at: now)
+                control?.bodyDone(in: now - connection.began - held, answeredIn: now - connection.sentAt, at: now)
                 laggards.end(connection.number, isThere: true, at: now)
                 idle.append(connection.window)
             }
             active.removeAll { $0.answersAt.map { $0 <= now } == true }
             for index in active.indices where cutsLaggards && left == 0 && now >= active[index].asksAt {
                 active[index].asksAt = now + 1
-                guard laggards.isLeftBehind(active[index].number, at: now) else { continue }
+                guard !order.isHeld(active[index].age),
+                    laggards.isLeftBehind(active[index].number, at: now)
+                else { continue }
                 outcome.cuts += 1
                 outcome.lost += Double(active[index].size) - active[index].left
                 laggards.end(active[index].number, isThere: false, at: now)
@@ -174,13 +236,18 @@ struct Link: Sendable, CustomTestStringConvertible {
                 active[index].number = laggards.begin(length: active[index].size, cuts: active[index].cuts, at: now)
                 active[index].left = Double(active[index].size)
                 active[index].buffered = 0
+                active[index].granted = 0
                 active[index].most = perConnection
+                order.end(active[index].age, isThere: false, at: now)
+                order.begin(active[index].age, length: active[index].size, at: now)
                 active[index].window = 14_600 / roundTrip
                 active[index].ready = now + 3 * roundTrip
             }
             limits += Double(allowed)
             steps += 1
-            if steps > 200_000 { break }
+            if now >= 3 { outcome.mostInFlight = max(outcome.mostInFlight, active.count) }
+            if Int(now * 2) > outcome.timeline.count { outcome.timeline.append((now, carriedByLine, kept)) }
+            if now >= longest { break }
         }
         outcome.seconds = now
         outcome.meanLimit = limits / steps

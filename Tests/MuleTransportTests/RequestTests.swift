@@ -265,6 +265,27 @@ struct RequestTests {
         #expect(wishes.withLock { $0 } == Array(stride(from: 200, to: 0, by: -7)))
     }
 
+    @Test("a body that is held goes on when it may, and its stall timer does not run meanwhile")
+    func heldBody() async throws {
+        let server = obligingServer()
+        let asked = Monitor(0)
+        let began = Moment.now()
+        try await withClient { client throws in
+            var request = HTTPRequest.put(server.url, .bytes([UInt8](0..<200)))
+            request.stallTimeout = 0.5
+            request.pace = { wanted in
+                asked.withLock { $0 += 1 }
+                let isHeld = asked.withLock { $0 } > 1 && Moment.now().seconds(since: began) < 2.5
+                return isHeld ? 0 : min(wanted, 150)
+            }
+            #expect(try client.perform(request).status == 200)
+        }
+        #expect(server.bodies == [[UInt8](0..<200)])
+        #expect(Moment.now().seconds(since: began) >= 2.5)
+        // It is not asked all the time.
+        #expect(asked.withLock { $0 } < 500)
+    }
+
     @Test(
         "a URL that is none, or has another protocol, is refused",
         arguments: ["", "http://", "ftp://127.0.0.1/x", "file:///etc/passwd", "http://127.0.0.1/a b\r\nx-a: b"]

@@ -55,31 +55,6 @@ import Testing
         #expect(timer.remaining == 3)
     }
 
-    @Test func theRateGrantsOneByteAtLeast() {
-        let limit = RateLimiter(RateTimetable(always: 1), cancellation: Cancellation())
-        #expect(limit.take(1000) == 1)
-    }
-
-    @Test func theRateGrantsATenthOfASecondAtMost() {
-        let limit = RateLimiter(RateTimetable(always: 1_000_000), cancellation: Cancellation())
-        #expect(limit.take(10_000_000) == 100_000)
-        #expect(limit.take(5) == 5)
-    }
-
-    @Test func theTimetableIsAskedAgainWhileItLasts() throws {
-        let minute = Monitor(7 * 60 + 59)
-        let limit = RateLimiter(try RateTimetable("08:00-18:00=10, *=off"), cancellation: Cancellation()) {
-            RateTimetable.Time(weekday: 0, minute: minute.withLock { $0 })
-        }
-        #expect(limit.take(1_000_000) == 1_000_000)
-        minute.withLock { $0 += 1 }
-        sleep(until: Moment.now().adding(seconds: 1.01), Cancellation())
-        #expect(limit.take(1_000_000) == 1)
-        minute.withLock { $0 = 18 * 60 }
-        sleep(until: Moment.now().adding(seconds: 1.01), Cancellation())
-        #expect(limit.take(1_000_000) == 1_000_000)
-    }
-
     @Test func aCancelledPauseIsOver() {
         let cancellation = Cancellation()
         cancellation.cancel()

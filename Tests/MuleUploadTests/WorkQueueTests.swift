@@ -214,11 +214,6 @@ extension WorkQueueTests {
         #expect(try Self.limit(concurrency: 64, isAdaptive: true, expected: 8) == 8)
         #expect(try Self.limit(concurrency: 3, isAdaptive: true, expected: 3) == 3)
         #expect(try Self.limit(concurrency: 64, isAdaptive: true, expected: 1) { $0.throttled() } == 1)
-        #expect(
-            try Self.limit(concurrency: 64, isAdaptive: true, expected: 2) { queue in
-                for _ in 0..<10 { queue.bodyDelivered(in: 30) }
-            } == 2
-        )
     }
 
     @Test(arguments: [1, 3, 16])
@@ -387,7 +382,10 @@ extension WorkQueueTests {
 extension WorkQueue {
     /// All that a run will ever have.
     fileprivate static func holding(_ transfers: [Transfer], concurrency: Int, isAdaptive: Bool = false) -> WorkQueue {
-        let queue = WorkQueue(concurrency: concurrency, isAdaptive: isAdaptive)
+        let queue = WorkQueue(
+            concurrency: concurrency,
+            pacer: isAdaptive ? BodyPacer(nil, isBounded: true) : nil
+        )
         var findings = Findings()
         for transfer in transfers { findings.count(transfer.job) }
         queue.announce(findings.waiting)

@@ -42,7 +42,8 @@ struct ArchiveSummary {
     }
 
     private var text: String {
-        let words = report.counts.words(report.actions, unsettled: report.unsettled).joined(separator: ", ")
+        var words = report.counts.words(report.actions, unsettled: report.unsettled).joined(separator: ", ")
+        if report.kept.uploads > 0 { words += "; \(report.kept.sentence)" }
         let end = status == .done ? "" : "; status \(status.rawValue)"
         return "\(job.name): \(words) in \(DurationText.format(seconds))\(end)"
     }

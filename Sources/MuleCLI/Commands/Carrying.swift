@@ -27,9 +27,9 @@ extension Session {
         if unfinished > 0 || !result.hasFoundAll {
             console.error(
                 canBeResumed
-                    ? Self.goOn(unfinished, knowsAll: result.hasFoundAll)
-                    : "The upload is unfinished. What the store has confirmed is kept: go on with the same command, whose stream "
-                        + "is then read from its start; \"mule status\" lists what is pending."
+                    ? Self.unfinished(unfinished, result.kept, knowsAll: result.hasFoundAll)
+                    : "The upload is unfinished: \(result.kept.sentence). Run the same command to resume it; its stream is then "
+                        + "read from its start. \"mule status\" lists what is pending."
             )
         }
         return ExitStatus(result.failures, failuresBeside(), FailureTally(result.obstacle.map { [$0] } ?? []))
@@ -56,13 +56,13 @@ extension Session {
     }
 
     /// - Parameter knowsAll: whether the ledger knows all that was to be sent.
-    private static func goOn(_ count: Int, knowsAll: Bool) -> String {
-        let what = count == 1 ? "1 upload is unfinished" : "\(count) uploads are unfinished"
+    private static func unfinished(_ count: Int, _ kept: KeptParts, knowsAll: Bool) -> String {
+        var what = count == 1 ? "1 upload is unfinished" : "\(count) uploads are unfinished"
+        if kept.uploads > 0 { what += ": \(kept.sentence)" }
         guard knowsAll else {
-            let rest = count == 0 ? "Not all files were looked at" : "\(what), and not all files were looked at"
-            return "\(rest). What the store has confirmed is kept: go on with the same command."
+            let rest = count == 0 ? "Not all files were looked at" : "\(what). Not all files were looked at"
+            return "\(rest). Run the same command to continue."
         }
-        return "\(what). What the store has confirmed is kept: go on with the same command, or with \"mule resume\"; "
-            + "\"mule status\" lists what is pending."
+        return "\(what). Run the same command, or \"mule resume\"; \"mule status\" lists what is pending."
     }
 }

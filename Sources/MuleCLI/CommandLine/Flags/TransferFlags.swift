@@ -58,8 +58,9 @@ extension FlagTable {
             sending,
             sets: \.transfer.concurrency,
             reading: OptionValue.concurrency,
-            "Requests in flight at once, 1 to 256, over all files. Default: auto, which finds by trying how many the line has "
-                + "use for, up to 64. Never more than there are open files and memory for."
+            "Requests in flight at once, 1 to 256, over all files. Default: auto, which finds by trying how many the link "
+                + "needs, up to 64, and sends the oldest parts first on a slow link, so that a stop loses about ten seconds. A number is "
+                + "kept to on any link. Never more than there are open files and memory for."
         ),
         .value(
             "limit-rate",

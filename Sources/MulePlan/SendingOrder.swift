@@ -1,0 +1,391 @@
+/// Which of the bodies in flight may send now, and how many bytes may be in flight: the oldest bodies finish first, and what a
+/// stopped run loses is bounded by what the link carries.
+///
+/// All bodies in flight would share a slow link equally, and none would end before the run is stopped. So no more bytes are in
+/// flight than the link carries in about ten seconds, at least one body; of these the oldest send, as many as the link carries
+/// in five. A younger body that is under way when a link proves slow is held: what it has sent is not lost, and now and then a few
+/// bytes keep its connection open.
+///
+/// A rate limit is known from the start; a link shows its rate after a moment. Until then the younger bodies stop after their
+/// first bytes, unless the link is fast.
+///
+/// It has no clock of its own. Times are seconds from any fixed moment and never go back.
+package struct SendingOrder: Sendable {
+    private struct Body {
+        var number: Int
+        var length: Int64
+        var beganAt: Double
+        var sent: Int64 = 0
+        var delivered: Int64 = 0
+        /// When the other side had all of it.
+        var deliveredAt: Double?
+        var lastGrantAt: Double
+        var heldSince: Double?
+        var heldSeconds = 0.0
+        /// When it was last told to wait for the rate limit.
+        var deniedAt = -Double.infinity
+
+        var remaining: Int64 { max(length - delivered, 0) }
+        var isSending: Bool { delivered < length && heldSince == nil }
+    }
+
+    /// In the order of their numbers: the oldest first.
+    private var bodies: [Body] = []
+    private let isBounded: Bool
+    private var link = LinkRate()
+    private var lastAt: Double?
+    private var isKnown = false
+    /// Bytes of each body that something on the way takes in at once, long before the store has them. They count when the body is
+    /// answered.
+    private var swallowed: Int64 = 0
+    /// Bodies that have been answered, lately.
+    private var answers: [(at: Double, bytes: Int64)] = []
+    private var bodySeconds = 0.0
+    private var waitingSeconds = 0.0
+    private var firstAt: Double?
+    private var firstAnswerAt: Double?
+    private var lastAnswerAt = -Double.infinity
+    /// Most bodies that there have been at a time, and since when.
+    private var mostBodies = ConcurrencyControl.start
+    private var mostSince = -Double.infinity
+    private var sharing = Sharing.unproven
+    /// The rate at which that was seen.
+    private var provenRate = 0.0
+    private var lookAgainAfter = 0
+    private var trialAgainAfter = 0
+    private var pauseSlots = Self.firstPauseSlots
+    private var tokens = 0.0
+    private var tokensAt = 0.0
+    private var deniedAt = -Double.infinity
+    private var limit: Double?
+
+    /// What the bodies in flight are to each other.
+    private enum Sharing {
+        case unproven
+        case trying(Trial)
+        /// They share one link, so that fewer carry as much.
+        case shared
+        /// Each connection adds its share, so that fewer would carry less: then nothing is bounded.
+        case addsUp
+    }
+
+    /// The younger bodies are held for a moment: do the others carry as much as all did?
+    private struct Trial {
+        /// The number of the youngest that sends.
+        var youngest: Int
+        var rateBefore: Double
+        /// Of the bodies, how many send.
+        var share: Double
+        /// Slots of sending after which it is judged.
+        var judgedAfter: Int
+    }
+
+    /// Seconds of the link that may be in flight, and that may be sent at a time.
+    private static let inFlightSeconds = 10.0
+    private static let sendingSeconds = 5.0
+    /// Bytes that a younger body may send before the rate is known.
+    private static let quota: Int64 = 384 << 10
+    /// Slots after which the rate is known, if it does not grow any more, and after which it is known at all events.
+    private static let knownAfter = 7
+    private static let knownAtLast = 60
+    /// Seconds after the first bytes, whatever was sent in them, after which it is known too.
+    private static let longestUnknown = 3.0
+    /// Seconds after which more bodies than ever before are in full swing.
+    private static let swing = 3.0
+    /// Seconds of sending that the rate is the mean of: what the link does now, and what it does in the time of two bodies.
+    private static let recent = 1.0
+    private static let longest = 20.0
+    /// A slot with so many times the rate only filled buffers on the way; there each new connection seems to add.
+    private static let swallow = 4.0
+    /// Slots that a trial leaves out and looks at.
+    private static let trialSettling = 7
+    private static let trialSlots = 10
+    /// Slots after a trial that has failed in which the rate comes back.
+    private static let releasedSlots = 30
+    /// Slots until the next trial: each that fails costs some of what the link carries.
+    private static let firstPauseSlots = 150
+    private static let longestPauseSlots = 1200
+    /// Where answers take this share of a body's time, and this many seconds, what has been acknowledged was not yet at the store.
+    private static let lateShare = 0.25
+    private static let lateSeconds = 0.5
+    private static let answerSpan = 5.0
+    private static let answerSlack = 1.1
+    /// A held body sends so many bytes each so many seconds: servers close connections on which nothing moves for 20 s.
+    private static let trickle = 8 << 10
+    private static let trickleSeconds = 5.0
+    /// Seconds of the rate limit that may be granted at once, and saved.
+    private static let slice = 0.1
+    private static let saved = 0.25
+    /// Pieces are this long, so that a body that is held stops at once.
+    private static let pieceSeconds = 0.05
+    private static let smallestPiece = 16 << 10
+    private static let firstPiece = 64 << 10
+
+    /// - Parameter isBounded: whether bodies may be held for the link's sake. Not where the user has said how many are sent at a
+    ///   time; a rate limit then still goes to the oldest.
+    package init(isBounded: Bool) {
+        self.isBounded = isBounded
+    }
+
+    // MARK: What happens
+
+    /// A body starts, or starts again.
+    ///
+    /// - Parameter number: its age: smaller is older. Each has its own.
+    package mutating func begin(_ number: Int, length: Int64, at now: Double) {
+        pass(now)
+        let index = bodies.firstIndex { $0.number > number } ?? bodies.endIndex
+        bodies.insert(Body(number: number, length: length, beganAt: now, lastGrantAt: now), at: index)
+        if bodies.count > mostBodies { (mostBodies, mostSince) = (bodies.count, now) }
+    }
+
+    /// The other side has acknowledged bytes of a body.
+    package mutating func delivered(_ bytes: Int64, of number: Int, at now: Double) {
+        pass(now)
+        if firstAt == nil { firstAt = now }
+        guard let index = index(of: number) else { return }
+        let before = bodies[index].delivered
+        bodies[index].delivered += bytes
+        link.delivered(max(before + bytes - max(swallowed, before), 0))
+        if bodies[index].delivered >= bodies[index].length { bodies[index].deliveredAt = now }
+    }
+
+    /// A body is over.
+    ///
+    /// - Parameter isThere: whether the store has it.
+    /// - Returns: seconds for which it was held.
+    @discardableResult package mutating func end(_ number: Int, isThere: Bool, at now: Double) -> Double {
+        pass(now)
+        guard let index = index(of: number) else { return 0 }
+        let body = bodies.remove(at: index)
+        let held = body.heldSeconds + (body.heldSince.map { now - $0 } ?? 0)
+        guard isThere else { return held }
+        // What was swallowed, or too small to be watched, counts now.
+        link.delivered(max(body.length - max(body.delivered, swallowed), 0) + min(swallowed, body.length))
+        let seconds = max(now - body.beganAt - held, 0)
+        let waiting = max(now - (body.deliveredAt ?? now), 0)
+        (bodySeconds, waitingSeconds) =
+            firstAnswerAt == nil
+            ? (seconds, waiting) : (bodySeconds * 0.7 + seconds * 0.3, waitingSeconds * 0.7 + waiting * 0.3)
+        if firstAnswerAt == nil { firstAnswerAt = now }
+        lastAnswerAt = now
+        if waitingSeconds < Self.lateSeconds { swallowed = 0 }
+        answers.append((now, body.length))
+        answers.removeAll { now - $0.at > 2 * Self.longest }
+        return held
+    }
+
+    /// The rate limit that holds from now on, in bytes per second; nil for none.
+    package mutating func limit(to rate: Double?, at now: Double) {
+        guard rate != limit else { return }
+        refill(now)
+        limit = rate
+        tokens = min(max(tokens, 0), (rate ?? 0) * Self.slice)
+    }
+
+    // MARK: Who may send
+
+    /// How many of the wanted bytes a body may send now; 0 for none yet: then it is to ask again soon.
+    package mutating func grant(_ wanted: Int, to number: Int, at now: Double) -> Int {
+        pass(now)
+        guard wanted > 0, let index = index(of: number) else { return wanted }
+        let isKept = isBounded && !mayGo(index)
+        var granted = wanted
+        if isKept {
+            guard now - bodies[index].lastGrantAt >= Self.trickleSeconds else { return hold(index, at: now) }
+            granted = min(granted, Self.trickle)
+        } else if isBounded, !isKnown, isOpen || index == 0 {
+            granted = min(granted, max(Self.firstPiece, Int(clamping: bodies[index].delivered)))
+        } else if isBounded, !isKnown {
+            granted = min(granted, Int(max(Self.quota - bodies[index].sent, Int64(Self.trickle))))
+        } else if isBounded, isKnown, let rate {
+            granted = min(granted, max(Self.smallestPiece, Int(rate * Self.pieceSeconds)))
+        }
+        if let limit {
+            granted = pay(granted, limit, index, at: now)
+            guard granted > 0 else { return hold(index, at: now) }
+        }
+        bodies[index].lastGrantAt = now
+        bodies[index].sent += Int64(granted)
+        if !isKept, let since = bodies[index].heldSince {
+            bodies[index].heldSeconds += now - since
+            bodies[index].heldSince = nil
+        }
+        return granted
+    }
+
+    private mutating func hold(_ index: Int, at now: Double) -> Int {
+        if bodies[index].heldSince == nil { bodies[index].heldSince = now }
+        return 0
+    }
+
+    /// Takes bytes from the rate limit: none while an older body waits for them.
+    private mutating func pay(_ wanted: Int, _ rate: Double, _ index: Int, at now: Double) -> Int {
+        refill(now)
+        let most = max(1, Int(rate * Self.slice))
+        let isPassedOver = bodies[..<index].contains { now - $0.deniedAt < Self.slice }
+        let isStarving = now - bodies[index].lastGrantAt >= Self.trickleSeconds
+        guard !isPassedOver || isStarving, tokens >= Double(min(wanted, max(most / 10, 1))) else {
+            bodies[index].deniedAt = now
+            deniedAt = now
+            return 0
+        }
+        bodies[index].deniedAt = -.infinity
+        let granted = min(wanted, isPassedOver ? min(Self.trickle, most) : most, max(1, Int(tokens)))
+        tokens -= Double(granted)
+        return granted
+    }
+
+    private mutating func refill(_ now: Double) {
+        if let limit { tokens = min(tokens + (now - tokensAt) * limit, max(1, limit * Self.saved)) }
+        tokensAt = now
+    }
+
+    private func mayGo(_ index: Int) -> Bool {
+        if index == 0 || isOpen { return true }
+        guard isKnown, let rate else { return bodies[index].sent < Self.quota }
+        switch sharing {
+        case .unproven, .addsUp: return true
+        case .trying(let trial): return bodies[index].number <= trial.youngest
+        case .shared:
+            let before = bodies[..<index].reduce(0) { $0 + $1.remaining }
+            return before == 0 || Double(before + bodies[index].remaining) <= rate * Self.sendingSeconds
+        }
+    }
+
+    /// Whether all bodies may send, since the rate is not known and nothing shows that it is less than it seems.
+    private var isOpen: Bool {
+        !isKnown
+            && (firstAnswerAt != nil && waitingSeconds < Self.lateSeconds || link.slotCount >= 2 && !link.hasFallen)
+    }
+
+    // MARK: What the link carries
+
+    /// Bytes that may be in flight, where at least one body always may; nil where that is not known yet, or is not bounded.
+    package var budget: Int64? {
+        guard isBounded else { return nil }
+        let byLink = isKnown && isShared ? rate.map { $0 * Self.inFlightSeconds } : nil
+        let byLimit = limit.map { $0 * Self.inFlightSeconds }
+        guard let least = [byLink, byLimit].compactMap(\.self).min() else { return nil }
+        return Int64(min(least, 1e18))
+    }
+
+    /// Whether more bodies at a time may be tried: the link is known or fast, and no rate limit is reached.
+    package func mayTryMore(at now: Double) -> Bool {
+        guard isBounded else { return true }
+        let isSmall = bodies.allSatisfy { $0.length <= Self.quota }
+        return (isKnown || isOpen || isSmall) && now - deniedAt > Self.recent
+    }
+
+    /// Whether the others carry as much is being tried: nothing else is learned meanwhile.
+    package var isTrying: Bool { if case .trying = sharing { true } else { false } }
+
+    private var isShared: Bool { if case .shared = sharing { true } else { false } }
+
+    /// Whether the body waits for its turn. It is not slow then.
+    package func isHeld(_ number: Int) -> Bool {
+        index(of: number).map { bodies[$0].heldSince != nil } ?? false
+    }
+
+    /// Bytes per second; nil before anything was seen.
+    private var rate: Double? {
+        guard let now = link.steady(of: Self.recent), let lastAt else { return nil }
+        let span = min(max(2 * bodySeconds, 2 * Self.recent), Self.longest)
+        var rate = min(now, link.mean(of: span) ?? now)
+        let isLate = waitingSeconds > Self.lateSeconds && waitingSeconds > bodySeconds * Self.lateShare
+        let answerSpan = max(Self.answerSpan, 2 * bodySeconds)
+        // Between two answers no more can have reached the store than is not answered yet.
+        if let waitsFrom = bodies.compactMap(\.deliveredAt).min() {
+            let silence = lastAt - max(waitsFrom, lastAnswerAt)
+            if silence > Self.recent { rate = min(rate, Double(bodies.reduce(0) { $0 + $1.delivered }) / silence) }
+        }
+        if isLate, let firstAt, lastAt - firstAt >= answerSpan {
+            let answered = answers.filter { lastAt - $0.at <= answerSpan }.reduce(0) { $0 + $1.bytes }
+            if answered > 0 { rate = min(rate, Double(answered) / answerSpan * Self.answerSlack) }
+        }
+        return rate
+    }
+
+    /// Time goes by.
+    private mutating func pass(_ now: Double) {
+        defer { lastAt = now }
+        if !isKnown, let firstAt, now - firstAt > Self.longestUnknown { know() }
+        guard let lastAt, now > lastAt, bodies.contains(where: \.isSending), firstAt != nil else { return }
+        let before = link.slotCount
+        link.pass(now - lastAt)
+        if link.slotCount > before { look() }
+    }
+
+    private mutating func know() {
+        isKnown = true
+        let hasPromptAnswer = firstAnswerAt != nil && waitingSeconds < Self.lateSeconds
+        guard !hasPromptAnswer, link.hasFallen || link.slotCount < Self.knownAfter else { return }
+        swallowed = bodies.map(\.delivered).max() ?? 0
+    }
+
+    private mutating func look() {
+        guard let rate else { return }
+        if !isKnown {
+            guard link.slotCount >= (link.isGrowing ? Self.knownAtLast : Self.knownAfter) else { return }
+            know()
+        }
+        let inFlight = bodies.reduce(0) { $0 + $1.length }
+        switch sharing {
+        case .unproven:
+            guard bodies.count > 1, Double(inFlight) > rate * Self.sendingSeconds else { return }
+            // What only fills buffers on the way adds nothing, and would seem to.
+            if link.peak > rate * Self.swallow {
+                (sharing, provenRate) = (.shared, rate)
+            } else if isSettled {
+                startTrial(rate)
+            }
+        case .trying(let trial): judge(trial, rate)
+        case .addsUp:
+            guard link.slotCount > lookAgainAfter else { return }
+            provenRate = max(provenRate, rate)
+            if rate < provenRate / 2 || link.slotCount > trialAgainAfter { sharing = .unproven }
+        case .shared:
+            if rate > provenRate * Self.swallow, link.peak < rate * Self.swallow { sharing = .unproven }
+        }
+    }
+
+    /// New connections show what they add only when they are in full swing.
+    private var isSettled: Bool { (lastAt ?? 0) - mostSince > Self.swing && !link.isGrowing }
+
+    /// Holding the younger bodies is right where the others carry as much without them. Where each connection is slow by itself,
+    /// they carry less.
+    private mutating func startTrial(_ rate: Double) {
+        let sending = bodies.filter { $0.remaining > 0 }
+        guard sending.count > 1 else { return }
+        var ahead: Int64 = 0
+        let fitting = sending.prefix { body in
+            ahead += body.remaining
+            return Double(ahead) <= rate * Self.sendingSeconds
+        }
+        let senders = max(1, min(fitting.count, sending.count / 2))
+        sharing = .trying(
+            Trial(
+                youngest: sending[senders - 1].number,
+                rateBefore: rate,
+                share: Double(senders) / Double(sending.count),
+                judgedAfter: link.slotCount + Self.trialSettling + Self.trialSlots
+            )
+        )
+    }
+
+    private mutating func judge(_ trial: Trial, _ rate: Double) {
+        guard link.slotCount >= trial.judgedAfter else { return }
+        let seen = link.mean(of: Double(Self.trialSlots) * LinkRate.slotSeconds) ?? rate
+        // A connection on a link that loses packets needs longer than this to fill it: in doubt the link is shared.
+        sharing = seen < trial.rateBefore * trial.share.squareRoot() ? .addsUp : .shared
+        provenRate = trial.rateBefore
+        // The rate of now is that of a few.
+        lookAgainAfter = link.slotCount + Self.releasedSlots
+        trialAgainAfter = link.slotCount + pauseSlots
+        pauseSlots = min(2 * pauseSlots, Self.longestPauseSlots)
+    }
+
+    private func index(of number: Int) -> Int? {
+        bodies.firstIndex { $0.number == number }
+    }
+}

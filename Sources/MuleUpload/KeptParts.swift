@@ -1,0 +1,36 @@
+import MulePlan
+
+/// What is kept of the uploads of a run that are unfinished: what their rows say, of this run and of earlier ones.
+package struct KeptParts: Hashable, Sendable {
+    package private(set) var uploads = 0
+    package private(set) var bytes: Int64 = 0
+    /// Bytes of all of them; nil while a stream's length is unknown.
+    package private(set) var size: Int64? = 0
+    package private(set) var parts = 0
+    /// Parts of all of them; nil while a stream's length is unknown.
+    package private(set) var partCount: Int? = 0
+
+    package init() {}
+
+    /// - Parameters:
+    ///   - size: of the whole upload in bytes; nil where it is unknown.
+    ///   - partCount: nil where it is unknown. An upload in one request has none: 0.
+    package mutating func add(bytes: Int64, of size: Int64?, parts: Int, of partCount: Int?) {
+        uploads += 1
+        self.bytes += bytes
+        self.parts += parts
+        self.size = self.size.flatMap { sum in size.map { sum + $0 } }
+        self.partCount = self.partCount.flatMap { sum in partCount.map { sum + $0 } }
+    }
+
+    /// `160.0 of 500.0 MiB kept (20 of 63 parts)`
+    package var sentence: String {
+        var text = (size.map { ByteSize.format(bytes, of: $0) } ?? ByteSize.format(bytes)) + " kept"
+        if let partCount, partCount > 0 {
+            text += " (\(parts) of \(partCount) parts)"
+        } else if parts > 0 {
+            text += " (\(parts) \(parts == 1 ? "part" : "parts"))"
+        }
+        return text
+    }
+}
