@@ -197,7 +197,9 @@ package struct SendingOrder: Sendable {
         } else if isBounded, !isKnown, isOpen || index == 0 {
             granted = min(granted, max(Self.firstPiece, Int(clamping: bodies[index].delivered)))
         } else if isBounded, !isKnown {
-            granted = min(granted, Int(max(Self.quota - bodies[index].sent, Int64(Self.trickle))))
+            // libcurl keeps what it is granted, and sends it even when the body is held meanwhile.
+            let left = Int(max(Self.quota - bodies[index].sent, Int64(Self.trickle)))
+            granted = min(granted, Self.firstPiece, left)
         } else if isBounded, isKnown, let rate {
             granted = min(granted, max(Self.smallestPiece, Int(rate * Self.pieceSeconds)))
         }
