@@ -163,15 +163,19 @@ package final class ArchiveRun: Sendable {
         var counts = bookkeeper.counts
         counts.unfinished += result.untouched + bookkeeper.undone
         var reason = result.obstacle ?? obstacle(curfew)
-        if reason == nil, result.hasFoundAll, !cancellation.isCancelled { reason = look(at: candidates.places) }
+        let isWhole = reason == nil && result.hasFoundAll && !cancellation.isCancelled
+        let missing = look(at: candidates.places, isWhole: isWhole)
+        reason = reason ?? missing
         return report(counts, kept: result.kept, obstacle: reason ?? bookkeeper.obstacle)
     }
 
     /// Whether all that was found is all that there is; keeps where it was for the next run.
-    private func look(at places: SourcePlaces) -> UploadFailure? {
+    ///
+    /// - Parameter isWhole: whether the whole source was walked through.
+    private func look(at places: SourcePlaces, isWhole: Bool) -> UploadFailure? {
         do throws(LedgerError) {
-            let obstacle = try places.obstacleAtEnd()
-            try places.record()
+            let obstacle = isWhole ? try places.obstacleAtEnd() : nil
+            try places.record(isWhole: isWhole)
             return obstacle
         } catch {
             return ledger.failure(error)

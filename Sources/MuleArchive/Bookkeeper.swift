@@ -227,7 +227,16 @@ final class Bookkeeper: Sendable {
             state.due.remove(source)
         }
         // What stops the whole run says nothing of this file.
-        return .failed(isFinal: isFinal && !end.failure.stopsRun, receipt)
+        return .failed(isFinal: isFinal && !end.failure.stopsRun && !isOnMissingDisk(end), receipt)
+    }
+
+    /// Whether the file has gone together with its file system: that says nothing against the file.
+    private func isOnMissingDisk(_ end: FailedUpload) -> Bool {
+        guard end.failure.kind == .source, let path = end.source, let number = end.number,
+            (try? FileStatus.of(path: path, followingLinks: false)) == nil,
+            let source = try? ledger.upload(number: number)?.upload.source
+        else { return false }
+        return !HistorySweep.isGone(path, device: source.device)
     }
 
     private func archived(_ summary: UploadSummary) -> ([Ledger.JobStep], Case?) {

@@ -59,14 +59,16 @@ struct SourcePlaces {
         return nil
     }
 
-    /// What this run has found, for the next one.
-    func record() throws(LedgerError) {
-        let old = Set(try places())
+    /// What this run has found, for the next one. A run that was stopped adds what is new and changes nothing.
+    func record(isWhole: Bool) throws(LedgerError) {
+        guard !found.isEmpty else { return }
+        let old = try places()
         let new = found.values.compactMap { path -> JobPlace? in
             guard let now = try? FileSystemIdentity.of(path: path) else { return nil }
             return JobPlace(role: .source, path: path, device: now.device, fileSystem: now.number)
         }
-        try ledger.record(new.filter { !old.contains($0) }, of: run.job)
+        let isNews = { (place: JobPlace) in isWhole ? !old.contains(place) : !old.contains { $0.path == place.path } }
+        try ledger.record(new.filter(isNews), of: run.job)
     }
 
     /// Those that the selection still means.
