@@ -2,6 +2,7 @@ package import MuleLedger
 package import MulePlan
 package import MuleS3
 package import MuleSources
+import MuleUpload
 
 /// What is to be archived, where to, and how: a job of the configuration, or of the command line.
 package struct ArchiveJob: Sendable {
@@ -96,6 +97,10 @@ package struct ArchiveJob: Sendable {
         if case .deleteAfter = after { return true }
         return after != .keep && (settle != nil || selection.minimumAge != nil)
     }
+
+    /// What happens to a pending upload of which the file turns out to be another. A key that is made of the content is
+    /// another one then.
+    var onChange: UploadJob.ContentChange { destination.needsDigest ? .abort : .restart }
 
     /// Where files are said to go of which no key is known.
     var nowhere: ObjectAddress { ObjectAddress(bucket: destination.bucket, key: ObjectKey("")) }

@@ -13,7 +13,8 @@ package struct PlannedFile: Sendable {
         case changed
         /// Begun by an earlier run; what is missing is to be sent.
         case pending
-        /// Archived; the store is asked whether it still has the object, and the file is sent again if not.
+        /// Archived; the store is asked whether it still has the object, or the file's content is compared with what was
+        /// archived, and the file is sent again if not.
         case check
         /// Archived; what is to become of the file has not been done.
         case unfinished
@@ -268,6 +269,7 @@ package final class ArchivePlanner {
         case .ask(let upload):
             guard let record = try record(upload, ledger) else { return }
             try register(found, to: record.upload.destination, as: .changed)
+        case .compare: note(PlannedFile(kind: .check, source: found.file.path, size: found.status.size))
         case .unchanged: note(PlannedFile(kind: .unchanged, source: found.file.path, size: found.status.size))
         case .leaveAlone: note(quarantined(item))
         case .pass: break

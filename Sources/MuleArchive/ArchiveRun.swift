@@ -150,6 +150,7 @@ package final class ArchiveRun: Sendable {
                 ledger,
                 service: job.service,
                 for: numbers,
+                onChange: job.onChange,
                 onRefused: { bookkeeper.fail(FailedUpload($0.path, $0.destination, $1)) },
                 more: { () throws(UploadFailure) in try candidates.next() }
             )

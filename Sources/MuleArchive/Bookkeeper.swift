@@ -37,7 +37,7 @@ final class Bookkeeper: Sendable {
     private let cancellation: Cancellation
     private let onEvent: @Sendable (ArchiveEvent) -> Void
     private let onFailure: @Sendable (LedgerError) -> Void
-    private let onSign: @Sendable () -> Void
+    let onSign: @Sendable () -> Void
     private let state = Monitor(State())
 
     /// Steps that are written down at once.
@@ -261,6 +261,7 @@ final class Bookkeeper: Sendable {
         return next(
             after: receipt,
             summary.identity,
+            summary.content,
             summary.id ?? "\(summary.number ?? 0)",
             isDue,
             provedAt,
@@ -274,6 +275,7 @@ final class Bookkeeper: Sendable {
     private func next(
         after receipt: Receipt,
         _ identity: SourceIdentity?,
+        _ content: RecordedContent?,
         _ id: String,
         _ isDue: Bool,
         _ provedAt: Int64,
@@ -282,7 +284,7 @@ final class Bookkeeper: Sendable {
         let (state, action) = decisions.fate(of: receipt.source, id: id, isDue: isDue, provedAt: provedAt)
         guard state == .acting, let action, let identity else { return ([.archived(state, action, receipt)], nil) }
         if job.dependsOnAge, let doubt { return (refuse(action, receipt, doubt), nil) }
-        let plan = Disposal.Plan(source: receipt.source, identity: identity, action: action, id: id)
+        let plan = Disposal.Plan(source: receipt.source, identity: identity, content: content, action: action, id: id)
         return ([.archived(.acting, action, receipt)], Case(plan: plan, receipt: receipt, number: receipt.number))
     }
 
@@ -320,7 +322,7 @@ final class Bookkeeper: Sendable {
                 state.counts.archived += 1
                 state.counts.bytes += record.size ?? 0
             }
-            return next(after: receipt, upload.source, record.id, false, ledger.now(), nil)
+            return next(after: receipt, upload.source, RecordedContent(record), record.id, false, ledger.now(), nil)
         case .begun(let recorded): action = recorded
         case .decided(let newState, let decided):
             if let recorded = item.action, recorded != decided {
@@ -336,7 +338,7 @@ final class Bookkeeper: Sendable {
             action = decided
         }
         let receipt = makeReceipt(upload: upload.number, item.source, record.upload.destination, .settled)
-        let plan = Disposal.Plan(item, upload, action)
+        let plan = Disposal.Plan(item, upload, action, RecordedContent(record))
         return (steps, Case(plan: plan, receipt: receipt, number: nil, isLeft: true))
     }
 

@@ -112,7 +112,7 @@ final class Candidates {
         var intents: [UploadIntent] = []
         for (file, item) in zip(found, try known(found.map(\.file.path))) {
             do throws(UploadFailure) {
-                switch decide(file, item) {
+                switch try decide(file, item) {
                 case .send: intents.append(try decisions.intent(file, to: try address(of: file)))
                 case .again:
                     var intent = try decisions.intent(file, to: try address(of: file))
@@ -124,7 +124,8 @@ final class Candidates {
                     intents.append(try decisions.intent(file, to: record.upload.destination))
                 case .unchanged: bookkeeper.count { $0.unchanged += 1 }
                 case .leaveAlone: if let item { bookkeeper.leaveAlone(item) }
-                case .pass: break
+                // Compared by now.
+                case .pass, .compare: break
                 }
             } catch {
                 guard error.kind != .ledger else { throw error }
@@ -134,11 +135,15 @@ final class Candidates {
         return intents
     }
 
-    private func decide(_ found: Decisions.Found, _ item: JobItem?) -> Decisions.Verdict {
+    private func decide(_ found: Decisions.Found, _ item: JobItem?) throws(UploadFailure) -> Decisions.Verdict {
         guard let item else { return .send }
         if item.run != run.run { places.noteKnown(found.file) }
         // Begun in this run, or left by an earlier one and taken up by this.
-        return item.run == run.run ? .pass : decisions.decide(found, item)
+        if item.run == run.run { return .pass }
+        let verdict = decisions.decide(found, item)
+        guard case .compare(let upload) = verdict else { return verdict }
+        let isSame = try Decisions.isSame(found.file.path, as: upload, ledger, cancellation, onSign: bookkeeper.onSign)
+        return decisions.decide(found, item, isSame: isSame)
     }
 
     private func address(of found: Decisions.Found) throws(UploadFailure) -> ObjectAddress {

@@ -68,6 +68,8 @@ struct Decisions {
         case again
         /// The store is to be asked whether it still has the object.
         case ask(ItemUpload)
+        /// The file's content is to be compared with what was archived; then `decide(_:_:isSame:)` says what is next.
+        case compare(ItemUpload)
         /// Archived, and not changed since.
         case unchanged
         case leaveAlone
@@ -75,11 +77,18 @@ struct Decisions {
         case pass
     }
 
-    /// - Parameter item: one that no run is dealing with.
-    func decide(_ found: Found, _ item: JobItem) -> Verdict {
+    /// - Parameters:
+    ///   - item: one that no run is dealing with.
+    ///   - isSame: what a comparison of the content has shown; nil before one.
+    func decide(_ found: Found, _ item: JobItem, isSame: Bool? = nil) -> Verdict {
         guard let upload = item.upload else { return isQuarantined(item) ? .leaveAlone : .send }
-        let now = SourceIdentity(path: item.source, found.status)
-        let hasChanged = !ChangingSource.refuse.offences(in: now.changes(since: upload.source)).isEmpty
+        let verdict = SourceIdentity(path: item.source, found.status).verdict(since: upload.source)
+        let hasChanged = verdict.isChanged || isSame == false
+        if case .compare = verdict, isSame == nil, upload.state == .done,
+            [.asked, .proved, .settled].contains(item.state)
+        {
+            return .compare(upload)
+        }
         switch upload.state {
         case .aborted: return .send
         case .failed where !upload.mayHoldParts: return hasChanged ? .send : isQuarantined(item) ? .leaveAlone : .again
@@ -194,11 +203,37 @@ struct Decisions {
         }
     }
 
-    /// Whether another file, or another content, stands there. A file that has gone is told by whoever opens it.
+    /// Whether another content stands there for certain. A file that has gone is told by whoever opens it.
     private func hasChanged(_ item: JobItem, _ upload: ItemUpload) -> Bool {
         guard let status = try? FileStatus.of(path: item.source) else { return false }
         let now = SourceIdentity(path: item.source, status)
-        return !job.changing.offences(in: now.changes(since: upload.source)).isEmpty
+        return now.verdict(since: upload.source, changing: job.changing).isChanged
+    }
+
+    // MARK: Comparing
+
+    /// Whether the file is what was archived, by its content. Where it is, the ledger knows it from then on by the facts that
+    /// it has now.
+    ///
+    /// - Parameter onSign: called while it is read.
+    static func isSame(
+        _ path: [UInt8],
+        as upload: ItemUpload,
+        _ ledger: Ledger,
+        _ cancellation: Cancellation,
+        onSign: @escaping @Sendable () -> Void
+    ) throws(UploadFailure) -> Bool {
+        let record = try ledger.reporting { ledger throws(LedgerError) in try ledger.upload(number: upload.number) }
+        guard let record, let content = RecordedContent(record) else { return false }
+        let source = try SourceFile.open(path: path) { cancellation.isCancelled }
+        let differences = try source.differences(
+            from: content,
+            shouldStop: { cancellation.isCancelled },
+            onProgress: onSign
+        )
+        guard differences.isEmpty else { return false }
+        _ = try ledger.reporting { ledger throws(LedgerError) in try ledger.note(source.identity, of: record) }
+        return true
     }
 
     // MARK: Intents

@@ -2,7 +2,7 @@ import Glibc
 package import MuleLedger
 package import MulePlan
 package import MuleSystem
-import MuleUpload
+package import MuleUpload
 
 /// Moves or removes a file whose object is proven: the one that was archived and no other, never through a symbolic link, and
 /// in steps of which each can be gone on from.
@@ -14,19 +14,28 @@ package struct Disposal {
         package var source: [UInt8]
         /// The file as it was archived.
         package var identity: SourceIdentity
+        /// What was archived; nil where no checksum of it is on record.
+        package var content: RecordedContent?
         package var action: ItemAction
         /// Short and unlike those of other uploads; part of the name that a file has on its way.
         package var id: String
 
-        package init(source: [UInt8], identity: SourceIdentity, action: ItemAction, id: String) {
+        package init(
+            source: [UInt8],
+            identity: SourceIdentity,
+            content: RecordedContent? = nil,
+            action: ItemAction,
+            id: String
+        ) {
             self.source = source
             self.identity = identity
+            self.content = content
             self.action = action
             self.id = id
         }
 
-        init(_ item: JobItem, _ upload: ItemUpload, _ action: ItemAction) {
-            self.init(source: item.source, identity: upload.source, action: action, id: upload.id)
+        init(_ item: JobItem, _ upload: ItemUpload, _ action: ItemAction, _ content: RecordedContent? = nil) {
+            self.init(source: item.source, identity: upload.source, content: content, action: action, id: upload.id)
         }
     }
 
@@ -38,18 +47,20 @@ package struct Disposal {
         package var isOver = false
         /// Why another name could not be written down; nothing was done then.
         package var ledger: LedgerError?
+
+        fileprivate static let changed = Refusal(reason: "has changed since it was archived", isOver: true)
     }
 
     package static let move = "move"
     package static let delete = "delete"
 
-    private let isCancelled: () -> Bool
+    private let isCancelled: @Sendable () -> Bool
     private var directories: [[UInt8]: Directory] = [:]
     /// Those that have got names, and those that have lost some, by their paths.
     private var gained: [[UInt8]: Directory] = [:]
     private var lost: [[UInt8]: Directory] = [:]
 
-    package init(isCancelled: @escaping () -> Bool) {
+    package init(isCancelled: @escaping @Sendable () -> Bool) {
         self.isCancelled = isCancelled
     }
 
@@ -113,11 +124,11 @@ package struct Disposal {
         let directory = try opened(place)
         let departing = Self.name(plan.action.target ?? Self.departing(plan.source, id: plan.id))
         lost[place] = directory
-        let lease = try check(name, in: directory, plan)
+        let checked = try check(name, in: directory, plan)
         try attempt { () throws(SystemError) in try directory.move(name, to: directory, as: departing, isOwn: true) }
-        try putBackUnless(departing, isStill: plan, in: directory, as: name, in: directory)
+        try putBackUnless(departing, is: checked, plan, in: directory, as: name, in: directory)
         try attempt { () throws(SystemError) in try directory.remove(departing) }
-        withExtendedLifetime(lease) {}
+        withExtendedLifetime(checked) {}
     }
 
     private mutating func move(
@@ -132,7 +143,7 @@ package struct Disposal {
         lost[place] = directory
         gained[targetPlace] = targetDirectory
         while true {
-            let lease = try check(name, in: directory, plan)
+            let checked = try check(name, in: directory, plan)
             do throws(SystemError) {
                 try directory.move(name, to: targetDirectory, as: Self.name(target))
             } catch {
@@ -142,14 +153,14 @@ package struct Disposal {
                     try writeDown(ItemAction(Self.move, target: target), replan)
                     continue
                 case EXDEV:
-                    lease.giveWriteLeaseBack()
+                    checked.file.giveWriteLeaseBack()
                     try copy(plan, name, directory, to: target, targetDirectory)
                     return ItemAction(Self.move, target: target)
                 default: throw Refusal(reason: "can't be moved to \(UTF8Repair.string(target)): \(error.reason)")
                 }
             }
-            try putBackUnless(Self.name(target), isStill: plan, in: targetDirectory, as: name, in: directory)
-            withExtendedLifetime(lease) {}
+            try putBackUnless(Self.name(target), is: checked, plan, in: targetDirectory, as: name, in: directory)
+            withExtendedLifetime(checked) {}
             return ItemAction(Self.move, target: target)
         }
     }
@@ -182,9 +193,9 @@ package struct Disposal {
             }
             throw Refusal(reason: "can't be copied to \(place): \(error.reason)")
         }
-        let lease: File
+        let checked: Checked
         do throws(Refusal) {
-            lease = try check(name, in: directory, plan)
+            checked = try check(name, in: directory, plan)
         } catch {
             try? targetDirectory.remove(partial)
             throw error
@@ -193,15 +204,20 @@ package struct Disposal {
             try targetDirectory.move(partial, to: targetDirectory, as: Self.name(target))
             try targetDirectory.sync()
         }
-        try finishCopy(plan, name, directory)
-        withExtendedLifetime(lease) {}
+        try finishCopy(plan, checked, name, directory)
+        withExtendedLifetime(checked) {}
     }
 
     /// Removes the original of a copy that has its name.
-    private mutating func finishCopy(_ plan: Plan, _ name: [UInt8], _ directory: Directory) throws(Refusal) {
+    private mutating func finishCopy(
+        _ plan: Plan,
+        _ checked: Checked,
+        _ name: [UInt8],
+        _ directory: Directory
+    ) throws(Refusal) {
         let departing = Self.name(Self.departing(plan.source, id: plan.id))
         try attempt { () throws(SystemError) in try directory.move(name, to: directory, as: departing, isOwn: true) }
-        try putBackUnless(departing, isStill: plan, in: directory, as: name, in: directory)
+        try putBackUnless(departing, is: checked, plan, in: directory, as: name, in: directory)
         try attempt { () throws(SystemError) in try directory.remove(departing) }
     }
 
@@ -222,7 +238,7 @@ package struct Disposal {
     /// name that it was to move to.
     package static func hasBegun(_ plan: Plan) -> Bool {
         if let status = try? FileStatus.of(path: departing(plan.source, id: plan.id), followingLinks: false),
-            status.kind == .regular, isSame(status, plan)
+            status.kind == .regular, mayBe(status, plan)
         {
             return true
         }
@@ -261,7 +277,16 @@ package struct Disposal {
                 throw Refusal(reason: "waits as \(UTF8Repair.string(departing)) for an end that is not on record")
             }
             lost[place] = directory
+            // The name that it has got has moved its change time.
+            let checked: Checked
+            do throws(Refusal) {
+                checked = try check(departing, in: directory, plan)
+            } catch {
+                guard error.isOver else { throw error }
+                throw putBack(departing, in: directory, as: name, in: directory)
+            }
             try attempt { () throws(SystemError) in try directory.remove(departing) }
+            withExtendedLifetime(checked) {}
             return plan.action
         }
         if plan.action.name == Self.move, Self.isMoved(plan) {
@@ -270,7 +295,7 @@ package struct Disposal {
             guard isThere else { return plan.action }
             // Two names of one file are no copy.
             if try isSameContent(plan, directory, name) {
-                try finishCopy(plan, name, directory)
+                try finishCopy(plan, try check(name, in: directory, plan), name, directory)
                 return plan.action
             }
         }
@@ -302,9 +327,14 @@ package struct Disposal {
         return status.size == plan.identity.size && status.modificationTime == plan.identity.modificationTime
     }
 
+    /// Whether it may be the file that was archived: its content is compared where its facts can't tell.
     private func isFile(_ plan: Plan, named name: [UInt8], in directory: Directory) -> Bool {
         guard let status = try? directory.status(of: name), status.kind == .regular else { return false }
-        return Self.isSame(status, plan)
+        return Self.mayBe(status, plan)
+    }
+
+    private static func mayBe(_ status: FileStatus, _ plan: Plan) -> Bool {
+        !SourceIdentity(path: plan.identity.path, status).verdict(since: plan.identity).isChanged
     }
 
     private func isSameContent(_ plan: Plan, _ directory: Directory, _ name: [UInt8]) throws(Refusal) -> Bool {
@@ -326,18 +356,25 @@ package struct Disposal {
 
     // MARK: Looking
 
-    /// Opens the file and makes sure that it is the one that was archived, and that nobody writes to it. Writers are kept away
-    /// for as long as the result lives.
-    private func check(_ name: [UInt8], in directory: Directory, _ plan: Plan) throws(Refusal) -> File {
+    /// A file that is the one that was archived. Writers are kept away for as long as it lives.
+    private struct Checked {
+        var file: File
+        var identity: SourceIdentity
+    }
+
+    /// Opens the file and makes sure that it is the one that was archived, whole, and that nobody writes to it.
+    private func check(_ name: [UInt8], in directory: Directory, _ plan: Plan) throws(Refusal) -> Checked {
         let file: File
         let status: FileStatus
+        let holdsMore: Bool
         do throws(SystemError) {
-            file = try directory.openFile(name)
+            file = try directory.openFile(name, isCancelled: isCancelled)
             // Taken before the look: what was written before shows in it.
             if case .refused = file.takeWriteLease(), !isOnSharedFileSystem(plan.source) {
                 throw SystemError(code: ETXTBSY, call: "lease")
             }
             status = try file.status()
+            holdsMore = try file.holdsMoreThanItsSize()
         } catch {
             switch error.code {
             case ENOENT: throw Refusal(reason: "has gone", isOver: true)
@@ -346,10 +383,35 @@ package struct Disposal {
             default: throw Refusal(reason: "can't be opened: \(error.reason)")
             }
         }
-        guard status.kind == .regular, Self.isSame(status, plan) else {
-            throw Refusal(reason: "has changed since it was archived", isOver: true)
+        if holdsMore { throw Refusal(reason: "holds more than the \(status.size) bytes that its size says") }
+        let now = SourceIdentity(path: plan.identity.path, status)
+        guard status.kind == .regular else { throw Refusal.changed }
+        switch now.verdict(since: plan.identity) {
+        case .same: break
+        case .changed: throw Refusal.changed
+        case .compare: try compare(file, now, plan)
         }
-        return file
+        return Checked(file: file, identity: now)
+    }
+
+    /// Makes sure that the file has the content that was archived.
+    private func compare(_ file: File, _ identity: SourceIdentity, _ plan: Plan) throws(Refusal) {
+        guard let content = plan.content else {
+            throw Refusal(
+                reason: "may have changed since it was archived, and no checksum of what was archived is on record"
+            )
+        }
+        let isSame: Bool
+        do {
+            let name = UTF8Repair.string(plan.source)
+            isSame = try content.isContent(of: file, named: name, shouldStop: isCancelled)
+        } catch {
+            throw Refusal(reason: "can't be compared with what was archived: \(error.message)")
+        }
+        guard isSame else { throw Refusal.changed }
+        guard let status = try? file.status(), SourceIdentity(path: identity.path, status) == identity else {
+            throw Refusal(reason: "has changed while it was compared with what was archived")
+        }
     }
 
     /// Where other machines write too, the kernel refuses leases for reasons of its own.
@@ -357,29 +419,47 @@ package struct Disposal {
         (try? FileSystem.of(path: Self.parent(path)))?.isShared ?? true
     }
 
-    private static func isSame(_ status: FileStatus, _ plan: Plan) -> Bool {
-        let now = SourceIdentity(path: plan.identity.path, status)
-        return ChangingSource.refuse.offences(in: now.changes(since: plan.identity)).isEmpty
-    }
-
     /// Another file may have taken the name after it was looked at: that gets its name back.
     private func putBackUnless(
         _ newName: [UInt8],
-        isStill plan: Plan,
+        is checked: Checked,
+        _ plan: Plan,
         in newDirectory: Directory,
         as name: [UInt8],
         in directory: Directory
     ) throws(Refusal) {
-        if isFile(plan, named: newName, in: newDirectory) { return }
+        if let status = try? newDirectory.status(of: newName), status.kind == .regular {
+            var before = checked.identity
+            // The new name has moved it.
+            before.changeTime = status.changeTime
+            let now = SourceIdentity(path: before.path, status)
+            if now == before { return }
+            // File systems that number files by their names give it another number.
+            if !now.verdict(since: before).isChanged, let file = try? newDirectory.openFile(newName),
+                (try? compare(file, now, plan)) != nil
+            {
+                return
+            }
+        }
+        throw putBack(newName, in: newDirectory, as: name, in: directory)
+    }
+
+    /// Gives a file that is not the one that was archived its name back.
+    private func putBack(
+        _ newName: [UInt8],
+        in newDirectory: Directory,
+        as name: [UInt8],
+        in directory: Directory
+    ) -> Refusal {
         do throws(SystemError) {
             try newDirectory.move(newName, to: directory, as: name)
+            return .changed
         } catch {
-            throw Refusal(
+            return Refusal(
                 reason: "was replaced at that very moment; the new file is now called \(UTF8Repair.string(newName)): "
                     + error.reason
             )
         }
-        throw Refusal(reason: "has changed since it was archived", isOver: true)
     }
 
     // MARK: Directories

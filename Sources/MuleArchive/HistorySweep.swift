@@ -88,7 +88,7 @@ package struct HistorySweep {
         guard record.state == .done, let source = record.upload.source else { return false }
         if let status = try? FileStatus.of(path: source.path) {
             let now = SourceIdentity(path: source.path, status)
-            guard ChangingSource.refuse.offences(in: now.changes(since: source)).isEmpty else { return false }
+            if now.verdict(since: source).isChanged { return false }
             let latest = try ledger.lastDone(
                 source: source.path,
                 destination: record.upload.destination,

@@ -86,7 +86,9 @@ final class Leftovers {
             source: .file(item.source),
             destination: record.upload.destination,
             row: .doneBefore(record, again: record.upload),
-            service: try service(record.upload.store)
+            service: try service(record.upload.store),
+            // The file is compared when something is to become of it.
+            comparesFile: false
         )
     }
 
@@ -109,7 +111,8 @@ final class Leftovers {
             source: .file(item.source),
             destination: current.upload.destination,
             row: .claimed(current, lease),
-            service: service
+            service: service,
+            onChange: job.onChange
         )
     }
 

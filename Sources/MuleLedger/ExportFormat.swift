@@ -123,7 +123,8 @@ package enum ExportFormat {
     /// Device and inode are 64 bits without a sign, more than many readers of JSON hold in a number: they are texts.
     private static func source(_ source: SourceIdentity) -> JSONValue {
         [
-            "device": .string(String(source.device)), "inode": .string(String(source.inode)),
+            "changeTime": JSONValue(source.changeTime), "device": .string(String(source.device)),
+            "inode": .string(String(source.inode)),
             "modified": .int(source.modificationTime), "path": .string(escape(path: source.path)),
             "size": .int(source.size),
         ]

@@ -145,7 +145,10 @@ package struct ExportReader: Sendable {
             device: try source.unsigned("device"),
             inode: try source.unsigned("inode"),
             size: try source.integer("size", 0...StoreLimits.amazon.maximumObjectSize),
-            modificationTime: try source.integer("modified", Int64.min...Int64.max)
+            modificationTime: try source.integer("modified", Int64.min...Int64.max),
+            // Older exports do not have it.
+            changeTime: source.members["changeTime"] == nil
+                ? nil : try source.optionalInteger("changeTime", Int64.min...Int64.max)
         )
         try source.end()
         return (identity, nil)

@@ -66,7 +66,7 @@ package struct ItemUpload: Hashable, Sendable {
     /// By which people know it.
     package var id: String
     package var state: UploadState
-    /// The file as it was when the upload was registered.
+    /// The file as it was when the upload was registered, or its content was last compared with the record.
     package var source: SourceIdentity
     /// Milliseconds since 1970.
     package var createdAt: Int64
@@ -162,7 +162,8 @@ extension Ledger {
             SELECT items.source, items.state, items.action, items.target, items.due_at, items.attempts, items.failures,
                 items.error_kind, items.last_error, items.run, uploads.number, uploads.state, uploads.device, uploads.inode,
                 uploads.size, uploads.modified, uploads.created_at, uploads.updated_at,
-                uploads.upload_id IS NOT NULL OR uploads.create_attempted_at IS NOT NULL, uploads.id
+                uploads.upload_id IS NOT NULL OR uploads.create_attempted_at IS NOT NULL, uploads.id,
+                uploads.change_time
             FROM items LEFT JOIN uploads ON uploads.number = items.upload \(clause)
             """,
             values,
@@ -192,7 +193,8 @@ extension Ledger {
                         device: UInt64(bitPattern: row.integer(12)),
                         inode: UInt64(bitPattern: row.integer(13)),
                         size: row.integer(14),
-                        modificationTime: row.integer(15)
+                        modificationTime: row.integer(15),
+                        changeTime: row.optionalInteger(20)
                     ),
                     createdAt: row.integer(16),
                     updatedAt: row.integer(17),

@@ -330,10 +330,10 @@ package final class Ledger: Sendable {
         let token = RandomName.token()
         try database.run(
             """
-            INSERT INTO uploads (id, state, source, device, inode, size, modified,
+            INSERT INTO uploads (id, state, source, device, inode, size, modified, change_time,
                 endpoint, region, addressing, profile, ca_bundle, bucket, key, attributes, only_if_absent,
                 checksum, payload_signing, part_size, part_count, changing, token, created_at, updated_at)
-            VALUES (?, 'pending', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+            VALUES (?, 'pending', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
             ON CONFLICT (id) DO NOTHING
             """,
             [.text(id)] + Self.sourceValues(upload) + [
@@ -352,11 +352,11 @@ package final class Ledger: Sendable {
 
     static func sourceValues(_ upload: NewUpload) -> [SQLValue] {
         guard let source = upload.source else {
-            return [upload.stream.map { .blob(Array($0.rawValue.utf8)) } ?? .null, .null, .null, .null, .null]
+            return [upload.stream.map { .blob(Array($0.rawValue.utf8)) } ?? .null, .null, .null, .null, .null, .null]
         }
         return [
             .blob(source.path), .integer(Int64(bitPattern: source.device)), .integer(Int64(bitPattern: source.inode)),
-            .integer(source.size), .integer(source.modificationTime),
+            .integer(source.size), .integer(source.modificationTime), SQLValue(source.changeTime),
         ]
     }
 

@@ -115,5 +115,8 @@ enum Schema {
             PRIMARY KEY (job, role, path)
         ) WITHOUT ROWID;
         """,
+        """
+        ALTER TABLE uploads ADD COLUMN change_time INTEGER;
+        """,
     ]
 }

@@ -12,7 +12,7 @@ func records(
             ca_bundle, bucket, key, attributes, only_if_absent, checksum, payload_signing, part_size, part_count,
             token, create_attempted_at, upload_id, integrity, abort_date, abort_requested, parts_done, bytes_done,
             bytes_sent, etag, version_id, checksum_algorithm, checksum_type, checksum_value, last_error,
-            created_at, updated_at, changing
+            created_at, updated_at, changing, change_time
         FROM uploads \(clause)
         """,
         values,
@@ -51,7 +51,8 @@ private func record(_ row: SQLRow) -> UploadRecord {
             device: UInt64(bitPattern: device),
             inode: UInt64(bitPattern: row.integer(5)),
             size: row.integer(6),
-            modificationTime: row.integer(7)
+            modificationTime: row.integer(7),
+            changeTime: row.optionalInteger(39)
         )
     }
     let stream = source == nil ? path.flatMap { StreamSource(rawValue: String(decoding: $0, as: UTF8.self)) } : nil

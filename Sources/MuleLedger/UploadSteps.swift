@@ -13,7 +13,7 @@ extension Ledger {
     private func replan(_ number: Int64, as upload: NewUpload, in database: Database) throws(SQLiteError) {
         try database.run(
             """
-            UPDATE uploads SET source = ?, device = ?, inode = ?, size = ?, modified = ?,
+            UPDATE uploads SET source = ?, device = ?, inode = ?, size = ?, modified = ?, change_time = ?,
                 region = ?, addressing = ?, profile = ?, ca_bundle = ?, attributes = ?, only_if_absent = ?,
                 checksum = ?, payload_signing = ?, part_size = ?, part_count = ?, changing = ?
             WHERE number = ?
@@ -64,6 +64,24 @@ extension Ledger {
         }
         guard records.count == 2 else { throw .failed("upload \(record.number) has gone from the ledger") }
         return (records[0], records[1])
+    }
+
+    /// Keeps what a file is now whose content was found to be the recorded one, so that it is not compared again. What has
+    /// happened to the upload, and when, stays as it is.
+    package func note(_ source: SourceIdentity, of record: UploadRecord) throws(LedgerError) -> UploadRecord {
+        let found = try transaction { database throws(SQLiteError) in
+            try database.run(
+                "UPDATE uploads SET device = ?, inode = ?, modified = ?, change_time = ? WHERE number = ? AND size = ?",
+                [
+                    .integer(Int64(bitPattern: source.device)), .integer(Int64(bitPattern: source.inode)),
+                    .integer(source.modificationTime), SQLValue(source.changeTime), .integer(record.number),
+                    .integer(source.size),
+                ]
+            )
+            return try records(in: database, "WHERE number = ?", [.integer(record.number)]).first
+        }
+        guard let found else { throw .failed("upload \(record.number) has gone from the ledger") }
+        return found
     }
 
     /// Changes what is borne of a source that changes.

@@ -64,32 +64,19 @@ package enum ResumeDecision: Hashable, Sendable {
     case proceed([PartAction])
     /// The store no longer knows the upload ID: only the object itself can tell whether it was completed.
     case reconcile
-    /// The file is not the one the upload was begun with.
-    case refuse([SourceChange])
 
     /// - Parameters:
-    ///   - begunAt: when `recordedSource` was looked at, in milliseconds since 1970.
-    ///   - recorded: parts whose rows are committed.
-    ///   - changing: what is borne of a source that has changed.
+    ///   - recorded: parts whose rows are committed. The file's bytes are known to be theirs.
     ///   - listing: what the store holds of this upload ID. Entries in any order; for a number listed twice the one
     ///     modified last counts.
     ///   - numbers: the parts to decide on; the first action is then for the first of them. Nil for all.
     package static func decide(
         plan: PartPlan,
-        recordedSource: SourceIdentity,
-        begunAt: Int64 = .max,
-        currentSource: SourceIdentity,
-        changing: ChangingSource = .refuse,
         recorded: [RecordedPart],
         listing: Listing,
         numbers: ClosedRange<Int>? = nil
     ) -> ResumeDecision {
         let numbers = numbers?.clamped(to: 1...plan.count) ?? 1...plan.count
-        let changes = currentSource.changes(since: recordedSource)
-        let offences = changing.offences(in: changes)
-        guard offences.isEmpty else { return .refuse(offences) }
-        let contentIsCertain = changes.isEmpty && !recordedSource.mayHideChanges(since: begunAt)
-
         var byNumber: [Int: RecordedPart] = [:]
         for part in recorded where numbers.contains(part.number) && part.size == plan.size(of: part.number) {
             byNumber[part.number] = part
@@ -99,13 +86,8 @@ package enum ResumeDecision: Hashable, Sendable {
             return .reconcile
         case .unavailable:
             // Without a list the committed rows are all there is; Complete names their ETags, so the store itself
-            // checks them. A row can't be compared with the file by anything but its digest.
-            return .proceed(
-                numbers.map { number in
-                    guard byNumber[number] != nil else { return .send }
-                    return contentIsCertain ? .keep : .send
-                }
-            )
+            // checks them.
+            return .proceed(numbers.map { byNumber[$0] == nil ? .send : .keep })
         case .parts(let parts):
             var listed: [Int: ListedPart] = [:]
             for part in parts where part.lastModified >= listed[part.number]?.lastModified ?? .min {
@@ -114,7 +96,7 @@ package enum ResumeDecision: Hashable, Sendable {
             return .proceed(
                 numbers.map { number in
                     guard let there = listed[number], there.size == plan.size(of: number) else { return .send }
-                    guard contentIsCertain, let row = byNumber[number], there.isSame(as: row) else { return .verify }
+                    guard let row = byNumber[number], there.isSame(as: row) else { return .verify }
                     return .keep
                 }
             )

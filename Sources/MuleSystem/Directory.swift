@@ -43,11 +43,18 @@ package final class Directory: Sendable {
         return FileStatus(status)
     }
 
-    /// Opens a file for reading, never one that a symbolic link leads to, and without waiting for the writer of a FIFO.
-    package func openFile(_ name: [UInt8]) throws(SystemError) -> File {
-        let name = try cString(name, "open")
+    /// Opens a file for reading, never one that a symbolic link leads to, and without waiting for the writer of a FIFO. Waits
+    /// for another process's lease as `File.openForReading` does.
+    ///
+    /// - Parameter isCancelled: asked while it waits.
+    package func openFile(_ name: [UInt8], isCancelled: () -> Bool = { false }) throws(SystemError) -> File {
+        let path = try cString(name, "open")
         let flags = O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW
-        return File(descriptor: try retryingInterrupts("open") { openat(descriptor, name, flags) })
+        return try FileLease.waiting(unless: isCancelled) { () throws(SystemError) in
+            File(descriptor: try retryingInterrupts("open") { openat(descriptor, path, flags) })
+        } status: { () throws(SystemError) in
+            try status(of: name)
+        }
     }
 
     /// Makes a file that nobody has, for this user alone.

@@ -103,9 +103,19 @@ package final class File: Sendable {
 
     /// Opens an existing file for reading.
     ///
-    /// Never blocks on a FIFO without a writer: the caller looks at `status()` before it reads.
-    package static func openForReading(path: [UInt8]) throws(SystemError) -> File {
-        try open(path: path, flags: O_RDONLY | O_NONBLOCK)
+    /// Never blocks on a FIFO without a writer: the caller looks at `status()` before it reads. Waits where another process
+    /// holds a lease on the file, as `FileLease` says.
+    ///
+    /// - Parameter isCancelled: asked while it waits.
+    package static func openForReading(
+        path: [UInt8],
+        isCancelled: () -> Bool = { false }
+    ) throws(SystemError) -> File {
+        try FileLease.waiting(unless: isCancelled) { () throws(SystemError) in
+            try open(path: path, flags: O_RDONLY | O_NONBLOCK)
+        } status: { () throws(SystemError) in
+            try FileStatus.of(path: path)
+        }
     }
 
     /// Opens with the given flags; `O_CLOEXEC` is added.
@@ -134,6 +144,22 @@ package final class File: Sendable {
         var status = stat()
         try retryingInterrupts("fstat") { fstat(descriptor, &status) }
         return FileStatus(status)
+    }
+
+    /// Whether bytes follow where the file should end by its size. So it is with files that are made while they are read
+    /// (/proc, some file systems of FUSE): their size says nothing of their content.
+    ///
+    /// A file that grows meanwhile does not count as one: its size grows with it.
+    package func holdsMoreThanItsSize() throws(SystemError) -> Bool {
+        var size = try status().size
+        // A file that is written faster than it is looked at has a size that follows its content.
+        for _ in 0..<100 {
+            guard try !bytes(at: size, count: 1).isEmpty else { return false }
+            let now = try status().size
+            if now == size { return true }
+            size = now
+        }
+        return false
     }
 
     /// Reads up to `buffer.count` bytes at the offset; 0 means that the file ends there.

@@ -23,6 +23,12 @@ package struct SystemError: Error, Hashable, Sendable, CustomStringConvertible {
         }
     }
 
+    /// Whether a wait was cancelled.
+    package var isCancelled: Bool { code == ECANCELED }
+
+    /// Whether another process holds a lease on the file that was to be opened.
+    package var isLeasedElsewhere: Bool { code == EWOULDBLOCK }
+
     package var description: String { "\(call): \(reason)" }
 }
 

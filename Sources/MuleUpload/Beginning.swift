@@ -14,10 +14,14 @@ extension Worker {
         transfer.enter(.checking)
         if case .stream(let input) = transfer.job.source { return try beginStream(transfer, input) }
         guard case .file(let path) = transfer.job.source else { return }
-        var source = try SourceFile.open(path: path, canonical: transfer.record?.upload.source?.path)
+        var source = try SourceFile.open(path: path, canonical: transfer.record?.upload.source?.path) {
+            run.stallTimer.noteProgress()
+            return run.isStopping
+        }
         transfer.change { [source] in $0.open(source) }
         if case .doneBefore(let previous, let again) = transfer.job.row {
-            if try isStillThere(previous, source, transfer) { return }
+            let known = transfer.job.comparesFile ? try same(source, as: previous) : previous
+            if let known, try isStillThere(known, source, transfer) { return }
             try claim(again, transfer)
         }
         guard var record = transfer.record else { fatalError("a transfer begins with a row") }
@@ -26,6 +30,7 @@ extension Worker {
         run.emit(.started(record))
         source = try source.serving(record.upload)
         transfer.change { [source] in $0.open(source) }
+        record = try goOn(source, record, transfer)
         run.noteCache(source, run.plan(of: record), transfer)
         if record.upload.partSize == nil {
             try putFile(source, transfer, record)

@@ -80,10 +80,7 @@ extension Worker {
             withSHA256: length == 32,
             withMD5: length == 16
         )
-        let isSame =
-            known.size == part.slice.length && known.crc == digest.crc.bytes
-            && (known.digest == nil || known.digest == digest.sha256 || known.digest == digest.md5)
-        guard isSame else {
+        guard known.size == part.slice.length, known.isOf(digest) else {
             guard let number = transfer.record?.number else { fatalError("a part of an upload without a row") }
             try run.ledger.reporting { ledger throws(LedgerError) in try ledger.forgetParts([known.number], of: number)
             }

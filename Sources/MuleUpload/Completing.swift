@@ -10,12 +10,11 @@ import Synchronization
 extension Worker {
     func complete(_ transfer: Transfer) throws(UploadFailure) {
         transfer.enter(.completing)
-        guard let record = transfer.record, let uploadID = record.uploadID else {
+        guard var record = transfer.record, let uploadID = record.uploadID else {
             fatalError("completed without an upload ID")
         }
         if record.createAttemptedAt != nil { try removeSiblings(record, transfer) }
         let source = transfer.source
-        try source?.checkStillInPlace()
         let rows = try run.ledger.reporting { ledger throws(LedgerError) in try ledger.parts(of: record.number) }
         let size = rows.reduce(0) { $0 + $1.size }
         let count = transfer.partCount ?? rows.count
@@ -24,13 +23,15 @@ extension Worker {
         }
         let protection = transfer.protection
         guard rows.allSatisfy({ $0.isDigested(for: protection) }) else { throw .differentDigests(transfer, source) }
+        let content = run.plan(of: record).map { RecordedContent(rows, $0, protection) }
+        record = try confirmSource(source, content, transfer.record ?? record, transfer)
         let whole = MultipartChecksum(rows, transfer.negotiated)
         let answer = try completed(uploadID, rows, whole, size: size, record, transfer)
         let mine = ObjectProof(whole)
         switch answer {
         case .success(let stored, _):
             let proof = try remote.confirm(stored, mine, size: size, record, transfer)
-            try source?.checkStillInPlace()
+            record = try confirmSource(transfer.source, content, record, transfer)
             run.completed(transfer, record, proof)
         case .refused(let error, let ambiguous):
             try judgeRefusal(error, ambiguous: ambiguous, size: size, record, transfer)

@@ -24,14 +24,38 @@ struct FileDigests: Sendable {
     let file: File
     /// For messages.
     let name: String
-    let cancellation: Cancellation
     let progress: ReadProgress
-    /// Reading takes its time, which must not be missing for the next request.
-    let stallTimer: StallTimer
+    private let shouldStop: @Sendable () -> Bool
+    /// Hears that reading gets on: it takes its time, which must not be missing for the next request.
+    private let onProgress: @Sendable () -> Void
 
     /// CRCs combine, so that a whole file's is computed from stretches of this length, on all threads.
     private static let stretch: Int64 = 16 << 20
     private static let threads = min(max(sysconf(Int32(_SC_NPROCESSORS_ONLN)), 1), 8)
+
+    init(file: File, name: String, cancellation: Cancellation, progress: ReadProgress, stallTimer: StallTimer) {
+        self.init(
+            file: file,
+            name: name,
+            progress: progress,
+            shouldStop: { cancellation.isCancelled },
+            onProgress: { stallTimer.noteProgress() }
+        )
+    }
+
+    init(
+        file: File,
+        name: String,
+        progress: ReadProgress = ReadProgress(),
+        shouldStop: @escaping @Sendable () -> Bool,
+        onProgress: @escaping @Sendable () -> Void = {}
+    ) {
+        self.file = file
+        self.name = name
+        self.progress = progress
+        self.shouldStop = shouldStop
+        self.onProgress = onProgress
+    }
 
     private struct State: Sendable {
         var next = 0
@@ -48,7 +72,7 @@ struct FileDigests: Sendable {
     ) throws(UploadFailure) -> [SliceDigest] {
         progress.begin()
         let state = Monitor(State(digests: Array(repeating: nil, count: slices.count)))
-        let work: @Sendable () -> Void = { [progress, cancellation, stallTimer] in
+        let work: @Sendable () -> Void = { [progress, shouldStop, onProgress] in
             let digester = Digester()
             while true {
                 let index = state.withLock { state -> Int? in
@@ -63,10 +87,10 @@ struct FileDigests: Sendable {
                         crc: crc,
                         withSHA256: withSHA256,
                         withMD5: withMD5,
-                        stop: { cancellation.isCancelled },
+                        stop: shouldStop,
                         onRead: { count in
                             progress.advance(by: Int64(count))
-                            stallTimer.noteProgress()
+                            onProgress()
                         }
                     )
                     state.withLock { $0.digests[index] = digest }

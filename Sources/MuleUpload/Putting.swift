@@ -12,8 +12,13 @@ extension Worker {
     func putFile(_ source: SourceFile, _ transfer: Transfer, _ record: UploadRecord) throws(UploadFailure) {
         let slice = FileSlice(file: source.file, offset: 0, length: source.size)
         let proof = try put(slice, transfer, record) { () throws(UploadFailure) in try source.checkUnchanged() }
-        try source.checkStillInPlace()
-        run.completed(transfer, record, proof)
+        let confirmed = try confirmSource(
+            source,
+            RecordedContent(proof, size: source.size, partSize: nil),
+            record,
+            transfer
+        )
+        run.completed(transfer, confirmed, proof)
     }
 
     /// Sends an object in one request and proves it.

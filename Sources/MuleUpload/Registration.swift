@@ -197,15 +197,15 @@ package struct Registration {
 
     private static func hasChanged(_ record: UploadRecord, _ upload: NewUpload) -> Bool {
         guard let now = upload.source, let before = record.upload.source else { return false }
-        return !upload.changing.offences(in: now.changes(since: before)).isEmpty
+        return now.verdict(since: before, changing: upload.changing).isChanged
     }
 
     private static func isDone(_ upload: NewUpload, _ intent: UploadIntent, before done: UploadRecord) -> Bool {
         guard !intent.force, !intent.restart, let source = upload.source, let before = done.upload.source else {
             return false
         }
-        return ChangingSource.refuse.offences(in: source.changes(since: before)).isEmpty
-            && !before.mayHideChanges(since: done.createdAt) && done.upload.attributes == upload.attributes
+        // Where the facts can't tell, the content is compared before anything is skipped.
+        return !source.verdict(since: before).isChanged && done.upload.attributes == upload.attributes
     }
 
     private func judge(
@@ -227,10 +227,7 @@ package struct Registration {
             if !record.mayHoldParts {
                 // Nothing of it lies at the store: it may become whatever is asked for now. The same plan keeps its token,
                 // by which an object whose answer was lost is known again.
-                let planned =
-                    record.upload == upload && record.state == .pending
-                    ? record : try ledger.replan(record, as: upload)
-                return .job(.claimed(planned, lease), restartsAs: nil)
+                return .job(.claimed(try plan(record, as: upload), lease), restartsAs: nil)
             }
             if Self.restarts(record, upload, intent) {
                 return .job(.claimed(record, lease), restartsAs: upload)
@@ -242,12 +239,22 @@ package struct Registration {
         }
     }
 
+    private func plan(_ record: UploadRecord, as upload: NewUpload) throws(LedgerError) -> UploadRecord {
+        guard record.state == .pending, !Self.hasChanged(record, upload) else {
+            return try ledger.replan(record, as: upload)
+        }
+        if record.upload == upload { return record }
+        var same = upload
+        same.source = record.upload.source
+        guard record.upload == same, let source = upload.source else { return try ledger.replan(record, as: upload) }
+        return try ledger.note(source, of: record)
+    }
+
     private static func conflict(_ record: UploadRecord, _ upload: NewUpload, _ intent: UploadIntent) -> UploadFailure?
     {
         if let now = upload.source, let before = record.upload.source {
-            let offences = upload.changing.offences(in: now.changes(since: before))
-            if !offences.isEmpty {
-                return .changed(now.path, offences, while: "since its upload \(record.id) was begun")
+            if case .changed(let changes) = now.verdict(since: before, changing: upload.changing) {
+                return .changed(now.path, changes, while: "since its upload \(record.id) was begun")
             }
         }
         var differences: [String] = []

@@ -11,6 +11,7 @@ package struct RegistrationFeed: UploadFeed {
     private let more: () throws(UploadFailure) -> [UploadIntent]?
     private let onRefused: (UploadIntent, UploadFailure) -> Void
     private let registration: Registration
+    private let onChange: UploadJob.ContentChange
     private var names = NamedPaths()
     private var waiting: [Share: FIFO<Waiting>] = [.small: FIFO(), .part: FIFO()]
     private var counts = Counts()
@@ -40,6 +41,7 @@ package struct RegistrationFeed: UploadFeed {
         for run: JobRun? = nil,
         whole: Int = 1024,
         most: Int = 4096,
+        onChange: UploadJob.ContentChange = .refuse,
         onRefused: @escaping (UploadIntent, UploadFailure) -> Void,
         more: @escaping () throws(UploadFailure) -> [UploadIntent]?
     ) {
@@ -49,6 +51,7 @@ package struct RegistrationFeed: UploadFeed {
         self.onRefused = onRefused
         self.whole = whole
         self.most = most
+        self.onChange = onChange
         registration = Registration(ledger, for: run)
     }
 
@@ -69,7 +72,8 @@ package struct RegistrationFeed: UploadFeed {
                     destination: intent.destination,
                     row: row,
                     service: service,
-                    restartsAs: restartsAs
+                    restartsAs: restartsAs,
+                    onChange: onChange
                 )
                 findings.count(job)
                 keep(job, named: intent.path)
@@ -133,7 +137,8 @@ package struct RegistrationFeed: UploadFeed {
                     source: .file(names.name(name, of: record.upload.source?.path ?? [])),
                     destination: record.upload.destination,
                     row: .claimed(record, lease),
-                    service: service
+                    service: service,
+                    onChange: onChange
                 )
             }
         }

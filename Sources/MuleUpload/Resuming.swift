@@ -58,7 +58,7 @@ extension Worker {
         _ record: UploadRecord,
         isGone: Bool = false
     ) throws(UploadFailure) {
-        guard let uploadID = record.uploadID, let before = record.upload.source, let plan = run.plan(of: record) else {
+        guard let uploadID = record.uploadID, let plan = run.plan(of: record) else {
             // `begin` sends here what has both; streams, which have no source, never come back.
             fatalError("resumed without an upload ID or a plan")
         }
@@ -77,10 +77,6 @@ extension Worker {
         func decide(_ listing: Listing, _ numbers: ClosedRange<Int>? = nil) -> ResumeDecision {
             ResumeDecision.decide(
                 plan: plan,
-                recordedSource: before,
-                begunAt: record.createdAt,
-                currentSource: source.identity,
-                changing: record.upload.changing,
                 recorded: recorded,
                 listing: listing,
                 numbers: numbers
@@ -102,8 +98,6 @@ extension Worker {
         guard ahead.isIn(listing) else { throw .otherListing(transfer) }
         let decision = decide(listing)
         switch decision {
-        case .refuse(let changes):
-            throw .changed(source.identity.path, changes, while: "since the upload was begun")
         case .reconcile:
             try reconcileVanished(source, transfer, record)
         case .proceed(let actions):

@@ -20,18 +20,35 @@ package struct SourceFile: Sendable {
 
     /// Opens a regular file; its canonical path is part of what it is.
     ///
-    /// - Parameter canonical: where it is known already; the path is then for messages alone.
-    package static func open(path: [UInt8], canonical: [UInt8]? = nil) throws(UploadFailure) -> SourceFile {
+    /// - Parameters:
+    ///   - canonical: where it is known already; the path is then for messages alone.
+    ///   - isCancelled: asked while another process's lease on the file is waited for.
+    /// - Throws: `source` too for a file that holds more than its size says.
+    package static func open(
+        path: [UInt8],
+        canonical: [UInt8]? = nil,
+        isCancelled: () -> Bool = { false }
+    ) throws(UploadFailure) -> SourceFile {
         var name: String { UTF8Repair.string(path) }
         do {
             let canonical = if let canonical { canonical } else { try canonicalPath(path) }
-            let file = try File.openForReading(path: canonical)
+            let file = try File.openForReading(path: canonical, isCancelled: isCancelled)
             let status = try file.status()
             guard status.kind == .regular else {
                 throw UploadFailure(.source, "\(name) is \(status.kind.noun), not a file that can be sent.")
             }
+            if try file.holdsMoreThanItsSize() { throw UploadFailure.moreThanItsSize(name, status.size) }
             return SourceFile(file: file, identity: SourceIdentity(path: canonical, status))
         } catch let error as SystemError {
+            if error.isCancelled { throw .interrupted }
+            if error.isLeasedElsewhere {
+                throw UploadFailure(
+                    .source,
+                    "\(name) can't be opened: another process holds a lease on it and does not give it back. Run the same "
+                        + "command again when that process has closed the file.",
+                    isResumable: true
+                )
+            }
             throw UploadFailure(.source, "\(name) can't be read: \(error.reason).", isResumable: true)
         } catch let failure as UploadFailure {
             throw failure
@@ -60,9 +77,8 @@ package struct SourceFile: Sendable {
     /// - Throws: `source` when it is not the one that the upload was begun with.
     package func serving(_ upload: NewUpload) throws(UploadFailure) -> SourceFile {
         guard let before = upload.source else { return self }
-        let offences = upload.changing.offences(in: identity.changes(since: before))
-        guard offences.isEmpty else {
-            throw .changed(identity.path, offences, while: "since the upload was begun")
+        if case .changed(let changes) = identity.verdict(since: before, changing: upload.changing) {
+            throw .changed(identity.path, changes, while: "since the upload was begun")
         }
         var source = self
         source.changing = upload.changing
@@ -70,7 +86,7 @@ package struct SourceFile: Sendable {
         return source
     }
 
-    /// Throws when the open file is no longer as it was.
+    /// Throws when the open file has another content for certain. What its times can't tell is compared at the end.
     package func checkUnchanged() throws(UploadFailure) {
         let status: FileStatus
         do {
@@ -78,32 +94,74 @@ package struct SourceFile: Sendable {
         } catch {
             throw UploadFailure(.source, "\(UTF8Repair.string(identity.path)) can't be read: \(error.reason).")
         }
-        try check(SourceIdentity(path: identity.path, status).changes(since: identity))
-    }
-
-    private func check(_ changes: [SourceChange]) throws(UploadFailure) {
-        let offences = changing.offences(in: changes)
-        if !offences.isEmpty { throw .changed(identity.path, offences, while: "while it was sent") }
-    }
-
-    /// Throws when the path no longer leads to the file that was opened: the object would be one that nobody has.
-    package func checkStillInPlace() throws(UploadFailure) {
-        try checkUnchanged()
-        let changes: [SourceChange]
-        do {
-            changes = try changesInPlace()
-        } catch {
-            throw UploadFailure(
-                .source,
-                "\(UTF8Repair.string(identity.path)) has gone while it was sent (\(error.reason))."
-            )
+        let now = SourceIdentity(path: identity.path, status)
+        if case .changed(let changes) = now.verdict(since: identity, changing: changing) {
+            throw .changed(identity.path, changes, while: "while it was sent")
         }
-        try check(changes)
     }
 
-    /// What tells the file that the path leads to now from the one that was opened.
+    /// Whether the open file, and the one that the path leads to, are what was opened. The answer is never `changed`.
+    ///
+    /// - Throws: `source` where one has another content for certain, where the path leads nowhere, and where the file holds
+    ///   more than its size says.
+    func verdictInPlace() throws(UploadFailure) -> SourceVerdict {
+        let name = UTF8Repair.string(identity.path)
+        let holdsMore: Bool
+        let now: [FileStatus]
+        do {
+            holdsMore = try file.holdsMoreThanItsSize()
+            now = [try file.status(), try FileStatus.of(path: identity.path)]
+        } catch {
+            throw UploadFailure(.source, "\(name) has gone while it was sent (\(error.reason)).")
+        }
+        var compared: [SourceChange] = []
+        for status in now {
+            switch SourceIdentity(path: identity.path, status).verdict(since: identity, changing: changing) {
+            case .same: break
+            case .compare(let changes): compared += changes.filter { !changing.allows($0) }
+            case .changed(let changes): throw .changed(identity.path, changes, while: "while it was sent")
+            }
+        }
+        if holdsMore { throw .moreThanItsSize(name, identity.size) }
+        return compared.isEmpty ? .same : .compare(compared)
+    }
+
+    /// Throws where the open file, or the one that the path leads to, may not be what was opened.
+    package func checkStillInPlace() throws(UploadFailure) {
+        guard case .compare(let changes) = try verdictInPlace() else { return }
+        throw .unsteady(identity.path, changes)
+    }
+
+    /// Compares the file with what is on record of its content.
+    ///
+    /// - Returns: the numbers of the parts that differ (`RecordedContent.differences`).
+    /// - Throws: `source` where the file changes meanwhile.
+    package func differences(
+        from content: RecordedContent,
+        shouldStop: @escaping @Sendable () -> Bool,
+        onProgress: @escaping @Sendable () -> Void = {}
+    ) throws(UploadFailure) -> [Int] {
+        let name = UTF8Repair.string(identity.path)
+        let found = try content.differences(
+            FileDigests(file: file, name: name, shouldStop: shouldStop, onProgress: onProgress)
+        )
+        let status: FileStatus
+        do {
+            status = try file.status()
+        } catch {
+            throw UploadFailure(.source, "\(name) can't be read: \(error.reason).")
+        }
+        switch SourceIdentity(path: identity.path, status).verdict(since: identity, changing: changing) {
+        case .same: return found
+        case .compare(let changes) where changes.allSatisfy(changing.allows): return found
+        case .compare(let changes), .changed(let changes): throw .unsteady(identity.path, changes)
+        }
+    }
+
+    /// What tells the open file, and the one that the path leads to now, from what was opened.
     func changesInPlace() throws(SystemError) -> [SourceChange] {
-        SourceIdentity(path: identity.path, try FileStatus.of(path: identity.path)).changes(since: identity)
+        let now = [try file.status(), try FileStatus.of(path: identity.path)]
+        return now.map { SourceIdentity(path: identity.path, $0).changes(since: identity) }.first { !$0.isEmpty } ?? []
     }
 }
 
@@ -114,7 +172,8 @@ extension SourceIdentity {
             device: status.device,
             inode: status.inode,
             size: status.size,
-            modificationTime: status.modificationTime
+            modificationTime: status.modificationTime,
+            changeTime: status.changeTime
         )
     }
 }
@@ -130,6 +189,26 @@ extension UploadFailure {
         )
     }
 
+    /// A file whose size and content do not belong together.
+    static func moreThanItsSize(_ name: String, _ size: Int64) -> UploadFailure {
+        UploadFailure(
+            .source,
+            "\(name) holds more than the \(size) bytes that its size says, as files do that are made while they are read (in "
+                + "/proc and on some file systems). Nobody can tell when it is whole. To send what it gives now: "
+                + "mule upload - DESTINATION < FILE"
+        )
+    }
+
+    /// A file that somebody changes while it is compared.
+    static func unsteady(_ path: [UInt8], _ changes: [SourceChange]) -> UploadFailure {
+        UploadFailure(
+            .source,
+            "\(UTF8Repair.string(path)) has changed while it was compared: \(words(changes)). Run the same command again when "
+                + "no program changes it.",
+            isResumable: true
+        )
+    }
+
     static func words(_ changes: [SourceChange]) -> String {
         changes.map(describe).joined(separator: ", ")
     }
@@ -140,6 +219,9 @@ extension UploadFailure {
         case .modificationTime(let before, let now):
             "its modification time was \(time(before)) and is \(time(now))"
         case .inode: "another file stands in its place"
+        case .changeTime: "it was written to, or its name, permissions or times were changed"
+        case .content:
+            "its bytes are not those that were recorded, although its size and modification time are the same"
         case .device: "it is on another file system"
         }
     }

@@ -62,21 +62,39 @@ package struct UploadJob: Sendable {
         }
     }
 
+    /// What happens where the file is not the one that the pending upload began with, as only a comparison of its content
+    /// shows.
+    package enum ContentChange: Sendable {
+        /// It is an error, and the parts stay.
+        case refuse
+        /// The parts are removed, and the file is sent as it is now to the same object.
+        case restart
+        /// It is an error, and the upload is marked as one to be aborted: the file may be due another object.
+        case abort
+    }
+
     /// Give up what is pending, and begin anew like this.
     package var restartsAs: NewUpload?
+    package var onChange = ContentChange.refuse
+    /// Whether the file must be what was confirmed before, and not only the object still be there.
+    package var comparesFile = true
 
     package init(
         source: Source,
         destination: ObjectAddress,
         row: Row,
         service: S3Service,
-        restartsAs: NewUpload? = nil
+        restartsAs: NewUpload? = nil,
+        onChange: ContentChange = .refuse,
+        comparesFile: Bool = true
     ) {
         self.source = source
         self.destination = destination
         self.row = row
         self.service = service
         self.restartsAs = restartsAs
+        self.onChange = onChange
+        self.comparesFile = comparesFile
     }
 }
 

@@ -6,7 +6,7 @@ package struct UploadSummary: Sendable {
     /// Nil where nothing was recorded.
     package var id: String?
     package var number: Int64?
-    /// The file as it was when the upload was registered; nil for standard input.
+    /// The file as it was when the upload was registered, or its content was compared last; nil for standard input.
     package var identity: SourceIdentity?
     /// Canonical path; nil for standard input.
     package var source: [UInt8]?
@@ -17,6 +17,8 @@ package struct UploadSummary: Sendable {
     /// Nil for an object that went in one request.
     package var parts: Int?
     package var proof: ObjectProof
+    /// To compare the file with; nil for a stream, and where no checksum is on record.
+    package var content: RecordedContent?
     /// Payload bytes that went out in this run, retries included.
     package var bytesSent: Int64
     /// Bytes that an earlier run had delivered.

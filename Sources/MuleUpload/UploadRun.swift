@@ -382,6 +382,7 @@ package final class UploadRun: Sendable {
             size: size,
             parts: wasThere ? record.partCount : partCount,
             proof: proof,
+            content: RecordedContent(proof, size: size, partSize: record.upload.partSize),
             bytesSent: transfer.bytesSent.load(ordering: .relaxed),
             bytesSkipped: transfer.bytesSkipped.load(ordering: .relaxed),
             seconds: Moment.now().seconds(since: transfer.startedAt),

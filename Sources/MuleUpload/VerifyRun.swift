@@ -83,8 +83,7 @@ package struct VerifyRun {
         let done = try remote.ledger.reporting { ledger throws(LedgerError) in
             try ledger.lastDone(source: source.path, destination: address, endpoint: service.endpoint.url)
         }
-        guard let done, let before = done.upload.source, source.changes(since: before).allSatisfy({ $0 == .device })
-        else { return nil }
+        guard let done, let before = done.upload.source, !source.verdict(since: before).isChanged else { return nil }
         return done
     }
 
@@ -96,6 +95,9 @@ package struct VerifyRun {
             throw VerifyFailure(
                 UploadFailure(.source, "\(subject.named) has gone while it was verified (\(error.reason)).")
             )
+        }
+        if (try? subject.source.file.holdsMoreThanItsSize()) != false {
+            throw VerifyFailure(.moreThanItsSize(subject.named, subject.source.identity.size))
         }
         guard changes.isEmpty else {
             throw VerifyFailure(

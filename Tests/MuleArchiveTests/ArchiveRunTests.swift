@@ -205,6 +205,58 @@ import Testing
         #expect(try harness.run { $0.after = after }.report.failures.count == 0)
     }
 
+    /// Changes a file in place and puts its size and modification time back, as disk images of VeraCrypt and some databases do.
+    private func changeUnseen(_ path: String) throws {
+        try Files.overwrite(path, at: 0, with: Array("CONTENT".utf8))
+        try Files.setModificationTime(path, seconds: 1_700_000_000)
+    }
+
+    @Test(arguments: [AfterAction.keep, .deleteAfter(3600)], [true, false])
+    func `a content that is nowhere else is not deleted, though size and time are the old ones`(
+        first: AfterAction,
+        isDue: Bool
+    ) throws {
+        let path = try harness.file("a")
+        #expect(try harness.run(to: "bucket/{dd}/{relpath}") { $0.after = first }.report.counts.archived == 1)
+        try changeUnseen(path)
+        if isDue { harness.wait(seconds: 3700) }
+        let after = first == .keep && isDue ? AfterAction.delete : first
+        if after != .delete, isDue {
+            let due = try harness.run(to: "bucket/{dd}/{relpath}", day: 21) { $0.after = after }
+            #expect(due.refusals.count == 1 && due.report.counts.acted == 0)
+        }
+        let late = try harness.run(to: "bucket/{dd}/{relpath}", day: 22) { $0.after = after }
+        #expect(late.report.failures.count == 0 && late.report.counts.archived == 1)
+        #expect(harness.exists("source/a") == !(first == .keep && isDue))
+        #expect(try harness.holds("content", at: "21/a"))
+        #expect(try harness.holds("CONTENT", at: "22/a"), "what stood there was archived before it went")
+    }
+
+    @Test(arguments: ["bucket/{relpath}", "bucket/{sha256}"])
+    func `a file of which only the change time has moved is compared once, and not sent again`(to: String) throws {
+        let path = try harness.file("a")
+        #expect(try harness.run(to: to).report.counts.archived == 1)
+        let begun = harness.server.requests.count
+        for change in [
+            { try Files.setMode(path, 0o640) }, {}, { try Files.setModificationTime(path, seconds: 1_700_003_600) },
+        ] {
+            try change()
+            let run = try harness.run(to: to)
+            #expect((run.report.counts.unchanged, run.report.failures.count) == (1, 0))
+            let identity = SourceIdentity(path: Array(path.utf8), try FileStatus.of(path: Array(path.utf8)))
+            #expect(try harness.ledger.all().map(\.upload.source) == [identity])
+        }
+        #expect(harness.server.requests.count == begun)
+    }
+
+    @Test func `a changed content gets the key that is made of it`() throws {
+        let path = try harness.file("a")
+        _ = try harness.run(to: "bucket/{sha256}")
+        try changeUnseen(path)
+        #expect(try harness.run(to: "bucket/{sha256}").report.counts.archived == 1)
+        #expect(harness.objects.count == 2)
+    }
+
     @Test(arguments: ["settle", "minAge"])
     func `a time in the future keeps no file from being archived`(least: String) throws {
         let path = try harness.file("a")

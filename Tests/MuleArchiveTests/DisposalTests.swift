@@ -1,5 +1,6 @@
 import Glibc
 import MuleArchive
+import MuleDigest
 import MuleLedger
 import MulePlan
 import MuleSystem
@@ -22,7 +23,24 @@ import Testing
 
     private func plan(_ source: [UInt8], _ action: ItemAction) throws -> Disposal.Plan {
         let identity = SourceIdentity(path: source, try FileStatus.of(path: source))
-        return Disposal.Plan(source: source, identity: identity, action: action, id: "abcde")
+        return Disposal.Plan(
+            source: source,
+            identity: identity,
+            content: try recorded(source),
+            action: action,
+            id: "abcde"
+        )
+    }
+
+    /// What the ledger keeps of the file's bytes when it is archived.
+    private func recorded(_ source: [UInt8]) throws -> RecordedContent? {
+        let bytes = try Files.read(String(decoding: source, as: UTF8.self))
+        let proof = ObjectProof(
+            checksumAlgorithm: ChecksumAlgorithm.sha256.rawValue,
+            checksumType: "FULL_OBJECT",
+            checksumValue: Base64.encode(sha256(bytes))
+        )
+        return RecordedContent(proof, size: Int64(bytes.count), partSize: nil)
     }
 
     private func deletion(of source: [UInt8]) throws -> Disposal.Plan {
@@ -118,9 +136,47 @@ import Testing
     @Test func `a file that has taken the other's place stays`() throws {
         let source = try make("file")
         let plan = try deletion(of: source)
-        _ = try make("new", "content")
+        _ = try make("new", "another")
         #expect(rename(directory.path("new"), directory.path("file")) == 0)
         #expect(try refusal(plan).isOver)
+        #expect(try names() == ["file"])
+    }
+
+    /// Content changed in place, with size and modification time put back.
+    @Test(arguments: [true, false])
+    func `a change that only the change time shows is found by comparing`(isRecorded: Bool) throws {
+        let source = try make("file")
+        var plan = try deletion(of: source)
+        if !isRecorded { plan.content = nil }
+        let time = try modification(of: "file")
+        try directory.write(Array("CONTENT".utf8), to: "file")
+        let times = [timespec(tv_sec: 0, tv_nsec: omitted), time]
+        #expect(utimensat(AT_FDCWD, directory.path("file"), times, 0) == 0)
+        let refusal = try refusal(plan)
+        #expect(refusal.isOver == isRecorded && refusal.reason.contains("changed since it was archived"))
+        #expect(try names() == ["file"])
+        #expect(try directory.read("file") == Array("CONTENT".utf8))
+    }
+
+    @Test func `a file of which only permissions and names were changed is removed`() throws {
+        let source = try make("file")
+        let plan = try deletion(of: source)
+        #expect(chmod(directory.path("file"), 0o640) == 0)
+        #expect(link(directory.path("file"), directory.path("other")) == 0)
+        try carryOut(plan)
+        #expect(try names() == ["other"])
+    }
+
+    @Test func `a file of another content under the name of one on its way gets its name back`() throws {
+        let source = try make("file")
+        let plan = try deletion(of: source)
+        let time = try modification(of: "file")
+        try directory.write(Array("CONTENT".utf8), to: "file")
+        let times = [timespec(tv_sec: 0, tv_nsec: omitted), time]
+        #expect(utimensat(AT_FDCWD, directory.path("file"), times, 0) == 0)
+        #expect(rename(directory.path("file"), directory.path(".mule-abcde.gone")) == 0)
+        #expect(try #require(throws: Disposal.Refusal.self) { try goOn(plan) }.isOver)
+        #expect(try directory.read("file") == Array("CONTENT".utf8))
         #expect(try names() == ["file"])
     }
 

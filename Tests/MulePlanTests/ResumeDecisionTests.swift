@@ -43,6 +43,68 @@ struct SourceIdentityTests {
         var now = before
         now.modificationTime = -1
         #expect(now.changes(since: before) == [.modificationTime(before: 4, now: -1)])
+        #expect(now.verdict(since: before) == .changed([.modificationTime(before: 4, now: -1)]))
+    }
+
+    @Test("a change time tells nothing that size and modification time tell already")
+    func changeTime() {
+        var now = before
+        now.changeTime = 9
+        #expect(now.changes(since: before) == [.changeTime])
+        now.size = 30
+        #expect(now.changes(since: before) == [.size(before: 3, now: 30)])
+    }
+
+    @Test(
+        "another inode, device or change time says that the content must be compared, and so does one that is unknown"
+    )
+    func compared() {
+        var known = before
+        known.changeTime = 9
+        #expect(known.verdict(since: known) == .same)
+        #expect(known.verdict(since: before) == .compare([.changeTime]))
+        var now = known
+        now.changeTime = 10
+        #expect(now.verdict(since: known) == .compare([.changeTime]))
+        (now.device, now.inode) = (10, 20)
+        #expect(now.verdict(since: known) == .compare([.changeTime, .inode(before: 2, now: 20), .device]))
+        now.size = 4
+        #expect(now.verdict(since: known).isChanged)
+    }
+
+    @Test(
+        "a time that is off by whole quarters of an hour, a day at most, may be another zone's",
+        arguments: [
+            (900, true), (-3600, true), (86_400, true), (-86_400, true), (87_300, false), (901, false), (60, false),
+        ] as [(Int64, Bool)]
+    )
+    func otherZone(seconds: Int64, isCompared: Bool) {
+        var now = before
+        now.modificationTime += seconds * 1_000_000_000
+        let changes = [SourceChange.modificationTime(before: 4, now: now.modificationTime)]
+        #expect(now.verdict(since: before) == (isCompared ? .compare(changes) : .changed(changes)))
+        now.modificationTime += 1
+        #expect(now.verdict(since: before).isChanged)
+    }
+
+    @Test("times at both ends are no trap")
+    func extremeTimes() {
+        var (first, last) = (before, before)
+        (first.modificationTime, last.modificationTime) = (.min, .max)
+        #expect(first.verdict(since: last).isChanged && last.verdict(since: first).isChanged)
+    }
+
+    @Test("a fine change time shows what the modification time could hide, and a coarse one hides it")
+    func coarseChangeTime() {
+        var file = before
+        file.modificationTime = 1_700_000_000_000_000_000
+        #expect(file.verdict(since: file, lookedAt: 1_700_000_001_000) == .compare([]))
+        #expect(file.verdict(since: file) == .same)
+        file.changeTime = 1_700_000_000_000_000_001
+        #expect(file.verdict(since: file, lookedAt: 1_700_000_001_000) == .same)
+        file.modificationTime = 1_600_000_000_000_000_000
+        file.changeTime = 1_700_000_000_000_000_000
+        #expect(file.verdict(since: file, lookedAt: 1_700_000_001_000) == .compare([]))
     }
 }
 
@@ -53,40 +115,29 @@ struct ChangingSourceTests {
     private static let touched = SourceChange.modificationTime(before: 4, now: 5)
     private static let replaced = SourceChange.inode(before: 1, now: 2)
 
-    @Test("nothing but another number of the file system is borne")
+    @Test("another size or time is no change that is allowed; other facts tell nothing of the content")
     func refuse() {
-        let changes = [Self.grown, Self.touched, Self.replaced, .device]
-        #expect(ChangingSource.refuse.offences(in: changes) == [Self.grown, Self.touched, Self.replaced])
+        let changes = [Self.grown, Self.touched, Self.replaced, .device, .changeTime]
+        #expect(ChangingSource.refuse.offences(in: changes) == [Self.grown, Self.touched])
         #expect(ChangingSource.refuse.offences(in: [Self.shrunk]) == [Self.shrunk])
     }
 
-    @Test("growth is borne where the size first seen is wanted; truncation and replacement never are")
+    @Test("growth is allowed where the size first seen is wanted; truncation never is")
     func snapshot() {
-        #expect(ChangingSource.snapshotSize.offences(in: [Self.grown, Self.touched, .device]) == [])
+        #expect(ChangingSource.snapshotSize.offences(in: [Self.grown, Self.touched, .device, Self.replaced]) == [])
         #expect(ChangingSource.snapshotSize.offences(in: [Self.shrunk, Self.touched]) == [Self.shrunk])
-        #expect(ChangingSource.snapshotSize.offences(in: [Self.replaced]) == [Self.replaced])
     }
 
-    @Test("a file that has grown is compared part by part before anything is kept")
-    func resumed() {
+    @Test("a file that has grown is compared")
+    func grown() {
         let before = SourceIdentity(path: [0x2F], device: 1, inode: 2, size: 25, modificationTime: 4)
         var now = before
         now.size = 40
         now.modificationTime = 5
-        func decide(_ listing: Listing) -> ResumeDecision {
-            ResumeDecision.decide(
-                plan: PartPlan(objectSize: 25, partSize: 10),
-                recordedSource: before,
-                currentSource: now,
-                changing: .snapshotSize,
-                recorded: [RecordedPart(number: 1, size: 10, eTag: "e")],
-                listing: listing
-            )
-        }
-        #expect(decide(.parts([ListedPart(number: 1, size: 10, eTag: "e")])) == .proceed([.verify, .send, .send]))
-        #expect(decide(.unavailable) == .proceed([.send, .send, .send]))
-        now.size = 24
-        #expect(decide(.parts([])) == .refuse([.size(before: 25, now: 24)]))
+        let changes = [SourceChange.size(before: 25, now: 40), .modificationTime(before: 4, now: 5)]
+        #expect(now.verdict(since: before, changing: .snapshotSize) == .compare(changes))
+        #expect(changes.allSatisfy(ChangingSource.snapshotSize.allows))
+        #expect(!ChangingSource.snapshotSize.allows(Self.replaced))
     }
 }
 
@@ -94,17 +145,13 @@ struct ChangingSourceTests {
 struct ResumeDecisionTests {
     /// Three parts of 10, 10 and 5 bytes.
     private let plan = PartPlan(objectSize: 25, partSize: 10)
-    private let source = SourceIdentity(path: [0x2F], device: 1, inode: 2, size: 25, modificationTime: 4)
 
     private func decide(
-        now: SourceIdentity? = nil,
         recorded: [RecordedPart] = [],
         _ listing: Listing
     ) -> ResumeDecision {
         ResumeDecision.decide(
             plan: plan,
-            recordedSource: source,
-            currentSource: now ?? source,
             recorded: recorded,
             listing: listing
         )
@@ -116,12 +163,6 @@ struct ResumeDecisionTests {
 
     private func there(_ number: Int, _ eTag: String = "e", size: Int64? = nil, at time: Int64 = 0) -> ListedPart {
         ListedPart(number: number, size: size ?? plan.size(of: number), eTag: eTag, lastModified: time)
-    }
-
-    private var onAnotherDevice: SourceIdentity {
-        var now = source
-        now.device = 99
-        return now
     }
 
     @Test("for one part, row and list together decide")
@@ -194,29 +235,6 @@ struct ResumeDecisionTests {
         #expect(decide(recorded: [row(1), row(2), row(3)], .noSuchUpload) == .reconcile)
     }
 
-    @Test("a file system with another number is no other file, but every part is compared before it counts")
-    func otherDevice() {
-        let listed = Listing.parts([there(1), there(2)])
-        #expect(decide(now: onAnotherDevice, recorded: [row(1)], listed) == .proceed([.verify, .verify, .send]))
-        #expect(decide(now: onAnotherDevice, recorded: [row(1)], .unavailable) == .proceed([.send, .send, .send]))
-        #expect(decide(now: onAnotherDevice, .noSuchUpload) == .reconcile)
-    }
-
-    @Test("a changed file is refused whatever the store says, and the changes are named")
-    func changedFile() {
-        var grown = source
-        grown.size = 26
-        var touched = onAnotherDevice
-        touched.modificationTime = 5
-        var replaced = source
-        replaced.inode = 3
-        for listing in [Listing.noSuchUpload, .unavailable, .parts([there(1)])] {
-            #expect(decide(now: grown, listing) == .refuse([.size(before: 25, now: 26)]))
-            #expect(decide(now: touched, listing) == .refuse([.modificationTime(before: 4, now: 5)]))
-            #expect(decide(now: replaced, listing) == .refuse([.inode(before: 2, now: 3)]))
-        }
-    }
-
     @Test("the same ETag with another checksum is not the same part; without one on either side it is")
     func checksums() {
         for (recorded, listed, action) in [
@@ -225,23 +243,6 @@ struct ResumeDecisionTests {
             let row = RecordedPart(number: 1, size: 10, eTag: "e", checksum: recorded)
             let part = ListedPart(number: 1, size: 10, eTag: "e", checksum: listed)
             #expect(decide(recorded: [row], .parts([part])) == .proceed([action, .send, .send]))
-        }
-    }
-
-    @Test("a file whose time may hide a change is compared, or sent where nothing can be compared")
-    func coarseTime() {
-        var file = source
-        file.modificationTime = 1_700_000_000_000_000_000
-        for (listing, action) in [(Listing.parts([there(1)]), PartAction.verify), (.unavailable, .send)] {
-            let decision = ResumeDecision.decide(
-                plan: plan,
-                recordedSource: file,
-                begunAt: 1_700_000_001_000,
-                currentSource: file,
-                recorded: [row(1)],
-                listing: listing
-            )
-            #expect(decision == .proceed([action, .send, .send]))
         }
     }
 }

@@ -128,6 +128,39 @@ struct FileStatusTests {
         #expect(try status("f").size == 1)
     }
 
+    @Test("a file under another's lease is opened when it is given back")
+    func leased() throws {
+        signal(SIGIO, SIG_IGN)
+        try scratch.write([1, 2, 3], to: "leased")
+        let holder = try File.open(path: path("leased"), flags: O_RDWR)
+        // F_SETLEASE is 1024 (fcntl(2)); Swift does not import it.
+        try #require(fcntl(holder.descriptor, 1024, F_WRLCK) == 0)
+        var asked = 0
+        let error = #expect(throws: SystemError.self) {
+            try File.openForReading(path: path("leased")) {
+                asked += 1
+                return asked == 2
+            }
+        }
+        #expect(error?.isCancelled == true)
+        let opened = try File.openForReading(path: path("leased")) {
+            _ = fcntl(holder.descriptor, 1024, F_UNLCK)
+            return false
+        }
+        #expect(try opened.bytes(at: 0, count: 10) == [1, 2, 3])
+    }
+
+    @Test("a file that holds more than its size says is known", arguments: ["/proc/version", "/proc/self/mounts"])
+    func endless(name: String) throws {
+        #expect(try File.openForReading(path: Array(name.utf8)).holdsMoreThanItsSize())
+    }
+
+    @Test("a file of the size that it says holds no more", arguments: [0, 3, 100_000])
+    func whole(count: Int) throws {
+        try scratch.write([UInt8](repeating: 7, count: count), to: "whole")
+        #expect(try !File.openForReading(path: path("whole")).holdsMoreThanItsSize())
+    }
+
     @Test("a file that was replaced under its name has another inode")
     func replaced() throws {
         try scratch.write("1", to: "f")

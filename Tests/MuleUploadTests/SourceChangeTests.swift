@@ -9,25 +9,136 @@ import Testing
 /// A changed source is never mixed into an upload.
 @Suite struct SourceChangeTests {
     enum Change: String, CaseIterable, Sendable {
-        case truncated, grown, rewritten, replaced, movedBack, removed
+        case truncated, grown, rewritten, rewrittenUnseen, replaced, movedBack, removed
 
         func make(_ path: String) throws {
             switch self {
             case .truncated: try Files.truncate(path, to: 200_000)
             case .grown: try Files.truncate(path, to: 500_000)
             case .rewritten: try Files.overwrite(path, at: 150_000, with: [1, 2, 3, 4, 5, 6, 7, 8])
+            case .rewrittenUnseen:
+                // In place, with size and modification time put back (`dd conv=notrunc; touch -d`, VeraCrypt).
+                try Files.overwrite(path, at: 10, with: [1, 2, 3, 4, 5, 6, 7, 8])
+                try Files.setModificationTime(path, seconds: EngineHarness.past)
             case .replaced:
-                // The same bytes and time in another file, as `mv` of a copy leaves it.
-                let copy = path + ".copy"
-                let descriptor = open(copy, O_WRONLY | O_CREAT | O_CLOEXEC, 0o644)
-                close(descriptor)
-                try Files.overwrite(copy, at: 0, with: Files.read(path))
-                try Files.setModificationTime(copy, seconds: EngineHarness.past)
-                rename(copy, path)
+                // Other bytes of the same size and time in another file.
+                try Self.replace(path)
+                try Self.rewrittenUnseen.make(path)
             case .movedBack: try Files.setModificationTime(path, seconds: EngineHarness.past - 1000)
             case .removed: try Files.remove(path)
             }
         }
+
+        /// Puts the same bytes and time in another file, as `mv` of a copy leaves it: what a file system looks like that gives
+        /// other inode numbers at each mount.
+        static func replace(_ path: String) throws {
+            let copy = path + ".copy"
+            let descriptor = open(copy, O_WRONLY | O_CREAT | O_CLOEXEC, 0o644)
+            close(descriptor)
+            try Files.overwrite(copy, at: 0, with: Files.read(path))
+            try Files.setModificationTime(copy, seconds: EngineHarness.past)
+            rename(copy, path)
+        }
+    }
+
+    /// Changes after which the content is the same.
+    enum Harmless: String, CaseIterable, Sendable {
+        case replaced, permissions, otherZone, otherName
+
+        func make(_ path: String) throws {
+            switch self {
+            case .replaced: try Change.replace(path)
+            case .permissions: try Files.setMode(path, 0o640)
+            // FAT keeps local time: the file's time is another when summer time begins.
+            case .otherZone: try Files.setModificationTime(path, seconds: EngineHarness.past + 3600)
+            case .otherName: link(path, path + ".other")
+            }
+        }
+    }
+
+    @Test(arguments: Harmless.allCases, [EngineHarness.partSize, nil])
+    func aFileThatOnlySeemsChangedIsResumed(change: Harmless, partSize: Int64?) throws {
+        let harness = try EngineHarness()
+        let path = try harness.file()
+        if partSize == nil {
+            _ = try harness.ledger.claim([try harness.newUpload(path, .init(partSize: nil))])
+        } else {
+            try harness.interrupt(path, afterParts: 3)
+        }
+        try change.make(path)
+        let begun = harness.server.requests.count
+        try harness.expectDone(try harness.resume(), path)
+        if partSize != nil { #expect(harness.partsSent(from: begun).sorted() == [4, 5, 6]) }
+        // It is not compared again: the ledger has the file as it is now.
+        #expect(try harness.record().upload.source == SourceFile.open(path: Array(path.utf8)).identity)
+    }
+
+    @Test(arguments: Harmless.allCases)
+    func aConfirmedFileThatOnlySeemsChangedIsNotSentAgain(change: Harmless) throws {
+        for partSize in [EngineHarness.partSize, nil] {
+            let harness = try EngineHarness()
+            let path = try harness.file()
+            try harness.expectDone(try harness.upload(path, .init(partSize: partSize)), path)
+            try change.make(path)
+            let outcome = try harness.run(try harness.register(path), path: path)
+            #expect(outcome.completed.first?.wasThere == true)
+            #expect(try harness.record().upload.source == SourceFile.open(path: Array(path.utf8)).identity)
+        }
+    }
+
+    @Test(arguments: [EngineHarness.partSize, nil], ["auto", "sha256"])
+    func aConfirmedFileThatWasChangedUnseenIsSentAgain(partSize: Int64?, checksum: String) throws {
+        let harness = try EngineHarness()
+        let path = try harness.file()
+        try harness.expectDone(try harness.upload(path, .init(partSize: partSize, checksum: checksum)), path)
+        try Change.rewrittenUnseen.make(path)
+        let outcome = try harness.run(try harness.register(path), path: path)
+        #expect(outcome.completed.first?.wasThere == false)
+        try harness.expectDone(outcome, path)
+    }
+
+    @Test(arguments: Harmless.allCases, [EngineHarness.partSize, nil])
+    func aFileThatOnlySeemsChangedWhileItIsSentIsDone(change: Harmless, partSize: Int64?) throws {
+        let harness = try EngineHarness()
+        let path = try harness.file(size: 300_000)
+        harness.server.onBodyBytes(partSize == nil ? .putObject : .uploadPart, after: 1000) { _ in
+            do { try change.make(path) } catch { Issue.record(error) }
+        }
+        try harness.expectDone(try harness.upload(path, .init(partSize: partSize)), path)
+        #expect(try harness.record().upload.source == SourceFile.open(path: Array(path.utf8)).identity)
+    }
+
+    @Test func anUploadOfAnOlderLedgerIsComparedBeforeItIsResumed() throws {
+        let harness = try EngineHarness()
+        let path = try harness.file()
+        try harness.interrupt(path, afterParts: 3)
+        var source = try #require(try harness.record().upload.source)
+        source.changeTime = nil
+        _ = try harness.ledger.note(source, of: try harness.record())
+        try Change.rewrittenUnseen.make(path)
+        try harness.expectFailed(try harness.resume(), .source, state: .failed, openUploads: 1)
+    }
+
+    /// A job has nobody to run a command with --restart.
+    @Test func aJobSendsAChangedFileAgainFromItsStart() throws {
+        let harness = try EngineHarness()
+        let path = try harness.file()
+        try harness.interrupt(path, afterParts: 3)
+        try Change.rewrittenUnseen.make(path)
+        guard let (record, lease) = try harness.ledger.claim(try harness.record().number) else {
+            throw HarnessFailure("held elsewhere")
+        }
+        let cancellation = Cancellation()
+        let job = UploadJob(
+            source: .file(Array(path.utf8)),
+            destination: record.upload.destination,
+            row: .claimed(record, lease),
+            service: try harness.service(cancellation),
+            onChange: .restart
+        )
+        let begun = harness.server.requests.count
+        try harness.expectDone(harness.run([job], cancellation: cancellation), path)
+        #expect(harness.partsSent(from: begun).sorted() == [1, 2, 3, 4, 5, 6])
     }
 
     @Test(arguments: Change.allCases)
@@ -44,7 +155,7 @@ import Testing
         #expect(try harness.record().partsDone == 3)
     }
 
-    @Test(arguments: Change.allCases)
+    @Test(arguments: [Change.truncated, .grown, .rewritten, .movedBack, .removed])
     func aChangeBeforeAnythingIsSentIsRefused(change: Change) throws {
         let harness = try EngineHarness()
         let path = try harness.file()
@@ -70,7 +181,7 @@ import Testing
         #expect(harness.server.object(key: "key") == nil)
     }
 
-    @Test(arguments: [Change.truncated, .grown, .rewritten, .movedBack])
+    @Test(arguments: [Change.truncated, .grown, .rewritten, .rewrittenUnseen, .movedBack])
     func aChangeWhileASmallFileIsSentIsNotReportedDone(change: Change) throws {
         let harness = try EngineHarness()
         let path = try harness.file(size: 300_000)
@@ -81,11 +192,12 @@ import Testing
         try harness.expectFailed(outcome, .source, state: .failed, openUploads: 0)
     }
 
-    @Test func aChangeDuringCompleteIsNotReportedDone() throws {
+    @Test(arguments: [Change.rewritten, .rewrittenUnseen, .replaced])
+    func aChangeDuringCompleteIsNotReportedDone(change: Change) throws {
         let harness = try EngineHarness()
         let path = try harness.file()
         harness.server.script([
-            .on(.complete, .run(.afterProcessing) { _ in try? Change.rewritten.make(path) })
+            .on(.complete, .run(.afterProcessing) { _ in try? change.make(path) })
         ])
         let outcome = try harness.upload(path)
         try harness.expectFailed(outcome, .source, state: .failed, openUploads: 0)
@@ -129,11 +241,12 @@ import Testing
         harness.expectClean(openUploads: 1)
     }
 
-    @Test func aFileThatIsReplacedBeforeCompleteIsNotCompleted() throws {
+    @Test(arguments: [Change.replaced, .rewrittenUnseen])
+    func aFileThatIsReplacedBeforeCompleteIsNotCompleted(change: Change) throws {
         let harness = try EngineHarness()
         let path = try harness.file()
         harness.server.script([
-            .on(.uploadPart, part: 6, .run(.afterProcessing) { _ in try? Change.replaced.make(path) })
+            .on(.uploadPart, part: 6, .run(.afterProcessing) { _ in try? change.make(path) })
         ])
         let outcome = try harness.upload(path)
         try harness.expectFailed(outcome, .source, state: .failed, openUploads: 1)

@@ -1,0 +1,42 @@
+import Glibc
+
+/// Leases that other processes hold on files (fcntl(2), F_SETLEASE), as Samba and NFS servers do: who opens such a file waits
+/// until the holder has given it back, or the kernel has taken it.
+enum FileLease {
+    /// Opens a file, and tries again for as long as another process may keep a lease on it.
+    ///
+    /// With `O_NONBLOCK`, which keeps an open of a FIFO from waiting, the kernel asks the holder for the lease and answers
+    /// `EWOULDBLOCK` at once.
+    ///
+    /// - Throws: `ECANCELED` when `isCancelled` says so.
+    static func waiting(
+        unless isCancelled: () -> Bool,
+        _ open: () throws(SystemError) -> File,
+        status: () throws(SystemError) -> FileStatus
+    ) throws(SystemError) -> File {
+        var end: Moment?
+        while true {
+            do throws(SystemError) {
+                return try open()
+            } catch {
+                guard error.code == EWOULDBLOCK, try status().kind == .regular else { throw error }
+                let now = Moment.now()
+                let last = end ?? now.adding(seconds: breakTime + 1)
+                end = last
+                guard now < last else { throw error }
+                if isCancelled() { throw SystemError(code: ECANCELED, call: "open") }
+                usleep(20_000)
+            }
+        }
+    }
+
+    /// Seconds after which the kernel takes a lease from a holder that does not give it back.
+    private static var breakTime: Double {
+        let path = Array("/proc/sys/fs/lease-break-time".utf8)
+        guard let file = try? File.open(path: path, flags: O_RDONLY),
+            let text = try? file.bytes(at: 0, count: 32),
+            let seconds = Double(String(decoding: text, as: UTF8.self).split(separator: "\n").first ?? "")
+        else { return 45 }
+        return min(max(seconds, 0), 600)
+    }
+}
