@@ -4,6 +4,7 @@
 /* Calls of Linux that Swift's Glibc module leaves out. */
 
 #include <errno.h>
+#include <linux/ioctl.h>
 #include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
@@ -41,6 +42,16 @@ static inline int mule_is_mount_root(const char *path) {
 
 static inline int mule_fallocate(int descriptor, long long length) {
     return fallocate(descriptor, 0, 0, (off_t)length);
+}
+
+/* Sets FS_NOCOW_FL, 0x00800000, of a file without bytes, by FS_IOC_GETFLAGS and FS_IOC_SETFLAGS, ioctl_iflags(2): what is
+   written over stays where it is. The kernel reads and writes an int, whatever the type in the number of the call says. */
+static inline int mule_write_in_place(int descriptor) {
+    extern int ioctl(int descriptor, unsigned long call, ...);
+    int flags = 0;
+    if (ioctl(descriptor, _IOR('f', 1, long), &flags) != 0) return -1;
+    flags |= 0x00800000;
+    return ioctl(descriptor, _IOW('f', 2, long), &flags);
 }
 
 /* renameat2(2), Linux 3.15, glibc 2.28, that never replaces what is there: RENAME_NOREPLACE is 1. <stdio.h> shows it with

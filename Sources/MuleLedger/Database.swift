@@ -2,6 +2,7 @@
 
 internal import CSQLite
 import Glibc
+import MuleSystem
 
 /// A failed call of SQLite.
 struct SQLiteError: Error {
@@ -153,6 +154,9 @@ final class Database {
         return nil
     }
 
+    /// The texts of all statements that were run with `run` and `next`, for tests of how SQLite answers them.
+    var texts: [String] { Array(statements.keys) }
+
     /// Of the row that was inserted last.
     var lastNumber: Int64 { sqlite3_last_insert_rowid(connection) }
 
@@ -256,6 +260,17 @@ struct SQLRow {
 }
 
 extension LedgerError {
+    /// - Parameter path: of the ledger. Where SQLite could not make a file beside it, the system is asked why.
+    init(_ error: SQLiteError, of path: [UInt8]) {
+        self.init(error)
+        guard case .cannotOpen = self else { return }
+        if let obstacle = obstacleToNewFile(beside: path) {
+            self = LedgerError(obstacle)
+        } else if let available = try? FileSystem.of(path: path).available, available < 64 << 10 {
+            self = .diskFull
+        }
+    }
+
     init(_ error: SQLiteError) {
         switch error.primaryCode {
         case SQLITE_FULL: self = .diskFull

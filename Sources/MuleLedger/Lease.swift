@@ -63,7 +63,10 @@ final class LeaseBook: Sendable {
     func holds(_ number: Int64) -> Bool { held.withLock { $0.contains(number) } }
 
     /// Whether the file of the leases is no longer where others look for it.
-    func isRemoved() -> Bool { (try? locks.isRemoved()) ?? true }
+    func isRemoved() -> Bool { locks.isRemoved() }
+
+    /// Writes down whose leases they are; see `LedgerName`.
+    func write(_ content: [UInt8]) throws(SystemError) { try locks.write(content) }
 
     /// Takes a lock that nobody needs and gives it back. False from another process that tries at the same moment: its
     /// locks work as well.

@@ -6,6 +6,7 @@ import MulePlan
 import MuleSystem
 
 package final class Ledger: Sendable {
+    /// Without links, whatever it was opened by.
     package let path: [UInt8]
     private let database: Monitor<Database>
     let leases: LeaseBook
@@ -25,30 +26,36 @@ package final class Ledger: Sendable {
     ///   - fileSystem: looks at the disk that the ledger lies on.
     ///   - busyTimeout: seconds to wait for another process's lock.
     init(
-        path: [UInt8],
+        path given: [UInt8],
         now: @escaping @Sendable () -> Int64 = wallClockMilliseconds,
         fileSystem: @escaping Reserve.Look,
         busyTimeout: Double = 10
     ) throws(LedgerError) {
-        self.path = path
         self.now = now
-        try Self.prepareFile(path)
-        // Where the file is a symbolic link, SQLite keeps its log beside what that leads to.
-        reserve = Reserve(path: (try? canonicalPath(path)) ?? path, fileSystem: fileSystem)
+        let path: [UInt8]
         let place: FileSystem
+        let status: FileStatus
         do {
+            path = try LedgerName.resolve(given)
             place = try fileSystem(path)
-            // SQLite would read from a FIFO.
-            guard try FileStatus.of(path: path).kind == .regular else {
-                throw LedgerError.cannotOpen("it is not a regular file")
-            }
+            status = try FileStatus.of(path: path)
+        } catch {
+            throw LedgerError(error)
+        }
+        self.path = path
+        reserve = Reserve(path: path, fileSystem: fileSystem)
+        // SQLite would read from a FIFO.
+        guard status.kind == .regular else { throw LedgerError.cannotOpen("it is not a regular file") }
+        try LedgerName.check(path, status)
+        do {
             let database = try Database(path: path, busyTimeout: busyTimeout)
             let header = try Self.turnAwayOthers(database, path: path)
             if place.isShared, header.usesLog { try Self.leaveLog(database) }
-            try Self.migrate(database, path: path, isShared: place.isShared, patience: busyTimeout)
+            if place.copiesOnWrite, header.usesLog { Self.makeLogInPlace(path, status) }
+            try Self.migrate(database, path: path, status, place, patience: busyTimeout)
             self.database = Monitor(database)
         } catch let error as SQLiteError {
-            throw LedgerError(error)
+            throw LedgerError(error, of: path)
         } catch let error as SystemError {
             throw LedgerError(error)
         } catch let error as LedgerError {
@@ -66,18 +73,8 @@ package final class Ledger: Sendable {
         } catch {
             throw .noLocks("\(place.name): \(error.reason)")
         }
-    }
-
-    /// Makes the file with the right mode before SQLite would make it with the wrong one.
-    private static func prepareFile(_ path: [UInt8]) throws(LedgerError) {
-        do {
-            if let slash = path.lastIndex(of: UInt8(ascii: "/")), slash > 0 {
-                try makeDirectories(path: Array(path[..<slash]), mode: 0o700)
-            }
-            _ = try File.open(path: path, flags: O_RDWR | O_CREAT | O_EXCL, mode: 0o600)
-        } catch {
-            if error.code != EEXIST { throw LedgerError(error) }
-        }
+        // Only a hard link would miss it, and a full disk is no reason not to read the ledger.
+        try? leases.write(LedgerName.record(of: path, status))
     }
 
     /// Turns away what is no ledger of ours before anything could be written to it.
@@ -124,6 +121,21 @@ package final class Ledger: Sendable {
         }
     }
 
+    /// Makes the log and its index, empty, where what is written over takes new room. SQLite maps the index into memory, and
+    /// where a full disk has no such room for a page of it, the kernel ends the process; and no room could be reserved in the
+    /// log. Both have no use for the file system's checksums: the log has its own, and the index lasts no longer than its
+    /// processes. Files that are there stay as they are: closing a descriptor of one would drop SQLite's locks.
+    ///
+    /// Older kernels ask for room for a mapped page of such a file all the same; see `onBusError`.
+    private static func makeLogInPlace(_ path: [UInt8], _ status: FileStatus) {
+        for suffix in ["-wal", "-shm"] {
+            let name = path + Array(suffix.utf8)
+            // One that can't be made is made by SQLite, or fails there with a message.
+            let file = try? File.open(path: name, flags: O_RDWR | O_CREAT | O_EXCL, mode: status.mode & 0o666)
+            try? file?.writeInPlace()
+        }
+    }
+
     private static func pragma(_ name: String, of database: Database) throws(SQLiteError) -> Int {
         Int(try database.run("PRAGMA \(name)", read: { $0.integer(0) }).first ?? 0)
     }
@@ -132,7 +144,13 @@ package final class Ledger: Sendable {
     /// its name, in directories that have theirs.
     ///
     /// - Parameter patience: seconds to wait for another process's lock.
-    private static func migrate(_ database: Database, path: [UInt8], isShared: Bool, patience: Double) throws {
+    private static func migrate(
+        _ database: Database,
+        path: [UInt8],
+        _ status: FileStatus,
+        _ place: FileSystem,
+        patience: Double
+    ) throws {
         func version() throws(SQLiteError) -> Int { try pragma("user_version", of: database) }
         guard try version() <= Schema.version else { throw LedgerError.newerVersion(try version()) }
         if try pragma("page_count", of: database) == 0 {
@@ -141,7 +159,10 @@ package final class Ledger: Sendable {
             try database.execute("PRAGMA application_id = \(Schema.applicationID)")
         }
         // One that was begun with a rollback journal keeps it: it may lie on a disk that this machine lends to others.
-        if try !isShared && version() == 0 { try beginLog(database, patience: patience) }
+        if try !place.isShared && version() == 0 {
+            try beginLog(database, patience: patience)
+            if place.copiesOnWrite { makeLogInPlace(path, status) }
+        }
         // EXTRA is FULL for a log; for a rollback journal it makes the journal's end durable too.
         try database.execute("PRAGMA synchronous = EXTRA; PRAGMA temp_store = MEMORY")
         // SQLite makes the name of its log durable when it has made the log itself. One that a process made which was
@@ -163,7 +184,7 @@ package final class Ledger: Sendable {
         do {
             return try database.withLock { database in try body(database) }
         } catch let error as SQLiteError {
-            throw LedgerError(error)
+            throw LedgerError(error, of: path)
         } catch {
             throw .failed("\(error)")
         }

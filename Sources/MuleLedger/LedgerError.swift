@@ -1,4 +1,5 @@
 import Glibc
+import MulePlan
 package import MuleSystem
 
 /// Why the ledger can't be used. None of these has sent anything, or lost what was recorded.
@@ -15,6 +16,10 @@ package enum LedgerError: Error, Hashable, Sendable {
     case removed
     /// The file system gives no locks, so that two runs would not know of each other; its name.
     case noLocks(String)
+    /// Only its file is mounted, and not the directory, so that its log lies elsewhere.
+    case mountedAlone
+    /// This is another hard link to the ledger than the one in use, which is named where it is known.
+    case secondName([UInt8]?)
     case cannotOpen(String)
     case failed(String)
 
@@ -28,6 +33,11 @@ package enum LedgerError: Error, Hashable, Sendable {
         case .busy: "has been locked by another process for ten seconds"
         case .removed: "was removed or replaced while it was in use"
         case .noLocks(let name): "lies on a file system without working locks (\(name))"
+        case .mountedAlone:
+            "is mounted as a single file: its log would lie outside of that mount, and be lost with it"
+        case .secondName(let name):
+            "is a second name (hard link) of "
+                + (name.map { "the ledger \(UTF8Repair.string($0)): its log lies there" } ?? "another file")
         case .cannotOpen(let detail): "can't be opened (\(detail))"
         case .failed(let detail): "could not be used: \(detail)"
         }
@@ -40,7 +50,11 @@ package enum LedgerError: Error, Hashable, Sendable {
             "It was left untouched. \"mule doctor\" says what is wrong, \"mule doctor --export FILE\" writes down what can "
                 + "still be read. Then move it aside; \"mule adopt\" takes over what only the store knows."
         case .newerVersion: "Use that version, or another ledger with --ledger."
-        case .readOnly, .cannotOpen: "Make the directory writable, or name another ledger with --ledger."
+        case .readOnly: "Make the directory writable, or name another ledger with --ledger."
+        case .cannotOpen: "See that files can be made in its directory, or name another ledger with --ledger."
+        case .mountedAlone: "Mount the directory that holds the ledger in place of the file, and name the file in it."
+        case .secondName:
+            "Name the ledger by one path always. Remove the name that is not needed; for a copy use \"cp\" without links."
         case .diskFull: "Free some space and run the same command again; nothing recorded is lost."
         case .busy, .failed: "Run the same command again."
         case .removed:

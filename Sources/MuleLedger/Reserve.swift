@@ -20,11 +20,13 @@ final class Reserve: Sendable {
     typealias Look = @Sendable ([UInt8]) throws(SystemError) -> FileSystem
 
     private let path: [UInt8]
+    private let logPath: [UInt8]
     private let fileSystem: Look
     private let state = Monitor(State())
 
     init(path: [UInt8], fileSystem: @escaping Look) {
         self.path = path
+        logPath = path + Array("-wal".utf8)
         self.fileSystem = fileSystem
     }
 
@@ -35,7 +37,7 @@ final class Reserve: Sendable {
         try state.withLock { state throws(SystemError) in
             if state.log == nil {
                 do throws(SystemError) {
-                    state.log = try File.open(path: path + Array("-wal".utf8), flags: O_RDWR)
+                    state.log = try File.open(path: logPath, flags: O_RDWR)
                 } catch {
                     guard error.code == ENOENT else { throw error }
                 }
@@ -62,7 +64,7 @@ final class Reserve: Sendable {
     /// Whether the log that room was reserved in is no longer where others look for it.
     func isRemoved() -> Bool {
         guard let log = state.withLock({ $0.log }) else { return false }
-        return (try? log.status().linkCount) != 1
+        return !log.isAt(logPath)
     }
 }
 

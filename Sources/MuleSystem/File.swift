@@ -162,6 +162,13 @@ package final class File: Sendable {
         return false
     }
 
+    /// Whether the path leads to this very file, so that others who open it get the same one. The number of a file's names does
+    /// not tell: another one may have been made for it, and this one removed.
+    package func isAt(_ path: [UInt8]) -> Bool {
+        guard let here = try? status(), let there = try? FileStatus.of(path: path) else { return false }
+        return (here.device, here.inode) == (there.device, there.inode)
+    }
+
     /// Reads up to `buffer.count` bytes at the offset; 0 means that the file ends there.
     package func read(into buffer: UnsafeMutableRawBufferPointer, at offset: Int64) throws(SystemError) -> Int {
         try retryingInterrupts("read") { pread(descriptor, buffer.baseAddress, buffer.count, off_t(offset)) }
@@ -192,6 +199,13 @@ package final class File: Sendable {
     /// - Throws: `EOPNOTSUPP` where the file system can't reserve.
     package func allocate(_ length: Int64) throws(SystemError) {
         try retryingInterrupts("fallocate") { mule_fallocate(descriptor, length) }
+    }
+
+    /// Lets what is written over stay in its place, where the file system would take new room for it. For a file without bytes.
+    ///
+    /// - Throws: `EOPNOTSUPP`, `ENOTTY` or `EINVAL` where the file system has no such files.
+    package func writeInPlace() throws(SystemError) {
+        try retryingInterrupts("ioctl") { mule_write_in_place(descriptor) }
     }
 
     /// Whether any of the range is in the page cache; nil where the kernel does not tell (before Linux 6.5, or of a file that
@@ -265,12 +279,16 @@ package func makeDirectories(path: [UInt8], mode: UInt32) throws(SystemError) {
     if mkdir(name, mode) != 0 && errno != EEXIST { throw SystemError.current("mkdir") }
 }
 
+/// The directory that holds the last name of a path.
+package func parentDirectory(of path: [UInt8]) -> [UInt8] {
+    let slash = path.lastIndex(of: UInt8(ascii: "/"))
+    return slash.map { $0 == 0 ? [UInt8(ascii: "/")] : Array(path[..<$0]) } ?? [UInt8(ascii: ".")]
+}
+
 /// Makes the name of a file that was just made durable: what is synced in the file is lost with its name (fsync(2)).
 /// File systems that can't sync a directory keep the name in their own way.
 package func syncDirectory(of path: [UInt8]) throws(SystemError) {
-    let slash = path.lastIndex(of: UInt8(ascii: "/"))
-    let directory = slash.map { $0 == 0 ? [UInt8(ascii: "/")] : Array(path[..<$0]) } ?? [UInt8(ascii: ".")]
-    let file = try File.open(path: directory, flags: O_RDONLY | O_DIRECTORY)
+    let file = try File.open(path: parentDirectory(of: path), flags: O_RDONLY | O_DIRECTORY)
     do {
         try retryingInterrupts("fsync") { fsync(file.descriptor) }
     } catch {

@@ -9,11 +9,14 @@ package struct FileSystem: Hashable, Sendable {
     package var isShared: Bool
     /// Bytes that this user may still write, quotas left aside.
     package var available: Int64
+    /// Whether what is written over takes new room, unless the file says otherwise (`File.writeInPlace`).
+    package var copiesOnWrite: Bool
 
-    package init(name: String, isShared: Bool, available: Int64) {
+    package init(name: String, isShared: Bool, available: Int64, copiesOnWrite: Bool = false) {
         self.name = name
         self.isShared = isShared
         self.available = available
+        self.copiesOnWrite = copiesOnWrite
     }
 
     /// The file system of a file or directory that is there.
@@ -22,10 +25,19 @@ package struct FileSystem: Hashable, Sendable {
         let name = path.map { CChar(bitPattern: $0) } + [0]
         try retryingInterrupts("statfs") { mule_statfs(name, &facts) }
         // The type is a signed word of 32 or 64 bits, whatever the machine.
-        let shared = sharedTypes[UInt32(truncatingIfNeeded: facts.f_type)]
+        let type = UInt32(truncatingIfNeeded: facts.f_type)
+        let shared = sharedTypes[type]
         let (bytes, overflows) = Int64(clamping: facts.f_bavail).multipliedReportingOverflow(by: Int64(facts.f_bsize))
-        return FileSystem(name: shared ?? "local", isShared: shared != nil, available: overflows ? .max : bytes)
+        return FileSystem(
+            name: shared ?? "local",
+            isShared: shared != nil,
+            available: overflows ? .max : bytes,
+            copiesOnWrite: copyingTypes.contains(type)
+        )
     }
+
+    /// btrfs and bcachefs.
+    private static let copyingTypes: Set<UInt32> = [0x9123_683E, 0xCA45_1A4E]
 
     /// statfs(2) and linux/magic.h. FUSE says nothing of what is behind it, which is often another machine (sshfs,
     /// GlusterFS, s3fs).

@@ -10,9 +10,11 @@ package final class RangeLock: Sendable {
     private static let set: Int32 = 37
 
     private let file: File
+    private let path: [UInt8]
 
     /// Opens the lock file, and makes it with the mode when it is missing.
     package init(path: [UInt8], mode: UInt32) throws(SystemError) {
+        self.path = path
         file = try File.open(path: path, flags: O_RDWR | O_CREAT, mode: mode)
     }
 
@@ -28,9 +30,14 @@ package final class RangeLock: Sendable {
         }
     }
 
-    /// Whether the lock file has lost its name: whoever opens the path now locks another one.
-    package func isRemoved() throws(SystemError) -> Bool {
-        try file.status().linkCount == 0
+    /// Whether the lock file has lost its name: who opens the path now locks another one.
+    package func isRemoved() -> Bool { !file.isAt(path) }
+
+    /// Makes the bytes the content of the lock file, which the locks have nothing to do with.
+    package func write(_ content: [UInt8]) throws(SystemError) {
+        guard try file.bytes(at: 0, count: content.count + 1) != content else { return }
+        try file.write(content, at: 0)
+        try retryingInterrupts("ftruncate") { ftruncate(file.descriptor, off_t(content.count)) }
     }
 
     package func unlock(_ position: Int64) {

@@ -148,6 +148,20 @@ import Testing
 
     // MARK: 11 and 12: the ledger
 
+    /// What a full btrfs does to the index of the log, which SQLite maps: there is no room for a page that is written over.
+    @Test func aMappedFileThatFailsIs12() throws {
+        let gate = Gate()
+        store.script([.on(.uploadPart, .run(.headersRead) { _ in gate.wait() })])
+        let ledger = mule.home.path("ledger.sqlite")
+        let running = try mule.uploadInParts(try mule.file(parts: 3), "bucket/key", "--ledger", ledger).start()
+        #expect(store.waitUntil { $0.count(.uploadPart) > 0 })
+        try Files.truncate(ledger + "-shm", to: 0)
+        gate.open()
+        let outcome = running.wait(timeoutSeconds: 300)
+        #expect(outcome.exitCode == 12, "\(outcome.end)")
+        #expect(outcome.explains("can't be written", "Free some space"), "\(outcome.err)")
+    }
+
     @Test func secondRunOfTheSameUploadIs11() throws {
         let gate = Gate()
         store.add(.on(.uploadPart, part: 2, .run(.beforeProcessing) { _ in gate.wait() }))

@@ -126,6 +126,27 @@ import Testing
         #expect(try mule.status().isEmpty)
     }
 
+    // MARK: Two names of one ledger
+
+    @Test(arguments: ["upload", "abort", "resume"]) func byAnotherNameOfTheLedgerTheLeaseIsMet(command: String) throws {
+        let file = try sparse("file", seed: 9)
+        let gate = Gate()
+        store.script([.on(.uploadPart, .run(.headersRead) { _ in gate.wait() })])
+        let ledger = mule.home.path("disk/ledger.sqlite")
+        let link = mule.home.path("link.sqlite")
+        let carries = try mule.start(upload(file) + ["--ledger", ledger])
+        #expect(store.waitUntil { $0.count(.uploadPart) > 0 })
+        #expect(symlink(ledger, link) == 0)
+        let id = try #require(try mule.status("--ledger", link).first?["id"]?.text)
+        let others = ["upload": upload(file), "abort": ["abort", id], "resume": ["resume", id]]
+        let left = try mule.run((others[command] ?? []) + ["--ledger", link])
+        #expect(left.exitCode == 11, "\(left.end) \(left.err)")
+        gate.open()
+        #expect(carries.wait(timeoutSeconds: 300).exitCode == 0)
+        #expect(try store.holdsOnly(file))
+        #expect(store.count(.create) == 1 && store.count(.abort) == 0)
+    }
+
     // MARK: Two uploads that meet at the store
 
     @Test func sameFileToTwoKeysIsTwoUploads() throws {

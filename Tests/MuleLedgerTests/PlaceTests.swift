@@ -13,10 +13,16 @@ import Testing
 
     private func ledger(
         isShared: Bool = false,
+        copiesOnWrite: Bool = false,
         available: Int64 = .max,
         busyTimeout: Double = 10
     ) throws(LedgerError) -> Ledger {
-        let place = FileSystem(name: isShared ? "nfs" : "local", isShared: isShared, available: available)
+        let place = FileSystem(
+            name: isShared ? "nfs" : "local",
+            isShared: isShared,
+            available: available,
+            copiesOnWrite: copiesOnWrite
+        )
         return try Ledger(path: Array(path.utf8), fileSystem: { _ in place }, busyTimeout: busyTimeout)
     }
 
@@ -108,6 +114,51 @@ import Testing
         withExtendedLifetime(lease) {}
     }
 
+    @Test func `where what is written over takes new room, the log and its index are made before SQLite makes them`()
+        throws
+    {
+        for _ in 0..<2 {
+            let ledger = try ledger(copiesOnWrite: true)
+            let (record, lease) = try #require(try ledger.take(.sample(key: "\(try ledger.all().count)")))
+            try ledger.commit(.sample(1), of: record)
+            for suffix in ["-wal", "-shm"] {
+                let status = try FileStatus.of(path: Array((path + suffix).utf8))
+                #expect(status.mode == 0o600 && status.size > 0, "\(suffix): \(status)")
+            }
+            withExtendedLifetime(lease) {}
+        }
+        #expect(try RawDatabase(path).column("PRAGMA journal_mode") == ["wal"])
+        #expect(try ledger(copiesOnWrite: true).all().map(\.partsDone) == [1, 1])
+    }
+
+    /// SQLite says only that it can't open a file: its second try, for reading alone, meets another error.
+    @Test(.enabled(if: TestCommand.canMount))
+    func `no room for a new file is told as a full disk, and not as a file that can't be opened`() throws {
+        // Three files: the directory, the ledger and its leases.
+        let script = """
+            mount -t tmpfs -o size=1m,nr_inodes=3 mule-test "$1" && cp "$1.sqlite" "$1/l.sqlite" && : > "$1/l.sqlite.leases"
+            shift && exec "$0" "$@"
+            """
+        do { _ = try Ledger(path: Array(directory.path("full.sqlite").utf8)) }
+        try directory.makeDirectory("full")
+        let outcome = try child("open", directory.path("full/l.sqlite"), home: directory)
+            .inMountNamespace(script, [directory.path("full")]).run()
+        #expect(outcome.lines == ["error: diskFull"], "\(outcome.err)")
+        #expect(outcome.exitCode == 12)
+    }
+
+    @Test func `a file that can't be opened for another reason is told as that`() {
+        let error = SQLiteError(
+            code: 14,
+            message: "unable to open database file",
+            statement: "open",
+            systemCode: ENOENT
+        )
+        let path = Array(self.path.utf8)
+        #expect(LedgerError(error, of: path) == .cannotOpen("unable to open database file"))
+        #expect(LedgerError(error, of: Array(directory.path("missing/ledger.sqlite").utf8)) != .diskFull)
+    }
+
     @Test func `without a log, the free space is looked at`() throws {
         #expect(throws: LedgerError.diskFull) { try self.ledger(isShared: true, available: 1 << 20).makeRoom() }
         try ledger(isShared: true, available: Reserve.room).makeRoom()
@@ -115,14 +166,29 @@ import Testing
 
     // MARK: Files that go away
 
-    @Test(arguments: ["", "-wal", ".leases"])
-    func `what is recorded in a file that was removed is not taken for recorded`(suffix: String) throws {
+    @Test(arguments: ["", "-wal", ".leases"], [false, true])
+    func `what is recorded in a file that was removed is not taken for recorded`(suffix: String, hasLink: Bool) throws {
         let ledger = try ledger()
         let (record, lease) = try #require(try ledger.take())
         try ledger.makeRoom()
         try ledger.commit(.sample(1), of: record)
+        if hasLink { #expect(link(path + suffix, directory.path("link")) == 0) }
         try Files.remove(path + suffix)
         #expect(throws: LedgerError.removed) { try ledger.commit(.sample(2), of: record) }
+        withExtendedLifetime(lease) {}
+    }
+
+    /// As `cp -al` and rsnapshot make them.
+    @Test(arguments: ["", "-wal", "-shm", ".leases"])
+    func `a hard link to a file of the ledger changes nothing for a run`(suffix: String) throws {
+        let ledger = try ledger()
+        let (record, lease) = try #require(try ledger.take())
+        try ledger.makeRoom()
+        #expect(link(path + suffix, directory.path("link")) == 0)
+        try ledger.commit(.sample(1), of: record)
+        try ledger.makeRoom()
+        try ledger.commit(.sample(2), of: record)
+        #expect(try Ledger(path: Array(path.utf8)).parts(of: record.number) == [.sample(1), .sample(2)])
         withExtendedLifetime(lease) {}
     }
 

@@ -83,6 +83,11 @@ final class Console: Sendable {
         say(.warning, TextSafety.displayName(text), isShown: true)
     }
 
+    /// What is said on standard error where a mapped file fails, which ends the process with this status.
+    func sayOnBusError(_ text: String, status: ExitStatus) {
+        MuleSystem.onBusError(voice.line(.error, text) + "\n", status: status.rawValue)
+    }
+
     /// A line for the log alone.
     func record(_ level: MessageLevel, _ text: String) {
         say(level, text, isShown: false)

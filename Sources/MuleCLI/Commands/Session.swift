@@ -112,7 +112,11 @@ struct Session {
     func openLedger() throws(CommandFailure) -> Ledger {
         let path = try ledgerPath()
         do {
-            return try Ledger(path: path)
+            let ledger = try Ledger(path: path)
+            // SQLite maps a file beside the ledger.
+            let failure = UploadFailure(ledger: .diskFull, path: TextSafety.displayName(ledger.path))
+            console.sayOnBusError(failure.message, status: .ledger)
+            return ledger
         } catch {
             throw CommandFailure(
                 status: .ledger,

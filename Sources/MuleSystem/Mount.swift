@@ -1,0 +1,41 @@
+internal import CLinux
+import Glibc
+
+/// Whether the file is a mount of its own, so that files that are made beside it lie somewhere else than those beside its
+/// other name. `docker run -v FILE:FILE`, a Kubernetes `subPath` and `mount --bind FILE FILE` make one. False where the system
+/// does not tell.
+package func isMountedAlone(_ path: [UInt8]) -> Bool {
+    guard let name = try? cString(path, "statx") else { return false }
+    let answer = mule_is_mount_root(name)
+    if answer >= 0 { return answer == 1 }
+    let directory = parentDirectory(of: path)
+    guard let mine = mountNumber(path), let theirs = mountNumber(directory) else { return false }
+    return mine != theirs
+}
+
+/// By proc_pid_fdinfo(5), Linux 3.15; nil where /proc does not tell. The descriptor is one of the path alone (`O_PATH`), which
+/// drops no locks of the file when it is closed.
+private func mountNumber(_ path: [UInt8]) -> Substring? {
+    let pathOnly: Int32 = 0o10000000  // O_PATH, which <fcntl.h> shows with _GNU_SOURCE only.
+    guard let file = try? File.open(path: path, flags: pathOnly),
+        let text = try? File.contents(path: Array("/proc/self/fdinfo/\(file.descriptor)".utf8), limit: 4096)
+    else { return nil }
+    let line = String(decoding: text, as: UTF8.self).split(separator: "\n").first { $0.hasPrefix("mnt_id:") }
+    return line?.dropFirst("mnt_id:".utf8.count)
+}
+
+/// Why no file can be made in the directory of a path, or none that holds a page: one is made, written, synced and removed.
+/// Nil where it went well.
+///
+/// SQLite says of such a failure only that it can't open a file: it tries once more to open it for reading, and keeps the
+/// error of that (https://sqlite.org/src/file/src/os_unix.c, `unixOpen`).
+package func obstacleToNewFile(beside path: [UInt8]) -> SystemError? {
+    do {
+        let file = try File.openNameless(directory: parentDirectory(of: path))
+        try file.write([UInt8](repeating: 0x6D, count: 16 << 10), at: 0)
+        try retryingInterrupts("fsync") { fsync(file.descriptor) }
+        return nil
+    } catch {
+        return error
+    }
+}
