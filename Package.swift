@@ -83,7 +83,7 @@ let package = Package(
         // Tests/Support is shared by every test target: the scripted fake S3, scratch directories, the command runner.
         .target(
             name: "TestSupport",
-            dependencies: ["MuleDigest", "MuleSystem"],
+            dependencies: ["MuleDigest", "MuleLedger", "MuleSystem"],
             path: "Tests/Support",
             exclude: ["leaks-of-others.txt"],
             swiftSettings: strict

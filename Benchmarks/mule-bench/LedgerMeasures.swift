@@ -46,9 +46,13 @@ struct LedgerMeasures {
     private static func look(_ path: [UInt8]) throws(LedgerError) -> Double {
         let start = Moment.now()
         let ledger = try Ledger(path: path)
-        let records = try ledger.unfinished()
-        let active = records.filter { ledger.isActive($0) }
-        precondition((records.count, active.count) == (pending, 0), "the ledger is not the one that was made")
+        var cursor = try UploadCursor(ledger, .unfinished)
+        var (count, active) = (0, 0)
+        while case let records = try cursor.next(), !records.isEmpty {
+            count += records.count
+            active += records.count { ledger.isActive($0) }
+        }
+        precondition((count, active) == (pending, 0), "the ledger is not the one that was made")
         return Moment.now().seconds(since: start) * 1000
     }
 

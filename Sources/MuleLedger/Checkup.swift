@@ -42,10 +42,7 @@ extension Ledger {
     }
 
     private func compareObjects(_ checkup: inout Checkup, in database: Database) throws(SQLiteError) {
-        let expected: Set = [
-            "uploads", "parts", "facts", "uploads_unfinished", "uploads_by_source", "jobs", "items", "items_open",
-            "items_by_key", "items_by_upload", "runs", "runs_by_job", "receipts", "notices",
-        ]
+        let expected = Schema.objects
         let names = try database.run("SELECT name FROM sqlite_schema WHERE name NOT LIKE 'sqlite%'") { $0.text(0) }
         checkup.foreignObjects = names.filter { !expected.contains($0) }.sorted()
         checkup.missingObjects = expected.filter { !names.contains($0) }.sorted()

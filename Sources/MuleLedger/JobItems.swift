@@ -73,6 +73,9 @@ package struct ItemUpload: Hashable, Sendable {
     package var updatedAt: Int64
     /// Whether parts may lie at the store.
     package var mayHoldParts: Bool
+
+    /// The same as `UploadRecord.isOpen`.
+    package var isOpen: Bool { state.isOpen(mayHoldParts: mayHoldParts) }
 }
 
 extension Ledger {
@@ -145,6 +148,7 @@ extension Ledger {
         try perform { database throws(SQLiteError) in
             try Self.items(
                 in: database,
+                by: .open,
                 // A blob is greater than no blob, and an empty one is no path.
                 "WHERE items.job = ? AND items.source > ? AND items.state != 'settled' ORDER BY items.source LIMIT ?",
                 [.integer(job), .blob(source ?? []), .integer(Int64(limit))]
@@ -152,8 +156,20 @@ extension Ledger {
         }
     }
 
+    /// The indexes that a statement about many items goes by. SQLite knows nothing of how many rows are over, and would take
+    /// the primary key (https://sqlite.org/lang_indexedby.html).
+    enum ItemIndex: String {
+        case primaryKey = ""
+        /// Of items that are not settled.
+        case open = "INDEXED BY items_open"
+        /// Of items that have failed for good.
+        case failed = "INDEXED BY items_failed"
+        case upload = "INDEXED BY items_by_upload"
+    }
+
     static func items(
         in database: Database,
+        by index: ItemIndex = .primaryKey,
         _ clause: String,
         _ values: [SQLValue]
     ) throws(SQLiteError) -> [JobItem] {
@@ -164,7 +180,7 @@ extension Ledger {
                 uploads.size, uploads.modified, uploads.created_at, uploads.updated_at,
                 uploads.upload_id IS NOT NULL OR uploads.create_attempted_at IS NOT NULL, uploads.id,
                 uploads.change_time
-            FROM items LEFT JOIN uploads ON uploads.number = items.upload \(clause)
+            FROM items \(index.rawValue) LEFT JOIN uploads ON uploads.number = items.upload \(clause)
             """,
             values,
             read: item
@@ -280,6 +296,11 @@ extension Ledger {
         return try Self.rival(of: item.source, for: upload.destination.key, in: run, database)
     }
 
+    /// All states but the last one, as a list in SQL: SQLite looks each of them up in an index, which it can't for one that a
+    /// state is not.
+    private static let openStates = ItemState.allCases.filter { $0 != .settled }.map { "'\($0.rawValue)'" }
+        .joined(separator: ", ")
+
     /// - Parameter run: runs are counted from 1.
     private static func rival(
         of source: [UInt8],
@@ -289,12 +310,14 @@ extension Ledger {
     ) throws(SQLiteError) -> [UInt8]? {
         try database.run(
             """
-            SELECT source FROM items
-            WHERE job = ? AND shared_key = ? AND source != ? AND (run = ? OR state != 'settled') LIMIT 1
+            SELECT source FROM items INDEXED BY items_by_key
+            WHERE job = ?1 AND shared_key = ?2 AND source != ?3 AND state IN (\(Self.openStates))
+            UNION ALL
+            SELECT source FROM items INDEXED BY items_by_key
+            WHERE job = ?1 AND shared_key = ?2 AND source != ?3 AND state = 'settled' AND run = ?4
+            LIMIT 1
             """,
-            [
-                .integer(run.job), .blob(key.utf8), .blob(source), .integer(run.run),
-            ]
+            [.integer(run.job), .blob(key.utf8), .blob(source), .integer(run.run)]
         ) { $0.blob(0) }.first
     }
 

@@ -76,6 +76,7 @@ extension Ledger {
         try perform { database throws(SQLiteError) in
             try Self.items(
                 in: database,
+                by: .open,
                 """
                 WHERE items.job = ? AND items.source > ? AND items.state != 'settled'
                     AND (items.last_error IS NOT NULL
@@ -87,23 +88,58 @@ extension Ledger {
         }
     }
 
-    /// Files that their jobs leave alone, of all jobs.
-    package func quarantinedFiles() throws(LedgerError) -> [QuarantinedFile] {
-        var found: [QuarantinedFile] = []
-        for job in try jobs() {
-            found += try perform { database throws(SQLiteError) in
-                try Self.items(
-                    in: database,
-                    """
-                    WHERE items.job = ? AND items.state != 'settled' AND items.state != 'acting'
-                        AND items.failures >= ?
-                    ORDER BY items.source
-                    """,
-                    [.integer(job.number), .integer(Int64(job.quarantineAfter))]
-                )
-            }.map { QuarantinedFile(job: job, item: $0) }
+    /// What a job leaves alone; for statements by `ItemIndex.failed`.
+    private static let isQuarantined = """
+        items.failures > 0 AND items.failures >= ? AND items.state != 'settled' AND items.state != 'acting'
+        """
+
+    /// Files that a job leaves alone, in the order of their paths, those behind `source`.
+    package func quarantinedFiles(
+        of job: KnownJob,
+        after source: [UInt8]?,
+        limit: Int
+    ) throws(LedgerError) -> [QuarantinedFile] {
+        try perform { database throws(SQLiteError) in
+            try Self.items(
+                in: database,
+                by: .failed,
+                "WHERE \(Self.isQuarantined) AND items.job = ? AND items.source > ? ORDER BY items.source LIMIT ?",
+                [
+                    .integer(Int64(job.quarantineAfter)), .integer(job.number), .blob(source ?? []),
+                    .integer(Int64(limit)),
+                ]
+            )
+        }.map { QuarantinedFile(job: job, item: $0) }
+    }
+
+    /// Those of these uploads whose files are left alone by a job, by the uploads' numbers.
+    package func quarantinedFiles(
+        of uploads: [Int64],
+        in jobs: [KnownJob]
+    ) throws(LedgerError) -> [Int64: QuarantinedFile] {
+        try perform { database throws(SQLiteError) in
+            var found: [Int64: QuarantinedFile] = [:]
+            for job in jobs where try Self.hasQuarantined(job, in: database) {
+                for number in uploads where found[number] == nil {
+                    let item = try Self.items(
+                        in: database,
+                        by: .upload,
+                        "WHERE \(Self.isQuarantined) AND items.job = ? AND items.upload = ? LIMIT 1",
+                        [.integer(Int64(job.quarantineAfter)), .integer(job.number), .integer(number)]
+                    ).first
+                    if let item { found[number] = QuarantinedFile(job: job, item: item) }
+                }
+            }
+            return found
         }
-        return found
+    }
+
+    private static func hasQuarantined(_ job: KnownJob, in database: Database) throws(SQLiteError) -> Bool {
+        try !database.run(
+            "SELECT 1 FROM items INDEXED BY items_failed WHERE \(isQuarantined) AND items.job = ? LIMIT 1",
+            [.integer(Int64(job.quarantineAfter)), .integer(job.number)],
+            read: { _ in }
+        ).isEmpty
     }
 
     /// What the receipts of a run add up to: all that is known of one that did not come to its end.
@@ -164,23 +200,27 @@ extension Ledger {
                     totals.lastSuccess = row.optionalInteger(3)
                 }
                 try database.run(
+                    "SELECT count(*) FROM items INDEXED BY items_failed WHERE \(Self.isQuarantined) AND items.job = ?",
+                    [.integer(Int64(job.quarantineAfter)), number]
+                ) { totals.quarantined = $0.integer(0) }
+                // From the uploads to the items: items that wait for their files to be deleted may be many more.
+                try database.run(
                     """
-                    SELECT count(*) FILTER (WHERE items.failures >= ?2),
-                        count(*) FILTER (WHERE uploads.state NOT IN ('done', 'aborted')),
-                        min(CASE WHEN uploads.state NOT IN ('done', 'aborted') THEN uploads.created_at END)
-                    FROM items LEFT JOIN uploads ON uploads.number = items.upload
-                    WHERE items.job = ?1 AND items.state != 'settled' AND items.state != 'acting'
+                    SELECT count(*), min(uploads.created_at)
+                    FROM uploads INDEXED BY uploads_unfinished
+                        CROSS JOIN items INDEXED BY items_by_upload ON items.upload = uploads.number
+                    WHERE uploads.state NOT IN ('done', 'aborted') AND items.job = ?
+                        AND items.state != 'settled' AND items.state != 'acting'
                     """,
-                    [number, .integer(Int64(job.quarantineAfter))]
+                    [number]
                 ) { row in
-                    totals.quarantined = row.integer(0)
-                    totals.pending = row.integer(1)
-                    totals.oldestPending = row.optionalInteger(2)
+                    totals.pending = row.integer(0)
+                    totals.oldestPending = row.optionalInteger(1)
                 }
                 // An item forgets an upload that another one has taken the place of; its file does not.
                 try database.run(
                     """
-                    SELECT total(bytes_done) FROM uploads
+                    SELECT total(bytes_done) FROM uploads INDEXED BY uploads_unwanted
                     WHERE state NOT IN ('done', 'aborted') AND (abort_requested OR state = 'failed')
                         AND (upload_id IS NOT NULL OR create_attempted_at IS NOT NULL)
                         AND EXISTS (SELECT 1 FROM items WHERE items.job = ? AND items.source = uploads.source)

@@ -3,36 +3,6 @@
 package import MulePlan
 
 extension Ledger {
-    /// Pending, failed and unknown uploads, the oldest first.
-    package func unfinished() throws(LedgerError) -> [UploadRecord] {
-        try perform { database throws(SQLiteError) in
-            // The plus keeps SQLite from reading all rows for the sake of their order: the partial index knows the few.
-            try records(in: database, "WHERE state NOT IN ('done', 'aborted') ORDER BY +number", [])
-        }
-    }
-
-    /// The numbers of the uploads that somebody should deal with (`UploadRecord.isOpen`), the oldest first: there may be a
-    /// million of them.
-    ///
-    /// - Parameter endpoint: only those at this one; nil for all.
-    package func open(at endpoint: String?) throws(LedgerError) -> [Int64] {
-        try perform { database throws(SQLiteError) in
-            try database.run(
-                """
-                SELECT number FROM uploads WHERE state NOT IN ('done', 'aborted')
-                    AND (state != 'failed' OR upload_id IS NOT NULL OR create_attempted_at IS NOT NULL)
-                    AND (?1 IS NULL OR endpoint = ?1)
-                ORDER BY +number
-                """,
-                [SQLValue(endpoint)]
-            ) { $0.integer(0) }
-        }
-    }
-
-    package func all() throws(LedgerError) -> [UploadRecord] {
-        try perform { database throws(SQLiteError) in try records(in: database, "ORDER BY number", []) }
-    }
-
     package func upload(id: String) throws(LedgerError) -> UploadRecord? {
         try perform { database throws(SQLiteError) in
             try records(in: database, "WHERE id = ?", [.text(id)]).first
@@ -82,6 +52,7 @@ extension Ledger {
         try perform { database throws(SQLiteError) in
             try !records(
                 in: database,
+                by: .token,
                 "WHERE token = ? AND state = 'done' AND bucket = ? AND key = ? AND updated_at <= ? LIMIT 1",
                 [
                     .text(token), .text(record.upload.destination.bucket), .blob(record.upload.destination.key.utf8),

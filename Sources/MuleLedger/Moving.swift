@@ -111,14 +111,10 @@ extension Ledger {
         var refused: ImportResult?
         do throws(LedgerError) {
             return try transaction { database throws(SQLiteError) in
-                // For the length of this transaction; the ledger itself never asks for an upload ID.
-                try database.execute("CREATE INDEX import_by_upload_id ON uploads (upload_id)")
                 var (added, identical) = (0, 0)
                 while true {
                     switch next() {
-                    case .end:
-                        try database.execute("DROP INDEX import_by_upload_id")
-                        return .done(added: added, identical: identical)
+                    case .end: return .done(added: added, identical: identical)
                     case .stop:
                         refused = .stopped
                         throw SQLiteError(code: 4, message: "stopped", statement: "import")  // SQLITE_ABORT

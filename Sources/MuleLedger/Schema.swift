@@ -6,6 +6,18 @@ enum Schema {
 
     static var version: Int { steps.count }
 
+    /// Names of all tables and indexes that are there after the last step.
+    static var objects: Set<String> {
+        var names: Set<String> = []
+        for line in steps.joined(separator: "\n").split(separator: "\n") {
+            let words = line.split { $0 == " " || $0 == ";" }
+            guard words.count > 2, words[1] == "TABLE" || words[1] == "INDEX" else { continue }
+            if words[0] == "CREATE" { names.insert(String(words[2])) }
+            if words[0] == "DROP" { names.remove(String(words[2])) }
+        }
+        return names
+    }
+
     static let steps: [String] = [
         """
         CREATE TABLE uploads (
@@ -117,6 +129,19 @@ enum Schema {
         """,
         """
         ALTER TABLE uploads ADD COLUMN change_time INTEGER;
+        """,
+        // Every statement that a run repeats is answered from an index, however many rows are over.
+        """
+        DROP INDEX uploads_unfinished;
+        CREATE INDEX uploads_unfinished ON uploads (number) WHERE state NOT IN ('done', 'aborted');
+        CREATE INDEX uploads_unwanted ON uploads (number)
+            WHERE state NOT IN ('done', 'aborted') AND (abort_requested OR state = 'failed');
+        CREATE INDEX uploads_by_upload_id ON uploads (upload_id) WHERE upload_id IS NOT NULL;
+        CREATE INDEX uploads_by_token ON uploads (token);
+        DROP INDEX items_by_key;
+        CREATE INDEX items_by_key ON items (job, shared_key, state, run) WHERE shared_key IS NOT NULL;
+        CREATE INDEX items_failed ON items (job, source) WHERE failures > 0;
+        CREATE INDEX notices_by_job ON notices (job, number);
         """,
     ]
 }

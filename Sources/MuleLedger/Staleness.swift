@@ -9,9 +9,10 @@ extension Ledger {
         try perform { database throws(SQLiteError) in
             try records(
                 in: database,
+                by: .unfinished,
                 """
-                WHERE state NOT IN ('done', 'aborted') AND +number > ? AND (abort_requested OR updated_at < ?)
-                ORDER BY +number LIMIT ?
+                WHERE state NOT IN ('done', 'aborted') AND number > ? AND (abort_requested OR updated_at < ?)
+                ORDER BY number LIMIT ?
                 """,
                 [.integer(number), .integer(time), .integer(Int64(limit))]
             )
@@ -32,12 +33,13 @@ extension Ledger {
             found += try perform { database throws(SQLiteError) in
                 try records(
                     in: database,
-                    "WHERE bucket = ? AND upload_id IN (\(marks)) ORDER BY number",
+                    by: .uploadID,
+                    "WHERE bucket = ? AND upload_id IN (\(marks))",
                     [.text(bucket)] + values
                 )
             }
         }
-        return found
+        return found.sorted { $0.number < $1.number }
     }
 
     /// Unfinished uploads that a store has created in a bucket.
@@ -49,10 +51,11 @@ extension Ledger {
         try perform { database throws(SQLiteError) in
             try records(
                 in: database,
+                by: .unfinished,
                 """
                 WHERE state NOT IN ('done', 'aborted') AND upload_id IS NOT NULL AND bucket = ? AND endpoint = ?
                     AND profile IS ?
-                ORDER BY +number DESC LIMIT ?
+                ORDER BY number DESC LIMIT ?
                 """,
                 [.text(bucket), .text(store.endpoint), SQLValue(store.profile), .integer(Int64(limit))]
             )
@@ -67,31 +70,33 @@ extension Ledger {
         }
     }
 
-    /// The stores and buckets, for each user once, in which uploads are unfinished, and those in which one has ended since a time (milliseconds
-    /// since 1970; nil for none of them).
+    /// The stores and buckets, for each user once, in which uploads are unfinished, and those in which one has ended since a
+    /// time (milliseconds since 1970; nil for none of them).
     package func places(endedSince time: Int64?) throws(LedgerError) -> [(store: StoreAddress, bucket: String)] {
-        try places(
+        let begun = "SELECT * FROM uploads WHERE (upload_id IS NOT NULL OR create_attempted_at IS NOT NULL)"
+        // Two questions, so that the first is answered from the index.
+        let ended = time == nil ? "" : "UNION ALL \(begun) AND updated_at >= ?"
+        return try places(
             """
-            WHERE (upload_id IS NOT NULL OR create_attempted_at IS NOT NULL)
-                AND (state NOT IN ('done', 'aborted') OR updated_at >= ?)
+            (\(begun) AND state NOT IN ('done', 'aborted') \(ended))
             GROUP BY endpoint, bucket, profile ORDER BY endpoint, bucket, profile
             """,
-            [.integer(time ?? .max)]
+            time.map { [.integer($0)] } ?? []
         )
     }
 
     /// The stores and buckets that any upload went to, for each user once, those of the latest ones first.
     package func places() throws(LedgerError) -> [(store: StoreAddress, bucket: String)] {
-        try places("GROUP BY endpoint, bucket, profile ORDER BY max(number) DESC", [])
+        try places("uploads GROUP BY endpoint, bucket, profile ORDER BY max(number) DESC", [])
     }
 
     private func places(
-        _ clause: String,
+        _ origin: String,
         _ values: [SQLValue]
     ) throws(LedgerError) -> [(store: StoreAddress, bucket: String)] {
         try perform { database throws(SQLiteError) in
             try database.run(
-                "SELECT endpoint, region, addressing, profile, ca_bundle, bucket FROM uploads \(clause)",
+                "SELECT endpoint, region, addressing, profile, ca_bundle, bucket FROM \(origin)",
                 values
             ) { row in
                 Place(

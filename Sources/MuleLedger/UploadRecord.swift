@@ -4,6 +4,15 @@ package import MulePlan
 /// a living process holds.)
 package enum UploadState: String, Sendable, CaseIterable {
     case pending, done, failed, aborted, unknown
+
+    /// - Parameter mayHoldParts: whether parts may lie at the store.
+    func isOpen(mayHoldParts: Bool) -> Bool {
+        switch self {
+        case .pending, .unknown: true
+        case .failed: mayHoldParts
+        case .done, .aborted: false
+        }
+    }
 }
 
 /// The store an upload goes to, enough to find it again without the flags of the first run.
@@ -137,13 +146,7 @@ package struct UploadRecord: Hashable, Sendable {
     package var updatedAt: Int64
 
     /// Whether somebody should deal with it: all that is not over, but for failures that left nothing at the store.
-    package var isOpen: Bool {
-        switch state {
-        case .pending, .unknown: true
-        case .failed: mayHoldParts
-        case .done, .aborted: false
-        }
-    }
+    package var isOpen: Bool { state.isOpen(mayHoldParts: mayHoldParts) }
 
     /// Whether the upload was begun elsewhere and taken over.
     package var isAdopted: Bool { token.isEmpty }

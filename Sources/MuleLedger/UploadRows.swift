@@ -1,8 +1,20 @@
 import MulePlan
 
+/// The indexes that a statement about many uploads goes by. SQLite knows nothing of how many rows are over, and would walk
+/// through all of them for the sake of their order (https://sqlite.org/lang_indexedby.html).
+enum UploadIndex: String {
+    /// SQLite's choice, for a statement that names one upload.
+    case any = ""
+    /// Of uploads that are neither done nor aborted, by their numbers.
+    case unfinished = "INDEXED BY uploads_unfinished"
+    case uploadID = "INDEXED BY uploads_by_upload_id"
+    case token = "INDEXED BY uploads_by_token"
+}
+
 /// The uploads that the clause selects; its columns are read by `record` in the same order.
 func records(
     in database: Database,
+    by index: UploadIndex = .any,
     _ clause: String,
     _ values: [SQLValue]
 ) throws(SQLiteError) -> [UploadRecord] {
@@ -13,7 +25,7 @@ func records(
             token, create_attempted_at, upload_id, integrity, abort_date, abort_requested, parts_done, bytes_done,
             bytes_sent, etag, version_id, checksum_algorithm, checksum_type, checksum_value, last_error,
             created_at, updated_at, changing, change_time
-        FROM uploads \(clause)
+        FROM uploads \(index.rawValue) \(clause)
         """,
         values,
         read: record

@@ -56,11 +56,8 @@ extension Ledger {
                 ]
             )
             try replan(record.number, as: upload, in: database)
-            return try MuleLedger.records(
-                in: database,
-                "WHERE id = ? OR number = ? ORDER BY number = ?",
-                [.text(id), .integer(record.number), .integer(record.number)]
-            )
+            return try MuleLedger.records(in: database, "WHERE id = ?", [.text(id)])
+                + MuleLedger.records(in: database, "WHERE number = ?", [.integer(record.number)])
         }
         guard records.count == 2 else { throw .failed("upload \(record.number) has gone from the ledger") }
         return (records[0], records[1])

@@ -102,9 +102,11 @@ package struct AdoptRun {
             guard case .refused(let error, _) = listed else { return [] }
             throw .refused(error, sending: address.description)
         }
-        let unfinished = try ledger.reporting { ledger throws(LedgerError) in try ledger.unfinished() }
-        let pairs = unfinished.compactMap { record in record.uploadID.map { ($0, record) } }
-        let known = Dictionary(pairs) { first, _ in first }
+        let rows = try ledger.reporting { ledger throws(LedgerError) in
+            try ledger.uploads(withUploadIDs: uploads.map(\.uploadID), in: address.bucket)
+        }
+        let unfinished = rows.filter { $0.state != .done && $0.state != .aborted }
+        let known = Dictionary(unfinished.map { ($0.uploadID ?? "", $0) }) { first, _ in first }
         var candidates: [Candidate] = []
         for upload in uploads {
             if let record = known[upload.uploadID] {

@@ -18,7 +18,7 @@ import Testing
         return try Ledger(directory)
     }
 
-    @Test(arguments: ["v1", "v2"])
+    @Test(arguments: ["v1", "v2", "v3"])
     func `an old ledger opens with all it held`(version: String) throws {
         let ledger = try openFixture(version)
         let records = try ledger.all()
@@ -50,7 +50,7 @@ import Testing
         #expect(try ledger.fact("checksum", of: "https://s3.example.org") == "CRC64NVME")
     }
 
-    @Test(arguments: ["v1", "v2"])
+    @Test(arguments: ["v1", "v2", "v3"])
     func `an old ledger goes on from where it was`(version: String) throws {
         let ledger = try openFixture(version)
         let pending = try #require(try ledger.upload(id: "k3v9p"))
@@ -67,6 +67,24 @@ import Testing
             "numbers that were given are not given again"
         )
         withExtendedLifetime(lease) {}
+    }
+
+    @Test func `a ledger with jobs keeps their items, and its indexes are those of a new one`() throws {
+        let ledger = try openFixture("v3")
+        let job = try #require(try ledger.jobs().first)
+        #expect(job == KnownJob(number: 1, name: "logs", quarantineAfter: 2))
+        #expect(try ledger.quarantinedFiles(of: job, after: nil, limit: 9).map(\.item.source) == [[0x2F, 0x64, 0xFF]])
+        #expect(try ledger.quarantinedFiles(of: [1, 4, 7], in: [job]).keys.sorted() == [4])
+        let wanted = ObjectKey([0x75, 0xCC, 0x88])
+        #expect(try ledger.rival(of: Array("/other".utf8), for: wanted, in: 1) == [0x2F, 0x64, 0xFF])
+        #expect(try ledger.totals(of: job).quarantined == 1)
+        let objects = "SELECT name || ': ' || coalesce(sql, '') FROM sqlite_schema ORDER BY name"
+        do { _ = try Ledger(path: Array(directory.path("new.sqlite").utf8)) }
+        let new = try RawDatabase(directory.path("new.sqlite"))
+        let old = try RawDatabase(directory.path("ledger.sqlite"))
+        #expect(try old.column(objects) == new.column(objects))
+        let checkup = try ledger.checkup()
+        #expect(checkup.missingObjects.isEmpty && checkup.foreignObjects.isEmpty, "\(checkup)")
     }
 
     @Test func `opening a ledger again changes nothing in it`() throws {

@@ -143,8 +143,8 @@ final class RawDatabase {
         }
     }
 
-    /// The first column of all rows, as text.
-    func column(_ sql: String) throws -> [String] {
+    /// A column of all rows, as text; the first one unless told otherwise.
+    func column(_ sql: String, at index: Int32 = 0) throws -> [String] {
         var statement: OpaquePointer?
         guard sqlite3_prepare_v2(connection, sql, -1, &statement, nil) == SQLITE_OK else {
             throw Failure(message: String(cString: sqlite3_errmsg(connection)))
@@ -152,7 +152,7 @@ final class RawDatabase {
         defer { sqlite3_finalize(statement) }
         var values: [String] = []
         while sqlite3_step(statement) == SQLITE_ROW {
-            values.append(sqlite3_column_text(statement, 0).map { String(cString: $0) } ?? "")
+            values.append(sqlite3_column_text(statement, index).map { String(cString: $0) } ?? "")
         }
         return values
     }

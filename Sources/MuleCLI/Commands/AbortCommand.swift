@@ -9,24 +9,34 @@ struct AbortCommand {
 
     func run() throws(CommandFailure) -> ExitStatus {
         let ledger = try session.openLedger()
-        let records = try session.records(ledger, ids: session.typed.operands) { ledger throws(LedgerError) in
-            try ledger.unfinished().filter(\.isOpen)
-        }
-        if records.isEmpty { session.console.note("nothing is pending") }
+        var uploads = try session.uploads(ledger, ids: session.typed.operands, .open)
         let printer = EventPrinter(console: session.console)
-        var failures: [UploadFailure] = []
-        for record in records {
-            do throws(UploadFailure) {
-                try abort(record, ledger, printer)
-            } catch {
-                printer.print(.failed(FailedUpload(record, error)))
-                failures.append(error)
+        var failures = FailureTally()
+        var isEmpty = true
+        while let records = try next(&uploads, ledger) {
+            isEmpty = false
+            for record in records {
+                do throws(UploadFailure) {
+                    try abort(record, ledger, printer)
+                } catch {
+                    printer.print(.failed(FailedUpload(record, error)))
+                    failures.add(error)
+                }
             }
         }
-        if failures.contains(where: { $0.isResumable && $0.kind != .held }) {
+        if isEmpty { session.console.note("nothing is pending") }
+        if failures.resumable > 0 {
             session.console.error("what is not removed yet is remembered; \"mule abort\" or \"mule resume\" goes on")
         }
         return ExitStatus(failures)
+    }
+
+    private func next(_ uploads: inout UploadList, _ ledger: Ledger) throws(CommandFailure) -> [UploadRecord]? {
+        do {
+            return try uploads.next()
+        } catch {
+            throw session.ledgerFailure(error, ledger)
+        }
     }
 
     private func abort(

@@ -31,20 +31,23 @@ struct RemoteStatus {
         let operands = session.typed.operands
         let named = try session.places(operands.filter { $0.contains(UInt8(ascii: "/")) })
         let ids = operands.filter { !$0.contains(UInt8(ascii: "/")) }
-        let showsAll = session.typed.all
-        var records: [UploadRecord] = []
-        if !ids.isEmpty || named.isEmpty {
-            records = try session.records(ledger, ids: ids) { ledger throws(LedgerError) in
-                showsAll ? try ledger.all() : try ledger.unfinished().filter(\.isOpen)
-            }
-        }
-        var failures: [UploadFailure] = []
+        var uploads = UploadList.named([])
+        if !ids.isEmpty || named.isEmpty { uploads = try session.uploads(ledger, ids: ids, session.selection) }
+        let shown = uploads
+        var failures = FailureTally()
+        var isEmpty = true
         var unreachable: Set<StoreAddress> = []
-        let shown = Set(records.map(\.number))
-        for record in records where !session.cancellation.isCancelled {
-            // What is over is asked about only where it was named.
-            let isAsked = record.isOpen || !ids.isEmpty
-            lines.print(record, isAsked ? look(record, &unreachable, &failures) : nil)
+        do {
+            while let records = try uploads.next() {
+                isEmpty = false
+                for record in records where !session.cancellation.isCancelled {
+                    // What is over is asked about only where it was named.
+                    let isAsked = record.isOpen || !ids.isEmpty
+                    lines.print(record, isAsked ? look(record, &unreachable, &failures) : nil)
+                }
+            }
+        } catch {
+            throw session.ledgerFailure(error, ledger)
         }
         var orphans = 0
         for place in try places(named, ids) where !session.cancellation.isCancelled {
@@ -52,18 +55,18 @@ struct RemoteStatus {
             do throws(UploadFailure) {
                 try list(place, shown, &orphans, &failures)
             } catch {
-                failures.append(error)
+                failures.add(error)
                 if error.kind != .interrupted { session.console.error(TextSafety.displayName(error.message)) }
             }
         }
-        if records.isEmpty && orphans == 0 && !session.console.isJSON { session.console.note("nothing is pending") }
+        if isEmpty && orphans == 0 && !session.console.isJSON { session.console.note("nothing is pending") }
         if orphans > 0 {
             session.console.note(
                 "what this ledger does not know: \"mule adopt FILE BUCKET/KEY\" takes an upload over, \"mule clean "
                     + "--all-initiators BUCKET\" removes them"
             )
         }
-        return ExitStatus(failures + stores.failures)
+        return ExitStatus(failures, FailureTally(stores.failures))
     }
 
     /// What was named, or wherever something is open; nothing where only IDs were named.
@@ -80,15 +83,15 @@ struct RemoteStatus {
     private func look(
         _ record: UploadRecord,
         _ unreachable: inout Set<StoreAddress>,
-        _ failures: inout [UploadFailure]
+        _ failures: inout FailureTally
     ) -> RemoteView {
         guard !unreachable.contains(record.upload.store) else { return .notAsked }
         do throws(UploadFailure) {
             let holding = try inquiry.holding(of: record, try stores.service(of: record.upload.store))
-            if case .hidden(let failure) = holding { failures.append(failure) }
+            if case .hidden(let failure) = holding { failures.add(failure) }
             return RemoteView(holding)
         } catch {
-            failures.append(error)
+            failures.add(error)
             if error.stopsRun || error.kind == .network { unreachable.insert(record.upload.store) }
             if error.kind != .interrupted { session.console.error(TextSafety.displayName(error.message)) }
             return RemoteView(.hidden(error))
@@ -97,9 +100,9 @@ struct RemoteStatus {
 
     private func list(
         _ place: StorePlace,
-        _ shown: Set<Int64>,
+        _ shown: UploadList,
         _ orphans: inout Int,
-        _ failures: inout [UploadFailure]
+        _ failures: inout FailureTally
     ) throws(UploadFailure) {
         var marker: UploadMarker?
         var ofOthers = 0
@@ -109,13 +112,13 @@ struct RemoteStatus {
             for listed in page.uploads where !session.cancellation.isCancelled {
                 switch listed.standing {
                 case .open(let record):
-                    if shown.contains(record.number) { continue }
+                    if shown.covers(record) { continue }
                     lines.print(record, RemoteView(try inquiry.holding(of: record, place.service)))
                 case .unknown(isOwn: false): ofOthers += 1
                 case .over, .unknown:
                     let holding = try inquiry.holding(of: listed.upload.uploadID, at: listed.address, place.service)
                     if case .gone = holding { continue }
-                    if case .hidden(let failure) = holding, failures.isEmpty { failures.append(failure) }
+                    if case .hidden(let failure) = holding, failures.count == 0 { failures.add(failure) }
                     var view = RemoteView(holding)
                     view.initiator = view.initiator ?? listed.upload.initiator
                     view.isOrphan = true

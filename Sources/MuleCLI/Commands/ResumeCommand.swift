@@ -9,18 +9,19 @@ struct ResumeCommand {
 
     func run() throws(CommandFailure) -> ExitStatus {
         let ledger = try session.openLedger()
-        let numbers = try numbers(ledger)
-        if numbers.isEmpty { session.console.note("nothing is pending") }
+        var uploads = try session.uploads(ledger, ids: session.typed.operands, .open, limit: Self.batch)
+        var isEmpty = true
         let printer = EventPrinter(console: session.console)
         let stores = StoreBook(session, followsOptions: true)
         var failures = FailureTally()
-        var rest = numbers[...]
         let feed = JobFeed { () throws(UploadFailure) in
-            guard !rest.isEmpty else { return nil }
+            guard let records = try known({ () throws(LedgerError) in try uploads.next() }, ledger) else {
+                if isEmpty { session.console.note("nothing is pending") }
+                return nil
+            }
+            isEmpty = false
             var jobs: [UploadJob] = []
-            for number in rest.prefix(Self.batch) {
-                guard let record = try known({ () throws(LedgerError) in try ledger.upload(number: number) }, ledger)
-                else { continue }
+            for record in records {
                 do throws(UploadFailure) {
                     if let job = try job(record, ledger, stores, printer) { jobs.append(job) }
                 } catch {
@@ -28,7 +29,6 @@ struct ResumeCommand {
                     printer.print(.failed(FailedUpload(record, error)))
                 }
             }
-            rest = rest.dropFirst(Self.batch)
             return jobs
         }
         return session.carry(feed, ledger, printer, failuresBeside: { failures })
@@ -36,23 +36,6 @@ struct ResumeCommand {
 
     /// Uploads whose leases are taken before the run may begin with them.
     private static let batch = 32
-
-    /// Numbers of those that were named, or of all that are open.
-    private func numbers(_ ledger: Ledger) throws(CommandFailure) -> [Int64] {
-        guard session.typed.operands.isEmpty else {
-            return try session.records(ledger, ids: session.typed.operands) { _ in [] }.map(\.number)
-        }
-        let endpoint = try session.namedEndpoint()
-        do {
-            let all = try ledger.open(at: nil)
-            guard let endpoint else { return all }
-            let here = try ledger.open(at: endpoint)
-            if here.count < all.count { session.noteLeftAlone(all.count - here.count, of: all.count, at: endpoint) }
-            return here
-        } catch {
-            throw session.ledgerFailure(error, ledger)
-        }
-    }
 
     /// The upload, with its lease; nil when there is nothing to carry.
     private func job(
@@ -113,30 +96,64 @@ struct ResumeCommand {
     }
 }
 
+/// The uploads that a command is about, a slice at a time.
+enum UploadList {
+    case named([UploadRecord])
+    case selected(UploadCursor)
+
+    /// The next uploads, at least one; nil at the end.
+    mutating func next() throws(LedgerError) -> [UploadRecord]? {
+        let slice: [UploadRecord]
+        switch self {
+        case .named(let records):
+            slice = records
+            self = .named([])
+        case .selected(var cursor):
+            slice = try cursor.next()
+            self = .selected(cursor)
+        }
+        return slice.isEmpty ? nil : slice
+    }
+
+    /// Whether a selection has the upload.
+    func covers(_ record: UploadRecord) -> Bool {
+        if case .selected(let cursor) = self { cursor.covers(record) } else { false }
+    }
+}
+
 extension Session {
     func abortRun(_ ledger: Ledger, _ printer: EventPrinter) -> AbortRun {
         AbortRun(ledger: ledger, settings: runSettings, cancellation: cancellation) { printer.print($0) }
     }
 
-    /// The uploads with these IDs, or all that `otherwise` gives when none is named, but for those at other stores than the
-    /// one that the command line names, unless `everywhere` is meant.
-    func records(
+    /// The uploads with these IDs, or a selection when none is named, but for those at other stores than the one that the
+    /// command line names, unless `everywhere` is meant.
+    ///
+    /// - Parameter limit: most uploads in a slice of a selection.
+    func uploads(
         _ ledger: Ledger,
         ids: [[UInt8]],
+        _ selection: UploadSelection,
         everywhere: Bool = false,
-        otherwise: (Ledger) throws(LedgerError) -> [UploadRecord]
-    ) throws(CommandFailure) -> [UploadRecord] {
+        limit: Int = 500
+    ) throws(CommandFailure) -> UploadList {
+        guard ids.isEmpty else { return .named(try records(ledger, ids: ids)) }
         let endpoint = everywhere ? nil : try namedEndpoint()
+        do throws(LedgerError) {
+            if let endpoint {
+                let (all, here) = try ledger.count(selection, at: endpoint)
+                if here < all { noteLeftAlone(all - here, of: all, at: endpoint) }
+            }
+            return .selected(try UploadCursor(ledger, selection, at: endpoint, limit: limit))
+        } catch {
+            throw ledgerFailure(error, ledger)
+        }
+    }
+
+    private func records(_ ledger: Ledger, ids: [[UInt8]]) throws(CommandFailure) -> [UploadRecord] {
         var records: [UploadRecord] = []
         var unknown: [String] = []
         do throws(LedgerError) {
-            if ids.isEmpty {
-                records = try otherwise(ledger)
-                let count = records.count
-                if let endpoint { records.removeAll { $0.upload.store.endpoint != endpoint } }
-                if records.count < count { noteLeftAlone(count - records.count, of: count, at: endpoint ?? "") }
-                return records
-            }
             for id in ids {
                 if let record = try ledger.upload(id: String(decoding: id, as: UTF8.self)) {
                     if !records.contains(where: { $0.number == record.number }) { records.append(record) }

@@ -8,27 +8,43 @@ struct StatusCommand {
     func run() throws(CommandFailure) -> ExitStatus {
         let ledger = try session.openLedger()
         if session.typed.remote { return try RemoteStatus(session: session, ledger: ledger).run() }
-        let showsAll = session.typed.all
-        let records = try session.records(ledger, ids: session.typed.operands, everywhere: true) {
-            ledger throws(LedgerError) in
-            showsAll ? try ledger.all() : try ledger.unfinished().filter(\.isOpen)
-        }
-        let lines: StatusLines
-        let others: [QuarantinedFile]
+        var uploads = try session.uploads(ledger, ids: session.typed.operands, session.selection, everywhere: true)
+        var isEmpty = true
         do {
-            let quarantined = try ledger.quarantinedFiles()
-            lines = StatusLines(console: session.console, ledger: ledger, quarantined: quarantined)
-            // Those that were named are all that is to be seen.
-            let shown = Set(records.map(\.number))
-            others = quarantined.filter { file in
-                session.typed.operands.isEmpty && !(file.item.upload.map { shown.contains($0.number) } ?? false)
+            let jobs = try ledger.jobs()
+            while let records = try uploads.next() {
+                let quarantined = try ledger.quarantinedFiles(of: records.map(\.number), in: jobs)
+                StatusLines(console: session.console, ledger: ledger, quarantined: quarantined).print(records)
+                isEmpty = false
             }
+            // Those that were named are all that is to be seen.
+            if session.typed.operands.isEmpty { try printQuarantined(of: jobs, ledger, &isEmpty) }
         } catch {
             throw session.ledgerFailure(error, ledger)
         }
-        lines.print(records)
-        lines.print(others)
-        if records.isEmpty && others.isEmpty && !session.console.isJSON { session.console.note("nothing is pending") }
+        if isEmpty && !session.console.isJSON { session.console.note("nothing is pending") }
         return .done
     }
+
+    /// Files that a job leaves alone and that are no upload of the list above.
+    private func printQuarantined(of jobs: [KnownJob], _ ledger: Ledger, _ isEmpty: inout Bool) throws(LedgerError) {
+        let lines = StatusLines(console: session.console, ledger: ledger)
+        for job in jobs {
+            var last: [UInt8]?
+            while case let files = try ledger.quarantinedFiles(of: job, after: last, limit: 500), let end = files.last {
+                last = end.item.source
+                let others = files.filter { file in
+                    guard let upload = file.item.upload else { return true }
+                    return !session.typed.all && !upload.isOpen
+                }
+                lines.print(others)
+                if !others.isEmpty { isEmpty = false }
+            }
+        }
+    }
+}
+
+extension Session {
+    /// The uploads that `status` lists where none is named.
+    var selection: UploadSelection { typed.all ? .all : .open }
 }

@@ -11,13 +11,11 @@ struct StatusLines {
     let ledger: Ledger
     private let quarantined: [Int64: QuarantinedFile]
 
-    init(console: Console, ledger: Ledger, quarantined: [QuarantinedFile] = []) {
+    /// - Parameter quarantined: the uploads whose files a job leaves alone, by their numbers.
+    init(console: Console, ledger: Ledger, quarantined: [Int64: QuarantinedFile] = [:]) {
         self.console = console
         self.ledger = ledger
-        self.quarantined = Dictionary(
-            quarantined.compactMap { file in file.item.upload.map { ($0.number, file) } },
-            uniquingKeysWith: { first, _ in first }
-        )
+        self.quarantined = quarantined
     }
 
     /// Files that a job leaves alone and that are no upload of this list.
