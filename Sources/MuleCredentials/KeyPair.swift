@@ -46,6 +46,11 @@ struct KeyPair {
     /// Access key and session token travel in headers as they are.
     static func fitsIntoHeader(_ text: String) -> Bool { text.utf8.allSatisfy { (0x21...0x7E).contains($0) } }
 
+    private static func isQuoted(_ text: String) -> Bool {
+        guard let first = text.utf8.first, text.utf8.count > 1, first == text.utf8.last else { return false }
+        return first == UInt8(ascii: "\"") || first == UInt8(ascii: "'")
+    }
+
     private func missing(_ field: Field, beside other: Field) -> CredentialsUnavailable {
         CredentialsUnavailable(
             reason: "\(place) has \(other.name), but not \(field.name); set both, or take \(other.name) away"
@@ -53,7 +58,14 @@ struct KeyPair {
     }
 
     private func check(_ field: Field, _ isPossible: (String) -> Bool) throws(CredentialsUnavailable) {
-        guard let value = field.value, !isPossible(value) else { return }
+        guard let value = field.value else { return }
+        // Neither AWS's files nor `docker --env-file` take quotes away, and the store would only say that it does not know the key.
+        if Self.isQuoted(value) {
+            throw CredentialsUnavailable(
+                reason: "\(place) has \(field.name) in quotes, which belong to the value there; take them away"
+            )
+        }
+        guard !isPossible(value) else { return }
         throw CredentialsUnavailable(
             reason: "\(place) has \(field.name) with a blank, a line break or another character that a key can't have;"
                 + " copy it again, without quotes, and with no comment behind it"

@@ -41,15 +41,19 @@ package struct SharedConfiguration: Sendable {
     ) {
         self.locations = locations
         self.fileStates = fileStates
+        var (profiles, services, sessions, keys) = (SectionBook(), SectionBook(), SectionBook(), SectionBook())
         for section in config?.sections ?? [] {
             switch SectionHeader(section.header) {
-            case .profile(let name): configProfiles.merge(section, into: name)
-            case .services(let name): servicesSections.merge(section, into: name)
-            case .singleSignOnSession(let name): singleSignOnSections.merge(section, into: name)
+            case .profile(let name): profiles.add(section, as: name)
+            case .services(let name): services.add(section, as: name)
+            case .singleSignOnSession(let name): sessions.add(section, as: name)
             case .other(let header): strayHeaders.append(Array(header.utf8))
             }
         }
-        for section in credentials?.sections ?? [] { credentialsProfiles.merge(section, into: section.header) }
+        for section in credentials?.sections ?? [] { keys.add(section, as: section.header) }
+        (configProfiles, servicesSections, singleSignOnSections) =
+            (profiles.sections, services.sections, sessions.sections)
+        credentialsProfiles = keys.sections
     }
 
     /// The profile with the settings of both files; the credentials file wins.
@@ -102,9 +106,19 @@ extension SharedConfiguration: CustomStringConvertible, CustomDebugStringConvert
     }
 }
 
-extension [[UInt8]: Profile] {
-    fileprivate mutating func merge(_ section: SharedFile.Section, into name: String) {
+/// The sections of one kind, by name.
+///
+/// A header that comes twice is one section, as with the AWS SDKs. Two headers of one name, `[default]` and
+/// `[profile default]`, are two sections, of which the last counts as a whole, as with botocore's `build_profile_map`: the
+/// key of one must not meet the secret or the token of the other (aws/aws-cli#9484).
+private struct SectionBook {
+    private(set) var sections: [[UInt8]: Profile] = [:]
+    private var headers: [[UInt8]: String] = [:]
+
+    mutating func add(_ section: SharedFile.Section, as name: String) {
+        let key = Array(name.utf8)
         let addition = Profile(name: name, settings: section.settings)
-        self[Array(name.utf8), default: Profile(name: name, settings: [:])].override(with: addition)
+        let isSame = headers.updateValue(section.header, forKey: key) == section.header
+        sections[key] = isSame ? sections[key]?.overridden(by: addition) : addition
     }
 }

@@ -16,7 +16,7 @@ package struct SharedFileLocations: Hashable, Sendable {
     package init(environment: [String: String]) {
         func location(_ variable: String, _ usual: String) -> Location? {
             if let path = environment[nonEmpty: variable] {
-                return Location(path: Self.expandingHome(path, environment), isNamed: true)
+                return Location(path: Self.expanding(path, environment), isNamed: true)
             }
             return environment[nonEmpty: "HOME"].map { Location(path: $0 + usual, isNamed: false) }
         }
@@ -31,10 +31,46 @@ package struct SharedFileLocations: Hashable, Sendable {
         }
     }
 
-    /// `~/x` in the home directory; anything else stays as it is.
-    static func expandingHome(_ path: String, _ environment: [String: String]) -> String {
-        guard path.utf8.starts(with: "~/".utf8), let home = environment[nonEmpty: "HOME"] else { return path }
-        return home + path.dropFirst()
+    /// With `$NAME` and `${NAME}` replaced, and then `~` and `~/x` by the home directory, as botocore does with Python's
+    /// `expandvars` and `expanduser`. A variable that is not set stays as it was written.
+    static func expanding(_ path: String, _ environment: [String: String]) -> String {
+        let text = expandingVariables(Array(path.utf8)[...], environment)
+        guard text == "~" || text.utf8.starts(with: "~/".utf8), let home = environment[nonEmpty: "HOME"] else {
+            return text
+        }
+        return home + text.dropFirst()
+    }
+
+    private static func expandingVariables(_ text: ArraySlice<UInt8>, _ environment: [String: String]) -> String {
+        var (rest, result) = (text, [UInt8]())
+        while let dollar = rest.firstIndex(of: UInt8(ascii: "$")) {
+            result += rest[..<dollar]
+            rest = rest[(dollar + 1)...]
+            let name: ArraySlice<UInt8>
+            let length: Int
+            if rest.first == UInt8(ascii: "{"), let end = rest.firstIndex(of: UInt8(ascii: "}")) {
+                name = rest[(rest.startIndex + 1)..<end]
+                length = name.count + 2
+            } else {
+                name = rest.prefix(while: isNameByte)
+                length = name.count
+            }
+            // Of what is set, also to nothing at all.
+            result +=
+                environment[String(decoding: name, as: UTF8.self)].map { Array($0.utf8) } ?? [0x24]
+                + rest.prefix(length)
+            rest = rest.dropFirst(length)
+        }
+        return String(decoding: result + rest, as: UTF8.self)
+    }
+
+    private static func isNameByte(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+            UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "_"):
+            true
+        default: false
+        }
     }
 }
 

@@ -1,7 +1,9 @@
 import Glibc
-import MuleCredentials
+import MuleSigning
 import TestSupport
 import Testing
+
+@testable import MuleCredentials
 
 @Suite("The shared configuration")
 struct SharedConfigurationTests {
@@ -27,10 +29,59 @@ struct SharedConfigurationTests {
         #expect(shared.profile("c") == nil)
     }
 
-    @Test("merges sections of the same profile, the later one first")
+    @Test(
+        "of [default] and [profile default] the last counts as a whole",
+        arguments: [("[default]", "[profile default]"), ("[profile default]", "[default]")]
+    )
+    func lastWholeSection(first: String, last: String) throws {
+        let shared = try SharedFilesFixture(
+            config: "\(first)\naws_access_key_id=1\naws_session_token=1\n\(last)\naws_access_key_id=2\nregion=r\n"
+        ).configuration()
+        let profile = try #require(shared.profile("default"))
+        #expect(profile["aws_access_key_id"] == "2")
+        #expect(profile["aws_session_token"] == nil)
+        #expect(profile["region"] == "r")
+    }
+
+    @Test(
+        "paths in variables may hold variables and ~, as with botocore",
+        arguments: [
+            ("$HOME/x", "/home/u/x"), ("${HOME}/x", "/home/u/x"), ("~/x", "/home/u/x"), ("$A/$B", "/a/b"),
+            ("$TILDE/x", "/home/u/x"), ("/a$NONE/${NONE}/$", "/a$NONE/${NONE}/$"), ("/$", "/$"), ("/${HOME", "/${HOME"),
+            ("/$EMPTY/x", "//x"), ("~", "/home/u"), ("~other/x", "~other/x"), ("/a/$Bä", "/a/bä"),
+        ]
+    )
+    func expands(written: String, path: String) {
+        let variables = ["HOME": "/home/u", "A": "/a", "B": "b", "TILDE": "~", "EMPTY": ""]
+        for name in ["AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"] {
+            let locations = SharedFileLocations(environment: variables.merging([name: written]) { $1 })
+            let found = name == "AWS_CONFIG_FILE" ? locations.config : locations.credentials
+            #expect(found?.path == path)
+        }
+    }
+
+    @Test("keys in quotes are refused by name before anything is sent", arguments: ["\"", "'"])
+    func quotedKeys(quote: String) throws {
+        let quoted = "\(quote)AKIDEXAMPLE\(quote)"
+        let file = try SharedFilesFixture(
+            credentials: "[default]\naws_access_key_id = \(quoted)\naws_secret_access_key = s\n"
+        )
+        let variables = try SharedFilesFixture(
+            variables: ["AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": quoted]
+        )
+        for (fixture, name) in [(file, "aws_access_key_id"), (variables, "AWS_SECRET_ACCESS_KEY")] {
+            let environment = try fixture.awsEnvironment()
+            #expect { try environment.credentialsProvider().credentials() } throws: { error in
+                let reason = (error as? CredentialsUnavailable)?.reason ?? ""
+                return reason.contains(name) && reason.contains("in quotes") && !reason.contains("AKID")
+            }
+        }
+    }
+
+    @Test("merges sections of the same header, the later one first")
     func mergesDuplicates() throws {
         let shared = try SharedFilesFixture(
-            config: "[default]\na=1\nb=1\n[profile x]\n[profile default]\nb=2\ns3 =\n c=3\n"
+            config: "[default]\na=1\nb=1\n[profile x]\n[default]\nb=2\ns3 =\n c=3\n"
         ).configuration()
         let profile = try #require(shared.profile("default"))
         #expect(profile["a"] == "1")
