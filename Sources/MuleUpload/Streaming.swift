@@ -319,6 +319,8 @@ private final class StreamReader: Sendable {
     private let transfer: Transfer
     private let sent = Atomic<Int64>(0)
     private let partsRead = Atomic<Int>(0)
+    /// Parts that have been handed over and are neither recorded nor failed.
+    private let underWay = Atomic<Int>(0)
 
     private static let chunk = 256 << 10
 
@@ -372,12 +374,16 @@ private final class StreamReader: Sendable {
 
     private func work(_ number: Int, _ part: Part) -> PartWork {
         let slot = part.slot
+        underWay.add(1, ordering: .relaxed)
         return PartWork(
             number: number,
             slice: part.slice,
             candidate: earlier.candidates[number],
             known: earlier.known[number],
-            release: { [spool] in spool.release(slot) }
+            release: { [self] in
+                spool.release(slot)
+                underWay.subtract(1, ordering: .relaxed)
+            }
         )
     }
 
@@ -388,7 +394,12 @@ private final class StreamReader: Sendable {
 
     /// Waits until whoever makes the stream has ended well.
     func end() throws(UploadFailure) {
-        try stream.end(unless: { isStopped }, onWait: { run.stallTimer.noteProgress() })
+        try stream.end(unless: { isStopped }, onWait: { noteSilence() })
+    }
+
+    /// The producer may be silent for hours: that is no stall. While parts are under way it is they that must move.
+    private func noteSilence() {
+        if underWay.load(ordering: .relaxed) == 0 { run.stallTimer.noteProgress() }
     }
 
     /// Nobody wants any more of the stream.
@@ -437,9 +448,9 @@ private final class StreamReader: Sendable {
     /// 0 at the end of the stream, nil when the run has been stopped.
     private func read(_ buffer: UnsafeMutableRawBufferPointer, limit: Int) throws(UploadFailure) -> Int? {
         while !isStopped {
-            // A producer may be silent for hours; a stop must be heard all the same.
+            // A stop must be heard while the producer is silent.
             if let count = try stream.read(into: buffer, limit: limit) { return count }
-            run.stallTimer.noteProgress()
+            noteSilence()
         }
         return nil
     }

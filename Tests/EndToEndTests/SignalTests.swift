@@ -8,6 +8,9 @@ import Testing
     private let store = FakeS3()
     private let mule: MuleRun
 
+    /// A second, and what a machine with other work takes beside it; whoever does not hear at all takes half a minute.
+    private static let soon = 10.0
+
     init() { mule = MuleRun(store) }
 
     @Test(arguments: [SIGINT, SIGTERM, SIGHUP])
@@ -22,7 +25,7 @@ import Testing
         let before = Moment.now()
         running.signal(signal)
         let outcome = running.wait()
-        #expect(Moment.now().seconds(since: before) < 1)
+        #expect(Moment.now().seconds(since: before) < Self.soon)
         #expect(outcome.end == .signal(signal))
         #expect(outcome.out.isEmpty)
         #expect(outcome.explains("kept", "same command"), "\(outcome.err)")
@@ -65,7 +68,7 @@ import Testing
         let before = Moment.now()
         running.signal(SIGTERM)
         let outcome = running.wait()
-        #expect(Moment.now().seconds(since: before) < 1)
+        #expect(Moment.now().seconds(since: before) < Self.soon)
         #expect(outcome.end == .signal(SIGTERM))
     }
 
@@ -77,7 +80,7 @@ import Testing
         let before = Moment.now()
         running.signal(SIGINT)
         #expect(running.wait().end == .signal(SIGINT))
-        #expect(Moment.now().seconds(since: before) < 1)
+        #expect(Moment.now().seconds(since: before) < Self.soon)
     }
 
     @Test func runThatTheParentShieldsFromHangupsGoesOn() throws {

@@ -82,10 +82,10 @@ import Testing
         let first = try harness.run(to: "bucket/{dd}/{relpath}", cancellation: cancellation) { $0.sizing = sizing }
         #expect(first.kinds == [.interrupted])
         if hasChanged { try Files.overwrite(harness.scratch.path("source/big"), at: 0, with: [1, 2, 3]) }
-        // Parts may lie at the store that the ledger does not know.
+        // Parts may lie at the store that the ledger does not know: on a busy machine all that were sent.
         let (files, _) = try harness.plan(to: "bucket/{dd}/{relpath}") { $0.sizing = sizing }
         let parts = try #require(files.first).parts
-        #expect(hasChanged ? parts == 5 : (1...4).contains(parts))
+        #expect(hasChanged ? parts == 5 : (1...5).contains(parts))
         let outcome = try harness.run(to: "bucket/{dd}/{relpath}") { $0.sizing = sizing }
         #expect(outcome.report.counts.archived == 1)
         #expect(files.map(\.kind) == [hasChanged ? .changed : .pending])

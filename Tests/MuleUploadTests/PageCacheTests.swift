@@ -47,6 +47,12 @@ import Testing
         return pages.map { $0 & 1 == 1 }
     }
 
+    /// A busy kernel takes pages away at any moment, and keeps some that are in the hands of another processor. What mule drops or
+    /// keeps is all of a part.
+    private static let few = 0.3
+
+    private static func share(of pages: [Bool]) -> Double { Double(pages.count(where: \.self)) / Double(pages.count) }
+
     /// Uploads the file.
     ///
     /// - Returns: for each page, whether it is in memory afterwards.
@@ -76,13 +82,13 @@ import Testing
     @Test(.enabled(if: canDrop), arguments: [partSize, 1_000_000, nil])
     func whatWasReadToBeSentIsDropped(partSize: Int64?) throws {
         let path = try Self.coldFile(disk)
-        #expect(try !upload(path, .drop, partSize: partSize).contains(true))
+        #expect(try Self.share(of: upload(path, .drop, partSize: partSize)) < Self.few)
     }
 
     @Test(.enabled(if: canDrop), arguments: [partSize, nil])
     func withoutBeingAskedToAllIsKept(partSize: Int64?) throws {
         let path = try Self.coldFile(disk)
-        #expect(try !upload(path, .keep, partSize: partSize).contains(false))
+        #expect(try Self.share(of: upload(path, .keep, partSize: partSize)) > 1 - Self.few)
     }
 
     @Test(.enabled(if: canDrop && canAsk)) func whatWasThereBeforeStays() throws {
@@ -95,7 +101,8 @@ import Testing
         let perPart = Int(Self.partSize) / Self.page
         for (number, first) in zip(1..., stride(from: 0, to: pages.count, by: perPart)) {
             let part = pages[first..<min(first + perPart, pages.count)]
-            #expect(part.allSatisfy { $0 == (number == 3) }, "part \(number)")
+            let share = Self.share(of: Array(part))
+            #expect(number == 3 ? share > 1 - Self.few : share < Self.few, "part \(number): \(share)")
         }
     }
 }

@@ -153,6 +153,25 @@ import Testing
         #expect(try !Self.isAlive(pid))
     }
 
+    /// While the command is silent, the parts that it has printed must move: else the run would never end.
+    @Test(arguments: ["exec sleep 1000", "exec >&-; exec sleep 1000"])
+    func aSilentCommandHidesNoStall(then rest: String) throws {
+        let harness = try EngineHarness(
+            stallLimit: 1.5,
+            faults: [.on(.uploadPart, times: 100_000, .status(500, code: "InternalError"))]
+        )
+        let outcome = try harness.upload(command: "head -c \(2 * Self.part + 1) /dev/zero; \(rest)")
+        #expect(outcome.failure?.kind == .network, "\(outcome.failure?.message ?? "")")
+        #expect(outcome.failure?.isResumable == true)
+    }
+
+    /// Nothing is under way: the time of the command is its own.
+    @Test func aSilentCommandIsNoStall() throws {
+        let harness = try EngineHarness(stallLimit: 1)
+        let (path, command) = try Self.file(harness, parts: 1)
+        try harness.expectDone(try harness.upload(command: "sleep 2; \(command); exec >&-; sleep 2"), path)
+    }
+
     @Test func aDiskWithoutRoomHoldsFewerParts() throws {
         let spool = try Spool(slots: 9, available: 40 << 20)
         func slots(_ size: Int64) -> Int {

@@ -82,7 +82,7 @@ package final class RunningCommand: Sendable {
 
     /// Blocks until standard output and error together hold `text`, or the program has ended.
     @discardableResult
-    package func waitForText(_ text: String, timeoutSeconds: Double = 10) -> Bool {
+    package func waitForText(_ text: String, timeoutSeconds: Double = 60) -> Bool {
         let wanted = Array(text.utf8)
         func isThere(_ progress: Progress) -> Bool {
             Bytes.contains(wanted, in: progress.output) || Bytes.contains(wanted, in: progress.error)

@@ -154,7 +154,7 @@ package final class FakeS3: Sendable {
     ///
     /// - Returns: whether it held before the time was over.
     @discardableResult
-    package func waitUntil(timeoutSeconds: Double = 10, _ predicate: (FakeS3) -> Bool) -> Bool {
+    package func waitUntil(timeoutSeconds: Double = 60, _ predicate: (FakeS3) -> Bool) -> Bool {
         let deadline = Moment.now().adding(seconds: timeoutSeconds)
         while true {
             let seen = state.withLock(\.generation)
