@@ -14,17 +14,29 @@ package struct JSONPlaces: Sendable, Equatable {
     }
 
     private let bytes: [UInt8]
+    /// Offsets of the first bytes of lines, ascending: of a large document thousands of places may be asked for.
+    private let lineStarts: [Int]
     /// Offsets by the names, and the numbers of array elements, that lead to a value.
     private let offsets: [[String]: Int]
 
     init(bytes: [UInt8], offsets: [[String]: Int]) {
         self.bytes = bytes
         self.offsets = offsets
+        lineStarts = [0] + bytes.indices.filter { bytes[$0] == 0x0A }.map { $0 + 1 }
     }
 
     /// The place of a member's key, of an array's element, or with no names of the document; nil for what is not in it.
     package subscript(names: [String]) -> Place? {
-        offsets[names].map { Self.place(of: $0, in: bytes) }
+        offsets[names].map { offset in
+            var (low, high) = (0, lineStarts.count)
+            while high - low > 1 {
+                let middle = (low + high) / 2
+                if lineStarts[middle] <= offset { low = middle } else { high = middle }
+            }
+            // Each scalar has one byte that does not continue another.
+            let column = bytes[lineStarts[low]..<offset].count { $0 & 0xC0 != 0x80 } + 1
+            return Place(line: low + 1, column: column)
+        }
     }
 
     static func place(of offset: Int, in bytes: [UInt8]) -> Place {

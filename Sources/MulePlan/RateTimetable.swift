@@ -72,6 +72,21 @@ package struct RateTimetable: Equatable, Sendable {
         return first.rate
     }
 
+    /// Whether the rate is another one at another time.
+    package var dependsOnTime: Bool { entries.count > 1 || entries.first.map { $0 != Entry(rate: $0.rate) } ?? false }
+
+    /// Numbers, from 1 on, of entries that never hold, since others before them hold at all of their times.
+    package var hiddenEntries: [Int] {
+        var unseen = Set(entries.indices)
+        for weekday in 0..<Self.dayNames.count where !unseen.isEmpty {
+            for minute in 0..<Self.minutesPerDay {
+                let time = Time(weekday: weekday, minute: minute)
+                if let index = entries.firstIndex(where: { $0.holds(at: time) }) { unseen.remove(index) }
+            }
+        }
+        return unseen.sorted().map { $0 + 1 }
+    }
+
     /// Seconds that so many bytes take from a time on, at the rates that hold meanwhile. What may go without a limit takes none.
     package func seconds(for bytes: Int64, from start: Time) -> Double {
         var left = Double(bytes)

@@ -268,6 +268,12 @@ package func isReadable(_ path: [UInt8]) -> Bool {
     return faccessat(AT_FDCWD, name, R_OK, AT_EACCESS) == 0
 }
 
+/// Whether this process may make files in the directory.
+package func checkWritable(directory: [UInt8]) throws(SystemError) {
+    let name = try cString(directory, "access")
+    try retryingInterrupts("access") { faccessat(AT_FDCWD, name, W_OK | X_OK, AT_EACCESS) }
+}
+
 /// Makes the directory and its missing parents, each with the mode.
 package func makeDirectories(path: [UInt8], mode: UInt32) throws(SystemError) {
     let name = try cString(path, "mkdir")

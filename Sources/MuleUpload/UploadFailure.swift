@@ -49,7 +49,16 @@ package struct UploadFailure: Error, Sendable {
     }
 
     package init(ledger error: LedgerError, path: String) {
-        self.init(.ledger, "The ledger \(path) \(error.reason). \(error.cure)", isResumable: true)
+        var cure = error.cure
+        switch error {
+        case .readOnly, .cannotOpen:
+            guard let (owner, user) = Ownership.difference(at: Array(path.utf8)) else { break }
+            cure =
+                "It belongs to \(owner), and this is \(user): run mule as its owner (sudo -u \(owner) mule ...), name another ledger "
+                + "with --ledger, or give it away with its directory (chown)."
+        default: break
+        }
+        self.init(.ledger, "The ledger \(path) \(error.reason). \(cure)", isResumable: true)
         stopsRun = true
     }
 

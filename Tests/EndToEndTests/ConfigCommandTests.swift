@@ -4,7 +4,10 @@ import Testing
 
 /// `mule config check`.
 @Suite struct ConfigCommandTests {
-    private let mule = MuleRun(FakeS3())
+    private let store = FakeS3()
+    private let mule: MuleRun
+
+    init() { mule = MuleRun(store) }
 
     /// A configuration with one job, whose source is there.
     private func config(_ members: String = "", jobs: String = "", to name: String = "c.json") throws -> String {
@@ -37,7 +40,12 @@ import Testing
         other.environment["MULE_CONFIG"] = file
         #expect(try other.run("config", "check").exitCode == 0)
         let here = "/" + #filePath.split(separator: "/").dropLast(3).joined(separator: "/")
-        let example = try mule.run("config", "check", here + "/config.example.json")
+        // What it names must be there: profiles, a CA bundle, the log's directory.
+        try mule.home.write("[profile backup]\n[profile lab]\n", to: ".aws/config")
+        try mule.home.write("", to: "certs/lab-ca.pem")
+        let text = String(decoding: try Files.read(here + "/config.example.json"), as: UTF8.self)
+        let copy = try mule.home.write(text.replacing("/var/log/mule", with: mule.home.path), to: "example.json")
+        let example = try mule.run("config", "check", copy)
         #expect(example.exitCode == 0, "\(example.out)")
         #expect(!Files.exists(mule.home.path(".local")))
     }
@@ -131,6 +139,91 @@ import Testing
         #expect(!outcome.out.contains("hunter2"))
         // Of two jobs of one directory one is told, beside the last line.
         if job.contains("spool/.") { #expect(outcome.lines.count == 2, "\(outcome.out)") }
+    }
+
+    /// Each is refused by a run, or does something else than it seems to say.
+    @Test(arguments: [
+        (#""region": "eu central-1","#, 2, #"region: "eu central-1" is no region's name"#),
+        (#""partSize": "1MiB","#, 2, "partSize: A part size of 1.0 MiB is not possible"),
+        (#""profile": "gone","#, 2, #"profile: "#),
+        (
+            #""logFile": "/nowhere/at/all.log","#, 2,
+            "logFile: The log /nowhere/at/all.log can't be opened: No such file"
+        ),
+        (#""logFile": "HOME/spool/mule.log","#, 2, "jobs.a.source: the log HOME/spool/mule.log lies in it"),
+        (#""caBundle": "/nowhere.pem","#, 2, "caBundle: The CA bundle /nowhere.pem can't be read"),
+        (#""buckets": {"x": {"partSize": "6GiB"}},"#, 2, "buckets.x.partSize: "),
+        (#""limitRate": "*=off, Mon=1K","#, 0, "limitRate: entry 2 of the timetable never holds"),
+        (#""limitRate": "Mon=0","#, 2, "write off for no limit"),
+    ]) func whatARunRefusesIsToldHereToo(members: String, status: Int32, part: String) throws {
+        let home = mule.home.path
+        let file = try config(members.replacing("HOME", with: home))
+        // A variable for the shell that checks is none for the job that runs at night.
+        let outcome = try mule.run("config", "check", file)
+        #expect(outcome.exitCode == status, "\(outcome.out)")
+        #expect(outcome.out.contains(part.replacing("HOME", with: home)), "\(outcome.out)")
+        #expect(outcome.lines.count == (status == 0 ? 2 : 1), "\(outcome.out)")
+        #expect(outcome.out.contains("line 2, column") || outcome.out.contains("line 6, column"), "\(outcome.out)")
+    }
+
+    @Test(arguments: [
+        (#""include": ["!*.tmp"]"#, "jobs.b.include.0: \"!*.tmp\" means names that begin"),
+        (#""exclude": ["!keep", "*"]"#, "jobs.b.exclude.0: \"!keep\" is an exception from the rules before it"),
+        (#""exclude": ["*.tmp "]"#, "jobs.b.exclude.0: \"*.tmp \" has a blank at an end"),
+        (#""include": [" x"]"#, "jobs.b.include.0: \" x\" has a blank at an end"),
+        (#""limitRate": "*=1K, Sat=off""#, "jobs.b.limitRate: entry 2"),
+    ]) func patternsThatMeanSomethingElseAreTold(members: String, part: String) throws {
+        let outcome = try mule.run(
+            "config",
+            "check",
+            config(jobs: #""b": {"source": "/usr", "destination": "b/", "# + members + "},")
+        )
+        #expect(outcome.exitCode == 0, "\(outcome.out)")
+        #expect(outcome.out.contains(part) && outcome.lines.count == 2, "\(outcome.out)")
+    }
+
+    @Test func aTimeZoneThatIsFoundNowhereIsTold() throws {
+        var mule = mule
+        mule.environment["TZ"] = "Nowhere/City"
+        #expect(try mule.run("config", "check", config()).exitCode == 0)
+        for member in [#""until": "06:00""#, #""window": "22:00-06:00""#, #""limitRate": "Mon=1K""#] {
+            let file = try config(jobs: #""b": {"source": "/usr", "destination": "b/", "# + member + "},")
+            let outcome = try mule.run("config", "check", file)
+            #expect(outcome.exitCode == 2 && outcome.out.contains("Nowhere/City"), "\(outcome.out)")
+        }
+        let dated = try config(
+            jobs: #""b": {"source": "HOME/spool", "destination": "bucket/{host}/{date}/{relpath}"},"#.replacing(
+                "HOME",
+                with: mule.home.path
+            )
+        )
+        #expect(try mule.run("config", "check", dated).exitCode == 2)
+        mule.environment["MULE_HOST"] = "box"
+        try mule.home.write("text", to: "spool/file")
+        let run = try mule.run("archive", "--config", dated, "b")
+        #expect(run.exitCode == 0)
+        #expect(run.explains("Nowhere/City"), "\(run.err)")
+        #expect(store.keys().first?.starts(with: Array("box/".utf8)) == true)
+    }
+
+    @Test func aByteOrderMarkIsNoPartOfTheConfiguration() throws {
+        let file = try mule.home.write([0xEF, 0xBB, 0xBF] + Array("{\"region\": \"a\"}".utf8), to: "c.json")
+        #expect(try mule.run("config", "check", file).exitCode == 0)
+        #expect(try mule.run("status", "--config", file).exitCode == 0)
+        let wide = try mule.home.write([0xFF, 0xFE, 0x7B, 0, 0x7D, 0], to: "wide.json")
+        #expect(try mule.run("config", "check", wide).out.contains("UTF-16"))
+    }
+
+    /// Time that grows with the pairs of jobs would be minutes.
+    @Test func twoThousandJobsAreCheckedAtOnce() throws {
+        try mule.home.makeDirectory("spool")
+        let jobs = (0..<2000).map {
+            #""j\#($0)": {"source": "\#(mule.home.path)/s/\#($0 % 10)/\#($0)", "destination": "b/\#($0)/"}"#
+        }
+        let file = try mule.home.write(#"{"jobs": {"# + jobs.joined(separator: ",\n") + "}}", to: "c.json")
+        let outcome = try mule.run("config", "check", file)
+        #expect(outcome.exitCode == 0)
+        #expect(outcome.cpuSeconds < 60, "\(outcome.cpuSeconds)")
     }
 
     @Test(arguments: [

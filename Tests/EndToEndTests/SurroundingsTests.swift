@@ -138,6 +138,17 @@ import Testing
         #expect(try store.holdsOnly(file))
     }
 
+    @Test(.enabled(if: geteuid() == 0, "it takes two users"))
+    func aLedgerOfAnotherUserIsSaidToBeSo() throws {
+        #expect(try mule.run("upload", try mule.home.write("text", to: "file"), "bucket/key").exitCode == 0)
+        // The file is root's, in a directory that all may look into.
+        let script =
+            "chmod 755 . .local .local/state .local/state/mule && exec setpriv --reuid 1 --regid 1 --clear-groups \"$0\" \"$@\""
+        let outcome = try run(script, "status")
+        #expect(outcome.exitCode == 12)
+        #expect(outcome.explains("belongs to root", "sudo -u root"), "\(outcome.err)")
+    }
+
     /// Threads that a user may have, who has no other process. Some are needed, and more than are needed make it faster.
     @Test(arguments: [1, 2, 3, 4, 6, 9, 14], [["upload"], ["archive"]])
     func aLimitOfThreadsIsNoCrash(threads: Int, words: [String]) throws {

@@ -22,6 +22,26 @@ import Testing
         #expect { try RateTimetable(text) } throws: { "\($0)".contains("write off for no limit") }
     }
 
+    @Test(
+        "entries that never hold are known",
+        arguments: [
+            ("*=1K, Mon=2K", [2]), ("Mon=1K, *=2K", []), ("*=off, *=1K, Sun=off", [2, 3]), ("1K", []), ("off", []),
+            ("00:00-12:00=1K, 12:00-24:00=2K, 22:00-02:00 Fri=3K, *=off", [3, 4]),
+            ("Mon-Fri=1K, Tue 08:00-09:00=2K", [2]),
+        ] as [(String, [Int])]
+    )
+    func hidden(text: String, numbers: [Int]) throws {
+        #expect(try RateTimetable(text).hiddenEntries == numbers)
+    }
+
+    @Test(
+        "one rate at all times does not depend on the clock",
+        arguments: [("1K", false), ("off", false), ("*=1K", false), ("Mon=1K", true), ("08:00-09:00=1K", true)]
+    )
+    func clock(text: String, depends: Bool) throws {
+        #expect(try RateTimetable(text).dependsOnTime == depends)
+    }
+
     @Test("off is no limit", arguments: ["off", "OFF", "*=off"])
     func none(text: String) throws {
         #expect(try Self.rate(text, 0, 12) == nil)

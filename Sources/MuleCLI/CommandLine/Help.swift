@@ -72,6 +72,7 @@ package enum Help {
         page.heading("Environment")
         page.rows([
             ("MULE_CONFIG, MULE_LEDGER", "As --config and --ledger."),
+            ("MULE_HOST", "What {host} in a job's destination stands for; the machine's name if unset."),
             (
                 "MULE_REGION, ...",
                 "Each shared or transfer option that takes a value has a variable of its name: MULE_PART_SIZE stands "

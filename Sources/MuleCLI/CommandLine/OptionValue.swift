@@ -1,4 +1,5 @@
 import MulePlan
+import MuleS3
 import MuleSources
 
 /// Why a value cannot be taken; continues a sentence that began with the option and the value.
@@ -26,6 +27,13 @@ enum OptionValue {
     /// Bytes, 0 too.
     static func length(_ text: String) throws(OptionValueError) -> Int64 {
         do { return try ByteSize.parse(text) } catch { throw OptionValueError(error.description) }
+    }
+
+    static func region(_ text: String) throws(OptionValueError) -> String {
+        guard Endpoint.isRegionName(text) else {
+            throw OptionValueError("is no region's name, which has letters, digits, - and _, such as eu-central-1")
+        }
+        return text
     }
 
     /// A file path: any bytes but none at all.

@@ -6,7 +6,7 @@ package import MuleUpload
 /// is set hides the one below it, and one that is nil lets it through.
 
 /// How the store is found and spoken to; can be set for a single bucket.
-package struct StoreOptions: Sendable, Equatable {
+package struct StoreOptions: Sendable, Hashable {
     package var endpointURL: String?
     package var region: String?
     package var profile: String?

@@ -22,6 +22,7 @@ extension Session {
             )
         }
         let selection = typed.selection.over(options.selection)
+        warnOfSurroundings(name, options)
         let changing = typed.source.over(configuration.source)
         let store = try store(forBucket: template.bucket)
         var job = ArchiveJob(
@@ -31,7 +32,7 @@ extension Session {
             order: selection.order ?? .name,
             settle: changing.settle,
             destination: template,
-            naming: Self.naming(),
+            naming: naming(),
             store: store.address,
             service: store.service,
             sizing: PartSizing(
@@ -142,8 +143,19 @@ extension Session {
         return canonical(Array(path[..<slash])) + path[slash...]
     }
 
-    private static func naming() -> DestinationTemplate.Run {
+    /// What the machine lacks of what the job's hours, dates and keys are made of. The run goes on: it may be what is wanted.
+    private func warnOfSurroundings(_ name: String, _ options: JobOptions) {
+        let usesClock =
+            !ConfigurationLint.usersOfTheClock(options).isEmpty || transferOptions.limitRate?.dependsOnTime == true
+        if usesClock, let trouble = TimeZone.trouble(environment: environment) { console.warn("\(name): \(trouble)") }
+        if options.destination?.uses(.host) == true, let doubt = HostName(environment: environment).doubt {
+            console.warn("\(name): \(doubt)")
+        }
+    }
+
+    private func naming() -> DestinationTemplate.Run {
         let day = localDate()
-        return DestinationTemplate.Run(host: hostName(), year: day.year, month: day.month, day: day.day)
+        let host = HostName(environment: environment).text
+        return DestinationTemplate.Run(host: host, year: day.year, month: day.month, day: day.day)
     }
 }

@@ -40,6 +40,18 @@ final class LogFile: Sendable {
         try File.open(path: path, flags: O_WRONLY | O_APPEND | O_CREAT | O_NOCTTY | O_NONBLOCK, mode: 0o640)
     }
 
+    /// Whether a file of this name can be opened, or made; it is not made.
+    static func check(_ path: [UInt8]) throws(SystemError) {
+        do throws(SystemError) {
+            _ = try File.open(path: path, flags: O_WRONLY | O_APPEND | O_NOCTTY | O_NONBLOCK)
+        } catch {
+            guard error.code == ENOENT else { throw error }
+            let slash = path.lastIndex(of: UInt8(ascii: "/"))
+            let directory = slash.map { $0 == 0 ? [UInt8(ascii: "/")] : Array(path[..<$0]) } ?? [UInt8(ascii: ".")]
+            try checkWritable(directory: directory)
+        }
+    }
+
     /// Opens whatever stands under the path now. Where that is not possible, lines go where they went before.
     func reopen() throws(SystemError) {
         let file = try Self.open(path)

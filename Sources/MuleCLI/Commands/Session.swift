@@ -53,6 +53,21 @@ struct Session {
             output: output,
             service: service
         )
+        // Jobs have their own word on it.
+        if [.upload, .resume].contains(typed.command), transferOptions.limitRate?.dependsOnTime == true,
+            let trouble = TimeZone.trouble(environment: environment)
+        {
+            console.warn(trouble)
+        }
+    }
+
+    /// For who looks at a configuration and sends nothing.
+    init(_ typed: Typed, environment: [String: String], configuration: Configuration, console: Console) {
+        self.typed = typed
+        self.environment = environment
+        self.configuration = configuration
+        self.console = console
+        cancellation = Cancellation()
     }
 
     /// Before anything is done: who wants a log wants it of all.
@@ -62,13 +77,28 @@ struct Session {
         _ voice: Voice
     ) throws(CommandFailure) {
         guard let named else { return }
+        try withLog(named, environment: environment) { path throws(SystemError) in
+            // SIGHUP opens it again, wherever the process is then.
+            try voice.writeDown(in: absolute(path))
+        }
+    }
+
+    /// Whether a run could open the log. It is not made.
+    static func checkLog(_ named: [UInt8], environment: [String: String]) throws(CommandFailure) {
+        try withLog(named, environment: environment) { path throws(SystemError) in try LogFile.check(path) }
+    }
+
+    private static func withLog(
+        _ named: [UInt8],
+        environment: [String: String],
+        _ step: ([UInt8]) throws(SystemError) -> Void
+    ) throws(CommandFailure) {
         let shown = TextSafety.displayName(named)
         guard let path = FileLocation.expand(named, environment: environment) else {
             throw CommandFailure(status: .usage, message: "The log \(shown) can't be found: HOME is not set.")
         }
-        do {
-            // SIGHUP opens it anew, wherever the process is then.
-            try voice.writeDown(in: absolute(path))
+        do throws(SystemError) {
+            try step(path)
         } catch {
             throw CommandFailure(
                 status: .usage,
@@ -173,6 +203,38 @@ struct Session {
         forBucket bucket: String,
         recorded: StoreOptions = StoreOptions()
     ) throws(CommandFailure) -> Store {
+        let plan = try plan(forBucket: bucket, recorded: recorded)
+        let endpoint = plan.endpoint
+        return Store(
+            service: service(
+                endpoint,
+                caBundle: plan.caBundle,
+                provider: try provider(plan.aws, caBundle: plan.caBundle)
+            ),
+            address: StoreAddress(
+                endpoint: endpoint.url,
+                region: endpoint.region,
+                addressing: endpoint.addressing.rawValue,
+                profile: plan.aws.profileName == "default" ? nil : plan.aws.profileName,
+                caBundle: plan.caBundle
+            ),
+            options: plan.options
+        )
+    }
+
+    /// How a store is found, before anybody is asked for credentials.
+    struct StorePlan {
+        var endpoint: Endpoint
+        var caBundle: String?
+        var aws: AWSEnvironment
+        var options: StoreOptions
+    }
+
+    /// What can be wrong with it is said here, to runs and to `config check`.
+    func plan(
+        forBucket bucket: String,
+        recorded: StoreOptions = StoreOptions()
+    ) throws(CommandFailure) -> StorePlan {
         let configured = configuration.store(forBucket: bucket)
         let aws = try awsEnvironment(profile: typed.store.profile, configured: configured.profile)
         let options = typed.store
@@ -180,19 +242,29 @@ struct Session {
             .over(StoreOptions(aws.environmentSettings))
             .over(configured)
             .over(StoreOptions(aws.profileSettings))
-        let endpoint = try endpoint(options)
-        let caBundle = try caBundle(options)
-        return Store(
-            service: service(endpoint, caBundle: caBundle, provider: try provider(aws, caBundle: caBundle)),
-            address: StoreAddress(
-                endpoint: endpoint.url,
-                region: endpoint.region,
-                addressing: endpoint.addressing.rawValue,
-                profile: aws.profileName == "default" ? nil : aws.profileName,
-                caBundle: caBundle
-            ),
-            options: options
+        return StorePlan(endpoint: try endpoint(options), caBundle: try caBundle(options), aws: aws, options: options)
+    }
+
+    /// The same without the variables that go before the configuration.
+    var withoutVariablesOfStores: Session {
+        let names = [
+            "PROFILE", "DEFAULT_PROFILE", "REGION", "DEFAULT_REGION", "CA_BUNDLE", "ENDPOINT_URL", "ENDPOINT_URL_S3",
+        ]
+        return Session(
+            typed,
+            environment: environment.filter { variable, _ in !names.contains { variable == "AWS_" + $0 } },
+            configuration: configuration,
+            console: console
         )
+    }
+
+    /// Whether parts may have this size; the last part of an object is as long as what is left.
+    static func checkPartSize(_ size: Int64) throws(CommandFailure) {
+        do {
+            _ = try PartSizing(partSize: size).method(size: size)
+        } catch {
+            throw CommandFailure(status: .usage, message: error.sentence(for: "A file"))
+        }
     }
 
     /// The store of a recorded upload. What is named on the command line goes first: an endpoint may have moved.
@@ -248,7 +320,7 @@ struct Session {
         )
     }
 
-    private func awsEnvironment(profile: String?, configured: String?) throws(CommandFailure) -> AWSEnvironment {
+    func awsEnvironment(profile: String?, configured: String?) throws(CommandFailure) -> AWSEnvironment {
         do {
             return try AWSEnvironment(profile: profile, environment: environment, configured: configured)
         } catch {
@@ -306,7 +378,7 @@ struct Session {
         }
     }
 
-    private func caBundle(_ options: StoreOptions) throws(CommandFailure) -> String? {
+    func caBundle(_ options: StoreOptions) throws(CommandFailure) -> String? {
         guard let named = options.caBundle else { return nil }
         guard let path = FileLocation.expand(named, environment: environment),
             let text = String(validating: path, as: UTF8.self)

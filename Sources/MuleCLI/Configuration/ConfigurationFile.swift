@@ -44,12 +44,21 @@ extension Configuration {
             let count = Glibc.read(descriptor, &buffer, buffer.count)
             if count < 0, errno == EINTR { continue }
             guard count >= 0 else { throw failure(errno, file) }
-            if count == 0 { return contents }
+            if count == 0 { return try text(contents, file) }
             contents += buffer[..<count]
             guard contents.count <= largestFile else {
                 throw ConfigurationError(.unreadable("it is larger than 4 MiB, no configuration"), file: file)
             }
         }
+    }
+
+    /// Without the byte order mark that some editors write (RFC 8259 section 8.1 lets a reader ignore it).
+    private static func text(_ contents: [UInt8], _ file: String) throws(ConfigurationError) -> [UInt8] {
+        if contents.starts(with: [0xFF, 0xFE]) || contents.starts(with: [0xFE, 0xFF]) {
+            throw ConfigurationError(.unreadable("it is UTF-16; save it as UTF-8"), file: file)
+        }
+        let mark: [UInt8] = [0xEF, 0xBB, 0xBF]
+        return contents.starts(with: mark) ? Array(contents.dropFirst(mark.count)) : contents
     }
 
     private static func failure(_ code: Int32, _ file: String) -> ConfigurationError {

@@ -41,7 +41,7 @@ extension ConfigurationKey<Configuration> {
 extension ConfigurationKey<StoreOptions> {
     static let rows: [Self] = [
         .text("endpointURL", \.endpointURL, OptionValue.endpointURL),
-        .text("region", \.region, OptionValue.text),
+        .text("region", \.region, OptionValue.region),
         .text("profile", \.profile, OptionValue.text),
         .path("caBundle", \.caBundle),
         .text("addressing", \.addressing, OptionValue.choice),

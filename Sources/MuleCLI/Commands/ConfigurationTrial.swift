@@ -1,0 +1,93 @@
+import MulePlan
+import MuleSources
+import MuleSystem
+import MuleUpload
+
+/// What a run would refuse before it sends anything, found by the same steps that a run takes. No store and no service is asked.
+struct ConfigurationTrial {
+    private let reading: Configuration.Reading
+    private let environment: [String: String]
+    private let session: Session
+
+    init(_ reading: Configuration.Reading, typed: Typed, environment: [String: String], console: Console) {
+        self.reading = reading
+        self.environment = environment
+        session = Session(typed, environment: environment, configuration: reading.configuration, console: console)
+    }
+
+    private var configuration: Configuration { reading.configuration }
+
+    /// Each thing once, where it is written first: what is wrong with the general options is so for all jobs.
+    var findings: [Finding] {
+        var said: Set<String> = []
+        return (log + stores + jobs).filter { finding in
+            let message = finding.message.split(separator: ": ", maxSplits: 1).last.map(String.init)
+            return said.insert(message ?? finding.message).inserted
+        }
+    }
+
+    private func trying(_ names: [String], _ step: () throws(CommandFailure) -> Void) -> [Finding] {
+        do {
+            try step()
+            return []
+        } catch {
+            return [reading.problem(names, error.message)]
+        }
+    }
+
+    private var log: [Finding] {
+        guard let named = configuration.logFile else { return [] }
+        return trying(["logFile"]) { () throws(CommandFailure) in try Session.checkLog(named, environment: environment)
+        }
+    }
+
+    /// The options of stores where they are written, whatever the variables of this process say.
+    private var stores: [Finding] {
+        var all: [(names: [String], own: StoreOptions)] = [([], configuration.store)]
+        all += configuration.buckets.sorted { $0.key < $1.key }.map { (["buckets", $0.key], $0.value) }
+        all += configuration.jobs.sorted { $0.key < $1.key }.map { (["jobs", $0.key], $0.value.store) }
+        let plain = session.withoutVariablesOfStores
+        var profiles: [String: [Finding]] = [:]
+        return all.flatMap { names, own in
+            var findings: [Finding] = []
+            if let size = own.partSize {
+                findings += trying(names + ["partSize"]) { () throws(CommandFailure) in try Session.checkPartSize(size)
+                }
+            }
+            if own.caBundle != nil {
+                findings += trying(names + ["caBundle"]) { () throws(CommandFailure) in _ = try plain.caBundle(own) }
+            }
+            if let profile = own.profile {
+                // The files are read once for each.
+                let known =
+                    profiles[profile]
+                    ?? trying(names + ["profile"]) { () throws(CommandFailure) in
+                        _ = try plain.awsEnvironment(profile: nil, configured: profile)
+                    }
+                profiles[profile] = known
+                findings += known
+            }
+            return findings
+        }
+    }
+
+    /// What only shows when all that a job works with is put together.
+    private var jobs: [Finding] {
+        var stores: [StoreOptions: [Finding]] = [:]
+        return configuration.jobs.sorted { $0.key < $1.key }.flatMap { name, options in
+            let serving = session.serving(options, cancellation: session.cancellation)
+            let names = ["jobs", name]
+            var findings = trying(names + ["object"]) { () throws(CommandFailure) in _ = try serving.attributes() }
+            guard let bucket = options.destination?.bucket else { return findings }
+            let store = serving.configuration.store(forBucket: bucket)
+            let known =
+                stores[store]
+                ?? trying(names) { () throws(CommandFailure) in
+                    _ = try serving.plan(forBucket: bucket)
+                }
+            stores[store] = known
+            findings += known
+            return findings
+        }
+    }
+}

@@ -1,0 +1,35 @@
+import MuleSystem
+
+/// What stands for `{host}`: the variable `MULE_HOST`, or the machine's name.
+package struct HostName {
+    package let text: String
+    /// Why it names no one machine; nil where it seems to.
+    package let doubt: String?
+
+    /// - Parameter machine: the machine's own name.
+    package init(environment: [String: String], machine: String) {
+        if let named = environment["MULE_HOST"], !named.isEmpty {
+            (text, doubt) = (named, nil)
+            return
+        }
+        text = machine
+        let first = machine.lowercased().split(separator: ".").first ?? ""
+        let isHexadecimal = machine.utf8.allSatisfy { (0x30...0x39).contains($0) || (0x61...0x66).contains($0) }
+        let cure = "Set MULE_HOST to a name of its own."
+        if machine.isEmpty || first == "localhost" || machine == "(none)" {
+            doubt =
+                "{host} is \"\(TextSafety.displayName(Array(machine.utf8)))\", which names no machine: others of that name write to "
+                + "the same keys. \(cure)"
+        } else if isHexadecimal, [12, 64].contains(machine.utf8.count) {
+            // Docker and Podman take the first 12 digits of a container's ID.
+            doubt =
+                "{host} is \"\(machine)\", which seems to be the ID of a container, and another one in the next. \(cure)"
+        } else {
+            doubt = nil
+        }
+    }
+
+    package init(environment: [String: String]) {
+        self.init(environment: environment, machine: hostName())
+    }
+}
