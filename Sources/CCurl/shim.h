@@ -25,6 +25,10 @@ static inline CURLcode mule_setopt_headers(CURL *handle, struct curl_slist *valu
     return curl_easy_setopt(handle, CURLOPT_HTTPHEADER, value);
 }
 
+static inline CURLcode mule_setopt_addresses(CURL *handle, struct curl_slist *value) {
+    return curl_easy_setopt(handle, CURLOPT_RESOLVE, value);
+}
+
 typedef size_t (*mule_data_callback)(char *bytes, size_t size, size_t count, void *context);
 typedef int (*mule_seek_callback)(void *context, curl_off_t offset, int origin);
 typedef curl_socket_t (*mule_open_socket_callback)(void *context, curlsocktype purpose, struct curl_sockaddr *address);
@@ -57,6 +61,10 @@ static inline const curl_version_info_data *mule_version_info(void) {
 }
 
 static inline CURLcode mule_getinfo_long(CURL *handle, CURLINFO info, long *value) {
+    return curl_easy_getinfo(handle, info, value);
+}
+
+static inline CURLcode mule_getinfo_string(CURL *handle, CURLINFO info, char **value) {
     return curl_easy_getinfo(handle, info, value);
 }
 

@@ -86,11 +86,15 @@ package struct S3Error: Error, Sendable {
 
     /// Whether the request never left, so that nothing can have come of it.
     package var wasNotSent: Bool {
-        if case .noCredentials = cause { true } else { false }
+        switch cause {
+        case .noCredentials: true
+        case .transport(let error): error.connectionFailed
+        case .answer, .unreadable: false
+        }
     }
 
     /// Whether the credentials were refused for a reason that others may mend.
-    var asksForNewCredentials: Bool { retryClass == .credentials && !wasNotSent && code != "SignatureDoesNotMatch" }
+    var asksForNewCredentials: Bool { retryClass == .credentials && status != nil && code != "SignatureDoesNotMatch" }
 }
 
 /// What to do about a failure: PROTOCOL's retry table as a value.

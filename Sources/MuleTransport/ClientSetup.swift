@@ -16,7 +16,9 @@ extension HTTPClient {
         curl.setLong(CURLOPT_TCP_KEEPALIVE, 1)
         curl.setLong(CURLOPT_UPLOAD_BUFFERSIZE, Self.uploadBuffer)
         curl.setLong(CURLOPT_EXPECT_100_TIMEOUT_MS, 1000)
-        curl.setLong(CURLOPT_CONNECTTIMEOUT_MS, Int(settings.connectTimeout * 1000))
+        // `ConnectionAttempts` keeps the time; without a number libcurl would take 300 s.
+        curl.setLong(CURLOPT_CONNECTTIMEOUT_MS, 86_400_000)
+        curl.setLong(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1)
         curl.setLong(CURLOPT_SSLVERSION, Int(CURL_SSLVERSION_TLSv1_2))
         curl.setLong(CURLOPT_SSL_VERIFYPEER, 1)
         curl.setLong(CURLOPT_SSL_VERIFYHOST, 2)
@@ -29,6 +31,7 @@ extension HTTPClient {
                 throw .unusable("the CA bundle \(bundle) can't be read: \(SystemError.current("open").reason)")
             }
         }
+        if !settings.knownAddresses.isEmpty { curl.setAddresses(settings.knownAddresses) }
         setCallbacks()
         trust(settings.caBundle)
     }
@@ -57,20 +60,18 @@ extension HTTPClient {
         }
         mule_setopt_pointer(easy, CURLOPT_OPENSOCKETDATA, context)
         mule_setopt_open_socket_callback(easy) { context, _, address in
-            guard let address, HTTPClient.from(context).mayConnect() else { return CURL_SOCKET_BAD }
-            let type = address.pointee.socktype | Int32(SOCK_CLOEXEC.rawValue)
-            let descriptor = socket(address.pointee.family, type, address.pointee.protocol)
-            if descriptor >= 0 { HTTPClient.from(context).sockets.insert(descriptor) }
-            return descriptor
+            guard let address else { return CURL_SOCKET_BAD }
+            return HTTPClient.from(context).openSocket(address)
         }
         mule_setopt_pointer(easy, CURLOPT_CLOSESOCKETDATA, context)
         mule_setopt_close_socket_callback(easy) { context, descriptor in
+            HTTPClient.from(context).attempts.closes(descriptor)
             HTTPClient.from(context).sockets.remove(descriptor)
             return close(descriptor)
         }
     }
 
-    private static func from(_ context: UnsafeMutableRawPointer?) -> HTTPClient {
+    static func from(_ context: UnsafeMutableRawPointer?) -> HTTPClient {
         guard let context else { fatalError("libcurl called back without the pointer it was given") }
         return Unmanaged<HTTPClient>.fromOpaque(context).takeUnretainedValue()
     }
@@ -82,8 +83,30 @@ extension HTTPClient {
     /// CreateMultipartUpload would leave the first one's upload behind.
     private func mayConnect() -> Bool {
         guard exchange.request?.method == "POST", hasAsked else { return true }
-        exchange.failure = .broken("the server closed the connection in place of an answer", answered: false)
+        exchange.failure = failure(.answer, .closed("the server closed it without an answer"), answered: false)
         return false
+    }
+
+    private func openSocket(_ address: UnsafeMutablePointer<curl_sockaddr>) -> Int32 {
+        guard mayConnect(), let offset = MemoryLayout<curl_sockaddr>.offset(of: \.addr) else { return CURL_SOCKET_BAD }
+        let family = address.pointee.family
+        let (text, port) = OpenSockets.place(of: UnsafeRawPointer(address) + offset, family: family)
+        guard attempts.allows(text) else { return CURL_SOCKET_BAD }
+        if hasAsked, attempts.isEmpty {
+            // The connection that carried the request has died, and libcurl sends it again.
+            exchange.mayHaveLeft = true
+            exchange.isUnderWay = false
+            exchange.earlierStart = curl.count(CURLINFO_PRETRANSFER_TIME_T)
+        }
+        let type = address.pointee.socktype | Int32(SOCK_CLOEXEC.rawValue)
+        let descriptor = socket(family, type, address.pointee.protocol)
+        guard descriptor >= 0 else {
+            attempts.couldNotOpen(SystemError.current("socket"))
+            return CURL_SOCKET_BAD
+        }
+        sockets.insert(descriptor)
+        attempts.opened(descriptor, to: text, port)
+        return descriptor
     }
 
     // MARK: Whom to trust
@@ -113,6 +136,7 @@ extension HTTPClient {
         guard let tls, let trusted else { return CURLE_SSL_CACERT_BADFILE }
         do {
             try TrustStore.share(trusted, with: tls)
+            TrustStore.tell(self, ofRequestsTo: tls)
             return CURLE_OK
         } catch {
             exchange.failure = .unusable(error.sentence)

@@ -26,6 +26,14 @@ struct Exchange {
     /// Bytes of white space before the answer that were not kept.
     var dropped = 0
     var failure: TransportError?
+    /// Whether a connection stands and the request is on its way.
+    var isUnderWay = false
+    /// Microseconds at which libcurl began to send over a connection that has died since; 0 where none did.
+    var earlierStart: Int64 = 0
+    /// Whether something of the request may have left over such a connection.
+    var mayHaveLeft = false
+    /// Whether the server has asked for a client certificate.
+    var wantsCertificate = false
 
     init(_ request: HTTPRequest? = nil) {
         self.request = request

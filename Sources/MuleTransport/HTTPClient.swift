@@ -18,13 +18,19 @@ package final class HTTPClient: HTTPPerformer {
     private static let shortHoldInterval = 0.01
     private static let holdInterval = 0.05
     private static let shortHold = 0.3
+    /// Seconds between two looks at the attempts to connect.
+    private static let connectionInterval = 0.25
     private static let longestURL = 128 << 10
 
+    let settings: TransportSettings
     let curl: CurlHandle
     let cancellation: Cancellation
     private var cancellationTicket = 0
     var sockets = OpenSockets()
     var exchange = Exchange()
+    /// Where the request under way leads to.
+    private(set) var origin: Origin?
+    var attempts: ConnectionAttempts
     private var lines = HeaderLines()
     /// Nil where libcurl reads the authorities by itself, for each connection.
     var trusted: TrustStore.Source?
@@ -33,6 +39,8 @@ package final class HTTPClient: HTTPPerformer {
     package init(settings: TransportSettings, cancellation: Cancellation) throws(TransportError) {
         guard let curl = CurlHandle() else { throw .unusable("libcurl could not start") }
         self.curl = curl
+        self.settings = settings
+        attempts = ConnectionAttempts(place: "", book: settings.addresses, limit: 0)
         self.cancellation = cancellation
         try set(settings)
         nonisolated(unsafe) let handle = curl.multi  // curl_multi_wakeup is the one call that any thread may make.
@@ -59,21 +67,39 @@ package final class HTTPClient: HTTPPerformer {
             throw .unusable("a header holds a character that would end it")
         }
         guard Self.isURL(request.url) else { throw .unusable("the request's URL is too long, or no URL") }
+        guard let origin = Origin(request.url) else { throw .unusable("the request's URL is too long, or no URL") }
+        self.origin = origin
         exchange = Exchange(request)
+        attempts = ConnectionAttempts(
+            place: origin.place,
+            book: settings.addresses,
+            limit: settings.connectTimeout
+        )
         defer { exchange = Exchange() }
         prepare(request, headers: headerList(request))
         holdBack(for: request)
 
-        guard curl_multi_add_handle(curl.multi, curl.easy) == CURLM_OK else {
-            throw .unusable("libcurl can't take the request")
+        let result = Result { () throws(TransportError) in try exchangeAll(request) }
+        remember(result)
+        return try result.get()
+    }
+
+    /// Sends the request, over the next address while no connection stands.
+    private func exchangeAll(_ request: HTTPRequest) throws(TransportError) -> HTTPResponse {
+        while true {
+            guard curl_multi_add_handle(curl.multi, curl.easy) == CURLM_OK else {
+                throw .unusable("libcurl can't take the request")
+            }
+            defer { curl_multi_remove_handle(curl.multi, curl.easy) }
+            curl.forgetMessage()
+            let result = try run(request)
+            countSent()
+            if result == CURLE_COULDNT_CONNECT, exchange.failure == nil, attempts.nextRound() { continue }
+            let response = try judge(result)
+            // Who answers has all of it, whatever the kernel has heard so far.
+            countDelivered(exchange.sent)
+            return response
         }
-        defer { curl_multi_remove_handle(curl.multi, curl.easy) }
-        let result = try run(request)
-        countSent()
-        let response = try judge(result)
-        // Who answers has all of it, whatever the kernel has heard so far.
-        countDelivered(exchange.sent)
-        return response
     }
 
     private func headerList(_ request: HTTPRequest) -> UnsafeMutablePointer<curl_slist>? {
@@ -144,6 +170,7 @@ package final class HTTPClient: HTTPPerformer {
             }
             if cancellation.isCancelled { throw .cancelled }
             try checkProgress(request)
+            if let failure = connectionFailure() { throw failure }
             sockets.flush()
             curl_multi_poll(curl.multi, nil, 0, Int32(pollSeconds * 1000), nil)
             goOn()
@@ -152,6 +179,7 @@ package final class HTTPClient: HTTPPerformer {
 
     /// Seconds until the next look, if nothing happens on the connection.
     private var pollSeconds: Double {
+        if !exchange.isUnderWay { return attempts.takeImpatience() ? 0 : Self.connectionInterval }
         guard let since = exchange.heldSince else { return watchesDelivery ? Self.deliveryInterval : Self.tick }
         // Most bodies that are held are held for a moment.
         return Moment.now().seconds(since: since) < Self.shortHold ? Self.shortHoldInterval : Self.holdInterval
@@ -227,46 +255,32 @@ package final class HTTPClient: HTTPPerformer {
             exchange.lastProgress = now
         }
         if !exchange.isReading, exchange.answerSeconds > request.answerDuration {
-            throw .broken("the answer did not end within \(Int(request.answerDuration)) s", answered: true)
+            throw failure(.answer, .closed("it did not end within \(Int(request.answerDuration)) s"))
         }
         let quiet = now.seconds(since: exchange.lastProgress)
         let bodyGone = exchange.sent >= request.body.length && queued == 0
         let allowed = bodyGone ? request.answerTimeout : request.stallTimeout
-        if quiet > allowed { throw .stalled(seconds: quiet) }
+        if quiet > allowed { throw failure(ofSilenceFor: quiet) }
     }
 
     private func judge(_ result: CURLcode) throws(TransportError) -> HTTPResponse {
         if let error = exchange.failure { throw error }
-        if result == CURLE_UNSUPPORTED_PROTOCOL, hasAsked {
-            throw .broken("the answer is not HTTP", answered: true)
-        }
-        if result != CURLE_OK { throw Self.error(result, answered: exchange.head.status != 0) }
+        if result != CURLE_OK { throw failure(of: result) }
         // curl takes a head that the end of the connection cuts short for a whole one: what is missing may be its ETag.
         guard exchange.head.hasEnded else {
-            throw .broken("the connection closed within the head of the answer", answered: exchange.head.status != 0)
+            throw failure(.answer, .closed("it was closed within the head of the answer"))
         }
-        return HTTPResponse(
+        var response = HTTPResponse(
             status: exchange.head.status,
             headers: exchange.head.headers,
             body: exchange.answer,
             continued: exchange.head.continued
         )
+        if asksForTLS(response) { throw failure(.answer, .wantsTLS) }
+        response.proxy = answeringProxy
+        return response
     }
 
     /// Whether any of the request has gone out.
     var hasAsked: Bool { curl.number(CURLINFO_REQUEST_SIZE) > 0 }
-
-    private static func error(_ code: CURLcode, answered: Bool) -> TransportError {
-        let text = String(cString: curl_easy_strerror(code))
-        switch code {
-        case CURLE_COULDNT_RESOLVE_HOST, CURLE_COULDNT_RESOLVE_PROXY: return .cannotResolve(text)
-        case CURLE_COULDNT_CONNECT, CURLE_OPERATION_TIMEDOUT: return .cannotConnect(text)
-        case CURLE_SSL_CONNECT_ERROR: return .tls(text)
-        case CURLE_PEER_FAILED_VERIFICATION: return .certificate(text)
-        case CURLE_UNSUPPORTED_PROTOCOL, CURLE_URL_MALFORMAT, CURLE_SSL_CACERT_BADFILE, CURLE_SSL_CIPHER,
-            CURLE_OUT_OF_MEMORY, CURLE_BAD_FUNCTION_ARGUMENT:
-            return .unusable(text)
-        default: return .broken(text, answered: answered)
-        }
-    }
 }

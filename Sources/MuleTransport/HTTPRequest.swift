@@ -109,6 +109,8 @@ package struct HTTPResponse: Sendable {
     package var body: [UInt8]
     /// Whether the server answered 100 to an expectation before the body went.
     package var continued: Bool
+    /// The proxy that the answer came through in plain text, and may be from: `host:port`.
+    package var proxy: String?
 
     package init(status: Int, headers: [(name: String, value: String)], body: [UInt8], continued: Bool = false) {
         self.status = status

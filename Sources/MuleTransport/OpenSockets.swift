@@ -1,4 +1,5 @@
 import Glibc
+import MuleSystem
 
 /// The sockets that libcurl has open for one client, and what the kernel holds of what was written to them.
 struct OpenSockets {
@@ -41,6 +42,29 @@ struct OpenSockets {
         var on: Int32 = 1
         for descriptor in descriptors {
             _ = setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &on, socklen_t(MemoryLayout<Int32>.size))
+        }
+    }
+
+    /// Why no socket can be made; nil when one can.
+    static var whyNone: SystemError? {
+        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+        guard descriptor >= 0 else { return SystemError.current("socket") }
+        close(descriptor)
+        return nil
+    }
+
+    /// Address and port of an `AF_INET` or `AF_INET6` address.
+    static func place(of address: UnsafeRawPointer, family: Int32) -> (address: String, port: Int) {
+        // in.h: the family, the port, and behind them, in IPv6 after the flow's number, the address.
+        let port = Int(UInt16(bigEndian: address.load(fromByteOffset: 2, as: UInt16.self)))
+        return withUnsafeTemporaryAllocation(of: CChar.self, capacity: Int(INET6_ADDRSTRLEN)) { room in
+            let text = inet_ntop(
+                family,
+                address + (family == AF_INET6 ? 8 : 4),
+                room.baseAddress,
+                socklen_t(room.count)
+            )
+            return (text.map { String(cString: $0) } ?? "", port)
         }
     }
 

@@ -53,6 +53,22 @@ enum TrustStore {
         }
     }
 
+    /// Tells the client when a server asks for a certificate, of which there is none. A server that insists on one may close the
+    /// connection without saying so (SSL_CTX_set_client_cert_cb(3)).
+    ///
+    /// - Parameter context: an `SSL_CTX` whose connections end before the client does.
+    static func tell(_ client: HTTPClient, ofRequestsTo context: UnsafeMutableRawPointer) {
+        let context = OpaquePointer(context)
+        // The place that OpenSSL keeps for applications (SSL_CTX_set_app_data is a macro for it); libcurl uses none.
+        SSL_CTX_set_ex_data(context, 0, Unmanaged.passUnretained(client).toOpaque())
+        SSL_CTX_set_client_cert_cb(context) { connection, _, _ in
+            if let owner = SSL_CTX_get_ex_data(SSL_get_SSL_CTX(connection), 0) {
+                HTTPClient.from(owner).exchange.wantsCertificate = true
+            }
+            return 0
+        }
+    }
+
     private static func parse(_ source: Source) throws(Unreadable) -> Parsed {
         // What stays in this thread's queue of errors would be taken for the connection's.
         defer { ERR_clear_error() }

@@ -131,14 +131,6 @@ extension UploadFailure {
         switch error {
         case .cancelled:
             return UploadFailure(.interrupted, "interrupted", isResumable: true)
-        case .certificate(let reason):
-            return UploadFailure(
-                .network,
-                "\(what): the server's certificate is not trusted (\(reason)). If it is your own authority's, name its "
-                    + "PEM file with --ca-bundle or AWS_CA_BUNDLE.",
-                evidence: evidence,
-                isResumable: true
-            )
         case .source(let reason, let offset):
             return UploadFailure(
                 .source,
@@ -148,7 +140,13 @@ extension UploadFailure {
         case .sourceEnded(let offset):
             return UploadFailure(.source, "\(what): the source ends at byte \(offset); it has become shorter.")
         default:
-            return UploadFailure(.network, "\(what) failed: \(error.sentence).", evidence: evidence, isResumable: true)
+            let cure = error.cure.map { " \($0)" } ?? ""
+            return UploadFailure(
+                .network,
+                "\(what) failed: \(error.sentence).\(cure)",
+                evidence: evidence,
+                isResumable: true
+            )
         }
     }
 

@@ -181,7 +181,7 @@ struct ConnectionTests {
     func patience() async throws {
         let store = try Store(faults: [.on(.headBucket, .stall)], patience: 1)
         let error = try await store.failure { try $0.headBucket("bucket") }
-        guard case .transport(.stalled(let seconds)) = error?.cause else {
+        guard case .transport(let failure) = error?.cause, case .stalled(let seconds) = failure.network?.reason else {
             Issue.record("\(String(describing: error))")
             return
         }

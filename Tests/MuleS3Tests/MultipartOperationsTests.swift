@@ -242,7 +242,7 @@ struct CompleteAnswerTests {
     func closed() async throws {
         for (fault, began) in [(Fault.Action.closeAfterProcessing, false), (.closeInAnswer, true)] {
             let outcome = try await complete(fault)
-            guard case .transport(.broken(_, began)) = outcome.error?.cause else {
+            guard case .transport(.network(let failure)) = outcome.error?.cause, failure.answered == began else {
                 Issue.record("\(String(describing: outcome.error))")
                 continue
             }

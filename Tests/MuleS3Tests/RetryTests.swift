@@ -81,14 +81,26 @@ struct RetryClassTests {
 
     @Test("no answer is worth another try, unless trying can't help")
     func transport() {
-        for error in [
-            TransportError.cannotResolve(""), .cannotConnect(""), .tls(""), .stalled(seconds: 1), .leftBehind,
-            .broken("", answered: false), .broken("", answered: true),
-        ] {
-            #expect(classOf(.transport(error)) == .transient, "\(error)")
+        let lasting: [NetworkFailure.Reason] = [
+            .certificate(.expired), .speaksNoTLS, .wantsTLS, .wantsClientCertificate, .refusedByProxy(status: 407),
+            .refusedByProxy(status: 403), .refusedByProxy(status: 405),
+        ]
+        let passing: [NetworkFailure.Reason] = [
+            .noSuchHost, .silentNameServer, .refused, .noRoute(""), .noConnection(addresses: 1), .silentHandshake,
+            .failedHandshake(""), .stalled(seconds: 1), .closed(""), .notHTTP, .refusedByProxy(status: 502),
+            .noSocket(SystemError(code: 24, call: "socket")),
+        ]
+        for reason in lasting + passing {
+            var failure = NetworkFailure(.connecting, RemoteEnd(host: "h", port: 1), reason)
+            let expected: RetryClass = lasting.contains(reason) ? .fatal : .transient
+            #expect(classOf(.transport(.network(failure))) == expected, "\(reason)")
+            // A host that has served before may do so again.
+            failure.hasServed = true
+            #expect(classOf(.transport(.network(failure))) == .transient, "\(reason)")
         }
+        #expect(classOf(.transport(.leftBehind)) == .transient)
         for error in [
-            TransportError.certificate(""), .source(SystemError(code: 5, call: "read"), offset: 0),
+            TransportError.source(SystemError(code: 5, call: "read"), offset: 0),
             .sourceEnded(offset: 0), .answerTooLong(limit: 1), .unusable(""),
         ] {
             #expect(classOf(.transport(error)) == .fatal, "\(error)")

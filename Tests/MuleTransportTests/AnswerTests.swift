@@ -113,7 +113,7 @@ struct AnswerTests {
     )
     func broken(answer: String, answered: Bool) async throws {
         let error = try await failureOf(answer)
-        guard case .broken(_, answered) = error else {
+        guard case .closed = error?.network?.reason, error?.network?.answered == answered else {
             Issue.record("\(String(describing: error))")
             return
         }
@@ -122,7 +122,7 @@ struct AnswerTests {
 
     @Test("what is no HTTP is no answer", arguments: ["SSH-2.0-OpenSSH\r\n", "<html>\n", "\u{15}\u{3}\u{1}\0\u{2}"])
     func noHTTP(answer: String) async throws {
-        guard case .broken = try await failureOf(answer) else {
+        guard try await failureOf(answer)?.network?.reason == .notHTTP else {
             Issue.record("taken for an answer: \(answer)")
             return
         }
@@ -169,7 +169,7 @@ struct EndlessAnswerTests {
     func headers(beginning: String, piece: String) async throws {
         let error = try await failure(beginning, piece)
         switch error {
-        case .answerTooLong, .broken, .unusable: break  // curl has limits of its own for lines and trailers.
+        case .answerTooLong, .network, .unusable: break  // curl has limits of its own for lines and trailers.
         default: Issue.record("\(String(describing: error))")
         }
     }
@@ -216,7 +216,7 @@ struct EndlessAnswerTests {
             request.answerDuration = 1.5
             return MuleTransportTests.failure { try client.perform(request) }
         }
-        guard case .broken(_, answered: true) = error else {
+        guard case .closed = error?.network?.reason, error?.network?.answered == true else {
             Issue.record("\(String(describing: error))")
             return
         }
@@ -293,7 +293,7 @@ struct ReconnectTests {
             let error = failure { try client.perform(HTTPRequest(method: "POST", url: server.url)) }
             return (error, try client.perform(HTTPRequest(method: "POST", url: server.url)).status)
         }
-        guard case .broken(_, answered: false) = outcome.0 else {
+        guard case .closed = outcome.0?.network?.reason, outcome.0?.network?.answered == false else {
             Issue.record("\(String(describing: outcome.0))")
             return
         }
@@ -307,7 +307,7 @@ struct ReconnectTests {
         let (descriptor, port) = Loopback.listener(backlog: 1)
         _ = File(descriptor: descriptor)  // Closes it.
         let error = try await withClient { client in failure { try client.perform(.get("http://127.0.0.1:\(port)/")) } }
-        guard case .cannotConnect = error else {
+        guard error?.network?.reason == .refused, error?.connectionFailed == true else {
             Issue.record("\(String(describing: error))")
             return
         }

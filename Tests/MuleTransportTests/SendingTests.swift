@@ -133,7 +133,7 @@ struct InterruptedBodyTests {
                 try client.perform(.get(server.url)).status
             )
         }
-        guard case .broken(_, answered: false) = outcome.0 else {
+        guard case .closed = outcome.0?.network?.reason, outcome.0?.network?.answered == false else {
             Issue.record("\(String(describing: outcome.0))")
             return
         }
@@ -167,7 +167,7 @@ struct StallTests {
     }
 
     private func expectStall(_ outcome: (error: TransportError?, status: Int?, seconds: Double)) {
-        guard case .stalled(let seconds) = outcome.error else {
+        guard case .stalled(let seconds) = outcome.error?.network?.reason else {
             Issue.record("\(outcome)")
             return
         }

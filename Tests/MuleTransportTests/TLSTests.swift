@@ -9,7 +9,7 @@ struct TLSTests {
     func verification() async throws {
         let server = try await onThread { try TLSServer() }
         let refused = try await withClient { client in failure { try client.perform(.get(server.url)) } }
-        guard case .certificate = refused else {
+        guard case .certificate(.unknownAuthority) = refused?.network?.reason else {
             Issue.record("\(String(describing: refused))")
             return
         }
@@ -24,7 +24,7 @@ struct TLSTests {
         let otherName = try await withClient(caBundle: server.certificate) { client throws in
             failure { try client.perform(.get("https://localhost:\(server.port)/")) }
         }
-        guard case .certificate = otherName else {
+        guard case .certificate(.wrongName) = otherName?.network?.reason else {
             Issue.record("\(String(describing: otherName))")
             return
         }
@@ -37,7 +37,7 @@ struct TLSTests {
         let error = try await withClient(caBundle: server.certificate) { client throws in
             failure { try client.perform(.put(server.url + "/reset", file.slice())) }
         }
-        guard case .broken(_, answered: false) = error else {
+        guard case .closed = error?.network?.reason, error?.network?.answered == false else {
             Issue.record("\(String(describing: error))")
             return
         }
@@ -52,7 +52,7 @@ struct TLSTests {
         let error = try await withClient { client throws in
             failure { try client.perform(.get("https://127.0.0.1:\(server.port)/")) }
         }
-        guard case .tls = error else {
+        guard error?.network?.reason == .speaksNoTLS, error?.isTransient == false else {
             Issue.record("\(String(describing: error))")
             return
         }
@@ -109,7 +109,7 @@ struct TLSTests {
                             let error = failure { try client.perform(.get(server.url)) }
                             if trusts {
                                 #expect(error == nil)
-                            } else if case .certificate = error {
+                            } else if case .certificate = error?.network?.reason {
                                 continue
                             } else {
                                 Issue.record("\(String(describing: error))")

@@ -188,12 +188,20 @@ package final class Peer {
 
 /// Sockets on 127.0.0.1.
 package enum Loopback {
-    package static func listener(backlog: Int32, receiveBuffer: Int32? = nil) -> (descriptor: Int32, port: UInt16) {
+    /// 127.0.0.1
+    package static let first: UInt32 = 0x7F00_0001
+
+    package static func listener(
+        backlog: Int32,
+        receiveBuffer: Int32? = nil,
+        address: UInt32 = first,
+        port: UInt16 = 0
+    ) -> (descriptor: Int32, port: UInt16) {
         let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
         if var receiveBuffer {
             setsockopt(descriptor, SOL_SOCKET, SO_RCVBUF, &receiveBuffer, socklen_t(MemoryLayout<Int32>.size))
         }
-        var address = address(port: 0)
+        var address = Self.address(address, port: port)
         var length = socklen_t(MemoryLayout<sockaddr_in>.size)
         withGeneric(&address) { _ = bind(descriptor, $0, length) }
         guard listen(descriptor, backlog) == 0 else { fatalError("listen: \(String(cString: strerror(errno)))") }
@@ -202,19 +210,19 @@ package enum Loopback {
     }
 
     /// Begins to connect and does not wait.
-    package static func connecting(to port: UInt16) -> Int32 {
+    package static func connecting(to port: UInt16, address: UInt32 = first) -> Int32 {
         let type = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_NONBLOCK.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
         let descriptor = socket(AF_INET, type, 0)
-        var address = address(port: port)
+        var address = Self.address(address, port: port)
         withGeneric(&address) { _ = connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) }
         return descriptor
     }
 
-    private static func address(port: UInt16) -> sockaddr_in {
+    private static func address(_ number: UInt32, port: UInt16) -> sockaddr_in {
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
         address.sin_port = port.bigEndian
-        address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+        address.sin_addr.s_addr = number.bigEndian
         return address
     }
 

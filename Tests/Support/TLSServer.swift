@@ -1,5 +1,16 @@
 /// An HTTPS server with a certificate of its own making for 127.0.0.1.
 package struct TLSServer: Sendable {
+    /// What is wrong with the certificate, or what the server wants of its clients.
+    package enum Kind: String, Sendable, CaseIterable {
+        case plain
+        case expired
+        case notYetValid
+        case wrongName
+        case wantsCertificate
+        /// As above, in TLS 1.2, where the server refuses within the handshake.
+        case wantsCertificate12
+    }
+
     package let scratch = ScratchDirectory()
     /// PEM file of the certificate, which is its own authority.
     package let certificate: String
@@ -11,6 +22,11 @@ package struct TLSServer: Sendable {
         import socket, ssl, struct, sys, threading
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(sys.argv[1], sys.argv[2])
+        if sys.argv[3].startswith("wantsCertificate"):
+            context.verify_mode = ssl.CERT_REQUIRED
+            context.load_verify_locations(sys.argv[1])
+        if sys.argv[3] == "wantsCertificate12":
+            context.maximum_version = ssl.TLSVersion.TLSv1_2
         listener = socket.create_server(("127.0.0.1", 0))
         print("port", listener.getsockname()[1], "listens", flush=True)
         def serve(plain):
@@ -37,21 +53,36 @@ package struct TLSServer: Sendable {
             threading.Thread(target=serve, args=(listener.accept()[0],), daemon=True).start()
         """
 
-    package init() throws {
+    // Dates and name of the certificate are the arguments.
+    private static let authority = """
+        openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj "/CN=mule tests" -keyout key.pem -out request.pem
+        printf '%s\\n' '[ca]' 'default_ca=c' '[c]' 'database=index' 'new_certs_dir=.' 'serial=serial' 'default_md=sha256' \
+            'policy=p' 'x509_extensions=e' '[p]' 'commonName=supplied' '[e]' "subjectAltName=$3" >ca.conf
+        : >index; echo 01 >serial
+        openssl ca -batch -config ca.conf -selfsign -keyfile key.pem -in request.pem -startdate "$1" -enddate "$2" \
+            -notext -out certificate.pem
+        """
+
+    package init(_ kind: Kind = .plain) throws {
         certificate = scratch.path("certificate.pem")
         let key = scratch.path("key.pem")
+        let (from, to) =
+            switch kind {
+            case .expired: ("20200101000000Z", "20210101000000Z")
+            case .notYetValid: ("20480101000000Z", "20490101000000Z")
+            default: ("20200101000000Z", "20490101000000Z")
+            }
+        let name = kind == .wrongName ? "DNS:other.test" : "IP:127.0.0.1"
         let made = try TestCommand(
-            "/usr/bin/env",
-            ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
-                + ["-subj", "/CN=mule tests", "-addext", "subjectAltName=IP:127.0.0.1", "-days", "2"]
-                + ["-keyout", key, "-out", certificate],
+            "/bin/sh",
+            ["-ec", "cd \"$0\"; " + Self.authority, scratch.path, from, to, name],
             home: scratch.path
         )
         .run()
         precondition(made.exitCode == 0, "openssl made no certificate: \(made.err)")
         let command = TestCommand(
             "/usr/bin/env",
-            ["python3", "-c", Self.script, certificate, key],
+            ["python3", "-c", Self.script, certificate, key, kind.rawValue],
             home: scratch.path
         )
         process = try command.start()

@@ -200,7 +200,9 @@ private final class AnsweringStore: HTTPPerformer {
         }
         var response = answers.count > 1 ? answers.removeFirst() : answers[0]
         if request.method == "HEAD" { response.body = [] }
-        if response.status == 0 { throw .broken("no status", answered: false) }
+        if response.status == 0 {
+            throw .network(NetworkFailure(.answer, RemoteEnd(host: "fuzz", port: 80), .closed("no status")))
+        }
         return response
     }
 

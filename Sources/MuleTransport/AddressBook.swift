@@ -1,0 +1,50 @@
+import MuleSystem
+
+/// What a run has learned of the hosts that it talks to: which of their addresses answer and which do not, and whether the host has
+/// answered at all. Shared by all connections of a run.
+package final class AddressBook: Sendable {
+    private struct Entry {
+        var hasServed = false
+        var answering: Set<String> = []
+        var failing: Set<String> = []
+    }
+
+    /// By "host:port".
+    private let entries = Monitor<[String: Entry]>([:])
+
+    package init() {}
+
+    /// Whether the host and port have answered a request.
+    func hasServed(_ place: String) -> Bool { entries.withLock { $0[place]?.hasServed ?? false } }
+
+    /// Whether a connection may begin with the address: after a failure only with those that have answered since, or, where there
+    /// are none, with those that have not failed. Without a failure the name server's order stands, so that load is spread.
+    func prefers(_ address: String, of place: String) -> Bool {
+        entries.withLock { entries in
+            guard let entry = entries[place], !entry.failing.isEmpty else { return true }
+            return entry.answering.isEmpty ? !entry.failing.contains(address) : entry.answering.contains(address)
+        }
+    }
+
+    func noteAnswer(of place: String, at address: String?) {
+        entries.withLock { entries in
+            entries[place, default: Entry()].hasServed = true
+            guard let address else { return }
+            entries[place]?.answering.insert(address)
+            entries[place]?.failing.remove(address)
+        }
+    }
+
+    func noteFailure(of place: String, at address: String) {
+        entries.withLock { entries in
+            entries[place, default: Entry()].failing.insert(address)
+            entries[place]?.answering.remove(address)
+        }
+    }
+}
+
+extension AddressBook: Hashable {
+    package static func == (one: AddressBook, other: AddressBook) -> Bool { one === other }
+
+    package func hash(into hasher: inout Hasher) { hasher.combine(ObjectIdentifier(self)) }
+}

@@ -1,0 +1,112 @@
+internal import CCurl
+import Glibc
+import MuleSystem
+
+/// How a transfer of libcurl's ended, with all that it tells of it.
+struct CurlOutcome {
+    var code: CURLcode
+    /// Its message for this failure, or the general one for the code.
+    var text: String
+    /// `X509_V_ERR_…` of openssl-verify(1).
+    var verification = 0
+    /// The proxy's status for CONNECT; 0 without an answer to it.
+    var connectStatus = 0
+    /// `errno` of the attempt to connect.
+    var systemCode: Int32 = 0
+    var isEncrypted = false
+    /// Whether the server of this connection has asked for a client certificate.
+    var wantsCertificate = false
+    var hasTimedOut = false
+    var addresses = 1
+    var socketError: SystemError?
+    /// How far the request had come.
+    var stage = NetworkFailure.Stage.answer
+
+    init(_ code: CURLcode, text: String? = nil) {
+        self.code = code
+        self.text = text.flatMap { $0.isEmpty ? nil : $0 } ?? String(cString: curl_easy_strerror(code))
+    }
+
+    /// Where it failed and why; nil when trying again can't help, whoever the other side is.
+    var failure: (stage: NetworkFailure.Stage, reason: NetworkFailure.Reason)? {
+        if connectStatus >= 300 { return (.tunnel, .refusedByProxy(status: connectStatus)) }
+        switch code {
+        case CURLE_URL_MALFORMAT, CURLE_SSL_CACERT_BADFILE, CURLE_SSL_CIPHER, CURLE_OUT_OF_MEMORY,
+            CURLE_BAD_FUNCTION_ARGUMENT:
+            return nil
+        case CURLE_UNSUPPORTED_PROTOCOL:
+            return stage < .sending ? nil : (.answer, .notHTTP)
+        case CURLE_COULDNT_RESOLVE_HOST, CURLE_COULDNT_RESOLVE_PROXY:
+            return (.lookup, socketError.map { .noSocket($0) } ?? .failedLookup(text))
+        case CURLE_COULDNT_CONNECT, CURLE_OPERATION_TIMEDOUT:
+            return (.connecting, connecting)
+        case CURLE_PEER_FAILED_VERIFICATION, CURLE_SSL_INVALIDCERTSTATUS, CURLE_SSL_ISSUER_ERROR:
+            return (.handshake, .certificate(certificate))
+        case CURLE_SSL_CONNECT_ERROR:
+            return (.handshake, handshake)
+        default:
+            // In TLS 1.3 the server sees that there is no certificate only after the client's handshake has ended.
+            if wantsCertificate { return (.handshake, .wantsClientCertificate) }
+            return (stage, .closed(text))
+        }
+    }
+
+    private var connecting: NetworkFailure.Reason {
+        if let socketError, addresses == 0 { return .noSocket(socketError) }
+        if hasTimedOut { return .noConnection(addresses: addresses) }
+        switch systemCode {
+        case ECONNREFUSED: return .refused
+        case ETIMEDOUT, 0: return .noConnection(addresses: addresses)
+        default: return .noRoute(SystemError(code: systemCode, call: "connect").reason)
+        }
+    }
+
+    private var certificate: NetworkFailure.Certificate {
+        let reason = text.firstRange(of: "SSL certificate problem: ").map { String(text[$0.upperBound...]) } ?? text
+        switch verification {
+        case 9: return .notYetValid
+        case 10: return .expired
+        case 62, 64: return .wrongName
+        case 2, 18, 19, 20, 21, 27: return .unknownAuthority(reason)
+        default:
+            // libcurl compares the name by itself, after OpenSSL.
+            let isName = ["subject name", "does not match"].contains { text.contains($0) }
+            return isName ? .wrongName : .other(reason)
+        }
+    }
+
+    private var handshake: NetworkFailure.Reason {
+        if text.contains("alert certificate required") { return .wantsClientCertificate }
+        if wantsCertificate, text.contains("alert") { return .wantsClientCertificate }
+        // What OpenSSL (and GnuTLS) says of an answer in plain text.
+        let plain = ["wrong version number", "packet length too long", "unexpected TLS packet"]
+        if plain.contains(where: { text.contains($0) }) { return .speaksNoTLS }
+        // "OpenSSL SSL_connect: SSL_ERROR_SYSCALL in connection to …" is how it tells an end without a word.
+        if text.contains("SSL_ERROR_SYSCALL") { return .failedHandshake("the server closed the connection") }
+        return .failedHandshake(text)
+    }
+}
+
+/// Why libcurl could not look a name up, which it does not tell.
+enum NameLookup {
+    /// Seconds after which a look-up has failed because nobody answered: the resolver waits 5 s for each server (resolv.conf(5)).
+    static let silence = 4.0
+
+    /// Looks the name up again to hear the reason. It failed within moments, so it will again.
+    static func reason(_ host: String, after seconds: Double) -> NetworkFailure.Reason {
+        guard seconds < silence else { return .silentNameServer }
+        var result: UnsafeMutablePointer<addrinfo>?
+        let code = getaddrinfo(host, nil, nil, &result)
+        if let result { freeaddrinfo(result) }
+        switch code {
+        case EAI_NONAME, noData: return .noSuchHost
+        case EAI_AGAIN: return .silentNameServer
+        case EAI_SYSTEM: return .failedLookup(SystemError.current("getaddrinfo").reason)
+        case 0: return .failedLookup("it failed a moment ago")
+        default: return .failedLookup(String(cString: gai_strerror(code)))
+        }
+    }
+
+    // EAI_NODATA of netdb.h, which wants _GNU_SOURCE: the name is there and has no address.
+    private static let noData: Int32 = -5
+}

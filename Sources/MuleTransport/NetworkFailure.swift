@@ -1,0 +1,211 @@
+package import MuleSystem
+
+/// The other end of a connection, as messages name it.
+package struct RemoteEnd: Hashable, Sendable {
+    /// As in the URL; an IPv6 address in brackets.
+    package var host: String
+    package var port: Int
+    /// The address that was tried last; nil before the name was looked up.
+    package var address: String?
+    /// The proxy in between, `host:port`, without user and password. Then `address` is the proxy's.
+    package var proxy: String?
+
+    package init(host: String, port: Int, address: String? = nil, proxy: String? = nil) {
+        (self.host, self.port, self.address, self.proxy) = (host, port, address, proxy)
+    }
+
+    var name: String { "\(host):\(port)" }
+
+    /// Who was talked to: the proxy where there is one.
+    fileprivate var words: String {
+        // A host that is an address says it already.
+        let place = address.flatMap { host == $0 || host == "[\($0)]" ? nil : " (address \($0))" } ?? ""
+        return proxy.map { "the proxy \($0)\(place), on the way to \(name)" } ?? name + place
+    }
+}
+
+/// Why the network gave no answer: where on the way it happened, with whom, and the reason.
+package struct NetworkFailure: Hashable, Sendable {
+    /// How far the request had come.
+    package enum Stage: Int, Sendable, Comparable {
+        case lookup
+        case connecting
+        /// The proxy was asked for a tunnel (CONNECT; RFC 9110, section 9.3.6).
+        case tunnel
+        /// The TLS handshake.
+        case handshake
+        case sending
+        case answer
+
+        package static func < (one: Stage, other: Stage) -> Bool { one.rawValue < other.rawValue }
+    }
+
+    package enum Certificate: Hashable, Sendable {
+        case expired
+        case notYetValid
+        /// It is for another host.
+        case wrongName
+        /// Nobody who is trusted has signed it. The text is the TLS library's.
+        case unknownAuthority(String)
+        case other(String)
+    }
+
+    package enum Reason: Hashable, Sendable {
+        case noSuchHost
+        case silentNameServer
+        case failedLookup(String)
+        case refused
+        /// The system knows no way there; the text is its reason.
+        case noRoute(String)
+        /// No address answers the attempt to connect.
+        case noConnection(addresses: Int)
+        /// The process could open no socket.
+        case noSocket(SystemError)
+        /// The proxy's own answer, with its HTTP status.
+        case refusedByProxy(status: Int)
+        case certificate(Certificate)
+        /// https was asked of a port that answers in plain text.
+        case speaksNoTLS
+        /// http was asked of a port that wants TLS.
+        case wantsTLS
+        case wantsClientCertificate
+        /// The port takes connections and does not answer the handshake.
+        case silentHandshake
+        case failedHandshake(String)
+        /// Nothing moved for this many seconds.
+        case stalled(seconds: Double)
+        case closed(String)
+        case notHTTP
+    }
+
+    package var stage: Stage
+    package var peer: RemoteEnd
+    package var reason: Reason
+    /// Whether any byte of an answer had come.
+    package var answered = false
+    /// Whether anything of the request may have left.
+    package var mayHaveLeft: Bool
+    /// Whether this host and port have answered a request of this run before.
+    package var hasServed: Bool
+
+    package init(
+        _ stage: Stage,
+        _ peer: RemoteEnd,
+        _ reason: Reason,
+        answered: Bool = false,
+        mayHaveLeft: Bool? = nil,
+        hasServed: Bool = false
+    ) {
+        self.stage = stage
+        self.peer = peer
+        self.reason = reason
+        self.answered = answered
+        self.mayHaveLeft = mayHaveLeft ?? (stage >= .sending)
+        self.hasServed = hasServed
+    }
+
+    /// Whether the same request may succeed later. What is wrong with the address or the certificate stays wrong, unless the same
+    /// host has served before: then something in between has changed and may change back.
+    package var isTransient: Bool { hasServed || !reason.isLasting }
+}
+
+extension NetworkFailure.Reason {
+    fileprivate var isLasting: Bool {
+        switch self {
+        case .certificate, .speaksNoTLS, .wantsTLS, .wantsClientCertificate: true
+        case .refusedByProxy(let status): (400..<500).contains(status) && status != 408 && status != 429
+        default: false
+        }
+    }
+}
+
+extension NetworkFailure {
+    /// What happened, to whom, as the second half of a sentence.
+    package var sentence: String { "\(peer.words): \(reason.words(at: stage))" }
+
+    /// What to do about it, as a sentence; nil where there is nothing but to wait.
+    package var cure: String? {
+        switch reason {
+        case .noSuchHost: "Check the name in --endpoint-url, and the network."
+        case .silentNameServer, .failedLookup: "Check the network and /etc/resolv.conf."
+        case .refused, .noConnection: "Check host and port in --endpoint-url, and the firewalls in between."
+        case .noRoute: "Check the network."
+        case .noSocket: "Raise the limit of open files (ulimit -n), or lower --concurrency."
+        case .refusedByProxy(407):
+            "Put user and password into the proxy's address: https_proxy=http://USER:PASSWORD@HOST:PORT."
+        case .refusedByProxy(let status) where status < 500:
+            "Allow \(peer.name) at the proxy, or add \(peer.host) to no_proxy."
+        case .refusedByProxy: "Check that the proxy can reach \(peer.name), or add \(peer.host) to no_proxy."
+        case .certificate(let certificate): certificate.cure(peer.host)
+        case .speaksNoTLS: "Begin --endpoint-url with http://, or name the port that speaks TLS."
+        case .wantsTLS: "Begin --endpoint-url with https://."
+        case .wantsClientCertificate: "Use an endpoint that does without; mule has no client certificate to show."
+        case .silentHandshake: "Check that this port is the one for https."
+        case .failedHandshake, .stalled, .closed: nil
+        case .notHTTP: "Check the port in --endpoint-url."
+        }
+    }
+}
+
+extension NetworkFailure.Certificate {
+    fileprivate var words: String {
+        switch self {
+        case .expired: "its certificate has expired"
+        case .notYetValid: "its certificate is not valid yet"
+        case .wrongName: "its certificate is for another name"
+        case .unknownAuthority(let reason): "its certificate is not trusted (\(reason))"
+        case .other(let reason): "its certificate can't be accepted (\(reason))"
+        }
+    }
+
+    fileprivate func cure(_ host: String) -> String {
+        switch self {
+        case .expired: "Renew it at the server, or set this machine's clock if that is wrong."
+        case .notYetValid: "Set this machine's clock if that is wrong, or wait until the certificate is valid."
+        case .wrongName: "Name the endpoint as its certificate does, or get a certificate for \(host)."
+        case .unknownAuthority:
+            "If it is your own authority's, name its PEM file with --ca-bundle or AWS_CA_BUNDLE."
+        case .other: "Check the certificate at the server."
+        }
+    }
+}
+
+extension NetworkFailure.Reason {
+    fileprivate func words(at stage: NetworkFailure.Stage) -> String {
+        switch self {
+        case .noSuchHost: "there is no host of this name"
+        case .silentNameServer: "the name server does not answer"
+        case .failedLookup(let reason): "the name can't be looked up (\(reason))"
+        case .refused: "the connection was refused"
+        case .noRoute(let reason): "there is no route to it (\(reason))"
+        case .noConnection(let addresses):
+            addresses > 1 ? "none of its \(addresses) addresses answers" : "no answer to the attempt to connect"
+        case .noSocket(let error): "this process can't open a connection (\(error.reason))"
+        case .refusedByProxy(407): "the proxy asks for a user and a password (HTTP 407)"
+        case .refusedByProxy(let status): "the proxy refused (HTTP \(status))"
+        case .certificate(let certificate): certificate.words
+        case .speaksNoTLS: "the port does not speak TLS"
+        case .wantsTLS: "the port speaks TLS, and was asked without"
+        case .wantsClientCertificate: "the server demands a client certificate"
+        case .silentHandshake: "it answers TCP and not TLS: the handshake got no answer"
+        case .failedHandshake(let reason): "no secure connection (\(reason))"
+        case .stalled(let seconds):
+            "nothing moved for \(Int(seconds)) s while \(stage.words)"
+        case .closed(let reason): "the connection broke while \(stage.words) (\(reason))"
+        case .notHTTP: "the answer is not HTTP"
+        }
+    }
+}
+
+extension NetworkFailure.Stage {
+    fileprivate var words: String {
+        switch self {
+        case .lookup: "the name was looked up"
+        case .connecting: "it was made"
+        case .tunnel: "the proxy was asked for a way"
+        case .handshake: "TLS was set up"
+        case .sending: "the request was sent"
+        case .answer: "the answer was awaited"
+        }
+    }
+}

@@ -1,0 +1,27 @@
+/// Scheme, host and port of a URL (RFC 6454): what a connection leads to.
+struct Origin {
+    let scheme: String
+    /// An IPv6 address in brackets.
+    let host: String
+    let port: Int
+
+    var isEncrypted: Bool { scheme == "https" }
+    var place: String { "\(host):\(port)" }
+
+    /// Nil for what is no URL of http or https.
+    init?(_ url: String) {
+        guard let end = url.firstRange(of: "://") else { return nil }
+        scheme = url[..<end.lowerBound].lowercased()
+        guard scheme == "https" || scheme == "http" else { return nil }
+        var authority = url[end.upperBound...].prefix { !"/?#".contains($0) }
+        if let at = authority.lastIndex(of: "@") { authority = authority[authority.index(after: at)...] }
+        let bracket = authority.lastIndex(of: "]")
+        if let colon = authority.lastIndex(of: ":"), bracket.map({ $0 < colon }) ?? true {
+            guard let number = Int(authority[authority.index(after: colon)...]) else { return nil }
+            (host, port) = (authority[..<colon].lowercased(), number)
+        } else {
+            (host, port) = (authority.lowercased(), scheme == "https" ? 443 : 80)
+        }
+        guard !host.isEmpty else { return nil }
+    }
+}
