@@ -209,11 +209,6 @@ final class Bookkeeper: Sendable {
             }
             return nil
         }
-        let isFinal =
-            switch end.failure.kind {
-            case .usage, .source, .store, .verification, .exists: true
-            case .credentials, .held, .ledger, .network, .limit, .interrupted: false
-            }
         let receipt = makeReceipt(
             upload: end.number,
             source,
@@ -227,7 +222,7 @@ final class Bookkeeper: Sendable {
             state.due.remove(source)
         }
         // What stops the whole run says nothing of this file.
-        return .failed(isFinal: isFinal && !end.failure.stopsRun && !isOnMissingDisk(end), receipt)
+        return .failed(isFinal: end.failure.countsTowardsQuarantine && !isOnMissingDisk(end), receipt)
     }
 
     /// Whether the file has gone together with its file system: that says nothing against the file.

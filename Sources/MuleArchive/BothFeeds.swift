@@ -1,4 +1,5 @@
 import MulePlan
+import MuleS3
 import MuleUpload
 
 /// What earlier runs have left, and what is new. The old goes first where both want the same kind of turn; what is old and large
@@ -15,6 +16,11 @@ struct BothFeeds<Old: UploadFeed, New: UploadFeed>: UploadFeed {
     package var mayFind: Bool { old.mayFind || new.mayFind }
 
     package var hasFoundAll: Bool { old.hasFoundAll && new.hasFoundAll }
+
+    package var onlyPlace: (S3Service, String)? {
+        let isOldOver = old.hasFoundAll && Share.allCases.allSatisfy { old.count(of: $0) == 0 }
+        return isOldOver ? new.onlyPlace : nil
+    }
 
     package mutating func find() throws(UploadFailure) -> Findings {
         old.mayFind ? try old.find() : try new.find()

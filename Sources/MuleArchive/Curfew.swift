@@ -73,7 +73,7 @@ final class Curfew: Sendable {
             "The run stops here, since \(why); what the store has confirmed is kept, and the next run goes on.",
             isResumable: true
         )
-        failure.stopsRun = true
+        failure.scope = .run
         return failure
     }
 }

@@ -27,6 +27,12 @@ package struct Endpoint: Hashable, Sendable {
     /// What was given, or Amazon's own endpoint; the ledger knows an upload's store by it.
     package var url: String { scheme + "://" + host + basePath }
 
+    /// HOST:PORT, for messages.
+    package var address: String {
+        let hasPort = host.split(separator: "]", omittingEmptySubsequences: false).last?.contains(":") ?? false
+        return hasPort ? host : host + (isEncrypted ? ":443" : ":80")
+    }
+
     /// Amazon's endpoint of the region.
     package static func amazon(region: String, addressing: Addressing = .auto) -> Endpoint {
         let suffix = region.hasPrefix("cn-") ? "amazonaws.com.cn" : "amazonaws.com"

@@ -11,12 +11,15 @@ package struct StoredObject: Sendable {
     /// Checksums the store has sent back, by algorithm.
     package var checksums: [ChecksumAlgorithm: String]
     package var checksumType: ChecksumType?
+    /// Whether anything in the answer is of S3: an ETag, or a header of its own.
+    package var isOfS3: Bool
 
     init(_ response: HTTPResponse) {
         eTag = StoreText.name(response[header: "etag"])
         versionID = StoreText.name(response[header: "x-amz-version-id"])
         checksums = Self.checksums { response[header: $0.headerName] }
         checksumType = response[header: "x-amz-checksum-type"].flatMap(ChecksumType.init(rawValue:))
+        isOfS3 = eTag != nil || response.headers.contains { $0.name.hasPrefix("x-amz-") }
     }
 
     init(_ element: XMLElement, _ response: HTTPResponse) {
@@ -24,6 +27,7 @@ package struct StoredObject: Sendable {
         versionID = StoreText.name(response[header: "x-amz-version-id"])
         checksums = Self.checksums { element.value($0.xmlElement) }
         checksumType = element.value("ChecksumType").flatMap(ChecksumType.init(rawValue:))
+        isOfS3 = true
     }
 
     static func checksums(_ value: (ChecksumAlgorithm) -> String?) -> [ChecksumAlgorithm: String] {

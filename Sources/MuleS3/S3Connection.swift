@@ -196,7 +196,15 @@ package final class S3Connection {
     // MARK: Errors
 
     func fail(_ call: S3Call, _ cause: S3Error.Cause) -> S3Error {
-        S3Error(operation: call.operation, bucket: call.bucket, key: call.key, part: call.part, cause: cause)
+        var error = S3Error(
+            operation: call.operation,
+            bucket: call.bucket,
+            key: call.key,
+            part: call.part,
+            cause: cause
+        )
+        error.address = service.endpoint.address
+        return error
     }
 
     /// The error of an answer with an error status, or with an error document inside a successful one.
@@ -217,6 +225,7 @@ package final class S3Connection {
             ?? Self.code(forStatus: response.status, of: call.operation)
         let message = StoreText.cut(element?.value("Message") ?? "", to: 1000)
         var error = fail(call, .answer(status: response.status, code: code, message: message))
+        error.hasDocument = element?.value("Code") != nil
         error.requestID = Self.requestID(response) ?? element?.value("RequestId").map { StoreText.cut($0, to: 200) }
         error.region = StoreText.region(response[header: "x-amz-bucket-region"] ?? element?.value("Region"))
         error.otherHost = (element?.value("Endpoint") ?? response[header: "location"].flatMap(Self.host))

@@ -60,6 +60,10 @@ package struct S3Error: Error, Sendable {
     package var hasNewCredentials = false
     /// Credentials that were refused could not be renewed.
     package var renewalFailure: CredentialsUnavailable?
+    /// Whether the answer held an S3 error document, with a code.
+    package var hasDocument = false
+    /// HOST:PORT that was asked; empty where nothing was.
+    package var address = ""
     /// Bytes: the least or the most that the store takes, where it says so with its refusal.
     package var sizeAllowed: Int64?
 
@@ -84,6 +88,11 @@ package struct S3Error: Error, Sendable {
 
     package var retryClass: RetryClass { RetryClass(of: cause) }
 
+    /// Whether anything has answered.
+    package var hasAnswer: Bool {
+        if case .transport(let error) = cause { error.network?.answered == true } else { status != nil }
+    }
+
     /// Whether the request never left, so that nothing can have come of it.
     package var wasNotSent: Bool {
         switch cause {
@@ -93,11 +102,25 @@ package struct S3Error: Error, Sendable {
         }
     }
 
+    /// Whether the request may have been carried out, although no answer says so.
+    package var mayHaveBeenCarriedOut: Bool {
+        switch retryClass {
+        case .transient, .cancelled: !wasNotSent
+        default: false
+        }
+    }
+
+    /// Whether what answered is known to speak S3. An answer to HEAD has no document, so that none can be missed there.
+    package var isOfS3: Bool {
+        hasDocument || requestID != nil || operation == .headObject || operation == .headBucket
+    }
+
     /// Whether the credentials were refused for a reason that others may mend.
     var asksForNewCredentials: Bool { retryClass == .credentials && status != nil && code != "SignatureDoesNotMatch" }
 }
 
-/// What to do about a failure: PROTOCOL's retry table as a value.
+/// What to do about a failure: by the code in the store's document, or else by the status, as RFC 9110, section 15, classes
+/// those that are not known.
 package enum RetryClass: Hashable, Sendable {
     /// The store asks for less: wait, and send fewer at a time.
     case throttled
@@ -121,11 +144,16 @@ package enum RetryClass: Hashable, Sendable {
         switch cause {
         case .transport(.cancelled): self = .cancelled
         case .transport(let error): self = error.isTransient ? .transient : .fatal
-        case .answer(let status, let code, _): self = Self.byCode[code] ?? Self.byStatus[status] ?? .fatal
+        case .answer(let status, let code, _): self = Self.byCode[code] ?? Self.of(status: status)
         case .unreadable(let status, _):
-            self = Self.byStatus[status] ?? ((200..<300).contains(status) ? .transient : .fatal)
+            self = (200..<300).contains(status) ? .transient : Self.of(status: status)
         case .noCredentials(let failure): self = failure.isTransient ? .transient : .credentials
         }
+    }
+
+    /// RFC 9110, section 15: an unknown status is treated as the x00 of its class, and one outside of all classes as 500.
+    private static func of(status: Int) -> RetryClass {
+        byStatus[status] ?? ((100..<500).contains(status) ? .fatal : .transient)
     }
 
     private static let byCode: [String: RetryClass] = {
@@ -169,7 +197,8 @@ package enum RetryClass: Hashable, Sendable {
 
     private static let byStatus: [Int: RetryClass] = [
         301: .redirected, 307: .redirected, 308: .redirected,
-        401: .credentials, 408: .transient, 411: .transient, 412: .reconcile, 429: .throttled,
-        500: .transient, 501: .unsupported, 502: .transient, 503: .throttled, 504: .transient, 509: .throttled,
+        401: .credentials, 408: .transient, 411: .transient, 412: .reconcile, 423: .transient, 425: .transient,
+        429: .throttled, 501: .unsupported, 503: .throttled, 505: .fatal, 507: .fatal, 509: .throttled,
+        529: .throttled,
     ]
 }

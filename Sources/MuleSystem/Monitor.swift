@@ -68,8 +68,11 @@ package final class Monitor<State>: @unchecked Sendable {
 
     /// Waits until the body answers something other than nil; it is asked again after every `update` that wakes.
     ///
-    /// - Parameter isNews: whether what the body left when it answered concerns others who wait.
+    /// - Parameters:
+    ///   - deadline: when the body is asked again in any case; nil where there is nothing to wait for but an `update`.
+    ///   - isNews: whether what the body left when it answered concerns others who wait.
     package func wait<Result>(
+        askingAgainAt deadline: (State) -> Moment? = { _ in nil },
         wakingOthersIf isNews: (State) -> Bool = { _ in false },
         for body: (inout State) -> Result?
     ) -> Result {
@@ -77,7 +80,12 @@ package final class Monitor<State>: @unchecked Sendable {
         defer { unlock(waking: isNews(state)) }
         while true {
             if let result = body(&state) { return result }
-            pthread_cond_wait(condition, mutex)
+            if let deadline = deadline(state) {
+                var time = timespec(deadline)
+                pthread_cond_timedwait(condition, mutex, &time)
+            } else {
+                pthread_cond_wait(condition, mutex)
+            }
         }
     }
 
@@ -85,14 +93,20 @@ package final class Monitor<State>: @unchecked Sendable {
     package func wait<Result>(until deadline: Moment, for body: (inout State) -> Result?) -> Result? {
         pthread_mutex_lock(mutex)
         defer { pthread_mutex_unlock(mutex) }
-        var time = timespec(
-            tv_sec: Int(deadline.nanoseconds / 1_000_000_000),
-            tv_nsec: Int(deadline.nanoseconds % 1_000_000_000)
-        )
+        var time = timespec(deadline)
         while true {
             if let result = body(&state) { return result }
             // Besides ETIMEDOUT there is EINVAL, for a deadline before the clock's beginning.
             if pthread_cond_timedwait(condition, mutex, &time) != 0 { return body(&state) }
         }
+    }
+}
+
+extension timespec {
+    fileprivate init(_ moment: Moment) {
+        self.init(
+            tv_sec: Int(moment.nanoseconds / 1_000_000_000),
+            tv_nsec: Int(moment.nanoseconds % 1_000_000_000)
+        )
     }
 }

@@ -76,6 +76,11 @@ package struct AbortRun {
         return .givenUp
     }
 
+    /// Closes the row without asking the store, which may have parts of it. The caller holds its lease.
+    package static func forget(_ record: UploadRecord, in ledger: Ledger) throws(UploadFailure) {
+        try ledger.reporting { ledger throws(LedgerError) in try ledger.commit([.end(of: record, .aborted)]) }
+    }
+
     private func close(_ record: UploadRecord, _ outcome: Ledger.Outcome) throws(UploadFailure) {
         try ledger.reporting { ledger throws(LedgerError) in try ledger.commit([.end(of: record, outcome)]) }
     }

@@ -16,7 +16,7 @@ package struct AdoptRun {
 
     package init(ledger: Ledger, settings: RunSettings, cancellation: Cancellation) {
         self.ledger = ledger
-        client = StoreClient(settings: settings, cancellation: cancellation)
+        client = StoreClient(settings: settings, cancellation: cancellation, ledger: ledger)
     }
 
     /// Finds the upload whose parts are the file's, and records it with them. Of several the one with the most bytes is

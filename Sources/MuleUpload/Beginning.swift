@@ -9,8 +9,9 @@ import MuleTransport
 import Synchronization
 
 extension Worker {
-    func begin(_ transfer: Transfer) throws(UploadFailure) {
-        run.progress.begin(transfer)
+    /// - Parameter isFirst: false when the step was postponed before.
+    func begin(_ transfer: Transfer, isFirst: Bool) throws(UploadFailure) {
+        if isFirst { run.progress.begin(transfer) }
         transfer.enter(.checking)
         if case .stream(let input) = transfer.job.source { return try beginStream(transfer, input) }
         guard case .file(let path) = transfer.job.source else { return }
@@ -19,15 +20,18 @@ extension Worker {
             return run.isStopping
         }
         transfer.change { [source] in $0.open(source) }
-        if case .doneBefore(let previous, let again) = transfer.job.row {
+        if transfer.record == nil, case .doneBefore(let previous, let again) = transfer.job.row {
             let known = transfer.job.comparesFile ? try same(source, as: previous) : previous
             if let known, try isStillThere(known, source, transfer) { return }
             try claim(again, transfer)
         }
         guard var record = transfer.record else { fatalError("a transfer begins with a row") }
-        if let fresh = transfer.job.restartsAs { record = try abandon(record, for: fresh, transfer) }
+        if let fresh = transfer.job.restartsAs, !transfer.hasRestarted.load(ordering: .relaxed) {
+            record = try abandon(record, for: fresh, transfer)
+            transfer.hasRestarted.store(true, ordering: .relaxed)
+        }
         transfer.use(run.negotiated(record, endpoint: transfer.job.service.endpoint.url))
-        run.emit(.started(record))
+        if isFirst { run.emit(.started(record)) }
         source = try source.serving(record.upload)
         transfer.change { [source] in $0.open(source) }
         record = try goOn(source, record, transfer)
@@ -61,7 +65,8 @@ extension Worker {
         _ transfer: Transfer
     ) throws(UploadFailure) -> Bool {
         // Who may not look must send.
-        guard case .success(let head?, _) = try remote.lookAtObject(transfer), head.size == source.size else {
+        guard case .success(let head?, _) = try remote.lookAtObject(transfer, after: earlier), head.size == source.size
+        else {
             return false
         }
         let token = previous.isAdopted ? nil : head.metadata[UploadToken.metadataName]

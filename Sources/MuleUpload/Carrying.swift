@@ -39,10 +39,9 @@ extension Worker {
             var lower = run.lowerRung(protection, after: error, record)
             while let rung = lower, rung.wholeObjectCRC != protection.wholeObjectCRC { lower = rung.nextRung }
             guard let lower else { throw refusal(error, transfer) }
-            run.settle(lower, transfer)
             var again = part
             (again.candidate, again.known) = (nil, nil)
-            try carry(again, of: transfer)
+            try carry(again, of: transfer, on: lower, isCertain: error.refusesChecksum)
         case .success(let body, _):
             guard let eTag = body.stored.eTag else {
                 throw UploadFailure(
@@ -63,10 +62,33 @@ extension Worker {
                 ),
                 part,
                 transfer,
-                bytesSent: body.bytesSent,
+                bytesSent: part.bytesSent + body.bytesSent,
                 bytesInFlight: body.bytesInFlight
             )
         }
+    }
+
+    /// Sends the part once more on a lower rung, which is kept where the store has said that it is needed, or where it works.
+    private func carry(
+        _ part: PartWork,
+        of transfer: Transfer,
+        on lower: Protection,
+        isCertain: Bool
+    ) throws(UploadFailure) {
+        if isCertain {
+            run.settle(lower, transfer)
+            return try carry(part, of: transfer)
+        }
+        let before = transfer.negotiated
+        transfer.use(Negotiated(protection: lower, wholeObject: before.wholeObject))
+        do {
+            try carry(part, of: transfer)
+        } catch {
+            transfer.use(before)
+            throw error
+        }
+        transfer.use(before)
+        run.settle(lower, transfer)
     }
 
     /// Compares a part of a stream with what is on record under its number; if it is the same, it is not sent. Else the row is

@@ -278,7 +278,7 @@ package final class CleanRun {
     private func checkClock(of service: S3Service, bucket: String) throws(UploadFailure) {
         guard rules.dependsOnAge else { return }
         if var doubt = ClockComparison.doubt(now: ledger.now(), store: try inquiry.clock(of: service, bucket: bucket)) {
-            doubt.stopsRun = true
+            doubt.scope = .store
             throw doubt
         }
     }
@@ -309,7 +309,7 @@ package final class CleanRun {
     /// Keeps the failure; one that everything at this store would meet ends the work there.
     private func note(_ failure: UploadFailure, at address: StoreAddress) {
         summary.failures.append(failure)
-        if failure.stopsRun || failure.kind == .network { unreachable.insert(address) }
+        if failure.scope != .transfer || failure.kind == .network { unreachable.insert(address) }
     }
 }
 

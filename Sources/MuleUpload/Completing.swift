@@ -10,8 +10,11 @@ import Synchronization
 extension Worker {
     func complete(_ transfer: Transfer) throws(UploadFailure) {
         transfer.enter(.completing)
-        guard var record = transfer.record, let uploadID = record.uploadID else {
-            fatalError("completed without an upload ID")
+        guard var record = transfer.record else { fatalError("completed without a row") }
+        guard let uploadID = record.uploadID else {
+            // Postponed when the upload was created once more, which takes a source.
+            guard let source = transfer.source else { fatalError("completed without an upload ID") }
+            return try startAgain(source, transfer, record)
         }
         if record.createAttemptedAt != nil { try removeSiblings(record, transfer) }
         let source = transfer.source
@@ -26,7 +29,20 @@ extension Worker {
         let content = run.plan(of: record).map { RecordedContent(rows, $0, protection) }
         record = try confirmSource(source, content, transfer.record ?? record, transfer)
         let whole = MultipartChecksum(rows, transfer.negotiated)
-        let answer = try completed(uploadID, rows, whole, size: size, record, transfer)
+        let answer: Answer<StoredObject>
+        do throws(UploadFailure) {
+            answer = try completed(uploadID, rows, whole, size: size, record, transfer)
+        } catch {
+            guard
+                let proof = objectDespite(
+                    error,
+                    { () throws(UploadFailure) in
+                        try remote.ownObject(size: size, record, transfer)
+                    }
+                )
+            else { throw error }
+            return run.completed(transfer, record, proof)
+        }
         let mine = ObjectProof(whole)
         switch answer {
         case .success(let stored, _):
@@ -36,6 +52,17 @@ extension Worker {
         case .refused(let error, let ambiguous):
             try judgeRefusal(error, ambiguous: ambiguous, size: size, record, transfer)
         }
+    }
+
+    /// The proof that a request was carried out whose answer never came: the last thing to ask before it counts as failed.
+    ///
+    /// - Parameter look: looks at the object; a failure of it says nothing.
+    func objectDespite(
+        _ failure: UploadFailure,
+        _ look: () throws(UploadFailure) -> ObjectProof?
+    ) -> ObjectProof? {
+        guard failure.kind == .network, failure.postponement == nil else { return nil }
+        return try? look()
     }
 
     /// Sends Complete until it is answered; without its condition to a store that knows none.
@@ -66,7 +93,7 @@ extension Worker {
         _ whole: WholeObject,
         _ transfer: Transfer
     ) throws(UploadFailure) -> Answer<StoredObject> {
-        try client.retrying(transfer) { (connection) throws(S3Error) in
+        try client.retrying(transfer, after: earlier) { (connection) throws(S3Error) in
             try connection.completeMultipartUpload(
                 transfer.job.destination,
                 uploadID: uploadID,
@@ -199,7 +226,7 @@ extension Worker {
             )
         )
         let fresh = try run.ledger.reporting { ledger throws(LedgerError) in try ledger.restart(record) }
-        try beginAnew(source, transfer, fresh)
+        try startAgain(source, transfer, fresh)
     }
 
     /// Whether the object was made by this upload before it was begun anew, or by one of this ledger that was done before
@@ -231,11 +258,11 @@ extension Worker {
                     + "beginning anew."
             )
         )
-        try beginAnew(source, transfer, try abandon(record, for: record.upload, transfer))
+        try startAgain(source, transfer, try abandon(record, for: record.upload, transfer))
     }
 
     /// Creates the upload once more and sends all parts.
-    private func beginAnew(
+    func startAgain(
         _ source: SourceFile,
         _ transfer: Transfer,
         _ fresh: UploadRecord

@@ -46,29 +46,43 @@ extension Worker {
         record = try run.ledger.reporting { ledger throws(LedgerError) in try ledger.recordCreateAttempt(record) }
         transfer.update(record)
         let attributes = run.attributes(of: record)
-        while true {
-            let protection = transfer.protection
-            let answer = try client.retrying(transfer) { (connection) throws(S3Error) in
-                try connection.createMultipartUpload(
-                    transfer.job.destination,
-                    attributes: attributes,
-                    checksum: protection.checksumAlgorithm
-                )
-            }
-            switch answer {
-            case .refused(let error, let ambiguous):
-                guard let lower = run.lowerRung(protection, after: error, record) else {
-                    if !ambiguous && !wasTriedBefore { try forgetAttempt(record, transfer) }
-                    throw refusal(error, transfer)
+        // Whether the store may have an upload of which no row knows. A try whose connection never stood has created nothing: it
+        // leaves no row that only the store could clear.
+        var isUnanswered = wasTriedBefore
+        do throws(UploadFailure) {
+            while true {
+                let protection = transfer.protection
+                let answer = try client.retrying(transfer, after: earlier) { (connection) throws(S3Error) in
+                    do throws(S3Error) {
+                        return try connection.createMultipartUpload(
+                            transfer.job.destination,
+                            attributes: attributes,
+                            checksum: protection.checksumAlgorithm
+                        )
+                    } catch {
+                        if error.mayHaveBeenCarriedOut { isUnanswered = true }
+                        throw error
+                    }
                 }
-                transfer.use(Negotiated(protection: lower, wholeObject: nil))
-            case .success(let created, let ambiguous):
-                return try keep(created, transfer, record, mayHaveSiblings: ambiguous || wasTriedBefore)
+                switch answer {
+                case .refused(let error, _):
+                    guard let lower = run.lowerRung(protection, after: error, record) else {
+                        throw refusal(error, transfer)
+                    }
+                    transfer.use(Negotiated(protection: lower, wholeObject: nil))
+                case .success(let created, _):
+                    let mayHaveSiblings = isUnanswered
+                    isUnanswered = true
+                    return try keep(created, transfer, record, mayHaveSiblings: mayHaveSiblings)
+                }
             }
+        } catch {
+            if !isUnanswered, transfer.record?.uploadID == nil { try forgetAttempt(record, transfer) }
+            throw error
         }
     }
 
-    /// The store has refused to create the upload, and no try of it is unanswered: nothing lies there.
+    /// No try to create the upload can have been carried out: the store has nothing of it.
     private func forgetAttempt(_ record: UploadRecord, _ transfer: Transfer) throws(UploadFailure) {
         transfer.update(
             try run.ledger.reporting { ledger throws(LedgerError) in try ledger.forgetCreateAttempt(record) }
@@ -108,7 +122,7 @@ extension Worker {
     /// For stores that don't know `If-None-Match`: a look before anything is sent. The header closes the gap between the
     /// look and the end where it is known.
     func presentObject(_ transfer: Transfer) throws(UploadFailure) -> ObjectHead? {
-        guard case .success(let head, _) = try remote.lookAtObject(transfer) else { return nil }
+        guard case .success(let head, _) = try remote.lookAtObject(transfer, after: earlier) else { return nil }
         return head
     }
 

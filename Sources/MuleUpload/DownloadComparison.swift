@@ -18,14 +18,14 @@ final class DownloadComparison: AnswerReader {
     private let file: File
     private let size: Int64
     private let progress: ReadProgress
-    private let stallTimer: StallTimer
+    private let onProgress: () -> Void
     private let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 64 << 10, alignment: 4096)
 
-    init(_ file: File, size: Int64, progress: ReadProgress, stallTimer: StallTimer) {
+    init(_ file: File, size: Int64, progress: ReadProgress, onProgress: @escaping () -> Void) {
         self.file = file
         self.size = size
         self.progress = progress
-        self.stallTimer = stallTimer
+        self.onProgress = onProgress
         progress.begin()
     }
 
@@ -63,7 +63,7 @@ final class DownloadComparison: AnswerReader {
         // Bytes that come again after each break are no progress.
         if position > furthest {
             furthest = position
-            stallTimer.noteProgress()
+            onProgress()
         }
         return true
     }

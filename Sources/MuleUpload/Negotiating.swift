@@ -21,10 +21,10 @@ extension UploadRun {
 
     /// The next rung when the store refuses the checksum; nil when that is not what it refuses, or the user chose it.
     func lowerRung(_ protection: Protection, after error: S3Error, _ record: UploadRecord) -> Protection? {
-        guard record.upload.integrity.checksum == "auto", error.refusesChecksum, let lower = protection.nextRung else {
-            return nil
-        }
-        return lower
+        guard record.upload.integrity.checksum == "auto" else { return nil }
+        if error.refusesChecksum { return protection.nextRung }
+        // A guess, once: the rung below has none of the headers that may be what is refused.
+        return protection.checksumAlgorithm != nil && error.mayRefuseChecksum ? .md5 : nil
     }
 
     /// An answer has shown on which rung this store stands.
@@ -55,6 +55,19 @@ extension UploadRun {
 }
 
 extension S3Error {
+    /// Whether a checksum header may be what is refused, although the refusal does not say so.
+    ///
+    /// Google's store answers `SignatureDoesNotMatch`, since it does not sign the header; others answer 400 without a reason
+    /// (qdrant/qdrant#9568, get-convex/convex-backend#238).
+    var mayRefuseChecksum: Bool {
+        guard case .answer(let status, let code, _) = cause, isOfS3, ShownLimit(self) == nil else { return false }
+        switch status {
+        case 400, 415, 422: return retryClass == .fatal || retryClass == .unsupported
+        case 403: return code == "SignatureDoesNotMatch"
+        default: return false
+        }
+    }
+
     /// Whether the refusal is about a checksum header that the store does not know.
     var refusesChecksum: Bool {
         guard case .answer(let status, let code, let message) = cause else { return false }

@@ -14,8 +14,12 @@ enum UploadToken {
 }
 
 extension RemoteSteps {
-    func lookAtObject(_ transfer: Transfer) throws(UploadFailure) -> Answer<ObjectHead?> {
-        try client.retrying(transfer) { (connection) throws(S3Error) in
+    /// - Parameter earlier: as for `StoreClient.retrying`.
+    func lookAtObject(
+        _ transfer: Transfer,
+        after earlier: EarlierFailures? = nil
+    ) throws(UploadFailure) -> Answer<ObjectHead?> {
+        try client.retrying(transfer, after: earlier) { (connection) throws(S3Error) in
             try connection.headObject(transfer.job.destination)
         }
     }
@@ -89,7 +93,10 @@ extension RemoteSteps {
             case .success(nil, _): continue
             case .success(let head?, _):
                 guard try isConfirmed(head, by: stored, size: size, record, transfer) else {
-                    throw .unknownOutcome(transfer, "another object stands there: somebody has written it since")
+                    let isOfS3 = head.object.isOfS3 && stored.isOfS3
+                    throw isOfS3
+                        ? .unknownOutcome(transfer, "another object stands there: somebody has written it since")
+                        : .noStore(transfer)
                 }
                 let seen = try proof(of: head, expected: mine, size: size, transfer)
                 proven.eTag = stored.eTag ?? seen.eTag
@@ -97,7 +104,7 @@ extension RemoteSteps {
                 return proven
             }
         }
-        throw .unknownOutcome(transfer, "the store does not show the object")
+        throw stored.isOfS3 ? .unknownOutcome(transfer, "the store does not show the object") : .noStore(transfer)
     }
 
     /// What HEAD shows, if it agrees with what is expected.
@@ -141,6 +148,11 @@ extension UploadFailure {
             "\(transfer.name) is not what was sent: the store has \(what). Keep the source, and send it again with "
                 + "--restart."
         )
+    }
+
+    /// Answers of success that hold nothing of S3.
+    static func noStore(_ transfer: Transfer) -> UploadFailure {
+        .unknownOutcome(transfer, "what answers at \(transfer.job.service.endpoint.address) is no S3 store")
     }
 
     static func unknownOutcome(_ transfer: Transfer, _ reason: String) -> UploadFailure {

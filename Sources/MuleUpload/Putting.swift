@@ -45,15 +45,28 @@ extension Worker {
             if !isFirst { try check() }
             isFirst = false
             let protection = transfer.protection
-            let answer = try send(slice, of: transfer) { (connection, body, proof, options) throws(S3Error) in
-                try connection.putObject(
-                    transfer.job.destination,
-                    body: body,
-                    proof: proof,
-                    attributes: attributes,
-                    onlyIfAbsent: onlyIfAbsent,
-                    transfer: options
-                )
+            let answer: Answer<SentBody>
+            do throws(UploadFailure) {
+                answer = try send(slice, of: transfer) { (connection, body, proof, options) throws(S3Error) in
+                    try connection.putObject(
+                        transfer.job.destination,
+                        body: body,
+                        proof: proof,
+                        attributes: attributes,
+                        onlyIfAbsent: onlyIfAbsent,
+                        transfer: options
+                    )
+                }
+            } catch {
+                guard
+                    let proof = objectDespite(
+                        error,
+                        { () throws(UploadFailure) in
+                            try ownBody(slice, record, transfer)
+                        }
+                    )
+                else { throw error }
+                return proof
             }
             switch answer {
             case .success(let body, _):

@@ -31,8 +31,8 @@ package final class RecordedRun: Sendable {
     private let ledger: Ledger
     private let settings: RunSettings
     private let cancellation: Cancellation
-    private let stallTimer: StallTimer
-    private let stopReason = Monitor<UploadFailure?>(nil)
+    private let context: RetryContext
+    private let failures = Monitor(StoreFailures())
     /// Those that know which regions the ledger remembers.
     private let services = Monitor<Set<ObjectIdentifier>>([])
 
@@ -41,7 +41,12 @@ package final class RecordedRun: Sendable {
         self.ledger = ledger
         self.settings = settings
         self.cancellation = cancellation
-        stallTimer = StallTimer(limit: settings.stallLimit)
+        context = RetryContext(
+            settings: settings,
+            stallTimer: StallTimer(limit: settings.stallLimit),
+            cancellation: cancellation,
+            ledger: ledger
+        )
     }
 
     /// Asks about one object after another until there are no more, or something stops the run. To be called once.
@@ -50,17 +55,18 @@ package final class RecordedRun: Sendable {
     ///   - next: the next object with its store, which must live as long as the run; nil at the end. Called from all threads.
     ///   - report: is told once of every object that was asked about, from any thread. A failure without a verdict says that
     ///     the question could not be put.
-    /// - Returns: why the run was stopped before `next` was at its end; nil when it was not.
+    /// - Returns: why not all were asked about: the run was stopped, or a store failed, whose other objects are passed over;
+    ///   nil when all were.
     package func run(
         next: @escaping @Sendable () -> (object: RecordedObject, service: S3Service)?,
         report: @escaping @Sendable (RecordedObject, Result<Verification, VerifyFailure>) -> Void
     ) -> UploadFailure? {
-        let ticks = stallTimer.startTicking()
+        let ticks = context.stallTimer.startTicking()
         let crew = Crew()
         do throws(SystemError) {
             for _ in 0..<settings.concurrency {
                 try crew.hire { [self] in
-                    let client = StoreClient(settings.retry, stallTimer: stallTimer, cancellation: cancellation)
+                    let client = StoreClient(context)
                     let remote = RemoteSteps(client: client, ledger: ledger, emit: { _ in })
                     while !cancellation.isCancelled, let (object, service) = next() {
                         if let outcome = judge(object, service, remote) { report(object, outcome) }
@@ -73,7 +79,7 @@ package final class RecordedRun: Sendable {
         }
         crew.waitForAll()
         withExtendedLifetime(ticks) {}
-        return cancellation.isCancelled ? stopReason.withLock { $0 } ?? .interrupted : nil
+        return failures.withLock { $0.first } ?? (cancellation.isCancelled ? .interrupted : nil)
     }
 
     /// Nil where the run was stopped before there was an answer.
@@ -82,20 +88,25 @@ package final class RecordedRun: Sendable {
         _ service: S3Service,
         _ remote: RemoteSteps
     ) -> Result<Verification, VerifyFailure>? {
+        if failures.withLock({ $0.failure(of: service, object.address.bucket) != nil }) { return nil }
         let isNew = services.withLock { $0.insert(ObjectIdentifier(service)).inserted }
         if isNew { service.remember(regions: ledger.regions(of: service.endpoint.url)) }
         do throws(UploadFailure) {
             return try remote.compare(object, service)
         } catch {
             if error.kind == .interrupted { return nil }
-            if error.stopsRun { stop(error) }
+            switch error.scope {
+            case .transfer: break
+            case .bucket, .store: _ = failures.withLock { $0.add(error, of: service, object.address.bucket) }
+            case .run: stop(error)
+            }
             return .failure(VerifyFailure(error))
         }
     }
 
     /// Ends the run for a reason that every question shares.
     private func stop(_ reason: UploadFailure) {
-        stopReason.withLock { $0 = $0 ?? reason }
+        failures.withLock { $0.first = $0.first ?? reason }
         cancellation.cancel()
     }
 }

@@ -55,6 +55,11 @@ package struct RegistrationFeed: UploadFeed {
         registration = Registration(ledger, for: run)
     }
 
+    /// Of the files that were found: one command, or one job, has one.
+    private var bucket: String?
+
+    package var onlyPlace: (S3Service, String)? { bucket.map { (service, $0) } }
+
     package var mayFind: Bool { !hasFoundAll && jobsKept < most }
 
     package mutating func find() throws(UploadFailure) -> Findings {
@@ -63,6 +68,7 @@ package struct RegistrationFeed: UploadFeed {
             hasFoundAll = true
             return findings
         }
+        bucket = bucket ?? intents.first?.destination.bucket
         for (intent, entry) in zip(intents, try entries(intents)) {
             switch entry {
             case .refused(let failure): onRefused(intent, failure)

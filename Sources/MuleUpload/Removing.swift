@@ -139,7 +139,7 @@ extension RemoteSteps {
 
 extension S3Error {
     /// Whether there is nothing left that could be removed: the upload, or its whole bucket, is gone.
-    var leavesNothing: Bool { isVanishedUpload || code == "NoSuchBucket" }
+    var leavesNothing: Bool { isVanishedUpload || (code == "NoSuchBucket" && isOfS3) }
 
     /// Whether the question is not allowed, or not known to this store, whatever is asked about.
     var mayNotBeAsked: Bool { isMissingPermission || retryClass == .unsupported }

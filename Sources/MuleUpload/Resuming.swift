@@ -45,6 +45,8 @@ extension Worker {
             // Only failures of what has a source, and an upload ID, ask for another look.
             fatalError("a second look at what can't be read again")
         }
+        // Postponed when the upload was created once more.
+        guard record.uploadID != nil else { return try startAgain(source, transfer, record) }
         try resume(source, transfer, record, isGone: isGone)
     }
 
@@ -83,7 +85,14 @@ extension Worker {
             )
         }
         var ahead = PartsAhead()
-        let (listing, stored) = try list(uploadID, transfer, record, isGone: isGone) { page, through in
+        let (listing, stored) = try list(
+            uploadID,
+            transfer,
+            record,
+            isGone: isGone,
+            // What has been given to others can't be given again.
+            after: { ahead.eTags.isEmpty ? self.earlier : nil }
+        ) { page, through in
             let numbers = ahead.through + 1...max(through, ahead.through + 1)
             guard ahead.failure == nil, through > ahead.through, through <= plan.count,
                 case .proceed(let actions) = decide(.parts(Self.listed(page.newest, transfer)), numbers)
@@ -177,9 +186,10 @@ extension Worker {
         _ transfer: Transfer,
         _ record: UploadRecord,
         isGone: Bool = false,
+        after earlier: () -> EarlierFailures? = { nil },
         onPage: (_ listing: PartListing, _ through: Int) -> Void = { _, _ in }
     ) throws(UploadFailure) -> (Listing, [Int: StoredPart]) {
-        let answer = try client.retrying(transfer) { (connection) throws(S3Error) in
+        let answer = try client.retrying(transfer, after: earlier()) { (connection) throws(S3Error) in
             try connection.listParts(transfer.job.destination, uploadID: uploadID, onPage: onPage)
         }
         switch answer {
@@ -234,9 +244,9 @@ extension UploadFailure {
 }
 
 extension S3Error {
-    /// 404 for an upload ID. Stores differ in the code they give it.
+    /// 404 for an upload ID. Stores differ in the code they give it; a 404 of what is no store says nothing.
     var isVanishedUpload: Bool {
-        code == "NoSuchUpload" || (status == 404 && code != "NoSuchBucket")
+        code == "NoSuchUpload" || (status == 404 && code != "NoSuchBucket" && isOfS3)
     }
 
     var isMissingPermission: Bool { status == 403 && retryClass == .fatal }

@@ -32,7 +32,10 @@ extension Worker {
     ) throws(UploadFailure) -> Answer<SentBody> {
         // Small bodies count by their number.
         let isWatched = slice.length >= LaggardWatch.leastLength
-        let counter = SentCounter(transfer, run.stallTimer, countsAcknowledged: isWatched)
+        let store = run.context.store(transfer.job.service)
+        let counter = SentCounter(transfer, after: earlier, countsAcknowledged: isWatched) { [context = run.context] in
+            context.noteBytes(store, transfer)
+        }
         let age = run.pacer.nextAge()
         var rounds = 0
         var cuts = 0
@@ -40,7 +43,8 @@ extension Worker {
             let protection = transfer.protection
             var kept: SliceDigest?
             var check: SentBytesCheck?
-            let answer = try client.retrying(transfer) { (connection) throws(S3Error) -> StoredObject in
+            let answer = try counter.keepingCount(client, after: earlier) {
+                (connection) throws(S3Error) -> StoredObject in
                 // Damaged bytes may have been damaged here: they are read again each time. What is certain is reused.
                 var transferOptions = BodyTransfer()
                 transferOptions.onSent = { [run] count in
@@ -65,6 +69,7 @@ extension Worker {
                 let digest = try self.digestForSending(slice, transfer, protection, reusing: kept)
                 kept = digest
                 counter.beginAttempt()
+                client.noteTryStarts()
                 let watched = run.laggards.watch(slice.length, cuts: cuts, with: &transferOptions)
                 var isThere = false
                 defer { watched?.end(isThere: isThere) }
@@ -79,6 +84,7 @@ extension Worker {
                         transferOptions
                     )
                     isThere = true
+                    store.hasTakenBodies.store(true, ordering: .relaxed)
                     let now = Moment.now()
                     let held = paced.end(isThere: true)
                     run.queue.bodyDelivered(
@@ -242,7 +248,7 @@ extension Worker {
 /// Counts the bytes of one body over all its tries, for the progress that people see and the progress of the stall timer.
 private final class SentCounter {
     private let transfer: Transfer
-    private let stallTimer: StallTimer
+    private let onProgress: () -> Void
     private(set) var total: Int64 = 0
     /// Bytes of this try that count as under way.
     private(set) var attempt: Int64 = 0
@@ -252,10 +258,33 @@ private final class SentCounter {
 
     /// - Parameter countsAcknowledged: whether it is told what the other side has acknowledged; else what has gone out counts as
     ///   under way.
-    init(_ transfer: Transfer, _ stallTimer: StallTimer, countsAcknowledged: Bool) {
+    init(
+        _ transfer: Transfer,
+        after earlier: EarlierFailures?,
+        countsAcknowledged: Bool,
+        onProgress: @escaping () -> Void
+    ) {
         self.countsAcknowledged = countsAcknowledged
         self.transfer = transfer
-        self.stallTimer = stallTimer
+        self.onProgress = onProgress
+        furthest = earlier?.furthest ?? 0
+    }
+
+    /// Makes the request until it has an end; what went out before it is postponed counts for the next time.
+    func keepingCount<Result>(
+        _ client: StoreClient,
+        after earlier: EarlierFailures?,
+        _ request: (S3Connection) throws(S3Error) -> Result
+    ) throws(UploadFailure) -> Answer<Result> {
+        do {
+            return try client.retrying(transfer, after: earlier, request)
+        } catch {
+            giveUp()
+            var failure = error
+            failure.postponement?.bytesSent = total
+            failure.postponement?.furthest = furthest
+            throw failure
+        }
     }
 
     func beginAttempt() {
@@ -272,7 +301,7 @@ private final class SentCounter {
         // keep the run alive for ever.
         if position > furthest {
             furthest = position
-            stallTimer.noteProgress()
+            onProgress()
         }
     }
 

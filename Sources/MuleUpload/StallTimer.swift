@@ -13,6 +13,8 @@ package final class StallTimer: Sendable {
     private let lastProgress: Atomic<Int64>
     private let lastTick: Atomic<Int64>
     private let isTicking = Atomic<Bool>(false)
+    /// Nanoseconds in which the process did not run.
+    private let absent = Atomic<Int64>(0)
     private let clock: @Sendable () -> Moment
 
     /// Seconds between two ticks from which on the process can't have been running. A loaded machine may be late by less.
@@ -41,13 +43,21 @@ package final class StallTimer: Sendable {
         }
         let before = Moment(nanoseconds: lastTick.exchange(now.nanoseconds, ordering: .relaxed))
         let pause = now.seconds(since: before)
-        if pause > Self.absence { lastProgress.add(Int64(pause * 1e9), ordering: .relaxed) }
+        guard pause > Self.absence else { return }
+        lastProgress.add(Int64(pause * 1e9), ordering: .relaxed)
+        absent.add(Int64(pause * 1e9), ordering: .relaxed)
     }
 
     /// Seconds that are left.
     package var remaining: Double {
         if isTicking.load(ordering: .relaxed) { tick() }
         return limit - clock().seconds(since: Moment(nanoseconds: lastProgress.load(ordering: .relaxed)))
+    }
+
+    /// A clock that stands still while the process does not run.
+    var activeTime: Moment {
+        if isTicking.load(ordering: .relaxed) { tick() }
+        return Moment(nanoseconds: clock().nanoseconds - absent.load(ordering: .relaxed))
     }
 
     /// Starts a thread that ticks for as long as what is returned lives. Where the system gives no thread, the time that the

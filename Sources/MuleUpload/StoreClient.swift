@@ -4,6 +4,7 @@ import MuleS3
 import MuleSigning
 import MuleSystem
 import MuleTransport
+import Synchronization
 
 /// Asks stores and tries again: warm connections, the waits between two tries, and the end of all trying.
 ///
@@ -19,30 +20,31 @@ final class StoreClient {
         var retries: @Sendable (_ reason: String, _ at: Moment) -> Void = { _, _ in }
     }
 
-    let stallTimer: StallTimer
-    let cancellation: Cancellation
-    private let policy: RetryPolicy
-    private let hooks: Hooks
+    let context: RetryContext
     private let ticks: StallTimer.Ticks?
     private var connections: [ObjectIdentifier: S3Connection] = [:]
     private var random = SystemRandomNumberGenerator()
+    private var tryStart = Moment(nanoseconds: 0)
 
-    /// One of several that share a stall timer, which others let tick.
-    init(_ policy: RetryPolicy, stallTimer: StallTimer, cancellation: Cancellation, hooks: Hooks = Hooks()) {
-        self.policy = policy
-        self.stallTimer = stallTimer
-        self.cancellation = cancellation
-        self.hooks = hooks
+    var stallTimer: StallTimer { context.stallTimer }
+    var cancellation: Cancellation { context.cancellation }
+    private var policy: RetryPolicy { context.policy }
+
+    /// One of several that share a context, whose stall timer others let tick.
+    init(_ context: RetryContext) {
+        self.context = context
         ticks = nil
     }
 
     /// One on its own, with a stall timer that ticks as long as it lives.
-    init(settings: RunSettings, cancellation: Cancellation) {
-        policy = settings.retry
-        stallTimer = StallTimer(limit: settings.stallLimit)
-        self.cancellation = cancellation
-        hooks = Hooks()
-        ticks = stallTimer.startTicking()
+    init(settings: RunSettings, cancellation: Cancellation, ledger: Ledger) {
+        context = RetryContext(
+            settings: settings,
+            stallTimer: StallTimer(limit: settings.stallLimit),
+            cancellation: cancellation,
+            ledger: ledger
+        )
+        ticks = context.stallTimer.startTicking()
     }
 
     /// The warm connection to the store.
@@ -54,20 +56,24 @@ final class StoreClient {
             return connection
         } catch {
             var failure = UploadFailure(.usage, "No connection can be made: \(error.sentence).")
-            failure.stopsRun = true
+            failure.scope = .store
             throw failure
         }
     }
 
     /// Makes a request of a transfer until it succeeds, is refused for good, or nothing has moved for too long.
     ///
+    /// - Parameter earlier: what has failed of the same piece of work before it was postponed. Nil where the work can't be
+    ///   postponed, since it can't be started again: then all waiting is done here. Asked after each failure.
     /// - Returns: the result, or the refusal with its evidence for the caller to judge. `ambiguous` tells whether an
     ///   earlier try may have been carried out although its answer never came.
+    /// - Throws: a failure with a `postponement` when the request is to be made again later, behind the work of others.
     func retrying<Result>(
         _ transfer: Transfer,
+        after earlier: @autoclosure () -> EarlierFailures? = nil,
         _ request: (S3Connection) throws(S3Error) -> Result
     ) throws(UploadFailure) -> Answer<Result> {
-        try retrying(with: transfer.job.service, unless: { transfer.isStopped }, request)
+        try retry(with: transfer.job.service, transfer, after: earlier, unless: { transfer.isStopped }, request)
     }
 
     /// The same for a request that belongs to no transfer.
@@ -76,52 +82,74 @@ final class StoreClient {
         unless isStopped: () -> Bool = { false },
         _ request: (S3Connection) throws(S3Error) -> Result
     ) throws(UploadFailure) -> Answer<Result> {
-        var failures = 0
-        var damages = 0
-        var unreadable = 0
-        var renewals = 0
-        var isAmbiguous = false
+        try retry(with: service, nil, after: { nil }, unless: isStopped, request)
+    }
+
+    private func retry<Result>(
+        with service: S3Service,
+        _ transfer: Transfer?,
+        after earlier: () -> EarlierFailures?,
+        unless isStopped: () -> Bool,
+        _ request: (S3Connection) throws(S3Error) -> Result
+    ) throws(UploadFailure) -> Answer<Result> {
+        let store = context.store(service)
+        var tries = Tries(policy)
         while true {
             if cancellation.isCancelled || isStopped() { throw .interrupted }
             let connection = try connection(service)
+            noteTryStarts()
             do throws(S3Error) {
                 let result = try request(connection)
-                stallTimer.noteProgress()
-                return .success(result, ambiguous: isAmbiguous)
+                store.noteAnswer()
+                context.noteProgress(store, transfer)
+                return .success(result, ambiguous: tries.isAmbiguous)
             } catch {
-                failures += 1
-                if error.hasNewCredentials, renewals < policy.renewals {
-                    // What is refused for its signature is not carried out.
-                    renewals += 1
-                    continue
+                if error.hasAnswer { store.noteAnswer() }
+                switch tries.next(after: error) {
+                case .tryAtOnce: continue
+                case .interrupted: throw .interrupted
+                case .refused(let ambiguous): return .refused(error, ambiguous: ambiguous)
+                case .wait: break
                 }
-                switch error.retryClass {
-                case .cancelled: throw .interrupted
-                case .throttled: hooks.throttled()
-                case .transient:
-                    if !error.wasNotSent { isAmbiguous = true }
-                    if case .transport = error.cause, !error.isLeftBehind { hooks.broke() }
-                    // A server that answers 200 with something else will not learn S3 by being asked again, and each
-                    // Create may leave an upload behind.
-                    if case .unreadable = error.cause {
-                        unreadable += 1
-                        if unreadable >= policy.unreadableTries { return .refused(error, ambiguous: true) }
-                    }
-                case .damaged:
-                    damages += 1
-                    if damages >= policy.damagedTries { return .refused(error, ambiguous: isAmbiguous) }
-                case .credentials where error.renewalFailure?.isTransient == true: break
-                case .clock, .credentials, .redirected, .reconcile, .unsupported, .fatal:
-                    return .refused(error, ambiguous: isAmbiguous)
+                if error.retryClass == .throttled { context.hooks.throttled() }
+                if case .transport = error.cause, !error.isLeftBehind { context.hooks.broke() }
+                let now = stallTimer.activeTime
+                let answered = error.status != nil
+                store.streak.noteFailure(ofTryStartedAt: tryStart, at: now, answered: answered)
+                transfer?.streak.noteFailure(ofTryStartedAt: tryStart, at: now, answered: answered)
+                let earlier = earlier()
+                let pause = try pause(after: error, tries.failures + (earlier?.count ?? 0), store, transfer)
+                if let earlier, tries.hasFailedEnough(error, hadFailedBefore: earlier.count > 0) {
+                    throw .postponed(until: pause, error, failures: earlier.count + tries.failures)
                 }
-                try wait(afterFailure: failures, error)
+                sleep(until: pause, cancellation)
             }
         }
     }
 
-    private func wait(afterFailure failures: Int, _ error: S3Error) throws(UploadFailure) {
-        let remaining = stallTimer.remaining
-        guard remaining > 0 else { throw .stalled(for: stallTimer.limit, error) }
+    /// The network is used from now on: reading and digesting what is sent is no part of a try.
+    func noteTryStarts() {
+        tryStart = stallTimer.activeTime
+    }
+
+    /// When to try again.
+    ///
+    /// - Throws: when the store, or the transfer alone, has failed for longer than is allowed.
+    private func pause(
+        after error: S3Error,
+        _ failures: Int,
+        _ store: StoreHealth,
+        _ transfer: Transfer?
+    ) throws(UploadFailure) -> Moment {
+        let now = stallTimer.activeTime
+        var remaining = allowance(of: store, error) - store.streak.seconds(at: now)
+        guard remaining > 0 else {
+            throw .stalled(for: allowance(of: store, error), error, hasAnswered: store.hasAnswered)
+        }
+        if let transfer {
+            remaining = min(remaining, stallTimer.limit - transfer.streak.seconds(at: now))
+            guard remaining > 0 else { throw .stalledAlone(for: stallTimer.limit, transfer, error) }
+        }
         let delay = policy.delay(
             for: error.retryClass,
             failures: failures,
@@ -130,9 +158,101 @@ final class StoreClient {
         )
         // When the stall limit ends during the pause, one last try is made at its end.
         let until = Moment.now().adding(seconds: min(delay, remaining))
-        hooks.retries(error.shortReason, until)
-        sleep(until: until, cancellation)
+        context.hooks.retries(error.shortReason, until)
+        return until
     }
+
+    /// Seconds that a store may fail without any progress.
+    private func allowance(of store: StoreHealth, _ error: S3Error) -> Double {
+        // A wrong address should show soon; one that has answered before has a network that comes back.
+        guard store.hasAnswered else { return min(stallTimer.limit, Self.firstAnswerLimit) }
+        // A store that works and refuses these objects: each of them is to fail by itself first.
+        let refusesObjects =
+            error.hasDocument && error.retryClass == .transient && store.hasTakenBodies.load(ordering: .relaxed)
+        return refusesObjects ? 2 * stallTimer.limit : stallTimer.limit
+    }
+
+    /// Seconds after which an endpoint that has never answered is taken for wrong.
+    static let firstAnswerLimit = 30.0
+}
+
+/// The tries of one request.
+private struct Tries {
+    enum Next {
+        case tryAtOnce, wait, interrupted
+        case refused(ambiguous: Bool)
+    }
+
+    private(set) var failures = 0
+    /// Whether one of them may have been carried out although its answer never came.
+    private(set) var isAmbiguous = false
+    private let policy: RetryPolicy
+    private var damages = 0
+    private var unreadable = 0
+    private var renewals = 0
+
+    init(_ policy: RetryPolicy) {
+        self.policy = policy
+    }
+
+    mutating func next(after error: S3Error) -> Next {
+        failures += 1
+        if error.hasNewCredentials, renewals < policy.renewals {
+            // What is refused for its signature is not carried out.
+            renewals += 1
+            return .tryAtOnce
+        }
+        if error.mayHaveBeenCarriedOut { isAmbiguous = true }
+        switch error.retryClass {
+        case .cancelled: return .interrupted
+        case .throttled: return .wait
+        case .transient:
+            // A server that answers 200 with something else will not learn S3 by being asked again, and each Create may
+            // leave an upload behind.
+            guard case .unreadable = error.cause else { return .wait }
+            unreadable += 1
+            return unreadable < policy.unreadableTries ? .wait : .refused(ambiguous: true)
+        case .damaged:
+            damages += 1
+            return damages < policy.damagedTries ? .wait : .refused(ambiguous: isAmbiguous)
+        case .credentials where error.renewalFailure?.isTransient == true: return .wait
+        case .clock, .credentials, .redirected, .reconcile, .unsupported, .fatal:
+            return .refused(ambiguous: isAmbiguous)
+        }
+    }
+
+    /// Whether others should go first. A store that asks for less gets it at once.
+    func hasFailedEnough(_ error: S3Error, hadFailedBefore: Bool) -> Bool {
+        switch error.retryClass {
+        case .throttled: true
+        case .transient:
+            // Answers that say nothing are counted here, to their end.
+            if case .unreadable = error.cause { false } else { failures >= (hadFailedBefore ? 1 : 3) }
+        default: false
+        }
+    }
+}
+
+/// Failures of a piece of work before it was postponed.
+struct EarlierFailures: Sendable {
+    var count = 0
+    /// Bytes of the body that went out in one try, at most.
+    var furthest: Int64 = 0
+}
+
+/// When a piece of work is to be started again that has failed a few times.
+struct Postponement: Sendable {
+    var until: Moment
+    /// Whether the store asked for less: then a body that has arrived shows that there is room.
+    var isThrottled: Bool
+    /// Whether the store named the time.
+    var isFixed: Bool
+    /// In all.
+    var failures: Int
+    /// Payload bytes that went out for nothing.
+    var bytesSent: Int64 = 0
+    /// Bytes of the body that went out in one try, at most.
+    var furthest: Int64 = 0
 }
 
 /// The end of a request that was tried until it had one.
@@ -155,16 +275,50 @@ extension UploadFailure {
         isResumable: true
     )
 
-    /// Nothing has moved for longer than the stall limit, in seconds.
-    fileprivate static func stalled(for limit: Double, _ error: S3Error) -> UploadFailure {
+    /// A store has made no progress for so many seconds.
+    fileprivate static func stalled(for limit: Double, _ error: S3Error, hasAnswered: Bool) -> UploadFailure {
+        let cure =
+            hasAnswered
+            ? "Finished parts are kept; run the same command again when the way to the store is clear."
+            : "\(error.address) has never answered. Is the address right? Check --endpoint-url and its port; then run the "
+                + "same command again."
         var failure = UploadFailure(
             .network,
-            "Nothing has moved for \(Int(limit)) s; the last reason: \(error.shortReason). Finished parts are "
-                + "kept; run the same command again when the way to the store is clear.",
+            "Nothing has moved for \(Int(limit)) s at \(error.address); the last reason: \(error.waitingFor). \(cure)",
             evidence: error,
             isResumable: true
         )
-        failure.stopsRun = true
+        failure.scope = .store
         return failure
+    }
+
+    /// Requests of one object have failed for so many seconds, while the store served others.
+    fileprivate static func stalledAlone(for limit: Double, _ transfer: Transfer, _ error: S3Error) -> UploadFailure {
+        UploadFailure(
+            .network,
+            "\(transfer.name) has failed for \(Int(limit)) s while \(error.address) served other requests; the last "
+                + "reason: \(error.waitingFor). Finished parts are kept; run the same command again later.",
+            evidence: error,
+            isResumable: true
+        )
+    }
+
+    /// Not an end: the request is made again at the moment.
+    fileprivate static func postponed(until moment: Moment, _ error: S3Error, failures: Int) -> UploadFailure {
+        var failure = UploadFailure(.network, error.shortReason, evidence: error, isResumable: true)
+        failure.postponement = Postponement(
+            until: moment,
+            isThrottled: error.retryClass == .throttled,
+            isFixed: error.retryAfter != nil,
+            failures: failures
+        )
+        return failure
+    }
+}
+
+extension S3Error {
+    /// The operation and the reason of its failure, in a few words.
+    fileprivate var waitingFor: String {
+        "\(operation.rawValue)\(part.map { " of part \($0)" } ?? ""): \(shortReason)"
     }
 }

@@ -70,7 +70,7 @@ package final class StoreInquiry {
     ) {
         var settings = settings
         settings.stallLimit = min(settings.stallLimit, patience)
-        let client = StoreClient(settings: settings, cancellation: cancellation)
+        let client = StoreClient(settings: settings, cancellation: cancellation, ledger: ledger)
         remote = RemoteSteps(client: client, ledger: ledger, emit: onEvent)
     }
 

@@ -106,6 +106,8 @@ struct PartWork: Sendable {
     var candidate: StoredPart?
     /// Of a stream: what the ledger has under the number, and the store as well. To be compared with the bytes likewise.
     var known: PartRecord?
+    /// Payload bytes that went out for it before it was postponed.
+    var bytesSent: Int64 = 0
     /// Called when the part is recorded, or will never be.
     var release: (@Sendable () -> Void)?
 }
@@ -126,6 +128,10 @@ package final class Transfer: Sendable {
     let partsDone = Atomic<Int>(0)
     /// Nanoseconds of the monotonic clock; the end of time where there is nothing to watch.
     let nextLookAtPace = Atomic<Int64>(.max)
+    /// How long it has failed without progress.
+    let streak = FailureStreak()
+    /// Whether what an earlier run began has been aborted, where that was asked for.
+    let hasRestarted = Atomic<Bool>(false)
     private let hasFailed = Atomic<Bool>(false)
 
     init(_ job: UploadJob) {

@@ -75,6 +75,11 @@ struct TransferState: Sendable {
         self.source = source
     }
 
+    /// Its first step is postponed: the file is opened again then, since many uploads may wait.
+    mutating func close() {
+        source = nil
+    }
+
     mutating func enter(_ phase: TransferPhase) {
         guard !hasEnded else { return }
         self.phase = phase

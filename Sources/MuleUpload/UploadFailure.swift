@@ -29,6 +29,18 @@ package struct UploadFailure: Error, Sendable {
         case interrupted
     }
 
+    /// What else meets the same failure.
+    package enum Scope: Sendable {
+        /// Nothing else: it belongs to this object.
+        case transfer
+        /// All uploads to the same bucket: it does not exist, or is in another region.
+        case bucket
+        /// All uploads to the same store with the same credentials: no answer, or credentials that it refuses.
+        case store
+        /// All of the run: the ledger, a deadline.
+        case run
+    }
+
     package var kind: Kind
     /// What failed, on what, why, and what to do.
     package var message: String
@@ -37,8 +49,13 @@ package struct UploadFailure: Error, Sendable {
     package var httpStatus: Int?
     package var s3Code: String?
     package var requestID: String?
-    /// Whether every other upload of the run would meet the same.
-    package var stopsRun = false
+    package var scope = Scope.transfer
+    /// Whether a server's answer is what failed the upload.
+    package private(set) var isAnswer = false
+    /// Whether that answer held an S3 error document. An answer without one may be that of a proxy or a portal.
+    package private(set) var hasS3Document = false
+    /// Set when the request is to be made again later, behind the work of others.
+    var postponement: Postponement?
     /// Whether the upload at the store is not as it was recorded, so that another look at it, once in a run, may mend it.
     var asksForAnotherLook = false
 
@@ -59,7 +76,19 @@ package struct UploadFailure: Error, Sendable {
         default: break
         }
         self.init(.ledger, "The ledger \(path) \(error.reason). \(cure)", isResumable: true)
-        stopsRun = true
+        scope = .run
+    }
+
+    /// Whether the failure says something about this file and its object, so that it counts towards their quarantine.
+    ///
+    /// A refusal without an S3 document says nothing about the object, and neither does a failure that others share.
+    package var countsTowardsQuarantine: Bool {
+        guard scope == .transfer, !isAnswer || hasS3Document else { return false }
+        return switch kind {
+        case .usage, .source, .store, .verification, .exists: true
+        case .network: hasS3Document
+        case .credentials, .held, .ledger, .limit, .interrupted: false
+        }
     }
 
     /// Whether somebody wanted the run to end, and nothing is wrong.
@@ -82,6 +111,8 @@ extension UploadFailure {
         httpStatus = error.status
         s3Code = error.code
         requestID = error.requestID
+        isAnswer = error.status != nil
+        hasS3Document = error.hasDocument
     }
 
     /// The failure that a refusal of the store comes to, when nothing else can be made of it.
@@ -90,27 +121,38 @@ extension UploadFailure {
         switch error.cause {
         case .noCredentials(let unavailable):
             var failure = UploadFailure(.credentials, unavailable.reason, evidence: error, isResumable: true)
-            failure.stopsRun = true
+            failure.scope = .store
             return failure
         case .transport(let reason):
             return transport(reason, what, error)
         case .unreadable(let status, let reason):
             return UploadFailure(
                 .store,
-                "\(what) got an answer (HTTP \(status)) that is not S3's: \(reason). Check --endpoint-url.",
+                "\(what) got an answer (HTTP \(status)) that is not S3's: \(reason). What answers at \(error.address) is no "
+                    + "S3 store, or something on the way changes its answers: check --endpoint-url.",
                 evidence: error
             )
+        case .answer(let status, _, _) where !error.isOfS3 && ![.clock, .redirected].contains(error.retryClass):
+            var failure = UploadFailure(
+                .store,
+                "\(what) was answered with HTTP \(status), without an S3 error document: what answers at \(error.address) "
+                    + "is no S3 store, or a proxy or a portal on the way. Check --endpoint-url and the proxy.",
+                evidence: error
+            )
+            // These concern the address; a proxy may refuse one object and let others pass.
+            if [401, 404, 405, 407, 501].contains(status) { failure.scope = .store }
+            return failure
         case .answer(let status, let code, let message):
             let text = message.hasSuffix(".") ? String(message.dropLast()) : message
             let said = text.isEmpty ? code : "\(code): \(text)"
-            let (kind, cure, stopsRun) = cure(error, code: code)
+            let (kind, cure, scope) = cure(error, code: code)
             var failure = UploadFailure(
                 kind,
                 "\(what) was refused (HTTP \(status), \(said)). \(cure)",
                 evidence: error,
                 isResumable: kind == .credentials
             )
-            failure.stopsRun = stopsRun
+            failure.scope = scope
             return failure
         }
     }
@@ -123,7 +165,7 @@ extension UploadFailure {
                 + "the service, pids.max of the container), or let others end, and run the same command again.",
             isResumable: true
         )
-        failure.stopsRun = true
+        failure.scope = .run
         return failure
     }
 
@@ -150,49 +192,49 @@ extension UploadFailure {
         }
     }
 
-    private static func cure(_ error: S3Error, code: String) -> (Kind, String, stopsRun: Bool) {
+    private static func cure(_ error: S3Error, code: String) -> (Kind, String, Scope) {
         if let unavailable = error.renewalFailure {
-            return (.credentials, "New credentials could not be had: \(unavailable.reason).", true)
+            return (.credentials, "New credentials could not be had: \(unavailable.reason).", .store)
         }
         switch (error.retryClass, code) {
         case (_, "NoSuchBucket"):
-            return (.store, "There is no bucket \(error.bucket) there: check its name and --endpoint-url.", true)
+            return (.store, "There is no bucket \(error.bucket) there: check its name and --endpoint-url.", .bucket)
         case (_, "InvalidAccessKeyId"):
             return (
-                .credentials, "The store does not know this access key: check AWS_ACCESS_KEY_ID or the profile.", true
+                .credentials, "The store does not know this access key: check AWS_ACCESS_KEY_ID or the profile.", .store
             )
         case (_, "SignatureDoesNotMatch"):
             return (
                 .credentials,
-                "The secret key does not belong to the access key: check AWS_SECRET_ACCESS_KEY or the profile.", true
+                "The secret key does not belong to the access key: check AWS_SECRET_ACCESS_KEY or the profile.", .store
             )
         case (.credentials, _):
-            return (.credentials, "Renew the credentials and run the same command again.", true)
+            return (.credentials, "Renew the credentials and run the same command again.", .store)
         case (.clock, _):
-            return (.credentials, "This machine's clock is wrong by more than 15 minutes: set it.", true)
+            return (.credentials, "This machine's clock is wrong by more than 15 minutes: set it.", .store)
         case (.redirected, _):
             if let region = error.region {
-                return (.store, "The bucket is in the region \(region): add --region \(region).", true)
+                return (.store, "The bucket is in the region \(region): add --region \(region).", .bucket)
             }
             let pointer = error.otherHost.map {
                 "The store points to the host \($0), to which nothing is sent unasked: if that is the right one, name it "
                     + "with --endpoint-url."
             }
-            return (.store, pointer ?? "The bucket is at another endpoint or region: check --region.", true)
+            return (.store, pointer ?? "The bucket is at another endpoint or region: check --region.", .bucket)
         case (_, "AccessDenied"), (_, "Forbidden"), (_, "AllAccessDisabled"):
-            return (.store, "It takes the permission \(error.operation.permission) on \(error.bucket).", false)
+            return (.store, "It takes the permission \(error.operation.permission) on \(error.bucket).", .transfer)
         case (_, "ConditionalRequestConflict"):
-            return (.store, "Somebody changed the object at that very moment: run the same command again.", false)
+            return (.store, "Somebody changed the object at that very moment: run the same command again.", .transfer)
         case (_, "QuotaExceeded"), (_, "HTTP507"):
-            return (.store, "The store's quota is used up.", false)
+            return (.store, "The store's quota is used up.", .transfer)
         case (.damaged, _):
             return (
                 .verification,
                 "What arrived was not what was sent, again and again: the source changes while it is read, or this "
-                    + "machine's memory or network damages data.", false
+                    + "machine's memory or network damages data.", .transfer
             )
         default:
-            return (.store, "The store gives no more reason than that.", false)
+            return (.store, "The store gives no more reason than that.", .transfer)
         }
     }
 }

@@ -1,4 +1,5 @@
 package import MulePlan
+package import MuleS3
 
 /// Where a run gets its uploads from. One thread asks it, and while it looks for more the workers carry what it gave.
 package protocol UploadFeed {
@@ -7,6 +8,9 @@ package protocol UploadFeed {
 
     /// Whether there is nothing more to be found.
     var hasFoundAll: Bool { get }
+
+    /// The store and the bucket that all uploads still to be taken go to; nil where they go to several, or it is not known.
+    var onlyPlace: (S3Service, String)? { get }
 
     /// Finds some more.
     ///
@@ -43,18 +47,27 @@ package struct JobFeed: UploadFeed {
     private let more: () throws(UploadFailure) -> [UploadJob]?
     private var waiting: [Share: FIFO<UploadJob>] = [.small: FIFO(), .part: FIFO()]
     package private(set) var hasFoundAll = false
+    package let onlyPlace: (S3Service, String)?
 
     /// Those that wait hold their records, and their leases.
     private static let most = 512
 
     package init(_ jobs: [UploadJob]) {
         var rest: [UploadJob]? = jobs
-        self.init { () throws(UploadFailure) in rest.take() }
+        let first = jobs.first.map { ($0.service, $0.destination.bucket) }
+        let isOnly = jobs.allSatisfy { $0.service === first?.0 && $0.destination.bucket == first?.1 }
+        self.init(onlyTo: isOnly ? first : nil) { () throws(UploadFailure) in rest.take() }
     }
 
-    /// - Parameter more: the next ones; nil when there are none any more.
-    package init(_ more: @escaping () throws(UploadFailure) -> [UploadJob]?) {
+    /// - Parameters:
+    ///   - place: the store and the bucket that all of them go to; nil for several.
+    ///   - more: the next ones; nil when there are none any more.
+    package init(
+        onlyTo place: (S3Service, String)? = nil,
+        _ more: @escaping () throws(UploadFailure) -> [UploadJob]?
+    ) {
         self.more = more
+        onlyPlace = place
     }
 
     package var mayFind: Bool { !hasFoundAll && waiting.values.reduce(0) { $0 + $1.count } < Self.most }

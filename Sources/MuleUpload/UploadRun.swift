@@ -18,6 +18,7 @@ package final class UploadRun: Sendable {
     let stallTimer: StallTimer
     let pacer: BodyPacer
     let laggards: LaggardWatch
+    let context: RetryContext
     let facts: EndpointFacts
     let startedAt = Moment.now()
     private let onEvent: @Sendable (UploadEvent) -> Void
@@ -38,6 +39,7 @@ package final class UploadRun: Sendable {
         var readers: [Thread] = []
         /// Those that know which regions the ledger remembers.
         var services: Set<ObjectIdentifier> = []
+        var storeFailures = StoreFailures()
     }
 
     /// - Parameter onEvent: called from any thread, one call at a time for each upload.
@@ -55,6 +57,20 @@ package final class UploadRun: Sendable {
         queue = WorkQueue(concurrency: settings.concurrency, pacer: settings.adaptsConcurrency ? pacer : nil)
         laggards = LaggardWatch(isPaced: settings.rateLimit != nil, isDry: { [queue] in queue.isDry })
         stallTimer = StallTimer(limit: settings.stallLimit)
+        context = RetryContext(
+            settings: settings,
+            stallTimer: stallTimer,
+            cancellation: cancellation,
+            ledger: ledger,
+            hooks: StoreClient.Hooks(
+                throttled: { [queue] in queue.throttled() },
+                broke: { [queue] in queue.connectionBroke() },
+                retries: { [progress] reason, moment in
+                    progress.retries.add(1, ordering: .relaxed)
+                    progress.noteWaiting(reason, until: moment)
+                }
+            )
+        )
         facts = EndpointFacts(
             load: { try? ledger.fact(EndpointFacts.factName, of: $0) },
             // A fact that can't be kept is learned again; the ledger's own trouble shows at the next commit.
@@ -78,18 +94,6 @@ package final class UploadRun: Sendable {
     var recorder: Recorder {
         guard let recorder = recorderBox.withLock({ $0 }) else { fatalError("made in init") }
         return recorder
-    }
-
-    /// What the clients of its workers tell it.
-    var clientHooks: StoreClient.Hooks {
-        StoreClient.Hooks(
-            throttled: { [queue] in queue.throttled() },
-            broke: { [queue] in queue.connectionBroke() },
-            retries: { [progress] reason, moment in
-                progress.retries.add(1, ordering: .relaxed)
-                progress.noteWaiting(reason, until: moment)
-            }
-        )
     }
 
     /// Carries all uploads of the feed to their ends; returns when the last one is recorded. To be called once.
@@ -135,6 +139,7 @@ package final class UploadRun: Sendable {
         var feed = feed
         do throws(UploadFailure) {
             while !queue.isClosed {
+                if let failure = failureOfAll(in: feed) { stop(failure) }
                 let waiting = Share.allCases.filter { feed.count(of: $0) > 0 }
                 let short = queue.short(of: waiting)
                 if !short.isEmpty {
@@ -263,7 +268,46 @@ package final class UploadRun: Sendable {
 
     func fail(_ transfer: Transfer, _ failure: UploadFailure) {
         transfer.fail(reasonToStop(failure))
-        if failure.stopsRun { stop(failure) }
+        switch failure.scope {
+        case .transfer: break
+        case .bucket, .store: failStore(of: transfer, failure)
+        case .run: stop(failure)
+        }
+    }
+
+    // MARK: Stores that fail
+
+    /// Ends all transfers that meet the same failure: those to the same bucket, or to the same store. Others continue.
+    private func failStore(of transfer: Transfer, _ failure: UploadFailure) {
+        let (service, bucket) = (transfer.job.service, transfer.job.destination.bucket)
+        let others: [Transfer] = state.withLock { state in
+            guard state.storeFailures.add(failure, of: service, bucket) else { return [] }
+            return state.open.values.filter { other in
+                other.job.service === service
+                    && (failure.scope == .store || other.job.destination.bucket == bucket) && other !== transfer
+            }
+        }
+        for other in others {
+            other.fail(failure)
+            endIfStopped(other)
+        }
+    }
+
+    /// Why nothing more is sent where the transfer goes; nil where nothing is known to be wrong.
+    func failureOfStore(of transfer: Transfer) -> UploadFailure? {
+        failure(of: transfer.job.service, transfer.job.destination.bucket)
+    }
+
+    private func failure(of service: S3Service, _ bucket: String) -> UploadFailure? {
+        state.withLock { $0.storeFailures.failure(of: service, bucket) }
+    }
+
+    /// Why nothing of the feed can be sent; nil as long as it may hold uploads to other stores.
+    private func failureOfAll(in feed: some UploadFeed) -> UploadFailure? {
+        guard state.withLock({ $0.storeFailures.first }) != nil, let (service, bucket) = feed.onlyPlace else {
+            return nil
+        }
+        return failure(of: service, bucket)
     }
 
     /// Deals with a transfer that has failed, once nobody works on it any more: it is reported, or looked at once more.

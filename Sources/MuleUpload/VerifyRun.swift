@@ -15,7 +15,7 @@ package struct VerifyRun {
     package let progress = ReadProgress()
 
     package init(ledger: Ledger, settings: RunSettings, cancellation: Cancellation) {
-        let client = StoreClient(settings: settings, cancellation: cancellation)
+        let client = StoreClient(settings: settings, cancellation: cancellation, ledger: ledger)
         remote = RemoteSteps(client: client, ledger: ledger, emit: { _ in })
     }
 
@@ -117,7 +117,7 @@ package struct VerifyRun {
             subject.source.file,
             size: subject.source.identity.size,
             progress: progress,
-            stallTimer: client.stallTimer
+            onProgress: { [client] in client.context.noteBytes(client.context.store(subject.service), nil) }
         )
         let answer: Answer<Void>
         do {

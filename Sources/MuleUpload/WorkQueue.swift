@@ -18,6 +18,10 @@ struct Work: Sendable {
     var step: Step
     /// Whether it is carried out beside what the limit allows.
     fileprivate(set) var isBesideLimit = false
+    /// What has failed of it before it was postponed.
+    fileprivate(set) var earlier = EarlierFailures()
+
+    var isRetry: Bool { earlier.count > 0 }
 
     init(transfer: Transfer, step: Step) {
         self.transfer = transfer
@@ -31,6 +35,11 @@ struct Work: Sendable {
         case .part(let part): part.candidate == nil && part.known == nil ? part.slice.length : 0
         case .lookAgain, .complete: 0
         }
+    }
+
+    /// Whether it can be started again from its beginning. A stream that is being read can't.
+    var canStartAgain: Bool {
+        if case .begin = step { transfer.job.path != nil } else { true }
     }
 
     fileprivate var isCompletion: Bool {
@@ -65,6 +74,9 @@ final class WorkQueue: Sendable {
         /// The upload that was begun while parts of others were waiting, until one of its own is taken.
         var begunAhead: Transfer?
         var busy = 0
+        /// What waits for its next try, and how many such tries are under way.
+        var postponed = PostponedWork()
+        var retries = 0
         /// Ends of uploads that are under way beside the limit.
         var ending = 0
         var busyWith = Counts()
@@ -96,7 +108,13 @@ final class WorkQueue: Sendable {
 
         private var hasEndBesideLimit: Bool { control != nil && urgent.contains(where: \.isCompletion) }
 
-        var hasWork: Bool { !urgent.isEmpty || !parts.isEmpty || !beginnings.isEmpty }
+        var hasWork: Bool { !urgent.isEmpty || hasFreshWork || postponed.hasDue(at: .now()) }
+
+        /// When a retry comes due; nil where one is already, which is then taken when there is a place.
+        var nextRetry: Moment? { postponed.earliest.flatMap { $0 > .now() ? $0 : nil } }
+
+        private var hasFreshWork: Bool { !parts.isEmpty || (mayBegin && !beginnings.isEmpty) }
+        private var mayBegin: Bool { !postponed.isFull }
         /// Whether one more body of the size of the others may be in flight.
         var hasRoom: Bool {
             guard let budget = outlook.budget, bodies > 0 else { return true }
@@ -121,6 +139,17 @@ final class WorkQueue: Sendable {
 
         mutating func take() -> Work? {
             if let work = urgent.popLast() { return work }
+            // What has failed before takes a quarter of the places at most while there is other work.
+            if retries < max(1, limit / 4) || !hasFreshWork, let work = postponed.takeDue(at: .now()) {
+                retries += 1
+                if let share = work.share { busyWith[share] += 1 }
+                return work
+            }
+            guard mayBegin else {
+                guard let work = parts.popLast() else { return nil }
+                if let share = work.share { busyWith[share] += 1 }
+                return work
+            }
             let waiting = beginnings.waiting
             let hasParts = !parts.isEmpty || beginnings.holds(.part)
             // What is announced is an estimate; what is here must be given to somebody.
@@ -235,7 +264,7 @@ final class WorkQueue: Sendable {
     /// The next piece of work; nil when there will be none any more, or for one worker fewer.
     func next() -> Work? {
         var isIdle = false
-        return state.wait(wakingOthersIf: \.concernsOthers) { state -> Work?? in
+        return state.wait(askingAgainAt: \.nextRetry, wakingOthersIf: \.concernsOthers) { state -> Work?? in
             if isIdle { state.idle -= 1 }
             let work = next(&state)
             isIdle = work == nil
@@ -270,17 +299,40 @@ final class WorkQueue: Sendable {
         return work
     }
 
-    /// Whether nobody would get any work.
+    /// Whether no thread would get any work.
     var isDry: Bool { state.withLock { !$0.hasWork } }
+
+    /// How many pieces of work wait for their next try; for tests.
+    var postponedCount: Int { state.withLock { $0.postponed.count } }
 
     /// How many threads wait for work, or until there is little of it; for tests.
     var sleepers: Int { state.withLock { $0.idle + ($0.awaited.isEmpty ? 0 : 1) } }
 
-    /// A piece of work has been carried out, or given up.
+    /// A piece of work has failed a few times. It goes behind all other, and waits for its time.
+    func postpone(_ work: Work, _ postponement: Postponement) {
+        // All who wait for work wait no longer than until then.
+        state.update { state in
+            var work = work
+            work.earlier.count = postponement.failures
+            work.earlier.furthest = max(work.earlier.furthest, postponement.furthest)
+            work.isBesideLimit = false
+            if case .part(var part) = work.step {
+                part.bytesSent += postponement.bytesSent
+                work.step = .part(part)
+            }
+            state.postponed.add(work, postponement, takingFrom: &state.parts)
+        }
+    }
+
+    /// A piece of work is over: carried out, failed, or postponed.
     ///
-    /// - Parameter seconds: that it took.
-    func done(_ work: Work, in seconds: Double) {
+    /// - Parameters:
+    ///   - seconds: that it took.
+    ///   - isSuccess: whether it was carried out.
+    func done(_ work: Work, in seconds: Double, isSuccess: Bool = true) {
         change { state in
+            if work.isRetry { state.retries -= 1 }
+            if isSuccess { state.parts.append(contentsOf: state.postponed.release(work.transfer).reversed()) }
             if work.isBesideLimit { state.ending -= 1 } else { state.busy -= 1 }
             if work.bodySize > 0 {
                 state.bodies -= 1
@@ -296,7 +348,9 @@ final class WorkQueue: Sendable {
     func add(parts: [PartWork], of transfer: Transfer) {
         // Behind those of other transfers that are waiting: the oldest upload is finished first.
         change { state in
-            state.parts.insert(contentsOf: parts.reversed().map { Work(transfer: transfer, step: .part($0)) }, at: 0)
+            let parts = parts.map { Work(transfer: transfer, step: .part($0)) }
+            if state.postponed.hold(parts, of: transfer) { return }
+            state.parts.insert(contentsOf: parts.reversed(), at: 0)
         }
     }
 
@@ -313,6 +367,7 @@ final class WorkQueue: Sendable {
         change { state in
             state.parts.removeAll { $0.transfer === transfer }
             state.urgent.removeAll { $0.transfer === transfer }
+            state.postponed.drop(transfer)
         }
     }
 
@@ -355,6 +410,7 @@ final class WorkQueue: Sendable {
     func bodyDelivered(in duration: Double, answeredIn answer: Double = 0) {
         let now = seconds
         change { state in
+            state.postponed.noteRoom(at: .now())
             if state.control != nil {
                 state.follow { $0.bodyDone(in: duration, answeredIn: answer, at: now) }
             } else if state.limit < concurrency {

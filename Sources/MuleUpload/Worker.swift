@@ -13,15 +13,12 @@ final class Worker {
     let client: StoreClient
     /// What it asks stores that is no transfer of bytes.
     let remote: RemoteSteps
+    /// What has failed of the work in hand before; nil where it can't be postponed.
+    private(set) var earlier: EarlierFailures?
 
     init(_ run: UploadRun) {
         self.run = run
-        client = StoreClient(
-            run.settings.retry,
-            stallTimer: run.stallTimer,
-            cancellation: run.cancellation,
-            hooks: run.clientHooks
-        )
+        client = StoreClient(run.context)
         remote = RemoteSteps(client: client, ledger: run.ledger, emit: { [run] in run.emit($0) })
     }
 
@@ -30,28 +27,39 @@ final class Worker {
         while let work = run.queue.next() {
             if run.queue.wantsWorker() { run.hire() }
             let began = Moment.now()
-            perform(work)
-            run.queue.done(work, in: Moment.now().seconds(since: began))
+            let isSuccess = perform(work)
+            run.queue.done(work, in: Moment.now().seconds(since: began), isSuccess: isSuccess)
         }
     }
 
-    private func perform(_ work: Work) {
+    private func perform(_ work: Work) -> Bool {
         let transfer = work.transfer
+        var isSuccess = false
+        earlier = work.canStartAgain ? work.earlier : nil
         do throws(UploadFailure) {
+            if let failure = run.failureOfStore(of: transfer) { throw failure }
             if transfer.isStopped || run.isStopping { throw UploadFailure.interrupted }
             run.recorder.waitForRoom()
             switch work.step {
-            case .begin: try begin(transfer)
+            case .begin: try begin(transfer, isFirst: !work.isRetry)
             case .lookAgain(let isGone): try lookAgain(transfer, isGone: isGone)
             case .part(let part): try carry(part, of: transfer)
             case .complete: try complete(transfer)
             }
+            isSuccess = true
         } catch {
-            if case .part(let part) = work.step { part.release?() }
-            run.fail(transfer, error)
+            if let postponement = error.postponement {
+                if case .begin = work.step { transfer.change { $0.close() } }
+                run.queue.postpone(work, postponement)
+                run.noteSign()
+            } else {
+                if case .part(let part) = work.step { part.release?() }
+                run.fail(transfer, error)
+            }
         }
         transfer.change { $0.endWork() }
         run.endIfStopped(transfer)
+        return isSuccess
     }
 
     // MARK: Digests

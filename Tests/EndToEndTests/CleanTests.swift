@@ -135,6 +135,23 @@ import Testing
 
     // MARK: What could not be sent
 
+    /// Its store is gone, or its address was wrong: nothing that asks it can ever close the row.
+    @Test func anUploadWhoseStoreIsGoneCanBeForgotten() throws {
+        let (_, id) = try pending()
+        let requests = store.requests.count
+        #expect(try mule.run("abort", "--forget", "--all").exitCode == 2)
+        let outcome = try mule.run("abort", "--forget", id)
+        #expect(outcome.exitCode == 0)
+        #expect(outcome.explains("not asked", "cost storage"), "\(outcome.err)")
+        #expect(outcome.out.contains("forgotten"))
+        #expect(store.requests.count == requests)
+        #expect(try mule.status().isEmpty)
+        // What it may have is found where the store can be asked again.
+        #expect(store.uploads.count == 1)
+        #expect(try mule.run("clean", "bucket").exitCode == 0)
+        #expect(store.uploads.isEmpty)
+    }
+
     /// Whatever comes next finishes what `abort` could not tell the store.
     @Test(arguments: ["resume", "abort", "clean", "upload"]) func anAbortThatCouldNotBeSentIsFinished(by next: String)
         throws

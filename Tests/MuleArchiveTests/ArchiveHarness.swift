@@ -79,13 +79,14 @@ final class ArchiveHarness: Sendable {
     func run(
         to destination: String = "bucket/",
         day: Int = 21,
+        stallLimit: Double = 30,
         cancellation: Cancellation = Cancellation(),
         change: (inout ArchiveJob) -> Void = { _ in },
         onEvent: @escaping @Sendable (ArchiveEvent) -> Void = { _ in }
     ) throws -> Outcome {
         let job = try job(to: destination, day: day, cancellation: cancellation, change)
         let service = job.service
-        var settings = RunSettings(concurrency: 4, stallLimit: 30)
+        var settings = RunSettings(concurrency: 4, stallLimit: stallLimit)
         settings.retry.base = 0.001
         settings.retry.throttledBase = 0.001
         settings.retry.cap = 0.002

@@ -499,6 +499,37 @@ import Testing
         #expect(harness.server.requests.count > requests)
     }
 
+    /// The store itself says so, of this file, while it takes others.
+    @Test func `a file that the store can never take is left alone after some runs`() throws {
+        for name in ["a", "b", "c"] { try harness.file(name) }
+        harness.server.add(.on(.putObject, key: "b", times: .max, .status(500, code: "InternalError")))
+        for run in 1...3 {
+            // Something must arrive, so that the store is seen to work.
+            try harness.file("new-\(run)")
+            let outcome = try harness.run(stallLimit: 0.4) { $0.quarantineAfter = 3 }
+            #expect((outcome.kinds, outcome.failures.count) == ([.network], 1), "run \(run)")
+        }
+        #expect(harness.objects.count == 5)
+        #expect(try harness.run { $0.quarantineAfter = 3 }.report.counts.quarantined == 1)
+    }
+
+    /// What answers without an S3 document may be a proxy: it says nothing of the file.
+    @Test(arguments: [522, 403, 404, 451])
+    func `a front that refuses everything for some nights leaves nothing alone`(status: Int) throws {
+        try harness.file("a")
+        harness.server.add(
+            .on(.putObject, times: .max, .custom { _ in FakeReply(status, body: Array("<html>no</html>".utf8)) })
+        )
+        for _ in 1...3 {
+            let outcome = try harness.run(stallLimit: 0.3) { $0.quarantineAfter = 3 }
+            #expect(outcome.failures.count == 1)
+        }
+        harness.server.script([])
+        let fourth = try harness.run { $0.quarantineAfter = 3 }
+        #expect(fourth.report.counts.quarantined == 0)
+        #expect(harness.objects == ["a"])
+    }
+
     @Test(arguments: [true, false])
     func `a file whose object can not be asked for is left alone after some runs, and stays`(isKnown: Bool) throws {
         let path = try harness.file("a")

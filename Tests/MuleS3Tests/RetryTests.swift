@@ -17,11 +17,26 @@ struct RetryClassTests {
         .retryClass
     }
 
+    /// RFC 9110, section 15: an unknown status is one of its class.
+    @Test(
+        "a status that is not known is treated as its class",
+        arguments: [
+            (520, RetryClass.transient), (522, .transient), (530, .transient), (506, .transient), (508, .transient),
+            (511, .transient), (561, .transient), (598, .transient), (599, .transient), (600, .transient),
+            (999, .transient), (529, .throttled), (501, .unsupported), (505, .fatal), (507, .fatal), (423, .transient),
+            (425, .transient), (418, .fatal), (451, .fatal), (499, .fatal), (302, .fatal), (304, .fatal),
+        ]
+    )
+    func unknownStatus(status: Int, expected: RetryClass) {
+        #expect(classOf(status, "HTTP\(status)") == expected)
+        #expect(classOf(.unreadable(status: status, reason: "")) == expected)
+    }
+
     private func classOf(_ cause: S3Error.Cause) -> RetryClass {
         S3Error(operation: .uploadPart, bucket: "b", key: nil, cause: cause).retryClass
     }
 
-    /// PROTOCOL.md, C8.
+    /// By the code, or else by the status.
     private static let table: [(RetryClass, [(status: Int, code: String)])] = [
         (
             .throttled,

@@ -29,6 +29,22 @@ struct ExpectTests {
         #expect(server.heads[0].contains("\r\nExpect: 100-continue"))
     }
 
+    @Test("success before the body was read is no success", arguments: [true, false])
+    func successTooEarly(closes: Bool) async throws {
+        let server = ScriptedServer { peer in
+            _ = peer.head()
+            peer.answer(headers: closes ? "Connection: close\r\n" : "")
+            if !closes { peer.drain() }
+        }
+        let file = try BodyFile(64 << 20, sparse: true)
+        try await withClient { client throws in
+            let error = #expect(throws: TransportError.self) {
+                try client.perform(HTTPRequest.put(server.url, file.slice()))
+            }
+            #expect(error?.isTransient == true)
+        }
+    }
+
     @Test("a refusal comes as an answer, and no byte of the body goes", arguments: ["", "Connection: close\r\n"])
     func refused(header: String) async throws {
         let server = ScriptedServer { peer in

@@ -49,6 +49,49 @@ import Testing
         #expect(second.count { $0.operation == .uploadPart || $0.operation == .putObject } == (partSize == nil ? 1 : 6))
     }
 
+    /// Stores that refuse the header without saying that it is the header.
+    @Test(
+        arguments: [
+            (403, "SignatureDoesNotMatch", "Invalid argument."), (400, "InvalidArgument", ""), (400, "BadRequest", ""),
+            (400, "InvalidHeader", "What is this?"),
+        ],
+        [EngineHarness.partSize, nil] as [Int64?]
+    )
+    func aRefusalThatTheHeaderMayHaveCausedIsAnsweredByALowerRung(
+        refusal: (status: Int, code: String, message: String),
+        partSize: Int64?
+    ) throws {
+        var profile = FakeProfile.aws(minimumPartSize: 1)
+        profile.checksums = .ignored
+        let harness = try EngineHarness(profile)
+        harness.server.script(
+            [FakeOperation.uploadPart, .putObject].map { operation in
+                .on(
+                    operation,
+                    times: .max,
+                    where: { request in request.headers.contains { $0.name.lowercased().hasPrefix("x-amz-checksum-") }
+                    },
+                    .status(refusal.status, code: refusal.code, message: refusal.message)
+                )
+            }
+        )
+        let path = try harness.file()
+        try harness.expectDone(try harness.upload(path, .init(partSize: partSize)), path)
+        #expect(try harness.ledger.fact("protection", of: harness.server.endpoint)?.hasPrefix("MD5") == true)
+    }
+
+    /// The lower rung is a guess, of which nothing stays where it was wrong.
+    @Test func aRefusalThatTheHeaderHasNotCausedIsReportedAndNotLearned() throws {
+        let harness = try EngineHarness(faults: [
+            .on(.uploadPart, times: .max, .status(400, code: "InvalidArgument", message: "No."))
+        ])
+        let outcome = try harness.upload(try harness.file())
+        #expect(outcome.failure?.kind == .store)
+        #expect(outcome.failure?.s3Code == "InvalidArgument")
+        #expect(try harness.ledger.fact("protection", of: harness.server.endpoint)?.hasPrefix("MD5") != true)
+        #expect(try harness.record().negotiated?.hasPrefix("CRC64NVME") == true)
+    }
+
     /// A row from before the rung changed can't be combined with those after it: its part is digested once more, not sent.
     @Test(arguments: [false, true])
     func partsThatWereDigestedForAnotherRungAreDigestedAgain(isRungForgotten: Bool) throws {

@@ -48,7 +48,7 @@ import Testing
 
     @Test func whiteSpaceKeepsCompleteAliveForLongerThanAnAnswerMayTake() throws {
         let harness = try EngineHarness(
-            requestPatience: 1,
+            requestPatience: 3,
             faults: [.on(.complete, .whitespaceThenResult(seconds: 3.5))]
         )
         let path = try harness.file()
@@ -59,10 +59,29 @@ import Testing
     /// Given up and repeated, while the first one may still be at work.
     @Test(arguments: [Fault.Action.stall, .delay(2.5)])
     func silenceInPlaceOfWhiteSpaceIsALostAnswer(silence: Fault.Action) throws {
-        let harness = try EngineHarness(requestPatience: 1, faults: [.on(.complete, silence)])
+        let harness = try EngineHarness(requestPatience: 3, faults: [.on(.complete, silence)])
         let path = try harness.file()
         try harness.expectDone(try harness.upload(path), path)
         #expect(harness.server.count(.complete) == 2)
+    }
+
+    /// Something on the way swallows every answer to a request that is carried out.
+    @Test(arguments: [FakeOperation.complete, .putObject])
+    func answersThatNeverComeAreSettledByALookBeforeTheRunEnds(operation: FakeOperation) throws {
+        let harness = try EngineHarness(stallLimit: 2, requestPatience: 1)
+        harness.server.script([
+            .on(operation, times: 1, .closeAfterProcessing), .on(operation, times: 1_000, .stall),
+        ])
+        let path = try harness.file()
+        let outcome = try harness.upload(path, .init(partSize: operation == .complete ? EngineHarness.partSize : nil))
+        #expect(outcome.completed.count == 1, "\(outcome.failure?.message ?? "")")
+    }
+
+    @Test func anAnswerThatIsWaitedForIsNamed() throws {
+        let harness = try EngineHarness(stallLimit: 1, faults: [.on(.complete, times: 1_000, .stall)])
+        let outcome = try harness.upload(try harness.file())
+        #expect(outcome.failure?.kind == .network)
+        #expect(outcome.failure?.message.contains("CompleteMultipartUpload") == true)
     }
 
     @Test func anErrorInsideA200ThatComesAgainAndAgainIsNoSuccess() throws {

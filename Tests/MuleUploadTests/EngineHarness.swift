@@ -32,7 +32,7 @@ final class EngineHarness: Sendable {
     let settings: RunSettings
     /// What the client takes for the bucket's region.
     let region: String
-    private let provider: any CredentialsProvider
+    let provider: any CredentialsProvider
     /// Seconds that one request may stand still; the run's patience where nil.
     private let requestPatience: Double?
 

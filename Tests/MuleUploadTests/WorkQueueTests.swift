@@ -10,7 +10,7 @@ import Testing
 
 /// Which work comes next, and how much of it at a time.
 @Suite struct WorkQueueTests {
-    fileprivate static func transfers(_ count: Int) throws -> (EngineHarness, [Transfer]) {
+    static func transfers(_ count: Int) throws -> (EngineHarness, [Transfer]) {
         let harness = try EngineHarness()
         let service = try harness.service(Cancellation())
         let path = try harness.file()
@@ -32,12 +32,12 @@ import Testing
         return (harness, transfers)
     }
 
-    fileprivate static func parts(_ numbers: [Int]) throws -> [PartWork] {
+    static func parts(_ numbers: [Int]) throws -> [PartWork] {
         let file = try File.openForReading(path: Array("/dev/null".utf8))
         return numbers.map { PartWork(number: $0, slice: FileSlice(file: file, offset: 0, length: 1)) }
     }
 
-    fileprivate static func describe(_ work: Work?) -> String {
+    static func describe(_ work: Work?) -> String {
         guard let work else { return "end" }
         let key = work.transfer.job.destination.key.string
         return switch work.step {
@@ -381,7 +381,7 @@ extension WorkQueueTests {
 
 extension WorkQueue {
     /// All that a run will ever have.
-    fileprivate static func holding(_ transfers: [Transfer], concurrency: Int, isAdaptive: Bool = false) -> WorkQueue {
+    static func holding(_ transfers: [Transfer], concurrency: Int, isAdaptive: Bool = false) -> WorkQueue {
         let queue = WorkQueue(
             concurrency: concurrency,
             pacer: isAdaptive ? BodyPacer(nil, isBounded: true) : nil

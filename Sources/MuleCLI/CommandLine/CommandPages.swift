@@ -167,16 +167,20 @@ extension CommandPage {
                 + "then, and the ledger records them as aborted. Finished objects and your own files are not touched.",
             "This cannot be undone; sending the file again starts from nothing. An upload that another process is "
                 + "carrying is left alone.",
+            "Where the store does not exist any more, or its address was wrong, --forget removes the uploads with these IDs "
+                + "from the ledger alone.",
         ],
         examples: [
             .init(line: "mule status", about: "Find the ID first."),
             .init(line: "mule abort k3v9", about: "Give up one upload."),
+            .init(line: "mule abort --forget k3v9", about: "Forget one whose store cannot be reached any more."),
             .init(line: "mule abort --all", about: "Give up every pending upload in this ledger."),
         ],
         problem: { typed in
             switch (typed.operands.isEmpty, typed.all) {
             case (true, false): "abort needs the IDs of the uploads to give up (\"mule status\" lists them), or --all"
             case (false, true): "abort takes IDs or --all, not both"
+            case (true, true) where typed.forget: "--forget needs the IDs of the uploads: it does not take --all"
             default: nil
             }
         }

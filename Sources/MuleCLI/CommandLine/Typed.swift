@@ -56,6 +56,7 @@ package struct Typed: Sendable, Equatable {
     package var stdinCommand: [UInt8]?
     package var recursive = false
     package var all = false
+    package var forget = false
     package var download = false
     /// File paths, as raw bytes; `-` is standard input.
     package var receipts: [[UInt8]] = []

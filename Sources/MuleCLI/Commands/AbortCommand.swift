@@ -67,11 +67,35 @@ struct AbortCommand {
             return
         case .pending, .failed, .unknown: break
         }
+        if session.typed.forget { return try forget(current, lease, ledger, address) }
         let store = try session.storeOrFailure(at: record.upload.store, followsOptions: true)
         if try session.abortRun(ledger, printer).abort(current, lease, service: store.service) == .wasDone {
             session.console.note("\(record.id) had been completed, only the answer was lost: \(address) stays as it is")
             return
         }
+        report(record, "\(record.id) is given up; its parts at \(address) are removed")
+    }
+
+    /// Closes the row without asking the store.
+    private func forget(
+        _ record: UploadRecord,
+        _ lease: Lease,
+        _ ledger: Ledger,
+        _ address: String
+    ) throws(UploadFailure) {
+        try AbortRun.forget(record, in: ledger)
+        withExtendedLifetime(lease) {}
+        if record.mayHoldParts {
+            let bucket = TextSafety.displayName(record.upload.destination.bucket)
+            session.console.warn(
+                "the store was not asked: parts of \(address) that it may have stay there and cost storage, until \"mule clean "
+                    + "\(bucket)\" or a lifecycle rule of the bucket removes them"
+            )
+        }
+        report(record, "\(record.id) is forgotten; the store was not asked about \(address)")
+    }
+
+    private func report(_ record: UploadRecord, _ sentence: String) {
         if session.console.isJSON {
             session.console.result(
                 JSONValue.object([
@@ -82,7 +106,7 @@ struct AbortCommand {
                 ]).line
             )
         } else if !session.console.isQuiet {
-            session.console.result("\(record.id) is given up; its parts at \(address) are removed")
+            session.console.result(sentence)
         }
     }
 }

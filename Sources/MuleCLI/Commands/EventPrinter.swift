@@ -85,9 +85,9 @@ final class EventPrinter: Sendable {
         console.result(JSONValue.object(common.merging(members) { one, _ in one }).line)
     }
 
-    /// What stops a whole run is told once, not for each of its files; an interruption at its end.
+    /// What others share is told once, not for each of its files; an interruption at its end.
     func say(_ failure: UploadFailure) {
-        if failure.kind != .interrupted, !failure.stopsRun || isNews(failure.message) {
+        if failure.kind != .interrupted, failure.scope == .transfer || isNews(failure.message) {
             console.error(TextSafety.displayName(failure.message))
         }
     }

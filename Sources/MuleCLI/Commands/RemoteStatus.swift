@@ -92,7 +92,7 @@ struct RemoteStatus {
             return RemoteView(holding)
         } catch {
             failures.add(error)
-            if error.stopsRun || error.kind == .network { unreachable.insert(record.upload.store) }
+            if error.scope != .transfer || error.kind == .network { unreachable.insert(record.upload.store) }
             if error.kind != .interrupted { session.console.error(TextSafety.displayName(error.message)) }
             return RemoteView(.hidden(error))
         }

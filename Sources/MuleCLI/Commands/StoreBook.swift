@@ -81,7 +81,7 @@ extension Session {
     func failure(_ error: CommandFailure) -> UploadFailure {
         let kind: UploadFailure.Kind = error.status == .credentials ? .credentials : .usage
         var failure = UploadFailure(kind, error.message, isResumable: true)
-        failure.stopsRun = true
+        failure.scope = .store
         return failure
     }
 }

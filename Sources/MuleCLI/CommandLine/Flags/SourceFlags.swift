@@ -108,6 +108,14 @@ extension FlagTable {
         .on("all", .selection, [.status], sets: \.all, "List finished, failed and aborted uploads too."),
         .on("all", .selection, [.abort], sets: \.all, "Give up every pending upload in the ledger."),
         .on(
+            "forget",
+            .selection,
+            [.abort],
+            sets: \.forget,
+            "Remove uploads from the ledger without asking the store, where it cannot be reached any more. Parts that it may have "
+                + "stay there and cost storage."
+        ),
+        .on(
             "remote",
             .selection,
             [.status],

@@ -1,0 +1,83 @@
+import MuleLedger
+import MuleS3
+import MuleSystem
+import Synchronization
+
+/// What the clients of one run share: how they try again, and how the stores do.
+final class RetryContext: Sendable {
+    let policy: RetryPolicy
+    let stallTimer: StallTimer
+    let cancellation: Cancellation
+    let hooks: StoreClient.Hooks
+    private let ledger: Ledger
+    private let stores = Monitor<[ObjectIdentifier: StoreHealth]>([:])
+
+    init(
+        settings: RunSettings,
+        stallTimer: StallTimer,
+        cancellation: Cancellation,
+        ledger: Ledger,
+        hooks: StoreClient.Hooks = StoreClient.Hooks()
+    ) {
+        policy = settings.retry
+        self.stallTimer = stallTimer
+        self.cancellation = cancellation
+        self.ledger = ledger
+        self.hooks = hooks
+    }
+
+    /// The service must live as long as the context.
+    func store(_ service: S3Service) -> StoreHealth {
+        stores.withLock { stores in
+            if let store = stores[ObjectIdentifier(service)] { return store }
+            let store = StoreHealth(endpoint: service.endpoint.url, ledger)
+            stores[ObjectIdentifier(service)] = store
+            return store
+        }
+    }
+
+    /// Bytes have moved that had not before.
+    func noteBytes(_ store: StoreHealth, _ transfer: Transfer?) {
+        stallTimer.noteProgress()
+        let now = stallTimer.activeTime
+        store.streak.noteBytes(at: now)
+        transfer?.streak.noteBytes(at: now)
+    }
+
+    /// A request has succeeded.
+    func noteProgress(_ store: StoreHealth, _ transfer: Transfer?) {
+        stallTimer.noteProgress()
+        let now = stallTimer.activeTime
+        store.streak.noteProgress(at: now)
+        transfer?.streak.noteProgress(at: now)
+    }
+}
+
+/// How one store does in a run, for all who ask it.
+final class StoreHealth: Sendable {
+    let streak = FailureStreak()
+    /// Whether a body has arrived there in this run.
+    let hasTakenBodies = Atomic<Bool>(false)
+    private let answers: Atomic<Bool>
+    private let endpoint: String
+    private let ledger: Ledger
+
+    private static let fact = "answered"
+    /// Seconds that an endpoint counts as right after its last first answer of a run: a quarter of a year.
+    private static let lifetime: Int64 = 90 * 86_400
+
+    init(endpoint: String, _ ledger: Ledger) {
+        self.endpoint = endpoint
+        self.ledger = ledger
+        answers = Atomic((try? ledger.fact(Self.fact, of: endpoint)) != nil)
+    }
+
+    /// Whether the endpoint has ever answered a request of this ledger.
+    var hasAnswered: Bool { answers.load(ordering: .relaxed) }
+
+    func noteAnswer() {
+        guard !answers.exchange(true, ordering: .relaxed) else { return }
+        // A fact that can't be kept is learned again; the ledger's own trouble shows at the next commit.
+        try? ledger.remember(Self.fact, "yes", of: endpoint, lifetime: Self.lifetime)
+    }
+}
