@@ -107,7 +107,7 @@ extension Endpoint {
     }
 
     /// Whether the host is one of Amazon's.
-    var isAmazon: Bool { host.hasSuffix(".amazonaws.com") || host.hasSuffix(".amazonaws.com.cn") }
+    package var isAmazon: Bool { host.hasSuffix(".amazonaws.com") || host.hasSuffix(".amazonaws.com.cn") }
 
     private static func isChina(_ region: String) -> Bool { region.hasPrefix("cn-") }
 }

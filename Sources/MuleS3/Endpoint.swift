@@ -53,18 +53,15 @@ package struct Endpoint: Hashable, Sendable {
         }
         let rest = url.dropFirst(scheme.count + 3)
         let slash = rest.firstIndex(of: "/") ?? rest.endIndex
-        var host = rest[..<slash].lowercased()
-        guard !host.isEmpty, host.utf8.allSatisfy(Self.isHostByte) else { throw .badHost(url) }
-        let ownPort = scheme == "https" ? ":443" : ":80"
-        if host.hasSuffix(ownPort) { host.removeLast(ownPort.count) }
-        guard !host.isEmpty, !host.hasPrefix(":") else { throw .badHost(url) }
+        let host = try EndpointHost(rest[..<slash].lowercased(), ownPort: scheme == "https" ? 443 : 80, of: url).text
+        guard addressing != .virtual || !EndpointHost.isAddress(host) else { throw .addressWithoutNames(url) }
         var path = rest[slash...]
         while path.hasSuffix("/") { path = path.dropLast() }
         guard !path.contains("?"), !path.contains("#") else { throw .badHost(url) }
         self.init(
             scheme: scheme,
             host: host,
-            basePath: URIEncoding.path(path.utf8),
+            basePath: Self.encodedOnce(path),
             region: region,
             addressing: addressing == .virtual ? .virtual : .path
         )
@@ -78,12 +75,31 @@ package struct Endpoint: Hashable, Sendable {
         self.addressing = addressing
     }
 
-    // User info is not a host's byte: an endpoint with a password in it would end in logs and the ledger.
-    private static func isHostByte(_ byte: UInt8) -> Bool {
-        switch byte {
-        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "0")...UInt8(ascii: "9"): true
-        default: "-._:[]".utf8.contains(byte)
+    /// The path in the form that is signed. What is encoded already stays so; an encoded slash is no separator.
+    private static func encodedOnce(_ path: Substring) -> String {
+        var encoded = ""
+        var rest = Array(path.utf8)[...]
+        while let byte = rest.popFirst() {
+            if byte == UInt8(ascii: "%"), rest.count >= 2, let value = hexadecimal(rest.prefix(2)) {
+                encoded += value == 0x2F ? "%2F" : URIEncoding.path(CollectionOfOne(UInt8(value)))
+                rest = rest.dropFirst(2)
+            } else {
+                encoded += URIEncoding.path(CollectionOfOne(byte))
+            }
         }
+        return encoded
+    }
+
+    /// How the endpoint names the bucket itself, so that objects would land below a second one of its name.
+    package enum BucketPlace: Sendable {
+        case path
+        case host
+    }
+
+    /// Where the endpoint holds the bucket's name already; nil where it does not. A host of one label is a server's name.
+    package func place(of bucket: String) -> BucketPlace? {
+        if basePath.split(separator: "/").last.map(String.init) == bucket { return .path }
+        return !EndpointHost.isAddress(host) && host.hasPrefix(bucket.lowercased() + ".") ? .host : nil
     }
 
     /// Whether a text can be a region's name. Stores other than Amazon's make up their own, such as `RegionOne`.
@@ -115,4 +131,8 @@ package struct Endpoint: Hashable, Sendable {
 package enum EndpointError: Error, Hashable, Sendable {
     case noScheme(String)
     case badHost(String)
+    /// The port is no number from 1 to 65535.
+    case badPort(String)
+    /// Buckets are to be in the host's name, and the host is an address.
+    case addressWithoutNames(String)
 }

@@ -164,19 +164,20 @@ package final class S3Connection {
         expectsContinue: Bool
     ) -> HTTPRequest {
         let target = route.endpoint.target(bucket: call.bucket, key: call.key)
+        let headers = call.headers.map { ($0.name, MetadataText.header($0.name, $0.value)) }
         let signable = SignableRequest(
             method: call.method,
             host: target.host,
             encodedPath: target.path,
             query: call.query,
-            headers: call.headers,
+            headers: headers,
             payload: call.payload
         )
         let query = signable.encodedQuery
         let url = route.endpoint.scheme + "://" + target.host + target.path + (query.isEmpty ? "" : "?" + query)
         var request = HTTPRequest(method: call.method, url: url)
         request.headers =
-            call.headers + route.signer.headers(for: signable, credentials: credentials, at: service.now())
+            headers + route.signer.headers(for: signable, credentials: credentials, at: service.now())
         request.body = call.body
         request.expectsContinue = expectsContinue
         request.stallTimeout = min(request.stallTimeout, service.patience)
@@ -189,6 +190,8 @@ package final class S3Connection {
         request.onSent = call.transfer.onSent
         request.onDelivered = call.transfer.onDelivered
         request.shouldStop = call.transfer.shouldStop
+        request.decodesAnswer = call.operation != .getObject
+        request.isFromServer = Self.isStores
         request.isLeftBehind = call.transfer.isLeftBehind
         return request
     }
@@ -228,9 +231,9 @@ package final class S3Connection {
         error.hasDocument = element?.value("Code") != nil
         error.requestID = Self.requestID(response) ?? element?.value("RequestId").map { StoreText.cut($0, to: 200) }
         error.region = StoreText.region(response[header: "x-amz-bucket-region"] ?? element?.value("Region"))
-        error.otherHost = (element?.value("Endpoint") ?? response[header: "location"].flatMap(Self.host))
+        error.otherHost = (element?.value("Endpoint") ?? response[header: "location"].flatMap(Self.server))
             .map { StoreText.cut($0, to: 255) }
-        error.retryAfter = Self.retryAfter(response)
+        error.retryAfter = Self.retryAfter(response, now: date ?? service.now())
         error.sizeAllowed = (element?.value("MinSizeAllowed") ?? element?.value("MaxSizeAllowed")).flatMap { Int64($0) }
         if error.retryClass == .clock,
             let time = element?.value("ServerTime").flatMap(UTCTime.init(iso8601:)) ?? date
@@ -254,17 +257,26 @@ package final class S3Connection {
         return other != region
     }
 
-    private static func host(ofURL url: String) -> String? {
+    /// Scheme, host and port: where only the scheme is another, the host alone would say nothing.
+    private static func server(ofURL url: String) -> String? {
         guard let start = url.firstRange(of: "://")?.upperBound else { return nil }
         let host = url[start...].prefix { !"/?#".contains($0) }
-        return host.isEmpty ? nil : String(host)
+        return host.isEmpty ? nil : String(url[..<start] + host)
+    }
+
+    /// Whether an answer is a store's, and not that of a proxy on the way.
+    private static func isStores(_ response: HTTPResponse) -> Bool {
+        if requestID(response) != nil { return true }
+        // A proxy says that it is one; without that, an answer without a body may be anybody's.
+        if response.body.isEmpty { return response[header: "via"] == nil && response.status != 407 }
+        return (try? XMLReader.parse(response.body))?.value("Code") != nil
     }
 
     /// HEAD has no body to carry a code, and some servers in between answer in HTML.
     private static func code(forStatus status: Int, of operation: S3Operation) -> String {
         switch status {
-        case 301: "PermanentRedirect"
-        case 307: "TemporaryRedirect"
+        case 301, 308: "PermanentRedirect"
+        case 302, 303, 307: "TemporaryRedirect"
         case 400: "BadRequest"
         case 403: "Forbidden"
         case 404:
@@ -282,10 +294,14 @@ package final class S3Connection {
         }
     }
 
-    /// Seconds, from `Retry-After` in its numeric form or S3's own header in milliseconds.
-    private static func retryAfter(_ response: HTTPResponse) -> Double? {
+    /// Seconds, from `Retry-After` in either form (RFC 9110, section 10.2.3) or S3's own header in milliseconds.
+    private static func retryAfter(_ response: HTTPResponse, now: UTCTime) -> Double? {
         if let milliseconds = StoreText.seconds(response[header: "x-amz-retry-after"]) { return milliseconds / 1000 }
-        return StoreText.seconds(response[header: "retry-after"])
+        guard let text = response[header: "retry-after"] else { return nil }
+        if let seconds = StoreText.seconds(text) { return seconds }
+        guard let time = UTCTime(httpDate: text) else { return nil }
+        let seconds = Double(time.millisecondsSince1970 - now.millisecondsSince1970) / 1000
+        return seconds > 0 ? min(seconds, 86_400) : nil
     }
 
     private static func requestID(_ response: HTTPResponse) -> String? {

@@ -196,7 +196,7 @@ package enum RetryClass: Hashable, Sendable {
     }()
 
     private static let byStatus: [Int: RetryClass] = [
-        301: .redirected, 307: .redirected, 308: .redirected,
+        301: .redirected, 302: .redirected, 303: .redirected, 307: .redirected, 308: .redirected,
         401: .credentials, 408: .transient, 411: .transient, 412: .reconcile, 423: .transient, 425: .transient,
         429: .throttled, 501: .unsupported, 503: .throttled, 505: .fatal, 507: .fatal, 509: .throttled,
         529: .throttled,

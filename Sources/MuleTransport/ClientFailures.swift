@@ -136,6 +136,10 @@ extension HTTPClient {
         }
     }
 
-    /// The proxy that an answer in plain text may be from.
-    var answeringProxy: String? { origin?.isEncrypted == false ? proxy?.name : nil }
+    /// Whether an answer in plain text is the proxy's own: what it refuses, and what it could not reach.
+    func isProxys(_ response: HTTPResponse) -> Bool {
+        guard [403, 405, 407, 502, 503, 504].contains(response.status), origin?.isEncrypted == false, proxy != nil
+        else { return false }
+        return response.status == 407 || exchange.request?.isFromServer?(response) == false
+    }
 }

@@ -133,6 +133,12 @@ package final class HTTPClient: HTTPPerformer {
     private func prepare(_ request: HTTPRequest, headers: UnsafeMutablePointer<curl_slist>?) {
         curl.setString(CURLOPT_URL, request.url)
         mule_setopt_headers(curl.easy, headers)
+        // Said or not, some servers compress what they answer.
+        if request.decodesAnswer, request.reader == nil {
+            curl.setString(CURLOPT_ACCEPT_ENCODING, "identity")
+        } else {
+            curl.clear(CURLOPT_ACCEPT_ENCODING)
+        }
         curl.clear(CURLOPT_CUSTOMREQUEST)
         curl.setLong(CURLOPT_NOBODY, 0)
         if let body = Self.lentWhole(request) {
@@ -276,14 +282,14 @@ package final class HTTPClient: HTTPPerformer {
         {
             throw failure(.answer, .closed("success was answered after \(exchange.sent) of \(length) bytes of the body"))
         }
-        var response = HTTPResponse(
+        let response = HTTPResponse(
             status: exchange.head.status,
             headers: exchange.head.headers,
             body: exchange.answer,
             continued: exchange.head.continued
         )
         if asksForTLS(response) { throw failure(.answer, .wantsTLS) }
-        response.proxy = answeringProxy
+        if isProxys(response) { throw failure(.answer, .refusedByProxy(status: response.status)) }
         return response
     }
 

@@ -82,6 +82,11 @@ package struct HTTPRequest {
     package var answerLimit = 1 << 20
     /// White space before the rest of the answer is read, counted against the limit, and not kept.
     package var dropsLeadingSpace = false
+    /// Whether a compressed answer is decoded. Only where it is read here: what is stored compressed is kept as it is.
+    package var decodesAnswer = true
+    /// Tells an answer of the server that was asked from one of a proxy in between, where one speaks plain text. Nil: all are
+    /// the server's, but for 407.
+    package var isFromServer: ((HTTPResponse) -> Bool)?
     package var observer: (any BodyObserver)?
     /// Gets the body of an answer of 2xx in place of `HTTPResponse.body`, without a limit on its length.
     package var reader: (any AnswerReader)?
@@ -109,8 +114,6 @@ package struct HTTPResponse: Sendable {
     package var body: [UInt8]
     /// Whether the server answered 100 to an expectation before the body went.
     package var continued: Bool
-    /// The proxy that the answer came through in plain text, and may be from: `host:port`.
-    package var proxy: String?
 
     package init(status: Int, headers: [(name: String, value: String)], body: [UInt8], continued: Bool = false) {
         self.status = status

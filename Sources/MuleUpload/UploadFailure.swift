@@ -217,7 +217,7 @@ extension UploadFailure {
                 return (.store, "The bucket is in the region \(region): add --region \(region).", .bucket)
             }
             let pointer = error.otherHost.map {
-                "The store points to the host \($0), to which nothing is sent unasked: if that is the right one, name it "
+                "The store points to \($0), to which nothing is sent unasked: if that is the right one, name it "
                     + "with --endpoint-url."
             }
             return (.store, pointer ?? "The bucket is at another endpoint or region: check --region.", .bucket)

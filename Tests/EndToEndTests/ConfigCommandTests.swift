@@ -50,6 +50,19 @@ import Testing
         #expect(!Files.exists(mule.home.path(".local")))
     }
 
+    @Test(
+        arguments: [
+            (#""endpointURL": "http://127.0.0.1:0","#, "1 to 65535"),
+            (#""object": {"sseKMSKeyID": "x"},"#, "--sse aws:kms"),
+            (#""buckets": {"b": {"endpointURL": "https://s3.test/b"}},"#, "already"),
+            (#""endpointURL": "https://127.0.0.1", "addressing": "virtual","#, "--addressing path"),
+        ]
+    )
+    func whatNoStoreTakesIsAProblem(members: String, words: String) throws {
+        let outcome = try mule.run("config", "check", try config(members))
+        #expect(outcome.exitCode == 2 && outcome.out.contains(words), "\(outcome.out)")
+    }
+
     @Test func everyProblemIsPrintedWithItsLine() throws {
         let file = try config(
             #""regon": "x", "partSize": "8Q","#,

@@ -42,6 +42,37 @@ import Testing
         #expect(outcome.out.isEmpty)
     }
 
+    @Test(
+        arguments: [
+            (["--addressing", "virtual"], "bucket/key", "--addressing path"),
+            (["--sse", "AES256", "--sse-kms-key-id", "x"], "bucket/key", "--sse aws:kms"),
+            (["--sse-kms-key-id", "x"], "bucket/key", "--sse aws:kms"),
+            ((1...11).flatMap { ["--tag", "t\($0)=x"] }, "bucket/key", "10 tags"),
+            ([], "bucket--use1-az4--x-s3/key", "directory bucket"), ([], "../key", "can't be called"),
+            (
+                ["--endpoint-url", "https://s3.eu-west-1.amazonaws.com", "--region", "eu-west-1"], "Bucket/key",
+                "upper case"
+            ),
+            (["--endpoint-url", "https://s3.eu-west-1.amazonaws.com", "--region", "eu-west-1"], "ab/key", "3 to 63"),
+            (["--endpoint-url", "https://s3.test/bucket"], "bucket/key", "already"),
+            (["--endpoint-url", "https://s3.test/bucket", "--addressing", "path"], "bucket/key", "already"),
+            (["--endpoint-url", "https://bucket.s3.test"], "bucket/key", "already"),
+            (["--endpoint-url", "http://127.0.0.1:0"], "bucket/key", "1 to 65535"),
+            (["--endpoint-url", "http://127.0.0.1:"], "bucket/key", "1 to 65535"),
+            (["--cache-control", "à"], "bucket/key", "ASCII"),
+        ] as [([String], String, String)]
+    )
+    func whatNoStoreTakesIsRefusedBeforeAnythingIsSent(flags: [String], destination: String, words: String) throws {
+        let store = FakeS3()
+        let mule = MuleRun(store)
+        let file = try mule.home.write("x", to: "file")
+        let outcome = try mule.run(["upload"] + flags + [file, destination])
+        #expect(outcome.exitCode == 2, "\(outcome.err)")
+        #expect(outcome.explains(words), "\(outcome.err)")
+        #expect(store.requests.isEmpty)
+        #expect(try mule.status().isEmpty)
+    }
+
     @Test func unknownCommandIsRefusedWithTheNearestOne() throws {
         let outcome = try mule.run("uplaod", "file", "bucket/key")
         #expect(outcome.exitCode == 2)

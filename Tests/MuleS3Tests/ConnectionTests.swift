@@ -1,10 +1,12 @@
+import MuleDigest
 import MulePlan
-import MuleS3
 import MuleSigning
 import MuleSystem
 import MuleTransport
 import TestSupport
 import Testing
+
+@testable import MuleS3
 
 @Suite("S3 connection")
 struct ConnectionTests {
@@ -251,7 +253,25 @@ struct S3ErrorTests {
         let headers = [FakeHeader("x-amz-retry-after", "1500")]
         #expect(try await error(.status(503, code: "SlowDown", retryAfter: 7, headers: headers))?.retryAfter == 1.5)
         let date = [FakeHeader("Retry-After", "Fri, 27 Nov 2026 00:00:00 GMT")]
-        #expect(try await error(.status(503, code: "SlowDown", headers: date))?.retryAfter == nil)
+        #expect(try await error(.status(503, code: "SlowDown", headers: date))?.retryAfter == nil, "it has passed")
+        let later = [FakeHeader("Retry-After", "Fri, 01 Jan 2100 00:00:00 GMT")]
+        #expect(try await error(.status(503, code: "SlowDown", headers: later))?.retryAfter == 86_400)
+    }
+
+    @Test("metadata beyond ASCII travels in encoded words, which every store signs alike")
+    func metadataText() async throws {
+        let text = "Voilà, " + String(repeating: "ein längerer Text mit Umlauten äöü ", count: 4)
+        let header = MetadataText.header("x-amz-meta-note", text)
+        #expect(header.utf8.allSatisfy { $0 < 0x80 })
+        let words = header.split(separator: " ")
+        #expect(words.count > 1 && words.allSatisfy { $0.utf8.count <= 75 })
+        let decoded = words.flatMap { word in
+            Base64.decode(String(word.dropFirst("=?UTF-8?B?".count).dropLast(2))) ?? []
+        }
+        #expect(String(validating: decoded, as: UTF8.self) == text)
+        #expect(MetadataText.header("x-amz-meta-note", "Voilà") == "=?UTF-8?B?Vm9pbMOg?=")
+        #expect(MetadataText.header("x-amz-meta-note", "plain") == "plain")
+        #expect(MetadataText.header("cache-control", "à") == "à")
     }
 
     @Test(
@@ -261,6 +281,7 @@ struct S3ErrorTests {
             (503, "ServiceUnavailable", .throttled), (429, "HTTP429", .throttled), (403, "Forbidden", .fatal),
             (404, "NoSuchBucket", .fatal), (407, "HTTP407", .fatal), (501, "NotImplemented", .unsupported),
             (301, "PermanentRedirect", .redirected), (307, "TemporaryRedirect", .redirected),
+            (302, "TemporaryRedirect", .redirected), (303, "TemporaryRedirect", .redirected),
         ] as [(Int, String, RetryClass)]
     )
     func byStatus(status: Int, code: String, kind: RetryClass) async throws {

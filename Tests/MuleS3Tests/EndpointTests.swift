@@ -12,6 +12,11 @@ struct EndpointTests {
             ("http://h:80/", "http://h"), ("http://h:443", "http://h:443"), ("https://h:80", "https://h:80"),
             ("https://h/base/path//", "https://h/base/path"), ("https://h/a b", "https://h/a%20b"),
             ("http://[::1]:9000", "http://[::1]:9000"), ("http://a_b-c.d", "http://a_b-c.d"),
+            ("http://[0:0:0:0:0:0:0:1]:9000", "http://[::1]:9000"),
+            ("http://[2001:0DB8::0001]", "http://[2001:db8::1]"),
+            ("http://h:09000", "http://h:9000"), ("http://h:0080", "http://h"),
+            ("http://127.1:9000", "http://127.0.0.1:9000"),
+            ("https://h/a%20b/%c3%a4%2Fx%", "https://h/a%20b/%C3%A4%2Fx%25"),
         ]
     )
     func reads(text: String, url: String) throws {
@@ -40,6 +45,50 @@ struct EndpointTests {
     )
     func badHost(text: String) {
         #expect(throws: EndpointError.badHost(text)) { try Endpoint(url: text, region: "r") }
+    }
+
+    @Test(
+        "a port that is none is refused",
+        arguments: [
+            "http://h:", "http://h:0", "http://h:99999", "http://h:65536", "http://h:9000x", "http://[::1]:",
+            "http://h:9:9",
+        ]
+    )
+    func badPort(text: String) {
+        #expect(throws: EndpointError.badPort(text)) { try Endpoint(url: text, region: "r") }
+    }
+
+    @Test(
+        "what looks like an address and is none is refused",
+        arguments: ["http://[::g]", "http://[1.2.3.4]", "http://1.2.3.999"]
+    )
+    func badAddress(text: String) {
+        #expect(throws: EndpointError.badHost(text)) { try Endpoint(url: text, region: "r") }
+    }
+
+    @Test(
+        "no bucket goes in front of an address",
+        arguments: ["http://127.0.0.1:9000", "https://[::1]", "http://10.1"]
+    )
+    func addressWithoutNames(text: String) {
+        #expect(throws: EndpointError.addressWithoutNames(text)) {
+            try Endpoint(url: text, region: "r", addressing: .virtual)
+        }
+    }
+
+    @Test("an endpoint that holds the bucket already is known, and one that only looks like it is not")
+    func bucketInEndpoint() throws {
+        func place(_ url: String, _ bucket: String) throws -> Endpoint.BucketPlace? {
+            try Endpoint(url: url, region: "r").place(of: bucket)
+        }
+        #expect(try place("https://h/photos", "photos") == .path)
+        #expect(try place("https://h/base/photos/", "photos") == .path)
+        #expect(try place("https://photos.s3.example.org:9000", "photos") == .host)
+        #expect(try place("https://my.photos.s3.example.org", "my.photos") == .host)
+        #expect(try place("https://h/photos/base", "photos") == nil)
+        #expect(try place("http://minio:9000", "minio") == nil)
+        #expect(try place("https://photos2.s3.example.org", "photos") == nil)
+        #expect(try place("http://10.0.0.1", "10") == nil)
     }
 
     @Test("Amazon's own endpoint goes by region and partition")

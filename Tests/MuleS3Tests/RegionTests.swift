@@ -104,14 +104,14 @@ struct RegionTests {
         #expect(store.server.requests.last?.signedRegion == "eu-west-9")
     }
 
-    @Test("a redirect to another host is never followed, whatever its status", arguments: [301, 307, 308])
+    @Test("a redirect to another host is never followed, whatever its status", arguments: [301, 302, 303, 307, 308])
     func evilHost(status: Int) async throws {
         let evil = FakeS3()
         let location = FakeHeader("location", evil.endpoint + "/bucket/k")
         let store = try Store(faults: [.on(.listUploads, times: 9, .redirect(status: status, headers: [location]))])
         let error = try await store.failure { _ = try $0.listMultipartUploads(of: address("k")) }
         #expect(error?.retryClass == .redirected)
-        #expect(error.flatMap(\.otherHost) == String(evil.endpoint.dropFirst("http://".count)))
+        #expect(error.flatMap(\.otherHost) == evil.endpoint)
         #expect(evil.requests.isEmpty)
     }
 

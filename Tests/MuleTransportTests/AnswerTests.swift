@@ -302,6 +302,31 @@ struct ReconnectTests {
         #expect(server.heads.count == 3)
     }
 
+    @Test("an answer that is compressed unasked is decoded where it is read here, and kept as it is for a reader")
+    func compressed() async throws {
+        // gzip of <Error><Code>SlowDown</Code></Error>
+        let bytes: [UInt8] = [
+            0x1F, 0x8B, 0x08, 0, 0, 0, 0, 0, 0x02, 0x03, 0xB3, 0x71, 0x2D, 0x2A, 0xCA, 0x2F, 0xB2, 0xB3, 0x71, 0xCE,
+            0x4F,
+            0x49, 0xB5, 0x0B, 0xCE, 0xC9, 0x2F, 0x77, 0xC9, 0x2F, 0xCF, 0xB3, 0xD1, 0x07, 0x73, 0x6D, 0xF4, 0x21, 0x92,
+            0,
+            0x99, 0x37, 0x2C, 0x39, 0x24, 0, 0, 0,
+        ]
+        let server = ScriptedServer { peer in
+            while peer.request() != nil {
+                peer.send("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: \(bytes.count)\r\n\r\n")
+                peer.send(bytes)
+            }
+        }
+        let answers = try await withClient { client throws in
+            var plain = HTTPRequest.get(server.url)
+            plain.decodesAnswer = false
+            return [try client.perform(.get(server.url)).body, try client.perform(plain).body]
+        }
+        #expect(String(decoding: answers[0], as: UTF8.self) == "<Error><Code>SlowDown</Code></Error>")
+        #expect(answers[1] == bytes)
+    }
+
     @Test("nobody listening is told as such")
     func refused() async throws {
         let (descriptor, port) = Loopback.listener(backlog: 1)

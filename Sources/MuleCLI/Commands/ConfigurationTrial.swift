@@ -20,7 +20,7 @@ struct ConfigurationTrial {
     /// Each thing once, where it is written first: what is wrong with the general options is so for all jobs.
     var findings: [Finding] {
         var said: Set<String> = []
-        return (log + stores + jobs).filter { finding in
+        return (log + objects + stores + jobs).filter { finding in
             let message = finding.message.split(separator: ": ", maxSplits: 1).last.map(String.init)
             return said.insert(message ?? finding.message).inserted
         }
@@ -41,6 +41,10 @@ struct ConfigurationTrial {
         }
     }
 
+    private var objects: [Finding] {
+        trying(["object"]) { () throws(CommandFailure) in _ = try session.attributes() }
+    }
+
     /// The options of stores where they are written, whatever the variables of this process say.
     private var stores: [Finding] {
         var all: [(names: [String], own: StoreOptions)] = [([], configuration.store)]
@@ -50,6 +54,11 @@ struct ConfigurationTrial {
         var profiles: [String: [Finding]] = [:]
         return all.flatMap { names, own in
             var findings: [Finding] = []
+            if names.first == "buckets", let bucket = names.last {
+                findings += trying(names) { () throws(CommandFailure) in _ = try plain.plan(forBucket: bucket) }
+            } else if names.isEmpty, own.endpointURL != nil {
+                findings += trying(["endpointURL"]) { () throws(CommandFailure) in _ = try Session.endpoint(own) }
+            }
             if let size = own.partSize {
                 findings += trying(names + ["partSize"]) { () throws(CommandFailure) in try Session.checkPartSize(size)
                 }
@@ -73,7 +82,7 @@ struct ConfigurationTrial {
 
     /// What only shows when all that a job works with is put together.
     private var jobs: [Finding] {
-        var stores: [StoreOptions: [Finding]] = [:]
+        var stores: [String: [StoreOptions: [Finding]]] = [:]
         return configuration.jobs.sorted { $0.key < $1.key }.flatMap { name, options in
             let serving = session.serving(options, cancellation: session.cancellation)
             let names = ["jobs", name]
@@ -81,11 +90,11 @@ struct ConfigurationTrial {
             guard let bucket = options.destination?.bucket else { return findings }
             let store = serving.configuration.store(forBucket: bucket)
             let known =
-                stores[store]
+                stores[bucket]?[store]
                 ?? trying(names) { () throws(CommandFailure) in
                     _ = try serving.plan(forBucket: bucket)
                 }
-            stores[store] = known
+            stores[bucket, default: [:]][store] = known
             findings += known
             return findings
         }

@@ -3,9 +3,11 @@ import MulePlan
 extension Session {
     /// What the object is to carry, from the command line and the configuration.
     func attributes() throws(CommandFailure) -> ObjectAttributes {
+        let options = typed.object.over(configuration.object)
+        if let problem = options.problem { throw CommandFailure(status: .usage, message: problem) }
         let attributes: ObjectAttributes
         do {
-            attributes = try ObjectAttributes(typed.object.over(configuration.object))
+            attributes = try ObjectAttributes(options)
         } catch {
             let message =
                 switch error {
@@ -22,6 +24,35 @@ extension Session {
             )
         }
         return attributes
+    }
+}
+
+extension ObjectOptions {
+    /// Tags that an object may have (AWS: "Categorizing your objects using tags").
+    private static let mostTags = 10
+
+    /// Why no store would take them, as a sentence; nil when nothing is wrong as far as that can be known.
+    var problem: String? {
+        if kmsKeyID != nil, encryption != .kms { return "--sse-kms-key-id goes with --sse aws:kms only." }
+        if tags.count > Self.mostTags {
+            return "An object may have \(Self.mostTags) tags, and \(tags.count) are given: leave some out."
+        }
+        for (flag, value) in headers {
+            guard let value, !value.utf8.allSatisfy({ $0 < 0x80 }) else { continue }
+            let hint = flag == "--content-disposition" ? " (for a file name write filename*=UTF-8''NAME, in %XX)" : ""
+            return "\(flag) holds characters outside of ASCII, which not every store can read in a header: write it in "
+                + "ASCII\(hint)."
+        }
+        return nil
+    }
+
+    private var headers: [(flag: String, value: String?)] {
+        [
+            ("--content-type", contentType), ("--cache-control", cacheControl),
+            ("--content-disposition", contentDisposition), ("--content-encoding", contentEncoding),
+            ("--content-language", contentLanguage), ("--storage-class", storageClass), ("--acl", acl),
+            ("--sse-kms-key-id", kmsKeyID),
+        ]
     }
 }
 

@@ -242,7 +242,11 @@ struct Session {
             .over(StoreOptions(aws.environmentSettings))
             .over(configured)
             .over(StoreOptions(aws.profileSettings))
-        return StorePlan(endpoint: try endpoint(options), caBundle: try caBundle(options), aws: aws, options: options)
+        let endpoint = try Self.endpoint(options)
+        if let problem = Self.problem(bucket, at: endpoint, options) {
+            throw CommandFailure(status: .usage, message: problem)
+        }
+        return StorePlan(endpoint: endpoint, caBundle: try caBundle(options), aws: aws, options: options)
     }
 
     /// The same without the variables that go before the configuration.
@@ -357,7 +361,27 @@ struct Session {
         }
     }
 
-    private func endpoint(_ options: StoreOptions) throws(CommandFailure) -> Endpoint {
+    /// Why nothing can be sent to the bucket at this endpoint, as a sentence; nil when it can.
+    static func problem(_ bucket: String, at endpoint: Endpoint, _ options: StoreOptions) -> String? {
+        let isInPath = options.addressing == .path
+        let rules: BucketName.Rules =
+            endpoint.isAmazon ? (isInPath ? .inPath : .amazon) : (endpoint.addressing == .virtual ? .inHost : .inPath)
+        if let problem = BucketName.problem(bucket, rules) { return TextSafety.displayText(problem) }
+        guard let url = options.endpointURL, let place = endpoint.place(of: bucket) else { return nil }
+        let what =
+            "The endpoint \(TextSafety.displayText(url)) holds the bucket \(TextSafety.displayText(bucket)) already: "
+            + "objects would land in \(bucket)/\(bucket)/. "
+        switch place {
+        case .path: return what + "Name the endpoint without the bucket."
+        case .host:
+            // Who says where the bucket goes knows that the server's own name begins like it.
+            if isInPath { return nil }
+            return what
+                + "Name the endpoint without the bucket; if the server itself is called so, add --addressing path."
+        }
+    }
+
+    static func endpoint(_ options: StoreOptions) throws(CommandFailure) -> Endpoint {
         let region = options.region ?? "us-east-1"
         let addressing = options.addressing.flatMap { Addressing(rawValue: $0.rawValue) } ?? .auto
         guard Endpoint.isRegionName(region) else {
@@ -373,6 +397,10 @@ struct Session {
                 case .noScheme: "The endpoint \"\(shown)\" must begin with https:// or http://."
                 case .badHost:
                     "The endpoint \"\(shown)\" is no address of a server, such as https://s3.example.org:9000."
+                case .badPort: "The port in the endpoint \"\(shown)\" must be a number from 1 to 65535."
+                case .addressWithoutNames:
+                    "--addressing virtual puts the bucket in front of the host, and the endpoint \"\(shown)\" has an "
+                        + "address for its host: name the host, or use --addressing path."
                 }
             throw CommandFailure(status: .usage, message: message)
         }

@@ -1,0 +1,42 @@
+import Glibc
+
+/// What a bucket may be called, beyond the characters that a destination takes.
+package enum BucketName {
+    /// Whose rules hold.
+    package enum Rules: Sendable {
+        /// Any store's, with the bucket in the path.
+        case inPath
+        /// Any store's, with the bucket in the host's name.
+        case inHost
+        /// Amazon's: https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
+        case amazon
+    }
+
+    /// Why no bucket has this name, as a sentence; nil when one may.
+    package static func problem(_ name: String, _ rules: Rules) -> String? {
+        if name == "." || name == ".." { return "A bucket can't be called \(name)." }
+        if name.hasSuffix("--x-s3") {
+            return "\(name) is a directory bucket (S3 Express One Zone), which mule can't write to: use another bucket."
+        }
+        let isLower = !name.utf8.contains { (0x41...0x5A).contains($0) || $0 == UInt8(ascii: "_") }
+        switch rules {
+        case .inPath: return nil
+        case .inHost:
+            return isLower
+                ? nil : "The bucket \(name) can't be part of a host's name: add --addressing path."
+        case .amazon:
+            guard isLower else {
+                return "Amazon's buckets have no upper case and no _ in their names: check \(name). "
+                    + "(For a bucket from before 2018 add --addressing path.)"
+            }
+            guard (3...63).contains(name.utf8.count) else {
+                return "The names of Amazon's buckets are 3 to 63 characters long: check \(name)."
+            }
+            var address = in_addr()
+            guard !".-".contains(name.first ?? "."), !".-".contains(name.last ?? "."), !name.contains(".."),
+                inet_pton(AF_INET, name, &address) != 1
+            else { return "Amazon has no bucket of this name: check \(name)." }
+            return nil
+        }
+    }
+}
