@@ -276,8 +276,8 @@ struct Decisions {
     }
 
     private func digest(of found: Found, _ cancellation: Cancellation) throws(UploadFailure) -> [UInt8] {
+        let file = try SourceFile.open(path: found.file.path) { cancellation.isCancelled }.file
         do throws(SystemError) {
-            let file = try File.openForReading(path: found.file.path)
             let room = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 4096)
             defer { room.deallocate() }
             var digest = MessageDigest(.sha256)

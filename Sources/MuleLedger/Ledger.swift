@@ -3,16 +3,22 @@
 
 import Glibc
 import MulePlan
-import MuleSystem
+package import MuleSystem
 
 package final class Ledger: Sendable {
     /// Without links, whatever it was opened by.
     package let path: [UInt8]
     private let database: Monitor<Database>
     let leases: LeaseBook
+    private let reserved: ReservedFiles
     let reserve: Reserve
     /// Milliseconds since 1970.
     package let now: @Sendable () -> Int64
+
+    /// Keeps the files of a ledger that is about to be opened from being read as sources; a path without a ledger is fine.
+    package static func reserve(path: [UInt8]) -> ReservedFiles {
+        LedgerName.reserve((try? canonicalPath(path)) ?? path)
+    }
 
     /// Opens the ledger, and makes it with its directory when it is missing. `now` answers in milliseconds since 1970.
     package convenience init(
@@ -68,6 +74,8 @@ package final class Ledger: Sendable {
         } catch {
             throw LedgerError(error)
         }
+        // Now all of them exist that hold locks.
+        reserved = LedgerName.reserve(path)
         do {
             try leases.tryOut()
         } catch {

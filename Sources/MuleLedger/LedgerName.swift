@@ -12,6 +12,11 @@ enum LedgerName {
     /// What an open ledger consists of, as suffixes of its name.
     private static let suffixes = ["", "-wal", "-shm", "-journal", ".leases"].map { Array($0.utf8) }
 
+    /// Reserves what there is of a ledger.
+    static func reserve(_ path: [UInt8]) -> ReservedFiles {
+        ReservedFiles(paths: suffixes.map { path + $0 })
+    }
+
     /// The path without links. Where there is no file, it is made with its directories, for its owner alone: SQLite would give
     /// it another mode.
     static func resolve(_ path: [UInt8]) throws(SystemError) -> [UInt8] {

@@ -81,4 +81,6 @@ package enum FileOrder: String, CaseIterable, Sendable {
 /// Why a file, or a directory with all that is in it, is not meant.
 package enum LeftOut: String, Hashable, Sendable {
     case excluded, notIncluded, tooYoung, tooOld, tooSmall, tooLarge, symbolicLink
+    /// It belongs to the ledger that is in use; see `ReservedFiles`.
+    case ledger
 }

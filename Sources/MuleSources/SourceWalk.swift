@@ -231,6 +231,7 @@ package struct SourceWalk {
             }
             guard isMeant else { return .leftOut(found, .notIncluded) }
             guard status.kind == .regular else { return .problem(found, .endless(status.kind, wasNamed: false)) }
+            if ReservedFiles.contains(status) { return .leftOut(found, .ledger) }
             found.size = status.size
             found.modificationTime = status.modificationTime
             if let reason = selection.objection(to: status, now: now) { return .leftOut(found, reason) }

@@ -280,7 +280,8 @@ package final class HTTPClient: HTTPPerformer {
         if (200..<300).contains(exchange.head.status), let length = exchange.request?.body.length,
             exchange.sent < length
         {
-            throw failure(.answer, .closed("success was answered after \(exchange.sent) of \(length) bytes of the body"))
+            let reason = "success was answered after \(exchange.sent) of \(length) bytes of the body"
+            throw failure(.answer, .closed(reason))
         }
         let response = HTTPResponse(
             status: exchange.head.status,

@@ -1,3 +1,4 @@
+internal import CCurl
 import Glibc
 import MuleSystem
 

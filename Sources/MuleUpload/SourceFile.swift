@@ -32,6 +32,8 @@ package struct SourceFile: Sendable {
         var name: String { UTF8Repair.string(path) }
         do {
             let canonical = if let canonical { canonical } else { try canonicalPath(path) }
+            // Before it is opened: closing it would drop the ledger's locks.
+            if ReservedFiles.contains(try FileStatus.of(path: canonical)) { throw UploadFailure.ofLedger(name) }
             let file = try File.openForReading(path: canonical, isCancelled: isCancelled)
             let status = try file.status()
             guard status.kind == .regular else {
@@ -65,6 +67,7 @@ package struct SourceFile: Sendable {
         seen: FileStatus?,
         _ paths: inout CanonicalPaths
     ) throws(UploadFailure) -> SourceIdentity {
+        if let seen, ReservedFiles.contains(seen) { throw .ofLedger(UTF8Repair.string(path)) }
         if let seen, seen.kind == .regular, let canonical = try? paths.path(ofNoLink: path), isReadable(canonical) {
             return SourceIdentity(path: canonical, seen)
         }
@@ -179,6 +182,14 @@ extension SourceIdentity {
 }
 
 extension UploadFailure {
+    fileprivate static func ofLedger(_ name: String) -> UploadFailure {
+        UploadFailure(
+            .source,
+            "\(name) belongs to the ledger that is in use, and reading it would drop the ledger's locks. Leave it out, or keep "
+                + "the ledger elsewhere with --ledger; \"mule doctor --export\" makes a copy of it."
+        )
+    }
+
     /// - Parameter when: completes "FILE has changed …".
     package static func changed(_ path: [UInt8], _ changes: [SourceChange], while when: String) -> UploadFailure {
         UploadFailure(

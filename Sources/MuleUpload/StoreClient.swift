@@ -21,6 +21,9 @@ final class StoreClient {
     }
 
     let context: RetryContext
+    /// Whether the work in hand was postponed before. Then a request that succeeds is no progress by itself: each retry would
+    /// begin with one. The end of the work is.
+    var isRetry = false
     private let ticks: StallTimer.Ticks?
     private var connections: [ObjectIdentifier: S3Connection] = [:]
     private var random = SystemRandomNumberGenerator()
@@ -101,7 +104,7 @@ final class StoreClient {
             do throws(S3Error) {
                 let result = try request(connection)
                 store.noteAnswer()
-                context.noteProgress(store, transfer)
+                if !isRetry { context.noteProgress(store, transfer) }
                 return .success(result, ambiguous: tries.isAmbiguous)
             } catch {
                 if error.hasAnswer { store.noteAnswer() }

@@ -110,8 +110,11 @@ final class WorkQueue: Sendable {
 
         var hasWork: Bool { !urgent.isEmpty || hasFreshWork || postponed.hasDue(at: .now()) }
 
-        /// When a retry comes due; nil where one is already, which is then taken when there is a place.
-        var nextRetry: Moment? { postponed.earliest.flatMap { $0 > .now() ? $0 : nil } }
+        /// When a thread that waits may take a retry, which may be at once; nil where there is no place for one.
+        var nextRetry: Moment? { busy < limit && hasRoom && mayRetry ? postponed.earliest : nil }
+
+        /// What has failed before takes a quarter of the places at most while there is other work.
+        private var mayRetry: Bool { retries < max(1, limit / 4) || !hasFreshWork }
 
         private var hasFreshWork: Bool { !parts.isEmpty || (mayBegin && !beginnings.isEmpty) }
         private var mayBegin: Bool { !postponed.isFull }
@@ -139,8 +142,7 @@ final class WorkQueue: Sendable {
 
         mutating func take() -> Work? {
             if let work = urgent.popLast() { return work }
-            // What has failed before takes a quarter of the places at most while there is other work.
-            if retries < max(1, limit / 4) || !hasFreshWork, let work = postponed.takeDue(at: .now()) {
+            if mayRetry, let work = postponed.takeDue(at: .now()) {
                 retries += 1
                 if let share = work.share { busyWith[share] += 1 }
                 return work

@@ -36,6 +36,7 @@ final class Worker {
         let transfer = work.transfer
         var isSuccess = false
         earlier = work.canStartAgain ? work.earlier : nil
+        client.isRetry = work.isRetry
         do throws(UploadFailure) {
             if let failure = run.failureOfStore(of: transfer) { throw failure }
             if transfer.isStopped || run.isStopping { throw UploadFailure.interrupted }
@@ -47,6 +48,7 @@ final class Worker {
             case .complete: try complete(transfer)
             }
             isSuccess = true
+            if work.isRetry { run.context.noteProgress(run.context.store(transfer.job.service), transfer) }
         } catch {
             if let postponement = error.postponement {
                 if case .begin = work.step { transfer.change { $0.close() } }

@@ -32,6 +32,26 @@ import Testing
         #expect(outcome.event("completed")?["source"]?.text?.hasSuffix("tree/caf%E9") == true)
     }
 
+    /// Closing any descriptor of a file drops all POSIX locks that the process holds on it, SQLite's too.
+    @Test func filesOfTheLedgerAreNotSentWhileItIsInUse() throws {
+        try mule.home.write("data", to: "tree/data")
+        let ledger = mule.home.path("tree/ledger.sqlite")
+        // The first run makes it, perhaps after the directory was listed.
+        _ = try mule.run("upload", "-r", "--ledger", ledger, "tree", "bucket/top/")
+        let outcome = try mule.run("upload", "-r", "--ledger", ledger, "tree", "bucket/top/")
+        #expect(outcome.exitCode == 0, "\(outcome.err)")
+        #expect(store.keys() == [Array("top/data".utf8)])
+        #expect(outcome.messages.contains { $0.contains("ledger.sqlite is left out") }, "\(outcome.err)")
+
+        #expect(link(ledger, mule.home.path("other-name")) == 0)
+        for name in [ledger, mule.home.path("other-name")] {
+            let named = try mule.run("upload", "--ledger", ledger, name, "bucket/named")
+            // A second hard link to the ledger is refused by itself.
+            #expect(named.exitCode == 3 || named.exitCode == 12, "\(named.err)")
+        }
+        #expect(store.object(key: "named") == nil)
+    }
+
     /// More than are held in memory at once.
     @Test func killedAmongThousandsOfFilesAllArriveOnce() throws {
         let count = 3000

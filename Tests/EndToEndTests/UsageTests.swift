@@ -3,6 +3,7 @@ import Testing
 
 @Suite struct UsageTests {
     private let mule = MuleRun(FakeS3())
+    private static let elevenTags = (1...11).flatMap { ["--tag", "t\($0)=x"] }
 
     @Test(arguments: [
         ["--help"], ["help"], ["upload", "--help"], ["help", "resume"], ["status", "-h"], ["abort", "--help"],
@@ -47,7 +48,7 @@ import Testing
             (["--addressing", "virtual"], "bucket/key", "--addressing path"),
             (["--sse", "AES256", "--sse-kms-key-id", "x"], "bucket/key", "--sse aws:kms"),
             (["--sse-kms-key-id", "x"], "bucket/key", "--sse aws:kms"),
-            ((1...11).flatMap { ["--tag", "t\($0)=x"] }, "bucket/key", "10 tags"),
+            (UsageTests.elevenTags, "bucket/key", "10 tags"),
             ([], "bucket--use1-az4--x-s3/key", "directory bucket"), ([], "../key", "can't be called"),
             (
                 ["--endpoint-url", "https://s3.eu-west-1.amazonaws.com", "--region", "eu-west-1"], "Bucket/key",

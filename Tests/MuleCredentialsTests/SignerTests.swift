@@ -311,7 +311,7 @@ struct SignerTests {
 
     @Test("signs with a secret that only another store than Amazon's would give out")
     func oddSecrets() throws {
-        for secret in ["päss wörd", "a#b;c", "\"quoted\"", "a=b:c"] {
+        for secret in ["päss wörd", "a#b;c", "a=b:c"] {
             let text = "[default]\naws_access_key_id=A\naws_secret_access_key=\(secret)"
             let found = try SharedFilesFixture(credentials: text).awsEnvironment().credentialsProvider().credentials()
             #expect(found.secretAccessKey == secret)

@@ -135,6 +135,7 @@ import Testing
             "part_size", "part_count", "token", "create_attempted_at", "upload_id", "integrity", "abort_date",
             "abort_requested", "parts_done", "bytes_done", "bytes_sent", "etag", "version_id", "checksum_algorithm",
             "checksum_type", "checksum_value", "last_error", "created_at", "updated_at", "changing",
+            "change_time",
         ]
         #expect(columns.filter { !known.contains($0) } == [], "teach ExportFormat, ExportReader and store(_:as:in:)")
         #expect(

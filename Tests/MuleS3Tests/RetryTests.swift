@@ -24,7 +24,7 @@ struct RetryClassTests {
             (520, RetryClass.transient), (522, .transient), (530, .transient), (506, .transient), (508, .transient),
             (511, .transient), (561, .transient), (598, .transient), (599, .transient), (600, .transient),
             (999, .transient), (529, .throttled), (501, .unsupported), (505, .fatal), (507, .fatal), (423, .transient),
-            (425, .transient), (418, .fatal), (451, .fatal), (499, .fatal), (302, .fatal), (304, .fatal),
+            (425, .transient), (418, .fatal), (451, .fatal), (499, .fatal), (302, .redirected), (304, .fatal),
         ]
     )
     func unknownStatus(status: Int, expected: RetryClass) {

@@ -98,35 +98,6 @@ struct FileTests {
         #expect(throws: SystemError(code: EFBIG, call: "read")) { try File.contents(path: path("f"), limit: 4) }
         #expect(throws: SystemError(code: EISDIR, call: "read")) { try File.contents(path: path(""), limit: 9) }
     }
-}
-
-@Suite("File status")
-struct FileStatusTests {
-    private let scratch = ScratchDirectory()
-
-    private func status(_ name: String, followingLinks: Bool = true) throws -> FileStatus {
-        try FileStatus.of(path: Array(scratch.path(name).utf8), followingLinks: followingLinks)
-    }
-
-    @Test("size and modification time are exact to the nanosecond")
-    func facts() throws {
-        let file = try scratch.write("12345", to: "f")
-        try Files.setModificationTime(file, seconds: 1_700_000_000, nanoseconds: 123_456_789)
-        let status = try status("f")
-        #expect(status.kind == .regular && status.size == 5)
-        #expect(status.modificationTime == 1_700_000_000_123_456_789)
-        #expect(try File.openForReading(path: Array(file.utf8)).status() == status)
-    }
-
-    @Test("a time before 1970, or beyond what nanoseconds can count, is no reason to fall over")
-    func strangeTimes() throws {
-        let file = try scratch.write("1", to: "f")
-        try Files.setModificationTime(file, seconds: -1)
-        #expect(try status("f").modificationTime == -1_000_000_000)
-        // Some file systems cut such a time to the largest they can hold, so its value is not looked at.
-        try Files.setModificationTime(file, seconds: 253_402_300_800)
-        #expect(try status("f").size == 1)
-    }
 
     @Test("a file under another's lease is opened when it is given back")
     func leased() throws {
@@ -159,6 +130,35 @@ struct FileStatusTests {
     func whole(count: Int) throws {
         try scratch.write([UInt8](repeating: 7, count: count), to: "whole")
         #expect(try !File.openForReading(path: path("whole")).holdsMoreThanItsSize())
+    }
+}
+
+@Suite("File status")
+struct FileStatusTests {
+    private let scratch = ScratchDirectory()
+
+    private func status(_ name: String, followingLinks: Bool = true) throws -> FileStatus {
+        try FileStatus.of(path: Array(scratch.path(name).utf8), followingLinks: followingLinks)
+    }
+
+    @Test("size and modification time are exact to the nanosecond")
+    func facts() throws {
+        let file = try scratch.write("12345", to: "f")
+        try Files.setModificationTime(file, seconds: 1_700_000_000, nanoseconds: 123_456_789)
+        let status = try status("f")
+        #expect(status.kind == .regular && status.size == 5)
+        #expect(status.modificationTime == 1_700_000_000_123_456_789)
+        #expect(try File.openForReading(path: Array(file.utf8)).status() == status)
+    }
+
+    @Test("a time before 1970, or beyond what nanoseconds can count, is no reason to fall over")
+    func strangeTimes() throws {
+        let file = try scratch.write("1", to: "f")
+        try Files.setModificationTime(file, seconds: -1)
+        #expect(try status("f").modificationTime == -1_000_000_000)
+        // Some file systems cut such a time to the largest they can hold, so its value is not looked at.
+        try Files.setModificationTime(file, seconds: 253_402_300_800)
+        #expect(try status("f").size == 1)
     }
 
     @Test("a file that was replaced under its name has another inode")

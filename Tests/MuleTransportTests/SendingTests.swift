@@ -29,12 +29,11 @@ struct ExpectTests {
         #expect(server.heads[0].contains("\r\nExpect: 100-continue"))
     }
 
-    @Test("success before the body was read is no success", arguments: [true, false])
-    func successTooEarly(closes: Bool) async throws {
+    @Test("success before the body was read is no success")
+    func successTooEarly() async throws {
         let server = ScriptedServer { peer in
             _ = peer.head()
-            peer.answer(headers: closes ? "Connection: close\r\n" : "")
-            if !closes { peer.drain() }
+            peer.answer(headers: "Connection: close\r\n")
         }
         let file = try BodyFile(64 << 20, sparse: true)
         try await withClient { client throws in

@@ -279,7 +279,8 @@ import Testing
         #expect(outcome.completed.isEmpty)
         #expect(outcome.failures.map(\.kind) == [kind, kind, kind])
         #expect(outcome.ends == 3)
-        #expect(harness.server.requests.count == 1)
+        // Some stores answer a checksum header that they don't know by SignatureDoesNotMatch: one try without it.
+        #expect(harness.server.requests.count == (code == "SignatureDoesNotMatch" ? 2 : 1))
     }
 
     @Test func credentialsThatEndOnTheWayLeaveThePartsPending() throws {

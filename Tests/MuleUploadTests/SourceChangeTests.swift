@@ -1,5 +1,6 @@
 import Glibc
 import MuleLedger
+import MulePlan
 import MuleSystem
 import TestSupport
 import Testing

@@ -54,7 +54,9 @@ struct ConfigurationTrial {
         var profiles: [String: [Finding]] = [:]
         return all.flatMap { names, own in
             var findings: [Finding] = []
-            if names.first == "buckets", let bucket = names.last {
+            let hasEndpoint = (own.endpointURL ?? configuration.store.endpointURL) != nil
+            // Without an endpoint here, the environment or a profile may name one, with rules of its own.
+            if names.first == "buckets", hasEndpoint, let bucket = names.last {
                 findings += trying(names) { () throws(CommandFailure) in _ = try plain.plan(forBucket: bucket) }
             } else if names.isEmpty, own.endpointURL != nil {
                 findings += trying(["endpointURL"]) { () throws(CommandFailure) in _ = try Session.endpoint(own) }

@@ -243,7 +243,8 @@ struct Session {
             .over(configured)
             .over(StoreOptions(aws.profileSettings))
         let endpoint = try Self.endpoint(options)
-        if let problem = Self.problem(bucket, at: endpoint, options) {
+        // Without a bucket there is nothing to check at it: "mule doctor" asks for the store alone.
+        if !bucket.isEmpty, let problem = Self.problem(bucket, at: endpoint, options) {
             throw CommandFailure(status: .usage, message: problem)
         }
         return StorePlan(endpoint: endpoint, caBundle: try caBundle(options), aws: aws, options: options)
@@ -280,7 +281,7 @@ struct Session {
     /// named one by one it selects those that were begun there: a store that knows nothing of an upload says so in the words
     /// of one that has removed it.
     func namedEndpoint() throws(CommandFailure) -> String? {
-        typed.store.endpointURL == nil ? nil : try endpoint(typed.store).url
+        typed.store.endpointURL == nil ? nil : try Self.endpoint(typed.store).url
     }
 
     /// - Parameter followsOptions: whether the command line's options of a store go first. Whose rows are not named one by
@@ -295,7 +296,7 @@ struct Session {
         var above = followsOptions ? typed.store : StoreOptions()
         above.caBundle = above.caBundle ?? StoreOptions(aws.environmentSettings).caBundle
         options = above.over(options)
-        let endpoint = try endpoint(options)
+        let endpoint = try Self.endpoint(options)
         let caBundle = try caBundle(options)
         return Store(
             service: service(endpoint, caBundle: caBundle, provider: try provider(aws, caBundle: caBundle)),

@@ -17,6 +17,8 @@ struct UploadCommand {
         }
         let printer = EventPrinter(console: session.console)
         let files = try UploadSources(Array(sources), to: destination, session, printer)
+        let reserved = Ledger.reserve(path: try session.ledgerPath())
+        defer { withExtendedLifetime(reserved) {} }
         // Nothing is written anywhere before there is something to send.
         guard var first = try firstFiles(of: files) else {
             if files.failures.count == 0, !session.cancellation.isCancelled {

@@ -94,7 +94,9 @@ final class UploadSources {
                     fail(found.path, destination.address(forName: found.name), failure)
                 case .leftOut(let found, let reason)?:
                     leftOut += 1
-                    session.console.detail("\(TextSafety.displayName(found.path)) is left out: \(reason.phrase)")
+                    let text = "\(TextSafety.displayName(found.path)) is left out: \(reason.phrase)"
+                    // The user did not ask for that.
+                    if reason == .ledger { session.console.note(text) } else { session.console.detail(text) }
                     isIdle = session.cancellation.isCancelled
                 case .idle?: isIdle = true
                 case nil: isAtEnd = true
@@ -213,6 +215,7 @@ extension LeftOut {
         case .tooSmall: "too small"
         case .tooLarge: "too large"
         case .symbolicLink: "a symbolic link"
+        case .ledger: "it belongs to the ledger that is in use"
         }
     }
 }
