@@ -13,28 +13,32 @@ package final class ReservedFiles: Sendable {
         }
     }
 
-    private static let held = Mutex<[Number: Int]>([:])
-    private let numbers: [Number]
+    private static let held = Mutex<[Number: [[UInt8]]]>([:])
+    private let files: [(number: Number, path: [UInt8])]
 
     /// Reserves those of the files that exist, for as long as the value lives.
     package init(paths: [[UInt8]]) {
-        numbers = paths.compactMap { try? Number(FileStatus.of(path: $0)) }
-        Self.held.withLock { [numbers] held in
-            for number in numbers { held[number, default: 0] += 1 }
+        files = paths.compactMap { path in (try? FileStatus.of(path: path)).map { (Number($0), path) } }
+        Self.held.withLock { [files] held in
+            for file in files { held[file.number, default: []].append(file.path) }
         }
     }
 
     deinit {
-        Self.held.withLock { [numbers] held in
-            for number in numbers {
-                let left = (held[number] ?? 1) - 1
-                held[number] = left > 0 ? left : nil
+        Self.held.withLock { [files] held in
+            for file in files {
+                guard let index = held[file.number]?.firstIndex(of: file.path) else { continue }
+                held[file.number]?.remove(at: index)
+                if held[file.number]?.isEmpty == true { held[file.number] = nil }
             }
         }
     }
 
     /// Whether the file is one of them, under any of its names.
     package static func contains(_ status: FileStatus) -> Bool {
-        held.withLock { $0[Number(status)] != nil }
+        let number = Number(status)
+        guard let paths = held.withLock({ $0[number] }) else { return false }
+        // The number of a file that was removed is soon another's.
+        return paths.contains { path in (try? FileStatus.of(path: path)).map(Number.init) == number }
     }
 }

@@ -149,7 +149,8 @@ final class StoreClient {
         guard remaining > 0 else {
             throw .stalled(for: allowance(of: store, error), error, hasAnswered: store.hasAnswered)
         }
-        if let transfer {
+        // Where the store takes nothing, nothing says that this object is what is wrong.
+        if let transfer, store.hasTakenBodies.load(ordering: .relaxed) {
             remaining = min(remaining, stallTimer.limit - transfer.streak.seconds(at: now))
             guard remaining > 0 else { throw .stalledAlone(for: stallTimer.limit, transfer, error) }
         }
