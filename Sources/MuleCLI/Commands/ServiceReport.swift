@@ -34,7 +34,6 @@ final class ServiceReport: Sendable {
     func begin() throws(SystemError) {
         let started = try Thread(name: "service") { self.work() }
         thread.withLock { $0 = started }
-        manager.tell("READY=1")
     }
 
     /// - Parameters:
@@ -61,13 +60,16 @@ final class ServiceReport: Sendable {
 
     func stopping() { manager.tell("STOPPING=1") }
 
+    /// Sends `STOPPING=1` as the last message: the thread that sends the others has ended before.
     func end() {
-        stopping()
         state.update { $0.isOver = true }
         thread.withLock { $0.take() }?.join()
+        stopping()
     }
 
     private func work() {
+        // Sent here so that no other message can come before it.
+        manager.tell("READY=1")
         let interval = min(Self.interval, (manager.watchdog ?? .infinity) / 2)
         while true {
             var (subject, generation) = state.withLock { ($0.subject, $0.generation) }
