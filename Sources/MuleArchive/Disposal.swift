@@ -374,7 +374,7 @@ package struct Disposal {
                 throw SystemError(code: ETXTBSY, call: "lease")
             }
             status = try file.status()
-            holdsMore = try file.holdsMoreThanItsSize()
+            holdsMore = try file.holdsMore(than: status.size)
         } catch {
             switch error.code {
             case ENOENT: throw Refusal(reason: "has gone", isOver: true)

@@ -6,11 +6,15 @@ package struct ConcurrencyControl: Sendable {
     /// Requests that may be in flight, from 1 to the ceiling.
     package private(set) var limit: Int
     /// What else says how much may be in flight; to be set before anything that happens is told.
-    package var room = Room.open
+    package var room = Room.open {
+        didSet { if room == .narrow { forget() } }
+    }
 
     /// Whether `SendingOrder` lets more be tried.
     package enum Room: Sendable {
         case open
+        /// The same, and each connection has been seen to add its share.
+        case proven
         /// No more requests than there are: the rate is limited, or not known yet.
         case full
         /// Fewer are in flight than the limit allows, so that nothing is learned of it.
@@ -253,7 +257,13 @@ package struct ConcurrencyControl: Sendable {
         let isIdle = window.isIdle
         window = Window()
         // Where there was not enough to do, nothing is learned.
-        if room == .narrow { (trial, rate) = (nil, nil) } else if !isIdle { judge(seen, at: now) }
+        if room != .narrow, !isIdle { judge(seen, at: now) }
+    }
+
+    /// What was seen does not count, and a trial that is not decided has not been.
+    private mutating func forget() {
+        if let trial { limit = trial.before }
+        (trial, rate, window, leaving) = (nil, nil, Window(), 0)
     }
 
     private mutating func judge(_ seen: Double, at now: Double) {
@@ -272,11 +282,18 @@ package struct ConcurrencyControl: Sendable {
             calmWindows += 1
         }
         guard let rate else { return }
-        let mayTry = room == .open && (hasAnswer || limit < Self.mostUnanswered)
-        if now >= nextTrialAt, limit < ceiling, bodySeconds <= Self.quickBody, mayTry {
+        if now >= nextTrialAt, limit < ceiling, mayTry {
             tryMore(rate, at: now)
         } else if calmWindows >= Self.calm, now >= nextTrialOfFewerAt {
             tryFewer(rate)
+        }
+    }
+
+    private var mayTry: Bool {
+        switch room {
+        case .proven: true
+        case .open: bodySeconds <= Self.quickBody && (hasAnswer || limit < Self.mostUnanswered)
+        case .full, .narrow: false
         }
     }
 

@@ -43,7 +43,10 @@ package struct PartSizing: Hashable, Sendable {
     }
 
     /// A lost connection costs at most the parts in flight, so parts are as small as the speed of a fast link allows.
-    package static let smallestDefaultPart: Int64 = 8 << 20
+    package static let usualPart: Int64 = 8 << 20
+    /// Smaller files are cut into this many parts, or into the smallest that S3 takes, so that a run that is stopped soon on a slow
+    /// link keeps a part.
+    private static let usualCount: Int64 = 128
     package static let defaultThreshold: Int64 = 16 << 20
     private static let mebibyte: Int64 = 1 << 20
 
@@ -73,8 +76,8 @@ package struct PartSizing: Hashable, Sendable {
             }
             return partSize >= needed ? partSize : min(Self.roundedUp(needed), limits.maximumPartSize)
         }
-        let smallest = max(Self.smallestDefaultPart, limits.minimumPartSize)
-        return min(max(smallest, Self.roundedUp(needed)), limits.maximumPartSize)
+        let wanted = min(Self.roundedUp(size / Self.usualCount), Self.usualPart)
+        return min(max(wanted, limits.minimumPartSize, Self.roundedUp(needed)), limits.maximumPartSize)
     }
 
     private static func roundedUp(_ size: Int64) -> Int64 {

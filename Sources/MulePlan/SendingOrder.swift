@@ -38,7 +38,7 @@ package struct SendingOrder: Sendable {
     /// Bytes of each body that something on the way takes in at once, long before the store has them. They count when the body is
     /// answered.
     private var swallowed: Int64 = 0
-    /// Bodies that have been answered, lately.
+    /// Bytes of bodies that have been answered lately, together for each moment.
     private var answers: [(at: Double, bytes: Int64)] = []
     private var bodySeconds = 0.0
     private var waitingSeconds = 0.0
@@ -49,9 +49,12 @@ package struct SendingOrder: Sendable {
     private var mostBodies = ConcurrencyControl.start
     private var mostSince = -Double.infinity
     private var sharing = Sharing.unproven
-    /// The rate at which that was seen.
+    /// Where bodies share a link: how many of them it takes to fill it, and so how many may always send.
+    private var enough = 1
+    /// The rate at which that was seen, of all bodies and of each.
     private var provenRate = 0.0
-    private var lookAgainAfter = 0
+    private var eachCarries = 0.0
+    private var judgedAt = 0
     private var trialAgainAfter = 0
     private var pauseSlots = Self.firstPauseSlots
     private var tokens = 0.0
@@ -69,15 +72,17 @@ package struct SendingOrder: Sendable {
         case addsUp
     }
 
-    /// The younger bodies are held for a moment: do the others carry as much as all did?
+    /// For a moment another number of bodies sends: do fewer carry as much, or do more carry more?
     private struct Trial {
-        /// The number of the youngest that sends.
-        var youngest: Int
+        var senders: Int
+        /// How many sent before.
+        var sendersBefore: Int
         var rateBefore: Double
-        /// Of the bodies, how many send.
-        var share: Double
-        /// Slots of sending after which it is judged.
-        var judgedAfter: Int
+        var startedAt: Int
+        /// Slots of sending after which it is judged; nil while held bodies still send what they were granted before.
+        var judgedAfter: Int?
+
+        var isOfFewer: Bool { senders < sendersBefore }
     }
 
     /// Seconds of the link that may be in flight, and that may be sent at a time.
@@ -97,17 +102,25 @@ package struct SendingOrder: Sendable {
     private static let longest = 20.0
     /// A slot with so many times the rate only filled buffers on the way; there each new connection seems to add.
     private static let swallow = 4.0
-    /// Slots that a trial leaves out and looks at.
+    /// Slots that a trial leaves out, at least and at most, and looks at.
     private static let trialSettling = 7
+    private static let longestSettling = 40
     private static let trialSlots = 10
-    /// Slots after a trial that has failed in which the rate comes back.
+    /// Slots after a trial of fewer that has failed in which the others start again, and in which the rate comes back.
+    private static let restartSlots = 7
     private static let releasedSlots = 30
+    /// As long as each body has this share of what it had, each still adds its own.
+    private static let sameShare = 0.7
+    /// The gain that shows that twice as many bodies carry more.
+    private static let gain = 1.25
+    /// The share of one more body that is not worth it.
+    private static let slack = 0.15
     /// Slots until the next trial: each that fails costs some of what the link carries.
     private static let firstPauseSlots = 150
     private static let longestPauseSlots = 1200
     /// Where answers take this share of a body's time, and this many seconds, what has been acknowledged was not yet at the store.
     private static let lateShare = 0.25
-    private static let lateSeconds = 0.5
+    private static let lateSeconds = 1.0
     private static let answerSpan = 5.0
     private static let answerSlack = 1.1
     /// A held body sends so many bytes each so many seconds: servers close connections on which nothing moves for 20 s.
@@ -170,9 +183,18 @@ package struct SendingOrder: Sendable {
         if firstAnswerAt == nil { firstAnswerAt = now }
         lastAnswerAt = now
         if waitingSeconds < Self.lateSeconds { swallowed = 0 }
-        answers.append((now, body.length))
-        answers.removeAll { now - $0.at > 2 * Self.longest }
+        note(answerOf: body.length, at: now)
         return held
+    }
+
+    /// Thousands of small bodies may be answered in a second.
+    private mutating func note(answerOf bytes: Int64, at now: Double) {
+        if let last = answers.last, now - last.at < LinkRate.slotSeconds {
+            answers[answers.endIndex - 1].bytes += bytes
+            return
+        }
+        answers.removeAll { now - $0.at > 2 * Self.longest }
+        answers.append((now, bytes))
     }
 
     /// The rate limit that holds from now on, in bytes per second; nil for none.
@@ -248,11 +270,16 @@ package struct SendingOrder: Sendable {
         guard isKnown, let rate else { return bodies[index].sent < Self.quota }
         switch sharing {
         case .unproven, .addsUp: return true
-        case .trying(let trial): return bodies[index].number <= trial.youngest
+        case .trying(let trial): return sendersAhead(of: index) < trial.senders
         case .shared:
             let before = bodies[..<index].reduce(0) { $0 + $1.remaining }
-            return before == 0 || Double(before + bodies[index].remaining) <= rate * Self.sendingSeconds
+            return sendersAhead(of: index) < enough
+                || Double(before + bodies[index].remaining) <= rate * Self.sendingSeconds
         }
+    }
+
+    private func sendersAhead(of index: Int) -> Int {
+        bodies[..<index].count { $0.remaining > 0 }
     }
 
     /// Whether all bodies may send, since the rate is not known and nothing shows that it is less than it seems.
@@ -266,23 +293,42 @@ package struct SendingOrder: Sendable {
     /// Bytes that may be in flight, where at least one body always may; nil where that is not known yet, or is not bounded.
     package var budget: Int64? {
         guard isBounded else { return nil }
-        let byLink = isKnown && isShared ? rate.map { $0 * Self.inFlightSeconds } : nil
+        let byLink = isKnown ? sendersAtLeast.flatMap(budget(senders:)) : nil
         let byLimit = limit.map { $0 * Self.inFlightSeconds }
         guard let least = [byLink, byLimit].compactMap(\.self).min() else { return nil }
         return Int64(min(least, 1e18))
     }
 
-    /// Whether more bodies at a time may be tried: the link is known or fast, and no rate limit is reached.
-    package func mayTryMore(at now: Double) -> Bool {
-        guard isBounded else { return true }
-        let isSmall = bodies.allSatisfy { $0.length <= Self.quota }
-        return (isKnown || isOpen || isSmall) && now - deniedAt > Self.recent
+    /// What the link carries in ten seconds, or the bodies that it takes to fill it.
+    private func budget(senders: Int) -> Double? {
+        guard let rate else { return nil }
+        let length = Double(bodies.reduce(0) { $0 + $1.length }) / Double(max(bodies.count, 1))
+        return max(rate * Self.inFlightSeconds, Double(senders) * length)
     }
 
-    /// Whether the others carry as much is being tried: nothing else is learned meanwhile.
-    package var isTrying: Bool { if case .trying = sharing { true } else { false } }
+    /// Bodies that may send whatever the link carries; nil where all may.
+    private var sendersAtLeast: Int? {
+        switch sharing {
+        case .shared: enough
+        case .trying(let trial): trial.isOfFewer ? nil : trial.senders
+        case .unproven, .addsUp: nil
+        }
+    }
 
-    private var isShared: Bool { if case .shared = sharing { true } else { false } }
+    /// Whether more bodies at a time may be tried: the link is known or fast, and no rate limit is reached. While a trial runs
+    /// nothing else is learned.
+    package func room(at now: Double) -> ConcurrencyControl.Room {
+        guard isBounded else { return .open }
+        guard now - deniedAt > Self.recent else { return .full }
+        switch sharing {
+        case .trying: return .narrow
+        case .addsUp: return link.slotCount > judgedAt + Self.restartSlots ? .proven : .narrow
+        case .shared: return .open
+        case .unproven:
+            let isSmall = bodies.allSatisfy { $0.length <= Self.quota }
+            return isKnown || isOpen || isSmall ? .open : .full
+        }
+    }
 
     /// Whether the body waits for its turn. It is not slow then.
     package func isHeld(_ number: Int) -> Bool {
@@ -294,7 +340,6 @@ package struct SendingOrder: Sendable {
         guard let now = link.steady(of: Self.recent), let lastAt else { return nil }
         let span = min(max(2 * bodySeconds, 2 * Self.recent), Self.longest)
         var rate = min(now, link.mean(of: span) ?? now)
-        let isLate = waitingSeconds > Self.lateSeconds && waitingSeconds > bodySeconds * Self.lateShare
         let answerSpan = max(Self.answerSpan, 2 * bodySeconds)
         // Between two answers no more can have reached the store than is not answered yet.
         if let waitsFrom = bodies.compactMap(\.deliveredAt).min() {
@@ -306,6 +351,11 @@ package struct SendingOrder: Sendable {
             if answered > 0 { rate = min(rate, Double(answered) / answerSpan * Self.answerSlack) }
         }
         return rate
+    }
+
+    /// Whether what has been acknowledged was not yet at the store.
+    private var isLate: Bool {
+        waitingSeconds > Self.lateSeconds && waitingSeconds > bodySeconds * Self.lateShare
     }
 
     /// Time goes by.
@@ -336,18 +386,30 @@ package struct SendingOrder: Sendable {
         case .unproven:
             guard bodies.count > 1, Double(inFlight) > rate * Self.sendingSeconds else { return }
             // What only fills buffers on the way adds nothing, and would seem to.
-            if link.peak > rate * Self.swallow {
-                (sharing, provenRate) = (.shared, rate)
+            if link.peak > rate * Self.swallow, firstAnswerAt == nil || isLate {
+                (sharing, provenRate, enough) = (.shared, rate, 1)
+                // More bodies would fill more buffers.
+                (judgedAt, trialAgainAfter) = (link.slotCount, .max)
             } else if isSettled {
-                startTrial(rate)
+                tryFewer(rate)
             }
         case .trying(let trial): judge(trial, rate)
         case .addsUp:
-            guard link.slotCount > lookAgainAfter else { return }
+            guard link.slotCount > judgedAt + Self.releasedSlots else { return }
             provenRate = max(provenRate, rate)
-            if rate < provenRate / 2 || link.slotCount > trialAgainAfter { sharing = .unproven }
+            let expected = eachCarries * Double(bodies.count { $0.isSending })
+            let isLess = rate < expected * Self.sameShare && link.slotCount > trialAgainAfter
+            if rate < provenRate / 2 || isLess { sharing = .unproven }
         case .shared:
-            if rate > provenRate * Self.swallow, link.peak < rate * Self.swallow { sharing = .unproven }
+            guard link.slotCount > judgedAt + Self.releasedSlots else { return }
+            if rate > provenRate * Self.swallow && link.peak < rate * Self.swallow
+                || enough > 1 && rate < provenRate / 2
+            {
+                sharing = .unproven
+            } else if link.slotCount > trialAgainAfter, !isLate {
+                let senders = max(enough, bodies.count { $0.isSending })
+                startTrial(of: 2 * senders, before: senders, rate)
+            }
         }
     }
 
@@ -356,7 +418,7 @@ package struct SendingOrder: Sendable {
 
     /// Holding the younger bodies is right where the others carry as much without them. Where each connection is slow by itself,
     /// they carry less.
-    private mutating func startTrial(_ rate: Double) {
+    private mutating func tryFewer(_ rate: Double) {
         let sending = bodies.filter { $0.remaining > 0 }
         guard sending.count > 1 else { return }
         var ahead: Int64 = 0
@@ -364,25 +426,46 @@ package struct SendingOrder: Sendable {
             ahead += body.remaining
             return Double(ahead) <= rate * Self.sendingSeconds
         }
-        let senders = max(1, min(fitting.count, sending.count / 2))
+        startTrial(of: max(1, min(fitting.count, sending.count / 2)), before: sending.count, rate)
+    }
+
+    private mutating func startTrial(of senders: Int, before: Int, _ rate: Double) {
         sharing = .trying(
-            Trial(
-                youngest: sending[senders - 1].number,
-                rateBefore: rate,
-                share: Double(senders) / Double(sending.count),
-                judgedAfter: link.slotCount + Self.trialSettling + Self.trialSlots
-            )
+            Trial(senders: senders, sendersBefore: before, rateBefore: rate, startedAt: link.slotCount)
         )
     }
 
+    private mutating func settle(_ trial: Trial) {
+        let settling = link.slotCount - trial.startedAt
+        let isDraining = bodies.contains { $0.heldSince != nil && $0.sent - $0.delivered > Self.smallestPiece }
+        guard settling >= (isDraining ? Self.longestSettling : Self.trialSettling) else { return }
+        var settled = trial
+        settled.judgedAfter = link.slotCount + Self.trialSlots
+        sharing = .trying(settled)
+    }
+
     private mutating func judge(_ trial: Trial, _ rate: Double) {
-        guard link.slotCount >= trial.judgedAfter else { return }
+        guard let judgedAfter = trial.judgedAfter else { return settle(trial) }
+        guard link.slotCount >= judgedAfter else { return }
         let seen = link.mean(of: Double(Self.trialSlots) * LinkRate.slotSeconds) ?? rate
-        // A connection on a link that loses packets needs longer than this to fill it: in doubt the link is shared.
-        sharing = seen < trial.rateBefore * trial.share.squareRoot() ? .addsUp : .shared
-        provenRate = trial.rateBefore
-        // The rate of now is that of a few.
-        lookAgainAfter = link.slotCount + Self.releasedSlots
+        judgedAt = link.slotCount
+        if trial.isOfFewer {
+            // A connection on a link that loses packets needs longer than this to fill it: in doubt the link is shared.
+            let share = Double(trial.senders) / Double(trial.sendersBefore)
+            sharing = seen < trial.rateBefore * share.squareRoot() ? .addsUp : .shared
+            // What each of the fewer carried says how many fill the link.
+            let needed = Double(trial.senders) * trial.rateBefore / max(seen, 1)
+            enough = max(1, min(Int((needed - Self.slack).rounded(.up)), trial.sendersBefore))
+            provenRate = trial.rateBefore
+            eachCarries = provenRate / Double(trial.sendersBefore)
+        } else {
+            sharing = .shared
+            if seen > trial.rateBefore * Self.gain {
+                (enough, provenRate, pauseSlots) = (trial.senders, seen, Self.firstPauseSlots)
+                trialAgainAfter = link.slotCount + Self.releasedSlots
+                return
+            }
+        }
         trialAgainAfter = link.slotCount + pauseSlots
         pauseSlots = min(2 * pauseSlots, Self.longestPauseSlots)
     }

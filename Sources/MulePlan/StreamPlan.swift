@@ -55,7 +55,7 @@ package struct StreamPlan: Hashable, Sendable {
     }
 
     private static func leastPart(_ limits: StoreLimits) -> Int64 {
-        let least = limits.partsMustBeEqual ? equalPart : PartSizing.smallestDefaultPart
+        let least = limits.partsMustBeEqual ? equalPart : PartSizing.usualPart
         return min(max(least, limits.minimumPartSize), limits.maximumPartSize)
     }
 

@@ -150,8 +150,10 @@ package final class File: Sendable {
     /// (/proc, some file systems of FUSE): their size says nothing of their content.
     ///
     /// A file that grows meanwhile does not count as one: its size grows with it.
-    package func holdsMoreThanItsSize() throws(SystemError) -> Bool {
-        var size = try status().size
+    ///
+    /// - Parameter size: what `status` has just said.
+    package func holdsMore(than size: Int64) throws(SystemError) -> Bool {
+        var size = size
         // A file that is written faster than it is looked at has a size that follows its content.
         for _ in 0..<100 {
             guard try !bytes(at: size, count: 1).isEmpty else { return false }

@@ -34,7 +34,16 @@ package final class ReservedFiles: Sendable {
         }
     }
 
-    /// Whether the file is one of them, under any of its names.
+    private static let opened = Mutex<[File]>([])
+
+    /// Whether the open file is one of them, under any of its names. If so it stays open for as long as the process lives.
+    package static func contains(_ file: File, _ status: FileStatus) -> Bool {
+        guard contains(status) else { return false }
+        opened.withLock { $0.append(file) }
+        return true
+    }
+
+    /// Whether the file is one of them, under any of its names. For a file that is not open here.
     package static func contains(_ status: FileStatus) -> Bool {
         let number = Number(status)
         guard let paths = held.withLock({ $0[number] }) else { return false }

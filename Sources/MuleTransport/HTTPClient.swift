@@ -67,7 +67,11 @@ package final class HTTPClient: HTTPPerformer {
             throw .unusable("a header holds a character that would end it")
         }
         guard Self.isURL(request.url) else { throw .unusable("the request's URL is too long, or no URL") }
-        guard let origin = Origin(request.url) else { throw .unusable("the request's URL is too long, or no URL") }
+        // Most requests of a client go to one place.
+        let known = origin.flatMap { $0.isOrigin(of: request.url) ? $0 : nil }
+        guard let origin = known ?? Origin(request.url) else {
+            throw .unusable("the request's URL is too long, or no URL")
+        }
         self.origin = origin
         exchange = Exchange(request)
         attempts = ConnectionAttempts(

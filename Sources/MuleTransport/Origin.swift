@@ -5,6 +5,9 @@ struct Origin {
     let host: String
     let port: Int
 
+    /// The URL up to its path, as it was given.
+    private let text: Substring
+
     var isEncrypted: Bool { scheme == "https" }
     var place: String { "\(host):\(port)" }
 
@@ -14,6 +17,7 @@ struct Origin {
         scheme = url[..<end.lowerBound].lowercased()
         guard scheme == "https" || scheme == "http" else { return nil }
         var authority = url[end.upperBound...].prefix { !"/?#".contains($0) }
+        text = url[..<authority.endIndex]
         if let at = authority.lastIndex(of: "@") { authority = authority[authority.index(after: at)...] }
         let bracket = authority.lastIndex(of: "]")
         if let colon = authority.lastIndex(of: ":"), bracket.map({ $0 < colon }) ?? true {
@@ -23,5 +27,11 @@ struct Origin {
             (host, port) = (authority.lowercased(), scheme == "https" ? 443 : 80)
         }
         guard !host.isEmpty else { return nil }
+    }
+
+    /// Whether the URL begins with the same text, so that it need not be taken apart.
+    func isOrigin(of url: String) -> Bool {
+        guard url.utf8.starts(with: text.utf8) else { return false }
+        return url.utf8.dropFirst(text.utf8.count).first == UInt8(ascii: "/")
     }
 }

@@ -16,9 +16,7 @@ package final class BodyPacer: Sendable {
         /// Most bytes in flight; nil for any number.
         var budget: Int64?
         /// Whether more requests at a time may be tried.
-        var mayTryMore = true
-        /// Whether nothing can be learned of the number of requests now.
-        var isTrying = false
+        var room = ConcurrencyControl.Room.open
     }
 
     private let timetable: RateTimetable?
@@ -65,11 +63,7 @@ package final class BodyPacer: Sendable {
         let now = seconds
         return state.withLock { state in
             askTimetable(&state, at: now)
-            return Outlook(
-                budget: state.order.budget,
-                mayTryMore: state.order.mayTryMore(at: now),
-                isTrying: state.order.isTrying
-            )
+            return Outlook(budget: state.order.budget, room: state.order.room(at: now))
         }
     }
 

@@ -32,14 +32,13 @@ package struct SourceFile: Sendable {
         var name: String { UTF8Repair.string(path) }
         do {
             let canonical = if let canonical { canonical } else { try canonicalPath(path) }
-            // Before it is opened: closing it would drop the ledger's locks.
-            if ReservedFiles.contains(try FileStatus.of(path: canonical)) { throw UploadFailure.ofLedger(name) }
             let file = try File.openForReading(path: canonical, isCancelled: isCancelled)
             let status = try file.status()
+            if ReservedFiles.contains(file, status) { throw UploadFailure.ofLedger(name) }
             guard status.kind == .regular else {
                 throw UploadFailure(.source, "\(name) is \(status.kind.noun), not a file that can be sent.")
             }
-            if try file.holdsMoreThanItsSize() { throw UploadFailure.moreThanItsSize(name, status.size) }
+            if try file.holdsMore(than: status.size) { throw UploadFailure.moreThanItsSize(name, status.size) }
             return SourceFile(file: file, identity: SourceIdentity(path: canonical, status))
         } catch let error as SystemError {
             if error.isCancelled { throw .interrupted }
@@ -112,8 +111,9 @@ package struct SourceFile: Sendable {
         let holdsMore: Bool
         let now: [FileStatus]
         do {
-            holdsMore = try file.holdsMoreThanItsSize()
-            now = [try file.status(), try FileStatus.of(path: identity.path)]
+            let status = try file.status()
+            holdsMore = try file.holdsMore(than: status.size)
+            now = [status, try FileStatus.of(path: identity.path)]
         } catch {
             throw UploadFailure(.source, "\(name) has gone while it was sent (\(error.reason)).")
         }
@@ -160,6 +160,8 @@ package struct SourceFile: Sendable {
         case .compare(let changes), .changed(let changes): throw .unsteady(identity.path, changes)
         }
     }
+
+    func holdsMoreThanItsSize() throws(SystemError) -> Bool { try file.holdsMore(than: file.status().size) }
 
     /// What tells the open file, and the one that the path leads to now, from what was opened.
     func changesInPlace() throws(SystemError) -> [SourceChange] {

@@ -96,7 +96,7 @@ package struct VerifyRun {
                 UploadFailure(.source, "\(subject.named) has gone while it was verified (\(error.reason)).")
             )
         }
-        if (try? subject.source.file.holdsMoreThanItsSize()) != false {
+        if (try? subject.source.holdsMoreThanItsSize()) != false {
             throw VerifyFailure(.moreThanItsSize(subject.named, subject.source.identity.size))
         }
         guard changes.isEmpty else {

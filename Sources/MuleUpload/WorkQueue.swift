@@ -186,7 +186,7 @@ final class WorkQueue: Sendable {
         mutating func follow(_ change: (inout ConcurrencyControl) -> Void) {
             guard var changed = control else { return }
             if idle > 0, busy < limit, !hasWork { changed.starved() }
-            changed.room = outlook.isTrying || !hasRoom ? .narrow : outlook.mayTryMore ? .open : .full
+            changed.room = hasRoom ? outlook.room : .narrow
             change(&changed)
             control = changed
             limit = changed.limit

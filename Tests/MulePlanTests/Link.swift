@@ -133,7 +133,7 @@ struct Link: Sendable, CustomTestStringConvertible {
                 let inFlight = active.reduce(0) { $0 + $1.size }
                 return inFlight + inFlight / Int64(active.count) <= budget
             }
-            control?.room = order.isTrying || !hasRoom() ? .narrow : order.mayTryMore(at: now) ? .open : .full
+            control?.room = hasRoom() ? order.room(at: now) : .narrow
             while active.count < allowed, left > 0, hasRoom() {
                 let size = min(bodySize, left)
                 left -= size
@@ -176,7 +176,9 @@ struct Link: Sendable, CustomTestStringConvertible {
                 let least = buffer > 0 ? min(active[index].left, buffer) : rate * Self.step
                 if active[index].granted < least, active[index].left - active[index].granted >= 1 {
                     let more = min(max(least, 65_536), active[index].left - active[index].granted)
+                    let wasHeld = order.isHeld(active[index].age)
                     let given = order.grant(max(1, Int(more)), to: active[index].age, at: now)
+                    if wasHeld, !order.isHeld(active[index].age) { laggards.restart(active[index].number, at: now) }
                     active[index].granted += Double(given)
                 }
                 if buffer > 0 ? active[index].buffered < 1 : active[index].granted < 1 { rate = 0 }

@@ -52,9 +52,10 @@ struct PartSizingTests {
     private static let gibibyte: Int64 = 1 << 30
 
     @Test(
-        "left alone, files up to 16 MiB go in one request and larger ones in parts of 8 MiB and up",
+        "by default files up to 16 MiB go in one request and larger ones in 128 parts of 5 to 8 MiB, or in larger ones",
         arguments: [
-            (0, nil), (1, nil), (8 << 20, nil), (16 << 20, nil), ((16 << 20) + 1, 8 << 20),
+            (0, nil), (1, nil), (8 << 20, nil), (16 << 20, nil), ((16 << 20) + 1, 5 << 20),
+            (640 << 20, 5 << 20), (641 << 20, 6 << 20), (1 << 30, 8 << 20),
             (80_000 << 20, 8 << 20), ((80_000 << 20) + 1, 9 << 20), (10_000 * (5 << 30), 5 << 30),
         ] as [(Int64, Int64?)]
     )
@@ -89,8 +90,8 @@ struct PartSizingTests {
     @Test("a chosen threshold moves the border, but not below one part nor above the largest PUT")
     func threshold() throws {
         let low = PartSizing(multipartThreshold: 1)
-        #expect(try low.method(size: 8 * Self.mebibyte) == .put)
-        #expect(try low.method(size: 8 * Self.mebibyte + 1) == .multipart(partSize: 8 * Self.mebibyte))
+        #expect(try low.method(size: 5 * Self.mebibyte) == .put)
+        #expect(try low.method(size: 5 * Self.mebibyte + 1) == .multipart(partSize: 5 * Self.mebibyte))
         let high = PartSizing(multipartThreshold: .max)
         #expect(try high.method(size: 5 * Self.gibibyte) == .put)
         #expect(try high.method(size: 5 * Self.gibibyte + 1) == .multipart(partSize: 8 * Self.mebibyte))

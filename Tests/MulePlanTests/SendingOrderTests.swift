@@ -66,6 +66,39 @@ import Testing
         #expect(found.seconds <= link.run(fixed: 8).seconds * 1.1)
     }
 
+    @Test(
+        "where each connection is slow by itself and they fill a link together, as many send as it takes",
+        arguments: [(each: 0.5e6, total: 4e6), (0.5e6, 2e6), (1e6, 4e6), (2e6, 8e6)]
+    )
+    func slowConnectionsOnASlowLink(each: Double, total: Double) {
+        let link = Link(name: "", perConnection: each, total: total, bytes: 256 << 20)
+        let found = link.run(ceiling: 64)
+        #expect(found.seconds <= link.run(fixed: 8).seconds * 1.1)
+        // More requests than fill the link only lose more when the run is stopped.
+        #expect(found.mostInFlight <= 16)
+    }
+
+    @Test("connections that are slow by themselves get more requests at a time", arguments: [0.5e6, 1e6, 2e6])
+    func manySlowConnections(each: Double) {
+        let link = Link(name: "", perConnection: each, total: .infinity, bytes: 1 << 30)
+        #expect(link.run(ceiling: 64).seconds <= link.run(fixed: 64).seconds * 1.6)
+    }
+
+    @Test("a long way is not taken for a proxy that takes bytes in")
+    func longWay() {
+        var link = Link(name: "", perConnection: 12.5e6, total: .infinity, bytes: 1 << 30)
+        link.roundTrip = 0.5
+        #expect(link.run(ceiling: 64).seconds <= link.run(fixed: 8).seconds * 0.7)
+    }
+
+    @Test("a slow link that becomes faster for each connection is found out")
+    func slowLinkGrows() {
+        var link = Link(name: "", perConnection: 0.5e6, total: 0.5e6, bytes: 1 << 30)
+        link.totals = [(at: 30, total: 8e6)]
+        let found = link.run(ceiling: 64, for: 200)
+        #expect((found.timeline.last?.carried ?? 0) >= 4 * 0.5e6 * 200)
+    }
+
     @Test("a held part sends a few bytes now and then, and the oldest goes on")
     func trickle() {
         var order = SendingOrder(isBounded: true)
@@ -90,7 +123,7 @@ import Testing
         var order = SendingOrder(isBounded: false)
         for number in 1...3 { order.begin(number, length: 8 << 20, at: 0) }
         #expect((1...3).allSatisfy { order.grant(1 << 20, to: $0, at: 0.1) == 1 << 20 })
-        #expect(order.budget == nil && order.mayTryMore(at: 1))
+        #expect(order.budget == nil && order.room(at: 1) == .open)
         order.limit(to: 1e6, at: 1)
         #expect(order.grant(1 << 20, to: 2, at: 1.1) > 0)
         #expect(order.grant(1 << 20, to: 1, at: 1.1) == 0)

@@ -112,7 +112,7 @@ import Testing
         _ = try harness.ledger.claim([try harness.newUpload(path, .init(partSize: 8 << 20))])
         let entry = try harness.register(path) { demand.make(&$0) }
         try harness.expectDone(try harness.run(entry, path: path), path)
-        let expected: Set<Int64> = demand == .partSize ? [6 << 20, 5 << 20] : [8 << 20, 1 << 20]
+        let expected: Set<Int64> = demand == .partSize ? [6 << 20, 5 << 20] : [5 << 20, 2 << 20]
         #expect(Set(harness.server.requests(.uploadPart).map(\.bodyBytes)) == expected)
     }
 

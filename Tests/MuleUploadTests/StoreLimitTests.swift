@@ -14,6 +14,7 @@ import Testing
         _ harness: EngineHarness,
         size: Int64,
         _ sizing: PartSizing = PartSizing(),
+        then next: PartSizing? = nil,
         code: String,
         sentence: [String]
     ) throws -> (path: String, requests: Int) {
@@ -26,7 +27,10 @@ import Testing
         #expect(try harness.record().state == .failed)
         #expect(harness.server.object(key: "key") == nil)
         let begun = harness.server.requests.count
-        let again = try harness.run(try harness.register(path, sizing: sizing) { $0.restart = true }, path: path)
+        let again = try harness.run(
+            try harness.register(path, sizing: next ?? sizing) { $0.restart = true },
+            path: path
+        )
         try harness.expectDone(again, path)
         #expect(
             harness.server.requests.dropFirst(begun).allSatisfy { $0.errorCode == nil || $0.operation == .listParts }
@@ -72,7 +76,7 @@ import Testing
         try harness.expectFailed(outcome, .store, state: .failed, openUploads: 1)
         #expect(outcome.failure?.s3Code == "EntityTooSmall")
         let message = outcome.failure?.message ?? ""
-        #expect(message.contains("smaller than 6.0 MiB") && message.contains("parts of 8.0 MiB"), "\(message)")
+        #expect(message.contains("smaller than 6.0 MiB") && message.contains("parts of 6.0 MiB"), "\(message)")
         // The size that was asked for is not taken any more; without it the file goes.
         guard case .refused(let refusal) = try harness.register(path, sizing: sizing, change: { $0.restart = true })
         else { throw HarnessFailure("a size that the store refuses was taken") }
@@ -89,8 +93,10 @@ import Testing
         _ = try learn(
             harness,
             size: 17 << 20,
+            PartSizing(partSize: 8 << 20),
+            then: PartSizing(),
             code: "EntityTooLarge",
-            sentence: ["6.0 MiB at most", "--restart", "parts of 6.0 MiB"]
+            sentence: ["6.0 MiB at most", "--restart", "parts of 5.0 MiB"]
         )
     }
 
@@ -101,7 +107,7 @@ import Testing
             harness,
             size: 10 << 20,
             code: "EntityTooLarge",
-            sentence: ["6.0 MiB at most", "Run the same command again", "parts of 6.0 MiB"]
+            sentence: ["6.0 MiB at most", "Run the same command again", "parts of 5.0 MiB"]
         )
         #expect(harness.partsSent(from: begun).sorted() == [1, 2])
     }

@@ -18,8 +18,8 @@ extension FlagTable {
             filing,
             sets: \.store.partSize,
             reading: OptionValue.size,
-            "Bytes in each part, such as 64MiB or 100MB, from 5MiB to 5GiB. Default: 8MiB, and more for files that would "
-                + "not fit in 10,000 such parts."
+            "Bytes in each part, such as 64MiB or 100MB, from 5MiB to 5GiB. Default: 5MiB to 8MiB by the file's "
+                + "size, and more for files that would not fit in 10,000 such parts."
         ),
         .command(
             "stdin-command",
