@@ -240,7 +240,7 @@ final class Bookkeeper: Sendable {
         receipt.bytesSent = summary.bytesSent
         receipt.bytesSkipped = summary.bytesSkipped
         let wasDue = state.withLock { state in
-            if summary.wasThere {
+            if summary.wasThere, summary.evidence == nil {
                 state.counts.unchanged += 1
             } else {
                 state.counts.archived += 1

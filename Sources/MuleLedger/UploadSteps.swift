@@ -285,6 +285,9 @@ extension Ledger {
     /// Ends of uploads.
     package enum Outcome: Sendable {
         case done(ObjectProof, size: Int64, partCount: Int?)
+        /// The object was there already and is proven to equal the file. It is known again by the token that it bears, or by its
+        /// ETag where that is empty.
+        case found(ObjectProof, size: Int64, token: String)
         /// Ended for now; the state it is left in, and why.
         case stopped(UploadState, error: String?)
         case aborted
@@ -358,6 +361,14 @@ extension Ledger {
                 ]
             )
             try database.run("DELETE FROM parts WHERE upload = ?", [number])
+        case .found(let proof, let size, let token):
+            let done = FinishedUpload(
+                upload: finished.upload,
+                outcome: .done(proof, size: size, partCount: nil),
+                bytesSent: 0
+            )
+            try record(done, in: database)
+            try database.run("UPDATE uploads SET token = ? WHERE number = ?", [.text(token), number])
         case .stopped(let state, let error):
             // That it failed once more for the same reason is no news: an upload that nobody can finish must grow old.
             try database.run(

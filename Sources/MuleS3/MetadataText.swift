@@ -7,6 +7,13 @@ enum MetadataText {
     /// Bytes of text in one encoded word: 60 characters of Base64, of the 75 that a word may have.
     private static let wordLength = 45
 
+    /// Whether a value holds characters beyond ASCII, or encoded words that stand for them.
+    static func isBeyondASCII(_ value: String) -> Bool {
+        if !value.utf8.allSatisfy({ $0 < 0x80 }) { return true }
+        guard let start = value.firstRange(of: "=?") else { return false }
+        return value[start.upperBound...].firstRange(of: "?=") != nil
+    }
+
     /// The value as it goes into the header.
     static func header(_ name: String, _ value: String) -> String {
         guard name.hasPrefix("x-amz-meta-"), !value.utf8.allSatisfy({ $0 < 0x80 }) else { return value }

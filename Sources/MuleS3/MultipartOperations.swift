@@ -132,16 +132,12 @@ extension S3Connection {
         }
         if whole.onlyIfAbsent { call.headers.append(("if-none-match", "*")) }
         // The store may work for minutes on an object of 10,000 parts; it sends white space to show that it lives.
-        // A lost answer must not use up the time in which the request can be repeated.
-        call.answerTimeout = min(Self.longestCompletion, max(1, service.patience / 3))
+        call.answerTimeout = service.longestWait
         call.dropsLeadingSpace = true
         let response = try send(call)
         let document = try document(call, response, roots: ["CompleteMultipartUploadResult"])
         return StoredObject(document, response)
     }
-
-    /// Seconds in which a store may be silent while it completes an upload.
-    private static let longestCompletion = 300.0
 
     package func abortMultipartUpload(_ address: ObjectAddress, uploadID: String) throws(S3Error) {
         let query = [QueryItem(name: "uploadId", value: uploadID)]

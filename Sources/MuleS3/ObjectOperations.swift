@@ -1,5 +1,6 @@
 package import MuleDigest
 package import MulePlan
+import MuleSigning
 package import MuleTransport
 import MuleXML
 
@@ -135,6 +136,26 @@ extension S3Connection {
             lastModified: response[header: "last-modified"].flatMap(UTCTime.init(httpDate:)),
             encryption: ObjectEncryption(response)
         )
+    }
+
+    /// Whether what answers is no S3 store for certain, to be asked where answers to HEAD have shown nothing of S3: gateways
+    /// leave the headers out that would tell, and there is no body. To a list of objects every store answers in XML, also with a
+    /// refusal.
+    package func isNoStore(_ bucket: String) -> Bool {
+        guard !service.isKnownToBeS3 else { return false }
+        var call = S3Call(operation: .listObjects, method: "GET", bucket: bucket)
+        call.query = [QueryItem(name: "list-type", value: "2"), QueryItem(name: "max-keys", value: "0")]
+        let status: Int
+        do {
+            let response = try send(call)
+            if (try? XMLReader.parse(response.body))?.name == "ListBucketResult" { return false }
+            status = response.status
+        } catch {
+            guard !error.isOfS3, case .answer(let refused, _, _) = error.cause else { return false }
+            status = refused
+        }
+        // What fails or redirects says nothing of what is behind it.
+        return !service.isKnownToBeS3 && ((200..<300).contains(status) || [400, 401, 403, 404, 405].contains(status))
     }
 
     /// Whether the bucket exists and may be listed.

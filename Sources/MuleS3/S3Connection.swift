@@ -49,7 +49,9 @@ package final class S3Connection {
     private static let expectThreshold: Int64 = 1 << 20
 
     package convenience init(service: S3Service) throws(TransportError) {
-        let client = try HTTPClient(settings: service.transport, cancellation: service.cancellation)
+        var settings = service.transport
+        settings.connectTimeout = min(settings.connectTimeout, service.longestWait)
+        let client = try HTTPClient(settings: settings, cancellation: service.cancellation)
         self.init(service: service, client: client)
     }
 
@@ -124,8 +126,12 @@ package final class S3Connection {
             service.stopUsingExpect()
         }
         if let date = response[header: "date"] { service.compareClock(with: date) }
+        if response.headers.contains(where: { $0.name.hasPrefix("x-amz-") }) { service.noteS3() }
         guard (200..<300).contains(response.status) else {
             var error = error(call, response, askedIn: route.endpoint.region)
+            if error.code == "SignatureDoesNotMatch" {
+                error.doubtfulHeaders = call.headers.filter { MetadataText.isBeyondASCII($0.value) }.map(\.name)
+            }
             renew(credentials, after: &error, call)
             log(call, response, since: started, detail: error.code)
             throw error
@@ -181,7 +187,7 @@ package final class S3Connection {
         request.body = call.body
         request.expectsContinue = expectsContinue
         request.stallTimeout = min(request.stallTimeout, service.patience)
-        request.answerTimeout = min(call.answerTimeout, service.patience)
+        request.answerTimeout = min(call.answerTimeout, service.longestWait)
         request.answerLimit = call.answerLimit
         request.dropsLeadingSpace = call.dropsLeadingSpace
         request.observer = call.transfer.observer
@@ -283,7 +289,8 @@ package final class S3Connection {
             switch operation {
             case .uploadPart, .listParts, .completeMultipartUpload, .abortMultipartUpload: "NotFound"
             case .headObject, .getObject, .getObjectAttributes: "NoSuchKey"
-            case .headBucket, .listMultipartUploads, .createMultipartUpload, .putObject: "NoSuchBucket"
+            case .headBucket, .listObjects, .listMultipartUploads, .createMultipartUpload, .putObject:
+                "NoSuchBucket"
             }
         case 405: "MethodNotAllowed"
         case 412: "PreconditionFailed"

@@ -15,6 +15,7 @@ package enum S3Operation: String, Sendable {
     case getObject = "GetObject"
     case getObjectAttributes = "GetObjectAttributes"
     case headBucket = "HeadBucket"
+    case listObjects = "ListObjectsV2"
 
     /// What a policy must allow for it.
     package var permission: String {
@@ -25,7 +26,7 @@ package enum S3Operation: String, Sendable {
         case .listMultipartUploads: "s3:ListBucketMultipartUploads"
         case .headObject, .getObject: "s3:GetObject"
         case .getObjectAttributes: "s3:GetObjectAttributes"
-        case .headBucket: "s3:ListBucket"
+        case .headBucket, .listObjects: "s3:ListBucket"
         }
     }
 }
@@ -64,6 +65,9 @@ package struct S3Error: Error, Sendable {
     package var hasDocument = false
     /// HOST:PORT that was asked; empty where nothing was.
     package var address = ""
+    /// Headers of the request whose values hold, or stand for, characters beyond ASCII, where its signature was refused: stores
+    /// differ in how they sign those.
+    package var doubtfulHeaders: [String] = []
     /// Bytes: the least or the most that the store takes, where it says so with its refusal.
     package var sizeAllowed: Int64?
 
@@ -108,6 +112,14 @@ package struct S3Error: Error, Sendable {
         case .transient, .cancelled: !wasNotSent
         default: false
         }
+    }
+
+    /// Whether the whole request was sent and no answer came.
+    package var isUnanswered: Bool {
+        guard case .transport(.network(let failure)) = cause, failure.stage == .answer, !failure.answered else {
+            return false
+        }
+        return true
     }
 
     /// Whether what answered is known to speak S3. An answer to HEAD has no document, so that none can be missed there.

@@ -23,6 +23,9 @@ package final class S3Service: Sendable {
     /// Whether the way to the store carries `Expect: 100-continue`; some proxies refuse it or never answer.
     private let expectWorks = Atomic<Bool>(true)
 
+    /// Whether an answer has borne a header of S3's own.
+    private let hasShownS3 = Atomic<Bool>(false)
+
     package init(
         endpoint: Endpoint,
         transport: TransportSettings,
@@ -39,6 +42,10 @@ package final class S3Service: Sendable {
         self.log = log
         routes = BucketRoutes(endpoint)
     }
+
+    /// Seconds that an answer is awaited once the request has gone, whatever else is allowed, and each stage of a connection. One
+    /// answer that is lost must not use up the time in which the request can be repeated.
+    var longestWait: Double { min(300, max(1, patience / 3)) }
 
     /// The region that requests to the bucket are signed for, as far as it is known.
     package func region(of bucket: String) -> String { routes.route(to: bucket).endpoint.region }
@@ -70,6 +77,12 @@ package final class S3Service: Sendable {
         guard let time = UTCTime(httpDate: date) else { return }
         defer { hasToldTime.store(true, ordering: .releasing) }
         difference.store(time.millisecondsSince1970 - wallClockMilliseconds(), ordering: .relaxed)
+    }
+
+    var isKnownToBeS3: Bool { hasShownS3.load(ordering: .relaxed) }
+
+    func noteS3() {
+        if !isKnownToBeS3 { hasShownS3.store(true, ordering: .relaxed) }
     }
 
     var usesExpect: Bool { expectWorks.load(ordering: .relaxed) }

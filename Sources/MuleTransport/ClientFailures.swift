@@ -34,7 +34,8 @@ extension HTTPClient {
             host: origin?.host ?? "",
             port: origin?.port ?? 0,
             address: address,
-            proxy: proxy?.name
+            proxy: proxy?.name,
+            proxyVariable: proxy?.variable
         )
         return .network(
             NetworkFailure(

@@ -56,7 +56,7 @@ extension HTTPClient {
         }
         mule_setopt_pointer(easy, CURLOPT_HEADERDATA, context)
         mule_setopt_data_callback(easy, CURLOPT_HEADERFUNCTION) { bytes, size, count, context in
-            HTTPClient.from(context).exchange.receiveHeader(bytes, count: size * count)
+            HTTPClient.from(context).receiveHeader(bytes, count: size * count)
         }
         mule_setopt_pointer(easy, CURLOPT_OPENSOCKETDATA, context)
         mule_setopt_open_socket_callback(easy) { context, _, address in
@@ -69,6 +69,18 @@ extension HTTPClient {
             HTTPClient.from(context).sockets.remove(descriptor)
             return close(descriptor)
         }
+    }
+
+    /// Success can only be said of a body that was read. What answers before has not read it, even if it reads the rest afterwards: a
+    /// portal, a broken proxy. libcurl would send the next request behind what is left of this one.
+    private func receiveHeader(_ bytes: UnsafeMutablePointer<CChar>?, count: Int) -> Int {
+        let taken = exchange.receiveHeader(bytes, count: count, sent: curl.count(CURLINFO_SIZE_UPLOAD_T))
+        guard exchange.head.hasEnded, (200..<300).contains(exchange.head.status), let sent = exchange.sentBeforeAnswer,
+            let length = exchange.request?.body.length, sent < length
+        else { return taken }
+        let reason = "success was answered after \(sent) of \(length) bytes of the body"
+        exchange.failure = failure(.answer, .closed(reason))
+        return 0
     }
 
     static func from(_ context: UnsafeMutableRawPointer?) -> HTTPClient {

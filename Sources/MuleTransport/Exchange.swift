@@ -20,6 +20,8 @@ struct Exchange {
     /// How long it has taken since.
     var answerSeconds = 0.0
     var head = ResponseHead()
+    /// Bytes of the body that had gone out when the answer began.
+    var sentBeforeAnswer: Int64?
     var answer: [UInt8] = []
     /// Whether the answer's body has begun to go to the reader.
     var isReading = false
@@ -96,11 +98,17 @@ struct Exchange {
 
     // MARK: The answer
 
-    mutating func receiveHeader(_ bytes: UnsafeMutablePointer<CChar>?, count: Int) -> Int {
+    /// - Parameter sent: bytes of the body that have gone out.
+    mutating func receiveHeader(_ bytes: UnsafeMutablePointer<CChar>?, count: Int, sent: Int64) -> Int {
         noteAnswer()
         guard head.take(UnsafeRawBufferPointer(start: bytes, count: count)) else {
             failure = .answerTooLong(limit: ResponseHead.sizeLimit)
             return 0
+        }
+        if head.status < 200 {
+            sentBeforeAnswer = nil
+        } else if sentBeforeAnswer == nil {
+            sentBeforeAnswer = sent
         }
         return count
     }

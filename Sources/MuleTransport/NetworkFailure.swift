@@ -9,9 +9,18 @@ package struct RemoteEnd: Hashable, Sendable {
     package var address: String?
     /// The proxy in between, `host:port`, without user and password. Then `address` is the proxy's.
     package var proxy: String?
+    /// The variable of the environment that names the proxy.
+    package var proxyVariable: String?
 
-    package init(host: String, port: Int, address: String? = nil, proxy: String? = nil) {
+    package init(
+        host: String,
+        port: Int,
+        address: String? = nil,
+        proxy: String? = nil,
+        proxyVariable: String? = nil
+    ) {
         (self.host, self.port, self.address, self.proxy) = (host, port, address, proxy)
+        self.proxyVariable = proxyVariable
     }
 
     var name: String { "\(host):\(port)" }
@@ -125,7 +134,8 @@ extension NetworkFailure {
 
     /// What to do about it, as a sentence; nil where there is nothing but to wait.
     package var cure: String? {
-        switch reason {
+        if let cure = proxyCure { return cure }
+        return switch reason {
         case .noSuchHost: "Check the name in --endpoint-url, and the network."
         case .silentNameServer, .failedLookup: "Check the network and /etc/resolv.conf."
         case .refused, .noConnection: "Check host and port in --endpoint-url, and the firewalls in between."
@@ -143,6 +153,27 @@ extension NetworkFailure {
         case .silentHandshake: "Check that this port is the one for https."
         case .failedHandshake, .stalled, .closed: nil
         case .notHTTP: "Check the port in --endpoint-url."
+        }
+    }
+}
+
+extension NetworkFailure {
+    /// Where the way to the proxy is what failed: what names the proxy is wrong, and not the endpoint.
+    package var proxyCure: String? {
+        guard let proxy = peer.proxy else { return nil }
+        let way = "or add \(peer.host) to no_proxy"
+        let name = peer.proxyVariable.map { "the proxy \(proxy) in the variable \($0)" } ?? "the proxy \(proxy)"
+        return switch reason {
+        case .noSuchHost, .refused, .noConnection, .noRoute, .silentNameServer, .failedLookup:
+            "Check \(name) and the way to it, \(way)."
+        case .refusedByProxy(407):
+            "Put user and password into the proxy's address: \(peer.proxyVariable ?? "https_proxy")=http://USER:PASSWORD@HOST:PORT."
+        case .refusedByProxy(let status) where status < 500:
+            "Allow \(peer.name) at the proxy, check \(name), \(way)."
+        case .refusedByProxy: "Check that the proxy can reach \(peer.name), check \(name), \(way)."
+        case .closed, .stalled, .silentHandshake, .notHTTP, .failedHandshake:
+            stage <= .tunnel ? "Check \(name), \(way)." : nil
+        case .noSocket, .certificate, .speaksNoTLS, .wantsTLS, .wantsClientCertificate: nil
         }
     }
 }

@@ -4,19 +4,25 @@ import Glibc
 struct Proxy: Equatable {
     let host: String
     let port: Int
+    /// The variable of the environment that names it.
+    private(set) var variable = ""
 
     var name: String { "\(host):\(port)" }
 
     /// The proxy for a host, by the variables and the order of libcurl-env(3).
     init?(scheme: String, host: String, environment: (String) -> String?) {
-        func value(_ names: [String]) -> String? {
-            names.lazy.compactMap(environment).first { !$0.isEmpty }
+        func value(_ names: [String]) -> (variable: String, text: String)? {
+            for name in names {
+                if let text = environment(name), !text.isEmpty { return (name, text) }
+            }
+            return nil
         }
         // HTTP_PROXY in capitals is a header's name in CGI, and not looked at.
         let own = scheme == "https" ? ["https_proxy", "HTTPS_PROXY"] : ["http_proxy"]
         guard let address = value(own + ["all_proxy", "ALL_PROXY"]) else { return nil }
-        if let exceptions = value(["no_proxy", "NO_PROXY"]), Self.excepts(exceptions, host) { return nil }
-        self.init(address)
+        if let exceptions = value(["no_proxy", "NO_PROXY"]), Self.excepts(exceptions.text, host) { return nil }
+        self.init(address.text)
+        variable = address.variable
     }
 
     init?(scheme: String, host: String) {

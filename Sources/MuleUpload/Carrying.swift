@@ -34,6 +34,9 @@ extension Worker {
         switch answer {
         case .refused(let error, _):
             if error.isVanishedUpload { throw .vanished(transfer, error, canBeginAnew: source != nil) }
+            if let rung = rungToRestart(protection, after: error, record, transfer) {
+                throw refusal(error, transfer).restarting(on: rung)
+            }
             // Some stores take the algorithm at Create and refuse the header here. Rows may be there already, so that only
             // a rung with the same CRC will do.
             var lower = run.lowerRung(protection, after: error, record)
@@ -41,7 +44,7 @@ extension Worker {
             guard let lower else { throw refusal(error, transfer) }
             var again = part
             (again.candidate, again.known) = (nil, nil)
-            try carry(again, of: transfer, on: lower, isCertain: error.refusesChecksum)
+            try carry(again, of: transfer, on: lower, after: error)
         case .success(let body, _):
             guard let eTag = body.stored.eTag else {
                 throw UploadFailure(
@@ -73,13 +76,14 @@ extension Worker {
         _ part: PartWork,
         of transfer: Transfer,
         on lower: Protection,
-        isCertain: Bool
+        after error: S3Error
     ) throws(UploadFailure) {
-        if isCertain {
+        if error.refusesChecksum {
             run.settle(lower, transfer)
             return try carry(part, of: transfer)
         }
         let before = transfer.negotiated
+        let isFirst = transfer.change { $0.recordedParts == 0 }
         transfer.use(Negotiated(protection: lower, wholeObject: before.wholeObject))
         do {
             try carry(part, of: transfer)
@@ -88,7 +92,32 @@ extension Worker {
             throw error
         }
         transfer.use(before)
+        if isFirst, before.wholeObject != nil, transfer.source != nil {
+            // The header was the reason, and Complete would not do without what Create promised.
+            throw refusal(error, transfer).restarting(on: lower)
+        }
         run.settle(lower, transfer)
+    }
+
+    /// The rung on which the upload is to be created once more; nil where its parts can go on as they are, or on a lower rung.
+    ///
+    /// A store that was told of a checksum at Create, and has taken it, holds the parts and Complete to it. Some refuse the
+    /// header of a part all the same.
+    private func rungToRestart(
+        _ protection: Protection,
+        after error: S3Error,
+        _ record: UploadRecord,
+        _ transfer: Transfer
+    ) -> Protection? {
+        guard record.upload.integrity.checksum == "auto", transfer.source != nil else { return nil }
+        let (isFirst, isPromised, wasCreatedForChecksum) = transfer.change {
+            ($0.recordedParts == 0, $0.negotiated.wholeObject != nil, $0.wasCreatedForChecksum)
+        }
+        guard isFirst else { return nil }
+        if protection.checksumAlgorithm != nil {
+            return isPromised && error.refusesChecksum ? protection.nextRung : nil
+        }
+        return wasCreatedForChecksum && error.demandsChecksum ? protection : nil
     }
 
     /// Compares a part of a stream with what is on record under its number; if it is the same, it is not sent. Else the row is
@@ -173,6 +202,14 @@ extension Worker {
 }
 
 extension UploadFailure {
+    fileprivate func restarting(on rung: Protection) -> UploadFailure {
+        var failure = self
+        failure.lowerRung = rung
+        // It is no end, whatever the refusal would have been.
+        failure.scope = .transfer
+        return failure
+    }
+
     /// Aborted or expired while it was sent, or completed by somebody else.
     ///
     /// - Parameter canBeginAnew: whether there is a source from which this run could begin the upload anew.

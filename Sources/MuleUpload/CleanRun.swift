@@ -85,7 +85,7 @@ package final class CleanRun {
     private let inquiry: StoreInquiry
     private let cancellation: Cancellation
     private let onEvent: (CleanEvent) -> Void
-    private var unreachable: Set<StoreAddress> = []
+    private var unreachable = StoreFailures<StoreAddress>()
     package private(set) var summary = CleanSummary()
 
     /// - Parameter onEvent: called on the thread that runs.
@@ -125,7 +125,8 @@ package final class CleanRun {
             let batch = try ledger.stale(before: rules.cutoff, after: last, limit: 200)
             guard let end = batch.last else { return }
             for record in batch where isStale(record) && wanted(record) && !cancellation.isCancelled {
-                guard !unreachable.contains(record.upload.store) else { continue }
+                let bucket = record.upload.destination.bucket
+                guard unreachable.failure(of: record.upload.store, bucket) == nil else { continue }
                 var stale = StaleUpload(own: record)
                 do throws(UploadFailure) {
                     let service = try service(record.upload.store)
@@ -180,7 +181,7 @@ package final class CleanRun {
     ///
     /// - Parameter isNamed: whether the user asked for this very place, so that it is a failure when it can't be listed.
     package func sweep(_ place: StorePlace, isNamed: Bool) {
-        guard !unreachable.contains(place.address) else { return }
+        guard isReachable(place) else { return }
         var waiting: [StaleUpload] = []
         var marker: UploadMarker?
         repeat {
@@ -196,14 +197,14 @@ package final class CleanRun {
             }
             remove(waiting, place)
             waiting = found
-        } while marker != nil && !cancellation.isCancelled && !unreachable.contains(place.address)
+        } while marker != nil && !cancellation.isCancelled && isReachable(place)
         remove(waiting, place)
     }
 
     private func cannotList(_ place: StorePlace, _ failure: UploadFailure, isNamed: Bool) {
         if failure.s3Code == "NoSuchBucket" && !isNamed { return }
         if isNamed || failure.kind != .store {
-            note(failure, at: place.address)
+            note(failure, at: place.address, place.bucket)
             if failure.kind != .interrupted { onEvent(.unreachable(place.bucket, failure)) }
         } else {
             onEvent(.notice("What else lies in \(place.bucket) can't be told. \(failure.message)"))
@@ -242,7 +243,7 @@ package final class CleanRun {
     }
 
     private func remove(_ uploads: [StaleUpload], _ place: StorePlace) {
-        for upload in uploads where !cancellation.isCancelled && !unreachable.contains(place.address) {
+        for upload in uploads where !cancellation.isCancelled && isReachable(place) {
             var upload = upload
             do throws(UploadFailure) {
                 try settle(&upload, place)
@@ -302,14 +303,18 @@ package final class CleanRun {
     }
 
     private func fail(_ stale: StaleUpload, _ failure: UploadFailure, at address: StoreAddress) {
-        note(failure, at: address)
+        note(failure, at: address, stale.address.bucket)
         if failure.kind != .interrupted { onEvent(.failed(stale, failure)) }
     }
 
-    /// Keeps the failure; one that everything at this store would meet ends the work there.
-    private func note(_ failure: UploadFailure, at address: StoreAddress) {
+    /// Keeps the failure; one that all of this store, or of this bucket, would meet ends the work there.
+    private func note(_ failure: UploadFailure, at address: StoreAddress, _ bucket: String) {
         summary.failures.append(failure)
-        if failure.scope != .transfer || failure.kind == .network { unreachable.insert(address) }
+        unreachable.note(failure, of: address, bucket)
+    }
+
+    private func isReachable(_ place: StorePlace) -> Bool {
+        unreachable.failure(of: place.address, place.bucket) == nil
     }
 }
 

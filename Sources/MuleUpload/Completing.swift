@@ -61,7 +61,7 @@ extension Worker {
         _ failure: UploadFailure,
         _ look: () throws(UploadFailure) -> ObjectProof?
     ) -> ObjectProof? {
-        guard failure.kind == .network, failure.postponement == nil else { return nil }
+        guard failure.kind == .network, failure.mayHaveBeenCarriedOut, failure.postponement == nil else { return nil }
         return try? look()
     }
 
@@ -160,6 +160,7 @@ extension Worker {
             throw .unknownOutcome(transfer, error.shortReason)
         }
         if error.isVanishedUpload || error.retryClass == .reconcile {
+            if error.status == 412, !ambiguous, try isHidden(transfer) { throw .exists(transfer.name) }
             // Any of these may be the echo of a Complete that won: the object tells.
             if let proof = try remote.ownObject(size: size, record, transfer) {
                 run.completed(transfer, record, proof)

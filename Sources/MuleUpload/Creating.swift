@@ -71,6 +71,7 @@ extension Worker {
                     }
                     transfer.use(Negotiated(protection: lower, wholeObject: nil))
                 case .success(let created, _):
+                    transfer.change { $0.noteCreated(for: protection.checksumAlgorithm != nil) }
                     let mayHaveSiblings = isUnanswered
                     isUnanswered = true
                     return try keep(created, transfer, record, mayHaveSiblings: mayHaveSiblings)
@@ -124,6 +125,12 @@ extension Worker {
     func presentObject(_ transfer: Transfer) throws(UploadFailure) -> ObjectHead? {
         guard case .success(let head, _) = try remote.lookAtObject(transfer, after: earlier) else { return nil }
         return head
+    }
+
+    /// Whether the object may not be looked at. A condition that failed says that there is one, and no more can be known of it.
+    func isHidden(_ transfer: Transfer) throws(UploadFailure) -> Bool {
+        guard case .refused(let error, _) = try remote.lookAtObject(transfer) else { return false }
+        return error.status == 403
     }
 
     /// Whether a look has shown that there is no object. Without that, a store that can't write on condition must not

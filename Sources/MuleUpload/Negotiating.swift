@@ -68,6 +68,12 @@ extension S3Error {
         }
     }
 
+    /// Whether the refusal is about a checksum that is missing: the upload was created for one.
+    var demandsChecksum: Bool {
+        guard case .answer(400, _, let message) = cause, retryClass == .fatal, isOfS3 else { return false }
+        return message.lowercased().contains("checksum")
+    }
+
     /// Whether the refusal is about a checksum header that the store does not know.
     var refusesChecksum: Bool {
         guard case .answer(let status, let code, let message) = cause else { return false }

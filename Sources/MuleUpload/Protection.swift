@@ -52,6 +52,16 @@ package enum Protection: Hashable, Sendable {
         }
     }
 
+    /// For messages.
+    var words: String {
+        switch self {
+        case .checksum(let algorithm, _): algorithm.rawValue
+        case .md5: "Content-MD5"
+        case .signedPayload: "a signed SHA-256"
+        case .none: "no checksum"
+        }
+    }
+
     /// What to try when the store refuses this one; nil at the end of the ladder.
     package var nextRung: Protection? {
         switch self {

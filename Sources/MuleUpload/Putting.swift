@@ -40,6 +40,8 @@ extension Worker {
         let attributes = run.attributes(of: record)
         var conflicts = 0
         var isFirst = true
+        // Once: a look that is answered is no progress of a request that never is.
+        var looksAfterSilence = true
         while true {
             // At first it has just been opened.
             if !isFirst { try check() }
@@ -47,7 +49,8 @@ extension Worker {
             let protection = transfer.protection
             let answer: Answer<SentBody>
             do throws(UploadFailure) {
-                answer = try send(slice, of: transfer) { (connection, body, proof, options) throws(S3Error) in
+                answer = try send(slice, of: transfer, endsUnanswered: looksAfterSilence) {
+                    (connection, body, proof, options) throws(S3Error) in
                     try connection.putObject(
                         transfer.job.destination,
                         body: body,
@@ -91,10 +94,15 @@ extension Worker {
                 transfer.bytesInFlight.subtract(body.bytesInFlight, ordering: .relaxed)
                 transfer.bytesDone.add(slice.length, ordering: .relaxed)
                 return proven
-            case .refused(let error, _):
-                if error.retryClass == .reconcile, onlyIfAbsent {
+            case .refused(let error, let ambiguous):
+                if error.isUnanswered {
+                    // It may have been carried out: a look is less than to send it all again.
+                    looksAfterSilence = false
+                    if let proof = try? ownBody(slice, record, transfer) { return proof }
+                } else if error.retryClass == .reconcile, onlyIfAbsent {
                     // Even the first 412 that is heard may answer a repetition: libcurl sends a request again by itself
                     // when a warm connection closes without an answer. The object tells whose it is.
+                    if error.status == 412, !ambiguous, try isHidden(transfer) { throw .exists(transfer.name) }
                     if let proof = try ownBody(slice, record, transfer) { return proof }
                     // 409: somebody changed the object at the same moment, and the store asks to be asked again.
                     conflicts += error.code == "ConditionalRequestConflict" ? 1 : 0

@@ -32,7 +32,7 @@ package final class RecordedRun: Sendable {
     private let settings: RunSettings
     private let cancellation: Cancellation
     private let context: RetryContext
-    private let failures = Monitor(StoreFailures())
+    private let failures = Monitor(StoreFailures<ObjectIdentifier>())
     /// Those that know which regions the ledger remembers.
     private let services = Monitor<Set<ObjectIdentifier>>([])
 
@@ -88,7 +88,7 @@ package final class RecordedRun: Sendable {
         _ service: S3Service,
         _ remote: RemoteSteps
     ) -> Result<Verification, VerifyFailure>? {
-        if failures.withLock({ $0.failure(of: service, object.address.bucket) != nil }) { return nil }
+        if failures.withLock({ $0.failure(of: ObjectIdentifier(service), object.address.bucket) != nil }) { return nil }
         let isNew = services.withLock { $0.insert(ObjectIdentifier(service)).inserted }
         if isNew { service.remember(regions: ledger.regions(of: service.endpoint.url)) }
         do throws(UploadFailure) {
@@ -97,7 +97,8 @@ package final class RecordedRun: Sendable {
             if error.kind == .interrupted { return nil }
             switch error.scope {
             case .transfer: break
-            case .bucket, .store: _ = failures.withLock { $0.add(error, of: service, object.address.bucket) }
+            case .bucket, .store:
+                _ = failures.withLock { $0.add(error, of: ObjectIdentifier(service), object.address.bucket) }
             case .run: stop(error)
             }
             return .failure(VerifyFailure(error))

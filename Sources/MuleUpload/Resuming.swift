@@ -45,6 +45,19 @@ extension Worker {
             // Only failures of what has a source, and an upload ID, ask for another look.
             fatalError("a second look at what can't be read again")
         }
+        if let lower = transfer.change({ $0.rungToRestart }) {
+            // What else goes there begins on it as well, and so does this one.
+            run.facts.learn(lower, of: record.upload.store.endpoint)
+            run.emit(
+                .notice(
+                    id: record.id,
+                    "The store took the checksum of \(transfer.name) at CreateMultipartUpload and refuses it with the parts: the "
+                        + "upload begins again with \(lower.words)."
+                )
+            )
+            let fresh = record.uploadID == nil ? record : try abandon(record, for: record.upload, transfer)
+            return try startAgain(source, transfer, fresh)
+        }
         // Postponed when the upload was created once more.
         guard record.uploadID != nil else { return try startAgain(source, transfer, record) }
         try resume(source, transfer, record, isGone: isGone)

@@ -24,10 +24,13 @@ struct SentBody {
 extension Worker {
     /// Sends one slice until the store has it and the answer agrees with what was sent.
     ///
-    /// - Parameter request: sends the body with the proof; called again for every try.
+    /// - Parameters:
+    ///   - endsUnanswered: as for `StoreClient.retrying`.
+    ///   - request: sends the body with the proof; called again for every try.
     func send(
         _ slice: FileSlice,
         of transfer: Transfer,
+        endsUnanswered: Bool = false,
         _ request: (S3Connection, HTTPRequest.Body, BodyProof, BodyTransfer) throws(S3Error) -> StoredObject
     ) throws(UploadFailure) -> Answer<SentBody> {
         // Small bodies count by their number.
@@ -43,7 +46,7 @@ extension Worker {
             let protection = transfer.protection
             var kept: SliceDigest?
             var check: SentBytesCheck?
-            let answer = try counter.keepingCount(client, after: earlier) {
+            let answer = try counter.keepingCount(client, after: earlier, endsUnanswered: endsUnanswered) {
                 (connection) throws(S3Error) -> StoredObject in
                 // Damaged bytes may have been damaged here: they are read again each time. What is certain is reused.
                 var transferOptions = BodyTransfer()
@@ -274,10 +277,11 @@ private final class SentCounter {
     func keepingCount<Result>(
         _ client: StoreClient,
         after earlier: EarlierFailures?,
+        endsUnanswered: Bool,
         _ request: (S3Connection) throws(S3Error) -> Result
     ) throws(UploadFailure) -> Answer<Result> {
         do {
-            return try client.retrying(transfer, after: earlier, request)
+            return try client.retrying(transfer, after: earlier, endsUnanswered: endsUnanswered, request)
         } catch {
             giveUp()
             var failure = error

@@ -68,15 +68,24 @@ final class StoreClient {
     ///
     /// - Parameter earlier: what has failed of the same piece of work before it was postponed. Nil where the work can't be
     ///   postponed, since it can't be started again: then all waiting is done here. Asked after each failure.
+    /// - Parameter endsUnanswered: whether a request whose answer never came is the caller's to judge, before it is made again.
     /// - Returns: the result, or the refusal with its evidence for the caller to judge. `ambiguous` tells whether an
     ///   earlier try may have been carried out although its answer never came.
     /// - Throws: a failure with a `postponement` when the request is to be made again later, behind the work of others.
     func retrying<Result>(
         _ transfer: Transfer,
         after earlier: @autoclosure () -> EarlierFailures? = nil,
+        endsUnanswered: Bool = false,
         _ request: (S3Connection) throws(S3Error) -> Result
     ) throws(UploadFailure) -> Answer<Result> {
-        try retry(with: transfer.job.service, transfer, after: earlier, unless: { transfer.isStopped }, request)
+        try retry(
+            with: transfer.job.service,
+            transfer,
+            after: earlier,
+            unless: { transfer.isStopped },
+            endsUnanswered: endsUnanswered,
+            request
+        )
     }
 
     /// The same for a request that belongs to no transfer.
@@ -93,6 +102,7 @@ final class StoreClient {
         _ transfer: Transfer?,
         after earlier: () -> EarlierFailures?,
         unless isStopped: () -> Bool,
+        endsUnanswered: Bool = false,
         _ request: (S3Connection) throws(S3Error) -> Result
     ) throws(UploadFailure) -> Answer<Result> {
         let store = context.store(service)
@@ -121,9 +131,19 @@ final class StoreClient {
                 store.streak.noteFailure(ofTryStartedAt: tryStart, at: now, answered: answered)
                 transfer?.streak.noteFailure(ofTryStartedAt: tryStart, at: now, answered: answered)
                 let earlier = earlier()
-                let pause = try pause(after: error, tries.failures + (earlier?.count ?? 0), store, transfer)
+                let pause: Moment
+                do throws(UploadFailure) {
+                    pause = try self.pause(after: error, tries.failures + (earlier?.count ?? 0), store, transfer)
+                } catch {
+                    var failure = error
+                    failure.mayHaveBeenCarriedOut = tries.isAmbiguous || earlier?.isAmbiguous == true
+                    throw failure
+                }
+                if endsUnanswered, error.isUnanswered { return .refused(error, ambiguous: true) }
                 if let earlier, tries.hasFailedEnough(error, hadFailedBefore: earlier.count > 0) {
-                    throw .postponed(until: pause, error, failures: earlier.count + tries.failures)
+                    var failure = UploadFailure.postponed(until: pause, error, failures: earlier.count + tries.failures)
+                    failure.postponement?.isAmbiguous = tries.isAmbiguous || earlier.isAmbiguous
+                    throw failure
                 }
                 sleep(until: pause, cancellation)
             }
@@ -242,6 +262,8 @@ struct EarlierFailures: Sendable {
     var count = 0
     /// Bytes of the body that went out in one try, at most.
     var furthest: Int64 = 0
+    /// Whether one of them may have been carried out although its answer never came.
+    var isAmbiguous = false
 }
 
 /// When a piece of work is to be started again that has failed a few times.
@@ -257,6 +279,8 @@ struct Postponement: Sendable {
     var bytesSent: Int64 = 0
     /// Bytes of the body that went out in one try, at most.
     var furthest: Int64 = 0
+    /// Whether a try may have been carried out although its answer never came.
+    var isAmbiguous = false
 }
 
 /// The end of a request that was tried until it had one.
@@ -281,11 +305,14 @@ extension UploadFailure {
 
     /// A store has made no progress for so many seconds.
     fileprivate static func stalled(for limit: Double, _ error: S3Error, hasAnswered: Bool) -> UploadFailure {
+        let proxyCure: String? =
+            if case .transport(.network(let failure)) = error.cause { failure.proxyCure } else { nil }
         let cure =
-            hasAnswered
-            ? "Finished parts are kept; run the same command again when the way to the store is clear."
-            : "\(error.address) has never answered. Is the address right? Check --endpoint-url and its port; then run the "
-                + "same command again."
+            proxyCure.map { "\($0) Then run the same command again." }
+            ?? (hasAnswered
+                ? "Finished parts are kept; run the same command again when the way to the store is clear."
+                : "\(error.address) has never answered. Is the address right? Check --endpoint-url and its port; then run the "
+                    + "same command again.")
         var failure = UploadFailure(
             .network,
             "Nothing has moved for \(Int(limit)) s at \(error.address); the last reason: \(error.waitingFor). \(cure)",

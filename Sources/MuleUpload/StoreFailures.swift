@@ -1,9 +1,9 @@
-import MuleS3
-
 /// The stores and buckets that have failed in a run, and why: what else goes there is not tried.
-struct StoreFailures {
-    private struct Place: Hashable {
-        var service: ObjectIdentifier
+///
+/// - Parameter Store: what tells one store from another.
+package struct StoreFailures<Store: Hashable & Sendable>: Sendable {
+    private struct Place: Hashable, Sendable {
+        var store: Store
         /// Nil for the whole store.
         var bucket: String?
     }
@@ -12,20 +12,27 @@ struct StoreFailures {
     /// The first failure that others share.
     var first: UploadFailure?
 
+    package init() {}
+
     /// - Parameter failure: its scope is a bucket or a store.
     /// - Returns: whether it was not known.
     @discardableResult
-    mutating func add(_ failure: UploadFailure, of service: S3Service, _ bucket: String) -> Bool {
-        if self.failure(of: service, bucket) != nil { return false }
+    mutating func add(_ failure: UploadFailure, of store: Store, _ bucket: String) -> Bool {
+        if self.failure(of: store, bucket) != nil { return false }
         let bucket = failure.scope == .bucket ? bucket : nil
-        failures[Place(service: ObjectIdentifier(service), bucket: bucket)] = failure
+        failures[Place(store: store, bucket: bucket)] = failure
         first = first ?? failure
         return true
     }
 
-    func failure(of service: S3Service, _ bucket: String) -> UploadFailure? {
+    /// The same for the failure of one question out of many: silence is the store's, a refusal of one upload nobody else's.
+    package mutating func note(_ failure: UploadFailure, of store: Store, _ bucket: String) {
+        guard failure.scope != .transfer || failure.kind == .network else { return }
+        add(failure, of: store, bucket)
+    }
+
+    package func failure(of store: Store, _ bucket: String) -> UploadFailure? {
         if failures.isEmpty { return nil }
-        let service = ObjectIdentifier(service)
-        return failures[Place(service: service, bucket: nil)] ?? failures[Place(service: service, bucket: bucket)]
+        return failures[Place(store: store, bucket: nil)] ?? failures[Place(store: store, bucket: bucket)]
     }
 }

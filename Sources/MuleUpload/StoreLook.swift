@@ -10,14 +10,25 @@ extension RemoteSteps {
             try connection.headObject(address)
         }
         switch answer {
-        case .success(let head, _): return head
+        case .success(let head, _):
+            if head?.object.isOfS3 != true, try isNoStore(address, service) { throw .noStore(address, service) }
+            return head
         case .refused(let error, _):
+            if error.status != nil, try isNoStore(address, service) { throw .noStore(address, service) }
             var failure = UploadFailure.refused(error, sending: address.description)
             if error.status == 403, failure.kind == .store {
                 failure.message += " Without s3:ListBucket a missing object is answered in the same way."
             }
             throw failure
         }
+    }
+
+    private func isNoStore(_ address: ObjectAddress, _ service: S3Service) throws(UploadFailure) -> Bool {
+        let answer = try client.retrying(with: service) { (connection) throws(S3Error) in
+            connection.isNoStore(address.bucket)
+        }
+        if case .success(let isNone, _) = answer { return isNone }
+        return false
     }
 
     /// What GetObjectAttributes shows of the object that HEAD has shown; nil where it is of another one.
@@ -43,5 +54,18 @@ extension RemoteSteps {
             return .success(isSame ? answer : nil)
         case .success(let result, _): return result
         }
+    }
+}
+
+extension UploadFailure {
+    /// Neither the answer to HEAD nor that to a list of objects holds anything of S3.
+    fileprivate static func noStore(_ address: ObjectAddress, _ service: S3Service) -> UploadFailure {
+        var failure = UploadFailure(
+            .store,
+            "\(address) can't be looked for: what answers at \(service.endpoint.address) is no S3 store, or a proxy or a portal on the "
+                + "way. Check --endpoint-url and the proxy."
+        )
+        failure.scope = .store
+        return failure
     }
 }

@@ -13,13 +13,7 @@ extension VerifyRun {
     /// their objects, have ETags that look like an MD5 and are none.
     func prove(_ subject: VerifySubject) throws(VerifyFailure) -> Verification.Proof {
         var doubts: [String] = []
-        let digests = FileDigests(
-            file: subject.source.file,
-            name: subject.named,
-            cancellation: client.cancellation,
-            progress: progress,
-            stallTimer: client.stallTimer
-        )
+        let digests = digests(of: subject)
         var evidence = StoreEvidence(subject.head)
         if evidence.full == nil {
             let answer = try asking { () throws(UploadFailure) in
@@ -41,7 +35,17 @@ extension VerifyRun {
         throw VerifyFailure(
             .unproven,
             "Nothing that the store shows proves that \(subject.address) is \(subject.named): "
-                + "\(doubts.joined(separator: "; ")). To compare the bytes themselves, add --download."
+                + "\(doubts.joined(separator: "; ")). To compare the bytes themselves, run \"mule verify --download\"."
+        )
+    }
+
+    func digests(of subject: VerifySubject) -> FileDigests {
+        FileDigests(
+            file: subject.source.file,
+            name: subject.named,
+            cancellation: client.cancellation,
+            progress: progress,
+            stallTimer: client.stallTimer
         )
     }
 

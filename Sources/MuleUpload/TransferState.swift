@@ -28,6 +28,10 @@ struct TransferState: Sendable {
     private(set) var failure: UploadFailure?
     /// Whether this run has looked at the upload once more, since the store did not have it as recorded.
     private(set) var hasLookedAgain = false
+    /// Where it is to be created once more, until that is done.
+    private(set) var rungToRestart: Protection?
+    /// Whether the upload was created in this run for parts with a checksum, whatever the store answered to that.
+    private(set) var wasCreatedForChecksum = false
     /// Whether the store's entity tags were seen to be the MD5 of what it holds.
     private(set) var tagsAreMD5 = false
     /// Whether Complete has met a change of the object by another client.
@@ -96,6 +100,11 @@ struct TransferState: Sendable {
         guard negotiated.protection != protection else { return nil }
         negotiated.protection = protection
         return negotiated.text
+    }
+
+    mutating func noteCreated(for checksum: Bool) {
+        wasCreatedForChecksum = checksum
+        rungToRestart = nil
     }
 
     mutating func noteTagsAreMD5() {
@@ -188,7 +197,7 @@ struct TransferState: Sendable {
 
     /// What follows a failure.
     enum Conclusion {
-        /// The store does not have the upload as recorded: look at it once more.
+        /// The store does not have the upload as recorded, or does not take its parts: look at it once more.
         case lookAgain(UploadFailure)
         /// It has ended and is to be reported.
         case failed(UploadFailure)
@@ -200,6 +209,12 @@ struct TransferState: Sendable {
     /// - Returns: nil where there is nothing to conclude; of several callers one gets the conclusion.
     mutating func conclude(isStopping: Bool) -> Conclusion? {
         guard workers == 0, !hasEnded, let failure else { return nil }
+        // Each time on a lower rung, so that it ends.
+        if let lower = failure.lowerRung, !isStopping {
+            rungToRestart = lower
+            self.failure = nil
+            return .lookAgain(failure)
+        }
         if failure.asksForAnotherLook, !hasLookedAgain, !isStopping {
             hasLookedAgain = true
             self.failure = nil

@@ -26,6 +26,8 @@ package struct UploadSummary: Sendable {
     package var seconds: Double
     /// The very object was there already, nothing was sent.
     package var wasThere = false
+    /// What proved it equal to the file in this run; nil where an earlier upload of this ledger is known to have made it.
+    package var evidence: Verification.Proof?
     /// What the store's clock showed.
     package var storeClock: StoreClock
     /// When the object was made, by the store's clock, where the object was there already.

@@ -54,10 +54,15 @@ package struct UploadFailure: Error, Sendable {
     package private(set) var isAnswer = false
     /// Whether that answer held an S3 error document. An answer without one may be that of a proxy or a portal.
     package private(set) var hasS3Document = false
+    /// Whether a request of which nothing is known may have been carried out.
+    var mayHaveBeenCarriedOut = false
     /// Set when the request is to be made again later, behind the work of others.
     var postponement: Postponement?
     /// Whether the upload at the store is not as it was recorded, so that another look at it, once in a run, may mend it.
     var asksForAnotherLook = false
+    /// The rung of the checksum ladder on which the upload is to be created once more: the store does not take its parts on the
+    /// one that it was created on.
+    var lowerRung: Protection?
 
     package init(_ kind: Kind, _ message: String, isResumable: Bool = false) {
         self.kind = kind
@@ -204,9 +209,13 @@ extension UploadFailure {
                 .credentials, "The store does not know this access key: check AWS_ACCESS_KEY_ID or the profile.", .store
             )
         case (_, "SignatureDoesNotMatch"):
+            let key = "secret key does not belong to the access key: check AWS_SECRET_ACCESS_KEY or the profile."
+            let headers = error.doubtfulHeaders.joined(separator: ", ")
+            guard !headers.isEmpty else { return (.credentials, "The " + key, .store) }
             return (
                 .credentials,
-                "The secret key does not belong to the access key: check AWS_SECRET_ACCESS_KEY or the profile.", .store
+                "The cause may be \(headers): its value holds characters beyond ASCII, which some stores sign in another way. "
+                    + "Try it without them. Otherwise the " + key, .store
             )
         case (.credentials, _):
             return (.credentials, "Renew the credentials and run the same command again.", .store)

@@ -39,7 +39,7 @@ package final class UploadRun: Sendable {
         var readers: [Thread] = []
         /// Those that know which regions the ledger remembers.
         var services: Set<ObjectIdentifier> = []
-        var storeFailures = StoreFailures()
+        var storeFailures = StoreFailures<ObjectIdentifier>()
     }
 
     /// - Parameter onEvent: called from any thread, one call at a time for each upload.
@@ -281,7 +281,7 @@ package final class UploadRun: Sendable {
     private func failStore(of transfer: Transfer, _ failure: UploadFailure) {
         let (service, bucket) = (transfer.job.service, transfer.job.destination.bucket)
         let others: [Transfer] = state.withLock { state in
-            guard state.storeFailures.add(failure, of: service, bucket) else { return [] }
+            guard state.storeFailures.add(failure, of: ObjectIdentifier(service), bucket) else { return [] }
             return state.open.values.filter { other in
                 other.job.service === service
                     && (failure.scope == .store || other.job.destination.bucket == bucket) && other !== transfer
@@ -299,7 +299,7 @@ package final class UploadRun: Sendable {
     }
 
     private func failure(of service: S3Service, _ bucket: String) -> UploadFailure? {
-        state.withLock { $0.storeFailures.failure(of: service, bucket) }
+        state.withLock { $0.storeFailures.failure(of: ObjectIdentifier(service), bucket) }
     }
 
     /// Why nothing of the feed can be sent; nil as long as it may hold uploads to other stores.
@@ -407,12 +407,15 @@ package final class UploadRun: Sendable {
 
     /// The object is proven. It is reported when the ledger has it.
     ///
-    /// - Parameter found: what was at the store before anything was sent; nil for what was sent.
+    /// - Parameters:
+    ///   - found: what was at the store before anything was sent; nil for what was sent.
+    ///   - evidence: what proved it equal to the file just now; nil where the ledger had it as done before.
     func completed(
         _ transfer: Transfer,
         _ record: UploadRecord,
         _ proof: ObjectProof,
-        found: ObjectHead? = nil
+        found: ObjectHead? = nil,
+        provenBy evidence: Verification.Proof? = nil
     ) {
         let wasThere = found != nil
         let (size, partCount) = transfer.change { ($0.size ?? 0, $0.partCount) }
@@ -424,13 +427,16 @@ package final class UploadRun: Sendable {
             name: transfer.job.sourceName,
             destination: transfer.job.destination,
             size: size,
-            parts: wasThere ? record.partCount : partCount,
+            parts: evidence != nil
+                ? found?.object.eTag.flatMap(DigestETag.init)?.partCount
+                : wasThere ? record.partCount : partCount,
             proof: proof,
             content: RecordedContent(proof, size: size, partSize: record.upload.partSize),
             bytesSent: transfer.bytesSent.load(ordering: .relaxed),
             bytesSkipped: transfer.bytesSkipped.load(ordering: .relaxed),
             seconds: Moment.now().seconds(since: transfer.startedAt),
             wasThere: wasThere,
+            evidence: evidence,
             storeClock: transfer.job.service.clock,
             lastModified: found?.lastModified
         )
@@ -442,12 +448,18 @@ package final class UploadRun: Sendable {
             emit(.completed(summary))
             close(transfer)
         }
-        guard !wasThere else { return report() }
+        let outcome: Ledger.Outcome
+        if let found {
+            guard evidence != nil else { return report() }
+            outcome = .found(proof, size: size, token: found.metadata[UploadToken.metadataName] ?? "")
+        } else {
+            outcome = .done(proof, size: size, partCount: partCount)
+        }
         recorder.record(
             .upload(
                 Ledger.FinishedUpload(
                     upload: record.number,
-                    outcome: .done(proof, size: size, partCount: partCount),
+                    outcome: outcome,
                     bytesSent: partCount == nil ? summary.bytesSent : 0
                 )
             ),

@@ -16,7 +16,11 @@ package struct VerifyRun {
 
     package init(ledger: Ledger, settings: RunSettings, cancellation: Cancellation) {
         let client = StoreClient(settings: settings, cancellation: cancellation, ledger: ledger)
-        remote = RemoteSteps(client: client, ledger: ledger, emit: { _ in })
+        self.init(RemoteSteps(client: client, ledger: ledger, emit: { _ in }))
+    }
+
+    init(_ remote: RemoteSteps) {
+        self.remote = remote
     }
 
     /// Proves the object equal to the file, or says why that can't be done.
@@ -30,23 +34,40 @@ package struct VerifyRun {
     ) throws(VerifyFailure) -> Verification {
         let source = try asking { () throws(UploadFailure) in try SourceFile.open(path: path) }
         service.remember(regions: remote.ledger.regions(of: service.endpoint.url))
-        guard let head = try asking({ () throws(UploadFailure) in try remote.look(at: address, service) }) else {
+        let named = UTF8Repair.string(path)
+        guard let subject = try subject(source, named: named, address, service) else {
             throw VerifyFailure(.missing, "There is no object \(address): nothing of the file is there.")
         }
+        return try verify(subject, downloads: downloads)
+    }
+
+    /// What is to be compared; nil where there is no object.
+    func subject(
+        _ source: SourceFile,
+        named name: String,
+        _ address: ObjectAddress,
+        _ service: S3Service
+    ) throws(VerifyFailure) -> VerifySubject? {
+        guard let head = try asking({ () throws(UploadFailure) in try remote.look(at: address, service) }) else {
+            return nil
+        }
         let record = try asking { () throws(UploadFailure) in try recorded(source.identity, address, service) }
-        let subject = VerifySubject(
+        return VerifySubject(
             source: source,
-            named: UTF8Repair.string(path),
+            named: name,
             address: address,
             service: service,
             head: head,
             record: record
         )
-        let size = source.identity.size
-        if let theirs = head.size, theirs != size {
+    }
+
+    func verify(_ subject: VerifySubject, downloads: Bool = false) throws(VerifyFailure) -> Verification {
+        let size = subject.source.identity.size
+        if let theirs = subject.head.size, theirs != size {
             throw VerifyFailure(
                 .differs,
-                "\(address) differs from \(subject.named): it has \(theirs) bytes and the file \(size)."
+                "\(subject.address) differs from \(subject.named): it has \(theirs) bytes and the file \(size)."
             )
         }
         let outcome = Result { () throws(VerifyFailure) in
@@ -56,11 +77,11 @@ package struct VerifyRun {
         // Whatever was found, it is true of a file that stood still while it was read.
         try checkUnchanged(subject)
         return Verification(
-            source: source.identity.path,
-            destination: address,
+            source: subject.source.identity.path,
+            destination: subject.address,
             size: size,
-            eTag: head.object.eTag,
-            versionID: head.object.versionID,
+            eTag: subject.head.object.eTag,
+            versionID: subject.head.object.versionID,
             proof: try outcome.get()
         )
     }
@@ -87,7 +108,7 @@ package struct VerifyRun {
         return done
     }
 
-    private func checkUnchanged(_ subject: VerifySubject) throws(VerifyFailure) {
+    func checkUnchanged(_ subject: VerifySubject) throws(VerifyFailure) {
         let changes: [SourceChange]
         do {
             changes = try subject.source.changesInPlace()

@@ -316,6 +316,7 @@ final class WorkQueue: Sendable {
         state.update { state in
             var work = work
             work.earlier.count = postponement.failures
+            work.earlier.isAmbiguous = postponement.isAmbiguous
             work.earlier.furthest = max(work.earlier.furthest, postponement.furthest)
             work.isBesideLimit = false
             if case .part(var part) = work.step {

@@ -41,11 +41,11 @@ final class Worker {
             if let failure = run.failureOfStore(of: transfer) { throw failure }
             if transfer.isStopped || run.isStopping { throw UploadFailure.interrupted }
             run.recorder.waitForRoom()
-            switch work.step {
-            case .begin: try begin(transfer, isFirst: !work.isRetry)
-            case .lookAgain(let isGone): try lookAgain(transfer, isGone: isGone)
-            case .part(let part): try carry(part, of: transfer)
-            case .complete: try complete(transfer)
+            do throws(UploadFailure) {
+                try perform(work.step, of: transfer, isFirst: !work.isRetry)
+            } catch {
+                guard error.kind == .exists else { throw error }
+                try acceptExisting(transfer, after: error)
             }
             isSuccess = true
             if work.isRetry { run.context.noteProgress(run.context.store(transfer.job.service), transfer) }
@@ -62,6 +62,15 @@ final class Worker {
         transfer.change { $0.endWork() }
         run.endIfStopped(transfer)
         return isSuccess
+    }
+
+    private func perform(_ step: Work.Step, of transfer: Transfer, isFirst: Bool) throws(UploadFailure) {
+        switch step {
+        case .begin: try begin(transfer, isFirst: isFirst)
+        case .lookAgain(let isGone): try lookAgain(transfer, isGone: isGone)
+        case .part(let part): try carry(part, of: transfer)
+        case .complete: try complete(transfer)
+        }
     }
 
     // MARK: Digests

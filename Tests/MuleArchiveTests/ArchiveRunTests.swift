@@ -1,5 +1,6 @@
 import Glibc
 import MuleArchive
+import MuleDigest
 import MuleLedger
 import MulePlan
 import MuleSources
@@ -55,6 +56,34 @@ import Testing
         #expect(third.report.counts.archived == 1)
         #expect(try harness.holds("CONTENT", at: "a"))
         #expect(!harness.exists("source/a"))
+    }
+
+    @Test(arguments: [true, false])
+    func `what is there already and proven is archived, and only then the file goes`(isSame: Bool) throws {
+        let path = try harness.file("a")
+        let bytes = Array((isSame ? "content" : "CONTENT").utf8)
+        harness.server.edit {
+            $0.buckets["bucket"]?.objects[Array("a".utf8)] = FakeObject(content: bytes, eTag: Hex.encode(md5(bytes)))
+        }
+        let run = try harness.run { $0.after = .delete }
+        #expect(run.report.counts.archived == (isSame ? 1 : 0))
+        #expect(run.kinds == (isSame ? [] : [.exists]))
+        #expect(run.acted.count == (isSame ? 1 : 0))
+        #expect(Files.exists(path) != isSame)
+        #expect(try harness.holds(isSame ? "content" : "CONTENT", at: "a"))
+    }
+
+    @Test func `what is there already and proven waits for its day like what was sent`() throws {
+        let path = try harness.file("a")
+        harness.server.edit {
+            let bytes = Array("content".utf8)
+            $0.buckets["bucket"]?.objects[Array("a".utf8)] = FakeObject(content: bytes, eTag: Hex.encode(md5(bytes)))
+        }
+        #expect(try harness.run { $0.after = .deleteAfter(3600) }.report.counts.archived == 1)
+        #expect(Files.exists(path))
+        harness.wait(seconds: 4000)
+        #expect(try harness.run { $0.after = .deleteAfter(3600) }.acted.count == 1)
+        #expect(!Files.exists(path))
     }
 
     @Test func `an upload that is pending goes on under its own name`() throws {
@@ -542,12 +571,12 @@ import Testing
         harness.server.add(.on(.headObject, times: 100, .status(403, code: "AccessDenied")))
         for run in 1...3 {
             let outcome = try harness.run(change: due)
-            #expect((outcome.kinds, outcome.failures.count) == ([.verification], 1), "run \(run)")
+            #expect((outcome.kinds, outcome.failures.count) == ([.exists], 1), "run \(run)")
         }
         let requests = harness.server.requests.count
         let fourth = try harness.run(change: due)
         #expect(fourth.report.counts.quarantined == 1)
-        #expect((fourth.kinds, fourth.failures.count) == ([.verification], 0))
+        #expect((fourth.kinds, fourth.failures.count) == ([.exists], 0))
         #expect(harness.server.requests.count == requests)
         let job = try #require(try harness.ledger.jobs().first)
         let alone = try harness.ledger.quarantinedFiles(of: job, after: nil, limit: 9)
@@ -565,8 +594,9 @@ import Testing
     @Test func `what another command archived is sent as it is now`() throws {
         let path = try harness.file("a")
         _ = try harness.run()
-        harness.server.add(.on(.headObject, .status(403, code: "AccessDenied")))
+        harness.server.add(.on(.headObject, times: 100, .status(403, code: "AccessDenied")))
         #expect(try harness.run { $0.after = .delete }.report.failures.count == 1)
+        harness.server.script([])
         try Files.overwrite(path, at: 0, with: Array("CHANGED".utf8))
         let next = try harness.run {
             $0.after = .delete
@@ -619,4 +649,10 @@ import Testing
         let items = try harness.ledger.items(of: report.run.job, at: [archived.receipt.source])
         #expect(items.first??.state == .settled)
     }
+}
+
+private func md5(_ bytes: [UInt8]) -> [UInt8] {
+    var digest = MessageDigest(.md5)
+    bytes.withUnsafeBytes { digest.update($0) }
+    return digest.finish()
 }

@@ -1,3 +1,4 @@
+import Glibc
 import MuleDigest
 import MulePlan
 import MuleSigning
@@ -311,6 +312,43 @@ struct S3ErrorTests {
         #expect(listed?.code == "NotFound" && listed?.retryClass == .fatal)
         let bucket = try await store.failure { try $0.headBucket("bucket") }
         #expect(bucket?.code == "NoSuchBucket")
+    }
+
+    @Test("a connection that is never set up ends well within the patience of its service")
+    func silentHandshake() async throws {
+        let (listener, port) = Loopback.listener(backlog: 16)
+        defer { close(listener) }
+        let service = S3Service(
+            endpoint: try Endpoint(url: "https://127.0.0.1:\(port)", region: "r"),
+            transport: TransportSettings(userAgent: "mule-tests/1"),
+            credentials: FixedCredentials(Credentials(accessKeyID: "a", secretAccessKey: "b")),
+            cancellation: Cancellation(),
+            patience: 3
+        )
+        let started = Moment.now()
+        let error = try await Store(over: service).failure { try $0.headBucket("bucket") }
+        guard case .transport(.network(let failure)) = error?.cause else {
+            Issue.record("\(String(describing: error))")
+            return
+        }
+        #expect(failure.reason == .silentHandshake)
+        // 20 s where nobody limits them.
+        #expect(Moment.now().seconds(since: started) < 15)
+    }
+
+    @Test(
+        "a refused signature names the headers that stores may sign in another way",
+        arguments: ["Voilà", "=?UTF-8?B?w6A=?="]
+    )
+    func doubtfulHeaders(value: String) async throws {
+        let store = try Store(faults: [.on(nil, times: 9, .status(403, code: "SignatureDoesNotMatch"))])
+        let error = try await store.failure { connection in
+            var attributes = ObjectAttributes()
+            try attributes.set("x-amz-meta-note", value)
+            try attributes.set("x-amz-meta-plain", "= ?")
+            _ = try connection.createMultipartUpload(address("k"), attributes: attributes, checksum: nil)
+        }
+        #expect(error?.doubtfulHeaders == ["x-amz-meta-note"])
     }
 
     @Test("every operation has a permission")

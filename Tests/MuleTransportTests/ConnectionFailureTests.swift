@@ -210,6 +210,20 @@ struct ConnectionFailureTests {
         #expect(failure.sentence.hasPrefix("the proxy proxy.test:3128 (address 10.0.0.9), on the way to s3.test:443: "))
     }
 
+    @Test(
+        "a proxy that is out of reach or refuses is named with the variable that names it, and not the endpoint",
+        arguments: [
+            NetworkFailure.Reason.refused, .noConnection(addresses: 1), .noRoute("x"), .noSuchHost, .silentNameServer,
+            .failedLookup("x"), .refusedByProxy(status: 403), .refusedByProxy(status: 502), .closed("x"),
+        ]
+    )
+    func proxyCures(reason: NetworkFailure.Reason) {
+        let peer = RemoteEnd(host: "s3.test", port: 443, proxy: "proxy.test:3128", proxyVariable: "https_proxy")
+        let cure = NetworkFailure(.tunnel, peer, reason).cure ?? ""
+        #expect(cure.contains("proxy.test:3128") && cure.contains("https_proxy"), "\(cure)")
+        #expect(!cure.contains("--endpoint-url"), "\(cure)")
+    }
+
     @Test("OpenSSL's verdicts have their names; only an unknown authority is advised to be named")
     func verdicts() {
         let table: [(Int, NetworkFailure.Certificate)] = [
@@ -241,5 +255,6 @@ struct ConnectionFailureTests {
         #expect(name("http", "s3.test", ["http_proxy": "p:1", "no_proxy": "other, .TEST"]) == nil)
         #expect(name("http", "s3.test", ["http_proxy": "p:1", "NO_PROXY": "*"]) == nil)
         #expect(name("http", "s3.test", ["http_proxy": "p:1", "no_proxy": "3.test"]) == "p:1")
+        #expect(Proxy(scheme: "https", host: "s3.test") { ["ALL_PROXY": "p:1"][$0] }?.variable == "ALL_PROXY")
     }
 }

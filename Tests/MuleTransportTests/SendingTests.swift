@@ -44,6 +44,26 @@ struct ExpectTests {
         }
     }
 
+    @Test("success before the body was read is no success although the rest is read afterwards")
+    func successBeforeTheRest() async throws {
+        let size = 16 << 20
+        let server = ScriptedServer(receiveBuffer: 64 << 10) { peer in
+            while peer.head() != nil {
+                peer.answer()
+                peer.body(size)
+            }
+        }
+        let file = try BodyFile(Int64(size), sparse: true)
+        try await withClient { client throws in
+            let error = #expect(throws: TransportError.self) {
+                try client.perform(HTTPRequest.put(server.url, file.slice()))
+            }
+            #expect(error?.isTransient == true)
+            #expect(error?.network?.answered == true)
+            #expect(error?.sentence.contains("success was answered after") == true, "\(error?.sentence ?? "")")
+        }
+    }
+
     @Test("a refusal comes as an answer, and no byte of the body goes", arguments: ["", "Connection: close\r\n"])
     func refused(header: String) async throws {
         let server = ScriptedServer { peer in

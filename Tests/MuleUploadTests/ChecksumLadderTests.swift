@@ -177,6 +177,33 @@ import Testing
         #expect(try harness.ledger.fact("protection", of: harness.server.endpoint) == "MD5")
     }
 
+    /// Create promises to check the parts, which are refused with the checksum, and without it as well.
+    @Test(arguments: [
+        (400, "InvalidArgument", "Unsupported header 'x-amz-checksum-crc64nvme' received."),
+        (403, "SignatureDoesNotMatch", "Invalid argument."),
+    ])
+    func aStoreThatKeepsNoPromiseOfCreateIsBegunAgainWithoutIt(
+        refusal: (status: Int, code: String, message: String)
+    ) throws {
+        let harness = try EngineHarness(faults: [
+            .on(
+                .uploadPart,
+                times: .max,
+                where: { request in request.headers.contains { $0.name.lowercased().hasPrefix("x-amz-checksum-") } },
+                .status(refusal.status, code: refusal.code, message: refusal.message)
+            )
+        ])
+        let path = try harness.file()
+        try harness.expectDone(try harness.upload(path), path)
+        // Once for each rung that is tried.
+        #expect((2...3).contains(harness.server.count(.create)))
+        #expect(try harness.ledger.fact("protection", of: harness.server.endpoint) == "MD5")
+
+        let other = try harness.upload(path, .init(key: "chosen", checksum: "crc64nvme"))
+        #expect(other.failure?.s3Code == refusal.code)
+        #expect(other.completed.isEmpty)
+    }
+
     @Test func theLadderEndsInTheSignedPayload() throws {
         let refusal = Fault.on(
             nil,

@@ -91,6 +91,25 @@ import Testing
         return try #require(try harness.ledger.unfinished().first { $0.upload.destination.key == ObjectKey(key) })
     }
 
+    @Test func `a bucket that fails keeps no other bucket of its store from being cleaned`() throws {
+        let harness = try EngineHarness()
+        var elsewhere = try harness.newUpload(try harness.file("other"))
+        elsewhere.destination = ObjectAddress(bucket: "other", key: ObjectKey("elsewhere"))
+        do {
+            guard case .began(let record, let lease)? = try harness.ledger.claim([elsewhere]).first else {
+                throw HarnessFailure("no row")
+            }
+            _ = try harness.ledger.recordCreated(record, uploadID: "u", negotiated: "MD5", abortDate: nil)
+            withExtendedLifetime(lease) {}
+        }
+        let mine = try pending(harness)
+        harness.server.edit { $0.buckets["other"] = FakeStore.Bucket() }
+        harness.server.script([.on(nil, times: .max, where: { $0.bucket == "other" }, .redirect(status: 301))])
+        let cleaned = try clean(harness)
+        #expect(cleaned.failed == ["u"])
+        #expect(cleaned.removed == [mine.uploadID])
+    }
+
     // MARK: Clocks
 
     @Test(arguments: [-40 * 86_400, 3_600]) func `nothing is stale where the clocks are far apart`(offset: Int) throws {

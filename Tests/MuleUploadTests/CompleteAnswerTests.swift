@@ -77,6 +77,27 @@ import Testing
         #expect(outcome.completed.count == 1, "\(outcome.failure?.message ?? "")")
     }
 
+    /// One answer is swallowed; the run has time to look, or to ask again.
+    @Test(arguments: [FakeOperation.create, .putObject, .uploadPart, .complete])
+    func oneAnswerThatNeverComesEndsNoRun(operation: FakeOperation) throws {
+        let harness = try EngineHarness(stallLimit: 4)
+        let gate = Monitor(0)
+        harness.server.script([
+            .on(
+                operation,
+                .run(.afterProcessing) { _ in
+                    _ = gate.wait(until: Moment.now().adding(seconds: 20)) { $0 > 0 ? () : nil }
+                }
+            )
+        ])
+        defer { gate.update { $0 = 1 } }
+        let path = try harness.file(size: EngineHarness.partSize - 100)
+        let outcome = try harness.upload(path, .init(partSize: operation == .putObject ? nil : EngineHarness.partSize))
+        try harness.expectDone(outcome, path)
+        // A look shows that the object is there: it is not sent twice.
+        if operation == .putObject { #expect(harness.server.count(.putObject) == 1) }
+    }
+
     @Test func anAnswerThatIsWaitedForIsNamed() throws {
         let harness = try EngineHarness(stallLimit: 1, faults: [.on(.complete, times: 1_000, .stall)])
         let outcome = try harness.upload(try harness.file())

@@ -1,4 +1,5 @@
 import MuleLedger
+import MulePlan
 import MuleS3
 import MuleSystem
 import MuleTransport
@@ -58,5 +59,123 @@ import Testing
         #expect(outcome.failure?.message.contains("no S3 store") == true, "\(outcome.failure?.message ?? "")")
         #expect(try harness.record().uploadID == before.uploadID)
         #expect(try harness.record().partsDone == 3)
+    }
+
+    // MARK: Answers to HEAD
+
+    private static let html = "<html>Log in first</html>"
+    private static let denied = "<?xml version=\"1.0\"?><Error><Code>AccessDenied</Code></Error>"
+    private static let list = "<ListBucketResult xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"></ListBucketResult>"
+
+    /// What verify says where these are the answers.
+    private func verified(
+        head: String,
+        get: (status: String, body: String),
+        headers: String = ""
+    ) throws -> VerifyFailure? {
+        let harness = try EngineHarness()
+        let server = ScriptedServer { peer in
+            while let request = peer.head() {
+                if request.hasPrefix("HEAD") {
+                    peer.send("HTTP/1.1 \(head)\r\n\(headers)Content-Length: 25\r\n\r\n")
+                } else {
+                    peer.answer(get.body, status: get.status)
+                }
+            }
+        }
+        let cancellation = Cancellation()
+        let service = S3Service(
+            endpoint: try Endpoint(url: server.url, region: "r"),
+            transport: TransportSettings(userAgent: "mule-test"),
+            credentials: harness.provider,
+            cancellation: cancellation
+        )
+        let run = VerifyRun(ledger: harness.ledger, settings: harness.settings, cancellation: cancellation)
+        let path = Array(try harness.file().utf8)
+        do throws(VerifyFailure) {
+            let object = ObjectAddress(bucket: "bucket", key: ObjectKey("key"))
+            _ = try run.verify(path: path, object, service: service, downloads: false)
+            return nil
+        } catch {
+            return error
+        }
+    }
+
+    @Test(arguments: ["404 Not Found", "200 OK", "403 Forbidden"], ["404 Not Found", "200 OK", "403 Forbidden"])
+    func whatAnswersHeadAndIsNoStoreIsSaidToBeNone(head: String, get: String) throws {
+        let failure = try verified(head: head, get: (get, Self.html))
+        #expect(failure?.verdict == nil)
+        #expect(failure?.failure.kind == .store)
+        #expect(failure?.failure.message.contains("is no S3 store") == true, "\(failure?.failure.message ?? "")")
+    }
+
+    /// Gateways leave out the headers that would tell; they answer in XML, or their answers say nothing.
+    @Test(arguments: [("403 Forbidden", denied), ("200 OK", list), ("500 Oops", html), ("302 Found", html)])
+    func aStoreWithoutItsHeadersIsAStore(status: String, body: String) throws {
+        #expect(try verified(head: "404 Not Found", get: (status, body))?.verdict == .missing)
+    }
+
+    @Test func aHeaderOfS3IsEnough() throws {
+        let failure = try verified(
+            head: "404 Not Found",
+            get: ("404 Not Found", Self.html),
+            headers: "x-amz-request-id: 1\r\n"
+        )
+        #expect(failure?.verdict == .missing)
+    }
+
+    @Test func aHeaderThatMayBeSignedInAnotherWayIsNamedBeforeTheKey() throws {
+        let harness = try EngineHarness(faults: [
+            .on(.putObject, times: .max, .status(403, code: "SignatureDoesNotMatch"))
+        ])
+        let path = try harness.file()
+        let entry = try harness.register(path) { try? $0.attributes.set("x-amz-meta-note", "Voilà") }
+        let message = try harness.run(entry, path: path).failure?.message ?? ""
+        let header = try #require(message.firstRange(of: "x-amz-meta-note"), "\(message)")
+        let key = try #require(message.firstRange(of: "secret key"), "\(message)")
+        #expect(header.lowerBound < key.lowerBound)
+    }
+
+    /// A front that answers success before it has read the body, and then reads it.
+    @Test(arguments: [nil, 8 << 20] as [Int64?])
+    func successBeforeTheBodyBlamesNeitherTheSourceNorTheObject(partSize: Int64?) throws {
+        let harness = try EngineHarness(stallLimit: 0.5)
+        let front = ScriptedServer(receiveBuffer: 64 << 10) { peer in
+            while let head = peer.head() {
+                let length = Peer.contentLength(head) ?? 0
+                if head.hasPrefix("POST") {
+                    peer.body(length)
+                    peer.answer("<InitiateMultipartUploadResult><UploadId>u</UploadId></InitiateMultipartUploadResult>")
+                } else {
+                    peer.answer(headers: "ETag: \"0123456789abcdef0123456789abcdef\"\r\n")
+                    peer.body(length)
+                }
+            }
+        }
+        let cancellation = Cancellation()
+        let service = S3Service(
+            endpoint: try Endpoint(url: front.url, region: "r"),
+            transport: TransportSettings(userAgent: "mule-test"),
+            credentials: harness.provider,
+            cancellation: cancellation,
+            patience: 30
+        )
+        let path = try harness.file(size: 8 << 20)
+        var upload = try harness.newUpload(path, EngineHarness.Options(partSize: partSize))
+        upload.store.endpoint = service.endpoint.url
+        guard case .began(let record, let lease)? = try harness.ledger.claim([upload]).first else {
+            throw HarnessFailure("no row")
+        }
+        let job = UploadJob(
+            source: .file(Array(path.utf8)),
+            destination: upload.destination,
+            row: .claimed(record, lease),
+            service: service
+        )
+        let failure = try #require(harness.run([job], cancellation: cancellation).failure)
+        #expect(failure.kind == .network)
+        #expect(failure.message.contains("success was answered after"), "\(failure.message)")
+        #expect(failure.message.contains(service.endpoint.address), "\(failure.message)")
+        #expect(!failure.countsTowardsQuarantine)
     }
 }

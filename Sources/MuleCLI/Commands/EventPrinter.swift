@@ -132,6 +132,11 @@ final class EventPrinter: Sendable {
     private func sentence(_ summary: UploadSummary) -> String {
         let source = summary.name.map(TextSafety.displayName) ?? "standard input"
         let object = display(summary.destination)
+        if let evidence = summary.evidence {
+            return
+                "\(object) is already there with the same content as \(source), proven by \(VerifyEvent.words(evidence)); "
+                + "nothing was sent"
+        }
         if summary.wasThere {
             return "\(source) is at \(object) already, confirmed before and unchanged; nothing was sent"
         }

@@ -36,7 +36,7 @@ struct RemoteStatus {
         let shown = uploads
         var failures = FailureTally()
         var isEmpty = true
-        var unreachable: Set<StoreAddress> = []
+        var unreachable = StoreFailures<StoreAddress>()
         do {
             while let records = try uploads.next() {
                 isEmpty = false
@@ -51,11 +51,12 @@ struct RemoteStatus {
         }
         var orphans = 0
         for place in try places(named, ids) where !session.cancellation.isCancelled {
-            if unreachable.contains(place.address) { continue }
+            if unreachable.failure(of: place.address, place.bucket) != nil { continue }
             do throws(UploadFailure) {
                 try list(place, shown, &orphans, &failures)
             } catch {
                 failures.add(error)
+                unreachable.note(error, of: place.address, place.bucket)
                 if error.kind != .interrupted { session.console.error(TextSafety.displayName(error.message)) }
             }
         }
@@ -82,17 +83,18 @@ struct RemoteStatus {
 
     private func look(
         _ record: UploadRecord,
-        _ unreachable: inout Set<StoreAddress>,
+        _ unreachable: inout StoreFailures<StoreAddress>,
         _ failures: inout FailureTally
     ) -> RemoteView {
-        guard !unreachable.contains(record.upload.store) else { return .notAsked }
+        let bucket = record.upload.destination.bucket
+        guard unreachable.failure(of: record.upload.store, bucket) == nil else { return .notAsked }
         do throws(UploadFailure) {
             let holding = try inquiry.holding(of: record, try stores.service(of: record.upload.store))
             if case .hidden(let failure) = holding { failures.add(failure) }
             return RemoteView(holding)
         } catch {
             failures.add(error)
-            if error.scope != .transfer || error.kind == .network { unreachable.insert(record.upload.store) }
+            unreachable.note(error, of: record.upload.store, bucket)
             if error.kind != .interrupted { session.console.error(TextSafety.displayName(error.message)) }
             return RemoteView(.hidden(error))
         }

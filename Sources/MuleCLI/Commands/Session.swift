@@ -310,9 +310,7 @@ struct Session {
         caBundle: String?,
         provider: any CredentialsProvider
     ) -> S3Service {
-        var transport = TransportSettings(userAgent: "mule/\(Version.number)", caBundle: caBundle)
-        let stallLimit = runSettings.stallLimit
-        transport.connectTimeout = min(transport.connectTimeout, stallLimit)
+        let transport = TransportSettings(userAgent: "mule/\(Version.number)", caBundle: caBundle)
         let console = console
         let log: @Sendable (String) -> Void = { console.detail(TextSafety.displayName($0)) }
         return S3Service(
@@ -320,7 +318,7 @@ struct Session {
             transport: transport,
             credentials: provider,
             cancellation: cancellation,
-            patience: stallLimit,
+            patience: runSettings.stallLimit,
             log: typed.verbose ? log : nil
         )
     }

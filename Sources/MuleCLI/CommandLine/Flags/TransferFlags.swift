@@ -135,7 +135,8 @@ extension FlagTable {
             [.upload, .adopt],
             sets: \.noOverwrite,
             negation: "overwrite",
-            "Leave an object that already exists as it is, and exit with 7. The store decides, without a race."
+            "Leave an object that already exists as it is, and exit with 7, or with 0 if it is proven to equal the file. The store "
+                + "decides, without a race."
         ),
         .on(
             "exact-key",
