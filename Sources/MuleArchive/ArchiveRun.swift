@@ -110,6 +110,9 @@ package final class ArchiveRun: Sendable {
     /// How the run stands; may be asked at any time, from any thread.
     package func snapshot() -> RunSnapshot { run.snapshot() }
 
+    /// What would be kept if the run ended now; may be asked at any time, from any thread.
+    package var kept: KeptParts { run.kept }
+
     /// Whether the run gets on, by its own judgement; may be asked at any time, from any thread.
     package var isAlive: Bool { run.isAlive() }
 

@@ -48,7 +48,7 @@ package struct Disposal {
         /// Why another name could not be written down; nothing was done then.
         package var ledger: LedgerError?
 
-        fileprivate static let changed = Refusal(reason: "has changed since it was archived", isOver: true)
+        static let changed = Refusal(reason: "has changed since it was archived", isOver: true)
     }
 
     package static let move = "move"
@@ -63,6 +63,8 @@ package struct Disposal {
     package init(isCancelled: @escaping @Sendable () -> Bool) {
         self.isCancelled = isCancelled
     }
+
+    private func archived(_ plan: Plan) -> ArchivedFile { ArchivedFile(plan: plan, isCancelled: isCancelled) }
 
     // MARK: Planning
 
@@ -124,7 +126,7 @@ package struct Disposal {
         let directory = try opened(place)
         let departing = Self.name(plan.action.target ?? Self.departing(plan.source, id: plan.id))
         lost[place] = directory
-        let checked = try check(name, in: directory, plan)
+        let checked = try archived(plan).check(name, in: directory)
         try attempt { () throws(SystemError) in try directory.move(name, to: directory, as: departing, isOwn: true) }
         try putBackUnless(departing, is: checked, plan, in: directory, as: name, in: directory)
         try attempt { () throws(SystemError) in try directory.remove(departing) }
@@ -139,11 +141,11 @@ package struct Disposal {
         let (place, name) = (Self.parent(plan.source), Self.name(plan.source))
         let directory = try opened(place)
         let targetPlace = Self.parent(target)
-        let targetDirectory = try makeTarget(targetPlace)
+        let targetDirectory = try makeTarget(targetPlace, for: plan)
         lost[place] = directory
         gained[targetPlace] = targetDirectory
         while true {
-            let checked = try check(name, in: directory, plan)
+            let checked = try archived(plan).check(name, in: directory)
             do throws(SystemError) {
                 try directory.move(name, to: targetDirectory, as: Self.name(target))
             } catch {
@@ -184,18 +186,12 @@ package struct Disposal {
         } catch {
             try? targetDirectory.remove(partial)
             let place = UTF8Repair.string(target)
-            guard error.code != ENOTSUP else {
-                throw Refusal(
-                    reason:
-                        "can't be copied to \(place) with its rights: other users could read or write it there. Choose a "
-                        + "file system that keeps owners, modes and access control lists, or mount it with a stricter umask"
-                )
-            }
+            if error.code == ENOTSUP { throw Self.opens("can't be copied to \(place)") }
             throw Refusal(reason: "can't be copied to \(place): \(error.reason)")
         }
-        let checked: Checked
+        let checked: ArchivedFile.Checked
         do throws(Refusal) {
-            checked = try check(name, in: directory, plan)
+            checked = try archived(plan).check(name, in: directory)
         } catch {
             try? targetDirectory.remove(partial)
             throw error
@@ -211,7 +207,7 @@ package struct Disposal {
     /// Removes the original of a copy that has its name.
     private mutating func finishCopy(
         _ plan: Plan,
-        _ checked: Checked,
+        _ checked: ArchivedFile.Checked,
         _ name: [UInt8],
         _ directory: Directory
     ) throws(Refusal) {
@@ -238,11 +234,14 @@ package struct Disposal {
     /// name that it was to move to.
     package static func hasBegun(_ plan: Plan) -> Bool {
         if let status = try? FileStatus.of(path: departing(plan.source, id: plan.id), followingLinks: false),
-            status.kind == .regular, mayBe(status, plan)
+            ArchivedFile.mayHaveDeparted(status, plan)
         {
             return true
         }
-        return isMoved(plan)
+        guard let candidate = ArchivedFile.candidate(for: plan) else { return false }
+        // With another time it may be another file: whose original has gone, that is found out when it is gone on with.
+        return candidate.modificationTime == plan.identity.modificationTime
+            || (try? FileStatus.of(path: plan.source, followingLinks: false)) == nil
     }
 
     /// Removes what a run that was killed in the middle of a copy has left of it, where the file goes elsewhere or stays now.
@@ -264,23 +263,24 @@ package struct Disposal {
     ) throws(Refusal) -> ItemAction? {
         let place = Self.parent(plan.source)
         let name = Self.name(plan.source)
+        let file = archived(plan)
         // The place itself may be gone, and all that was in it.
         guard let directory = try? opened(place) else {
-            guard Self.isMoved(plan) else { return nil }
+            guard file.isMoved else { return nil }
             try noteMove(plan)
             return plan.action
         }
         let departing = Self.name(Self.departing(plan.source, id: plan.id))
-        let isThere = isFile(plan, named: name, in: directory)
-        if !isThere, isFile(plan, named: departing, in: directory) {
-            guard plan.action.name == Self.delete || Self.isMoved(plan) else {
+        let isThere = file.mayBe(name, in: directory)
+        if !isThere, file.mayHaveDeparted(departing, in: directory) {
+            guard plan.action.name == Self.delete || file.isMoved else {
                 throw Refusal(reason: "waits as \(UTF8Repair.string(departing)) for an end that is not on record")
             }
             lost[place] = directory
             // The name that it has got has moved its change time.
-            let checked: Checked
+            let checked: ArchivedFile.Checked
             do throws(Refusal) {
-                checked = try check(departing, in: directory, plan)
+                checked = try file.check(departing, in: directory, isOwnName: true)
             } catch {
                 guard error.isOver else { throw error }
                 throw putBack(departing, in: directory, as: name, in: directory)
@@ -289,13 +289,13 @@ package struct Disposal {
             withExtendedLifetime(checked) {}
             return plan.action
         }
-        if plan.action.name == Self.move, Self.isMoved(plan) {
+        if plan.action.name == Self.move, file.isMoved {
             try noteMove(plan)
             lost[place] = directory
             guard isThere else { return plan.action }
             // Two names of one file are no copy.
-            if try isSameContent(plan, directory, name) {
-                try finishCopy(plan, try check(name, in: directory, plan), name, directory)
+            if try file.isCopied(name, in: directory) {
+                try finishCopy(plan, try file.check(name, in: directory), name, directory)
                 return plan.action
             }
         }
@@ -316,131 +316,21 @@ package struct Disposal {
     private mutating func noteMove(_ plan: Plan) throws(Refusal) {
         guard let target = plan.action.target else { return }
         let place = Self.parent(target)
-        gained[place] = try makeTarget(place)
+        gained[place] = try makeTarget(place, for: plan)
     }
 
-    /// Whether the file, or a copy of it, is where it was to go.
-    private static func isMoved(_ plan: Plan) -> Bool {
-        guard let target = plan.action.target, plan.action.name == move,
-            let status = try? FileStatus.of(path: target, followingLinks: false), status.kind == .regular
-        else { return false }
-        return status.size == plan.identity.size && status.modificationTime == plan.identity.modificationTime
-    }
-
-    /// Whether it may be the file that was archived: its content is compared where its facts can't tell.
-    private func isFile(_ plan: Plan, named name: [UInt8], in directory: Directory) -> Bool {
-        guard let status = try? directory.status(of: name), status.kind == .regular else { return false }
-        return Self.mayBe(status, plan)
-    }
-
-    private static func mayBe(_ status: FileStatus, _ plan: Plan) -> Bool {
-        !SourceIdentity(path: plan.identity.path, status).verdict(since: plan.identity).isChanged
-    }
-
-    private func isSameContent(_ plan: Plan, _ directory: Directory, _ name: [UInt8]) throws(Refusal) -> Bool {
-        do throws(SystemError) {
-            let copy = try File.openForReading(path: plan.action.target ?? [])
-            let original = try directory.openFile(name)
-            var offset: Int64 = 0
-            while offset < plan.identity.size {
-                if isCancelled() { throw SystemError(code: ECANCELED, call: "read") }
-                let one = try copy.bytes(at: offset, count: 1 << 20)
-                guard !one.isEmpty, try original.bytes(at: offset, count: 1 << 20) == one else { return false }
-                offset += Int64(one.count)
-            }
-            return true
-        } catch {
-            throw Refusal(reason: "can't be compared with its copy: \(error.reason)")
-        }
-    }
-
-    // MARK: Looking
-
-    /// A file that is the one that was archived. Writers are kept away for as long as it lives.
-    private struct Checked {
-        var file: File
-        var identity: SourceIdentity
-    }
-
-    /// Opens the file and makes sure that it is the one that was archived, whole, and that nobody writes to it.
-    private func check(_ name: [UInt8], in directory: Directory, _ plan: Plan) throws(Refusal) -> Checked {
-        let file: File
-        let status: FileStatus
-        let holdsMore: Bool
-        do throws(SystemError) {
-            file = try directory.openFile(name, isCancelled: isCancelled)
-            // Taken before the look: what was written before shows in it.
-            if case .refused = file.takeWriteLease(), !isOnSharedFileSystem(plan.source) {
-                throw SystemError(code: ETXTBSY, call: "lease")
-            }
-            status = try file.status()
-            holdsMore = try file.holdsMore(than: status.size)
-        } catch {
-            switch error.code {
-            case ENOENT: throw Refusal(reason: "has gone", isOver: true)
-            case ELOOP: throw Refusal(reason: "has become a symbolic link", isOver: true)
-            case ETXTBSY: throw Refusal(reason: "is open for writing: another program has not finished with it")
-            default: throw Refusal(reason: "can't be opened: \(error.reason)")
-            }
-        }
-        if holdsMore { throw Refusal(reason: "holds more than the \(status.size) bytes that its size says") }
-        let now = SourceIdentity(path: plan.identity.path, status)
-        guard status.kind == .regular else { throw Refusal.changed }
-        switch now.verdict(since: plan.identity) {
-        case .same: break
-        case .changed: throw Refusal.changed
-        case .compare: try compare(file, now, plan)
-        }
-        return Checked(file: file, identity: now)
-    }
-
-    /// Makes sure that the file has the content that was archived.
-    private func compare(_ file: File, _ identity: SourceIdentity, _ plan: Plan) throws(Refusal) {
-        guard let content = plan.content else {
-            throw Refusal(
-                reason: "may have changed since it was archived, and no checksum of what was archived is on record"
-            )
-        }
-        let isSame: Bool
-        do {
-            let name = UTF8Repair.string(plan.source)
-            isSame = try content.isContent(of: file, named: name, shouldStop: isCancelled)
-        } catch {
-            throw Refusal(reason: "can't be compared with what was archived: \(error.message)")
-        }
-        guard isSame else { throw Refusal.changed }
-        guard let status = try? file.status(), SourceIdentity(path: identity.path, status) == identity else {
-            throw Refusal(reason: "has changed while it was compared with what was archived")
-        }
-    }
-
-    /// Where other machines write too, the kernel refuses leases for reasons of its own.
-    private func isOnSharedFileSystem(_ path: [UInt8]) -> Bool {
-        (try? FileSystem.of(path: Self.parent(path)))?.isShared ?? true
-    }
+    // MARK: Putting back
 
     /// Another file may have taken the name after it was looked at: that gets its name back.
     private func putBackUnless(
         _ newName: [UInt8],
-        is checked: Checked,
+        is checked: ArchivedFile.Checked,
         _ plan: Plan,
         in newDirectory: Directory,
         as name: [UInt8],
         in directory: Directory
     ) throws(Refusal) {
-        if let status = try? newDirectory.status(of: newName), status.kind == .regular {
-            var before = checked.identity
-            // The new name has moved it.
-            before.changeTime = status.changeTime
-            let now = SourceIdentity(path: before.path, status)
-            if now == before { return }
-            // File systems that number files by their names give it another number.
-            if !now.verdict(since: before).isChanged, let file = try? newDirectory.openFile(newName),
-                (try? compare(file, now, plan)) != nil
-            {
-                return
-            }
-        }
+        if archived(plan).isStill(checked, named: newName, in: newDirectory) { return }
         throw putBack(newName, in: newDirectory, as: name, in: directory)
     }
 
@@ -483,17 +373,28 @@ package struct Disposal {
     }
 
     /// Where files are moved to may lie behind links: that is the user's word.
-    private mutating func makeTarget(_ path: [UInt8]) throws(Refusal) -> Directory {
+    private mutating func makeTarget(_ path: [UInt8], for plan: Plan) throws(Refusal) -> Directory {
         if let known = gained[path] { return known }
         do throws(SystemError) {
-            if (try? FileStatus.of(path: path)) == nil { try makeDirectories(path: path, mode: 0o777) }
+            try makeDirectories(path: path, like: Self.parent(plan.source))
             // Before anything is moved there, also where a run that was killed has made it: a file in a directory without a
             // name is lost. A file system with a journal keeps that order by itself, others don't.
             try syncNames(leadingTo: path + Self.slash)
             return try Directory.open(path)
         } catch {
-            throw Refusal(reason: "can't be moved to \(UTF8Repair.string(path)): \(error.reason)")
+            let place = UTF8Repair.string(path)
+            if error.code == ENOTSUP { throw Self.opens("can't be moved to \(place)") }
+            throw Refusal(reason: "can't be moved to \(place): \(error.reason)")
         }
+    }
+
+    /// A place that would give others more than they have.
+    private static func opens(_ what: String) -> Refusal {
+        Refusal(
+            reason: what
+                + " with its rights: other users could read or write it there. Choose a file system that keeps owners, "
+                + "modes and access control lists, or mount it with a stricter umask"
+        )
     }
 
     private func attempt(_ body: () throws(SystemError) -> Void) throws(Refusal) {

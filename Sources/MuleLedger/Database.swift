@@ -278,6 +278,8 @@ extension LedgerError {
         case SQLITE_IOERR where [ENOSPC, EDQUOT, EFBIG].contains(error.systemCode): self = .diskFull
         case SQLITE_CANTOPEN where [ENOSPC, EDQUOT, EFBIG].contains(error.systemCode): self = .diskFull
         case SQLITE_CANTOPEN where [EACCES, EPERM, EROFS].contains(error.systemCode): self = .readOnly
+        case SQLITE_CANTOPEN where [EMFILE, ENFILE].contains(error.systemCode):
+            self = .noFile(SystemError(code: error.systemCode, call: "open"))
         case SQLITE_CORRUPT, SQLITE_NOTADB, SQLITE_FORMAT: self = .damaged(error.message)
         case SQLITE_READONLY, SQLITE_PERM: self = .readOnly
         case SQLITE_CANTOPEN: self = .cannotOpen(error.message)

@@ -21,6 +21,8 @@ package enum LedgerError: Error, Hashable, Sendable {
     /// This is another hard link to the ledger than the one in use, which is named where it is known.
     case secondName([UInt8]?)
     case cannotOpen(String)
+    /// No more files can be open at a time.
+    case noFile(SystemError)
     case failed(String)
 
     /// What is wrong, in words that fit after "the ledger PATH".
@@ -39,6 +41,7 @@ package enum LedgerError: Error, Hashable, Sendable {
             "is a second name (hard link) of "
                 + (name.map { "the ledger \(UTF8Repair.string($0)): its log lies there" } ?? "another file")
         case .cannotOpen(let detail): "can't be opened (\(detail))"
+        case .noFile(let error): "can't be opened (\(error.reason))"
         case .failed(let detail): "could not be used: \(detail)"
         }
     }
@@ -52,6 +55,7 @@ package enum LedgerError: Error, Hashable, Sendable {
         case .newerVersion: "Use that version, or another ledger with --ledger."
         case .readOnly: "Make the directory writable, or name another ledger with --ledger."
         case .cannotOpen: "See that files can be made in its directory, or name another ledger with --ledger."
+        case .noFile(let error): "\(error.cureOfFileShortage), and run the same command again."
         case .mountedAlone: "Mount the directory that holds the ledger in place of the file, and name the file in it."
         case .secondName:
             "Name the ledger by one path always. Remove the name that is not needed; for a copy use \"cp\" without links."
@@ -70,6 +74,7 @@ extension LedgerError {
         switch error.code {
         case EROFS, EACCES, EPERM: self = .readOnly
         case ENOSPC, EDQUOT, EFBIG: self = .diskFull
+        case EMFILE, ENFILE: self = .noFile(error)
         default: self = .cannotOpen(error.description)
         }
     }

@@ -79,6 +79,8 @@ package final class Directory: Sendable {
             try retryingInterrupts("rename") { mule_rename_new(descriptor, old, other.descriptor, new) }
             return
         } catch {
+            // A link whose old name could not be removed then, below or in a run before.
+            if isOwn, error.code == EEXIST, try isSameFile(name, other, newName) { return try remove(name) }
             guard Self.isUnsupported(error) else { throw error }
         }
         // File systems that can't promise it in one step (NFS, some of FUSE) can do so in two, those with hard links.
@@ -94,6 +96,11 @@ package final class Directory: Sendable {
             try? other.remove(newName)
             throw error
         }
+    }
+
+    private func isSameFile(_ name: [UInt8], _ other: Directory, _ otherName: [UInt8]) throws(SystemError) -> Bool {
+        let (one, two) = (try status(of: name), try other.status(of: otherName))
+        return one.inode == two.inode && one.device == two.device && one.linkCount > 1
     }
 
     /// The same where a file system knows neither a rename that replaces nothing nor hard links (exFAT and FAT by FUSE): the new name is
@@ -177,14 +184,15 @@ extension File {
         var facts = stat()
         try retryingInterrupts("fstat") { fstat(other.descriptor, &facts) }
         let size = Int64(facts.st_size)
-        try retryingInterrupts("ftruncate") { ftruncate(descriptor, off_t(size)) }
+        // Where a file can't be made longer than what is written to it (FAT by FUSE), its holes are written too.
+        let keepsHoles = ftruncate(descriptor, off_t(size)) == 0
         let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 4096)
         defer { buffer.deallocate() }
         var offset: Int64 = 0
         while offset < size {
             // SEEK_DATA is 3, SEEK_HOLE 4; where a file system knows none, all is data (lseek(2)).
-            let start = lseek(other.descriptor, off_t(offset), 3)
-            if start < 0 && errno == ENXIO { break }
+            let start = keepsHoles ? lseek(other.descriptor, off_t(offset), 3) : -1
+            if keepsHoles && start < 0 && errno == ENXIO { break }
             let end = start < 0 ? off_t(size) : lseek(other.descriptor, start, 4)
             offset = max(offset, Int64(max(start, 0)))
             while offset < Int64(end) {

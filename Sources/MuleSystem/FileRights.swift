@@ -38,7 +38,7 @@ extension File {
         guard try statusNow().st_mode & ~mode & 0o066 == 0 else { throw SystemError(code: ENOTSUP, call: "fchmod") }
     }
 
-    private func statusNow() throws(SystemError) -> stat {
+    fileprivate func statusNow() throws(SystemError) -> stat {
         var facts = stat()
         try retryingInterrupts("fstat") { fstat(descriptor, &facts) }
         return facts
@@ -99,5 +99,34 @@ extension File {
                 }
             }
         }
+    }
+}
+
+/// Makes a directory and those that lead to it. Each that is made for one of the same name on the way to the original has its owner,
+/// its attributes and its rights, so that a file is no more open in it than it was.
+///
+/// - Throws: `ENOTSUP` where more users could read or write in it than in the original.
+package func makeDirectories(path: [UInt8], like original: [UInt8]) throws(SystemError) {
+    if (try? FileStatus.of(path: path)) != nil { return }
+    let slash = UInt8(ascii: "/")
+    guard let end = path.lastIndex(of: slash), end > 0, let other = original.lastIndex(of: slash), other > 0,
+        path[end...] == original[other...]
+    else { return try makeDirectories(path: path, mode: 0o777) }
+    try makeDirectories(path: Array(path[..<end]), like: Array(original[..<other]))
+    let name = try cString(path, "mkdir")
+    guard mkdir(name, 0o700) == 0 else {
+        // Another job has just made it.
+        if errno == EEXIST { return }
+        throw SystemError.current("mkdir")
+    }
+    do throws(SystemError) {
+        let model = try File.open(path: original, flags: O_RDONLY | O_DIRECTORY)
+        var facts = try model.statusNow()
+        // Its user is to write to it, though nothing may be written any more where the file came from.
+        facts.st_mode |= 0o700
+        try File.open(path: path, flags: O_RDONLY | O_DIRECTORY).takeRights(of: model, facts)
+    } catch {
+        rmdir(name)
+        throw error
     }
 }

@@ -23,6 +23,17 @@ package struct SystemError: Error, Hashable, Sendable, CustomStringConvertible {
         }
     }
 
+    /// Whether no more files and connections can be open at a time, here or on the whole machine. It says nothing of the one that was
+    /// to be opened.
+    package var isFileShortage: Bool { code == EMFILE || code == ENFILE }
+
+    /// What to do about a shortage of open files.
+    package var cureOfFileShortage: String {
+        code == ENFILE
+            ? "Raise the limit of the machine (sysctl fs.file-max)"
+            : "Raise the limit of open files (ulimit -n, LimitNOFILE= of the service)"
+    }
+
     /// Whether a wait was cancelled.
     package var isCancelled: Bool { code == ECANCELED }
 

@@ -140,7 +140,8 @@ extension NetworkFailure {
         case .silentNameServer, .failedLookup: "Check the network and /etc/resolv.conf."
         case .refused, .noConnection: "Check host and port in --endpoint-url, and the firewalls in between."
         case .noRoute: "Check the network."
-        case .noSocket: "Raise the limit of open files (ulimit -n), or lower --concurrency."
+        case .noSocket(let error) where error.isFileShortage: "\(error.cureOfFileShortage), or lower --concurrency."
+        case .noSocket: "Give this process more memory, or lower --concurrency."
         case .refusedByProxy(407):
             "Put user and password into the proxy's address: https_proxy=http://USER:PASSWORD@HOST:PORT."
         case .refusedByProxy(let status) where status < 500:

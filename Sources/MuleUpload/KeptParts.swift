@@ -1,4 +1,6 @@
+import MuleLedger
 import MulePlan
+import Synchronization
 
 /// What is kept of the uploads of a run that are unfinished: what their rows say, of this run and of earlier ones.
 package struct KeptParts: Hashable, Sendable {
@@ -21,6 +23,15 @@ package struct KeptParts: Hashable, Sendable {
         self.parts += parts
         self.size = self.size.flatMap { sum in size.map { sum + $0 } }
         self.partCount = self.partCount.flatMap { sum in partCount.map { sum + $0 } }
+    }
+
+    mutating func add(_ transfer: Transfer) {
+        let record = transfer.record
+        // A run that was stopped before it had asked the store goes by what is on record.
+        let bytes = max(transfer.bytesDone.load(ordering: .relaxed), record?.bytesDone ?? 0)
+        let parts = max(transfer.partsDone.load(ordering: .relaxed), record?.partsDone ?? 0)
+        let isWhole = transfer.job.path != nil && record?.upload.partSize == nil
+        add(bytes: bytes, of: transfer.size, parts: parts, of: isWhole ? 0 : transfer.partCount)
     }
 
     /// `160.0 of 500.0 MiB kept (20 of 63 parts)`

@@ -39,13 +39,8 @@ extension Worker {
         // Where nothing has been sent, the file is sent as it is now.
         if !rows.isEmpty, let plan = run.plan(of: record) {
             let wrong = try differences(source, RecordedContent(rows, plan, transfer.protection))
-            if !wrong.isEmpty {
-                // A snapshot is of what stands there now: parts of it that were written to are sent again.
-                guard record.upload.changing == .snapshotSize else { return try meetChange(source, record, transfer) }
-                try run.ledger.reporting { ledger throws(LedgerError) in
-                    try ledger.forgetParts(wrong, of: record.number)
-                }
-            }
+            // A file that only grows still begins with what was sent: another beginning is another content under any policy.
+            if !wrong.isEmpty { return try meetChange(source, record, transfer) }
         }
         let noted = try note(source, record)
         transfer.update(noted)

@@ -50,6 +50,7 @@ package struct SourceFile: Sendable {
                     isResumable: true
                 )
             }
+            if error.isFileShortage { throw .noFile(error) }
             throw UploadFailure(.source, "\(name) can't be read: \(error.reason).", isResumable: true)
         } catch let failure as UploadFailure {
             throw failure

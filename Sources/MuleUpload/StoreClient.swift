@@ -308,11 +308,16 @@ extension UploadFailure {
         let proxyCure: String? =
             if case .transport(.network(let failure)) = error.cause { failure.proxyCure } else { nil }
         let cure =
-            proxyCure.map { "\($0) Then run the same command again." }
-            ?? (hasAnswered
-                ? "Finished parts are kept; run the same command again when the way to the store is clear."
-                : "\(error.address) has never answered. Is the address right? Check --endpoint-url and its port; then run the "
-                    + "same command again.")
+            if error.isOwnShortage {
+                "\(error.cure ?? "") Finished parts are kept; run the same command again."
+            } else if let proxyCure {
+                "\(proxyCure) Then run the same command again."
+            } else if hasAnswered {
+                "Finished parts are kept; run the same command again when the way to the store is clear."
+            } else {
+                "\(error.address) has never answered. Is the address right? Check --endpoint-url and its port; then run the "
+                    + "same command again."
+            }
         var failure = UploadFailure(
             .network,
             "Nothing has moved for \(Int(limit)) s at \(error.address); the last reason: \(error.waitingFor). \(cure)",
@@ -348,6 +353,15 @@ extension UploadFailure {
 }
 
 extension S3Error {
+    /// Whether this process could not open a connection: it says nothing of the store.
+    fileprivate var isOwnShortage: Bool {
+        if case .transport(.network(let failure)) = cause, case .noSocket = failure.reason { true } else { false }
+    }
+
+    fileprivate var cure: String? {
+        if case .transport(let error) = cause { error.cure } else { nil }
+    }
+
     /// The operation and the reason of its failure, in a few words.
     fileprivate var waitingFor: String {
         "\(operation.rawValue)\(part.map { " of part \($0)" } ?? ""): \(shortReason)"

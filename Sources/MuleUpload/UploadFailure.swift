@@ -174,6 +174,18 @@ extension UploadFailure {
         return failure
     }
 
+    /// No more files can be open at a time: what was to be opened may be as it should.
+    package static func noFile(_ error: SystemError) -> UploadFailure {
+        var failure = UploadFailure(
+            .network,
+            "No more files can be opened (\(error.reason)). \(error.cureOfFileShortage), or lower --concurrency, and run the same "
+                + "command again.",
+            isResumable: true
+        )
+        failure.scope = .run
+        return failure
+    }
+
     private static func transport(_ error: TransportError, _ what: String, _ evidence: S3Error) -> UploadFailure {
         switch error {
         case .cancelled:

@@ -215,6 +215,15 @@ package final class UploadRun: Sendable {
     /// How the run stands; may be asked at any time, from any thread.
     package func snapshot() -> RunSnapshot { progress.snapshot() }
 
+    /// What is kept of uploads that have failed, and would be of those under way if the run ended now; may be asked at any time,
+    /// from any thread.
+    package var kept: KeptParts {
+        let (open, ended) = state.withLock { (Array($0.open.values), $0.result.kept) }
+        var kept = ended
+        for transfer in open { kept.add(transfer) }
+        return kept
+    }
+
     // MARK: Life
 
     /// Something is done on behalf of the run that moves no byte and ends no request.
@@ -358,14 +367,9 @@ package final class UploadRun: Sendable {
         let record = transfer.record
         progress.end(transfer)
         let isKept = failure.isResumable && failure.kind != .held
-        // A run that was stopped before it had asked the store goes by what is on record.
-        let bytes = max(transfer.bytesDone.load(ordering: .relaxed), record?.bytesDone ?? 0)
-        let parts = max(transfer.partsDone.load(ordering: .relaxed), record?.partsDone ?? 0)
-        let isWhole = transfer.job.path != nil && record?.upload.partSize == nil
-        let (size, partCount) = (transfer.size, isWhole ? 0 : transfer.partCount)
         state.withLock { state in
             state.result.failures.add(failure)
-            if isKept { state.result.kept.add(bytes: bytes, of: size, parts: parts, of: partCount) }
+            if isKept { state.result.kept.add(transfer) }
         }
         var end =
             record.map { FailedUpload($0, failure) }

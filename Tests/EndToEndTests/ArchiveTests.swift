@@ -231,6 +231,27 @@ import Testing
         )
         #expect(outcome.exitCode == 2)
         #expect(outcome.explains("lies in the directory that is archived"), "\(outcome.err)")
+        let job = #"{"jobs": {"j": {"source": "SOURCE", "destination": "bucket/", "after": "move:DONE/x"}}}"#
+        let configuration = try mule.home.write(
+            job.replacing("SOURCE", with: source).replacing("DONE", with: done),
+            to: "c.json"
+        )
+        let check = try inNamespace(
+            "mount --bind \"$1\" \"$2\" && shift 2 && exec \"$0\" \"$@\"",
+            [source + "/inner", done],
+            ["config", "check", configuration]
+        )
+        #expect(check.exitCode == 2 && check.out.contains("lies in the job's source"), "\(check.out)")
+    }
+
+    @Test func aTargetWithinTheSourceThatIsExcludedIsOne() throws {
+        try file("a")
+        let place = source + "/sent"
+        let outcome = try mule.run(archive("--after", "move:" + place, "--exclude", "/sent/"))
+        #expect(outcome.exitCode == 0, "\(outcome.err)")
+        #expect(exists("source/sent/a"))
+        #expect(try mule.run(archive("--after", "move:" + place, "--exclude", "/sent/")).exitCode == 0)
+        #expect(store.count(.putObject) == 1)
     }
 
     @Test(.enabled(if: TestCommand.canMount, "needs the right to mount in a namespace (unshare)"))

@@ -63,6 +63,20 @@ import Testing
         #expect(outcome.exitCode == 2 && outcome.out.contains(words), "\(outcome.out)")
     }
 
+    /// cron's variables are others than those of the shell in which the check runs.
+    @Test func whatComesFromVariablesOfTheShellIsSaid() throws {
+        var other = mule
+        other.environment["AWS_ENDPOINT_URL_S3"] = "https://s3.example.org"
+        let outcome = try other.run("config", "check", try config())
+        #expect(outcome.exitCode == 0)
+        #expect(
+            outcome.out.contains("endpointURL (AWS_ENDPOINT_URL_S3), region (AWS_REGION). cron"),
+            "\(outcome.out)"
+        )
+        let said = try config(#""endpointURL": "https://s3.example.org", "region": "eu-central-1","#)
+        #expect(!(try other.run("config", "check", said).out.contains("variables")))
+    }
+
     @Test func everyProblemIsPrintedWithItsLine() throws {
         let file = try config(
             #""regon": "x", "partSize": "8Q","#,

@@ -41,6 +41,23 @@ import Testing
         #expect(try mule.status().isEmpty)
     }
 
+    /// timeout(1) signals the process and its group, so that each signal comes twice.
+    @Test func oneSignalThatComesTwiceIsOneStop() throws {
+        let file = try mule.file(parts: 5)
+        store.add(
+            .on(.uploadPart, part: 3, .stallAfter(bytes: 1 << 20)),
+            .on(.uploadPart, part: 4, .stallAfter(bytes: 1 << 20))
+        )
+        let running = try mule.uploadInParts(file).start()
+        #expect(store.waitUntil { $0.storedParts == [1, 2] && Set($0.partNumbers).isSuperset(of: [3, 4]) })
+        running.signal(SIGINT)
+        running.signal(SIGINT)
+        running.signal(SIGTERM)
+        let outcome = running.wait()
+        #expect(outcome.end == .signal(SIGINT))
+        #expect(outcome.explains("kept (2 of 5 parts)", "mule status"), "\(outcome.err)")
+    }
+
     /// A stop when all but the last hundredth of the last part has gone: that part alone goes again.
     @Test func stopShortlyBeforeTheEndCostsTheLastPartAlone() throws {
         let file = try mule.home.writeRandom("file", count: 3 * MuleRun.partSize)

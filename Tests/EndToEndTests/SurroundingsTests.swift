@@ -169,6 +169,25 @@ import Testing
     }
 }
 
+extension SurroundingsTests {
+    @Test func aShortageOfOpenFilesIsNoFaultOfAFile() throws {
+        let file = try mule.file(parts: 2)
+        var said: Set<Int32> = []
+        for limit in 4...24 {
+            let ledger = mule.home.path("l\(limit).sqlite")
+            let command = mule.command(
+                ["upload", "--ledger", ledger, "--stall-limit", "1s"] + MuleRun.inParts + [file, "bucket/key"]
+            )
+            let outcome = try command.inShell("exec prlimit --nofile=\(limit) \"$0\" \"$@\"").run()
+            said.insert(outcome.exitCode ?? -1)
+            guard outcome.exitCode != 0 else { continue }
+            #expect([12, 75].contains(outcome.exitCode), "\(limit): \(outcome.err)")
+            #expect(outcome.explains("ulimit -n"), "\(limit): \(outcome.err)")
+        }
+        #expect(said.contains(75) && said.contains(0))
+    }
+}
+
 extension TestCommand {
     /// The command as the last word of a shell script, in which it is `"$0" "$@"`.
     fileprivate func inShell(_ script: String) -> TestCommand {

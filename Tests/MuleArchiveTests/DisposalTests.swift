@@ -1,5 +1,4 @@
 import Glibc
-import MuleArchive
 import MuleDigest
 import MuleLedger
 import MulePlan
@@ -7,6 +6,8 @@ import MuleSystem
 import MuleUpload
 import TestSupport
 import Testing
+
+@testable import MuleArchive
 
 /// What becomes of a file that is archived: it is moved or removed only if it is still that file, and whatever stood on the way
 /// is found by the next run.
@@ -262,6 +263,75 @@ import Testing
         #expect(try goOn(plan)?.target == bytes("done/file.~1~"))
         #expect(try directory.read("done/file") == Array("CONTENT".utf8))
         #expect(try directory.read("done/file.~1~") == Array("content".utf8))
+    }
+
+    // MARK: File systems that give a file another time with another name, or keep it coarsely
+
+    private func setTime(of name: String) throws {
+        let times = [timespec(tv_sec: 0, tv_nsec: omitted), timespec(tv_sec: 1_700_000_000, tv_nsec: 0)]
+        #expect(utimensat(AT_FDCWD, directory.path(name), times, 0) == 0)
+    }
+
+    @Test(arguments: ["content", "CONTENT"])
+    func `a name that mule gave is no change, and another content under it is one`(now: String) throws {
+        let source = try make("file")
+        let plan = try deletion(of: source)
+        let archived = ArchivedFile(plan: plan, isCancelled: { false })
+        let place = try Directory.open(bytes("."))
+        let checked = try archived.check(Array("file".utf8), in: place)
+        // Another file, since the first may not be written to while it is checked.
+        _ = try make("other", now)
+        #expect(rename(directory.path(now == "content" ? "file" : "other"), directory.path("gone")) == 0)
+        try setTime(of: "gone")
+        #expect(archived.isStill(checked, named: Array("gone".utf8), in: place) == (now == "content"))
+    }
+
+    @Test(arguments: ["content", "CONTENT"])
+    func `a file whose time its departing name has changed is gone on with by its content`(now: String) throws {
+        let source = try make("file")
+        let plan = try deletion(of: source)
+        let departing = ".mule-abcde.gone"
+        #expect(rename(directory.path("file"), directory.path(departing)) == 0)
+        try directory.write(Array(now.utf8), to: departing)
+        try setTime(of: departing)
+        #expect(Disposal.hasBegun(plan))
+        if now == "content" {
+            #expect(try goOn(plan) == plan.action)
+            #expect(try names() == [])
+        } else {
+            #expect(try #require(throws: Disposal.Refusal.self) { try goOn(plan) }.isOver)
+            #expect(try names() == ["file"])
+        }
+    }
+
+    @Test(arguments: [true, false])
+    func `a file that has another time where it was moved to is known by its content`(isCopy: Bool) throws {
+        let source = try make("file")
+        let plan = try move(of: source, to: "done/file")
+        _ = try make("done/file")
+        if !isCopy { #expect(unlink(directory.path("file")) == 0) }
+        try setTime(of: "done/file")
+        #expect(Disposal.hasBegun(plan) == !isCopy)
+        #expect(try goOn(plan) == plan.action)
+        #expect(try names() == ["done"])
+        #expect(try directory.names("done") == ["file"])
+    }
+
+    @Test func `a second link that a run has left under the departing name is no obstacle`() throws {
+        let source = try make("file")
+        let plan = try deletion(of: source)
+        #expect(link(directory.path("file"), directory.path(".mule-abcde.gone")) == 0)
+        #expect(try goOn(plan)?.name == Disposal.delete)
+        #expect(try names() == [])
+    }
+
+    @Test func `directories that are made for a file are no more open than those it came from`() throws {
+        let source = try make("private/deep/file")
+        try Files.setMode(directory.path("private"), 0o700)
+        try Files.setMode(directory.path("private/deep"), 0o755)
+        try carryOut(try move(of: source, to: "done/private/deep/file"))
+        #expect(try FileStatus.of(path: bytes("done/private")).mode == 0o700)
+        #expect(try FileStatus.of(path: bytes("done/private/deep")).mode == 0o755)
     }
 
     private func modification(of name: String) throws -> timespec {

@@ -46,15 +46,17 @@ import Testing
     }
 
     @Test(arguments: [true, false])
-    func aFileWhoseBeginningHasChangedIsNotMixed(mayList: Bool) throws {
+    func aFileWhoseBeginningHasChangedIsRefused(mayList: Bool) throws {
         let harness = try EngineHarness()
         let path = try harness.file(size: 300_000)
         try harness.interrupt(path, options, afterParts: 2)
         if !mayList { harness.server.profile.denied = [.listParts] }
         try Files.overwrite(path, at: 10, with: [1, 2, 3, 4, 5])
         try Files.overwrite(path, at: 300_000, with: [7])
-        #expect(try harness.resume().failure == nil)
-        try expectFirst(300_000, of: path, harness)
+        let begun = harness.server.requests.count
+        let failure = try #require(try harness.resume().failure)
+        #expect(failure.kind == .source && failure.message.contains("--restart"))
+        #expect(harness.partsSent(from: begun).isEmpty)
     }
 
     @Test(arguments: [SourceChangeTests.Change.truncated, .replaced, .removed])

@@ -123,7 +123,7 @@ struct ArchiveCommand {
                 cancellation: serving.cancellation,
                 onEvent: { printer.print($0) }
             )
-            session.console.startProgress(job: job.name, isAlive: { run.isAlive }) {
+            session.console.startProgress(job: job.name, isAlive: { run.isAlive }, kept: { run.kept }) {
                 TransferSnapshot(run.snapshot())
             }
             let report = run.carryOut { address throws(UploadFailure) in try stores.service(of: address) }

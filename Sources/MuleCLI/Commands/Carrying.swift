@@ -19,7 +19,7 @@ extension Session {
         let run = UploadRun(ledger: ledger, settings: fittedSettings, cancellation: cancellation) { event in
             printer.print(event)
         }
-        console.startProgress(isAlive: { run.isAlive() }) { TransferSnapshot(run.snapshot()) }
+        console.startProgress(isAlive: { run.isAlive() }, kept: { run.kept }) { TransferSnapshot(run.snapshot()) }
         let result = run.run(feed)
         console.stopProgress(final: nil)
         if let obstacle = result.obstacle { printer.say(obstacle) }

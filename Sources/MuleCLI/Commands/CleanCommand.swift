@@ -229,8 +229,8 @@ struct CleanCommand {
         if typed.allInitiators, summary.younger > 0 {
             let age = DurationText.format(typed.olderThan ?? Self.defaultAge)
             console.note(
-                "\(CleanLines.count(summary.younger)) this ledger does not know and that began less than \(age) ago stay: "
-                    + "--older-than says from which age on they go"
+                "Too young to be removed: \(CleanLines.count(summary.younger)), unknown to this ledger and begun less than "
+                    + "\(age) ago; --older-than sets another age"
             )
         }
         if summary.leftAlone > 0 {

@@ -20,10 +20,11 @@ struct ConfigCommand {
             report(.problem("configuration", .usage, error.description, at: error.place), on: console)
             return .usage
         }
+        let trial = ConfigurationTrial(reading, typed: typed, environment: environment, console: console)
         let findings =
             reading.problems.map { Finding.problem("configuration", .usage, $0.detail, at: $0.place) }
             + ConfigurationLint(reading, environment: environment).findings
-            + ConfigurationTrial(reading, typed: typed, environment: environment, console: console).findings
+            + trial.findings
         for finding in findings.inOrder { report(finding, on: console) }
         if findings.contains(where: { $0.state == .problem }) { return .usage }
         let jobs = reading.configuration.jobs.count
@@ -32,7 +33,7 @@ struct ConfigCommand {
             .ok(
                 "configuration",
                 "\(file) is in order: \(jobs) \(jobs == 1 ? "job" : "jobs"), \(buckets) "
-                    + "\(buckets == 1 ? "bucket" : "buckets")."
+                    + "\(buckets == 1 ? "bucket" : "buckets").\(trial.variables.map { " " + $0 } ?? "")"
             ),
             on: console
         )

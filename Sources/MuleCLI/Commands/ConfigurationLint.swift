@@ -71,8 +71,8 @@ struct ConfigurationLint {
             let equal = numbers[path]?.first.flatMap { $0 < number ? $0 : nil }
             let above = Self.directories(above: path).lazy.compactMap { directory in
                 numbers[directory]?.first { other in
-                    let inner = Self.path(path, below: directory) ?? []
-                    return !isLeftOut(inner, by: jobs[other].selection)
+                    let inner = Selection.path(path, below: directory) ?? []
+                    return !jobs[other].selection.leavesOut(inner)
                 }
             }
             guard let other = equal ?? above.first else { return nil }
@@ -93,14 +93,16 @@ struct ConfigurationLint {
 
     /// A target inside the source would be archived by the next run, and moved into itself.
     private var moves: [Finding] {
-        jobs.compactMap { entry -> Finding? in
+        let mounts = MountTable.current()
+        return jobs.compactMap { entry -> Finding? in
             guard case .move(let directory)? = entry.job.after, let source = entry.job.source,
-                let inner = place(of: canonical(directory), in: entry)
+                let inside = entry.directory,
+                let target = canonical(directory), entry.selection.meets(target, in: inside, mounts)
             else { return nil }
             let cure =
-                inner.isEmpty
-                ? "Name another directory."
-                : "Name another directory, or exclude \"/\(TextSafety.displayName(inner))/\"."
+                Selection.path(target, below: inside).map(TextSafety.displayName).flatMap { inner in
+                    inner.isEmpty ? nil : "Name another directory, or exclude \"/\(inner)/\"."
+                } ?? "Name another directory."
             return problem(
                 ["jobs", entry.name, "after"],
                 "\(TextSafety.displayName(directory)) lies in the job's source \(TextSafety.displayName(source)): its own "
@@ -141,23 +143,10 @@ struct ConfigurationLint {
     ///
     /// - Parameter path: with its links resolved.
     private func place(of path: [UInt8]?, in entry: Entry) -> [UInt8]? {
-        guard let directory = entry.directory, let path, let inner = Self.path(path, below: directory) else {
+        guard let directory = entry.directory, let path, let inner = Selection.path(path, below: directory) else {
             return nil
         }
-        return !inner.isEmpty && isLeftOut(inner, by: entry.selection) ? nil : inner
-    }
-
-    private static func path(_ path: [UInt8], below directory: [UInt8]) -> [UInt8]? {
-        let slash = UInt8(ascii: "/")
-        if path == directory { return [] }
-        let beginning = directory == [slash] ? directory : directory + [slash]
-        return path.starts(with: beginning) ? Array(path.dropFirst(beginning.count)) : nil
-    }
-
-    /// Whether the path, or a directory that leads to it, is excluded.
-    private func isLeftOut(_ path: [UInt8], by selection: Selection) -> Bool {
-        let ends = path.indices.filter { path[$0] == UInt8(ascii: "/") } + [path.endIndex]
-        return ends.contains { selection.excludes(Array(path[..<$0]), isDirectory: true) }
+        return !inner.isEmpty && entry.selection.leavesOut(inner) ? nil : inner
     }
 
     private var endpoints: [Finding] {

@@ -82,6 +82,23 @@ struct ConfigurationTrial {
         }
     }
 
+    /// What jobs take from variables of this shell, since the configuration does not say it, as a sentence; nil where nothing is. A
+    /// service has variables of its own.
+    var variables: String? {
+        var used: [(key: String, variable: String)] = []
+        for options in configuration.jobs.values {
+            guard let bucket = options.destination?.bucket else { continue }
+            let serving = session.serving(options, cancellation: session.cancellation)
+            let known = session.typed.store.over(serving.configuration.store(forBucket: bucket))
+            used += serving.variablesOfStores(beside: known).filter { new in !used.contains { $0.key == new.key } }
+        }
+        guard !used.isEmpty else { return nil }
+        used.sort { $0.key < $1.key }
+        return "From variables of this shell: "
+            + used.map { "\($0.key) (\($0.variable))" }.joined(separator: ", ")
+            + ". cron and systemd have variables of their own: write it into the configuration, or set them there too."
+    }
+
     /// What only shows when all that a job works with is put together.
     private var jobs: [Finding] {
         var stores: [String: [StoreOptions: [Finding]]] = [:]

@@ -1,6 +1,7 @@
 import Glibc
 import MuleJSON
 import MuleSystem
+import MuleUpload
 import Synchronization
 
 /// Where a command's words go: results to standard output, messages and progress to standard error, and messages to the log too.
@@ -101,11 +102,14 @@ final class Console: Sendable {
     /// - Parameters:
     ///   - job: the job's name, where several may run.
     ///   - isAlive: whether the run gets on, by its own judgement.
+    ///   - kept: what is kept of a run that sends.
     func startProgress(
         job: String? = nil,
         isAlive: @escaping @Sendable () -> Bool = { true },
+        kept: (@Sendable () -> KeptParts)? = nil,
         _ snapshot: @escaping @Sendable () -> TransferSnapshot
     ) {
+        voice.follow(kept)
         service?.watch(job: job, isAlive: isAlive, snapshot)
         display.start(snapshot: snapshot)
         isDrawing.store(true, ordering: .relaxed)
@@ -114,6 +118,7 @@ final class Console: Sendable {
     func stopProgress(final: TransferSnapshot?) {
         isDrawing.store(false, ordering: .relaxed)
         display.stop(final: final)
+        voice.follow(nil)
         service?.unwatch()
     }
 }

@@ -43,7 +43,7 @@ extension Session {
             integrity: IntegrityOptions(store.options),
             changing: changing.changing ?? .refuse,
             mayOverwrite: options.overwrite == .allow,
-            after: try after(options.after ?? .keep, source: source),
+            after: try after(options.after ?? .keep, source: source, selection.selection(symlinks: .report)),
             limits: RunLimits(
                 until: border(options),
                 maximumDuration: options.maximumDuration,
@@ -116,7 +116,11 @@ extension Session {
     }
 
     /// What is moved must leave the directory, or it would be archived again under its new name.
-    private func after(_ action: AfterAction, source: [UInt8]) throws(CommandFailure) -> AfterAction {
+    private func after(
+        _ action: AfterAction,
+        source: [UInt8],
+        _ selection: Selection
+    ) throws(CommandFailure) -> AfterAction {
         guard case .move(let named) = action else { return action }
         guard let path = FileLocation.expand(named, environment: environment) else {
             throw CommandFailure(
@@ -125,12 +129,12 @@ extension Session {
             )
         }
         let target = Self.canonical(path)
-        guard !MountTable.current().isBelow(target, source) else {
+        guard !selection.meets(target, in: source, MountTable.current()) else {
             throw CommandFailure(
                 status: .usage,
                 message:
                     "Files can't be moved to \(TextSafety.displayName(named)), which lies in the directory that is archived: "
-                    + "they would be sent again."
+                    + "they would be sent again. Name another directory, or exclude it."
             )
         }
         return .move(path)

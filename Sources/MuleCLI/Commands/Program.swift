@@ -29,7 +29,7 @@ package enum Program {
                 onHangUp: { voice.hangUp() },
                 lastWords: {
                     Producer.killAll()
-                    voice.complain("stopped. What the store has confirmed is kept; run the same command again.")
+                    voice.complain(voice.lastWords)
                 }
             )
         } catch {

@@ -250,6 +250,24 @@ struct Session {
         return StorePlan(endpoint: endpoint, caBundle: try caBundle(options), aws: aws, options: options)
     }
 
+    /// Which keys of the configuration variables of AWS stand for, in the order in which they are looked at.
+    ///
+    /// - Parameter known: what is said without them.
+    func variablesOfStores(beside known: StoreOptions) -> [(key: String, variable: String)] {
+        var used: [(key: String, variable: String)] = []
+        func look(_ key: String, _ isKnown: Bool, _ names: String...) {
+            guard !isKnown, let name = names.first(where: { environment[$0]?.isEmpty == false }) else { return }
+            used.append((key, name))
+        }
+        let aws = try? awsEnvironment(profile: typed.store.profile, configured: known.profile)
+        let ignoresEndpoints = aws?.environmentSettings.ignoresConfiguredEndpoints ?? false
+        look("endpointURL", known.endpointURL != nil || ignoresEndpoints, "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
+        look("region", known.region != nil, "AWS_REGION", "AWS_DEFAULT_REGION")
+        look("profile", known.profile != nil, "AWS_PROFILE", "AWS_DEFAULT_PROFILE")
+        look("caBundle", known.caBundle != nil, "AWS_CA_BUNDLE")
+        return used
+    }
+
     /// The same without the variables that go before the configuration.
     var withoutVariablesOfStores: Session {
         let names = [

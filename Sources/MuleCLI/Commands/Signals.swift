@@ -18,6 +18,9 @@ final class Signals: Sendable {
     /// Longest that a stop may take, for whatever reason: rows are committed one by one, so nothing depends on it.
     private static let graceNanoseconds = 800_000_000
     private static let secondsForLastWords = 0.1
+    /// Seconds in which more signals belong to the first: timeout(1) sends its own to the process and to its group, and others pass
+    /// on what the terminal has sent already.
+    private static let secondsOfOneStop = 0.25
 
     /// Blocks the signals on this thread and all that it starts, and listens for them. To be called before any thread.
     ///
@@ -66,13 +69,17 @@ final class Signals: Sendable {
         Self.stop.store(number, ordering: .sequentiallyConsistent)
         onStop(number)
         // A second signal means "at once"; so does a stop that takes too long.
+        let first = Moment.now()
         let end = Moment.now().adding(seconds: Double(Self.graceNanoseconds) / 1e9)
         var second: Int32 = 0
-        repeat {
+        while true {
             let left = max(0, end.nanoseconds - Moment.now().nanoseconds)
             var grace = timespec(tv_sec: 0, tv_nsec: Int(left))
             second = sigtimedwait(&set, nil, &grace)
-        } while second == SIGHUP && (onHangUp() || !hangUpStops)
+            if second > 0, Moment.now().seconds(since: first) < Self.secondsOfOneStop { continue }
+            if second == SIGHUP, onHangUp() || !hangUpStops { continue }
+            break
+        }
         let last = second > 0 ? second : number
         // From here on one more signal ends the process, whatever this thread waits for.
         Self.restore(last)

@@ -1,5 +1,6 @@
 import Glibc
 import MuleSystem
+import MuleUpload
 
 /// Where the words of this process go that are no results: to standard error, in the form that its reader wants, and to the log
 /// file. It is there before any command is known, and speaks its last words.
@@ -7,9 +8,26 @@ package final class Voice: Sendable {
     /// Whether standard error is the journal, which wants a priority before each line, and writes the name and the time itself.
     let isJournal: Bool
     private let log = Monitor<LogFile?>(nil)
+    private let kept = Monitor<(@Sendable () -> KeptParts)?>(nil)
 
     package init(environment: [String: String]) {
         isJournal = MuleSystem.isJournal(STDERR_FILENO, environment: environment)
+    }
+
+    /// From here on the last words say what is kept of a run.
+    ///
+    /// - Parameter kept: asked from any thread; nil when the run is over.
+    func follow(_ kept: (@Sendable () -> KeptParts)?) {
+        self.kept.withLock { $0 = kept }
+    }
+
+    /// What is said where the process ends before a run has come to its end.
+    var lastWords: String {
+        guard let kept = kept.withLock({ $0 })?(), kept.uploads > 0 else {
+            return "Stopped. What the store has confirmed is kept; run the same command again."
+        }
+        let what = kept.uploads == 1 ? "1 upload is unfinished" : "\(kept.uploads) uploads are unfinished"
+        return "Stopped; \(what): \(kept.sentence). Run the same command again."
     }
 
     /// Whether there is a log file, so that notes need not go to standard error.

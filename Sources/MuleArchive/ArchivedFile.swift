@@ -1,0 +1,162 @@
+import Glibc
+import MuleLedger
+import MulePlan
+import MuleSystem
+import MuleUpload
+
+/// Whether what stands under a name is the file that was archived: by its facts where they can tell, by its content where they
+/// can't.
+struct ArchivedFile {
+    let plan: Disposal.Plan
+    let isCancelled: @Sendable () -> Bool
+
+    /// A file that is the one that was archived. Writers are kept away for as long as it lives.
+    struct Checked {
+        var file: File
+        var identity: SourceIdentity
+    }
+
+    // MARK: What may be it
+
+    /// Whether it may be the file that was archived: its content is compared where its facts can't tell.
+    func mayBe(_ name: [UInt8], in directory: Directory) -> Bool {
+        guard let status = try? directory.status(of: name), status.kind == .regular else { return false }
+        return !identity(status).verdict(since: plan.identity).isChanged
+    }
+
+    /// The same of the name by which a file waits for its end. Only mule gives that name, and some file systems give a file another
+    /// time with it (FAT by FUSE).
+    func mayHaveDeparted(_ departing: [UInt8], in directory: Directory) -> Bool {
+        guard let status = try? directory.status(of: departing) else { return false }
+        return Self.mayHaveDeparted(status, plan)
+    }
+
+    static func mayHaveDeparted(_ status: FileStatus, _ plan: Disposal.Plan) -> Bool {
+        status.kind == .regular && status.size == plan.identity.size
+    }
+
+    /// What stands where the file was to go, if it has the file's size.
+    static func candidate(for plan: Disposal.Plan) -> FileStatus? {
+        guard let target = plan.action.target, plan.action.name == Disposal.move,
+            let status = try? FileStatus.of(path: target, followingLinks: false), status.kind == .regular,
+            status.size == plan.identity.size
+        else { return nil }
+        return status
+    }
+
+    /// Whether the file, or a copy of it, is where it was to go. Its time may be another one there: FAT counts every other second,
+    /// and some file systems give a file a new time with a new name.
+    var isMoved: Bool {
+        guard let status = Self.candidate(for: plan) else { return false }
+        if status.modificationTime == plan.identity.modificationTime { return true }
+        guard let content = plan.content, let file = try? File.openForReading(path: plan.action.target ?? []) else {
+            return false
+        }
+        return (try? content.isContent(of: file, named: name, shouldStop: isCancelled)) == true
+    }
+
+    // MARK: What is it
+
+    /// Opens the file and makes sure that it is the one that was archived, whole, and that nobody writes to it.
+    ///
+    /// - Parameter isOwnName: whether only mule gives this name, so that another time may have come with it.
+    func check(
+        _ name: [UInt8],
+        in directory: Directory,
+        isOwnName: Bool = false
+    ) throws(Disposal.Refusal) -> Checked {
+        let file: File
+        let status: FileStatus
+        let holdsMore: Bool
+        do throws(SystemError) {
+            file = try directory.openFile(name, isCancelled: isCancelled)
+            // Taken before the look: what was written before shows in it.
+            if case .refused = file.takeWriteLease(), !isOnSharedFileSystem(plan.source) {
+                throw SystemError(code: ETXTBSY, call: "lease")
+            }
+            status = try file.status()
+            holdsMore = try file.holdsMore(than: status.size)
+        } catch {
+            switch error.code {
+            case ENOENT: throw Disposal.Refusal(reason: "has gone", isOver: true)
+            case ELOOP: throw Disposal.Refusal(reason: "has become a symbolic link", isOver: true)
+            case ETXTBSY:
+                throw Disposal.Refusal(reason: "is open for writing: another program has not finished with it")
+            default: throw Disposal.Refusal(reason: "can't be opened: \(error.reason)")
+            }
+        }
+        if holdsMore { throw Disposal.Refusal(reason: "holds more than the \(status.size) bytes that its size says") }
+        let now = identity(status)
+        guard status.kind == .regular else { throw Disposal.Refusal.changed }
+        switch now.verdict(since: plan.identity) {
+        case .same: break
+        case .changed where isOwnName && Self.mayHaveDeparted(status, plan): try compare(file, now)
+        case .changed: throw Disposal.Refusal.changed
+        case .compare: try compare(file, now)
+        }
+        return Checked(file: file, identity: now)
+    }
+
+    /// Whether the file that was checked is the one that has the new name now: another one may have taken its old name in between.
+    func isStill(_ checked: Checked, named newName: [UInt8], in directory: Directory) -> Bool {
+        guard let status = try? directory.status(of: newName), status.kind == .regular else { return false }
+        var before = checked.identity
+        // The new name has moved it.
+        before.changeTime = status.changeTime
+        let now = identity(status)
+        if now == before { return true }
+        // Some file systems number files by their names, some give a file another time with another name: the content decides.
+        guard now.size == before.size, let file = try? directory.openFile(newName) else { return false }
+        return (try? compare(file, now)) != nil
+    }
+
+    /// Whether the file and what stands where it was to go are two files of one content.
+    func isCopied(_ name: [UInt8], in directory: Directory) throws(Disposal.Refusal) -> Bool {
+        do throws(SystemError) {
+            let copy = try File.openForReading(path: plan.action.target ?? [])
+            let original = try directory.openFile(name)
+            var offset: Int64 = 0
+            while offset < plan.identity.size {
+                if isCancelled() { throw SystemError(code: ECANCELED, call: "read") }
+                let one = try copy.bytes(at: offset, count: 1 << 20)
+                guard !one.isEmpty, try original.bytes(at: offset, count: 1 << 20) == one else { return false }
+                offset += Int64(one.count)
+            }
+            return true
+        } catch {
+            throw Disposal.Refusal(reason: "can't be compared with its copy: \(error.reason)")
+        }
+    }
+
+    // MARK: How it is found out
+
+    /// Makes sure that the file has the content that was archived.
+    private func compare(_ file: File, _ identity: SourceIdentity) throws(Disposal.Refusal) {
+        guard let content = plan.content else {
+            throw Disposal.Refusal(
+                reason: "may have changed since it was archived, and no checksum of what was archived is on record"
+            )
+        }
+        let isSame: Bool
+        do {
+            isSame = try content.isContent(of: file, named: name, shouldStop: isCancelled)
+        } catch {
+            throw Disposal.Refusal(reason: "can't be compared with what was archived: \(error.message)")
+        }
+        guard isSame else { throw Disposal.Refusal.changed }
+        guard let status = try? file.status(), SourceIdentity(path: identity.path, status) == identity else {
+            throw Disposal.Refusal(reason: "has changed while it was compared with what was archived")
+        }
+    }
+
+    private func identity(_ status: FileStatus) -> SourceIdentity {
+        SourceIdentity(path: plan.identity.path, status)
+    }
+
+    private var name: String { UTF8Repair.string(plan.source) }
+
+    /// Where other machines write too, the kernel refuses leases for reasons of its own.
+    private func isOnSharedFileSystem(_ path: [UInt8]) -> Bool {
+        (try? FileSystem.of(path: Disposal.parent(path)))?.isShared ?? true
+    }
+}
