@@ -126,7 +126,9 @@ package final class S3Connection {
             service.stopUsingExpect()
         }
         if let date = response[header: "date"] { service.compareClock(with: date) }
-        if response.headers.contains(where: { $0.name.hasPrefix("x-amz-") }) { service.noteS3() }
+        if !service.isKnownToBeS3, response.headers.contains(where: { $0.name.hasPrefix("x-amz-") }) {
+            service.noteS3()
+        }
         guard (200..<300).contains(response.status) else {
             var error = error(call, response, askedIn: route.endpoint.region)
             if error.code == "SignatureDoesNotMatch" {

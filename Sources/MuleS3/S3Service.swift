@@ -81,9 +81,7 @@ package final class S3Service: Sendable {
 
     var isKnownToBeS3: Bool { hasShownS3.load(ordering: .relaxed) }
 
-    func noteS3() {
-        if !isKnownToBeS3 { hasShownS3.store(true, ordering: .relaxed) }
-    }
+    func noteS3() { hasShownS3.store(true, ordering: .relaxed) }
 
     var usesExpect: Bool { expectWorks.load(ordering: .relaxed) }
 

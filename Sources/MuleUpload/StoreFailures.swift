@@ -25,7 +25,7 @@ package struct StoreFailures<Store: Hashable & Sendable>: Sendable {
         return true
     }
 
-    /// The same for the failure of one question out of many: silence is the store's, a refusal of one upload nobody else's.
+    /// The same for the failure of one question out of many: silence is the store's, and a refusal of one upload concerns no other.
     package mutating func note(_ failure: UploadFailure, of store: Store, _ bucket: String) {
         guard failure.scope != .transfer || failure.kind == .network else { return }
         add(failure, of: store, bucket)

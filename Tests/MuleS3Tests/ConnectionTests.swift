@@ -1,4 +1,3 @@
-import Glibc
 import MuleDigest
 import MulePlan
 import MuleSigning
@@ -314,26 +313,12 @@ struct S3ErrorTests {
         #expect(bucket?.code == "NoSuchBucket")
     }
 
-    @Test("a connection that is never set up ends well within the patience of its service")
-    func silentHandshake() async throws {
-        let (listener, port) = Loopback.listener(backlog: 16)
-        defer { close(listener) }
-        let service = S3Service(
-            endpoint: try Endpoint(url: "https://127.0.0.1:\(port)", region: "r"),
-            transport: TransportSettings(userAgent: "mule-tests/1"),
-            credentials: FixedCredentials(Credentials(accessKeyID: "a", secretAccessKey: "b")),
-            cancellation: Cancellation(),
-            patience: 3
-        )
-        let started = Moment.now()
-        let error = try await Store(over: service).failure { try $0.headBucket("bucket") }
-        guard case .transport(.network(let failure)) = error?.cause else {
-            Issue.record("\(String(describing: error))")
-            return
-        }
-        #expect(failure.reason == .silentHandshake)
-        // 20 s where nobody limits them.
-        #expect(Moment.now().seconds(since: started) < 15)
+    @Test(
+        "no answer and no stage of a connection is awaited longer than a third of the patience",
+        arguments: [(0.3, 1.0), (24, 8), (900, 300), (.infinity, 300)] as [(Double, Double)]
+    )
+    func longestWait(patience: Double, expected: Double) throws {
+        #expect(try Store(patience: patience).service.longestWait == expected)
     }
 
     @Test(

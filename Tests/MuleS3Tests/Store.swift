@@ -38,12 +38,6 @@ struct Store: Sendable {
         )
     }
 
-    /// A connection to another service than the fake store's.
-    init(over service: S3Service) {
-        server = FakeS3(.aws(minimumPartSize: 1))
-        self.service = service
-    }
-
     func use<Result: Sendable>(_ body: @escaping @Sendable (S3Connection) throws -> Result) async throws -> Result {
         let (service, thread) = (service, Monitor(Thread?.none))
         defer { thread.withLock { $0?.join() } }
