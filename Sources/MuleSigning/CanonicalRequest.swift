@@ -92,6 +92,12 @@ package struct CanonicalRequest: Sendable {
     }
 
     private static func append(_ value: String.UTF8View, to bytes: inout [UInt8]) {
+        // A view asks for each byte how the string is stored.
+        let isDone: Void? = value.withContiguousStorageIfAvailable { append(collapsed: $0, to: &bytes) }
+        if isDone == nil { append(collapsed: value, to: &bytes) }
+    }
+
+    private static func append(collapsed value: some Sequence<UInt8>, to bytes: inout [UInt8]) {
         var isWithin = false
         var isDue = false
         for byte in value {

@@ -5,6 +5,7 @@ import MuleSystem
 /// The state of the request under way: its body as libcurl takes it, and its answer as it comes.
 struct Exchange {
     let request: HTTPRequest?
+    let started = Moment.now()
     var position: Int64 = 0
     var sent: Int64 = 0
     var delivered: Int64 = 0

@@ -102,8 +102,14 @@ package final class HTTPClient: HTTPPerformer {
             let response = try judge(result)
             // Who answers has all of it, whatever the kernel has heard so far.
             countDelivered(exchange.sent)
+            noteSpeed(of: request, isAnswered: true)
             return response
         }
+    }
+
+    private func noteSpeed(of request: HTTPRequest, isAnswered: Bool) {
+        let seconds = Moment.now().seconds(since: exchange.started)
+        sockets.note(exchange.sent, of: request.body.length, in: seconds, isAnswered: isAnswered)
     }
 
     private func headerList(_ request: HTTPRequest) -> UnsafeMutablePointer<curl_slist>? {
@@ -119,13 +125,18 @@ package final class HTTPClient: HTTPPerformer {
 
     /// curl puts headers into the request as they are; RFC 9112, section 5, says what would make another one of them.
     private static func isOneHeader(name: String, value: String) -> Bool {
-        !name.isEmpty && name.utf8.allSatisfy { (0x21...0x7E).contains($0) && $0 != UInt8(ascii: ":") }
-            && value.utf8.allSatisfy { $0 >= 0x20 && $0 != 0x7F || $0 == 0x09 }
+        !name.isEmpty && allBytes(of: name) { (0x21...0x7E).contains($0) && $0 != UInt8(ascii: ":") }
+            && allBytes(of: value) { $0 >= 0x20 && $0 != 0x7F || $0 == 0x09 }
     }
 
     /// curl ends a URL at a NUL, and takes none of 8 MB; what a store makes us say in a query must not come near that.
     private static func isURL(_ text: String) -> Bool {
-        text.utf8.count <= longestURL && text.utf8.allSatisfy { (0x21...0x7E).contains($0) }
+        text.utf8.count <= longestURL && allBytes(of: text) { (0x21...0x7E).contains($0) }
+    }
+
+    /// Reads the bytes of the string where they lie: its view asks for each again how it is stored.
+    private static func allBytes(of text: String, _ isRight: (UInt8) -> Bool) -> Bool {
+        text.utf8.withContiguousStorageIfAvailable { $0.allSatisfy(isRight) } ?? text.utf8.allSatisfy(isRight)
     }
 
     /// A body that is in memory and need not be slowed or watched: curl takes it as it is, without asking for it piece by piece.
@@ -250,6 +261,7 @@ package final class HTTPClient: HTTPPerformer {
         let sinceLook = now.seconds(since: exchange.lastLook)
         guard sinceLook >= Self.tick else { return }
         exchange.lastLook = now
+        noteSpeed(of: request, isAnswered: false)
         // The process was stopped or its machine paused: the server has had no chance to be heard.
         if sinceLook > Self.tick + Self.absence {
             exchange.lastProgress = exchange.lastProgress.adding(seconds: sinceLook)

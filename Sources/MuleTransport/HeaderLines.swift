@@ -52,6 +52,16 @@ struct HeaderLines: ~Copyable {
     }
 
     private func append(_ bytes: some Collection<UInt8>, at end: inout Int) {
+        let copied: Int? = bytes.withContiguousStorageIfAvailable { bytes in
+            if let source = bytes.baseAddress, let text = text.baseAddress {
+                UnsafeMutableRawPointer(text + end).copyMemory(from: source, byteCount: bytes.count)
+            }
+            return bytes.count
+        }
+        if let copied {
+            end += copied
+            return
+        }
         for byte in bytes {
             text.initializeElement(at: end, to: CChar(bitPattern: byte))
             end += 1

@@ -8,15 +8,39 @@ struct OpenSockets {
     /// Whether the kernel collects what is written.
     private var isHeldBack = false
 
+    /// Whether the kernel takes only a little more than it can send at once.
+    private var limitsUnsent = true
+
     /// Bytes that have not been sent once, below which the kernel takes more.
     private static let mostUnsent: Int32 = 64 << 10
+    /// Bodies of at least so many bytes show how fast a connection is, from the first byte to the answer. A proxy that takes in
+    /// a body at once answers no sooner for it.
+    private static let leastTelling: Int64 = 4 << 20
+    /// Bytes per second from which on the limit costs more processor time than it is worth, and below which it holds again.
+    private static let fast = Double(16 << 20)
+    private static let slow = Double(4 << 20)
 
     mutating func insert(_ descriptor: Int32) {
         descriptors.insert(descriptor)
-        // What lies unsent in the kernel could not be held any more when older bodies are to go first (tcp(7)).
-        var unsent = Self.mostUnsent
-        _ = setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NOTSENT_LOWAT, &unsent, socklen_t(MemoryLayout<Int32>.size))
+        if limitsUnsent { Self.limitUnsent(descriptor, true) }
         if isHeldBack { Self.holdBack(descriptor, true) }
+    }
+
+    /// A body of this length has come so far in so many seconds, or has been answered after them.
+    mutating func note(_ bytes: Int64, of length: Int64, in seconds: Double, isAnswered: Bool) {
+        guard length >= Self.leastTelling else { return }
+        let rate = Double(bytes) / max(seconds, 0.001)
+        let limits = limitsUnsent ? !(isAnswered && rate >= Self.fast) : rate < Self.slow
+        guard limits != limitsUnsent else { return }
+        limitsUnsent = limits
+        for descriptor in descriptors { Self.limitUnsent(descriptor, limits) }
+    }
+
+    /// What lies unsent in the kernel can't be held any more when older bodies are to go first (tcp(7)).
+    private static func limitUnsent(_ descriptor: Int32, _ limits: Bool) {
+        // 0 stands for the system's own limit.
+        var value = limits ? mostUnsent : 0
+        _ = setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NOTSENT_LOWAT, &value, socklen_t(MemoryLayout<Int32>.size))
     }
 
     mutating func remove(_ descriptor: Int32) {

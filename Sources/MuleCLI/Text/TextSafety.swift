@@ -18,6 +18,8 @@ package enum TextSafety {
     }
 
     private static func render(_ bytes: [UInt8], escapingControls: Bool) -> String {
+        // Nearly all names are, and one is shown for each file.
+        if bytes.allSatisfy({ (0x20...0x7E).contains($0) }) { return String(decoding: bytes, as: UTF8.self) }
         var result = ""
         var parser = Unicode.UTF8.ForwardParser()
         var input = bytes.makeIterator()
