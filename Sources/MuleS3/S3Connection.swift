@@ -119,7 +119,7 @@ package final class S3Connection {
         } catch {
             isProven = false
             let failure = fail(call, .transport(error))
-            service.log?("\(describe(call)): \(error)")
+            service.log?("\(describe(call)): \(error.sentence)")
             throw failure
         }
         if expects && (response.status == 417 || (response.status < 300 && !response.continued)) {

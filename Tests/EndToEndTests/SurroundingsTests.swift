@@ -149,6 +149,15 @@ import Testing
         #expect(outcome.explains("belongs to root", "sudo -u root"), "\(outcome.err)")
     }
 
+    @Test(.enabled(if: geteuid() == 0, "needs another user"))
+    func aConfigurationOfAnotherUserIsSaidToBeSo() throws {
+        try mule.home.write("{}", to: "etc/c.json")
+        let script = "chmod 755 . && chmod 750 etc && exec setpriv --reuid 1 --regid 1 --clear-groups \"$0\" \"$@\""
+        let outcome = try run(script, "status", "--config", mule.home.path("etc/c.json"))
+        #expect(outcome.exitCode == 2)
+        #expect(outcome.explains("Permission denied; it belongs to root", "chgrp"), "\(outcome.err)")
+    }
+
     /// Threads that a user may have, who has no other process. Some are needed, and more than are needed make it faster.
     @Test(arguments: [1, 2, 3, 4, 6, 9, 14], [["upload"], ["archive"]])
     func aLimitOfThreadsIsNoCrash(threads: Int, words: [String]) throws {

@@ -5,7 +5,10 @@ import Testing
 struct HostNameTests {
     @Test(
         "one that names no machine is doubted",
-        arguments: ["localhost", "localhost.localdomain", "LocalHost", "(none)", "", "3f2a9c01b7de"]
+        arguments: [
+            "localhost", "localhost.localdomain", "LocalHost", "(none)", "", "3f2a9c01b7de", "raspberrypi",
+            "ubuntu.lan",
+        ]
     )
     func doubted(machine: String) throws {
         let name = HostName(environment: ["MULE_HOST": ""], machine: machine)

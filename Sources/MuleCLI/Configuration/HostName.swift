@@ -6,6 +6,11 @@ package struct HostName {
     /// Why it names no one machine; nil where it seems to.
     package let doubt: String?
 
+    /// What machines are called that were never named: by the C library, by the kernel, and by the images of systems.
+    private static let shared: Set<String> = [
+        "localhost", "localhost4", "localhost6", "unknown", "raspberrypi", "ubuntu", "debian", "fedora",
+    ]
+
     /// - Parameter machine: the machine's own name.
     package init(environment: [String: String], machine: String) {
         if let named = environment["MULE_HOST"], !named.isEmpty {
@@ -16,7 +21,7 @@ package struct HostName {
         let first = machine.lowercased().split(separator: ".").first ?? ""
         let isHexadecimal = machine.utf8.allSatisfy { (0x30...0x39).contains($0) || (0x61...0x66).contains($0) }
         let cure = "Set MULE_HOST to a name of its own."
-        if machine.isEmpty || first == "localhost" || machine == "(none)" {
+        if machine.isEmpty || machine == "(none)" || Self.shared.contains(String(first)) {
             doubt =
                 "{host} is \"\(TextSafety.displayName(Array(machine.utf8)))\", which names no machine: others of that name write to "
                 + "the same keys. \(cure)"
