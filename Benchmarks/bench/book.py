@@ -1,4 +1,4 @@
-"""All runs so far, in a JSON file if one is named: written after each, so that a stopped benchmark goes on."""
+"""All runs so far, in a JSON file if one is named: written after each, so a stopped benchmark can continue."""
 
 import hashlib
 import json
@@ -15,7 +15,7 @@ class Book:
         self.facts = {"machine": machine.describe(), "mule": build, "clients": {}, "runs": []}
         if path and path.exists():
             if not append:
-                raise Failure(f"{path} is there already; --append goes on with it")
+                raise Failure(f"{path} already exists; --append continues it")
             old = json.loads(path.read_text())
             # Figures of two machines or of two builds do not belong side by side.
             for name in ("machine", "mule"):

@@ -222,7 +222,7 @@ class Rclone(Client):
 
 class S3cmd(Client):
     name = "s3cmd"
-    note = "one request at a time, whatever it is told"
+    note = "always one request at a time"
     binary = "s3cmd"
 
     # A part size is all there is to set.
@@ -306,7 +306,7 @@ class Curl(Client):
 
 class Digest(Client):
     name = "openssl dgst"
-    note = "a floor: one core that reads the file and takes its SHA-256, sending nothing"
+    note = "a floor: one core reads the file and computes its SHA-256, nothing is sent"
     floor = True
     binary = "openssl"
     asks_version = ("version",)

@@ -12,12 +12,12 @@ def words(seen):
         count = seen[name]
         if count == 0:
             return []
-        # A client may begin otherwise than it goes on, as with a look at what the store understands.
+        # The first requests of a client may differ from the rest, as when it finds out what the store supports.
         return [text if count >= bodies else f"{text} ({count} of {bodies} requests)"]
 
     each = share("payloadSigned", "signed SHA-256") + share("chunksSigned", "signed SHA-256 of each chunk")
     for name, text in ALGORITHMS.items():
-        each += share(f"header{name}", f"{text} in the head") + share(f"trailer{name}", f"{text} behind the body")
+        each += share(f"header{name}", f"{text} in the header") + share(f"trailer{name}", f"{text} in the trailer")
     each += share("contentMD5", "MD5")
     phrases = ["each request: " + (", ".join(each) if each else "nothing")]
     if seen["completes"]:
@@ -33,6 +33,6 @@ def words(seen):
         phrases.append("size with Complete")
     if seen["objects"]:
         looked = seen["confirmed"]
-        phrases.append("looked at afterwards" if looked >= seen["objects"] else "not looked at afterwards" if not looked
-                       else f"{looked} of {seen['objects']} looked at afterwards")
+        phrases.append("checked afterwards" if looked >= seen["objects"] else "not checked afterwards" if not looked
+                       else f"{looked} of {seen['objects']} checked afterwards")
     return "; ".join(phrases)

@@ -8,32 +8,32 @@ from places import GIBIBYTE
 
 HEAD = """# Benchmarks
 
-Written by `Benchmarks/run --markdown`; the words are in `Benchmarks/bench/paper.py`.
+Written by `Benchmarks/run --markdown`; the text is in `Benchmarks/bench/paper.py`.
 
 """
 
-METHOD = """## How it is measured
+METHOD = """## Method
 
-* **The other end.** `Benchmarks/sink` takes uploads as an S3 store does and forgets their bytes. In the clear the kernel
-  throws them away without copying; over TLS they must be decrypted. It runs on the same machine and takes its share of the
-  same cores; the last column says how much. It checks no signature. It can also be a slow or a bad line: a rate for each
+* **The server.** `Benchmarks/sink` accepts uploads like an S3 store and discards their bytes: over plain HTTP in the kernel
+  without copying; over TLS it must decrypt them. It runs on the same machine and uses a share of the
+  same cores, shown in the last column. It checks no signature. It can also simulate a slow or faulty link: a rate for each
   connection and for all together, a delay before each answer and each new connection (twice that with TLS), a share of PUTs
-  that are answered 503 after the body has come (at once where the client asked first) or reset in the middle. Which PUTs
-  these are depends on the round alone, not on the client. `real-*` runs against OpenStack Swift with s3api on one disk, as
-  the tests use it.
-* **Rounds.** Each round runs every client once, in another order each time. Before the first of several comes one that does not
-  count; the files are in the page cache. Figures are the median with [least–most]. Compare figures of one table only.
-* **What is counted.** CPU: user and system time of the client and all its children, by the kernel. Peak: the larger of the
-  highest resident size that the kernel kept for any one process and the sum over the tree of processes every 10 ms.
-  *connections*, *requests* and *at once* (requests with a body under way together) as the sink saw them. *received/size*:
-  bytes of all bodies over bytes of the files; what is above 1 was sent again, or frames the bytes.
+  answered with 503 after the body has arrived (at once if the client asked first) or reset in the middle. The round alone
+  determines which PUTs, not the client. `real-*` runs against OpenStack Swift with s3api on one disk, as in
+  the tests.
+* **Rounds.** Each round runs every client once, in a different order each time. If there are several, one extra round comes first and
+  is not counted; the files are in the page cache. Figures are the median with [least–most]. Compare only figures of the same table.
+* **Measured values.** CPU: user and system time of the client and all its children, from the kernel. Peak: the larger of the
+  highest resident size of any one process, from the kernel, and the sum over the process tree, taken every 10 ms.
+  *connections*, *requests* and *at once* (concurrent requests with a body) as seen by the sink. *received/size*:
+  bytes of all bodies divided by bytes of the files; anything above 1 was sent again, or is framing.
 * **Time-out.** A client is stopped after 60 s (100,000 files: 30 s) and judged by what the sink had by then: bytes, or
-  whole files.
+  complete files.
 * **Settings.** Each client runs with its defaults and, as *tuned*, with what its documentation offers for more speed:
-  requests at once, part size, and switches that spare requests or digests. The command lines are below. A client's best row
+  concurrent requests, part size, and switches that save requests or digests. The command lines are below. A client's best row
   counts.
-* **Ledger.** mule writes down every confirmed part and syncs it to the disk, in every run. No other client here does;
-  *killed* shows what for.
+* **Ledger.** mule records every confirmed part and syncs it to disk, in every run. No other client here does;
+  *killed* shows the benefit.
 
 """
 
@@ -41,16 +41,16 @@ PEERS = """## The other clients
 
 """
 
-AGAIN = """## Again, and elsewhere
+AGAIN = """## Running it yourself
 
-    make peers                                   # installs them under .build/bench-peers; none is needed
-    make bench                                   # a few minutes: the short list of scenarios, whatever clients are there
-    make bench ARGS='--list'                     # scenarios, and the clients that are found
+    make peers                                   # installs other clients under .build/bench-peers; none is needed
+    make bench                                   # a few minutes: the short list of scenarios, all installed clients
+    make bench ARGS='--list'                     # scenarios, and the clients found
     make bench ARGS='--scenario far,faults --clients mule,s5cmd --rounds 5'
     make bench ARGS='--scenario all --json .build/bench.json --append --markdown'
 
-`--peers FOLDER` or `MULE_BENCH_PEERS` names another folder to look in before the `PATH`. `--json FILE --append` goes on
-where FILE ends, `--budget SECONDS` stops in between (status 75: there is more to do). `--markdown` writes this page from
+`--peers FOLDER` or `MULE_BENCH_PEERS` names another folder to search before the `PATH`. `--json FILE --append` continues
+FILE, `--budget SECONDS` stops before the end (status 75: there is more to do). `--markdown` writes this page from
 FILE.
 """
 
@@ -78,7 +78,7 @@ def _tables(facts):
         yield f"### {scenario.name}: {scenario.title}\n\n{tables.markdown(tables.cells(scenario, some_rows))}\n\n"
         other = tables.others(facts, scenario, facts["machine"]["cores"])
         if other is not None and other >= 0.03:
-            yield f"Other work on the machine took {other:.0%} of it.\n\n"
+            yield f"Other processes took {other:.0%} of the machine.\n\n"
         for line in tables.failures(some_rows):
             yield f"* {_tidy(line)}\n"
         if tables.failures(some_rows):
@@ -97,9 +97,9 @@ def _integrity(facts):
             for name, words in tables.proofs(tables.rows(scenario, facts)):
                 said.setdefault((name, words), []).append(scenario.name)
     lines = [[name, words, ", ".join(where)] for (name, words), where in said.items()]
-    text = "## What each proves its bytes by\n\n"
-    text += "Read by the sink from the requests that were sent; over TLS the line is protected as well. What comes with a request is\n"
-    text += "what a store can hold its bytes against. A small file is one request.\n\n"
+    text = "## Integrity checks of each client\n\n"
+    text += "From the requests that the sink received; TLS also protects the connection. A store can compare the bytes with the values\n"
+    text += "in each request. A small file is one request.\n\n"
     return text + tables.markdown([["", "", "in"], *lines]).replace("--:", "---") + "\n\n"
 
 
@@ -107,22 +107,22 @@ def _peers(facts):
     return PEERS + NOTES
 
 
-NOTES = """* **mule** takes each part's MD5 too in *real-big*, since this store shows no other checksum of what it has: 54 % of the CPU
+NOTES = """* **mule** also computes each part's MD5 in *real-big*, because this store shows no other checksum: 54 % of the CPU
   time of its workers there, SHA-256 another 23 % (`perf`).
-* **aws-cli 2** is Debian's 2.9.19. With `preferred_transfer_client = crt` that version goes to port 80 or 443 whatever the
-  endpoint says, so it cannot be measured here in that way; **aws-crt**, the same library under a few lines of ours, stands
-  for it.
-* **aws-crt** is told a speed, not a number of connections: *tuned* asks for as many times 0.4 Gbit/s as others get
-  connections.
+* **aws-cli 2** is Debian's 2.9.19. With `preferred_transfer_client = crt` that version connects to port 80 or 443 regardless of
+  the endpoint, so it cannot be measured here that way; **aws-crt**, the same library with a few lines of ours, replaces
+  it.
+* **aws-crt** takes a speed, not a number of connections: *tuned* sets 0.4 Gbit/s for each connection that others
+  get.
 * **aws-crt** frames its bodies (aws-chunked) even with `request_checksum_calculation = when_required`; Debian's Swift does
-  not take that, so its rows against the real server say *failed*.
+  not accept that, so its rows against the real server say *failed*.
 * **obstore** and **aws-crt** are libraries: `Benchmarks/bench/upload_with_*.py` drive them.
-* **s5cmd**, **aws-cli** and **s3cmd** sign the payload over plain HTTP whatever they are told, and so does **rclone** for
+* **s5cmd**, **aws-cli** and **s3cmd** always sign the payload over plain HTTP, and so does **rclone** for
   the parts of a large file (`--s3-use-unsigned-payload` was tried): they are not in *big-unsigned*.
-* **s3cmd** sends one request at a time. It is the only one besides mule that can go on with an upload, when it is told to:
+* **s3cmd** sends one request at a time. It is the only one besides mule that can resume an upload, with
   `--continue-put`.
-* **rclone** over plain HTTP runs with the provider `Other`: for `AWS` it wants to send a trailing checksum, which needs
-  TLS. *tuned* leaves out the MD5 of the whole file, the look at the finished object and that for the bucket.
+* **rclone** over plain HTTP runs with the provider `Other`: for `AWS` it sends a trailing checksum, which needs
+  TLS. *tuned* leaves out the MD5 of the whole file, the check of the finished object and that of the bucket.
 
 """
 
@@ -134,7 +134,7 @@ def _commands(facts):
         _, client, setting = run["identity"]
         kind = "FOLDER" in run.get("shown", "")
         shown.setdefault((client, setting, kind), run.get("shown", ""))
-    text = "## The command lines\n\nOf each client and setting one for a file and one for a folder. " + _tunes()
+    text = "## The command lines\n\nFor each client and setting one for a file and one for a folder. " + _tunes()
     for client in facts["clients"]:
         lines = [(setting, command) for (name, setting, _), command in shown.items() if name == client and command]
         # Its settings by number are told apart by nothing else.
@@ -148,6 +148,6 @@ def _tunes():
     said = {}
     for scenario in scenarios.ALL:
         for tune in scenario.tunes:
-            words = f"{tune.concurrency} requests at once" + (f" and parts of {tune.part_mib} MiB" if scenario.large else "")
+            words = f"{tune.concurrency} concurrent requests" + (f" and parts of {tune.part_mib} MiB" if scenario.large else "")
             said.setdefault(words, []).append(scenario.name)
     return "*tuned* is " + "; ".join(f"{words} in {', '.join(names)}" for words, names in said.items()) + ".\n"
