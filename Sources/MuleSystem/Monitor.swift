@@ -76,7 +76,7 @@ package final class Monitor<State>: @unchecked Sendable {
     /// - Parameters:
     ///   - deadline: when the body is asked again in any case; nil where there is nothing to wait for but an `update`.
     ///   - isNews: whether what the body left when it answered concerns others who wait.
-    @inlinable package func wait<Result>(
+    package func wait<Result>(
         askingAgainAt deadline: (State) -> Moment? = { _ in nil },
         wakingOthersIf isNews: (State) -> Bool = { _ in false },
         for body: (inout State) -> Result?
@@ -95,7 +95,7 @@ package final class Monitor<State>: @unchecked Sendable {
     }
 
     /// Like `wait(for:)`, but gives up and answers nil at a moment of the monotonic clock.
-    @inlinable package func wait<Result>(until deadline: Moment, for body: (inout State) -> Result?) -> Result? {
+    package func wait<Result>(until deadline: Moment, for body: (inout State) -> Result?) -> Result? {
         pthread_mutex_lock(mutex)
         defer { pthread_mutex_unlock(mutex) }
         var time = timespec(deadline)
@@ -108,7 +108,7 @@ package final class Monitor<State>: @unchecked Sendable {
 }
 
 extension timespec {
-    @usableFromInline init(_ moment: Moment) {
+    fileprivate init(_ moment: Moment) {
         self.init(
             tv_sec: Int(moment.nanoseconds / 1_000_000_000),
             tv_nsec: Int(moment.nanoseconds % 1_000_000_000)
