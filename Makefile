@@ -51,6 +51,7 @@ lint: ## check the format of the sources, and that the tests named in docs/fault
 	@swift format lint --strict --parallel --recursive $(SWIFT_SOURCES) \
 	    $(call or-say,the format is not right; run make format and fix what remains)
 	@.ci/check-faults $(call or-say,docs/faults.md names a test that does not exist; see above)
+	@.ci/check-words $(call or-say,a document uses words that the glossary replaces; see above)
 	@Benchmarks/run --list --clients mule >/dev/null $(call or-say,the benchmark does not start; see above)
 
 check: ## run everything CI runs: build without warnings, lint, all tests, fuzzing
