@@ -47,7 +47,7 @@ build: deps ## build the release binary, .build/release/mule
 test: servers ## run all tests, including those against real S3 servers
 	@swift test $(SWIFTFLAGS) $(call or-say,a test failed or did not build; look for "error" above)
 
-lint: ## check the format of the sources, and that the tests named in docs/faults.md exist
+lint: ## check the format of the sources, the words of the documents, and the test names in docs/faults.md
 	@swift format lint --strict --parallel --recursive $(SWIFT_SOURCES) \
 	    $(call or-say,the format is not right; run make format and fix what remains)
 	@.ci/check-faults $(call or-say,docs/faults.md names a test that does not exist; see above)
