@@ -32,7 +32,7 @@ import Testing
         let good = (0..<20).map { "good-\($0)" }
         let operation: FakeOperation = partSize == nil ? .putObject : .uploadPart
         let harness = try EngineHarness(
-            stallLimit: 1,
+            stallLimit: 3,
             requestPatience: 20,
             faults: bad.map { .on(operation, key: $0, times: .max, .status(500, code: "InternalError")) }
         )
