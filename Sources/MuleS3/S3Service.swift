@@ -23,7 +23,7 @@ package final class S3Service: Sendable {
     /// Whether the way to the store carries `Expect: 100-continue`; some proxies refuse it or never answer.
     private let expectWorks = Atomic<Bool>(true)
 
-    /// Whether an answer has borne a header of S3's own.
+    /// Whether an answer has had a header of S3's own.
     private let hasShownS3 = Atomic<Bool>(false)
 
     package init(

@@ -14,7 +14,7 @@ extension Worker {
     /// - Throws: that failure, with the reason why the object does not do.
     func acceptExisting(_ transfer: Transfer, after failure: UploadFailure) throws(UploadFailure) {
         // A stream can't be read again, and of a file that grows only the beginning is the object.
-        guard let source = transfer.source, source.size == source.identity.size, transfer.record != nil else {
+        guard let source = transfer.source, source.size == source.identity.size, var record = transfer.record else {
             throw failure
         }
         transfer.enter(.checking)
@@ -38,7 +38,6 @@ extension Worker {
         } catch {
             throw failure.because(error)
         }
-        guard var record = transfer.record else { fatalError("an upload loses its row") }
         // The parts that were sent for nothing cost money.
         if record.mayHoldParts { record = try abandon(record, for: record.upload, transfer) }
         record = try confirmSource(
@@ -72,16 +71,10 @@ extension UploadFailure {
 extension VerifyRun {
     /// The proof in the form that the ledger keeps: a checksum of all bytes, whatever parts the object was made of.
     func recordable(_ verification: Verification, _ subject: VerifySubject) throws(VerifyFailure) -> ObjectProof {
-        let known = verification.proof
         let whole: Checksum
-        switch known.kind {
-        case .fullObjectChecksum, .recordedChecksum:
-            let checksum = known.algorithm.flatMap(ChecksumAlgorithm.init(rawValue:)).flatMap { algorithm in
-                known.value.flatMap { Checksum(algorithm: algorithm, base64: $0) }
-            }
-            guard let checksum else { fatalError("a proof without its checksum") }
+        if let checksum = verification.proof.checksumOfAll {
             whole = checksum
-        case .eTagMD5, .compositeChecksum, .multipartETagMD5, .recordedETag, .download:
+        } else {
             whole = try asking { () throws(UploadFailure) in
                 try digests(of: subject).digestWhole(size: verification.size, .crc64nvme)
             }
@@ -95,5 +88,18 @@ extension VerifyRun {
             checksumType: ChecksumType.fullObject.rawValue,
             checksumValue: whole.base64
         )
+    }
+}
+
+extension Verification.Proof {
+    /// The checksum of all bytes that proved the object; nil where something else did.
+    fileprivate var checksumOfAll: Checksum? {
+        switch kind {
+        case .fullObjectChecksum, .recordedChecksum:
+            algorithm.flatMap(ChecksumAlgorithm.init(rawValue:)).flatMap { algorithm in
+                value.flatMap { Checksum(algorithm: algorithm, base64: $0) }
+            }
+        case .eTagMD5, .compositeChecksum, .multipartETagMD5, .recordedETag, .download: nil
+        }
     }
 }
