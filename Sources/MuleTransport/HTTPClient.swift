@@ -82,6 +82,7 @@ package final class HTTPClient: HTTPPerformer {
         defer { exchange = Exchange() }
         prepare(request, headers: headerList(request))
         holdBack(for: request)
+        if request.body.length > 0 { sockets.start(canHoldBody: request.pace != nil) }
 
         let result = Result { () throws(TransportError) in try exchangeAll(request) }
         remember(result)

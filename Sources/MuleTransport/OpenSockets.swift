@@ -9,7 +9,9 @@ struct OpenSockets {
     private var isHeldBack = false
 
     /// Whether the kernel takes only a little more than it can send at once.
-    private var limitsUnsent = true
+    private var limitsUnsent = false
+    /// Whether bodies were fast enough lately to do without.
+    private var isFast = false
 
     /// Bytes that have not been sent once, below which the kernel takes more.
     private static let mostUnsent: Int32 = 64 << 10
@@ -17,8 +19,8 @@ struct OpenSockets {
     /// a body at once answers no sooner for it.
     private static let leastTelling: Int64 = 4 << 20
     /// Bytes per second from which on the limit costs more processor time than it is worth, and below which it holds again.
-    private static let fast = Double(16 << 20)
-    private static let slow = Double(4 << 20)
+    private static let fast = Double(8 << 20)
+    private static let slow = Double(2 << 20)
 
     mutating func insert(_ descriptor: Int32) {
         descriptors.insert(descriptor)
@@ -26,11 +28,22 @@ struct OpenSockets {
         if isHeldBack { Self.holdBack(descriptor, true) }
     }
 
+    /// A request starts. Only where its body can be held does it matter what the kernel has of it.
+    mutating func start(canHoldBody: Bool) {
+        limitUnsent(canHoldBody && !isFast)
+    }
+
     /// A body of this length has come so far in so many seconds, or has been answered after them.
     mutating func note(_ bytes: Int64, of length: Int64, in seconds: Double, isAnswered: Bool) {
         guard length >= Self.leastTelling else { return }
         let rate = Double(bytes) / max(seconds, 0.001)
-        let limits = limitsUnsent ? !(isAnswered && rate >= Self.fast) : rate < Self.slow
+        let wasFast = isFast
+        isFast = isFast ? rate >= Self.slow : isAnswered && rate >= Self.fast
+        // One that becomes slow may still be held.
+        if wasFast, !isFast, !isAnswered { limitUnsent(true) }
+    }
+
+    private mutating func limitUnsent(_ limits: Bool) {
         guard limits != limitsUnsent else { return }
         limitsUnsent = limits
         for descriptor in descriptors { Self.limitUnsent(descriptor, limits) }

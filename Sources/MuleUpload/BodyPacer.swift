@@ -20,6 +20,7 @@ package final class BodyPacer: Sendable {
     }
 
     private let timetable: RateTimetable?
+    private let isBounded: Bool
     private let timeOfWeek: @Sendable () -> RateTimetable.Time
     private let state: Monitor<State>
     private let ages = Atomic<Int>(0)
@@ -42,6 +43,7 @@ package final class BodyPacer: Sendable {
         }
     ) {
         self.timetable = timetable
+        self.isBounded = isBounded
         self.timeOfWeek = timeOfWeek
         state = Monitor(State(order: SendingOrder(isBounded: isBounded)))
         state.withLock { askTimetable(&$0, at: 0) }
@@ -103,7 +105,7 @@ package final class BodyPacer: Sendable {
     ) -> Paced {
         state.withLock { $0.order.begin(age, length: length, at: seconds) }
         let paced = Paced(pacer: self, age: age)
-        if length >= Self.leastLength || timetable != nil {
+        if isBounded && length >= Self.leastLength || timetable != nil {
             let wasHeld = Monitor(false)
             transfer.pace = { [self] wanted in
                 let granted = grant(wanted, to: age)
