@@ -31,7 +31,8 @@ package struct SendingOrder: Sendable {
 
     /// In the order of their numbers: the oldest first.
     private var bodies: [Body] = []
-    private let isBounded: Bool
+    /// Whether bodies may be held for the link's sake.
+    package let isBounded: Bool
     private var link = LinkRate()
     private var lastAt: Double?
     private var isKnown = false

@@ -12,6 +12,7 @@ struct OpenSockets {
     private var limitsUnsent = false
     /// Whether bodies were fast enough lately to do without.
     private var isFast = false
+    private var canHoldBody = false
 
     /// Bytes that have not been sent once, below which the kernel takes more.
     private static let mostUnsent: Int32 = 64 << 10
@@ -30,6 +31,7 @@ struct OpenSockets {
 
     /// A request starts. Only where its body can be held does it matter what the kernel has of it.
     mutating func start(canHoldBody: Bool) {
+        self.canHoldBody = canHoldBody
         limitUnsent(canHoldBody && !isFast)
     }
 
@@ -37,10 +39,8 @@ struct OpenSockets {
     mutating func note(_ bytes: Int64, of length: Int64, in seconds: Double, isAnswered: Bool) {
         guard length >= Self.leastTelling else { return }
         let rate = Double(bytes) / max(seconds, 0.001)
-        let wasFast = isFast
         isFast = isFast ? rate >= Self.slow : isAnswered && rate >= Self.fast
-        // One that becomes slow may still be held.
-        if wasFast, !isFast, !isAnswered { limitUnsent(true) }
+        limitUnsent(canHoldBody && !isFast)
     }
 
     private mutating func limitUnsent(_ limits: Bool) {

@@ -20,7 +20,6 @@ package final class BodyPacer: Sendable {
     }
 
     private let timetable: RateTimetable?
-    private let isBounded: Bool
     private let timeOfWeek: @Sendable () -> RateTimetable.Time
     private let state: Monitor<State>
     private let ages = Atomic<Int>(0)
@@ -43,7 +42,6 @@ package final class BodyPacer: Sendable {
         }
     ) {
         self.timetable = timetable
-        self.isBounded = isBounded
         self.timeOfWeek = timeOfWeek
         state = Monitor(State(order: SendingOrder(isBounded: isBounded)))
         state.withLock { askTimetable(&$0, at: 0) }
@@ -103,7 +101,10 @@ package final class BodyPacer: Sendable {
         with transfer: inout BodyTransfer,
         onRelease: @escaping @Sendable () -> Void
     ) -> Paced {
-        state.withLock { $0.order.begin(age, length: length, at: seconds) }
+        let isBounded = state.withLock { state in
+            state.order.begin(age, length: length, at: seconds)
+            return state.order.isBounded
+        }
         let paced = Paced(pacer: self, age: age)
         if isBounded && length >= Self.leastLength || timetable != nil {
             let wasHeld = Monitor(false)

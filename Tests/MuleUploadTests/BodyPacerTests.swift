@@ -25,6 +25,14 @@ import Testing
         #expect(sent > 100_000)
     }
 
+    @Test(arguments: [(true, false), (false, false), (false, true)])
+    func aBodyIsPacedOnlyWhereItCanBeHeld(isBounded: Bool, hasLimit: Bool) {
+        let pacer = BodyPacer(hasLimit ? RateTimetable(always: 1000) : nil, isBounded: isBounded)
+        var transfer = BodyTransfer()
+        _ = pacer.start(pacer.nextAge(), length: 1 << 30, with: &transfer) {}
+        #expect((transfer.pace != nil) == (isBounded || hasLimit))
+    }
+
     @Test func theTimetableIsAskedAgainWhileItLasts() throws {
         let minute = Monitor(7 * 60 + 59)
         let pacer = BodyPacer(try RateTimetable("08:00-18:00=10, *=off"), isBounded: true) {
