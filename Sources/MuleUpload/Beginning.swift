@@ -15,17 +15,18 @@ extension Worker {
         transfer.enter(.checking)
         if case .stream(let input) = transfer.job.source { return try beginStream(transfer, input) }
         guard case .file(let path) = transfer.job.source else { return }
-        var source = try SourceFile.open(path: path, canonical: transfer.record?.upload.source?.path) {
+        var known = transfer.record
+        var source = try SourceFile.open(path: path, canonical: known?.upload.source?.path) {
             run.stallTimer.noteProgress()
             return run.isStopping
         }
         transfer.change { [source] in $0.open(source) }
-        if transfer.record == nil, case .doneBefore(let previous, let again) = transfer.job.row {
-            let known = transfer.job.comparesFile ? try same(source, as: previous) : previous
-            if let known, try isStillThere(known, source, transfer) { return }
-            try claim(again, transfer)
+        if known == nil, case .doneBefore(let previous, let again) = transfer.job.row {
+            let same = transfer.job.comparesFile ? try same(source, as: previous) : previous
+            if let same, try isStillThere(same, source, transfer) { return }
+            known = try claim(again, transfer)
         }
-        guard var record = transfer.record else { fatalError("a transfer begins with a row") }
+        guard var record = known else { fatalError("a transfer begins with a row") }
         if let fresh = transfer.job.restartsAs, !transfer.hasRestarted.load(ordering: .relaxed) {
             record = try abandon(record, for: fresh, transfer)
             transfer.hasRestarted.store(true, ordering: .relaxed)
@@ -46,11 +47,13 @@ extension Worker {
         }
     }
 
-    func claim(_ upload: NewUpload, _ transfer: Transfer) throws(UploadFailure) {
+    /// - Returns: the row, which is this process's now.
+    @discardableResult func claim(_ upload: NewUpload, _ transfer: Transfer) throws(UploadFailure) -> UploadRecord {
         let claim = try run.ledger.reporting { ledger throws(LedgerError) in try ledger.claim([upload]).first }
         switch claim {
         case .began(let record, let lease), .found(let record, let lease):
             transfer.change { $0.claim(record, lease) }
+            return record
         case .heldElsewhere, .doneBefore, .taken, nil:
             throw UploadFailure(.held, "Another mule is uploading to \(transfer.name); this one leaves it alone.")
         }

@@ -15,7 +15,8 @@ extension UploadRun {
     }
 
     func signs(_ transfer: Transfer, _ protection: Protection) -> Bool {
-        let option = transfer.record.flatMap { PayloadSigning(rawValue: $0.upload.integrity.payloadSigning) } ?? .auto
+        let option =
+            transfer.change { $0.record?.upload.integrity.payloadSigning }.flatMap(PayloadSigning.init) ?? .auto
         return option.signs(isEncrypted: transfer.job.service.endpoint.isEncrypted, protection: protection)
     }
 

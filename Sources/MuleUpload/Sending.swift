@@ -168,7 +168,7 @@ extension Worker {
             }
         } catch {
             throw S3Error(
-                operation: transfer.record?.partCount == nil ? .putObject : .uploadPart,
+                operation: transfer.partCount == nil ? .putObject : .uploadPart,
                 bucket: transfer.job.destination.bucket,
                 key: transfer.job.destination.key,
                 cause: .transport(error)

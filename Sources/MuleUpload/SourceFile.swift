@@ -108,7 +108,6 @@ package struct SourceFile: Sendable {
     /// - Throws: `source` where one has another content for certain, where the path leads nowhere, and where the file holds
     ///   more than its size says.
     func verdictInPlace() throws(UploadFailure) -> SourceVerdict {
-        let name = UTF8Repair.string(identity.path)
         let holdsMore: Bool
         let now: [FileStatus]
         do {
@@ -116,6 +115,7 @@ package struct SourceFile: Sendable {
             holdsMore = try file.holdsMore(than: status.size)
             now = [status, try FileStatus.of(path: identity.path)]
         } catch {
+            let name = UTF8Repair.string(identity.path)
             throw UploadFailure(.source, "\(name) has gone while it was sent (\(error.reason)).")
         }
         var compared: [SourceChange] = []
@@ -126,7 +126,7 @@ package struct SourceFile: Sendable {
             case .changed(let changes): throw .changed(identity.path, changes, while: "while it was sent")
             }
         }
-        if holdsMore { throw .moreThanItsSize(name, identity.size) }
+        if holdsMore { throw .moreThanItsSize(UTF8Repair.string(identity.path), identity.size) }
         return compared.isEmpty ? .same : .compare(compared)
     }
 

@@ -16,10 +16,10 @@ package struct UploadJob: Sendable {
 
     package enum Row: Sendable {
         /// Its lease is held.
-        case claimed(UploadRecord, Lease)
+        indirect case claimed(UploadRecord, Lease)
         /// The ledger says that this very source was confirmed at this destination. The row for another upload is made
         /// only if the object is no longer there.
-        case doneBefore(UploadRecord, again: NewUpload)
+        indirect case doneBefore(UploadRecord, again: NewUpload)
     }
 
     package var source: Source
