@@ -25,7 +25,7 @@ SWIFT_SOURCES := Sources Tests Package.swift $(wildcard Benchmarks)
 # $(call or-say,SENTENCE): if the command before it failed, prints the sentence and fails the target.
 or-say = || { echo "make $@: $(1)" >&2; exit 1; }
 
-.PHONY: help deps servers build test lint check format demo torture kills archive-kills slow-links crashpoints bench peers sanitize install deb clean distclean
+.PHONY: help deps servers build test lint check format reference demo torture kills archive-kills slow-links crashpoints bench peers sanitize install deb clean distclean
 
 help: ## show this list
 	@echo 'usage: make TARGET'
@@ -35,7 +35,8 @@ help: ## show this list
 deps: ## install the libraries mule needs (apt-get, with sudo), check for Swift
 	@.ci/deps
 
-servers: deps ## install the S3 servers for the tests
+servers: deps ## install what the tests need: S3 servers, and a few packages
+	@.ci/deps --tests
 	@for name in $(SERVERS); do \
 	    Tests/Servers/s3server install "$$name" $(call or-say,the server $$name could not be installed; see above) \
 	done
@@ -65,6 +66,10 @@ check: ## run everything CI runs: build without warnings, lint, all tests, fuzzi
 format: ## format the sources
 	@swift format --in-place --parallel --recursive $(SWIFT_SOURCES) \
 	    $(call or-say,swift format failed; its messages are above)
+
+reference: ## write the man pages and docs/reference from the tables in the sources
+	@MULE_WRITE_REFERENCE=1 swift test $(SWIFTFLAGS) --filter MuleCLITests.ReferenceTests \
+	    $(call or-say,the pages could not be written; look for "error" above)
 
 .PHONY: fuzz
 fuzz: deps ## fuzz every parser: make fuzz MINUTES=10 [TARGET=xml]
@@ -110,13 +115,15 @@ install: ## install the built binary, its documentation and systemd units under 
 	    $(call or-say,cannot write under $(DESTDIR)$(PREFIX); try sudo make install or another PREFIX)
 	@place() { if [ -f "$$1" ]; then install -D -m 644 "$$1" "$(DESTDIR)$(PREFIX)/share/$$2"; fi; }; \
 	    set -e; \
-	    for page in docs/*.1 docs/man/*.1; do place "$$page" "man/man1/$${page##*/}"; done; \
+	    place docs/man/mule.1 man/man1/mule.1; \
+	    place docs/man/mule-config.5 man/man5/mule-config.5; \
 	    place README.md doc/mule/README.md; \
 	    place LICENSE doc/mule/LICENSE; \
 	    place config.example.json doc/mule/config.example.json; \
-	    place completions/mule.bash bash-completion/completions/mule; \
-	    place completions/_mule zsh/vendor-completions/_mule; \
-	    place completions/mule.fish fish/vendor_completions.d/mule.fish; \
+	    complete() { $(MULE) completion $$1 | install -D -m 644 /dev/stdin "$(DESTDIR)$(PREFIX)/share/$$2"; }; \
+	    complete bash bash-completion/completions/mule; \
+	    complete zsh zsh/site-functions/_mule; \
+	    complete fish fish/vendor_completions.d/mule.fish; \
 	    place docs/unattended.md doc/mule/unattended.md; \
 	    for unit in docs/systemd/mule-*; do \
 	        sed 's|@BINDIR@|$(PREFIX)/bin|' "$$unit" | \

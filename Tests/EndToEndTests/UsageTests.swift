@@ -82,7 +82,8 @@ import Testing
 
     @Test(
         arguments: [
-            ([], "no command"), (["upload"], "DESTINATION"), (["upload", "file"], "DESTINATION"), (["abort"], "--all"),
+            (["-v"], "no command"), (["upload"], "DESTINATION"), (["upload", "file"], "DESTINATION"),
+            (["abort"], "--all"),
             (["upload", "--part-size"], "--part-size"), (["upload", "--part-size", "5XB", "f", "b/k"], "5XB"),
             (["upload", "--part-size", "1MiB", "/etc/passwd", "bucket/key"], "5.0 MiB"),
             (["upload", "--endpoint-url", "nonsense", "/etc/passwd", "bucket/key"], "nonsense"),
@@ -99,6 +100,18 @@ import Testing
         #expect(outcome.explains(word), "\(outcome.err)")
         #expect(outcome.out.isEmpty)
         #expect(store.requests.isEmpty)
+    }
+
+    @Test func withoutArgumentsTheCommandsAreListed() throws {
+        let outcome = try mule.run([])
+        #expect(outcome.exitCode == 2)
+        #expect(outcome.err.contains("Usage: mule COMMAND") && outcome.err.contains("  upload "))
+        #expect(outcome.out.isEmpty)
+    }
+
+    @Test(arguments: ["help", "version"]) func theyMayBeWrittenAsCommands(word: String) throws {
+        #expect(try mule.run(word).out == mule.run("--" + word).out)
+        #expect(try mule.run(word).exitCode == 0)
     }
 
     @Test func unknownKeyOfTheConfigurationIsNamedWithTheNearest() throws {

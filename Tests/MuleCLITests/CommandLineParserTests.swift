@@ -156,10 +156,15 @@ struct CommandLineParserTests {
     @Test(
         "a wrong line is refused with a sentence that names what was typed and what helps",
         arguments: [
-            ([], "no command given; there are upload, resume, status, abort"),
-            (["uplaod"], "unknown command \"uplaod\"; did you mean \"upload\"?"),
-            (["frobnicate"], "unknown command \"frobnicate\"; there are upload, resume, status, abort"),
-            (["he\u{1B}lp"], "unknown command \"he\\x1Blp\"; there are"),
+            ([], "no command given; see \"mule --help\""),
+            (["uplaod"], "unknown command \"uplaod\"; did you mean \"upload\"? See \"mule --help\""),
+            (["cp", "f", "b/k"], "unknown command \"cp\"; use \"mule upload SOURCE DESTINATION\""),
+            (["ls"], "mule only uploads. To list, download or delete objects use aws s3 or rclone"),
+            (["upload", "f", "b/", "--bwlimit", "1M"], "unknown option --bwlimit; use --limit-rate"),
+            (["upload", "f", "b/", "-P"], "progress is shown without an option"),
+            (["upload", "f", "b/", "--dryrun"], "unknown option --dryrun; use --dry-run"),
+            (["frobnicate"], "unknown command \"frobnicate\"; the commands are upload, resume, status, abort"),
+            (["he\u{1B}lp"], "unknown command \"he\\x1Blp\"; the commands are"),
             (["upload", "--part-szie", "8M"], "unknown option --part-szie; did you mean --part-size?"),
             (["upload", "--conc", "8"], "unknown option --conc; did you mean --concurrency?"),
             (["upload", "--xyzzy"], "unknown option --xyzzy; see"),
@@ -198,7 +203,7 @@ struct CommandLineParserTests {
             (["--restart", "resume"], "--restart belongs to \"mule upload\", not to \"mule resume\""),
             (["resume", "--all"], "--all belongs to \"mule status\" and \"mule abort\""),
             (["upload"], "upload needs at least one SOURCE and a DESTINATION"),
-            (["upload", "only"], "upload needs a DESTINATION too: only \"only\" was given"),
+            (["upload", "only"], "missing DESTINATION after \"only\": write bucket/key or bucket/"),
             (["abort"], "abort needs the IDs"),
             (["abort", "--all", "k3v9"], "abort takes IDs or --all, not both"),
         ] as [([String], String)]

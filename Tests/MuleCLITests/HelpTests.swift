@@ -53,7 +53,8 @@ struct HelpTests {
     func examplesParse(command: Command) throws {
         for example in command.page.examples {
             let stages = example.line.split(separator: " | ")
-            let line = try #require(stages.first { $0.hasPrefix("mule ") })
+            let lines = stages.compactMap { $0.firstMatch(of: /(^|<\()(mule [^)>]*)/)?.output.2 }
+            let line = try #require(lines.first)
             let words = line.split(separator: " ").dropFirst().map { Array($0.utf8) }
             #expect(try CommandLineParser.parse(Array(words)).command != nil)
         }

@@ -13,11 +13,14 @@ package struct CommandLineParser {
         let isOn: Bool
         /// Of a flag that takes a value: it has none.
         var standsAlone = false
+
+        var isHelp: Bool { flag.name == "help" }
     }
 
     private var arguments: ArraySlice<[UInt8]>
     private var command: Command?
     private var isHelpCommand = false
+    private var isVersionCommand = false
     private var occurrences: [Occurrence] = []
     private var operands: [[UInt8]] = []
 
@@ -53,13 +56,17 @@ package struct CommandLineParser {
         let word = TextSafety.displayName(operand)
         if word == "help" {
             isHelpCommand = true
+        } else if word == "version" {
+            isVersionCommand = true
         } else if let named = Command(rawValue: word) {
             command = named
         } else {
             let names = Command.allCases.map(\.rawValue)
-            let guess = Suggestion.nearest(of: word, in: names).map { "did you mean \"\($0)\"?" }
+            let guess =
+                ForeignWords.hint(forCommand: word)
+                ?? Suggestion.nearest(of: word, in: names).map { "did you mean \"\($0)\"?" }
             throw UsageError(
-                "unknown command \"\(word)\"; \(guess ?? "there are \(names.joined(separator: ", "))")",
+                "unknown command \"\(word)\"; \(guess ?? "the commands are \(names.joined(separator: ", "))")",
                 command: nil
             )
         }
@@ -96,9 +103,10 @@ package struct CommandLineParser {
         while let byte = rest.popFirst() {
             let letter = Character(Unicode.Scalar(byte < 0x80 ? byte : UInt8(ascii: "?")))
             guard let (flag, _) = lookUp({ $0.letter == letter }, negatedBy: nil) else {
+                let hint = ForeignWords.hint(forLetter: letter).map { "; \($0)" } ?? ""
                 throw UsageError(
                     "unknown option -\(TextSafety.displayName([byte])) in "
-                        + "\"-\(TextSafety.displayName(Array(letters)))\"",
+                        + "\"-\(TextSafety.displayName(Array(letters)))\"\(hint)",
                     command: command
                 )
             }
@@ -161,8 +169,10 @@ package struct CommandLineParser {
         }
         let rows = command.map { FlagTable.rows(for: $0) } ?? FlagTable.rows
         let names = rows.flatMap { [$0.name] + ($0.negation.map { [$0] } ?? []) }
-        let guess = Suggestion.nearest(of: name, in: names).map { "; did you mean --\($0)?" } ?? ""
-        return UsageError("unknown option --\(name)\(guess)", command: command)
+        let guess =
+            ForeignWords.hint(forOption: name)
+            ?? Suggestion.nearest(of: name, in: names).map { "did you mean --\($0)?" }
+        return UsageError("unknown option --\(name)\(guess.map { "; \($0)" } ?? "")", command: command)
     }
 
     private func meaning(_ environment: [String: String]) throws(UsageError) -> Typed {
@@ -170,16 +180,15 @@ package struct CommandLineParser {
         typed.command = command
         typed.operands = operands
         typed.wantsHelp = isHelpCommand
-        // Help and the version are given whatever else stands on the line.
-        for occurrence in occurrences where ["help", "version"].contains(occurrence.flag.name) {
+        typed.wantsVersion = isVersionCommand
+        // Help and the version are shown regardless of the rest of the line.
+        for occurrence in occurrences where occurrence.isHelp || occurrence.flag.name == "version" {
             try apply(occurrence, to: &typed)
+            if occurrence.isHelp { typed.wantsBriefHelp = occurrence.spelling == "-h" }
         }
         if typed.wantsHelp || typed.wantsVersion { return typed }
         guard let command else {
-            throw UsageError(
-                "no command given; there are \(Command.allCases.map(\.rawValue).joined(separator: ", "))",
-                command: nil
-            )
+            throw UsageError("no command given", command: nil)
         }
         for flag in FlagTable.rows(for: command) where flag.readsEnvironment {
             guard let value = environment[flag.environmentName], !value.isEmpty else { continue }

@@ -1,4 +1,4 @@
-/// How the process ends. The numbers are a published contract: scripts and service units hold on to them.
+/// The exit status of the process. The numbers are a published contract: scripts and service units rely on them.
 package enum ExitStatus: Int32, CaseIterable, Sendable {
     case done = 0
     case failed = 1
@@ -16,10 +16,10 @@ package enum ExitStatus: Int32, CaseIterable, Sendable {
     case interrupted = 130
     case terminated = 143
 
-    /// What the status says, as it stands in every help page.
+    /// What the status means, for all documentation.
     package var meaning: String {
         switch self {
-        case .done: "all that was asked is done and confirmed by the store"
+        case .done: "everything requested is done and confirmed by the store"
         case .failed: "failed for several different reasons, or for an unexpected one"
         case .usage: "usage or configuration error; nothing was sent"
         case .source: "source file missing, unreadable, or changed while it was sent"
@@ -41,9 +41,9 @@ package enum ExitStatus: Int32, CaseIterable, Sendable {
     package var worthRetrying: String {
         switch self {
         case .done: "not needed"
-        case .failed: "after reading the messages"
+        case .failed: "read the messages first"
         case .usage: "no; correct the command or the configuration"
-        case .source: "once the file is in order"
+        case .source: "once the file can be read"
         case .refused: "once the store allows it"
         case .credentials: "with valid credentials"
         case .unverified: "after the check that the message names"
@@ -54,7 +54,7 @@ package enum ExitStatus: Int32, CaseIterable, Sendable {
         }
     }
 
-    /// True where the same command, unchanged, carries on from the parts that the store has.
+    /// True if the same command resumes from the parts that the store has.
     package var isResumable: Bool {
         switch self {
         case .limitReached, .temporary, .hangup, .interrupted, .terminated: true

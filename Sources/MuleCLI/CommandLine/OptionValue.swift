@@ -2,7 +2,7 @@ import MulePlan
 import MuleS3
 import MuleSources
 
-/// Why a value cannot be taken; continues a sentence that began with the option and the value.
+/// Why a value is refused; continues a sentence that starts with the option and the value.
 package struct OptionValueError: Error, Equatable, Sendable {
     package let why: String
     /// True where the value may hold a secret and must not be repeated in a message.
@@ -14,7 +14,7 @@ package struct OptionValueError: Error, Equatable, Sendable {
     }
 }
 
-/// The readers of option values, one for each kind; flags, `MULE_*` variables and the configuration file share them.
+/// The readers of option values, one for each kind; flags, `MULE_*` variables and the configuration file use them.
 enum OptionValue {
     /// Bytes, more than 0.
     static func size(_ text: String) throws(OptionValueError) -> Int64 {
@@ -31,7 +31,7 @@ enum OptionValue {
 
     static func region(_ text: String) throws(OptionValueError) -> String {
         guard Endpoint.isRegionName(text) else {
-            throw OptionValueError("is no region's name, which has letters, digits, - and _, such as eu-central-1")
+            throw OptionValueError("is not a region name; write it like eu-central-1: letters, digits, - and _")
         }
         return text
     }
@@ -52,13 +52,13 @@ enum OptionValue {
         do { return try ExcludeRule(text) } catch { throw OptionValueError(error.description) }
     }
 
-    /// Bytes per second, at all times or by a timetable.
     /// A whole number, 1 at least.
     static func count(_ text: String) throws(OptionValueError) -> Int {
         guard let number = Int(text), number >= 1 else { throw OptionValueError("is not a whole number of 1 or more") }
         return number
     }
 
+    /// Bytes per second, at all times or by a timetable.
     static func rate(_ text: String) throws(OptionValueError) -> RateTimetable {
         do { return try RateTimetable(text) } catch { throw OptionValueError(error.description) }
     }
@@ -67,7 +67,7 @@ enum OptionValue {
     static func duration(_ text: String) throws(OptionValueError) -> Double {
         let seconds: Double
         do { seconds = try DurationText.parse(text) } catch { throw OptionValueError(error.description) }
-        guard seconds >= 1 else { throw OptionValueError("is too short; one second is the least") }
+        guard seconds >= 1 else { throw OptionValueError("is too short; the minimum is one second") }
         return seconds
     }
 
@@ -121,7 +121,7 @@ enum OptionValue {
         return text
     }
 
-    /// A text that is not empty and can stand in a header: no control characters.
+    /// A text that is not empty and may be in a header: no control characters.
     static func text(_ text: String) throws(OptionValueError) -> String {
         guard !text.isEmpty else { throw OptionValueError("must not be empty") }
         return try headerText(text)

@@ -7,6 +7,8 @@ package struct Typed: Sendable, Equatable {
     package var operands: [[UInt8]] = []
 
     package var wantsHelp = false
+    /// Whether the help should fit on one screen.
+    package var wantsBriefHelp = false
     package var wantsVersion = false
 
     /// File paths, as raw bytes.

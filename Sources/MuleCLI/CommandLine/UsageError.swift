@@ -12,6 +12,7 @@ package struct UsageError: Error, Equatable, Sendable, CustomStringConvertible {
 
     /// The whole message, without a program name before it.
     package var description: String {
-        "\(reason); see \"mule \(command.map { $0.rawValue + " " } ?? "")--help\""
+        let separator = reason.hasSuffix("?") ? " See" : "; see"
+        return "\(reason)\(separator) \"mule \(command.map { $0.rawValue + " " } ?? "")--help\""
     }
 }

@@ -56,13 +56,20 @@ package enum Program {
         do {
             typed = try CommandLineParser.parse(arguments, environment: environment)
         } catch {
-            voice.complain(error.description)
+            if arguments.isEmpty {
+                let help = Help.brief(width: TerminalOutput(descriptor: STDERR_FILENO).size.columns)
+                _ = StandardOutput(descriptor: STDERR_FILENO, isNeeded: false).write(Array(help.utf8))
+            } else {
+                voice.complain(error.description)
+            }
             return .usage
         }
         let output = StandardOutput(isNeeded: typed.isRunForItsOutput)
         let status: ExitStatus
-        if let text = information(typed) {
-            if let failure = output.write(Array((text + "\n").utf8)) { voice.complain(Console.lost(failure)) }
+        if let text = information(typed, environment: environment) {
+            if !text.isEmpty, let failure = output.write(Array((text + "\n").utf8)) {
+                voice.complain(Console.lost(failure))
+            }
             status = .done
         } else {
             status = perform(
@@ -76,12 +83,20 @@ package enum Program {
         return status == .done && output.failure != nil ? .failed : status
     }
 
-    /// What is printed in place of running a command; nil when a command is to be run.
-    private static func information(_ typed: Typed) -> String? {
+    /// What is printed where nothing else is done; nil when a command is to be run.
+    private static func information(_ typed: Typed, environment: [String: String]) -> String? {
         if typed.wantsVersion { return Version.text }
-        guard typed.wantsHelp || typed.command == nil else { return nil }
-        let width = TerminalOutput(descriptor: STDOUT_FILENO).size.columns
-        return typed.command.map { Help.page(for: $0, width: width) } ?? Help.overview(width: width)
+        if typed.wantsHelp || typed.command == nil {
+            let width = TerminalOutput(descriptor: STDOUT_FILENO).size.columns
+            guard let command = typed.command else {
+                return typed.wantsBriefHelp ? Help.brief(width: width) : Help.overview(width: width)
+            }
+            return typed.wantsBriefHelp ? Help.brief(for: command, width: width) : Help.page(for: command, width: width)
+        }
+        guard typed.command == .completion,
+            let request = CompletionRequest(rawValue: TextSafety.displayName(typed.operands[0]))
+        else { return nil }
+        return CompletionCommand(request: request, typed: typed, environment: environment).lines.joined(separator: "\n")
     }
 
     private static func perform(
@@ -126,7 +141,7 @@ package enum Program {
             case .report: return try ReportCommand(session: session).run()
             case .clean: return try CleanCommand(session: session).run()
             // The first has returned: it reads a configuration that a session would refuse. Without one there is help.
-            case .config, nil: fatalError("this runs without a session")
+            case .config, .completion, nil: fatalError("this runs without a session")
             }
         } catch {
             voice.complain(error.message)

@@ -47,15 +47,21 @@ struct ConfigurationObjection: Error {
 /// One key of a JSON object in the configuration file: its name, and how its value is read into `Root`.
 struct ConfigurationKey<Root>: Sendable {
     let name: String
+    /// What the value is, for the documentation.
+    let kind: String
+    /// What the key does; nil where the option of the same meaning says it.
+    let about: String?
     /// `trail` leads to this key, for messages. What can't be used is added to the objections, and the rest is read.
     let read: @Sendable (inout Root, JSONValue, _ trail: KeyTrail, inout [ConfigurationObjection]) -> Void
 
     /// A key with one value, which is good or not.
     static func value(
         _ name: String,
+        kind: String,
+        about: String? = nil,
         _ read: @escaping @Sendable (inout Root, JSONValue, KeyTrail) throws(ConfigurationObjection) -> Void
     ) -> Self {
-        Self(name: name) { root, value, trail, objections in
+        Self(name: name, kind: kind, about: about) { root, value, trail, objections in
             do throws(ConfigurationObjection) { try read(&root, value, trail) } catch { objections.append(error) }
         }
     }
@@ -64,9 +70,10 @@ struct ConfigurationKey<Root>: Sendable {
     static func text<Value>(
         _ name: String,
         _ field: any WritableKeyPath<Root, Value?> & Sendable,
-        _ read: @escaping @Sendable (String) throws(OptionValueError) -> Value
+        _ read: @escaping @Sendable (String) throws(OptionValueError) -> Value,
+        about: String? = nil
     ) -> Self {
-        value(name) { root, value, trail throws(ConfigurationObjection) in
+        value(name, kind: "string", about: about) { root, value, trail throws(ConfigurationObjection) in
             root[keyPath: field] = try reading(string(value, trail), at: trail, read)
         }
     }
@@ -77,7 +84,7 @@ struct ConfigurationKey<Root>: Sendable {
         _ field: any WritableKeyPath<Root, Value?> & Sendable,
         _ read: @escaping @Sendable (String) throws(OptionValueError) -> Value
     ) -> Self {
-        value(name) { root, value, trail throws(ConfigurationObjection) in
+        value(name, kind: "string or number") { root, value, trail throws(ConfigurationObjection) in
             let text: String
             switch value {
             case .string(let string): text = string
@@ -90,8 +97,12 @@ struct ConfigurationKey<Root>: Sendable {
     }
 
     /// A file path, which must not depend on the directory that the program happens to run in.
-    static func path(_ name: String, _ field: any WritableKeyPath<Root, [UInt8]?> & Sendable) -> Self {
-        value(name) { root, value, trail throws(ConfigurationObjection) in
+    static func path(
+        _ name: String,
+        _ field: any WritableKeyPath<Root, [UInt8]?> & Sendable,
+        about: String? = nil
+    ) -> Self {
+        value(name, kind: "path", about: about) { root, value, trail throws(ConfigurationObjection) in
             root[keyPath: field] = try path(value, trail)
         }
     }
@@ -114,7 +125,7 @@ struct ConfigurationKey<Root>: Sendable {
         _ field: any WritableKeyPath<Root, [Value]> & Sendable,
         _ read: @escaping @Sendable (String) throws(OptionValueError) -> Value
     ) -> Self {
-        Self(name: name) { root, value, trail, objections in
+        Self(name: name, kind: "array of strings", about: nil) { root, value, trail, objections in
             guard case .array(let values) = value else {
                 let why = "an array [ ] of strings is wanted, but \(value.kind) was found"
                 return objections.append(ConfigurationObjection(trail, why))
@@ -134,9 +145,10 @@ struct ConfigurationKey<Root>: Sendable {
     static func pairs(
         _ name: String,
         _ field: any WritableKeyPath<Root, [NamedText]> & Sendable,
-        _ read: @escaping @Sendable (_ name: String, _ text: String) throws(OptionValueError) -> NamedText
+        _ read: @escaping @Sendable (_ name: String, _ text: String) throws(OptionValueError) -> NamedText,
+        about: String
     ) -> Self {
-        Self(name: name) { root, value, trail, objections in
+        Self(name: name, kind: "object of strings", about: about) { root, value, trail, objections in
             for (name, value) in members(of: value, trail, &objections) {
                 let trail = trail.then(name)
                 do throws(ConfigurationObjection) {
@@ -155,16 +167,17 @@ struct ConfigurationKey<Root>: Sendable {
     static func object<Inner>(
         _ name: String,
         _ field: any WritableKeyPath<Root, Inner> & Sendable,
-        _ keys: [ConfigurationKey<Inner>]
+        _ keys: [ConfigurationKey<Inner>],
+        about: String
     ) -> Self {
-        Self(name: name) { root, value, trail, objections in
+        Self(name: name, kind: "object", about: about) { root, value, trail, objections in
             ConfigurationKey<Inner>.read(value, keys, into: &root[keyPath: field], trail: trail, &objections)
         }
     }
 
     /// The same key of a structure that is a part of another.
     func within<Outer>(_ field: any WritableKeyPath<Outer, Root> & Sendable) -> ConfigurationKey<Outer> {
-        ConfigurationKey<Outer>(name: name) { [read] outer, value, trail, objections in
+        ConfigurationKey<Outer>(name: name, kind: kind, about: about) { [read] outer, value, trail, objections in
             read(&outer[keyPath: field], value, trail, &objections)
         }
     }

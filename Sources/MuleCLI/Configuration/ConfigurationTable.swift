@@ -12,8 +12,19 @@ extension ConfigurationKey<Configuration> {
             .text("progress", \.progress, OptionValue.choice),
             .path("ledger", \.ledger),
             .path("logFile", \.logFile),
-            .object("object", \.object, ConfigurationKey<ObjectOptions>.rows),
-            Self(name: "buckets") { configuration, value, trail, objections in
+            .object(
+                "object",
+                \.object,
+                ConfigurationKey<ObjectOptions>.rows,
+                about: "What every object has besides its bytes; see the object keys."
+            ),
+            Self(
+                name: "buckets",
+                kind: "object",
+                about:
+                    "Settings for single buckets: the bucket's name, and an object with the store keys that differ from the "
+                    + "general ones."
+            ) { configuration, value, trail, objections in
                 for (bucket, value) in members(of: value, trail, &objections) {
                     var options = StoreOptions()
                     ConfigurationKey<StoreOptions>.read(
@@ -26,7 +37,13 @@ extension ConfigurationKey<Configuration> {
                     configuration.buckets[bucket] = options
                 }
             },
-            Self(name: "jobs") { configuration, value, trail, objections in
+            Self(
+                name: "jobs",
+                kind: "object",
+                about:
+                    "The jobs of \"mule archive\": the job's name, 1 to 100 of a-z, A-Z, 0-9, . _ and -, and an object with the job "
+                    + "keys."
+            ) { configuration, value, trail, objections in
                 for (name, value) in members(of: value, trail, &objections) {
                     let trail = trail.then(name)
                     do throws(OptionValueError) { try OptionValue.checkJobName(name) } catch {
@@ -88,8 +105,18 @@ extension ConfigurationKey<ObjectOptions> {
         .text("contentDisposition", \.contentDisposition, OptionValue.text),
         .text("contentEncoding", \.contentEncoding, OptionValue.text),
         .text("contentLanguage", \.contentLanguage, OptionValue.text),
-        .pairs("metadata", \.metadata, OptionValue.metadata(name:text:)),
-        .pairs("tags", \.tags, OptionValue.tag(name:text:)),
+        .pairs(
+            "metadata",
+            \.metadata,
+            OptionValue.metadata(name:text:),
+            about: "User metadata: name and value. It is added to that of --metadata."
+        ),
+        .pairs(
+            "tags",
+            \.tags,
+            OptionValue.tag(name:text:),
+            about: "Object tags: name and value. They are added to those of --tag."
+        ),
         .text("storageClass", \.storageClass, OptionValue.text),
         .text("acl", \.acl, OptionValue.text),
         .text("sse", \.encryption, OptionValue.choice),
@@ -100,13 +127,19 @@ extension ConfigurationKey<ObjectOptions> {
 extension ConfigurationKey<JobOptions> {
     static let rows: [Self] =
         [
-            .path("source", \.source),
-            .text("destination", \.destination, OptionValue.template),
+            .path("source", \.source, about: "The directory to archive. Required."),
+            .text("destination", \.destination, OptionValue.template, about: "Required. " + FlagTable.help(of: "to")),
             .text("after", \.after, OptionValue.afterAction),
             .text("overwrite", \.overwrite, OptionValue.choice),
             .text("until", \.until, OptionValue.timeOfDay),
             .text("window", \.window, OptionValue.dayWindow),
-            .value("requireMount") { job, value, trail throws(ConfigurationObjection) in
+            .value(
+                "requireMount",
+                kind: "path or array of paths",
+                about:
+                    "What must exist before the run does anything: mount points, or files that mark the right disk. Otherwise the "
+                    + "run exits with 3."
+            ) { job, value, trail throws(ConfigurationObjection) in
                 switch value {
                 case .string: job.requiredMounts = [try path(value, trail)]
                 case .array(let values):
@@ -124,22 +157,45 @@ extension ConfigurationKey<JobOptions> {
             },
             .quantity("maxDuration", \.maximumDuration, OptionValue.duration),
             .quantity("maxBytes", \.maximumBytes, OptionValue.size),
-            .value("quarantineAfter") { job, value, trail throws(ConfigurationObjection) in
+            .value("quarantineAfter", kind: "number") { job, value, trail throws(ConfigurationObjection) in
                 guard case .int(let count) = value, let runs = Int(exactly: count), runs >= 1 else {
                     throw ConfigurationObjection(trail, "a whole number of runs, 1 or more, is wanted")
                 }
                 job.quarantineAfter = runs
             },
             .path("receipts", \.receipts),
-            .text("receiptObject", \.receiptObject, OptionValue.prefix),
+            .text(
+                "receiptObject",
+                \.receiptObject,
+                OptionValue.prefix,
+                about:
+                    "Upload each receipt as an object below this bucket/ or bucket/prefix/. It never replaces an existing object."
+            ),
             .path("metrics", \.metrics),
-            .value("onSuccess") { job, value, trail throws(ConfigurationObjection) in
+            .value(
+                "onSuccess",
+                kind: "string or array of strings",
+                about:
+                    "A program with its arguments as an array, or a web address, called after exit status 0 or 10 if a file was "
+                    + "archived, moved or deleted. It receives the run as one JSON object, on standard input or as a POST."
+            ) { job, value, trail throws(ConfigurationObjection) in
                 job.onSuccess = try hook(value, trail)
             },
-            .value("onFailure") { job, value, trail throws(ConfigurationObjection) in
+            .value(
+                "onFailure",
+                kind: "string or array of strings",
+                about:
+                    "The same after any other exit status except 11 and those of signals: if the status or the counts of failures "
+                    + "differ from the last call, otherwise once a day."
+            ) { job, value, trail throws(ConfigurationObjection) in
                 job.onFailure = try hook(value, trail)
             },
-            .object("object", \.object, ConfigurationKey<ObjectOptions>.rows),
+            .object(
+                "object",
+                \.object,
+                ConfigurationKey<ObjectOptions>.rows,
+                about: "What the job's objects have besides their bytes; see the object keys."
+            ),
         ]
         + ConfigurationKey<SelectionOptions>.rows.map { $0.within(\.selection) }
         + ConfigurationKey<SourceOptions>.rows.map { $0.within(\.changes) }

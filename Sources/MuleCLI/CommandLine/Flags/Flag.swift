@@ -1,32 +1,54 @@
 /// One row of the flag table: how an option is written, which commands take it, what its help says and what it sets.
+///
+/// Parsing, help, man pages, the reference in docs/reference and shell completion read it.
 package struct Flag: Sendable {
-    /// The headings under which help lists flags.
+    /// The headings under which help lists options.
     package enum Group: String, CaseIterable, Sendable {
-        case job = "The job"
+        case job = "Job options"
         case transfer = "Transfer options"
-        case object = "Options for the object"
-        case selection = "Selection"
-        case checks = "What is checked"
+        case object = "Object options"
+        case selection = "Selection options"
+        case checks = "Check options"
         case shared = "Shared options"
+    }
+
+    /// What kind of value an option or an operand takes, for completion.
+    package enum Value: Equatable, Sendable {
+        /// There is none: it is a switch.
+        case none
+        case text
+        /// One of these words.
+        case choice([String])
+        case file
+        case directory
+        /// A line for the shell.
+        case command
+        /// A name of the AWS configuration.
+        case profile
+        /// A job of the configuration.
+        case job
+        /// An upload of the ledger that is not finished.
+        case uploadID
     }
 
     /// Without the leading dashes.
     package let name: String
     package let letter: Character?
-    /// What stands for the value in help; nil for a switch.
+    /// The value's name in help; nil for a switch.
     package let placeholder: String?
+    package let value: Value
     package let group: Group
     package let commands: Set<Command>
     package let isRepeatable: Bool
-    /// The name, without dashes, that takes a switch back: the last of the two on the line wins.
+    /// The name, without dashes, that turns a switch off: the last of the two on the line counts.
     package let negation: String?
-    /// True when the variable `MULE_<NAME>` stands in for the flag.
+    /// True when the variable `MULE_<NAME>` is read where the flag is not given.
     package let readsEnvironment: Bool
     package let help: String
-    /// Puts the value (empty for a switch, "on" false for its negation) where it belongs.
+    /// Sets what the flag sets; the value is empty for a switch, and "on" is false for its negation.
     let update: @Sendable (inout Typed, _ value: [UInt8], _ on: Bool) throws(OptionValueError) -> Void
-    /// Whether it may stand without its value, as the last word or before another flag; "on" is false then.
-    var valueIsOptional = false
+    /// Whether the value may be left out, at the end of the line or before another flag; "on" is false then.
+    package var valueIsOptional = false
 
     /// `MULE_PART_SIZE` for `part-size`.
     package var environmentName: String {
@@ -47,6 +69,7 @@ package struct Flag: Sendable {
             name: name,
             letter: letter,
             placeholder: nil,
+            value: .none,
             group: group,
             commands: commands,
             isRepeatable: false,
@@ -57,14 +80,15 @@ package struct Flag: Sendable {
     }
 
     /// An option with a text value, of which the last one counts.
-    static func value<Value>(
+    static func value<Field>(
         _ name: String,
         letter: Character? = nil,
         _ placeholder: String,
         _ group: Group,
         _ commands: Set<Command>,
-        sets field: any WritableKeyPath<Typed, Value?> & Sendable,
-        reading read: @escaping @Sendable (String) throws(OptionValueError) -> Value,
+        sets field: any WritableKeyPath<Typed, Field?> & Sendable,
+        reading read: @escaping @Sendable (String) throws(OptionValueError) -> Field,
+        value: Value = .text,
         readsEnvironment: Bool? = nil,
         _ help: String
     ) -> Flag {
@@ -72,6 +96,7 @@ package struct Flag: Sendable {
             name: name,
             letter: letter,
             placeholder: placeholder,
+            value: value,
             group: group,
             commands: commands,
             isRepeatable: false,
@@ -81,7 +106,31 @@ package struct Flag: Sendable {
         ) { typed, bytes, _ throws(OptionValueError) in typed[keyPath: field] = try read(text(bytes)) }
     }
 
-    /// An option with a value of the form `name=text`, which may stand several times.
+    /// An option with one of a fixed set of words.
+    static func choice<Choice: RawRepresentable<String> & CaseIterable & SendableMetatype>(
+        _ name: String,
+        _ group: Group,
+        _ commands: Set<Command>,
+        sets field: any WritableKeyPath<Typed, Choice?> & Sendable,
+        placeholder: String? = nil,
+        readsEnvironment: Bool? = nil,
+        _ help: String
+    ) -> Flag {
+        let words = Choice.allCases.map(\.rawValue)
+        return value(
+            name,
+            placeholder ?? words.joined(separator: "|"),
+            group,
+            commands,
+            sets: field,
+            reading: OptionValue.choice,
+            value: .choice(words),
+            readsEnvironment: readsEnvironment,
+            help
+        )
+    }
+
+    /// An option with a value of the form `name=text`, which may be given several times.
     static func pair(
         _ name: String,
         _ placeholder: String,
@@ -91,30 +140,32 @@ package struct Flag: Sendable {
         reading read: @escaping @Sendable (String) throws(OptionValueError) -> NamedText,
         _ help: String
     ) -> Flag {
-        repeatable(name, placeholder, group, commands, help) { typed, bytes, _ throws(OptionValueError) in
+        repeatable(name, placeholder, .text, group, commands, help) { typed, bytes, _ throws(OptionValueError) in
             typed[keyPath: field].put(try read(text(bytes)))
         }
     }
 
-    /// An option with a value of any bytes, which may stand several times.
-    static func list<Value>(
+    /// An option with a value of any bytes, which may be given several times.
+    static func list<Element>(
         _ name: String,
         _ placeholder: String,
         _ group: Group,
         _ commands: Set<Command>,
-        adds field: any WritableKeyPath<Typed, [Value]> & Sendable,
-        reading read: @escaping @Sendable ([UInt8]) throws(OptionValueError) -> Value,
+        adds field: any WritableKeyPath<Typed, [Element]> & Sendable,
+        reading read: @escaping @Sendable ([UInt8]) throws(OptionValueError) -> Element,
+        value: Value = .text,
         _ help: String
     ) -> Flag {
-        repeatable(name, placeholder, group, commands, help) { typed, bytes, _ throws(OptionValueError) in
+        repeatable(name, placeholder, value, group, commands, help) { typed, bytes, _ throws(OptionValueError) in
             typed[keyPath: field].append(try read(bytes))
         }
     }
 
-    /// No variable stands for it: that could hold one value.
+    /// It has no variable, which could hold only one value.
     private static func repeatable(
         _ name: String,
         _ placeholder: String,
+        _ value: Value,
         _ group: Group,
         _ commands: Set<Command>,
         _ help: String,
@@ -124,6 +175,7 @@ package struct Flag: Sendable {
             name: name,
             letter: nil,
             placeholder: placeholder,
+            value: value,
             group: group,
             commands: commands,
             isRepeatable: true,
@@ -134,23 +186,13 @@ package struct Flag: Sendable {
         )
     }
 
-    /// An option whose value is a command for the shell: any bytes but none at all.
-    static func command(
-        _ name: String,
-        _ group: Group,
-        _ commands: Set<Command>,
-        sets field: any WritableKeyPath<Typed, [UInt8]?> & Sendable,
-        _ help: String
-    ) -> Flag {
-        path(name, group, commands, placeholder: "COMMAND", sets: field, readsEnvironment: false, help)
-    }
-
-    /// An option whose value is a file path: any bytes but none at all.
+    /// An option whose value is a file path, or other bytes that must not be empty.
     static func path(
         _ name: String,
         _ group: Group,
         _ commands: Set<Command>,
         placeholder: String = "FILE",
+        value: Value = .file,
         sets field: any WritableKeyPath<Typed, [UInt8]?> & Sendable,
         readsEnvironment: Bool = true,
         _ help: String
@@ -159,6 +201,7 @@ package struct Flag: Sendable {
             name: name,
             letter: nil,
             placeholder: placeholder,
+            value: value,
             group: group,
             commands: commands,
             isRepeatable: false,
@@ -171,7 +214,7 @@ package struct Flag: Sendable {
         }
     }
 
-    /// The same, but it may stand without its value, which sets another field then.
+    /// The same, but the value may be left out, which sets another field.
     static func pathOrNone(
         _ name: String,
         _ group: Group,
@@ -185,6 +228,7 @@ package struct Flag: Sendable {
             name: name,
             letter: nil,
             placeholder: named.placeholder,
+            value: named.value,
             group: group,
             commands: commands,
             isRepeatable: false,

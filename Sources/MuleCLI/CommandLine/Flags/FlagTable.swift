@@ -1,4 +1,4 @@
-/// Every flag that mule knows. Parsing, help and suggestions read this table; a new flag is a new row.
+/// Every flag that mule knows. A new flag is a new row.
 package enum FlagTable {
     /// In the order of help. Where two commands share a name, both rows take a value or neither does.
     package static let rows: [Flag] = job + transfer + proof + object + files + selection + report + checks + shared
@@ -6,9 +6,12 @@ package enum FlagTable {
     /// The rows that a command takes.
     package static func rows(for command: Command) -> [Flag] { rows.filter { $0.commands.contains(command) } }
 
+    /// What the first flag of a name says.
+    static func help(of name: String) -> String { rows.first { $0.name == name }?.help ?? "" }
+
     static let every = Set(Command.allCases)
     static let sending: Set<Command> = [.upload, .resume, .adopt, .archive]
-    /// Those that make uploads of files they find.
+    /// Those that start uploads of files they find.
     static let filing: Set<Command> = [.upload, .archive]
     static let archive: Set<Command> = [.archive]
     /// Those that work with the ledger or a store.

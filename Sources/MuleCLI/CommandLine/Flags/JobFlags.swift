@@ -6,9 +6,11 @@ extension FlagTable {
             "source",
             .job,
             archive,
+            placeholder: "DIRECTORY",
+            value: .directory,
             sets: \.job.source,
             readsEnvironment: false,
-            "Archive this directory, without a JOB of the configuration; --to says where to."
+            "Archive this directory instead of the jobs of the configuration. Needs --to."
         ),
         .value(
             "to",
@@ -18,8 +20,9 @@ extension FlagTable {
             sets: \.job.destination,
             reading: OptionValue.template,
             readsEnvironment: false,
-            "bucket/prefix/, below which paths stay as they are, or bucket/key with {host} {date} {yyyy} {mm} {dd} {relpath} {name} "
-                + "{stem} {ext} {sha256} {uuid}; {date} is the day of the run's beginning in local time, {ext} has its dot."
+            "Where the files go: bucket/prefix/ keeps the paths below the directory; bucket/key may use {host} {date} {yyyy} "
+                + "{mm} {dd} {relpath} {name} {stem} {ext} {sha256} {uuid}. {date} is the day on which the run started, in "
+                + "local time; {ext} includes the dot."
         ),
         .value(
             "after",
@@ -28,29 +31,28 @@ extension FlagTable {
             archive,
             sets: \.job.after,
             reading: OptionValue.afterAction,
+            value: .choice(["keep", "delete"]),
             readsEnvironment: false,
-            "What becomes of a file when the store has confirmed its object: keep, move:DIR, delete, delete-after:7d. "
-                + "Default: keep."
+            "What to do with a file once the store has confirmed its object: keep, move:DIR, delete, or delete-after:AGE "
+                + "such as delete-after:7d. Default: keep."
         ),
-        .value(
+        .choice(
             "overwrite",
-            "WHETHER",
             .job,
             archive,
             sets: \.job.overwrite,
-            reading: OptionValue.choice,
             readsEnvironment: false,
-            "Whether an object that is there already may be replaced: never or allow. Default: never."
+            "Whether an existing object may be replaced. Default: never."
         ),
         .value(
             "until",
-            "TIME",
+            "HH:MM",
             .job,
             archive,
             sets: \.job.until,
             reading: OptionValue.timeOfDay,
             readsEnvironment: false,
-            "Stop at this time of day (local time), such as 06:00, with status 10; the next run goes on."
+            "Stop at this time of day (local time), such as 06:00, and exit with 10. The next run resumes."
         ),
         .value(
             "window",
@@ -60,8 +62,8 @@ extension FlagTable {
             sets: \.job.window,
             reading: OptionValue.dayWindow,
             readsEnvironment: false,
-            "Run only at this time of day (local time), such as 22:00-06:00: a run stops at its end with status 10, and one that is "
-                + "started outside of it ends at once with 10."
+            "Run only at this time of day (local time), such as 22:00-06:00. At its end, and when started outside of it, mule "
+                + "exits with 10."
         ),
         .value(
             "max-duration",
@@ -71,7 +73,7 @@ extension FlagTable {
             sets: \.job.maximumDuration,
             reading: OptionValue.duration,
             readsEnvironment: false,
-            "Stop after this long, with status 10."
+            "Stop after this long, and exit with 10."
         ),
         .value(
             "max-bytes",
@@ -81,7 +83,7 @@ extension FlagTable {
             sets: \.job.maximumBytes,
             reading: OptionValue.length,
             readsEnvironment: false,
-            "Stop when this many bytes have been sent, with status 10; what is under way then comes to its end."
+            "Start nothing more once this many bytes were sent, finish the requests in flight, and exit with 10."
         ),
         .value(
             "quarantine-after",
@@ -91,15 +93,17 @@ extension FlagTable {
             sets: \.job.quarantineAfter,
             reading: OptionValue.count,
             readsEnvironment: false,
-            "Leave a file alone when it has failed for good in this many runs, until it changes. Default: 3."
+            "Quarantine a file that failed permanently in this many runs: skip it until it changes. Default: 3."
         ),
         .path(
             "receipts",
             .job,
             archive,
+            placeholder: "DIRECTORY",
+            value: .directory,
             sets: \.job.receipts,
             readsEnvironment: false,
-            "Write a receipt of each run that something became of into this directory: JSON Lines, one for the run and one for "
+            "Write a receipt of each run that changed anything to this directory: JSON Lines, one for the run and one for "
                 + "each file."
         ),
         .path(
@@ -108,7 +112,7 @@ extension FlagTable {
             archive,
             sets: \.job.metrics,
             readsEnvironment: false,
-            "Keep the job's figures in this file, for Prometheus's textfile collector; its name should end in .prom."
+            "Write the job's metrics to this file, for the textfile collector of Prometheus. Its name should end in .prom."
         ),
         .on(
             "retry-quarantined",
@@ -116,7 +120,7 @@ extension FlagTable {
             archive,
             sets: \.retryQuarantined,
             negation: "no-retry-quarantined",
-            "Try those files once more."
+            "Retry quarantined files once."
         ),
         .on(
             "dry-run",
@@ -125,18 +129,17 @@ extension FlagTable {
             archive,
             sets: \.dryRun,
             negation: "no-dry-run",
-            "Say what a run would do, by the files, the ledger and no question to the store: with -v each file and its key, with "
-                + "--limit-rate the time. Nothing is sent, written or moved."
+            "Show what a run would do, without contacting the store: with -v each file and its key, with --limit-rate the "
+                + "duration. Nothing is sent, written or moved."
         ),
-        .value(
+        .choice(
             "check",
-            "WHERE",
             .job,
             archive,
             sets: \.check,
-            reading: OptionValue.choice,
             readsEnvironment: false,
-            "How a file is known to be archived: by the ledger, or remote, which asks the store for each object. Default: ledger."
+            "How mule knows that a file is archived: from the ledger, or by asking the store about each object (remote). "
+                + "Default: ledger."
         ),
         .value(
             "wait",
@@ -146,7 +149,7 @@ extension FlagTable {
             sets: \.wait,
             reading: OptionValue.age,
             readsEnvironment: false,
-            "Wait this long for another run of the same job to end, in place of leaving at once with status 11."
+            "Wait this long for another run of the same job to end, instead of exiting at once with 11."
         ),
     ]
 }

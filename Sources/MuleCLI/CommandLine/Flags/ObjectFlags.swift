@@ -1,4 +1,4 @@
-// What the object is to have beside its bytes.
+// What the object has besides its bytes.
 
 extension FlagTable {
     static let object: [Flag] = [
@@ -9,7 +9,7 @@ extension FlagTable {
             filing,
             sets: \.object.contentType,
             reading: OptionValue.text,
-            "The Content-Type that readers of the object are given."
+            "The object's Content-Type header."
         ),
         .value(
             "cache-control",
@@ -72,7 +72,7 @@ extension FlagTable {
             filing,
             sets: \.object.storageClass,
             reading: OptionValue.text,
-            "STANDARD, STANDARD_IA, GLACIER, DEEP_ARCHIVE, ... as the store calls it."
+            "The storage class by the store's name for it: STANDARD, STANDARD_IA, GLACIER, DEEP_ARCHIVE, ..."
         ),
         .value(
             "acl",
@@ -83,14 +83,13 @@ extension FlagTable {
             reading: OptionValue.text,
             "A canned ACL, such as private or bucket-owner-full-control."
         ),
-        .value(
+        .choice(
             "sse",
-            "NAME",
             .object,
             filing,
             sets: \.object.encryption,
-            reading: OptionValue.choice,
-            "Encryption at rest by the store: AES256 or aws:kms."
+            readsEnvironment: false,
+            "Encryption at rest by the store."
         ),
         .value(
             "sse-kms-key-id",

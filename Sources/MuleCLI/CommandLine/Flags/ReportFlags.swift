@@ -1,4 +1,4 @@
-// What is listed, looked at and removed.
+// What report shows, and what doctor checks.
 
 extension FlagTable {
     static let report: [Flag] = [
@@ -10,7 +10,7 @@ extension FlagTable {
             sets: \.since,
             reading: OptionValue.age,
             readsEnvironment: false,
-            "Runs that began within this time, such as 12h or 30d. Default: 24h."
+            "Runs that started within this time, such as 12h or 30d. Default: 24h."
         ),
         .value(
             "job",
@@ -19,8 +19,9 @@ extension FlagTable {
             [.report],
             sets: \.jobName,
             reading: OptionValue.text,
+            value: .job,
             readsEnvironment: false,
-            "Only this job."
+            "Only the runs of this job."
         ),
         .value(
             "run",
@@ -32,16 +33,14 @@ extension FlagTable {
             readsEnvironment: false,
             "Only this run, with its files."
         ),
-        .on("files", .selection, [.report], sets: \.files, negation: "no-files", "A line for each file, too."),
-        .value(
+        .on("files", .selection, [.report], sets: \.files, negation: "no-files", "Add a line for each file."),
+        .choice(
             "format",
-            "HOW",
             .selection,
             [.report],
             sets: \.format,
-            reading: OptionValue.choice,
             readsEnvironment: false,
-            "text, json (as --json) or csv. Default: text."
+            "The format of the output; json is the same as --json. Default: text."
         ),
     ]
 
@@ -52,15 +51,15 @@ extension FlagTable {
             doctor,
             sets: \.ledger,
             alone: \.ledgerAlone,
-            "Check the ledger in this file. Without a FILE, as the last word or before another option: check the usual "
-                + "ledger, and nothing else."
+            "Check the ledger in this file. Without FILE, at the end of the line or before another option, check only the "
+                + "default ledger."
         ),
         .on(
             "write",
             .checks,
             doctor,
             sets: \.write,
-            "Also begin an upload in BUCKET, send a part of 12 bytes, and give it up. No object is made."
+            "Also start an upload in BUCKET, send a part of 12 bytes, and abort it. No object is created."
         ),
         .path(
             "export",
@@ -68,8 +67,8 @@ extension FlagTable {
             doctor,
             sets: \.export,
             readsEnvironment: false,
-            "Instead of checking, write all uploads with their parts to this new file, - for standard output, one JSON "
-                + "object a line. Of a damaged ledger, what can still be read."
+            "Instead of checking, write all uploads with their parts to this new file (- for standard output), one JSON "
+                + "object per line. From a damaged ledger, what can still be read."
         ),
         .path(
             "import",
@@ -77,8 +76,8 @@ extension FlagTable {
             doctor,
             sets: \.importFrom,
             readsEnvironment: false,
-            "Instead of checking, take in what --export wrote, - for standard input: all of it or nothing. Uploads that "
-                + "are there already are passed over."
+            "Instead of checking, import a file that --export wrote (- for standard input), all or nothing. Uploads that "
+                + "already exist are skipped."
         ),
     ]
 }

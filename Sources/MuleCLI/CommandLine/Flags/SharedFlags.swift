@@ -8,15 +8,15 @@ extension FlagTable {
             .shared,
             working.subtracting(doctor),
             sets: \.ledger,
-            "Keep the record of uploads in this file."
+            "Record uploads in this file, the ledger."
         ),
         .path(
             "log-file",
             .shared,
             working,
             sets: \.logFile,
-            "Add what is said to this file, with times: notes, errors, a line for each file that is sent. Standard error then has "
-                + "errors alone, and SIGHUP opens the file anew in place of stopping mule."
+            "Append messages with timestamps to this file: notes, errors, and a line for each file that is sent. Standard error "
+                + "then shows only errors, and SIGHUP reopens the file instead of stopping mule."
         ),
         .value(
             "profile",
@@ -25,7 +25,8 @@ extension FlagTable {
             working,
             sets: \.store.profile,
             reading: OptionValue.text,
-            "Take credentials and settings from this profile of the AWS configuration."
+            value: .profile,
+            "Use the credentials and settings of this profile of the AWS configuration."
         ),
         .value(
             "region",
@@ -43,28 +44,31 @@ extension FlagTable {
             working,
             sets: \.store.endpointURL,
             reading: OptionValue.endpointURL,
-            "Speak to this S3-compatible store instead of AWS."
+            "Use this S3-compatible store instead of AWS."
         ),
         .path("ca-bundle", .shared, working, sets: \.store.caBundle, "Trust the certificate authorities in this file."),
-        .value(
+        .choice(
             "addressing",
-            "STYLE",
             .shared,
             working,
             sets: \.store.addressing,
-            reading: OptionValue.choice,
-            "Where the bucket's name goes: auto, path or virtual. Default: auto."
+            "Whether the bucket is a part of the URL's path or of its host name. Default: auto."
         ),
-        .value(
+        .choice(
             "progress",
-            "STYLE",
             .shared,
             working,
             sets: \.progress,
-            reading: OptionValue.choice,
-            "auto, bar, plain (a line every 30 seconds) or none. Default: auto, a bar on a terminal, else plain."
+            "How to show progress; plain is a line every 30 seconds. Default: auto, which is bar on a terminal, otherwise plain."
         ),
-        .on("json", .shared, every, sets: \.json, negation: "no-json", "Print results as JSON, one object per line."),
+        .on(
+            "json",
+            .shared,
+            every,
+            sets: \.json,
+            negation: "no-json",
+            "Print results as JSON Lines, one object per line."
+        ),
         .on("quiet", letter: "q", .shared, every, sets: \.quiet, negation: "no-quiet", "Show errors only."),
         .on(
             "verbose",
@@ -73,9 +77,9 @@ extension FlagTable {
             every,
             sets: \.verbose,
             negation: "no-verbose",
-            "Say more about what is done."
+            "Show more messages."
         ),
-        .on("help", letter: "h", .shared, every, sets: \.wantsHelp, "Show this help."),
-        .on("version", .shared, every, sets: \.wantsVersion, "Show the version."),
+        .on("help", letter: "h", .shared, every, sets: \.wantsHelp, "Show all options. -h shows the most used ones."),
+        .on("version", letter: "V", .shared, every, sets: \.wantsVersion, "Show the version."),
     ]
 }

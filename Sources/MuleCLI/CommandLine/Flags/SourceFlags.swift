@@ -1,7 +1,7 @@
-// Which files are sent, and in what order.
+// Which files are sent, and in which order.
 
 extension FlagTable {
-    /// None of them has a variable: one that somebody has forgotten would leave files out.
+    /// None of them has a variable: a forgotten one would leave files out.
     static let files: [Flag] = [
         .list(
             "include",
@@ -10,8 +10,8 @@ extension FlagTable {
             filing,
             adds: \.selection.include,
             reading: OptionValue.pattern,
-            "Below a SOURCE that is a directory, send only what one of these patterns matches, as in .gitignore: *.log at any "
-                + "depth, /*.log at the top, logs/ with all in it, a/**/b."
+            "Below a directory, send only what matches one of these patterns, as in .gitignore: *.log at any depth, /*.log at "
+                + "the top, logs/ with everything in it, a/**/b."
         ),
         .list(
             "exclude",
@@ -20,8 +20,8 @@ extension FlagTable {
             filing,
             adds: \.selection.exclude,
             reading: OptionValue.rule,
-            "Leave out what this pattern matches; with ! before it, what it matches is not left out. The last one that matches "
-                + "decides. A directory that is left out is not gone into."
+            "Exclude what matches this pattern; with ! before it, include it. The last pattern that matches decides. Excluded "
+                + "directories are not entered."
         ),
         .value(
             "min-age",
@@ -31,7 +31,7 @@ extension FlagTable {
             sets: \.selection.minimumAge,
             reading: OptionValue.age,
             readsEnvironment: false,
-            "Only files that have not changed for this long, such as 90s, 12h or 7d."
+            "Only files that did not change for this long, such as 90s, 12h or 7d."
         ),
         .value(
             "max-age",
@@ -41,7 +41,7 @@ extension FlagTable {
             sets: \.selection.maximumAge,
             reading: OptionValue.age,
             readsEnvironment: false,
-            "Only files that have changed within this time."
+            "Only files that changed within this time."
         ),
         .value(
             "min-size",
@@ -51,7 +51,7 @@ extension FlagTable {
             sets: \.selection.minimumSize,
             reading: OptionValue.length,
             readsEnvironment: false,
-            "Only files of this size or more; 1 leaves out empty ones."
+            "Only files of this size or more; 1 excludes empty files."
         ),
         .value(
             "max-size",
@@ -63,27 +63,24 @@ extension FlagTable {
             readsEnvironment: false,
             "Only files of this size or less."
         ),
-        .value(
+        .choice(
             "symlinks",
-            "WHAT",
             .selection,
             filing,
             sets: \.selection.symlinks,
-            reading: OptionValue.choice,
             readsEnvironment: false,
-            "Symbolic links below a directory: files follows those to files and reports others, follow also goes into "
-                + "directories, skip leaves all out, report follows none. Default: files."
+            "Symbolic links below a directory: files follows links to files and reports others; follow also enters directories; "
+                + "skip ignores all links; report reports all. Default: files."
         ),
-        .value(
+        .choice(
             "order",
-            "WHICH",
             .selection,
             filing,
             sets: \.selection.order,
-            reading: OptionValue.choice,
+            placeholder: "ORDER",
             readsEnvironment: false,
-            "Which files are sent first: name, oldest, newest, smallest or largest. Default: name, which begins to send while "
-                + "the rest is looked for."
+            "Which files are sent first: name, oldest, newest, smallest or largest. Default: name, which starts to send before "
+                + "all files are found."
         ),
         .path(
             "files-from",
@@ -91,8 +88,8 @@ extension FlagTable {
             upload,
             sets: \.filesFrom,
             readsEnvironment: false,
-            "Send the files named in this list, one a line, - for standard input, in place of any SOURCE. The path as it is "
-                + "listed goes behind the prefix."
+            "Send the files named in this list instead of SOURCE, one per line (- for standard input). The path as listed is "
+                + "appended to the prefix."
         ),
         .path(
             "files-from0",
@@ -100,19 +97,19 @@ extension FlagTable {
             upload,
             sets: \.filesFrom0,
             readsEnvironment: false,
-            "The same with a NUL behind each name, as find -print0 writes them."
+            "The same, with names that end in NUL, as find -print0 writes them."
         ),
     ]
 
     static let selection: [Flag] = [
         .on("all", .selection, [.status], sets: \.all, "List finished, failed and aborted uploads too."),
-        .on("all", .selection, [.abort], sets: \.all, "Give up every pending upload in the ledger."),
+        .on("all", .selection, [.abort], sets: \.all, "Abort every pending upload in the ledger."),
         .on(
             "forget",
             .selection,
             [.abort],
             sets: \.forget,
-            "Remove uploads from the ledger without asking the store, where it cannot be reached any more. Parts that it may have "
+            "Remove uploads from the ledger without contacting the store, if it cannot be reached any more. Parts that it has "
                 + "stay there and cost storage."
         ),
         .on(
@@ -121,7 +118,7 @@ extension FlagTable {
             [.status],
             sets: \.remote,
             negation: "no-remote",
-            "Ask the stores what they hold, and what they have open that the ledger does not know."
+            "Ask the stores what they have of each upload, and which unfinished uploads they have that the ledger does not know."
         ),
         .value(
             "older-than",
@@ -130,7 +127,7 @@ extension FlagTable {
             [.clean],
             sets: \.olderThan,
             reading: OptionValue.age,
-            "Only uploads without progress for this long, such as 12h or 30d; 0s is all that nobody carries. Default: 7d."
+            "Only uploads without progress for this long, such as 12h or 30d; 0s takes all that no process holds. Default: 7d."
         ),
         .value(
             "history",
@@ -140,8 +137,8 @@ extension FlagTable {
             sets: \.history,
             reading: OptionValue.age,
             readsEnvironment: false,
-            "Instead, make the ledger forget runs, receipts and finished uploads that are older than this, such as 90d, as far as "
-                + "no file that stands there unchanged needs them. Asks no store, unless --older-than or a BUCKET is given too."
+            "Instead, delete runs, receipts and finished uploads older than this, such as 90d, from the ledger. Records of files "
+                + "that still exist unchanged stay. No store is contacted, unless --older-than or a BUCKET is given too."
         ),
         .on(
             "all-initiators",
@@ -149,9 +146,9 @@ extension FlagTable {
             [.clean],
             sets: \.allInitiators,
             negation: "no-all-initiators",
-            "Remove also what this ledger does not know, whoever began it, in the BUCKET that is named; asks first."
+            "Also remove uploads that this ledger does not know, of any program, in the named BUCKET. Asks first."
         ),
-        .on("yes", letter: "y", .selection, [.clean], sets: \.yes, negation: "no-yes", "Do not ask."),
+        .on("yes", letter: "y", .selection, [.clean], sets: \.yes, negation: "no-yes", "Do not ask for confirmation."),
         .on(
             "dry-run",
             letter: "n",

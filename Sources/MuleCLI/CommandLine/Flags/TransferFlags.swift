@@ -1,4 +1,4 @@
-// How bytes go out, and what proves that they arrived.
+// How bytes are sent, and what proves that they arrived.
 
 extension FlagTable {
     static let transfer: [Flag] = [
@@ -18,16 +18,19 @@ extension FlagTable {
             filing,
             sets: \.store.partSize,
             reading: OptionValue.size,
-            "Bytes in each part, such as 64MiB or 100MB, from 5MiB to 5GiB. Default: 5MiB to 8MiB by the file's "
-                + "size, and more for files that would not fit in 10,000 such parts."
+            "Bytes in each part, such as 64MiB or 100MB, from 5MiB to 5GiB. Default: 5MiB to 8MiB depending on the file's size, "
+                + "and more for files that would need more than 10,000 parts."
         ),
-        .command(
+        .path(
             "stdin-command",
             .transfer,
             upload,
+            placeholder: "COMMAND",
+            value: .command,
             sets: \.stdinCommand,
-            "Run this with /bin/sh and send what it prints, in place of a SOURCE. There is no object unless it ends with status "
-                + "0. Not kept anywhere."
+            readsEnvironment: false,
+            "Run COMMAND with /bin/sh and upload its output instead of a SOURCE. No object is created unless it exits with 0. "
+                + "The command line is never stored."
         ),
         .value(
             "expected-size",
@@ -37,8 +40,8 @@ extension FlagTable {
             sets: \.expectedSize,
             reading: OptionValue.size,
             readsEnvironment: false,
-            "About how long the stream of - or --stdin-command is, for the size of its parts and for progress. A longer or "
-                + "shorter one is sent as well."
+            "The approximate length of the stream of - or --stdin-command, for the size of its parts and for progress. A longer "
+                + "or shorter stream is sent as well."
         ),
         .value(
             "multipart-threshold",
@@ -47,8 +50,8 @@ extension FlagTable {
             filing,
             sets: \.transfer.multipartThreshold,
             reading: OptionValue.size,
-            "Send files larger than this in parts; others go in a single request. Default: 16MiB, or the part size where "
-                + "that is given and smaller."
+            "Send files larger than this in parts, others in one request. Default: 16MiB, or the part size if that is given and "
+                + "smaller."
         ),
         .value(
             "concurrency",
@@ -58,9 +61,10 @@ extension FlagTable {
             sending,
             sets: \.transfer.concurrency,
             reading: OptionValue.concurrency,
-            "Requests in flight at once, 1 to 256, over all files. Default: auto, which finds by trying how many the link "
-                + "needs, up to 64, and sends the oldest parts first on a slow link, so that a stop loses about ten seconds. A number is "
-                + "kept to on any link. Never more than there are open files and memory for."
+            value: .choice(["auto"]),
+            "Requests in flight at once over all files, 1 to 256. Default: auto, which adapts to the connection, up to 64; on a slow "
+                + "link it sends the oldest parts first, so that a stop loses about ten seconds. A number is used on any link. "
+                + "Limited by open files and memory."
         ),
         .value(
             "limit-rate",
@@ -69,8 +73,8 @@ extension FlagTable {
             sending,
             sets: \.transfer.limitRate,
             reading: OptionValue.rate,
-            "Send at most this many bytes per second over all requests, such as 500K or 20MB/s; off is no limit, and 0 is "
-                + "refused. A timetable in local time changes it while mule runs: \"08:00-18:00 Mon-Fri=20MB/s, *=off\"."
+            "Send at most this many bytes per second over all requests, such as 500K or 20MB/s; off is no limit. A timetable in "
+                + "local time changes the limit while mule runs: \"08:00-18:00 Mon-Fri=20MB/s, *=off\"."
         ),
         .value(
             "stall-limit",
@@ -79,17 +83,15 @@ extension FlagTable {
             sending.union([.verify]),
             sets: \.transfer.stallLimit,
             reading: OptionValue.duration,
-            "Stop, resumable, after this long without any progress, such as 90s or 1h30m. Default: 15m."
+            "Stop after this long without progress, such as 90s or 1h30m, and exit with 75. Default: 15m."
         ),
-        .value(
+        .choice(
             "page-cache",
-            "WHAT",
             .transfer,
             sending,
             sets: \.transfer.pageCache,
-            reading: OptionValue.choice,
-            "What becomes of the file's bytes in this machine's memory: keep them, or drop each part that was not there before "
-                + "when it is sent, for other programs' sake. Default: keep."
+            "Whether sent bytes stay in this machine's page cache. drop removes each part that was not cached before, so that "
+                + "other programs keep theirs. Default: keep."
         ),
         .value(
             "settle",
@@ -98,36 +100,31 @@ extension FlagTable {
             filing,
             sets: \.source.settle,
             reading: OptionValue.duration,
-            "Send a file only when nobody has changed it for this long: wait for it, and refuse it if it changes meanwhile."
+            "Send a file only if it did not change for this long: wait for that, and refuse the file if it changes while mule waits."
         ),
-        .value(
+        .choice(
             "changing",
-            "WHAT",
             .transfer,
             filing,
             sets: \.source.changing,
-            reading: OptionValue.choice,
-            "What to do with a file that changes while it is sent: refuse it, or send the size first seen (snapshot-size), "
-                + "for files that only grow. Default: refuse."
+            "What to do with a file that changes while it is sent: refuse it, or, for files that only grow, send the size first "
+                + "seen (snapshot-size). Default: refuse."
         ),
-        .value(
+        .choice(
             "checksum",
-            "NAME",
             .transfer,
             filing,
             sets: \.store.checksum,
-            reading: OptionValue.choice,
-            "What the store checks the bytes against: auto, crc64nvme, crc32c, crc32, sha256, md5 or none. Default: "
-                + "auto, the strongest that the store offers."
+            placeholder: "NAME",
+            "The checksum that the store verifies: auto, crc64nvme, crc32c, crc32, sha256, md5 or none. Default: auto, the "
+                + "strongest that the store supports."
         ),
-        .value(
+        .choice(
             "payload-signing",
-            "WHEN",
             .transfer,
             [.upload, .adopt, .archive],
             sets: \.store.payloadSigning,
-            reading: OptionValue.choice,
-            "Cover the bytes with the request's signature: auto, always or never. Default: auto, over plain HTTP only."
+            "Whether the request's signature covers the body. Default: auto, only over plain HTTP."
         ),
         .on(
             "no-overwrite",
@@ -135,8 +132,8 @@ extension FlagTable {
             [.upload, .adopt],
             sets: \.noOverwrite,
             negation: "overwrite",
-            "Leave an object that already exists as it is, and exit with 7, or with 0 if it is proven to equal the file. The store "
-                + "decides, without a race."
+            "Do not replace an existing object. Exits with 7, or with 0 if the object is proven to equal the file. The store "
+                + "decides, so there is no race."
         ),
         .on(
             "exact-key",
@@ -144,7 +141,7 @@ extension FlagTable {
             toObject,
             sets: \.exactKey,
             negation: "no-exact-key",
-            "Take the destination for the object's whole name even if it ends in /."
+            "Use the destination as the whole key, even if it ends in /."
         ),
         .on(
             "force",
@@ -152,7 +149,7 @@ extension FlagTable {
             upload,
             sets: \.force,
             negation: "no-force",
-            "Send even what the ledger says was delivered and the store still has."
+            "Send files again that were uploaded before and that the store still has."
         ),
         .on(
             "restart",
@@ -160,7 +157,7 @@ extension FlagTable {
             upload,
             sets: \.restart,
             negation: "no-restart",
-            "Give up a pending upload of this source, with its parts, and begin anew."
+            "Abort the pending upload of this source, with its parts, and start again."
         ),
     ]
 
@@ -171,7 +168,7 @@ extension FlagTable {
             [.verify],
             sets: \.download,
             negation: "no-download",
-            "Read the whole object and compare its bytes with the file's, whatever else the store shows."
+            "Download the whole object and compare its bytes with the file."
         ),
         .list(
             "receipt",
@@ -180,8 +177,8 @@ extension FlagTable {
             [.verify],
             adds: \.receipts,
             reading: OptionValue.path,
-            "In place of a FILE and its object: ask the store for everything that this receipt of an archive job, - for standard "
-                + "input, calls archived, and compare. May stand several times."
+            value: .file,
+            "Verify every object listed in this archive receipt (- for standard input) instead of a FILE."
         ),
         .value(
             "concurrency",
@@ -191,7 +188,8 @@ extension FlagTable {
             [.verify],
             sets: \.transfer.concurrency,
             reading: OptionValue.concurrency,
-            "Objects of --receipt that are asked about at once, 1 to 256. Default: auto, which is 16."
+            value: .choice(["auto"]),
+            "How many objects of --receipt are checked at once, 1 to 256. Default: auto, which is 16."
         ),
     ]
 }

@@ -1,0 +1,45 @@
+import MuleCredentials
+import MuleLedger
+import MuleSystem
+
+/// What `mule completion` is asked for: the script of a shell, or what that script asks for when it completes a value.
+enum CompletionRequest: String {
+    case bash, zsh, fish
+    case ids, jobs, profiles
+}
+
+/// `mule completion`
+struct CompletionCommand {
+    let request: CompletionRequest
+    let typed: Typed
+    let environment: [String: String]
+
+    /// What is printed. Candidates that cannot be read are left out: a message would end up in the middle of the line that is
+    /// being typed.
+    var lines: [String] {
+        switch request {
+        case .bash: [BashCompletion.script]
+        case .zsh: [ZshCompletion.script]
+        case .fish: [FishCompletion.script]
+        case .ids: ids
+        case .jobs: configuration.jobs.keys.sorted()
+        case .profiles: (try? SharedConfiguration.load(environment: environment).profileNames) ?? []
+        }
+    }
+
+    private var configuration: Configuration {
+        let location = FileLocation.configuration(flag: typed.config, environment: environment)
+        return (try? Configuration.load(location)) ?? Configuration()
+    }
+
+    /// The IDs of the uploads that resume and abort act on. A ledger that does not exist is not created.
+    private var ids: [String] {
+        let location = FileLocation.ledger(flag: typed.ledger, environment: environment, configuration: configuration)
+        guard let path = location?.path, (try? FileStatus.of(path: path)) != nil, let ledger = try? Ledger(path: path),
+            var uploads = try? UploadCursor(ledger, .open)
+        else { return [] }
+        var ids: [String] = []
+        while let slice = try? uploads.next(), !slice.isEmpty { ids += slice.map(\.id) }
+        return ids
+    }
+}
