@@ -46,6 +46,9 @@ final class Database {
             throw SQLiteError(code: status, message: message, statement: "open", systemCode: systemCode)
         }
         connection = handle
+        // An initializer that throws runs no deinit: what it allocates before is lost.
+        frames = .allocate(capacity: 1)
+        frames.initialize(to: 0)
         sqlite3_extended_result_codes(connection, 1)
         sqlite3_busy_timeout(connection, Int32(busyTimeout * 1000))
         // In place of SQLite's own hook, which moves the log into the file too and tells nobody how long the log is.
@@ -68,11 +71,7 @@ final class Database {
     }
 
     /// Frames in the log after the last commit of this connection.
-    private let frames: UnsafeMutablePointer<Int32> = {
-        let frames = UnsafeMutablePointer<Int32>.allocate(capacity: 1)
-        frames.initialize(to: 0)
-        return frames
-    }()
+    private let frames: UnsafeMutablePointer<Int32>
     private static let checkpointFrames: Int32 = 1000
 
     /// Where the log ends, in bytes: a header of 32 and frames of a page with 24 more each.

@@ -70,7 +70,7 @@ import Testing
         #expect([1, 4, 6, 75].contains(result.outcome.exitCode), "\(result.outcome.end)")
         #expect(!result.outcome.err.isEmpty)
         // Unlike the program's, a sanitizer's memory is not what is tested.
-        if getenv("MULE_TEST_SANITIZER") == nil { #expect(result.peak < 96 << 20, "\(result.peak >> 20) MiB") }
+        if !TestCommand.isSanitized { #expect(result.peak < 96 << 20, "\(result.peak >> 20) MiB") }
     }
 
     @Test(arguments: Flood.allCases) func anAnswerWithoutEndIsGivenUp(flood: Flood) throws {

@@ -113,7 +113,7 @@ import Testing
         #expect(store.object(key: "key")?.size == 300_000_000)
         #expect(peakHalfWay > 1 << 20)
         // A sanitizer's own memory is many times the program's, and grows: it keeps what was freed.
-        if getenv("MULE_TEST_SANITIZER") == nil {
+        if !TestCommand.isSanitized {
             #expect(peak - peakHalfWay < 16 << 20, "\(peakHalfWay), then \(peak)")
             #expect(peak < 80 << 20, "\(peak)")
         }

@@ -128,7 +128,7 @@ import Testing
 
     // MARK: What the system lacks
 
-    @Test(.enabled(if: TestCommand.canMount))
+    @Test(.enabled(if: TestCommand.canMount && !TestCommand.isSanitized, "the leak sanitizer needs /proc"))
     func argumentsAreReadWithoutProc() throws {
         let file = try mule.file(parts: 2)
         let script = "mount -t tmpfs none /proc && exec \"$0\" \"$@\""
@@ -159,7 +159,11 @@ import Testing
     }
 
     /// Threads that a user may have, who has no other process. Some are needed, and more than are needed make it faster.
-    @Test(arguments: [1, 2, 3, 4, 6, 9, 14], [["upload"], ["archive"]])
+    @Test(
+        .enabled(if: !TestCommand.isSanitized, "the leak sanitizer has a thread of its own"),
+        arguments: [1, 2, 3, 4, 6, 9, 14],
+        [["upload"], ["archive"]]
+    )
     func aLimitOfThreadsIsNoCrash(threads: Int, words: [String]) throws {
         let file = try mule.file(parts: 3, "source/file")
         let arguments =

@@ -54,6 +54,9 @@ package struct TestCommand: Sendable {
         executable = "/bin/sh"
     }
 
+    /// Whether programs run with a sanitizer, which needs memory, threads and /proc of its own.
+    package static let isSanitized = getenv("MULE_TEST_SANITIZER") != nil
+
     /// The `mule` that this test run has built.
     package static func mule(
         _ arguments: [String],

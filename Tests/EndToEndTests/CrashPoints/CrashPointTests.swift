@@ -11,7 +11,7 @@ import Testing
 @Suite struct CrashPointTests {
     static let wanted = getenv("MULE_CRASH_POINTS").map { String(cString: $0) }
     /// A sanitizer's runtime stands before libc's functions as the shim does.
-    static let hasShim = getenv("MULE_TEST_SANITIZER") == nil
+    static let hasShim = !TestCommand.isSanitized
 
     @Test(arguments: CrashScenario.allCases, Kill.RequestMoment.allCases)
     func everyRequest(scenario: CrashScenario, moment: Kill.RequestMoment) throws {
