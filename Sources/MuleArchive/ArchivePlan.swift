@@ -201,7 +201,7 @@ package final class ArchivePlanner {
             do {
                 step = try walk.next()
             } catch {
-                throw UploadFailure(.source, "The files that were found can't be held: \(error.reason).")
+                throw UploadFailure(.source, "The list of files found cannot be kept on disk: \(error.reason).")
             }
             guard let step else { break }
             switch step {
@@ -331,7 +331,7 @@ package final class ArchivePlanner {
             self.taken = taken
             return try taken.take(key.utf8, for: intent.path)
         } catch {
-            throw UploadFailure(.source, "The keys that were found can't be held: \(error.reason).")
+            throw UploadFailure(.source, "The list of keys found cannot be kept on disk: \(error.reason).")
         }
     }
 

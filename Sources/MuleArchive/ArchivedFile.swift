@@ -78,14 +78,14 @@ struct ArchivedFile {
             holdsMore = try file.holdsMore(than: status.size)
         } catch {
             switch error.code {
-            case ENOENT: throw Disposal.Refusal(reason: "has gone", isOver: true)
-            case ELOOP: throw Disposal.Refusal(reason: "has become a symbolic link", isOver: true)
+            case ENOENT: throw Disposal.Refusal(reason: "no longer exists", isOver: true)
+            case ELOOP: throw Disposal.Refusal(reason: "is now a symbolic link", isOver: true)
             case ETXTBSY:
-                throw Disposal.Refusal(reason: "is open for writing: another program has not finished with it")
-            default: throw Disposal.Refusal(reason: "can't be opened: \(error.reason)")
+                throw Disposal.Refusal(reason: "is still open for writing in another program")
+            default: throw Disposal.Refusal(reason: "cannot be opened: \(error.reason)")
             }
         }
-        if holdsMore { throw Disposal.Refusal(reason: "holds more than the \(status.size) bytes that its size says") }
+        if holdsMore { throw Disposal.Refusal(reason: "has more content than its size of \(status.size) bytes") }
         let now = identity(status)
         guard status.kind == .regular else { throw Disposal.Refusal.changed }
         switch now.verdict(since: plan.identity) {
@@ -124,7 +124,7 @@ struct ArchivedFile {
             }
             return true
         } catch {
-            throw Disposal.Refusal(reason: "can't be compared with its copy: \(error.reason)")
+            throw Disposal.Refusal(reason: "cannot be compared with its copy: \(error.reason)")
         }
     }
 
@@ -134,18 +134,18 @@ struct ArchivedFile {
     private func compare(_ file: File, _ identity: SourceIdentity) throws(Disposal.Refusal) {
         guard let content = plan.content else {
             throw Disposal.Refusal(
-                reason: "may have changed since it was archived, and no checksum of what was archived is on record"
+                reason: "may have changed since it was archived, and the ledger has no checksum to compare with"
             )
         }
         let isSame: Bool
         do {
             isSame = try content.isContent(of: file, named: name, shouldStop: isCancelled)
         } catch {
-            throw Disposal.Refusal(reason: "can't be compared with what was archived: \(error.message)")
+            throw Disposal.Refusal(reason: "cannot be compared with what was archived: \(error.message)")
         }
         guard isSame else { throw Disposal.Refusal.changed }
         guard let status = try? file.status(), SourceIdentity(path: identity.path, status) == identity else {
-            throw Disposal.Refusal(reason: "has changed while it was compared with what was archived")
+            throw Disposal.Refusal(reason: "changed while it was compared with what was archived")
         }
     }
 

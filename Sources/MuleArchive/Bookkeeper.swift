@@ -400,7 +400,7 @@ final class Bookkeeper: Sendable {
                 for action in undone { state.actions.takeBack(action) }
             }
             events = []
-            for next in cases { fail(next, "could not be made durable: \(error.reason)", &events) }
+            for next in cases { fail(next, "could not be synced to disk: \(error.reason)", &events) }
             steps = []
         }
         try ledger.record(steps, of: run)
@@ -429,7 +429,7 @@ final class Bookkeeper: Sendable {
             let done =
                 next.isLeft
                 ? try disposal.goOn(next.plan, replan: replan) : try disposal.carryOut(next.plan, replan: replan)
-            guard let done else { throw Disposal.Refusal(reason: "has gone", isOver: true) }
+            guard let done else { throw Disposal.Refusal(reason: "no longer exists", isOver: true) }
             state.withLock { state in
                 state.counts.acted += 1
                 state.actions.note(done)
@@ -460,7 +460,7 @@ final class Bookkeeper: Sendable {
         let verb = next.plan.action.name == Disposal.move ? "moved" : "deleted"
         let failure = UploadFailure(
             .source,
-            "\(name) is archived and was not \(verb): it \(reason).",
+            "\(name) is archived but was not \(verb): it \(reason).",
             isResumable: true
         )
         state.withLock { state in

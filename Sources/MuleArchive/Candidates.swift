@@ -71,7 +71,11 @@ final class Candidates {
         do {
             return try walk.next()
         } catch {
-            throw UploadFailure(.source, "The files that were found can't be held: \(error.reason).", isResumable: true)
+            throw UploadFailure(
+                .source,
+                "The list of files found cannot be kept on disk: \(error.reason).",
+                isResumable: true
+            )
         }
     }
 

@@ -51,12 +51,12 @@ final class Curfew: Sendable {
     /// Waits for a limit; nil when the run has come to its end before.
     private func reached() -> UploadFailure? {
         while true {
-            if let until = limits.until, now() >= until { return Self.failure("its time is over") }
+            if let until = limits.until, now() >= until { return Self.failure("its end time is reached") }
             if let longest = limits.maximumDuration, Moment.now().seconds(since: startedAt) >= longest {
-                return Self.failure("it has taken as long as it may (\(DurationText.format(longest)))")
+                return Self.failure("its maximum duration (\(DurationText.format(longest))) is reached")
             }
             if let most = limits.maximumBytes, run.bytesSent >= most {
-                return Self.failure("it has sent as much as it may (\(ByteSize.format(most)))")
+                return Self.failure("its maximum of bytes to send (\(ByteSize.format(most))) is reached")
             }
             if pause(Self.interval) { return nil }
         }
@@ -70,7 +70,7 @@ final class Curfew: Sendable {
     private static func failure(_ why: String) -> UploadFailure {
         var failure = UploadFailure(
             .limit,
-            "The run stops here, since \(why); what the store has confirmed is kept, and the next run goes on.",
+            "The run stops here: \(why). Uploaded parts are kept, and the next run resumes.",
             isResumable: true
         )
         failure.scope = .run

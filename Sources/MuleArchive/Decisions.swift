@@ -289,7 +289,7 @@ struct Decisions {
                 offset += Int64(count)
             }
         } catch {
-            throw UploadFailure(.source, "\(UTF8Repair.string(found.file.path)) can't be read: \(error.reason).")
+            throw UploadFailure(.source, "\(UTF8Repair.string(found.file.path)) cannot be read: \(error.reason).")
         }
         throw UploadFailure(.interrupted, "interrupted", isResumable: true)
     }

@@ -137,7 +137,7 @@ package struct Disposal {
         _ plan: Plan,
         _ replan: (ItemAction) throws(LedgerError) -> Void
     ) throws(Refusal) -> ItemAction {
-        guard var target = plan.action.target else { throw Refusal(reason: "has no place to be moved to") }
+        guard var target = plan.action.target else { throw Refusal(reason: "has no directory to move to") }
         let (place, name) = (Self.parent(plan.source), Self.name(plan.source))
         let directory = try opened(place)
         let targetPlace = Self.parent(target)
@@ -158,7 +158,7 @@ package struct Disposal {
                     checked.file.giveWriteLeaseBack()
                     try copy(plan, name, directory, to: target, targetDirectory)
                     return ItemAction(Self.move, target: target)
-                default: throw Refusal(reason: "can't be moved to \(UTF8Repair.string(target)): \(error.reason)")
+                default: throw Refusal(reason: "cannot be moved to \(UTF8Repair.string(target)): \(error.reason)")
                 }
             }
             try putBackUnless(Self.name(target), is: checked, plan, in: targetDirectory, as: name, in: directory)
@@ -186,8 +186,8 @@ package struct Disposal {
         } catch {
             try? targetDirectory.remove(partial)
             let place = UTF8Repair.string(target)
-            if error.code == ENOTSUP { throw Self.opens("can't be copied to \(place)") }
-            throw Refusal(reason: "can't be copied to \(place): \(error.reason)")
+            if error.code == ENOTSUP { throw Self.opens("cannot be copied to \(place)") }
+            throw Refusal(reason: "cannot be copied to \(place): \(error.reason)")
         }
         let checked: ArchivedFile.Checked
         do throws(Refusal) {
@@ -224,7 +224,7 @@ package struct Disposal {
         do {
             try replan(action)
         } catch {
-            throw Refusal(reason: "can't be written down: \(error.reason)", ledger: error)
+            throw Refusal(reason: "cannot be recorded: the ledger \(error.reason)", ledger: error)
         }
     }
 
@@ -274,7 +274,10 @@ package struct Disposal {
         let isThere = file.mayBe(name, in: directory)
         if !isThere, file.mayHaveDeparted(departing, in: directory) {
             guard plan.action.name == Self.delete || file.isMoved else {
-                throw Refusal(reason: "waits as \(UTF8Repair.string(departing)) for an end that is not on record")
+                throw Refusal(
+                    reason: "is still named \(UTF8Repair.string(departing)), and the ledger does not say "
+                        + "what to do with it"
+                )
             }
             lost[place] = directory
             // The name that it has got has moved its change time.
@@ -346,7 +349,7 @@ package struct Disposal {
             return .changed
         } catch {
             return Refusal(
-                reason: "was replaced at that very moment; the new file is now called \(UTF8Repair.string(newName)): "
+                reason: "was replaced at the same moment; the new file is now named \(UTF8Repair.string(newName)): "
                     + error.reason
             )
         }
@@ -360,7 +363,7 @@ package struct Disposal {
         } catch {
             let what =
                 error.code == ELOOP || error.code == ENOTDIR
-                ? "lies behind a symbolic link now" : "can't be reached: \(error.reason)"
+                ? "is now behind a symbolic link" : "cannot be reached: \(error.reason)"
             throw Refusal(reason: what)
         }
     }
@@ -383,8 +386,8 @@ package struct Disposal {
             return try Directory.open(path)
         } catch {
             let place = UTF8Repair.string(path)
-            if error.code == ENOTSUP { throw Self.opens("can't be moved to \(place)") }
-            throw Refusal(reason: "can't be moved to \(place): \(error.reason)")
+            if error.code == ENOTSUP { throw Self.opens("cannot be moved to \(place)") }
+            throw Refusal(reason: "cannot be moved to \(place): \(error.reason)")
         }
     }
 
@@ -392,8 +395,8 @@ package struct Disposal {
     private static func opens(_ what: String) -> Refusal {
         Refusal(
             reason: what
-                + " with its rights: other users could read or write it there. Choose a file system that keeps owners, "
-                + "modes and access control lists, or mount it with a stricter umask"
+                + " with its permissions: other users could read or write it there. Choose a file system that keeps "
+                + "owners, modes and access control lists, or mount it with a stricter umask"
         )
     }
 
@@ -401,7 +404,7 @@ package struct Disposal {
         do {
             try body()
         } catch {
-            throw Refusal(reason: "can't be taken away: \(error.reason)")
+            throw Refusal(reason: "cannot be removed: \(error.reason)")
         }
     }
 

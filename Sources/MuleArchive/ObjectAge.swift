@@ -40,8 +40,8 @@ struct ObjectAge {
     private static func undated(_ summary: UploadSummary) -> UploadFailure {
         UploadFailure(
             .source,
-            "Nothing was moved or removed for its age: \(summary.storeClock.host) does not say when \(summary.destination) was "
-                + "made (an HTTP answer without Last-Modified).",
+            "Nothing was moved or removed by age: \(summary.storeClock.host) does not say when \(summary.destination) "
+                + "was created (an HTTP answer without Last-Modified).",
             isResumable: true
         )
     }

@@ -24,10 +24,10 @@ package enum RequiredMounts {
         do throws(SystemError) {
             let status = try FileStatus.of(path: path)
             guard status.kind == .directory else { return nil }
-            return try isMountPoint(path) ? nil : "is a directory at which nothing is mounted"
+            return try isMountPoint(path) ? nil : "is a directory that is not a mount point"
         } catch {
             return error.code == ENOENT || error.code == ENOTDIR
-                ? "is not there" : "can't be looked at: \(error.reason)"
+                ? "does not exist" : "cannot be checked: \(error.reason)"
         }
     }
 }

@@ -98,8 +98,9 @@ struct SourcePlaces {
         let name = UTF8Repair.string(place.path)
         return UploadFailure(
             .source,
-            "\(name): the files that the job knows are gone, and another file system is there than in the runs before. Mount the "
-                + "disk and run the job again. If the disk is gone for good, put a file into \(name), or exclude it.",
+            "\(name): the files that the job knows are gone, and the directory is on another file system than in "
+                + "earlier runs. Mount the disk and run the job again. If the disk is gone for good, put a file into "
+                + "\(name), or exclude it.",
             isResumable: true
         )
     }

@@ -24,8 +24,8 @@ struct TargetPlace {
         let name = UTF8Repair.string(directory)
         return UploadFailure(
             .source,
-            "Nothing is moved to \(name): another file system is there than in the runs before, and it is empty. Mount the disk and "
-                + "run the job again. If the disk is gone for good, put a file into \(name).",
+            "Nothing is moved to \(name): it is on another file system than in earlier runs, and empty. Mount the disk "
+                + "and run the job again. If the disk is gone for good, put a file into \(name).",
             isResumable: true
         )
     }

@@ -1,6 +1,6 @@
 package import MuleSigning
 
-/// Why nobody can sign, or why it is not clear for which store.
+/// Why mule cannot sign, or does not know for which store.
 package enum AWSEnvironmentError: Error, Hashable, Sendable {
     /// A shared file is at fault: mend it. Nothing can be said about credentials.
     case configuration(SharedConfigurationError)
@@ -8,7 +8,7 @@ package enum AWSEnvironmentError: Error, Hashable, Sendable {
     case unknownProfile(UnknownProfile)
     case credentials(CredentialsUnavailable)
 
-    /// A sentence for people. Holds names of users and files, never a key.
+    /// A message for the user. Has names of users and files, never a key.
     package var reason: String {
         switch self {
         case .configuration(let error): error.description
@@ -35,8 +35,8 @@ package struct UnknownProfile: Hashable, Sendable {
     package var reason: String {
         var text = "there is no profile \"\(name)\" (named by \(origin)) in \(paths.joined(separator: " or "))"
         if paths.isEmpty { text = "there is no profile \"\(name)\" (named by \(origin)): HOME is not set" }
-        if isStray { return text + "; the config file has [\(name)], which has to be written [profile \(name)]" }
-        if known.isEmpty { return text + "; there are no profiles at all, run \"aws configure\" to make one" }
+        if isStray { return text + "; the config file has [\(name)], which must be written [profile \(name)]" }
+        if known.isEmpty { return text + "; there are no profiles at all, run \"aws configure\" to create one" }
         let rest = known.count - Self.shownNames
         let names = known.prefix(Self.shownNames).joined(separator: ", ")
         return text + "; known profiles: \(names)\(rest > 0 ? " and \(rest) more" : "")"

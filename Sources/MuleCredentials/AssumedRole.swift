@@ -30,8 +30,8 @@ struct AssumedRole: CredentialSource {
         if profile["mfa_serial"] != nil {
             throw CredentialsUnavailable(
                 reason:
-                    "\(asker) asks for a code of a device (mfa_serial), which nobody can type into an unattended upload;"
-                    + " take a profile without it"
+                    "\(asker) requires an MFA code (mfa_serial), which cannot be entered in an unattended upload; use "
+                    + "a profile without it"
             )
         }
         var parameters = [
@@ -42,7 +42,7 @@ struct AssumedRole: CredentialSource {
         if let text = profile["duration_seconds"] {
             guard let seconds = Int(text), (900...43_200).contains(seconds) else {
                 throw CredentialsUnavailable(
-                    reason: "duration_seconds of \(asker) is \"\(text)\"; 900 to 43200 seconds can be asked for"
+                    reason: "duration_seconds of \(asker) is \"\(text)\"; it must be from 900 to 43200 seconds"
                 )
             }
             parameters.append((name: "DurationSeconds", value: String(seconds)))
@@ -74,26 +74,26 @@ struct AssumedRole: CredentialSource {
         switch (profile["source_profile"], profile["credential_source"]) {
         case (_?, _?):
             throw CredentialsUnavailable(
-                reason: "\(asker) has both source_profile and credential_source; take one of them away"
+                reason: "\(asker) has both source_profile and credential_source; remove one of them"
             )
         case (nil, nil):
             throw CredentialsUnavailable(
                 reason:
-                    "\(asker) has role_arn, but neither source_profile nor credential_source, which say with whose keys"
-                    + " the role is taken on"
+                    "\(asker) has role_arn, but neither source_profile nor credential_source, which name the "
+                    + "credentials that assume the role"
             )
         case (let name?, nil):
             return try ofProfile(name)
         case (nil, let name?):
             guard let place = Place.allCases.first(where: { $0.rawValue.lowercased() == name.lowercased() }) else {
                 throw CredentialsUnavailable(
-                    reason: "credential_source of \(asker) is \"\(name)\"; known are"
-                        + " \(Place.allCases.map(\.rawValue).joined(separator: ", "))"
+                    reason: "credential_source of \(asker) is \"\(name)\"; supported are "
+                        + "\(Place.allCases.map(\.rawValue).joined(separator: ", "))"
                 )
             }
             guard let provider = try ofPlace(place) else {
                 throw CredentialsUnavailable(
-                    reason: "there are no credentials where credential_source of \(asker) looks for them (\(name))"
+                    reason: "there are no credentials in \(name), which credential_source of \(asker) names"
                 )
             }
             return provider

@@ -17,8 +17,8 @@ struct ContainerCredentials: CredentialSource {
         guard url.isEncrypted || Self.isLocal(url.hostName) else {
             throw CredentialsUnavailable(
                 reason:
-                    "\(variable) names \(url.origin), which is not encrypted and not on this machine; only https:// may"
-                    + " lead elsewhere"
+                    "\(variable) names \(url.origin), which is neither encrypted nor on this machine; use https:// for "
+                    + "other machines"
             )
         }
         var transport = transport
@@ -40,7 +40,7 @@ struct ContainerCredentials: CredentialSource {
             return nil
         }
         guard let url = ServiceURL(text), variable == full || url.hostName == "169.254.170.2" else {
-            throw CredentialsUnavailable(reason: "\(variable) does not lead to a service: \"\(text)\"")
+            throw CredentialsUnavailable(reason: "\(variable) is not the URL of a service: \"\(text)\"")
         }
         return (url, variable)
     }
@@ -83,7 +83,8 @@ struct ContainerCredentials: CredentialSource {
                 token = String(decoding: content, as: UTF8.self).trimmingWhiteSpace
             } catch {
                 throw CredentialsUnavailable(
-                    reason: "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE names \(path), which can't be read: \(error.reason)"
+                    reason:
+                        "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE names \(path), which cannot be read: \(error.reason)"
                 )
             }
         }
@@ -91,8 +92,8 @@ struct ContainerCredentials: CredentialSource {
         guard token.utf8.allSatisfy({ (0x20...0x7E).contains($0) }) else {
             throw CredentialsUnavailable(
                 reason:
-                    "the authorization token of the container has a line break or another character that a header can't"
-                    + " have"
+                    "the authorization token of the container has a line break or another character that is not "
+                    + "allowed in a header have"
             )
         }
         return token

@@ -108,14 +108,14 @@ struct CredentialChain: Sendable {
         guard let profile = configuration.profile(name) else {
             throw CredentialsUnavailable(
                 reason:
-                    "source_profile of the profile \"\(asker)\" is \"\(name)\", and there is no profile of that name"
+                    "source_profile of the profile \"\(asker)\" is \"\(name)\", which does not exist"
             )
         }
         let hasKeys = profile["aws_access_key_id"] != nil || profile["aws_secret_access_key"] != nil
         // A profile may name itself when it holds the keys as well as the role.
         guard !visited.contains(name) || (name == asker && hasKeys) else {
             throw CredentialsUnavailable(
-                reason: "the profiles lead in a circle by their source_profile: "
+                reason: "the profiles refer to each other in a circle by source_profile: "
                     + (visited + [name]).map { "\"\($0)\"" }.joined(separator: ", then ")
             )
         }
@@ -141,12 +141,12 @@ struct CredentialChain: Sendable {
             paths.isEmpty
             ? "shared files (HOME is not set)" : "the profile \"\(name)\" in \(paths.joined(separator: " and "))"
         if selection.isExplicit {
-            return "no credentials found: looked for \(files), and for \(metadata), while variables don't count beside"
-                + " --profile; run \"aws configure --profile \(ExportAdvice.shellWord(name))\", name another profile, or leave"
-                + " --profile away to use AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+            return "no credentials found: looked for \(files), and for \(metadata); environment variables are ignored "
+                + "with --profile; run \"aws configure --profile \(ExportAdvice.shellWord(name))\", choose another "
+                + "profile, or omit --profile to use AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
         }
         return
-            "no credentials found: looked for AWS_ACCESS_KEY_ID, \(files), and \(metadata); set AWS_ACCESS_KEY_ID and"
-            + " AWS_SECRET_ACCESS_KEY, run \"aws configure\", or name a profile with --profile"
+            "no credentials found: looked for AWS_ACCESS_KEY_ID, \(files), and \(metadata); set AWS_ACCESS_KEY_ID and "
+            + "AWS_SECRET_ACCESS_KEY, run \"aws configure\", or choose a profile with --profile"
     }
 }

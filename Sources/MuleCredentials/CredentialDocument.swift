@@ -20,7 +20,7 @@ struct CredentialDocument {
     }
 
     init(_ bytes: [UInt8]) throws(Unusable) {
-        guard !bytes.allSatisfy({ $0 <= 0x20 }) else { throw Unusable(reason: "nothing at all") }
+        guard !bytes.allSatisfy({ $0 <= 0x20 }) else { throw Unusable(reason: "nothing") }
         let value: JSONValue
         do {
             value = try JSONReader.read(bytes)
@@ -28,7 +28,7 @@ struct CredentialDocument {
             // The reader's own reason may quote a part of the document.
             throw Unusable(reason: "something that is not JSON (line \(error.line), column \(error.column))")
         }
-        guard case .object(let members) = value else { throw Unusable(reason: "JSON that is no object { }") }
+        guard case .object(let members) = value else { throw Unusable(reason: "JSON that is not an object { }") }
         self.members = members
     }
 
@@ -60,7 +60,7 @@ struct CredentialDocument {
         let token = needsToken ? try required(names.sessionToken) : try optional(names.sessionToken)
         for (name, text) in [(names.accessKeyID, id), (names.sessionToken, token ?? "")]
         where !KeyPair.fitsIntoHeader(text) {
-            throw Unusable(reason: "a \(name) with a character that a key can't have")
+            throw Unusable(reason: "a \(name) with a character that is not allowed in a key")
         }
         return Credentials(
             accessKeyID: id,
@@ -79,7 +79,7 @@ struct CredentialDocument {
         switch members[name] {
         case nil, .null?: return nil
         case .string(let text)?: return text.isEmpty ? nil : text
-        default: throw Unusable(reason: "a \(name) that is not a text")
+        default: throw Unusable(reason: "a \(name) that is not a string")
         }
     }
 
@@ -88,7 +88,7 @@ struct CredentialDocument {
         if case .int(let milliseconds)? = members[name] { return UTCTime(millisecondsSince1970: milliseconds) }
         guard let text = try optional(name) else { return nil }
         guard let time = UTCTime(rfc3339: text) else {
-            throw Unusable(reason: "\(name) in another form than 2026-11-20T23:56:00Z")
+            throw Unusable(reason: "\(name) in a form other than 2026-11-20T23:56:00Z")
         }
         return time
     }

@@ -17,7 +17,7 @@ struct CredentialProcess: CredentialSource {
         let name = "the credential_process of the profile \"\(profile.name)\""
         guard let words = shellWords(command), !words.isEmpty else {
             throw CredentialsUnavailable(
-                reason: "\(name) can't be split into words: a quote is open, or nothing is there"
+                reason: "\(name) cannot be split into words: a quote is not closed, or it is empty"
             )
         }
         let process = ChildProcess(words: words, environment: context.environment, timeout: timeout)
@@ -36,7 +36,7 @@ struct CredentialProcess: CredentialSource {
             outcome = try process.run(context.cancellation)
         } catch {
             throw CredentialsUnavailable(
-                reason: "\(name) can't be started: \(error.reason); check its path and its rights"
+                reason: "\(name) cannot be started: \(error.reason); check its path and its permissions"
             )
         }
         if let problem = problem(outcome.end, process) {
@@ -56,7 +56,7 @@ struct CredentialProcess: CredentialSource {
         } catch {
             throw CredentialsUnavailable(
                 reason:
-                    "\(name) printed \(error.reason); it has to print JSON with Version, AccessKeyId and SecretAccessKey"
+                    "\(name) printed \(error.reason); it must print JSON with Version, AccessKeyId and SecretAccessKey"
             )
         }
     }
@@ -65,12 +65,13 @@ struct CredentialProcess: CredentialSource {
     private static func problem(_ end: ChildProcess.End, _ process: ChildProcess) -> String? {
         switch end {
         case .exit(0): nil
-        case .unknown: "ended, and the system does not say how"
+        case .unknown: "ended for an unknown reason"
         case .exit(let status): "failed with exit status \(status); run it by hand to see why"
-        case .signal(let number): "was ended by signal \(number); run it by hand to see why"
+        case .signal(let number): "was killed by signal \(number); run it by hand to see why"
         case .timeout:
-            "did not end within \(Int(process.timeout)) s and was stopped; it can't ask anything, it has no terminal"
-        case .tooMuchOutput: "printed more than \(process.outputLimit >> 10) KiB, which is no answer"
+            "did not exit within \(Int(process.timeout)) s and was stopped; it has no terminal and cannot prompt for "
+                + "anything"
+        case .tooMuchOutput: "printed more than \(process.outputLimit >> 10) KiB, which is too much"
         case .cancelled: "was stopped"
         }
     }

@@ -44,7 +44,7 @@ struct InstanceMetadata {
         let text = setting("AWS_EC2_METADATA_SERVICE_ENDPOINT", "ec2_metadata_service_endpoint") ?? usual
         guard let endpoint = ServiceURL(text) else {
             throw CredentialsUnavailable(
-                reason: "AWS_EC2_METADATA_SERVICE_ENDPOINT is no URL of a service: \"\(text)\""
+                reason: "AWS_EC2_METADATA_SERVICE_ENDPOINT is not the URL of a service: \"\(text)\""
             )
         }
         let timeout = setting("AWS_METADATA_SERVICE_TIMEOUT", "metadata_service_timeout").flatMap(Double.init)

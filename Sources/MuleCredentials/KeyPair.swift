@@ -53,7 +53,7 @@ struct KeyPair {
 
     private func missing(_ field: Field, beside other: Field) -> CredentialsUnavailable {
         CredentialsUnavailable(
-            reason: "\(place) has \(other.name), but not \(field.name); set both, or take \(other.name) away"
+            reason: "\(place) has \(other.name), but not \(field.name); set both, or remove \(other.name)"
         )
     }
 
@@ -62,13 +62,13 @@ struct KeyPair {
         // Neither AWS's files nor `docker --env-file` take quotes away, and the store would only say that it does not know the key.
         if Self.isQuoted(value) {
             throw CredentialsUnavailable(
-                reason: "\(place) has \(field.name) in quotes, which belong to the value there; take them away"
+                reason: "\(place) has \(field.name) in quotes, which would be part of the value; remove them"
             )
         }
         guard !isPossible(value) else { return }
         throw CredentialsUnavailable(
-            reason: "\(place) has \(field.name) with a blank, a line break or another character that a key can't have;"
-                + " copy it again, without quotes, and with no comment behind it"
+            reason: "\(place) has \(field.name) with a space, a line break or another character that is not allowed in "
+                + "a key; copy it again, without quotes and without a comment after it"
         )
     }
 }

@@ -125,8 +125,8 @@ final class RefreshingCredentials: CredentialsProvider {
             let isAdvisory = held.remaining(at: now, time) > held.mandatoryWindow
             state.nextTry = now.adding(seconds: isAdvisory ? Self.advisoryPause : Self.mandatoryPause)
             guard isFirst, let failure else { return nil }
-            return "the credentials could not be renewed: \(failure.reason). Those in use end at "
-                + "\(held.credentials.expiration?.iso8601 ?? "an unknown time"); until then it is tried again"
+            return "could not refresh the credentials: \(failure.reason). Those in use expire at "
+                + "\(held.credentials.expiration?.iso8601 ?? "an unknown time"); mule retries until then"
         }
         if let warning { context.notice(warning) }
     }

@@ -30,12 +30,15 @@ struct ServiceEndpoints: Sendable {
     func url(of service: Service, region: String?) throws(CredentialsUnavailable) -> ServiceURL {
         guard let (text, origin) = configured(service) else {
             guard let url = ServiceURL("https://" + service.amazonHost(region)) else {
-                throw CredentialsUnavailable(reason: "\"\(region ?? "")\" is no region's name")
+                throw CredentialsUnavailable(reason: "\"\(region ?? "")\" is not the name of a region")
             }
             return url
         }
         guard let url = ServiceURL(text), url.query.isEmpty else {
-            throw CredentialsUnavailable(reason: "\(origin) is no URL of a service, such as https://sts.example.org")
+            throw CredentialsUnavailable(
+                reason: "\(origin) is not the URL of a service, such as "
+                    + "https://sts.example.org"
+            )
         }
         return url
     }

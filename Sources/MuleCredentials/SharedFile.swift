@@ -55,7 +55,7 @@ package struct SharedFile: Sendable {
                 sections.append(Section(header: header, settings: [:]))
                 continue
             }
-            guard !sections.isEmpty else { throw malformed("a setting stands before the first [section]") }
+            guard !sections.isEmpty else { throw malformed("a setting comes before the first [section]") }
             guard let (name, value) = Self.assignment(line, separators: "=:") else {
                 throw malformed("neither a [section] nor a setting of the form name = value")
             }
@@ -80,7 +80,7 @@ package struct SharedFile: Sendable {
             var nested: [String: String] = [:]
             for (text, number) in setting.continuation {
                 guard let (name, value) = Self.assignment(text, separators: "=") else {
-                    let problem = "an indented line under a name without a value has to be of the form name = value"
+                    let problem = "an indented line under a name without a value must be of the form name = value"
                     throw SharedConfigurationError(path: path, line: number, problem: problem)
                 }
                 nested[name] = value

@@ -89,11 +89,11 @@ extension SharedFileLocations.Location {
             kind = try FileStatus.of(path: bytes).kind
         } catch {
             if error.isNoSuchFile || (error.isNoPermission && !isNamed) { return nil }
-            throw SharedConfigurationError(path: path, problem: "can't be read: \(error.reason)")
+            throw SharedConfigurationError(path: path, problem: "cannot be read: \(error.reason)")
         }
         // A FIFO or a terminal would answer differently each time, or never; /dev/null stands for "no file".
         guard kind == .regular || kind == .characterDevice else {
-            throw SharedConfigurationError(path: path, problem: "can't be read: it is not a file")
+            throw SharedConfigurationError(path: path, problem: "cannot be read: it is not a file")
         }
         let content: [UInt8]
         do throws(SystemError) {
@@ -101,7 +101,7 @@ extension SharedFileLocations.Location {
         } catch {
             if error.isNoSuchFile { return nil }
             let reason = error.isTooBig ? "it is larger than 1 MiB" : error.reason
-            throw SharedConfigurationError(path: path, problem: "can't be read: \(reason)")
+            throw SharedConfigurationError(path: path, problem: "cannot be read: \(reason)")
         }
         return try SharedFile(parsing: content, path: path)
     }

@@ -22,16 +22,16 @@ struct SingleSignOn: CredentialSource {
             guard session != nil else {
                 throw CredentialsUnavailable(
                     reason:
-                        "the profile \"\(profile.name)\" names the single sign-on session \"\(name)\", which is not there;"
-                        + " write a section [sso-session \(name)], or run \"aws configure sso\""
+                        "the profile \"\(profile.name)\" names the single sign-on session \"\(name)\", which does not "
+                        + "exist; write a section [sso-session \(name)], or run \"aws configure sso\""
                 )
             }
         }
         func setting(_ name: String) throws(CredentialsUnavailable) -> String {
             if let text = session?[name] ?? profile[name] { return text }
             throw CredentialsUnavailable(
-                reason: "the profile \"\(profile.name)\" asks for single sign-on, but has no \(name); run"
-                    + " \"aws configure sso\""
+                reason: "the profile \"\(profile.name)\" uses single sign-on, but has no \(name); run \"aws configure "
+                    + "sso\""
             )
         }
         let region = try setting("sso_region")
@@ -124,7 +124,7 @@ struct SignOnCache: Sendable {
         transport: TransportSettings
     ) throws(CredentialsUnavailable) {
         guard let home = context.environment[nonEmpty: "HOME"] else {
-            throw CredentialsUnavailable(reason: "the login of single sign-on can't be looked for: HOME is not set")
+            throw CredentialsUnavailable(reason: "cannot look for the single sign-on login: HOME is not set")
         }
         path = "\(home)/.aws/sso/cache/\(Hex.encode(sha1(key.utf8))).json"
         (self.isRenewable, self.tokenService, self.login) = (isRenewable, tokenService, login)
@@ -132,7 +132,7 @@ struct SignOnCache: Sendable {
     }
 
     var ended: CredentialsUnavailable {
-        CredentialsUnavailable(reason: "the login of single sign-on is over: run \(login)")
+        CredentialsUnavailable(reason: "the single sign-on login has expired: run \(login)")
     }
 
     /// A token that is good by this machine's clock, renewed if need be and possible.
@@ -140,7 +140,7 @@ struct SignOnCache: Sendable {
         let login = try read()
         guard let token = login.text("accessToken"), KeyPair.fitsIntoHeader(token),
             let end = login.text("expiresAt").flatMap(Self.time)
-        else { throw CredentialsUnavailable(reason: "the file \(path) holds no login: run \(self.login)") }
+        else { throw CredentialsUnavailable(reason: "the file \(path) has no login: run \(self.login)") }
         let remaining = (end.millisecondsSince1970 - context.wallClock().millisecondsSince1970) / 1000
         if remaining >= Self.window { return token }
         do throws(CredentialsUnavailable) {
@@ -158,14 +158,14 @@ struct SignOnCache: Sendable {
             content = try File.contents(path: Array(path.utf8), limit: 1 << 20)
         } catch {
             if error.isNoSuchFile {
-                throw CredentialsUnavailable(reason: "nobody is logged in by single sign-on: run \(login)")
+                throw CredentialsUnavailable(reason: "there is no single sign-on login: run \(login)")
             }
-            throw CredentialsUnavailable(reason: "the login of single sign-on, \(path), can't be read: \(error.reason)")
+            throw CredentialsUnavailable(reason: "the single sign-on login \(path) cannot be read: \(error.reason)")
         }
         do {
             return try CredentialDocument(content)
         } catch {
-            throw CredentialsUnavailable(reason: "the file \(path) holds \(error.reason): run \(login)")
+            throw CredentialsUnavailable(reason: "the file \(path) has \(error.reason): run \(login)")
         }
     }
 
@@ -190,7 +190,7 @@ struct SignOnCache: Sendable {
         request.body = .bytes(Array(body.line.utf8))
         request.answerTimeout = 30
         let call = ServiceRequest(
-            name: "the renewal of the single sign-on login at \(tokenService.host)",
+            name: "refreshing the single sign-on login at \(tokenService.host)",
             request: request,
             transport: transport
         )
@@ -215,8 +215,8 @@ struct SignOnCache: Sendable {
             try replaceFile(path: Array(path.utf8), with: Array(login.line.utf8), mode: 0o600)
         } catch {
             context.notice(
-                "the renewed login of single sign-on can't be kept in \(path) (\(error.reason)); run \(self.login) before the"
-                    + " next upload"
+                "cannot save the refreshed single sign-on login in \(path) (\(error.reason)); run \(self.login) before "
+                    + "the next upload"
             )
         }
     }

@@ -76,8 +76,9 @@ extension StoreSettings {
                 guard let services = configuration.services(name) else {
                     throw SharedConfigurationError(
                         path: configuration.locations.config?.path ?? "",
-                        problem: "the profile \"\(profile.name)\" names the services section \"\(name)\", which is not"
-                            + " there; write a section [services \(name)], or take the services line out of the profile"
+                        problem: "the profile \"\(profile.name)\" names the services section \"\(name)\", which does "
+                            + "not exist; write a section [services \(name)], or remove the services line from the "
+                            + "profile"
                     )
                 }
                 endpoint = services.nested("s3")["endpoint_url"] ?? endpoint

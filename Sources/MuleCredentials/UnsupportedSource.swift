@@ -1,17 +1,17 @@
 import MuleSigning
 
-/// A way to credentials that AWS's tools know and mule does not go. Its place in the order of sources is where a real
-/// source will stand; until then it says what to do instead, rather than sign as someone else.
+/// A credential source that AWS's tools support and mule does not. It has the place in the order of sources that a real
+/// source would have, and says what to do instead of signing with other credentials.
 struct UnsupportedSource: CredentialSource {
-    /// How people call it.
+    /// Its name in messages.
     enum Way: String {
-        case login = "a login of the console"
+        case login = "a console login"
     }
 
     let way: Way
     /// The setting or variable that asks for it; nil when nothing does.
     let trigger: String?
-    /// Who asks, as the beginning of a sentence.
+    /// What requires it, as the start of a sentence.
     let asker: String
     let advice: ExportAdvice
 
@@ -26,8 +26,8 @@ struct UnsupportedSource: CredentialSource {
     func provider() throws(CredentialsUnavailable) -> (any CredentialsProvider)? {
         guard let trigger else { return nil }
         throw CredentialsUnavailable(
-            reason: "\(asker) asks for \(way.rawValue) (\(trigger)), which this version of mule can't use;"
-                + " \(advice.text)"
+            reason: "\(asker) requires \(way.rawValue) (\(trigger)), which this version of mule does not support; "
+                + "\(advice.text)"
         )
     }
 }
@@ -41,8 +41,8 @@ struct ExportAdvice {
         let quoted = Self.shellWord(name)
         let first = "run \(command(" --profile \(quoted)")) first"
         guard selection.isExplicit else { return first }
-        return "\(first), then mule with AWS_PROFILE=\(quoted) in place of --profile, for a profile named by a flag"
-            + " outranks keys in the environment"
+        return "\(first), then mule with AWS_PROFILE=\(quoted) instead of --profile, because --profile overrides keys "
+            + "in the environment"
     }
 
     // Version 1 of the AWS command line has no export-credentials.

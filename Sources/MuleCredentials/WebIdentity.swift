@@ -22,8 +22,8 @@ struct WebIdentity: CredentialSource {
         guard let role = setting("role_arn", "AWS_ROLE_ARN") else {
             throw CredentialsUnavailable(
                 reason:
-                    "there is a web identity token file, \(path), but no role to take on with it: set AWS_ROLE_ARN, or"
-                    + " role_arn in the profile"
+                    "there is a web identity token file, \(path), but no role to assume with it: set AWS_ROLE_ARN, or "
+                    + "role_arn in the profile"
             )
         }
         let session = setting("role_session_name", "AWS_ROLE_SESSION_NAME") ?? RoleSession.name(context)
@@ -53,11 +53,11 @@ struct WebIdentity: CredentialSource {
         do throws(SystemError) {
             content = try File.contents(path: Array(path.utf8), limit: sizeLimit)
         } catch {
-            throw CredentialsUnavailable(reason: "the web identity token file \(path) can't be read: \(error.reason)")
+            throw CredentialsUnavailable(reason: "the web identity token file \(path) cannot be read: \(error.reason)")
         }
         let token = String(decoding: content, as: UTF8.self).trimmingWhiteSpace
         guard !token.isEmpty else {
-            // Being replaced by somebody who truncates and writes.
+            // Another program is truncating and rewriting it.
             throw CredentialsUnavailable(reason: "the web identity token file \(path) is empty", isTransient: true)
         }
         return token

@@ -19,7 +19,7 @@ package struct MessageDigest: ~Copyable {
     private let context: OpaquePointer
 
     package init(_ kind: Kind) {
-        guard let context = EVP_MD_CTX_new() else { fatalError("OpenSSL has no memory for a digest") }
+        guard let context = EVP_MD_CTX_new() else { fatalError("OpenSSL is out of memory") }
         self.kind = kind
         self.context = context
         require(EVP_DigestInit_ex2(context, FetchedDigest.of(kind).method, nil), "EVP_DigestInit_ex2")

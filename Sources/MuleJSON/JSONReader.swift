@@ -40,7 +40,7 @@ package struct JSONReader {
         note(position)
         let value = try value()
         skipSpace()
-        guard peek == nil else { throw error("something follows the end of the document") }
+        guard peek == nil else { throw error("unexpected text after the end of the document") }
         return value
     }
 
@@ -70,7 +70,7 @@ package struct JSONReader {
         case UInt8(ascii: "["): return try nested { reader throws(SyntaxError) in try reader.array() }
         case UInt8(ascii: "\""): return .string(try string())
         case UInt8(ascii: "-"), .some(0x30...0x39): return try number()
-        case nil: throw error("the document ends where a value should stand")
+        case nil: throw error("expected a value, found the end of the document")
         default: return try word()
         }
     }
@@ -92,15 +92,15 @@ package struct JSONReader {
         repeat {
             skipSpace()
             let start = position
-            guard peek == UInt8(ascii: "\"") else { throw error("a key in double quotes is wanted here") }
+            guard peek == UInt8(ascii: "\"") else { throw error("expected a key in double quotes") }
             let key = try string()
             guard members[key] == nil else {
-                throw error("the key \"\(key)\" stands here a second time", at: start)
+                throw error("the key \"\(key)\" appears twice", at: start)
             }
-            guard accept(":") else { throw error("a colon is wanted here") }
+            guard accept(":") else { throw error("expected a colon") }
             members[key] = try value(named: key, at: start)
         } while accept(",")
-        guard accept("}") else { throw error("a comma or a closing brace is wanted here") }
+        guard accept("}") else { throw error("expected a comma or a closing brace") }
         return .object(members)
     }
 
@@ -111,7 +111,7 @@ package struct JSONReader {
             skipSpace()
             values.append(try value(named: String(values.count), at: position))
         } while accept(",")
-        guard accept("]") else { throw error("a comma or a closing bracket is wanted here") }
+        guard accept("]") else { throw error("expected a comma or a closing bracket") }
         return .array(values)
     }
 
@@ -131,7 +131,7 @@ package struct JSONReader {
                 position += 1
                 text.append(contentsOf: String(try escaped()).utf8)
             case 0..<0x20:
-                throw error("a control character or line break inside a string")
+                throw error("control character or line break inside a string")
             default:
                 text.append(byte)
                 position += 1
@@ -152,7 +152,7 @@ package struct JSONReader {
         case UInt8(ascii: "r"): return "\r"
         case UInt8(ascii: "t"): return "\t"
         case UInt8(ascii: "u"):
-            guard let first = codeUnit() else { throw error("\\u wants four hexadecimal digits", at: start) }
+            guard let first = codeUnit() else { throw error("\\u needs four hexadecimal digits", at: start) }
             if let scalar = Unicode.Scalar(first) { return scalar }
             guard first < 0xDC00, bytes[position...].starts(with: "\\u".utf8) else {
                 throw error("half of a surrogate pair", at: start)
@@ -163,7 +163,7 @@ package struct JSONReader {
             else { throw error("half of a surrogate pair", at: start) }
             return scalar
         default:
-            throw error("an unknown escape; a backslash is written as \\\\", at: start)
+            throw error("unknown escape; write a backslash as \\\\", at: start)
         }
     }
 
@@ -219,7 +219,7 @@ package struct JSONReader {
             position += word.utf8.count
             return value
         }
-        throw error("a value is wanted here: a string, number, true, false, null, { or [")
+        throw error("expected a value: a string, number, true, false, null, { or [")
     }
 
     private mutating func skipSpace() {

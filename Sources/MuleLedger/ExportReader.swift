@@ -40,7 +40,7 @@ package struct ExportReader: Sendable {
 
     /// To be called after the last line.
     package func end() throws(ExportProblem) {
-        if line == 0 { throw ExportProblem(line: 1, reason: "nothing stands here; an export begins with its format") }
+        if line == 0 { throw ExportProblem(line: 1, reason: "the file is empty; an export starts with its format") }
     }
 
     private func problem(_ reason: String) -> ExportProblem { ExportProblem(line: line, reason: reason) }
@@ -48,13 +48,14 @@ package struct ExportReader: Sendable {
     private func readHeader(_ fields: inout Fields) throws(FieldProblem) {
         guard case .string(ExportFormat.name)? = fields.members["format"] else {
             throw FieldProblem(
-                "this is no export of a ledger; its first line would say \"format\":\"\(ExportFormat.name)\""
+                "this is not an export of a ledger: its first line must have \"format\":\"\(ExportFormat.name)\""
             )
         }
         let version = try fields.integer("version", 1...Int64.max)
         guard version == ExportFormat.version else {
             throw FieldProblem(
-                "the format's version is \(version), and this mule reads version \(ExportFormat.version): use a newer mule"
+                "the format version is \(version), and this mule reads version \(ExportFormat.version): use a newer "
+                    + "mule"
             )
         }
     }
@@ -63,7 +64,9 @@ package struct ExportReader: Sendable {
 
     private static func upload(_ fields: inout Fields) throws(FieldProblem) -> ExportedUpload {
         let id = try fields.text("id", limit: 64)
-        guard !id.isEmpty, id.utf8.allSatisfy(isIDByte) else { throw FieldProblem("\"id\" is no name of an upload") }
+        guard !id.isEmpty, id.utf8.allSatisfy(isIDByte) else {
+            throw FieldProblem("\"id\" is not the name of an upload")
+        }
         let state = try fields.choice("state", UploadState.allCases)
         let (source, stream) = try source(&fields)
         var what = NewUpload(
@@ -109,17 +112,22 @@ package struct ExportReader: Sendable {
             updatedAt: try fields.integer("updatedAt", times)
         )
         if let source = what.source, let size, source.size != size, !isDone {
-            throw FieldProblem("\"size\" is \(size), and the source's is \(source.size)")
+            throw FieldProblem("\"size\" is \(size), but the source has \(source.size)")
         }
-        if what.source?.size == 0, what.partSize != nil { throw FieldProblem("an empty source has no \"partSize\"") }
+        if what.source?.size == 0, what.partSize != nil {
+            throw FieldProblem(
+                "an empty source must not have a "
+                    + "\"partSize\""
+            )
+        }
         if let expected = Ledger.partCount(what), let partCount, expected != partCount, !isDone {
-            throw FieldProblem("\"partCount\" is \(partCount), and the size makes \(expected) parts")
+            throw FieldProblem("\"partCount\" is \(partCount), but the size gives \(expected) parts")
         }
-        if !parts.isEmpty, record.uploadID == nil { throw FieldProblem("there are \"parts\" and no \"uploadID\"") }
+        if !parts.isEmpty, record.uploadID == nil { throw FieldProblem("there are \"parts\" but no \"uploadID\"") }
         if record.uploadID?.isEmpty == true {
-            throw FieldProblem("\"uploadID\" is empty; null says that there is none")
+            throw FieldProblem("\"uploadID\" is empty; write null for none")
         }
-        if isDone, size == nil { throw FieldProblem("an upload that is done has a \"size\"") }
+        if isDone, size == nil { throw FieldProblem("an upload that is done must have a \"size\"") }
         return ExportedUpload(record: record, parts: parts)
     }
 
@@ -135,10 +143,10 @@ package struct ExportReader: Sendable {
         // The name of a file may hold anything but NUL.
         let text = try source.text("path", limit: 3 * 4096, isAny: true)
         guard let path = ExportFormat.unescape(path: text) else {
-            throw FieldProblem("\"source.path\" has a % without two hexadecimal digits behind it")
+            throw FieldProblem("\"source.path\" has a % without two hexadecimal digits after it")
         }
         guard path.first == UInt8(ascii: "/"), path.count <= 4096, !path.contains(0) else {
-            throw FieldProblem("\"source.path\" is no absolute path")
+            throw FieldProblem("\"source.path\" is not an absolute path")
         }
         let identity = SourceIdentity(
             path: path,
@@ -160,12 +168,12 @@ package struct ExportReader: Sendable {
             endpoint.hasPrefix($0) && endpoint.utf8.count > $0.utf8.count
         }
         guard isAddress, endpoint.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F && $0 != UInt8(ascii: "@") }) else {
-            throw FieldProblem("\"endpoint\" is no web address of a store")
+            throw FieldProblem("\"endpoint\" is not the URL of a store")
         }
         let profile = try fields.optionalText("profile", limit: 1024)
         let caBundle = try fields.optionalText("caBundle", limit: 4096)
         if let caBundle, !caBundle.utf8.starts(with: "/".utf8) {
-            throw FieldProblem("\"caBundle\" is no absolute path")
+            throw FieldProblem("\"caBundle\" is not an absolute path")
         }
         return StoreAddress(
             endpoint: endpoint,
@@ -181,7 +189,7 @@ package struct ExportReader: Sendable {
         let address = try? Destination(parsing: Array(bucket.utf8) + [UInt8(ascii: "/")])
         guard case .prefix(let parsed)? = address, parsed.bucket.utf8.elementsEqual(bucket.utf8),
             parsed.key.utf8.isEmpty
-        else { throw FieldProblem("\"bucket\" is no name of a bucket") }
+        else { throw FieldProblem("\"bucket\" is not a bucket name") }
         // Any text is a key, control characters included.
         let key = try fields.text("key", limit: StoreLimits.amazon.maximumKeyLength, isAny: true)
         guard !key.isEmpty else { throw FieldProblem("\"key\" is empty") }
@@ -200,15 +208,15 @@ package struct ExportReader: Sendable {
         var attributes = ObjectAttributes()
         for (name, value) in members {
             guard case .string(let text) = value else {
-                throw FieldProblem("\"attributes\" holds something besides text")
+                throw FieldProblem("\"attributes\" has a value that is not a string")
             }
             guard headers.contains(name) || (name.hasPrefix("x-amz-meta-") && name == name.lowercased()) else {
-                throw FieldProblem("\"attributes\" holds \"\(name)\", which is no header that mule sets")
+                throw FieldProblem("\"attributes\" has \"\(name)\", which is not a header that mule sets")
             }
             do {
                 try attributes.set(name, text)
             } catch {
-                throw FieldProblem("\"attributes\" holds \"\(name)\", which can't be a header as it is")
+                throw FieldProblem("\"attributes\" has \"\(name)\", which is not a valid header")
             }
         }
         return attributes
@@ -245,7 +253,7 @@ package struct ExportReader: Sendable {
         isOver: Bool
     ) throws(FieldProblem) -> [PartRecord] {
         let values = try fields.array("parts")
-        if isOver, !values.isEmpty { throw FieldProblem("an upload that is over has no \"parts\"") }
+        if isOver, !values.isEmpty { throw FieldProblem("a finished upload must not have \"parts\"") }
         let plan = upload.source.flatMap { source in
             upload.partSize.flatMap { source.size > 0 ? PartPlan(objectSize: source.size, partSize: $0) : nil }
         }
@@ -254,11 +262,11 @@ package struct ExportReader: Sendable {
             var part = try Fields(value)
             let number = Int(try part.integer("number", 1...Int64(StoreLimits.amazon.maximumPartCount)))
             guard number > parts.last?.number ?? 0 else {
-                throw FieldProblem("part \(number) stands behind part \(parts.last?.number ?? 0); numbers must rise")
+                throw FieldProblem("part \(number) follows part \(parts.last?.number ?? 0); numbers must increase")
             }
             let size = try part.integer("size", 0...StoreLimits.amazon.maximumPartSize)
             if let plan, number > plan.count || plan.size(of: number) != size {
-                throw FieldProblem("part \(number) of \(size) bytes does not fit the size of the upload")
+                throw FieldProblem("part \(number) has \(size) bytes, which does not fit the size of the upload")
             }
             let eTag = try part.text("eTag", limit: 1024)
             parts.append(
@@ -297,14 +305,14 @@ struct Fields {
 
     init(_ value: JSONValue, name: String? = nil) throws(FieldProblem) {
         guard case .object(let members) = value else {
-            throw FieldProblem(name.map { "\"\($0)\" is no object" } ?? "an object in braces should stand here")
+            throw FieldProblem(name.map { "\"\($0)\" is not an object" } ?? "expected an object in braces")
         }
         self.members = members
     }
 
     func end() throws(FieldProblem) {
         if let name = members.keys.min() {
-            throw FieldProblem("\"\(name)\" is not known: this may be the work of a newer mule")
+            throw FieldProblem("\"\(name)\" is unknown: a newer mule may have written this")
         }
     }
 
@@ -339,9 +347,9 @@ struct Fields {
             let isClean = text.utf8.allSatisfy { byte in
                 byte >= 0x20 && byte != 0x7F || (mayHaveLines && (byte == 0x0A || byte == 0x09))
             }
-            guard isClean || isAny else { throw FieldProblem("\"\(name)\" holds control characters") }
+            guard isClean || isAny else { throw FieldProblem("\"\(name)\" has control characters") }
             return text
-        default: throw FieldProblem("\"\(name)\" is no text")
+        default: throw FieldProblem("\"\(name)\" is not a string")
         }
     }
 
@@ -354,7 +362,7 @@ struct Fields {
                 (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte | 0x20) && byte >= UInt8(ascii: "A")
                     || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) || "-_".utf8.contains(byte)
             }
-        guard isWord, words?.contains(text) ?? true else { throw FieldProblem("\"\(name)\" can't be \"\(text)\"") }
+        guard isWord, words?.contains(text) ?? true else { throw FieldProblem("\"\(name)\" cannot be \"\(text)\"") }
         return text
     }
 
@@ -364,7 +372,7 @@ struct Fields {
     ) throws(FieldProblem) -> Choice {
         let text = try text(name, limit: 64)
         guard let choice = choices.first(where: { $0.rawValue == text }) else {
-            throw FieldProblem("\"\(name)\" can't be \"\(text)\"")
+            throw FieldProblem("\"\(name)\" cannot be \"\(text)\"")
         }
         return choice
     }
@@ -384,14 +392,16 @@ struct Fields {
                 )
             }
             return number
-        default: throw FieldProblem("\"\(name)\" is no whole number")
+        default: throw FieldProblem("\"\(name)\" is not a whole number")
         }
     }
 
     /// 64 bits without a sign, as text.
     mutating func unsigned(_ name: String) throws(FieldProblem) -> UInt64 {
         let text = try text(name, limit: 20)
-        guard let number = UInt64(text), text == String(number) else { throw FieldProblem("\"\(name)\" is no number") }
+        guard let number = UInt64(text), text == String(number) else {
+            throw FieldProblem("\"\(name)\" is not a number")
+        }
         return number
     }
 
@@ -402,7 +412,7 @@ struct Fields {
         }
         guard let bytes = Hex.decode(text), lengths.contains(bytes.count) else {
             throw FieldProblem(
-                "\"\(name)\" is not \(lengths.map { String(2 * $0) }.joined(separator: " or ")) digits in hex"
+                "\"\(name)\" is not \(lengths.map { String(2 * $0) }.joined(separator: " or ")) hexadecimal digits"
             )
         }
         return bytes
@@ -416,7 +426,7 @@ struct Fields {
     }
 
     mutating func array(_ name: String) throws(FieldProblem) -> [JSONValue] {
-        guard case .array(let values) = try take(name) else { throw FieldProblem("\"\(name)\" is no list") }
+        guard case .array(let values) = try take(name) else { throw FieldProblem("\"\(name)\" is not a list") }
         return values
     }
 

@@ -333,7 +333,7 @@ package final class Ledger: Sendable {
         // A row that is refused for its name would leave a hole in the numbers, and what is held of them in pieces.
         let id = try freeID(in: database)
         guard let record = try insert(upload, id: id, in: database) else {
-            throw SQLiteError(code: 1, message: "the name \(id) was free and is not", statement: "insert")
+            throw SQLiteError(code: 1, message: "the name \(id) is no longer free", statement: "insert")
         }
         return record
     }

@@ -30,18 +30,18 @@ package enum LedgerError: Error, Hashable, Sendable {
         switch self {
         case .damaged(let detail): "is damaged or not a ledger (\(detail))"
         case .newerVersion(let version): "was written by a newer mule (schema \(version))"
-        case .readOnly: "can't be written: it or its directory is read-only"
-        case .diskFull: "can't be written: the disk is full, or a quota or file size limit is reached"
+        case .readOnly: "cannot be written: it or its directory is read-only"
+        case .diskFull: "cannot be written: the disk is full, or a quota or file size limit is reached"
         case .busy: "has been locked by another process for ten seconds"
         case .removed: "was removed or replaced while it was in use"
-        case .noLocks(let name): "lies on a file system without working locks (\(name))"
+        case .noLocks(let name): "is on a file system without working locks (\(name))"
         case .mountedAlone:
-            "is mounted as a single file: its log would lie outside of that mount, and be lost with it"
+            "is mounted as a single file: its log would be outside of that mount, and be lost"
         case .secondName(let name):
             "is a second name (hard link) of "
-                + (name.map { "the ledger \(UTF8Repair.string($0)): its log lies there" } ?? "another file")
-        case .cannotOpen(let detail): "can't be opened (\(detail))"
-        case .noFile(let error): "can't be opened (\(error.reason))"
+                + (name.map { "the ledger \(UTF8Repair.string($0)): its log is next to that name" } ?? "another file")
+        case .cannotOpen(let detail): "cannot be opened (\(detail))"
+        case .noFile(let error): "cannot be opened (\(error.reason))"
         case .failed(let detail): "could not be used: \(detail)"
         }
     }
@@ -50,21 +50,23 @@ package enum LedgerError: Error, Hashable, Sendable {
     package var cure: String {
         switch self {
         case .damaged:
-            "It was left untouched. \"mule doctor\" says what is wrong, \"mule doctor --export FILE\" writes down what can "
-                + "still be read. Then move it aside; \"mule adopt\" takes over what only the store knows."
+            "It was not changed. \"mule doctor\" shows what is wrong, \"mule doctor --export FILE\" saves what can "
+                + "still be read. Then move the ledger away; \"mule adopt\" adopts uploads that only the store knows."
         case .newerVersion: "Use that version, or another ledger with --ledger."
-        case .readOnly: "Make the directory writable, or name another ledger with --ledger."
-        case .cannotOpen: "See that files can be made in its directory, or name another ledger with --ledger."
+        case .readOnly: "Make the directory writable, or choose another ledger with --ledger."
+        case .cannotOpen: "Check that files can be created in its directory, or choose another ledger with --ledger."
         case .noFile(let error): "\(error.cureOfFileShortage), and run the same command again."
-        case .mountedAlone: "Mount the directory that holds the ledger in place of the file, and name the file in it."
+        case .mountedAlone:
+            "Mount the directory of the ledger instead of the file, and name the file in that "
+                + "directory."
         case .secondName:
-            "Name the ledger by one path always. Remove the name that is not needed; for a copy use \"cp\" without links."
+            "Always use the same path for the ledger. Remove the other name; to make a copy use \"cp\" without links."
         case .diskFull: "Free some space and run the same command again; nothing recorded is lost."
         case .busy, .failed: "Run the same command again."
         case .removed:
-            "Nothing more was sent. Put it back, or run the same command again; \"mule adopt\" takes over uploads that "
-                + "only the store knows."
-        case .noLocks: "Name a ledger on a local disk with --ledger, or have the file system mounted with locks."
+            "Nothing more was sent. Restore it, or run the same command again; \"mule adopt\" adopts uploads that only "
+                + "the store knows."
+        case .noLocks: "Choose a ledger on a local disk with --ledger, or mount the file system with locks."
         }
     }
 }

@@ -151,17 +151,17 @@ extension Ledger {
             try !database.run("SELECT 1 FROM uploads WHERE \(column) = ?", [.text(value)], read: { _ in }).isEmpty
         }
         if try isTaken("id", record.id) {
-            return "the upload \(record.id) is there already, and is not the same"
+            return "the upload \(record.id) already exists, and differs"
         }
         if let uploadID = record.uploadID, try isTaken("upload_id", uploadID) {
-            return "the upload ID of \(record.id) is there already, in another upload"
+            return "another upload already has the upload ID of \(record.id)"
         }
         return nil
     }
 
     private func insert(_ exported: ExportedUpload, in database: Database) throws(SQLiteError) {
         guard let number = try insert(exported.record.upload, id: exported.record.id, in: database)?.number else {
-            throw SQLiteError(code: 1, message: "two uploads of one name", statement: "import")
+            throw SQLiteError(code: 1, message: "two uploads with the same name", statement: "import")
         }
         try store(exported.record, as: number, in: database)
         for part in exported.parts { try insert(part, of: number, in: database) }

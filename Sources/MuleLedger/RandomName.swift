@@ -23,7 +23,7 @@ enum RandomName {
     static func token() -> String {
         // One call of the kernel for all of it.
         var bytes = [UInt8](repeating: 0, count: 16)
-        precondition(getentropy(&bytes, bytes.count) == 0, "the system gives no random bytes")
+        precondition(getentropy(&bytes, bytes.count) == 0, "the system has no random bytes")
         return Hex.encode(bytes)
     }
 

@@ -21,7 +21,7 @@ extension Ledger {
         _ upload: NewUpload,
         choosing choice: ([UploadRecord]) -> UploadRecord?
     ) throws(LedgerError) -> StreamClaim {
-        guard let stream = upload.stream else { fatalError("what is no stream is claimed with other files") }
+        guard let stream = upload.stream else { fatalError("not a stream") }
         return try transaction { database throws(SQLiteError) in
             let open = try records(
                 in: database,

@@ -51,7 +51,7 @@ extension Ledger {
                 FROM uploads WHERE number = ?4
                 """,
                 [
-                    .text(id), .text("left by \(record.id), which began anew: \(reason)"), .integer(now()),
+                    .text(id), .text("left behind when \(record.id) restarted: \(reason)"), .integer(now()),
                     .integer(record.number),
                 ]
             )
@@ -59,7 +59,7 @@ extension Ledger {
             return try MuleLedger.records(in: database, "WHERE id = ?", [.text(id)])
                 + MuleLedger.records(in: database, "WHERE number = ?", [.integer(record.number)])
         }
-        guard records.count == 2 else { throw .failed("upload \(record.number) has gone from the ledger") }
+        guard records.count == 2 else { throw .failed("upload \(record.number) is no longer in the ledger") }
         return (records[0], records[1])
     }
 
@@ -77,11 +77,11 @@ extension Ledger {
             )
             return try records(in: database, "WHERE number = ?", [.integer(record.number)]).first
         }
-        guard let found else { throw .failed("upload \(record.number) has gone from the ledger") }
+        guard let found else { throw .failed("upload \(record.number) is no longer in the ledger") }
         return found
     }
 
-    /// Changes what is borne of a source that changes.
+    /// Changes which changes of the source are allowed.
     package func bear(_ changing: ChangingSource, in record: UploadRecord) throws(LedgerError) -> UploadRecord {
         try update(record.number) { database throws(SQLiteError) in
             try database.run(
@@ -413,7 +413,7 @@ extension Ledger {
             )
             return try records(in: database, "WHERE number = ?", [.integer(number)]).first
         }
-        guard let record else { throw .failed("upload \(number) has gone from the ledger") }
+        guard let record else { throw .failed("upload \(number) is no longer in the ledger") }
         return record
     }
 }

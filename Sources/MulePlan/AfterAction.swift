@@ -18,7 +18,7 @@ package enum AfterAction: Hashable, Sendable, CustomStringConvertible {
             switch self {
             case .unknown: "is not one of keep, move:DIR, delete, delete-after:7d"
             case .relative: "moves to a relative path; write move:/DIR or move:~/DIR"
-            case .notAPath: "has no path that files could be moved to"
+            case .notAPath: "has no directory to move files to"
             case .badDelay(let error): "has a delay that \(error)"
             }
         }

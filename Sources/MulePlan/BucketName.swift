@@ -14,28 +14,29 @@ package enum BucketName {
 
     /// Why no bucket has this name, as a sentence; nil when one may.
     package static func problem(_ name: String, _ rules: Rules) -> String? {
-        if name == "." || name == ".." { return "A bucket can't be called \(name)." }
+        if name == "." || name == ".." { return "A bucket cannot be named \(name)." }
         if name.hasSuffix("--x-s3") {
-            return "\(name) is a directory bucket (S3 Express One Zone), which mule can't write to: use another bucket."
+            return
+                "\(name) is a directory bucket (S3 Express One Zone), which mule cannot write to: use another bucket."
         }
         let isLower = !name.utf8.contains { (0x41...0x5A).contains($0) || $0 == UInt8(ascii: "_") }
         switch rules {
         case .inPath: return nil
         case .inHost:
             return isLower
-                ? nil : "The bucket \(name) can't be part of a host's name: add --addressing path."
+                ? nil : "The bucket \(name) cannot be part of a host name: add --addressing path."
         case .amazon:
             guard isLower else {
-                return "Amazon's buckets have no upper case and no _ in their names: check \(name). "
-                    + "(For a bucket from before 2018 add --addressing path.)"
+                return "Amazon's bucket names have no upper-case letters and no _: check \(name). (For a bucket from "
+                    + "before 2018 add --addressing path.)"
             }
             guard (3...63).contains(name.utf8.count) else {
-                return "The names of Amazon's buckets are 3 to 63 characters long: check \(name)."
+                return "Amazon's bucket names are 3 to 63 characters long: check \(name)."
             }
             var address = in_addr()
             guard !".-".contains(name.first ?? "."), !".-".contains(name.last ?? "."), !name.contains(".."),
                 inet_pton(AF_INET, name, &address) != 1
-            else { return "Amazon has no bucket of this name: check \(name)." }
+            else { return "Amazon does not allow this bucket name: check \(name)." }
             return nil
         }
     }

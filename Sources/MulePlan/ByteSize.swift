@@ -15,7 +15,7 @@ package enum ByteSize {
             case .unknownUnit(let unit):
                 "has the unknown unit \"\(unit)\"; use K, M, G, T, P (or KiB, MiB, ...) for powers of 1024, "
                     + "KB, MB, GB, TB, PB for powers of 1000"
-            case .tooLarge: "is more than 8 EiB, the largest size that can be counted"
+            case .tooLarge: "is more than 8 EiB, the largest possible size"
             }
         }
     }

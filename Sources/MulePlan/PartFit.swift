@@ -13,11 +13,11 @@ package enum PartFit: Hashable, Sendable {
         limits: StoreLimits = .amazon
     ) -> PartFit {
         guard let last = parts.max(by: { $0.number < $1.number }), let largest = parts.map(\.size).max() else {
-            return .misfit("holds no part")
+            return .misfit("has no parts")
         }
-        guard objectSize > 0, largest <= objectSize else { return .misfit("holds a part longer than the file") }
+        guard objectSize > 0, largest <= objectSize else { return .misfit("has a part larger than the file") }
         guard let first = parts.map(\.number).min(), first > 0, largest > 0 else {
-            return .misfit("holds a part without bytes or number")
+            return .misfit("has a part without bytes or number")
         }
         var sizes = [largest]
         // All parts but the last are equal. Where only the last is there, its end gives the others' size away.
@@ -42,16 +42,16 @@ package enum PartFit: Hashable, Sendable {
 
     private static func misfit(of parts: [ListedPart], in plan: PartPlan, _ limits: StoreLimits) -> String? {
         guard plan.count <= limits.maximumPartCount else {
-            return "is cut into parts of \(ByteSize.format(plan.partSize)), of which the file would need \(plan.count)"
+            return "has parts of \(ByteSize.format(plan.partSize)), of which the file would need \(plan.count)"
         }
         for part in parts.sorted(by: { $0.number < $1.number }) {
             guard part.number <= plan.count else {
-                return "holds part \(part.number), and the file has only \(plan.count) parts of "
+                return "has part \(part.number), and the file has only \(plan.count) parts of "
                     + ByteSize.format(plan.partSize)
             }
             if part.size != plan.size(of: part.number) {
-                return "holds a part \(part.number) of \(part.size) bytes, which would have to be "
-                    + "\(plan.size(of: part.number)) in parts of \(ByteSize.format(plan.partSize))"
+                return "has a part \(part.number) of \(part.size) bytes, which must be \(plan.size(of: part.number)) "
+                    + "in parts of \(ByteSize.format(plan.partSize))"
             }
         }
         return nil

@@ -5,7 +5,7 @@ package struct PartPlan: Hashable, Sendable {
 
     /// - Precondition: both are positive.
     package init(objectSize: Int64, partSize: Int64) {
-        precondition(objectSize > 0 && partSize > 0, "an object of no bytes has no parts")
+        precondition(objectSize > 0 && partSize > 0, "an empty object has no parts")
         self.objectSize = objectSize
         self.partSize = partSize
     }

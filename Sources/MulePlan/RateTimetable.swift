@@ -52,7 +52,10 @@ package struct RateTimetable: Equatable, Sendable {
         for part in text.split(separator: ",", omittingEmptySubsequences: false) {
             let sides = part.split(separator: "=", omittingEmptySubsequences: false)
             guard sides.count == 2 else {
-                throw ParseError(description: "is no timetable: \"\(Self.trimmed(part))\" is not of the form WHEN=RATE")
+                throw ParseError(
+                    description: "is not a timetable: \"\(Self.trimmed(part))\" is not of the form "
+                        + "WHEN=RATE"
+                )
             }
             var entry = try Self.when(sides[0])
             entry.rate = try Self.rate(Self.trimmed(sides[1]))
@@ -122,7 +125,7 @@ package struct RateTimetable: Equatable, Sendable {
         // One reader takes it for "no limit", another for "nothing at this time".
         guard rate > 0 else {
             throw ParseError(
-                description: "holds a rate of 0, which says nothing: write off for no limit, or a rate such as 500K"
+                description: "has a rate of 0: write off for no limit, or a rate such as 500K"
             )
         }
         return rate
@@ -142,13 +145,13 @@ package struct RateTimetable: Equatable, Sendable {
             } else {
                 throw ParseError(
                     description:
-                        "is no timetable: \"\(trimmed(text))\" is no time; write 08:00-18:00, Mon-Fri, Sat+Sun, "
+                        "is not a timetable: \"\(trimmed(text))\" is not a time; write 08:00-18:00, Mon-Fri, Sat+Sun, "
                         + "both, or * for all times"
                 )
             }
         }
         guard hasTime || hasDays else {
-            throw ParseError(description: "is no timetable: an entry names no time; write * for all times")
+            throw ParseError(description: "is not a timetable: an entry has no time; write * for all times")
         }
         return entry
     }

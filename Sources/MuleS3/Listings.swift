@@ -110,7 +110,7 @@ extension S3Connection {
             listing.abortRuleID = response[header: "x-amz-abort-rule-id"] ?? listing.abortRuleID
             for element in document.all("Part") {
                 guard let part = StoredPart(element) else {
-                    let reason = "a part without number, size or ETag, or with ones that none can have"
+                    let reason = "a part without a valid number, size or ETag"
                     throw fail(call, .unreadable(status: response.status, reason: reason))
                 }
                 listing.parts.append(part)
@@ -122,7 +122,14 @@ extension S3Connection {
             guard let next, let through = Int(next), through > marker.flatMap({ Int($0) }) ?? 0,
                 listing.parts.count <= Self.longestPartList
             else {
-                throw fail(call, .unreadable(status: response.status, reason: "the list of parts does not go on"))
+                throw fail(
+                    call,
+                    .unreadable(
+                        status: response.status,
+                        reason: "the next page of the part list cannot "
+                            + "be requested"
+                    )
+                )
             }
             onPage(listing, through)
             marker = next
@@ -141,7 +148,7 @@ extension S3Connection {
             guard let next = page.next else { return uploads }
             guard seen.insert(next).inserted, max(seen.count, uploads.count) <= Self.longestUploadList else {
                 let call = S3Call(operation: .listMultipartUploads, method: "GET", bucket: address.bucket)
-                throw fail(call, .unreadable(status: 200, reason: "the list of uploads does not end"))
+                throw fail(call, .unreadable(status: 200, reason: "the list of uploads has no end"))
             }
             marker = next
         }
@@ -192,7 +199,14 @@ extension S3Connection {
         guard (1...4096).contains(next.key.utf8.count), next != marker,
             next.uploadID?.utf8.count ?? 0 <= StoreText.longestUploadID
         else {
-            throw fail(call, .unreadable(status: response.status, reason: "the list of uploads does not go on"))
+            throw fail(
+                call,
+                .unreadable(
+                    status: response.status,
+                    reason: "the next page of the upload list cannot be "
+                        + "requested"
+                )
+            )
         }
         return UploadPage(uploads: uploads, next: next)
     }

@@ -60,7 +60,7 @@ extension S3Connection {
             roots: ["InitiateMultipartUploadResult", "InitiateMultipartUpload"]
         )
         guard let uploadID = document.value("UploadId") else {
-            throw fail(call, .unreadable(status: response.status, reason: "no UploadId in the answer"))
+            throw fail(call, .unreadable(status: response.status, reason: "an answer without UploadId"))
         }
         guard uploadID.utf8.count <= StoreText.longestUploadID else {
             throw fail(call, .unreadable(status: response.status, reason: "an UploadId that is too long"))
@@ -163,6 +163,6 @@ extension S3Connection {
         }
         if roots.contains(document.name) { return document }
         if document.name == "Error" { throw self.error(call, response, document: document) }
-        throw fail(call, .unreadable(status: response.status, reason: "\(document.name) in place of \(roots[0])"))
+        throw fail(call, .unreadable(status: response.status, reason: "\(document.name) instead of \(roots[0])"))
     }
 }

@@ -75,7 +75,14 @@ extension S3Connection {
             guard let list, list.value("IsTruncated") == "true" else { return answer }
             let next = list.value("NextPartNumberMarker") ?? answer.parts.last.map { String($0.number) }
             guard let next, next != marker else {
-                throw fail(call, .unreadable(status: response.status, reason: "the list of parts does not go on"))
+                throw fail(
+                    call,
+                    .unreadable(
+                        status: response.status,
+                        reason: "the next page of the part list cannot "
+                            + "be requested"
+                    )
+                )
             }
             marker = next
         }

@@ -103,7 +103,7 @@ package final class S3Connection {
         }
         guard let region, let other = service.routes.redirect(call.bucket, from: route, to: region) else { return nil }
         service.log?(
-            "\(call.bucket) is in the region \(other.endpoint.region); asking there, at \(other.endpoint.host)"
+            "\(call.bucket) is in the region \(other.endpoint.region); sending requests to \(other.endpoint.host)"
         )
         return other
     }

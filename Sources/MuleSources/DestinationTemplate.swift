@@ -202,19 +202,19 @@ package enum TemplateError: Error, Hashable, Sendable, CustomStringConvertible {
     package var description: String {
         switch self {
         case .noBucket: "names no bucket; write bucket/key or bucket/prefix/"
-        case .badBucket(let name): "names \"\(name)\", which can't be a bucket's name"
-        case .placeholderInBucket: "has a placeholder in the bucket's name; one job writes to one bucket"
+        case .badBucket(let name): "names \"\(name)\", which is not a valid bucket name"
+        case .placeholderInBucket: "has a placeholder in the bucket name; one job writes to one bucket"
         case .unknown(let name):
             "has the unknown placeholder {\(name)}; \(Self.hint(for: name))"
         case .openBrace: "has a { without its }; write {{ for the character itself"
         case .strayBrace: "has a } without its {; write }} for the character itself"
-        case .missing(let placeholder): "needs {\(placeholder.rawValue)}, which is not known here"
-        case .emptyKey: "makes an empty name for an object"
+        case .missing(let placeholder): "needs {\(placeholder.rawValue)}, which is unknown here"
+        case .emptyKey: "gives an empty object name"
         }
     }
     private static func hint(for name: String) -> String {
         let known = DestinationTemplate.Placeholder.allCases.map(\.rawValue)
         if let near = Suggestion.nearest(of: name, in: known) { return "did you mean {\(near)}?" }
-        return "there are \(known.map { "{\($0)}" }.joined(separator: " "))"
+        return "known placeholders are \(known.map { "{\($0)}" }.joined(separator: " "))"
     }
 }

@@ -258,14 +258,14 @@ package enum GlobError: Error, Hashable, Sendable, CustomStringConvertible {
 
     package var description: String {
         switch self {
-        case .empty: "is no pattern: nothing is left of it that could match a name"
-        case .emptyName: "has two slashes in a row, which no path has"
-        case .dots: "has . or .. for a name; patterns begin at the directory that is named, without ./"
-        case .noName: "holds a NUL, which no name can have"
+        case .empty: "is an empty pattern: it cannot match a name"
+        case .emptyName: "has two slashes in a row, which never match"
+        case .dots: "has . or .. as a name; patterns are relative to the SOURCE directory, without ./"
+        case .noName: "has a NUL, which no name can have"
         case .openBracket: "has a [ without its ]; write \\[ for the character itself"
-        case .unknownClass: "has an unknown class [:...:]; there are alpha, digit, alnum, upper, lower, space and punct"
+        case .unknownClass: "has an unknown class [:...:]; known are alpha, digit, alnum, upper, lower, space and punct"
         case .backwardRange: "has a range in [ ] that runs backwards"
-        case .loneBackslash: "ends in a \\ with nothing behind it; write \\\\ for the character itself"
+        case .loneBackslash: "ends with a single \\; write \\\\ for the character itself"
         }
     }
 }

@@ -27,22 +27,22 @@ package enum SourceProblem: Hashable, Sendable {
     /// - Parameter name: the path, made safe to show.
     package func sentence(for name: String) -> String {
         switch self {
-        case .unreadable(let error): "\(name) can't be read: \(error.reason)."
+        case .unreadable(let error): "\(name) cannot be read: \(error.reason)."
         case .unreadableDirectory(let error):
-            "\(name) can't be read: \(error.reason); what is in it is not sent."
+            "\(name) cannot be read: \(error.reason); its files are not sent."
         case .directory: "\(name) is a directory: add --recursive to send the files below it."
-        case .linkToDirectory: "\(name) links to a directory and is not followed."
+        case .linkToDirectory: "\(name) is a symbolic link to a directory and is not followed."
         case .link: "\(name) is a symbolic link and is not followed."
-        case .loop: "\(name) leads back to a directory that it lies in and is not followed."
-        case .leadsUp: "\(name) is listed with .. in its path, from which no object's name can be made; it is not sent."
+        case .loop: "\(name) links back to a directory that contains it and is not followed."
+        case .leadsUp: "\(name) is listed with .. in its path, which is not allowed in an object name; it is not sent."
         case .nameTooLong:
-            "A name in the list is longer than any path can be (4,096 bytes) and is passed over; it begins with \(name)."
+            "A name in the list is longer than any path can be (4,096 bytes) and is skipped; it starts with \(name)."
         case .unreadableList(let error):
-            "The list of names in \(name) can't be read any further: \(error.reason); what follows in it is not sent."
+            "The list of names in \(name) cannot be read further: \(error.reason); the names after that are not sent."
         case .endless(let kind, wasNamed: false): "\(name) is \(kind.noun) and is not sent."
         case .endless(let kind, wasNamed: true):
-            "\(name) is \(kind.noun), which has no end that could be confirmed. Send what it gives as standard input "
-                + "instead: mule upload - DESTINATION < FILE"
+            "\(name) is \(kind.noun), which has no size to confirm. Send its output as standard input instead: mule "
+                + "upload - DESTINATION < FILE"
         }
     }
 }

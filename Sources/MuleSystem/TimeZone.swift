@@ -12,8 +12,8 @@ package enum TimeZone {
         let path = name.hasPrefix("/") ? name : "\(directory)/\(name)"
         if isZone(root + path) || (!named.hasPrefix(":") && isPOSIXRule(name)) { return nil }
         return
-            "The time zone \(named) (TZ) is not known here, and all hours and dates are those of UTC: there is no \(path). Install "
-            + "the time zones (the package tzdata), or correct TZ."
+            "The time zone \(named) (TZ) is unknown on this machine, so all times are in UTC: \(path) does not exist. "
+            + "Install the time zones (package tzdata), or correct TZ."
     }
 
     /// /etc/localtime is a link into the directory of zones, which a container may not have.
@@ -23,8 +23,8 @@ package enum TimeZone {
             kind == .symbolicLink, (try? FileStatus.of(path: Array((root + link).utf8))) == nil
         else { return nil }
         return
-            "The machine's time zone is not known here, and all hours and dates are those of UTC: \(link) leads to a file that is "
-            + "not there. Install the time zones (the package tzdata), or set TZ."
+            "The machine's time zone is unknown, so all times are in UTC: \(link) links to a file that does not exist. "
+            + "Install the time zones (package tzdata), or set TZ."
     }
 
     /// Names that mean what the C library falls back to.

@@ -28,7 +28,7 @@ extension HTTPClient {
         if settings.ignoresProxies { curl.setString(CURLOPT_NOPROXY, "*") }
         if let bundle = settings.caBundle {
             guard access(bundle, R_OK) == 0 else {
-                throw .unusable("the CA bundle \(bundle) can't be read: \(SystemError.current("open").reason)")
+                throw .unusable("the CA bundle \(bundle) cannot be read: \(SystemError.current("open").reason)")
             }
         }
         if !settings.knownAddresses.isEmpty { curl.setAddresses(settings.knownAddresses) }
@@ -78,7 +78,7 @@ extension HTTPClient {
         guard exchange.head.hasEnded, (200..<300).contains(exchange.head.status), let sent = exchange.sentBeforeAnswer,
             let length = exchange.request?.body.length, sent < length
         else { return taken }
-        let reason = "success was answered after \(sent) of \(length) bytes of the body"
+        let reason = "the server reported success after \(sent) of \(length) bytes of the body"
         exchange.failure = failure(.answer, .closed(reason))
         return 0
     }

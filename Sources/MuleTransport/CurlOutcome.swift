@@ -102,7 +102,7 @@ enum NameLookup {
         case EAI_NONAME, noData: return .noSuchHost
         case EAI_AGAIN: return .silentNameServer
         case EAI_SYSTEM: return .failedLookup(SystemError.current("getaddrinfo").reason)
-        case 0: return .failedLookup("it failed a moment ago")
+        case 0: return .failedLookup("a retry succeeded")
         default: return .failedLookup(String(cString: gai_strerror(code)))
         }
     }

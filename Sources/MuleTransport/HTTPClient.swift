@@ -64,13 +64,13 @@ package final class HTTPClient: HTTPPerformer {
     package func perform(_ request: HTTPRequest) throws(TransportError) -> HTTPResponse {
         if cancellation.isCancelled { throw .cancelled }
         guard request.headers.allSatisfy(Self.isOneHeader) else {
-            throw .unusable("a header holds a character that would end it")
+            throw .unusable("a header has a line break or NUL")
         }
-        guard Self.isURL(request.url) else { throw .unusable("the request's URL is too long, or no URL") }
+        guard Self.isURL(request.url) else { throw .unusable("the request's URL is too long or not valid") }
         // Most requests of a client go to one place.
         let known = origin.flatMap { $0.isOrigin(of: request.url) ? $0 : nil }
         guard let origin = known ?? Origin(request.url) else {
-            throw .unusable("the request's URL is too long, or no URL")
+            throw .unusable("the request's URL is too long or not valid")
         }
         self.origin = origin
         exchange = Exchange(request)
@@ -93,7 +93,7 @@ package final class HTTPClient: HTTPPerformer {
     private func exchangeAll(_ request: HTTPRequest) throws(TransportError) -> HTTPResponse {
         while true {
             guard curl_multi_add_handle(curl.multi, curl.easy) == CURLM_OK else {
-                throw .unusable("libcurl can't take the request")
+                throw .unusable("libcurl rejects the request")
             }
             defer { curl_multi_remove_handle(curl.multi, curl.easy) }
             curl.forgetMessage()
@@ -291,7 +291,7 @@ package final class HTTPClient: HTTPPerformer {
         if result != CURLE_OK { throw failure(of: result) }
         // curl takes a head that the end of the connection cuts short for a whole one: what is missing may be its ETag.
         guard exchange.head.hasEnded else {
-            throw failure(.answer, .closed("it was closed within the head of the answer"))
+            throw failure(.answer, .closed("it was closed before the end of the answer's headers"))
         }
         let response = HTTPResponse(
             status: exchange.head.status,

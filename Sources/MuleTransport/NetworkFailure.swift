@@ -29,7 +29,7 @@ package struct RemoteEnd: Hashable, Sendable {
     fileprivate var words: String {
         // A host that is an address says it already.
         let place = address.flatMap { host == $0 || host == "[\($0)]" ? nil : " (address \($0))" } ?? ""
-        return proxy.map { "the proxy \($0)\(place), on the way to \(name)" } ?? name + place
+        return proxy.map { "the proxy \($0)\(place), for \(name)" } ?? name + place
     }
 }
 
@@ -136,22 +136,22 @@ extension NetworkFailure {
     package var cure: String? {
         if let cure = proxyCure { return cure }
         return switch reason {
-        case .noSuchHost: "Check the name in --endpoint-url, and the network."
+        case .noSuchHost: "Check the host in --endpoint-url, and the network."
         case .silentNameServer, .failedLookup: "Check the network and /etc/resolv.conf."
-        case .refused, .noConnection: "Check host and port in --endpoint-url, and the firewalls in between."
+        case .refused, .noConnection: "Check the host and port in --endpoint-url, and the firewalls in between."
         case .noRoute: "Check the network."
         case .noSocket(let error) where error.isFileShortage: "\(error.cureOfFileShortage), or lower --concurrency."
         case .noSocket: "Give this process more memory, or lower --concurrency."
         case .refusedByProxy(407):
-            "Put user and password into the proxy's address: https_proxy=http://USER:PASSWORD@HOST:PORT."
+            "Put the user and password into the proxy's address: https_proxy=http://USER:PASSWORD@HOST:PORT."
         case .refusedByProxy(let status) where status < 500:
             "Allow \(peer.name) at the proxy, or add \(peer.host) to no_proxy."
         case .refusedByProxy: "Check that the proxy can reach \(peer.name), or add \(peer.host) to no_proxy."
         case .certificate(let certificate): certificate.cure(peer.host)
-        case .speaksNoTLS: "Begin --endpoint-url with http://, or name the port that speaks TLS."
-        case .wantsTLS: "Begin --endpoint-url with https://."
-        case .wantsClientCertificate: "Use an endpoint that does without; mule has no client certificate to show."
-        case .silentHandshake: "Check that this port is the one for https."
+        case .speaksNoTLS: "Use http:// in --endpoint-url, or the port that speaks TLS."
+        case .wantsTLS: "Use https:// in --endpoint-url."
+        case .wantsClientCertificate: "Use an endpoint without client certificates; mule does not support them."
+        case .silentHandshake: "Check that this is the https port."
         case .failedHandshake, .stalled, .closed: nil
         case .notHTTP: "Check the port in --endpoint-url."
         }
@@ -166,9 +166,10 @@ extension NetworkFailure {
         let name = peer.proxyVariable.map { "the proxy \(proxy) in the variable \($0)" } ?? "the proxy \(proxy)"
         return switch reason {
         case .noSuchHost, .refused, .noConnection, .noRoute, .silentNameServer, .failedLookup:
-            "Check \(name) and the way to it, \(way)."
+            "Check \(name) and the network to it, \(way)."
         case .refusedByProxy(407):
-            "Put user and password into the proxy's address: \(peer.proxyVariable ?? "https_proxy")=http://USER:PASSWORD@HOST:PORT."
+            "Put the user and password into the proxy's address: "
+                + "\(peer.proxyVariable ?? "https_proxy")=http://USER:PASSWORD@HOST:PORT."
         case .refusedByProxy(let status) where status < 500:
             "Allow \(peer.name) at the proxy, check \(name), \(way)."
         case .refusedByProxy: "Check that the proxy can reach \(peer.name), check \(name), \(way)."
@@ -186,18 +187,18 @@ extension NetworkFailure.Certificate {
         case .notYetValid: "its certificate is not valid yet"
         case .wrongName: "its certificate is for another name"
         case .unknownAuthority(let reason): "its certificate is not trusted (\(reason))"
-        case .other(let reason): "its certificate can't be accepted (\(reason))"
+        case .other(let reason): "its certificate is not valid (\(reason))"
         }
     }
 
     fileprivate func cure(_ host: String) -> String {
         switch self {
-        case .expired: "Renew it at the server, or set this machine's clock if that is wrong."
-        case .notYetValid: "Set this machine's clock if that is wrong, or wait until the certificate is valid."
-        case .wrongName: "Name the endpoint as its certificate does, or get a certificate for \(host)."
+        case .expired: "Renew it on the server, or set this machine's clock if it is wrong."
+        case .notYetValid: "Set this machine's clock if it is wrong, or wait until the certificate is valid."
+        case .wrongName: "Use the host name in the certificate, or get a certificate for \(host)."
         case .unknownAuthority:
-            "If it is your own authority's, name its PEM file with --ca-bundle or AWS_CA_BUNDLE."
-        case .other: "Check the certificate at the server."
+            "If it is from your own certificate authority, give its PEM file with --ca-bundle or AWS_CA_BUNDLE."
+        case .other: "Check the certificate on the server."
         }
     }
 }
@@ -205,24 +206,24 @@ extension NetworkFailure.Certificate {
 extension NetworkFailure.Reason {
     fileprivate func words(at stage: NetworkFailure.Stage) -> String {
         switch self {
-        case .noSuchHost: "there is no host of this name"
+        case .noSuchHost: "the host does not exist"
         case .silentNameServer: "the name server does not answer"
-        case .failedLookup(let reason): "the name can't be looked up (\(reason))"
+        case .failedLookup(let reason): "the name lookup failed (\(reason))"
         case .refused: "the connection was refused"
         case .noRoute(let reason): "there is no route to it (\(reason))"
         case .noConnection(let addresses):
-            addresses > 1 ? "none of its \(addresses) addresses answers" : "no answer to the attempt to connect"
-        case .noSocket(let error): "this process can't open a connection (\(error.reason))"
+            addresses > 1 ? "none of its \(addresses) addresses answers" : "could not connect (no answer)"
+        case .noSocket(let error): "this process cannot open a connection (\(error.reason))"
         case .refusedByProxy(407): "the proxy asks for a user and a password (HTTP 407)"
-        case .refusedByProxy(let status): "the proxy refused (HTTP \(status))"
+        case .refusedByProxy(let status): "the proxy refused the connection (HTTP \(status))"
         case .certificate(let certificate): certificate.words
         case .speaksNoTLS: "the port does not speak TLS"
-        case .wantsTLS: "the port speaks TLS, and was asked without"
+        case .wantsTLS: "the port speaks TLS, and the request was plain HTTP"
         case .wantsClientCertificate: "the server demands a client certificate"
-        case .silentHandshake: "it answers TCP and not TLS: the handshake got no answer"
+        case .silentHandshake: "it accepts TCP connections, but does not answer the TLS handshake"
         case .failedHandshake(let reason): "no secure connection (\(reason))"
         case .stalled(let seconds):
-            "nothing moved for \(Int(seconds)) s while \(stage.words)"
+            "no progress for \(Int(seconds)) s while \(stage.words)"
         case .closed(let reason): "the connection broke while \(stage.words) (\(reason))"
         case .notHTTP: "the answer is not HTTP"
         }
@@ -232,12 +233,12 @@ extension NetworkFailure.Reason {
 extension NetworkFailure.Stage {
     fileprivate var words: String {
         switch self {
-        case .lookup: "the name was looked up"
-        case .connecting: "it was made"
-        case .tunnel: "the proxy was asked for a way"
-        case .handshake: "TLS was set up"
-        case .sending: "the request was sent"
-        case .answer: "the answer was awaited"
+        case .lookup: "looking up the name"
+        case .connecting: "connecting"
+        case .tunnel: "asking the proxy to connect"
+        case .handshake: "negotiating TLS"
+        case .sending: "sending the request"
+        case .answer: "waiting for the answer"
         }
     }
 }

@@ -39,8 +39,8 @@ package enum TransportError: Error, Hashable, Sendable {
         switch self {
         case .cancelled: "cancelled"
         case .network(let failure): failure.sentence
-        case .leftBehind: "the connection was far slower than the others"
-        case .source(let error, let offset): "the source can't be read at byte \(offset) (\(error.reason))"
+        case .leftBehind: "the connection was much slower than the others"
+        case .source(let error, let offset): "the source cannot be read at byte \(offset) (\(error.reason))"
         case .sourceEnded(let offset): "the source ends at byte \(offset)"
         case .answerTooLong(let limit): "the answer is longer than \(limit) bytes"
         case .unusable(let reason): reason

@@ -21,7 +21,7 @@ enum TrustStore {
         var source: Source
         var reason: String
 
-        var sentence: String { "the CA bundle \(source.file) can't be used: \(reason)" }
+        var sentence: String { "the CA bundle \(source.file) cannot be used: \(reason)" }
     }
 
     // @unchecked Sendable: counted and locked by OpenSSL. Never freed, as long as the process may connect.
@@ -49,7 +49,7 @@ enum TrustStore {
             return store
         }
         guard mule_verify_with(context, parsed.store) == 1 else {
-            throw Unreadable(source: source, reason: "no memory")
+            throw Unreadable(source: source, reason: "out of memory")
         }
     }
 
@@ -72,7 +72,7 @@ enum TrustStore {
     private static func parse(_ source: Source) throws(Unreadable) -> Parsed {
         // What stays in this thread's queue of errors would be taken for the connection's.
         defer { ERR_clear_error() }
-        guard let store = X509_STORE_new() else { throw Unreadable(source: source, reason: "no memory") }
+        guard let store = X509_STORE_new() else { throw Unreadable(source: source, reason: "out of memory") }
         guard X509_STORE_load_file(store, source.file) == 1,
             source.directory.map({ X509_STORE_load_path(store, $0) == 1 }) ?? true
         else {
@@ -81,7 +81,7 @@ enum TrustStore {
                 throw Unreadable(source: source, reason: SystemError.current("open").reason)
             }
             let reason = ERR_reason_error_string(ERR_peek_last_error()).map { String(cString: $0) }
-            throw Unreadable(source: source, reason: reason ?? "it holds no certificate")
+            throw Unreadable(source: source, reason: reason ?? "it has no certificate")
         }
         // As libcurl does: an intermediate certificate that is in the bundle is trusted as it is.
         X509_STORE_set_flags(store, UInt(X509_V_FLAG_TRUSTED_FIRST | X509_V_FLAG_PARTIAL_CHAIN))

@@ -69,17 +69,18 @@ extension AbortDate.Risk {
         switch self {
         case .past:
             return
-                "The store was to give up the unfinished upload of \(object) at \(day), by its bucket's lifecycle rule: "
-                + "the parts that it has removed must be sent again."
+                "The store was due to abort the unfinished upload of \(object) at \(day), by its bucket's lifecycle "
+                + "rule: parts that it has removed must be sent again."
         case .near(let left):
             return
-                "The store will give up the unfinished upload of \(object) at \(day), in \(DurationText.format(left)), by "
-                + "its bucket's lifecycle rule: what is not completed by then must be sent again."
+                "The store will abort the unfinished upload of \(object) at \(day), in \(DurationText.format(left)), "
+                + "by its bucket's lifecycle rule: if it is not completed by then, it must be sent again."
         case .tooSlow(let left, let needed):
             return
-                "The store will give up the unfinished upload of \(object) at \(day), in \(DurationText.format(left)), by "
-                + "its bucket's lifecycle rule, and at this rate the rest takes \(DurationText.format(needed)): all parts "
-                + "would be lost. It takes a faster line, or a rule (AbortIncompleteMultipartUpload) that waits longer."
+                "The store will abort the unfinished upload of \(object) at \(day), in \(DurationText.format(left)), "
+                + "by its bucket's lifecycle rule, and at this rate the rest takes "
+                + "\(DurationText.format(needed)): all parts would be lost. Use a faster connection, or a rule "
+                + "(AbortIncompleteMultipartUpload) that waits longer."
         }
     }
 }

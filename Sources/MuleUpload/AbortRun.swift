@@ -63,8 +63,8 @@ package struct AbortRun {
             remote.emit(
                 .notice(
                     id: record.id,
-                    "Whether \(transfer.name) had been completed before can't be looked at (\(error.shortReason)); it takes "
-                        + "the permission \(error.operation.permission)."
+                    "Cannot tell whether \(transfer.name) was completed before (\(error.shortReason)); this needs "
+                        + "\(error.operation.permission)."
                 )
             )
             try close(record, .aborted)

@@ -36,7 +36,7 @@ package struct AdoptRun {
         guard source.size > 0 else {
             throw UploadFailure(
                 .usage,
-                "\(name) is empty: no upload in parts can be of it. Send it with \"mule upload\"."
+                "\(name) is empty, so there is no multipart upload of it. Upload it with \"mule upload\"."
             )
         }
         try refuseKnown(intent.upload(of: source), name)
@@ -45,8 +45,8 @@ package struct AdoptRun {
         guard !found.isEmpty else {
             throw UploadFailure(
                 .store,
-                "There is no unfinished upload of \(intent.destination) at \(service.endpoint.url) that this ledger does "
-                    + "not know. Send the file with \"mule upload\"."
+                "There is no unfinished upload of \(intent.destination) at \(service.endpoint.url) that is unknown to "
+                    + "this ledger. Upload the file with \"mule upload\"."
             )
         }
         var adopted: (candidate: Candidate, match: Match)?
@@ -58,7 +58,7 @@ package struct AdoptRun {
             }
             switch try compare(candidate, source, name) {
             case .matches(let match): adopted = (candidate, match)
-            case .refused(let reason): refused.append("\(candidate.name) is left alone: it \(reason).")
+            case .refused(let reason): refused.append("\(candidate.name) is skipped: it \(reason).")
             }
         }
         guard let adopted else {
@@ -66,7 +66,7 @@ package struct AdoptRun {
             refused.forEach(onNotice)
             throw UploadFailure(
                 .verification,
-                "No unfinished upload of \(intent.destination) can be taken over for \(name).\(only) Send the file with "
+                "No unfinished upload of \(intent.destination) can be adopted for \(name).\(only) Upload the file with "
                     + "\"mule upload\"."
             )
         }
@@ -76,15 +76,15 @@ package struct AdoptRun {
 
     // MARK: What is there
 
-    /// An upload that the ledger has already is none to be taken over.
+    /// An upload that the ledger already has cannot be adopted.
     private func refuseKnown(_ upload: NewUpload, _ name: String) throws(UploadFailure) {
         let known = try ledger.reporting { ledger throws(LedgerError) in try ledger.unfinished(like: upload) }
         guard let known, known.mayHoldParts else { return }
         if ledger.isActive(known) { throw .heldElsewhere(known) }
         throw UploadFailure(
             .usage,
-            "The ledger has an upload of \(name) to \(upload.destination) already: go on with \"mule resume \(known.id)\", "
-                + "or give it up with \"mule abort \(known.id)\"."
+            "The ledger already has an upload of \(name) to \(upload.destination): resume it with \"mule resume "
+                + "\(known.id)\", or abort it with \"mule abort \(known.id)\"."
         )
     }
 
@@ -111,7 +111,7 @@ package struct AdoptRun {
         for upload in uploads {
             if let record = known[upload.uploadID] {
                 let source = record.upload.sourceName.map(UTF8Repair.string) ?? "standard input"
-                onNotice("The ledger knows \(upload.uploadID) as \(record.id), the upload of \(source).")
+                onNotice("The ledger already has \(upload.uploadID) as \(record.id), the upload of \(source).")
                 continue
             }
             let parts = try client.retrying(with: service) { (connection) throws(S3Error) in
@@ -120,12 +120,12 @@ package struct AdoptRun {
             switch parts {
             case .success(let listing, _): candidates.append(Candidate(upload: upload, listing: listing))
             case .refused(let error, _):
-                // Completed or given up since it was listed.
+                // Completed or aborted since it was listed.
                 if error.isVanishedUpload { continue }
                 guard error.isMissingPermission else { throw .refused(error, sending: address.description) }
                 onNotice(
-                    "\(upload.uploadID) is left alone: its parts may not be listed (\(error.shortReason)); it takes the "
-                        + "permission \(error.operation.permission)."
+                    "\(upload.uploadID) is skipped: its parts cannot be listed (\(error.shortReason)); this needs "
+                        + "\(error.operation.permission)."
                 )
             }
         }
@@ -156,8 +156,9 @@ package struct AdoptRun {
         func left(beside other: Candidate, _ address: ObjectAddress) -> String {
             let reason = bytes == other.bytes ? "is older" : "has fewer bytes"
             return
-                "\(name) stays at the store, which bills for its \(parts.count) parts: \(other.upload.uploadID) is taken "
-                + "over, and this one \(reason). Once that is done, \"mule clean --all-initiators \(address)\" removes it."
+                "\(name) stays at the store, which bills for its \(parts.count) parts: \(other.upload.uploadID) is "
+                + "adopted, and this one \(reason). Once that one is completed, \"mule clean --all-initiators "
+                + "\(address)\" removes it."
         }
     }
 

@@ -1,7 +1,7 @@
 import MuleDigest
 import MuleS3
 
-/// What an upload that was begun elsewhere demands of those who go on with it: the checksum that it was created with.
+/// What an upload that was started elsewhere requires for resuming it: the checksum that it was created with.
 enum AdoptedTerms {
     case known(Negotiated)
     /// Words that follow on "it".
@@ -14,7 +14,7 @@ enum AdoptedTerms {
             return
         }
         guard let algorithm = ChecksumAlgorithm(rawValue: name), algorithm != .md5 else {
-            self = .foreign("was created with checksums by \(name), which mule can't go on with")
+            self = .foreign("was created with \(name) checksums, which mule cannot compute")
             return
         }
         // The defaults of CreateMultipartUpload where a store does not list the type.
@@ -52,14 +52,15 @@ enum PartProof {
         let mine = digest.checksum(algorithm)
         switch self {
         case .checksum(let checksum):
-            return mine == checksum ? nil : "holds a part \(number) with other bytes than the file's"
+            return mine == checksum ? nil : "has a part \(number) that differs from the file"
         case .eTag(let text):
             guard let eTag = DigestETag(text), eTag.partCount == nil else {
-                return "holds a part \(number) that nothing proves: the store lists no checksum, and its ETag is no MD5"
+                return "has a part \(number) that cannot be compared: the store lists no checksum, and its ETag is not "
+                    + "an MD5"
             }
             return mine == eTag.md5
                 ? nil
-                : "holds a part \(number) that is not the file's by its ETag, and the store lists no checksum of it"
+                : "has a part \(number) whose ETag does not match the file, and the store lists no checksum of it"
         }
     }
 }

@@ -26,7 +26,7 @@ extension Worker {
             if let same, try isStillThere(same, source, transfer) { return }
             known = try claim(again, transfer)
         }
-        guard var record = known else { fatalError("a transfer begins with a row") }
+        guard var record = known else { fatalError("a transfer started without a row") }
         if let fresh = transfer.job.restartsAs, !transfer.hasRestarted.load(ordering: .relaxed) {
             record = try abandon(record, for: fresh, transfer)
             transfer.hasRestarted.store(true, ordering: .relaxed)
@@ -55,7 +55,7 @@ extension Worker {
             transfer.change { $0.claim(record, lease) }
             return record
         case .heldElsewhere, .doneBefore, .taken, nil:
-            throw UploadFailure(.held, "Another mule is uploading to \(transfer.name); this one leaves it alone.")
+            throw UploadFailure(.held, "Another mule process is uploading to \(transfer.name); skipped.")
         }
     }
 

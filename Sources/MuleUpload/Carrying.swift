@@ -49,7 +49,7 @@ extension Worker {
             guard let eTag = body.stored.eTag else {
                 throw UploadFailure(
                     .store,
-                    "The store took part \(part.number) of \(transfer.name) without an ETag, by which it would be "
+                    "The store accepted part \(part.number) of \(transfer.name) without an ETag, by which it would be "
                         + "completed.",
                     isResumable: true
                 )
@@ -205,14 +205,14 @@ extension UploadFailure {
     fileprivate func restarting(on rung: Protection) -> UploadFailure {
         var failure = self
         failure.lowerRung = rung
-        // It is no end, whatever the refusal would have been.
+        // The transfer does not end, even if the refusal would be final.
         failure.scope = .transfer
         return failure
     }
 
-    /// Aborted or expired while it was sent, or completed by somebody else.
+    /// Aborted or expired while it was sent, or completed by another program.
     ///
-    /// - Parameter canBeginAnew: whether there is a source from which this run could begin the upload anew.
+    /// - Parameter canBeginAnew: whether there is a source from which this run could restart the upload.
     fileprivate static func vanished(
         _ transfer: Transfer,
         _ error: S3Error,
@@ -220,10 +220,11 @@ extension UploadFailure {
     ) -> UploadFailure {
         var failure = UploadFailure(
             .store,
-            "The store no longer knows the upload of \(transfer.name) (\(error.shortReason)): it was aborted or has expired. "
+            "The upload of \(transfer.name) no longer exists at the store (\(error.shortReason)): it was aborted or "
+                + "has expired. "
                 + (canBeginAnew
-                    ? "Run the same command again; it looks at the object and begins anew if needed."
-                    : "Run the same command again; the stream is then sent from its start."),
+                    ? "Run the same command again; it checks the object and restarts the upload if needed."
+                    : "Run the same command again; it sends the stream from its start."),
             evidence: error,
             isResumable: true
         )

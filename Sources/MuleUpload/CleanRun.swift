@@ -153,7 +153,7 @@ package final class CleanRun {
             if let holding { stale.measure(holding) }
             return tell(.stale(stale), stale)
         }
-        // Another process that carries it is no failure: it is not stale then.
+        // If another process is uploading it, that is no failure: it is not stale then.
         guard let (current, lease) = try claim(record.number), isStale(current) else { return }
         let holding = try inquiry.holding(of: current, service)
         if !current.abortRequested, isYoung(holding, service) { return }
@@ -164,7 +164,9 @@ package final class CleanRun {
         case .givenUp: tell(.removed(stale), stale)
         case .wasDone:
             let name = wanted.upload.destination.description
-            onEvent(.notice("\(wanted.id) had been completed, and only the answer was lost: \(name) stays as it is."))
+            onEvent(
+                .notice("\(wanted.id) was already completed, and only the answer was lost: \(name) stays as it is.")
+            )
         }
     }
 
@@ -207,7 +209,7 @@ package final class CleanRun {
             note(failure, at: place.address, place.bucket)
             if failure.kind != .interrupted { onEvent(.unreachable(place.bucket, failure)) }
         } else {
-            onEvent(.notice("What else lies in \(place.bucket) can't be told. \(failure.message)"))
+            onEvent(.notice("Cannot list other unfinished uploads in \(place.bucket). \(failure.message)"))
         }
     }
 

@@ -26,17 +26,17 @@ package enum ClockComparison {
         guard let time = store.now else {
             return UploadFailure(
                 .source,
-                "Nothing was moved or removed for its age: \(store.host) does not say what time it is (an HTTP answer without "
-                    + "Date), so that this machine's clock can't be checked.",
+                "Nothing was moved or removed by age: \(store.host) does not send its time (an HTTP answer without "
+                    + "Date), so this machine's clock cannot be checked.",
                 isResumable: true
             )
         }
         guard abs(time.millisecondsSince1970 - now) > tolerance else { return nil }
         return UploadFailure(
             .source,
-            "Nothing was moved or removed for its age: this machine's clock shows "
-                + "\(UTCTime(millisecondsSince1970: now).iso8601), that of \(store.host) \(time.iso8601). Set the clock that is "
-                + "wrong (timedatectl set-ntp true) and run the same command again.",
+            "Nothing was moved or removed by age: this machine's clock shows "
+                + "\(UTCTime(millisecondsSince1970: now).iso8601), that of \(store.host) \(time.iso8601). Set the "
+                + "clock that is wrong (timedatectl set-ntp true) and run the same command again.",
             isResumable: true
         )
     }

@@ -185,8 +185,8 @@ extension Worker {
         if error.code == "BadDigest" {
             throw UploadFailure(
                 .verification,
-                "The store computed another checksum for \(transfer.name) than was computed here, and did not make the "
-                    + "object. Send it anew with --restart.",
+                "The store's checksum of \(transfer.name) differs from the local one, and the store did not create the "
+                    + "object. Upload it again with --restart.",
                 evidence: error
             )
         }
@@ -205,7 +205,7 @@ extension Worker {
                 source.size - transfer.bytesSent.load(ordering: .relaxed),
                 ordering: .relaxed
             )
-            run.emit(.notice(id: record.id, "\(transfer.name) had been completed; only the answer was lost."))
+            run.emit(.notice(id: record.id, "\(transfer.name) was already completed; only the answer was lost."))
             run.completed(transfer, record, proof)
             return
         }
@@ -216,23 +216,24 @@ extension Worker {
         {
             throw UploadFailure(
                 .verification,
-                "The upload of \(transfer.name) is gone at the store, and somebody else has written the object since "
-                    + "it was begun. Look at it; to replace it, run the upload again with --restart."
+                "The upload of \(transfer.name) no longer exists at the store, and another program has written the "
+                    + "object since the upload started. Check the object; to replace it, run the upload again with "
+                    + "--restart."
             )
         }
         run.emit(
             .notice(
                 id: record.id,
-                "The store no longer knows the upload of \(transfer.name) (aborted or expired), and the object is not "
-                    + "there: beginning anew."
+                "The upload of \(transfer.name) no longer exists at the store (aborted or expired), and neither does "
+                    + "the object: restarting the upload."
             )
         )
         let fresh = try run.ledger.reporting { ledger throws(LedgerError) in try ledger.restart(record) }
         try startAgain(source, transfer, fresh)
     }
 
-    /// Whether the object was made by this upload before it was begun anew, or by one of this ledger that was done before
-    /// this one was registered: it is nobody else's, and no newer.
+    /// Whether the object was made by this upload before a restart, or by one of this ledger that was done before this one
+    /// was registered: no other program made it, and it is not newer.
     private func isOfBefore(_ head: ObjectHead, _ record: UploadRecord) throws(UploadFailure) -> Bool {
         guard let token = head.metadata[UploadToken.metadataName] else { return false }
         if record.began(token: token) { return true }
@@ -240,7 +241,7 @@ extension Worker {
         }
     }
 
-    /// Somebody removed or wrote the object while Complete was at work. The parts can't be completed any more:
+    /// Another program removed or wrote the object during Complete. The parts can't be completed any more:
     /// https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html asks for a new upload.
     private func sendAgain(
         _ source: SourceFile,
@@ -256,8 +257,8 @@ extension Worker {
         run.emit(
             .notice(
                 id: record.id,
-                "Somebody changed \(transfer.name) at the moment of its completion, and the store asks for all of it again: "
-                    + "beginning anew."
+                "Another program changed \(transfer.name) while it was completed, and the store requires a new upload: "
+                    + "restarting the upload."
             )
         )
         try startAgain(source, transfer, try abandon(record, for: record.upload, transfer))
@@ -286,13 +287,13 @@ extension PartRecord {
 }
 
 extension UploadFailure {
-    /// The rung changed while parts were under way. A second look digests those that need it, and so does the next run of a
-    /// stream.
+    /// The rung changed while parts were being sent. Checking the upload again digests those that need it, and so does the
+    /// next run of a stream.
     fileprivate static func differentDigests(_ transfer: Transfer, _ source: SourceFile?) -> UploadFailure {
         var failure = UploadFailure(
             .ledger,
-            "The parts of \(transfer.name) were digested in different ways and can't be proven together. Run the same command "
-                + "again; it digests them once more.",
+            "The parts of \(transfer.name) have checksums of different types, which cannot be combined. Run the same "
+                + "command again; it computes them again.",
             isResumable: true
         )
         failure.asksForAnotherLook = source != nil

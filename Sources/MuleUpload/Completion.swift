@@ -5,21 +5,21 @@ import MulePlan
 import MuleS3
 import MuleSystem
 
-/// What became of an upload that is gone at the store.
+/// What happened to an upload that is gone at the store.
 enum Completion: Sendable {
     /// The object is its, and what is on record.
     case proven(ObjectProof, size: Int64)
-    /// There is no object, or one that is somebody else's.
+    /// There is no object, or one that another program made.
     case notOurs
-    /// The object bears its token, and is not what is on record. Why, in words that follow a colon.
+    /// The object has its token, and differs from the record. Why, in words that follow a colon.
     case unproven(String)
-    /// The object may not be looked at.
+    /// Reading the object's metadata is not permitted.
     case hidden(S3Error)
 }
 
 extension UploadRecord {
-    /// Whether Complete may have been sent: not before all parts are on record, how many ever a stream has. What was begun
-    /// elsewhere left no token to know it by.
+    /// Whether Complete may have been sent: not before all parts are on record, how many ever a stream has. What was started
+    /// elsewhere has no token to identify it by.
     var mayHaveBeenCompleted: Bool {
         guard uploadID != nil, !isAdopted, partsDone > 0 else { return false }
         return partCount.map { partsDone >= $0 } ?? true
@@ -43,7 +43,7 @@ extension RemoteSteps {
             head = found
         }
         guard !rows.isEmpty, rows.map(\.number) == Array(1...rows.count) else {
-            return .unproven("the object is this upload's, but not all of its parts are on record")
+            return .unproven("the object is from this upload, but the ledger does not have all of its parts")
         }
         let expected = ObjectProof(MultipartChecksum(rows, transfer.negotiated))
         let size = rows.reduce(0) { $0 + $1.size }
@@ -51,7 +51,7 @@ extension RemoteSteps {
             return .proven(try proof(of: head, expected: expected, size: size, transfer), size: size)
         } catch {
             guard error.kind == .verification else { throw error }
-            return .unproven("the object is this upload's, but not what is on record")
+            return .unproven("the object is from this upload, but differs from what the ledger recorded")
         }
     }
 }

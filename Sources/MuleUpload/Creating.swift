@@ -29,8 +29,8 @@ extension Worker {
                 .notice(
                     id: record.id,
                     "The parts of the earlier upload of \(transfer.name) could not be removed "
-                        + "(\(error.operation.rawValue): \(error.shortReason)). They cost money until they are; "
-                        + "\"mule abort \(left.id)\" tries again."
+                        + "(\(error.operation.rawValue): \(error.shortReason)). The store bills for them until they "
+                        + "are removed; \"mule abort \(left.id)\" retries."
                 )
             )
         }
@@ -146,7 +146,8 @@ extension UploadEvent {
     static func noCondition(_ record: UploadRecord, _ transfer: Transfer) -> UploadEvent {
         .notice(
             id: record.id,
-            "This store can't write on condition; --no-overwrite rests on a look at \(transfer.name) just before."
+            "This store does not support conditional writes; for --no-overwrite mule checks just before writing that "
+                + "\(transfer.name) does not exist."
         )
     }
 }
@@ -156,15 +157,17 @@ extension UploadFailure {
     static func cannotKnow(_ transfer: Transfer) -> UploadFailure {
         UploadFailure(
             .store,
-            "This store can't write on condition, and \(transfer.name) may not be looked at: --no-overwrite can't be kept, "
-                + "so nothing was written. It takes the permission \(S3Operation.headObject.permission)."
+            "This store does not support conditional writes, and mule may not check whether \(transfer.name) exists: "
+                + "--no-overwrite cannot be guaranteed, so nothing was written. This needs "
+                + "\(S3Operation.headObject.permission)."
         )
     }
 
     static func exists(_ object: String) -> UploadFailure {
         UploadFailure(
             .exists,
-            "\(object) exists and may not be replaced (--no-overwrite, or a job that never overwrites). Nothing was changed."
+            "\(object) already exists and must not be replaced (--no-overwrite, or a job that never overwrites). "
+                + "Nothing was changed."
         )
     }
 }

@@ -136,9 +136,9 @@ struct FileDigests: Sendable {
         switch error {
         case .cancelled: .interrupted
         case .sourceEnded(let offset):
-            UploadFailure(.source, "\(name) ends at byte \(offset): it has become shorter while it was read.")
+            UploadFailure(.source, "\(name) ends at byte \(offset): it became shorter while it was read.")
         default:
-            UploadFailure(.source, "\(name) can't be read: \(error.sentence).", isResumable: true)
+            UploadFailure(.source, "\(name) cannot be read: \(error.sentence).", isResumable: true)
         }
     }
 }

@@ -42,7 +42,7 @@ extension UploadRun {
             emit(
                 .notice(
                     id: record.id,
-                    "This store ignores --checksum \(asked); it is given Content-MD5 to check \(transfer.name) by."
+                    "This store ignores --checksum \(asked); \(transfer.name) is sent with Content-MD5 instead."
                 )
             )
         }

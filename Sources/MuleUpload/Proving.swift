@@ -1,4 +1,4 @@
-// The proof that the object at the store is ours and whole.
+// The proof that the object at the store is ours and complete.
 
 import MuleDigest
 import MuleLedger
@@ -26,7 +26,7 @@ extension RemoteSteps {
 
     /// The proof that the object at the store is this upload's; nil when it is not, or there is none.
     ///
-    /// - Throws: `verification` when nobody can tell, since the object may not be looked at.
+    /// - Throws: `verification` when mule cannot tell, because it may not read the object's metadata.
     func ownObject(
         size: Int64,
         _ record: UploadRecord,
@@ -37,8 +37,8 @@ extension RemoteSteps {
         return try proof(of: head, expected: nil, size: size, transfer)
     }
 
-    /// What the store says of the object, if it bears this upload's token and has its size; whatever token it bears where
-    /// the upload was begun elsewhere.
+    /// What the store says of the object, if it has this upload's token and size; any token will do if the upload was
+    /// started elsewhere.
     func ownHead(
         size: Int64,
         _ record: UploadRecord,
@@ -53,12 +53,12 @@ extension RemoteSteps {
         case .refused(let error, _):
             throw .unknownOutcome(
                 transfer,
-                error.shortReason + "; it takes the permission " + error.operation.permission
+                error.shortReason + "; this needs " + error.operation.permission
             )
         }
     }
 
-    /// Checks by a look at the object what the answer to Complete or PutObject has said.
+    /// Checks with HEAD what the answer to Complete or PutObject said.
     func confirm(
         _ stored: StoredObject,
         _ mine: ObjectProof,
@@ -71,7 +71,7 @@ extension RemoteSteps {
             stored.checksumType?.rawValue ?? mine.checksumType == mine.checksumType,
             theirs != mine.checksumValue
         {
-            throw .differs(transfer, "the checksum \(theirs) where \(mine.checksumValue ?? "") was computed here")
+            throw .differs(transfer, "the checksum \(theirs), and the one computed here is \(mine.checksumValue ?? "")")
         }
         var proven = mine
         proven.eTag = stored.eTag
@@ -85,8 +85,8 @@ extension RemoteSteps {
                 emit(
                     .notice(
                         id: record.id,
-                        "\(transfer.name) was confirmed by the store but can't be looked at (\(error.shortReason)); the "
-                            + "permission \(error.operation.permission) is missing."
+                        "The store confirmed \(transfer.name), but the object cannot be checked "
+                            + "(\(error.shortReason)); this needs \(error.operation.permission)."
                     )
                 )
                 return proven
@@ -95,7 +95,7 @@ extension RemoteSteps {
                 guard try isConfirmed(head, by: stored, size: size, record, transfer) else {
                     let isOfS3 = head.object.isOfS3 && stored.isOfS3
                     throw isOfS3
-                        ? .unknownOutcome(transfer, "another object stands there: somebody has written it since")
+                        ? .unknownOutcome(transfer, "another program has written a different object there since")
                         : .noStore(transfer)
                 }
                 let seen = try proof(of: head, expected: mine, size: size, transfer)
@@ -115,7 +115,7 @@ extension RemoteSteps {
         _ transfer: Transfer
     ) throws(UploadFailure) -> ObjectProof {
         if let theirs = head.size, theirs != size {
-            throw .differs(transfer, "\(theirs) bytes where \(size) were sent")
+            throw .differs(transfer, "\(theirs) bytes, and \(size) were sent")
         }
         var proof = ObjectProof(eTag: head.object.eTag, versionID: head.object.versionID)
         let mine: ObjectProof?
@@ -127,7 +127,7 @@ extension RemoteSteps {
             let theirs = head.object.checksums[algorithm],
             head.object.checksumType.map({ $0.rawValue == mine.checksumType }) ?? true, theirs != mine.checksumValue
         {
-            throw .differs(transfer, "the checksum \(theirs) where \(mine.checksumValue ?? "") was computed here")
+            throw .differs(transfer, "the checksum \(theirs), and the one computed here is \(mine.checksumValue ?? "")")
         }
         return proof
     }
@@ -145,14 +145,14 @@ extension UploadFailure {
     static func differs(_ transfer: Transfer, _ what: String) -> UploadFailure {
         UploadFailure(
             .verification,
-            "\(transfer.name) is not what was sent: the store has \(what). Keep the source, and send it again with "
-                + "--restart."
+            "\(transfer.name) differs from what was sent: the store has \(what). Keep the source file, and upload it "
+                + "again with --restart."
         )
     }
 
     /// Answers of success that hold nothing of S3.
     static func noStore(_ transfer: Transfer) -> UploadFailure {
-        .unknownOutcome(transfer, "what answers at \(transfer.job.service.endpoint.address) is no S3 store")
+        .unknownOutcome(transfer, "\(transfer.job.service.endpoint.address) is not an S3 store")
     }
 
     static func unknownOutcome(_ transfer: Transfer, _ reason: String) -> UploadFailure {
@@ -160,8 +160,8 @@ extension UploadFailure {
         let key = address.key.string.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "'\\''")
         return UploadFailure(
             .verification,
-            "Nobody can tell whether \(transfer.name) is complete: \(reason). Keep the source. Check with: "
-                + "aws s3api head-object --bucket \(address.bucket) --key '\(key)'",
+            "Cannot tell whether \(transfer.name) was completed: \(reason). Keep the source file. Check with: aws "
+                + "s3api head-object --bucket \(address.bucket) --key '\(key)'",
             isResumable: true
         )
     }

@@ -1,4 +1,4 @@
-// The proof of an upload that was begun elsewhere: its object bears a token that nobody here knows, or none.
+// The proof of an upload that was started elsewhere: its object has a token that this ledger does not know, or none.
 
 import MuleDigest
 import MuleLedger
@@ -8,7 +8,7 @@ import MuleS3
 extension RemoteSteps {
     /// The proof that the object is the adopted upload's; nil when it is another one.
     ///
-    /// - Throws: `verification` when nobody can tell.
+    /// - Throws: `verification` when mule cannot tell.
     func adoptedObject(
         _ head: ObjectHead,
         size: Int64,
@@ -16,7 +16,11 @@ extension RemoteSteps {
         _ transfer: Transfer
     ) throws(UploadFailure) -> ObjectProof? {
         guard let mine = try computedProof(transfer) else {
-            throw .unknownOutcome(transfer, "there is an object of the same size, and not all parts are on record here")
+            throw .unknownOutcome(
+                transfer,
+                "there is an object of the same size, and the ledger does not have all of "
+                    + "its parts"
+            )
         }
         if let algorithm = mine.checksumAlgorithm.flatMap(ChecksumAlgorithm.init(rawValue:)),
             let theirs = head.object.checksums[algorithm],
@@ -34,7 +38,8 @@ extension RemoteSteps {
         }
         throw .unknownOutcome(
             transfer,
-            "the upload was begun elsewhere, and the object bears neither a token of this ledger nor a checksum to know it by"
+            "the upload was started elsewhere, and the object has neither a token of this ledger nor a checksum to "
+                + "identify it by"
         )
     }
 

@@ -30,7 +30,7 @@ extension Worker {
                 transfer.job.service
             )
             guard let looked else {
-                throw VerifyFailure(.missing, "A look at it found no object: run the same command again.")
+                throw VerifyFailure(.missing, "The object is gone: run the same command again.")
             }
             subject = looked
             found = try verification.verify(subject)
@@ -62,7 +62,7 @@ extension UploadFailure {
         var failure = self
         failure.message +=
             reason.verdict == nil
-            ? " Whether it has the file's content can't be seen: \(reason.failure.message)"
+            ? " Cannot tell whether it has the file's content: \(reason.failure.message)"
             : " \(reason.failure.message)"
         return failure
     }

@@ -146,7 +146,7 @@ extension Worker {
         {
             throw .unknownOutcome(
                 transfer,
-                "its entity tag is not the MD5 of the file's bytes, and the store shows no checksum of it"
+                "its ETag is not the MD5 of the file, and the store shows no checksum of it"
             )
         }
         let mine = ObjectProof(

@@ -119,7 +119,7 @@ extension RemoteSteps {
         _ service: S3Service
     ) throws(UploadFailure) -> Result<Verification, VerifyFailure> {
         guard let head = try look(at: object.address, service) else {
-            return .failure(VerifyFailure(.missing, "There is no object \(object.address)."))
+            return .failure(VerifyFailure(.missing, "The object \(object.address) does not exist."))
         }
         var comparison = RecordComparison(object, head)
         if comparison.differences.isEmpty, comparison.proof == nil {
@@ -128,7 +128,10 @@ extension RemoteSteps {
             case .success(nil): break
             case .failure(let error):
                 if error.isMissingPermission {
-                    comparison.doubts.append("GetObjectAttributes was refused (it takes \(error.operation.permission))")
+                    comparison.doubts.append(
+                        "GetObjectAttributes was refused (this needs "
+                            + "\(error.operation.permission))"
+                    )
                 }
             }
         }
@@ -136,16 +139,16 @@ extension RemoteSteps {
             return .failure(
                 VerifyFailure(
                     .differs,
-                    "\(object.address) is not what is on record: \(comparison.differences.joined(separator: "; "))."
+                    "\(object.address) differs from the record: \(comparison.differences.joined(separator: "; "))."
                 )
             )
         }
         guard let proof = comparison.proof, let size = object.size else {
-            let doubts = comparison.doubts.isEmpty ? ["the store shows nothing to compare"] : comparison.doubts
+            let doubts = comparison.doubts.isEmpty ? ["the store shows nothing to compare with"] : comparison.doubts
             return .failure(
                 VerifyFailure(
                     .unproven,
-                    "Nothing proves that \(object.address) is still what is on record: \(doubts.joined(separator: "; "))."
+                    "Cannot prove that \(object.address) still matches the record: \(doubts.joined(separator: "; "))."
                 )
             )
         }
@@ -190,9 +193,9 @@ private struct RecordComparison {
             eTag = Verification.Proof(kind: .recordedETag, value: mine)
         }
         compare(head.object.checksums, head.object.checksumType)
-        if recorded.size == nil { doubts.append("its size is not on record") }
+        if recorded.size == nil { doubts.append("the record has no size") }
         if recorded.proof.checksumValue == nil, recorded.proof.eTag == nil {
-            doubts.append("neither checksum nor ETag is on record")
+            doubts.append("the record has neither a checksum nor an ETag")
         }
     }
 
@@ -204,12 +207,12 @@ private struct RecordComparison {
     private mutating func compare(size: Int64?) {
         guard let mine = recorded.size, let theirs = size else { return }
         hasSize = mine == theirs
-        if !hasSize { differences.append("it has \(theirs) bytes and had \(mine)") }
+        if !hasSize { differences.append("it has \(theirs) bytes, recorded were \(mine)") }
     }
 
     private mutating func compare(_ what: String, _ mine: String?, _ theirs: String?) {
         guard let mine, let theirs, mine != theirs else { return }
-        differences.append("its \(what) is \(theirs) and was \(mine)")
+        differences.append("its \(what) is \(theirs), recorded was \(mine)")
     }
 
     private mutating func compare(_ shown: [ChecksumAlgorithm: String], _ shownType: ChecksumType?) {
@@ -220,7 +223,7 @@ private struct RecordComparison {
         let mine = Value(value, recorded.proof.checksumType.flatMap(ChecksumType.init(rawValue:)))
         let theirs = Value(text, shownType)
         if let one = mine.type, let other = theirs.type, one != other {
-            doubts.append("its \(algorithm.rawValue) is \(other.rawValue), and the one on record is \(one.rawValue)")
+            doubts.append("its \(algorithm.rawValue) is \(other.rawValue), recorded was \(one.rawValue)")
         } else if mine.digest == theirs.digest, mine.parts == nil || theirs.parts == nil || mine.parts == theirs.parts {
             let isComposite = (theirs.type ?? mine.type) == .composite
             checksum = Verification.Proof(
@@ -229,10 +232,10 @@ private struct RecordComparison {
                 value: text
             )
         } else if theirs.type != nil && mine.type != nil || algorithm == .crc64nvme || !isMultipart {
-            differences.append("its \(algorithm.rawValue) is \(text) and was \(value)")
+            differences.append("its \(algorithm.rawValue) is \(text), recorded was \(value)")
         } else {
             // Some stores show a value without its type.
-            doubts.append("its \(algorithm.rawValue) is \(text), of all bytes or of the parts")
+            doubts.append("its \(algorithm.rawValue) is \(text), which may be of the whole object or of its parts")
         }
     }
 

@@ -254,27 +254,28 @@ package struct Registration {
     {
         if let now = upload.source, let before = record.upload.source {
             if case .changed(let changes) = now.verdict(since: before, changing: upload.changing) {
-                return .changed(now.path, changes, while: "since its upload \(record.id) was begun")
+                return .changed(now.path, changes, while: "since its upload \(record.id) started")
             }
         }
         var differences: [String] = []
         if let demanded = intent.demandedPartSize, let partSize = record.upload.partSize, demanded != partSize,
             upload.partSize != partSize
         {
-            differences.append("parts of \(ByteSize.format(partSize))")
+            differences.append("a part size of \(ByteSize.format(partSize))")
         }
         if let demanded = intent.demandedChecksum, demanded != record.upload.integrity.checksum {
             differences.append("--checksum \(record.upload.integrity.checksum)")
         }
         if upload.attributes != record.upload.attributes { differences.append("other metadata, tags or headers") }
         if upload.onlyIfAbsent != record.upload.onlyIfAbsent {
-            differences.append(record.upload.onlyIfAbsent ? "--no-overwrite" : "leave to overwrite")
+            differences.append(record.upload.onlyIfAbsent ? "--no-overwrite" : "permission to overwrite")
         }
         guard !differences.isEmpty else { return nil }
         return UploadFailure(
             .usage,
-            "The pending upload \(record.id) to \(upload.destination) was begun with \(differences.joined(separator: ", ")), "
-                + "which can't be changed on the way. Go on with \"mule resume \(record.id)\", or begin anew with --restart."
+            "The pending upload \(record.id) to \(upload.destination) was started with "
+                + "\(differences.joined(separator: ", ")), which cannot be changed now. Resume it with \"mule resume "
+                + "\(record.id)\", or restart it with --restart."
         )
     }
 }
@@ -284,15 +285,15 @@ extension UploadFailure {
     package static func taken(_ destination: ObjectAddress, _ name: String, by other: String) -> UploadFailure {
         UploadFailure(
             .exists,
-            "\(name) would become \(destination), which is the object of \(other); only that is sent. Give each file a key of its "
-                + "own in the job's destination."
+            "\(name) would be uploaded to \(destination), as \(other) is; only that file is sent. Give each file its "
+                + "own key in the job's destination."
         )
     }
 
     package static func heldElsewhere(_ record: UploadRecord) -> UploadFailure {
         UploadFailure(
             .held,
-            "Another mule is carrying the upload \(record.id) to \(record.upload.destination); this one leaves it alone.",
+            "Another mule process is uploading \(record.upload.destination) (\(record.id)); skipped.",
             isResumable: true
         )
     }
@@ -302,7 +303,8 @@ extension PlanError {
     package func sentence(for name: String) -> String {
         switch self {
         case .objectTooLarge(let size, let maximum):
-            "\(name) is too large for an object: \(ByteSize.format(size)), and the most is \(ByteSize.format(maximum))."
+            "\(name) is too large for an object: \(ByteSize.format(size)), and the maximum is "
+                + "\(ByteSize.format(maximum))."
         case .partSizeOutOfRange(let size, let minimum, let maximum):
             "A part size of \(ByteSize.format(size)) is not possible: it must be from \(ByteSize.format(minimum)) to "
                 + "\(ByteSize.format(maximum))."

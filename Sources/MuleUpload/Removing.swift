@@ -57,9 +57,8 @@ extension RemoteSteps {
                 emit(
                     .notice(
                         id: id,
-                        "The store says that the parts of \(address) are removed; whether one landed afterwards can't "
-                            + "be looked at (\(error.shortReason)). That takes the permission "
-                            + "\(error.operation.permission)."
+                        "The store says that the parts of \(address) are removed; cannot check whether one arrived "
+                            + "afterwards (\(error.shortReason)). This needs \(error.operation.permission)."
                     )
                 )
                 return .removed
@@ -68,14 +67,14 @@ extension RemoteSteps {
         }
         throw UploadFailure(
             .store,
-            "The store still lists parts of \(address) after it was aborted several times: another process may be "
-                + "sending them. Run the same command again when it has ended.",
+            "The store still lists parts of \(address) after several aborts: another process may be sending them. Run "
+                + "the same command again when that process has ended.",
             isResumable: true
         )
     }
 
-    /// Removes the uploads that unanswered tries of Create have left: those of this key that were begun around the tries
-    /// by the same user and hold no part.
+    /// Removes the uploads that unanswered tries of Create have left: those of this key that were created around the attempts
+    /// by the same user and have no parts.
     func removeUnanswered(_ record: UploadRecord, _ transfer: Transfer) throws(UploadFailure) -> Removal {
         guard let attempted = record.createAttemptedAt else { return .removed }
         let address = record.upload.destination
@@ -149,8 +148,8 @@ extension UploadEvent {
     static func siblingsUnknown(_ record: UploadRecord, _ transfer: Transfer, _ error: S3Error) -> UploadEvent {
         .notice(
             id: record.id,
-            "An interrupted run may have left an empty upload of \(transfer.name) at the store, which can't be looked for "
-                + "(\(error.shortReason)); it takes the permission \(error.operation.permission)."
+            "An interrupted run may have left an empty upload of \(transfer.name) at the store; cannot check this "
+                + "(\(error.shortReason)): it needs \(error.operation.permission)."
         )
     }
 }

@@ -39,20 +39,20 @@ extension Worker {
 
     // MARK: Resuming
 
-    /// Takes up an upload that is not at the store as it was recorded. Nobody else works on it.
+    /// Resumes an upload that is not at the store as it was recorded. No other worker works on it.
     func lookAgain(_ transfer: Transfer, isGone: Bool) throws(UploadFailure) {
         guard let source = transfer.source, let record = transfer.record else {
             // Only failures of what has a source, and an upload ID, ask for another look.
-            fatalError("a second look at what can't be read again")
+            fatalError("a stream cannot be read again")
         }
         if let lower = transfer.change({ $0.rungToRestart }) {
-            // What else goes there begins on it as well, and so does this one.
+            // Other uploads to this endpoint start on it as well, and so does this one.
             run.facts.learn(lower, of: record.upload.store.endpoint)
             run.emit(
                 .notice(
                     id: record.id,
-                    "The store took the checksum of \(transfer.name) at CreateMultipartUpload and refuses it with the parts: the "
-                        + "upload begins again with \(lower.words)."
+                    "The store accepted the checksum of \(transfer.name) at CreateMultipartUpload and refuses it with "
+                        + "the parts: restarting the upload with \(lower.words)."
                 )
             )
             let fresh = record.uploadID == nil ? record : try abandon(record, for: record.upload, transfer)
@@ -63,7 +63,7 @@ extension Worker {
         try resume(source, transfer, record, isGone: isGone)
     }
 
-    /// Goes on with an upload that has an ID: by the ledger, and by what the store lists.
+    /// Resumes an upload that has an ID: by the ledger, and by what the store lists.
     ///
     /// - Parameter isGone: whether the store has said that it does not know the upload; that holds where it can't be asked
     ///   for the parts.
@@ -217,8 +217,8 @@ extension Worker {
             run.emit(
                 .notice(
                     id: record.id,
-                    "The parts of \(transfer.name) can't be listed (\(error.shortReason)); the permission "
-                        + "\(error.operation.permission) is missing. Going on by the ledger alone."
+                    "The parts of \(transfer.name) cannot be listed (\(error.shortReason)); this needs "
+                        + "\(error.operation.permission). Resuming from the ledger alone."
                 )
             )
             return (.unavailable, [:])
@@ -234,7 +234,7 @@ private struct PartsAhead {
     var through = 0
     var failure: UploadFailure?
 
-    /// Whether the whole list says the same of them: it may have been asked for again, from its beginning.
+    /// Whether the whole list says the same of them: it may have been requested again, from its start.
     func isIn(_ listing: Listing) -> Bool {
         if eTags.isEmpty { return true }
         guard case .parts(let parts) = listing else { return false }

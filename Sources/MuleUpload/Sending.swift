@@ -115,7 +115,7 @@ extension Worker {
                     throw UploadFailure(
                         .source,
                         "The source of \(transfer.name) changed while it was sent: bytes \(slice.offset) to "
-                            + "\(slice.offset + slice.length) were not the same when they were read again."
+                            + "\(slice.offset + slice.length) differed when they were read again."
                     )
                 }
                 let verdict = try judge(stored, digest, slice, protection, transfer)
@@ -138,8 +138,8 @@ extension Worker {
                     if rounds >= run.settings.retry.damagedTries {
                         throw UploadFailure(
                             .verification,
-                            "The store answered another \(what) for \(transfer.name) than was computed here, "
-                                + "\(rounds) times. Nothing was reported done; check this machine's memory and network.",
+                            "The store's \(what) for \(transfer.name) differed from the local one \(rounds) times. The "
+                                + "upload is not completed; check this machine's memory and network.",
                             isResumable: true
                         )
                     }

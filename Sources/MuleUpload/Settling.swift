@@ -41,8 +41,8 @@ package enum Settling {
             else {
                 failures[index] = UploadFailure(
                     .source,
-                    "\(UTF8Repair.string(seen.path)) is still being written: it changed within \(DurationText.format(seconds)) "
-                        + "(--settle). Run the same command when it is finished.",
+                    "\(UTF8Repair.string(seen.path)) is still being written: it changed within "
+                        + "\(DurationText.format(seconds)) (--settle). Run the same command again when it is finished.",
                     isResumable: true
                 )
                 continue

@@ -94,7 +94,7 @@ extension Worker {
         let limits = (try? run.ledger.limits(of: endpoint)) ?? .amazon
         return UploadFailure(
             .store,
-            "\(transfer.name): \(limit.reason(error)). \(limit.cure(record, limits)) Nothing was reported done.",
+            "\(transfer.name): \(limit.reason(error)). \(limit.cure(record, limits)) The upload is not completed.",
             evidence: error
         )
     }
@@ -107,14 +107,14 @@ extension ShownLimit {
         case .smallestPart(let size):
             "the store refuses parts that are smaller than " + (size.map(ByteSize.format) ?? "it likes")
         case .largestBody(let size):
-            "the store, or a proxy before it, takes no request of this size"
+            "the store, or a proxy in front of it, does not accept a request of this size"
                 + (size.map { ", \(ByteSize.format($0)) at most" } ?? "")
         case .largestObject(let size):
-            "the object is larger than this store takes" + (size.map { ", \(ByteSize.format($0)) at most" } ?? "")
+            "the object is larger than this store accepts" + (size.map { ", \(ByteSize.format($0)) at most" } ?? "")
         case .partCount(let count):
             "the store refuses part \(error.part ?? 0)"
-                + (count.map { "; it takes \($0) parts of one upload at most" } ?? " for its number")
-        case .equalParts: "the store wants all parts of one size"
+                + (count.map { "; it accepts at most \($0) parts per upload" } ?? " because of its number")
+        case .equalParts: "the store requires parts of equal size"
         }
     }
 
@@ -137,9 +137,9 @@ extension ShownLimit {
         }
         if isKnown, let method = try? PartSizing(partSize: asked).method(size: size, limits: limits) {
             switch method {
-            case .put: return "\(again): the file then goes in one request."
+            case .put: return "\(again): the file is then sent in one request."
             case .multipart(let partSize):
-                return "\(again): the file then goes in parts of \(ByteSize.format(partSize))."
+                return "\(again): the file is then sent in parts of \(ByteSize.format(partSize))."
             }
         }
         switch self {
@@ -151,17 +151,17 @@ extension ShownLimit {
             let partSize = record.upload.partSize ?? size
             return partSize > limits.minimumPartSize
                 ? "\(again) and a smaller --part-size, such as \(limits.minimumPartSize >> 20)MiB."
-                : "Parts can't be smaller than \(ByteSize.format(limits.minimumPartSize)): the limit must be raised there "
+                : "Parts cannot be smaller than \(ByteSize.format(limits.minimumPartSize)): raise the limit there "
                     + "(nginx: client_max_body_size)."
         }
     }
 
     private var streamCure: String {
         switch self {
-        case .smallestPart(nil), .partCount(nil): "Send it again with --restart and a larger --part-size."
-        case .smallestPart, .partCount, .equalParts: "Send it again; the parts will be cut by that."
-        case .largestBody: "Send it again with --restart and a smaller --part-size."
-        case .largestObject: "Split it."
+        case .smallestPart(nil), .partCount(nil): "Upload it again with --restart and a larger --part-size."
+        case .smallestPart, .partCount, .equalParts: "Upload it again; the parts then follow that limit."
+        case .largestBody: "Upload it again with --restart and a smaller --part-size."
+        case .largestObject: "Split the stream."
         }
     }
 }

@@ -58,8 +58,8 @@ extension Worker {
             run.emit(
                 .notice(
                     id: record.id,
-                    "\(UTF8Repair.string(source.identity.path)) has changed since its upload was begun: it is sent again from "
-                        + "its start."
+                    "\(UTF8Repair.string(source.identity.path)) changed since its upload started: it is sent again "
+                        + "from its start."
                 )
             )
             var fresh = record.upload
@@ -71,7 +71,7 @@ extension Worker {
             _ = try run.ledger.reporting { ledger throws(LedgerError) in try ledger.requestAbort(record) }
         case .refuse: break
         }
-        throw .changed(source.identity.path, [.content], while: "since its upload \(record.id) was begun")
+        throw .changed(source.identity.path, [.content], while: "since its upload \(record.id) started")
     }
 
     /// Makes sure that the file in its place is what was sent.

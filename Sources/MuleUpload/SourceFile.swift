@@ -36,7 +36,7 @@ package struct SourceFile: Sendable {
             let status = try file.status()
             if ReservedFiles.contains(file, status) { throw UploadFailure.ofLedger(name) }
             guard status.kind == .regular else {
-                throw UploadFailure(.source, "\(name) is \(status.kind.noun), not a file that can be sent.")
+                throw UploadFailure(.source, "\(name) is \(status.kind.noun), not a regular file.")
             }
             if try file.holdsMore(than: status.size) { throw UploadFailure.moreThanItsSize(name, status.size) }
             return SourceFile(file: file, identity: SourceIdentity(path: canonical, status))
@@ -45,17 +45,17 @@ package struct SourceFile: Sendable {
             if error.isLeasedElsewhere {
                 throw UploadFailure(
                     .source,
-                    "\(name) can't be opened: another process holds a lease on it and does not give it back. Run the same "
-                        + "command again when that process has closed the file.",
+                    "\(name) cannot be opened: another process holds a lease on it and does not release it. Run the "
+                        + "same command again when that process has closed the file.",
                     isResumable: true
                 )
             }
             if error.isFileShortage { throw .noFile(error) }
-            throw UploadFailure(.source, "\(name) can't be read: \(error.reason).", isResumable: true)
+            throw UploadFailure(.source, "\(name) cannot be read: \(error.reason).", isResumable: true)
         } catch let failure as UploadFailure {
             throw failure
         } catch {
-            throw UploadFailure(.source, "\(name) can't be read: \(error).")
+            throw UploadFailure(.source, "\(name) cannot be read: \(error).")
         }
     }
 
@@ -71,17 +71,17 @@ package struct SourceFile: Sendable {
         if let seen, seen.kind == .regular, let canonical = try? paths.path(ofNoLink: path), isReadable(canonical) {
             return SourceIdentity(path: canonical, seen)
         }
-        // What can't be resolved is told by whoever opens it.
+        // Opening it reports what cannot be resolved.
         return try open(path: path, canonical: try? paths.path(of: path)).identity
     }
 
     /// The file as the source of this upload.
     ///
-    /// - Throws: `source` when it is not the one that the upload was begun with.
+    /// - Throws: `source` when it is not the one that the upload was started with.
     package func serving(_ upload: NewUpload) throws(UploadFailure) -> SourceFile {
         guard let before = upload.source else { return self }
         if case .changed(let changes) = identity.verdict(since: before, changing: upload.changing) {
-            throw .changed(identity.path, changes, while: "since the upload was begun")
+            throw .changed(identity.path, changes, while: "since the upload started")
         }
         var source = self
         source.changing = upload.changing
@@ -95,7 +95,7 @@ package struct SourceFile: Sendable {
         do {
             status = try file.status()
         } catch {
-            throw UploadFailure(.source, "\(UTF8Repair.string(identity.path)) can't be read: \(error.reason).")
+            throw UploadFailure(.source, "\(UTF8Repair.string(identity.path)) cannot be read: \(error.reason).")
         }
         let now = SourceIdentity(path: identity.path, status)
         if case .changed(let changes) = now.verdict(since: identity, changing: changing) {
@@ -116,7 +116,7 @@ package struct SourceFile: Sendable {
             now = [status, try FileStatus.of(path: identity.path)]
         } catch {
             let name = UTF8Repair.string(identity.path)
-            throw UploadFailure(.source, "\(name) has gone while it was sent (\(error.reason)).")
+            throw UploadFailure(.source, "\(name) was removed while it was sent (\(error.reason)).")
         }
         var compared: [SourceChange] = []
         for status in now {
@@ -153,7 +153,7 @@ package struct SourceFile: Sendable {
         do {
             status = try file.status()
         } catch {
-            throw UploadFailure(.source, "\(name) can't be read: \(error.reason).")
+            throw UploadFailure(.source, "\(name) cannot be read: \(error.reason).")
         }
         switch SourceIdentity(path: identity.path, status).verdict(since: identity, changing: changing) {
         case .same: return found
@@ -188,8 +188,8 @@ extension UploadFailure {
     fileprivate static func ofLedger(_ name: String) -> UploadFailure {
         UploadFailure(
             .source,
-            "\(name) belongs to the ledger that is in use, and reading it would drop the ledger's locks. Leave it out, or keep "
-                + "the ledger elsewhere with --ledger; \"mule doctor --export\" makes a copy of it."
+            "\(name) belongs to the ledger that is in use, and reading it would release the ledger's locks. Exclude "
+                + "it, or keep the ledger elsewhere with --ledger; \"mule doctor --export\" makes a copy of it."
         )
     }
 
@@ -197,8 +197,8 @@ extension UploadFailure {
     package static func changed(_ path: [UInt8], _ changes: [SourceChange], while when: String) -> UploadFailure {
         UploadFailure(
             .source,
-            "\(UTF8Repair.string(path)) has changed \(when): \(words(changes)). Parts of two versions are never mixed; "
-                + "to send it as it is now, run the upload again with --restart. (For a file that only grows, "
+            "\(UTF8Repair.string(path)) changed \(when): \(words(changes)). Parts of two versions are never mixed; to "
+                + "send it as it is now, run the upload again with --restart. (For a file that only grows, "
                 + "--changing=snapshot-size sends the size first seen.)"
         )
     }
@@ -207,18 +207,18 @@ extension UploadFailure {
     static func moreThanItsSize(_ name: String, _ size: Int64) -> UploadFailure {
         UploadFailure(
             .source,
-            "\(name) holds more than the \(size) bytes that its size says, as files do that are made while they are read (in "
-                + "/proc and on some file systems). Nobody can tell when it is whole. To send what it gives now: "
-                + "mule upload - DESTINATION < FILE"
+            "\(name) has more content than its size of \(size) bytes, like files that are generated on reading (in "
+                + "/proc and on some file systems), so mule cannot tell when it is complete. To send its current "
+                + "content: mule upload - DESTINATION < FILE"
         )
     }
 
-    /// A file that somebody changes while it is compared.
+    /// A file that another program changes while it is compared.
     static func unsteady(_ path: [UInt8], _ changes: [SourceChange]) -> UploadFailure {
         UploadFailure(
             .source,
-            "\(UTF8Repair.string(path)) has changed while it was compared: \(words(changes)). Run the same command again when "
-                + "no program changes it.",
+            "\(UTF8Repair.string(path)) changed while it was compared: \(words(changes)). Run the same command again "
+                + "when no program writes to it.",
             isResumable: true
         )
     }
@@ -232,10 +232,10 @@ extension UploadFailure {
         case .size(let before, let now): "its size was \(before) and is \(now)"
         case .modificationTime(let before, let now):
             "its modification time was \(time(before)) and is \(time(now))"
-        case .inode: "another file stands in its place"
+        case .inode: "another file has replaced it"
         case .changeTime: "it was written to, or its name, permissions or times were changed"
         case .content:
-            "its bytes are not those that were recorded, although its size and modification time are the same"
+            "its content differs from what was recorded, although its size and modification time are the same"
         case .device: "it is on another file system"
         }
     }

@@ -58,13 +58,13 @@ final class StoreClient {
             connections[ObjectIdentifier(service)] = connection
             return connection
         } catch {
-            var failure = UploadFailure(.usage, "No connection can be made: \(error.sentence).")
+            var failure = UploadFailure(.usage, "Cannot connect: \(error.sentence).")
             failure.scope = .store
             throw failure
         }
     }
 
-    /// Makes a request of a transfer until it succeeds, is refused for good, or nothing has moved for too long.
+    /// Retries a request of a transfer until it succeeds, is refused for good, or makes no progress for too long.
     ///
     /// - Parameter earlier: what has failed of the same piece of work before it was postponed. Nil where the work can't be
     ///   postponed, since it can't be started again: then all waiting is done here. Asked after each failure.
@@ -283,14 +283,14 @@ struct Postponement: Sendable {
     var isAmbiguous = false
 }
 
-/// The end of a request that was tried until it had one.
+/// The result of a request that was retried until it had one.
 enum Answer<Result> {
     case success(Result, ambiguous: Bool)
     case refused(S3Error, ambiguous: Bool)
 }
 
 extension S3Error {
-    /// Whether one connection was given up for a better one.
+    /// Whether one connection was dropped for a better one.
     var isLeftBehind: Bool {
         if case .transport(.leftBehind) = cause { true } else { false }
     }
@@ -299,7 +299,7 @@ extension S3Error {
 extension UploadFailure {
     package static let interrupted = UploadFailure(
         .interrupted,
-        "Interrupted. Finished parts are kept; run the same command again to go on.",
+        "Interrupted. Uploaded parts are kept; run the same command again to resume.",
         isResumable: true
     )
 
@@ -309,18 +309,18 @@ extension UploadFailure {
             if case .transport(.network(let failure)) = error.cause { failure.proxyCure } else { nil }
         let cure =
             if error.isOwnShortage {
-                "\(error.cure ?? "") Finished parts are kept; run the same command again."
+                "\(error.cure ?? "") Uploaded parts are kept; run the same command again."
             } else if let proxyCure {
                 "\(proxyCure) Then run the same command again."
             } else if hasAnswered {
-                "Finished parts are kept; run the same command again when the way to the store is clear."
+                "Uploaded parts are kept; run the same command again once the network is back."
             } else {
-                "\(error.address) has never answered. Is the address right? Check --endpoint-url and its port; then run the "
-                    + "same command again."
+                "\(error.address) has never answered. Check --endpoint-url and its port; then run the same command "
+                    + "again."
             }
         var failure = UploadFailure(
             .network,
-            "Nothing has moved for \(Int(limit)) s at \(error.address); the last reason: \(error.waitingFor). \(cure)",
+            "No progress at \(error.address) for \(Int(limit)) s (last error: \(error.waitingFor)). \(cure)",
             evidence: error,
             isResumable: true
         )
@@ -332,14 +332,15 @@ extension UploadFailure {
     fileprivate static func stalledAlone(for limit: Double, _ transfer: Transfer, _ error: S3Error) -> UploadFailure {
         UploadFailure(
             .network,
-            "\(transfer.name) has failed for \(Int(limit)) s while \(error.address) served other requests; the last "
-                + "reason: \(error.waitingFor). Finished parts are kept; run the same command again later.",
+            "Requests for \(transfer.name) have failed for \(Int(limit)) s, while \(error.address) served other "
+                + "requests (last error: \(error.waitingFor)). Uploaded parts are kept; run the same command again "
+                + "later.",
             evidence: error,
             isResumable: true
         )
     }
 
-    /// Not an end: the request is made again at the moment.
+    /// Not an end: the request is retried at that moment.
     fileprivate static func postponed(until moment: Moment, _ error: S3Error, failures: Int) -> UploadFailure {
         var failure = UploadFailure(.network, error.shortReason, evidence: error, isResumable: true)
         failure.postponement = Postponement(

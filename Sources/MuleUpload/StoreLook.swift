@@ -1,4 +1,4 @@
-// What a store shows of an object that nobody is carrying, for proofs.
+// What a store shows of an object that is not being uploaded, for proofs.
 
 import MulePlan
 import MuleS3
@@ -17,7 +17,7 @@ extension RemoteSteps {
             if error.status != nil, try isNoStore(address, service) { throw .noStore(address, service) }
             var failure = UploadFailure.refused(error, sending: address.description)
             if error.status == 403, failure.kind == .store {
-                failure.message += " Without s3:ListBucket a missing object is answered in the same way."
+                failure.message += " Without s3:ListBucket the store gives the same answer for a missing object."
             }
             throw failure
         }
@@ -49,7 +49,7 @@ extension RemoteSteps {
         switch answer {
         case .refused(let error, _): return .failure(error)
         case .success(.success(let answer?), _):
-            // It may be of an object that has just come in place of the other.
+            // It may be of an object that has just replaced the other.
             let isSame = answer.eTag == nil || answer.eTag == head.object.eTag
             return .success(isSame ? answer : nil)
         case .success(let result, _): return result
@@ -62,8 +62,8 @@ extension UploadFailure {
     fileprivate static func noStore(_ address: ObjectAddress, _ service: S3Service) -> UploadFailure {
         var failure = UploadFailure(
             .store,
-            "\(address) can't be looked for: what answers at \(service.endpoint.address) is no S3 store, or a proxy or a portal on the "
-                + "way. Check --endpoint-url and the proxy."
+            "Cannot check \(address): \(service.endpoint.address) is not an S3 store, or a proxy or a portal on the "
+                + "way answers. Check --endpoint-url and the proxy."
         )
         failure.scope = .store
         return failure

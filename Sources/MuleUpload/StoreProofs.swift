@@ -23,7 +23,7 @@ extension VerifyRun {
             case .success(let attributes): evidence.add(attributes)
             case .failure(let error):
                 if error.isMissingPermission {
-                    doubts.append("GetObjectAttributes was refused (it takes \(error.operation.permission))")
+                    doubts.append("GetObjectAttributes was refused (this needs \(error.operation.permission))")
                 }
             }
         }
@@ -34,8 +34,8 @@ extension VerifyRun {
         if doubts.isEmpty { doubts.append("the store shows no checksum") }
         throw VerifyFailure(
             .unproven,
-            "Nothing that the store shows proves that \(subject.address) is \(subject.named): "
-                + "\(doubts.joined(separator: "; ")). To compare the bytes themselves, run \"mule verify --download\"."
+            "Cannot prove from the store's metadata that \(subject.address) matches \(subject.named): "
+                + "\(doubts.joined(separator: "; ")). To compare the bytes, run \"mule verify --download\"."
         )
     }
 
@@ -98,7 +98,7 @@ extension VerifyRun {
             )
         }
         guard let count = composite.partCount ?? evidence.partCount else {
-            doubts.append("its \(algorithm.rawValue) is of parts that nobody counts")
+            doubts.append("its \(algorithm.rawValue) is of an unknown number of parts")
             return nil
         }
         for partSize in try partSizes(subject, count: count) {
@@ -107,7 +107,8 @@ extension VerifyRun {
             if composite.isOf(mine) { return proof(composite, count) }
         }
         doubts.append(
-            "its \(algorithm.rawValue) is of \(count) parts of unknown size, and is not the file's in parts of any likely one"
+            "its \(algorithm.rawValue) is of \(count) parts of unknown size, and matches the file with no likely part "
+                + "size"
         )
         return nil
     }
@@ -152,11 +153,11 @@ extension VerifyRun {
     ) throws(VerifyFailure) -> Verification.Proof? {
         guard let text = subject.head.object.eTag else { return nil }
         if let encryption = subject.head.encryption, !encryption.keepsMD5 {
-            doubts.append("it is encrypted with a key of KMS or of its owner, so that its ETag is no digest")
+            doubts.append("it is encrypted with a KMS or customer key, so its ETag is not a digest")
             return nil
         }
         guard let eTag = DigestETag(text) else {
-            doubts.append("its ETag is no MD5")
+            doubts.append("its ETag is not an MD5")
             return nil
         }
         let size = subject.source.identity.size
@@ -164,7 +165,7 @@ extension VerifyRun {
             if try digestWhole(size, .md5, digests) == eTag.md5 {
                 return Verification.Proof(kind: .eTagMD5, algorithm: "MD5", value: text)
             }
-            doubts.append("its ETag is not the file's MD5 (the bytes differ, or this store's ETags are no MD5s)")
+            doubts.append("its ETag is not the file's MD5 (the bytes differ, or this store's ETags are not MD5s)")
             return nil
         }
         for partSize in try partSizes(subject, count: count) {
@@ -174,8 +175,8 @@ extension VerifyRun {
             }
         }
         doubts.append(
-            "its ETag is not the MD5 of the file in \(count) parts of any likely size (the bytes differ, the parts were cut "
-                + "in another way, or this store's ETags are no MD5s)"
+            "its ETag is not the MD5 of the file in \(count) parts of any likely size (the bytes differ, the part "
+                + "sizes are unusual, or this store's ETags are not MD5s)"
         )
         return nil
     }
@@ -219,7 +220,7 @@ extension VerifyRun {
         guard mine == sent else {
             throw VerifyFailure(
                 .differs,
-                "\(subject.address) is what the upload \(record.id) sent, and \(subject.named) has other bytes now: its "
+                "\(subject.address) is what the upload \(record.id) sent, but \(subject.named) has changed since: its "
                     + "\(algorithm.rawValue) was \(value) and is \(mine.base64)."
             )
         }

@@ -50,7 +50,7 @@ final class OpenStream: Sendable {
                 let producer = try Producer(words: words)
                 (descriptor, self.producer) = (producer.output, producer)
             } catch {
-                throw UploadFailure(.source, "The command for \(name) can't be started: \(error.reason).")
+                throw UploadFailure(.source, "The command for \(name) cannot be started: \(error.reason).")
             }
         }
     }
@@ -68,7 +68,7 @@ final class OpenStream: Sendable {
         } catch {
             if error.code == EAGAIN { return nil }
             let what = producer == nil ? "Standard input" : "The command's output"
-            throw UploadFailure(.source, "\(what) can't be read: \(error.reason).")
+            throw UploadFailure(.source, "\(what) cannot be read: \(error.reason).")
         }
         if let end = producer?.end(), let failure = failure(end) { throw failure }
         return nil
@@ -99,15 +99,15 @@ final class OpenStream: Sendable {
         case .exit(0): return nil
         case .exit(127): what = "was not found (status 127)"
         // The shell's way to tell of a signal.
-        case .exit(let status) where status > 128: what = "ended with status \(status) (signal \(status - 128))"
-        case .exit(let status): what = "ended with status \(status)"
-        case .signal(let number): what = "was ended by signal \(number)"
-        case .unknown, .timeout, .tooMuchOutput, .cancelled: what = "ended, and the system does not say how"
+        case .exit(let status) where status > 128: what = "exited with status \(status) (signal \(status - 128))"
+        case .exit(let status): what = "exited with status \(status)"
+        case .signal(let number): what = "was killed by signal \(number)"
+        case .unknown, .timeout, .tooMuchOutput, .cancelled: what = "ended for an unknown reason"
         }
         return UploadFailure(
             .source,
-            "The command for \(name) \(what): what it printed is not made an object. Run the same command again when it is "
-                + "put right; parts that the store has by now and that are the same then are not sent again.",
+            "The command for \(name) \(what): no object is created from its output. Fix it and run the same command "
+                + "again; parts that are already at the store and have the same content are not sent again.",
             isResumable: true
         )
     }

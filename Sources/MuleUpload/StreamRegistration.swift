@@ -85,8 +85,8 @@ extension Registration {
                 ?? open.first { !$0.mayHoldParts }
         }
         var notes = claim.others.filter(\.mayHoldParts).map { record in
-            "The pending upload \(record.id) to \(upload.destination) was begun with other options and is left as it is; "
-                + "\"mule abort \(record.id)\" removes its parts."
+            "The pending upload \(record.id) to \(upload.destination) was started with other options and stays as it "
+                + "is; \"mule abort \(record.id)\" removes its parts."
         }
         switch claim.claim {
         case .began(let record, let lease): return (.job(.claimed(record, lease), restartsAs: nil), notes)
@@ -100,9 +100,9 @@ extension Registration {
             }
             if intent.restart { return (.job(.claimed(record, lease), restartsAs: upload), notes) }
             if record.upload.partSize != upload.partSize {
-                let parts = record.upload.partSize.map { "parts of \(ByteSize.format($0))" } ?? "parts that grow"
+                let parts = record.upload.partSize.map { "parts of \(ByteSize.format($0))" } ?? "parts of growing size"
                 notes.append(
-                    "The pending upload \(record.id) was begun in \(parts), and goes on in them; --restart begins anew."
+                    "The pending upload \(record.id) was started with \(parts) and keeps them; --restart starts over."
                 )
             }
             return (.job(.claimed(record, lease), restartsAs: nil), notes)

@@ -1,6 +1,6 @@
 // A source that can be read once, from front to back. What has been read lies in a nameless file until the store has it,
-// so that a part can be sent again; memory stays small whatever the parts' size. Where an earlier run has begun the upload,
-// the stream is cut as it was then, and each part is compared with what is on record before it is sent.
+// so that a part can be sent again; memory stays small whatever the parts' size. Where an earlier run has started the upload,
+// the stream is cut as it was then, and each part is compared with its record before it is sent.
 
 import Glibc
 import MuleDigest
@@ -12,15 +12,15 @@ import MuleTransport
 import Synchronization
 
 extension Worker {
-    /// Reads the first part. A stream that ends within it goes in one request; any other is created here, unless it goes on
-    /// from an earlier run, and read on by a thread of its own.
+    /// Reads the first part. A stream that ends within it goes in one request; any other is created here, unless it resumes
+    /// an earlier run, and the rest is read by a separate thread.
     func beginStream(_ transfer: Transfer, _ input: StreamInput) throws(UploadFailure) {
-        guard let record = transfer.record else { fatalError("a stream begins with a row") }
+        guard let record = transfer.record else { fatalError("a stream started without a row") }
         if let fresh = transfer.job.restartsAs { try abandonStream(record, for: fresh, transfer) }
         transfer.use(run.negotiated(transfer.record ?? record, endpoint: transfer.job.service.endpoint.url))
         run.emit(.started(transfer.record ?? record))
         let earlier = try takeUp(transfer)
-        guard let record = transfer.record else { fatalError("a stream keeps a row") }
+        guard let record = transfer.record else { fatalError("a stream lost its row") }
         let limits = try limits(record)
         // Before the producer is started: what it would print has nowhere to go.
         let spool = try Spool(slots: min(run.settings.concurrency, Spool.maximumSlots) + 1)
@@ -70,7 +70,7 @@ extension Worker {
 
     /// The whole stream in one request.
     private func putStream(_ slice: FileSlice, _ transfer: Transfer) throws(UploadFailure) {
-        guard let record = transfer.record else { fatalError("a stream keeps a row") }
+        guard let record = transfer.record else { fatalError("a stream lost its row") }
         let expected = transfer.change { $0.endStream(size: slice.length) }
         run.progress.found(size: slice.length, insteadOf: expected)
         let proof = try put(slice, transfer, record) { () throws(UploadFailure) in }
@@ -129,7 +129,7 @@ extension Worker {
     }
 
     /// The upload is gone at the store. If it was completed, and only the answer was lost, its row is closed and this stream
-    /// gets another one: it may be a newer one of the same name. Else the row begins anew.
+    /// gets another one: it may be a newer one of the same name. Otherwise the row restarts.
     private func settleVanished(
         _ rows: [PartRecord],
         _ record: UploadRecord,
@@ -141,8 +141,8 @@ extension Worker {
             run.emit(
                 .notice(
                     id: record.id,
-                    "\(transfer.name) had been completed as \(record.id); only the answer was lost. What is read now is "
-                        + "another stream, and is sent from its start."
+                    "\(transfer.name) was already completed as \(record.id); only the answer was lost. The current "
+                        + "input is treated as another stream and sent from its start."
                 )
             )
             try claimAnew(record, transfer)
@@ -151,7 +151,7 @@ extension Worker {
         case .hidden(let error):
             try leaveUnknown(
                 record,
-                error.shortReason + "; it takes the permission " + error.operation.permission,
+                error.shortReason + "; this needs " + error.operation.permission,
                 transfer
             )
         case .notOurs:
@@ -159,11 +159,12 @@ extension Worker {
             run.emit(
                 .notice(
                     id: record.id,
-                    "The store no longer knows the upload of \(transfer.name) (aborted or expired): beginning anew."
+                    "The upload of \(transfer.name) no longer exists at the store (aborted or expired): restarting the "
+                        + "upload."
                 )
             )
         }
-        guard let fresh = transfer.record else { fatalError("a stream keeps a row") }
+        guard let fresh = transfer.record else { fatalError("a stream lost its row") }
         transfer.use(run.negotiated(fresh, endpoint: transfer.job.service.endpoint.url))
     }
 
@@ -174,7 +175,7 @@ extension Worker {
     ) throws(UploadFailure) {
         let message = UploadFailure.unknownOutcome(transfer, reason).message
         try close(record, .stopped(.unknown, error: message))
-        run.emit(.notice(id: record.id, message + " What is read now is sent from its start."))
+        run.emit(.notice(id: record.id, message + " The current input is sent from its start."))
         try claimAnew(record, transfer)
     }
 
@@ -188,7 +189,7 @@ extension Worker {
             try ledger.claimStream(record.upload, choosing: { _ in nil }).claim
         }
         // No open upload was accepted, so that the ledger made a row, under the transaction in which it took the lease.
-        guard case .began(let fresh, let lease) = claim else { fatalError("a new row is nobody else's") }
+        guard case .began(let fresh, let lease) = claim else { fatalError("a new row is held by another process") }
         transfer.change { $0.claim(fresh, lease) }
     }
 }
@@ -202,9 +203,9 @@ extension UploadEvent {
         let (count, bytes) = earlier.tally
         return .notice(
             id: record.id,
-            "Going on with \(record.id), \(transfer.name): the stream is read from its start and compared with the \(count) "
-                + "\(count == 1 ? "part" : "parts") (\(ByteSize.format(bytes))) that the store has; what is the same is "
-                + "not sent."
+            "Resuming \(record.id) (\(transfer.name)): the stream is read from its start and compared with the "
+                + "\(count) \(count == 1 ? "part" : "parts") (\(ByteSize.format(bytes))) that the store has; matching "
+                + "parts are not sent again."
         )
     }
 }
@@ -270,8 +271,8 @@ final class Spool: Sendable {
         } catch {
             throw UploadFailure(
                 .source,
-                "No room to hold the stream's parts in \(UTF8Repair.string(directory)): \(error.reason). Name another "
-                    + "directory in TMPDIR."
+                "Cannot buffer the stream's parts in \(UTF8Repair.string(directory)): \(error.reason). Set TMPDIR to "
+                    + "another directory."
             )
         }
         state = Monitor(State(free: (0..<slots).map { Slot(offset: Int64($0) * Self.stride) }))
@@ -353,8 +354,8 @@ private final class StreamReader: Sendable {
             guard number <= limits.maximumPartCount else {
                 throw UploadFailure(
                     .source,
-                    "The stream is longer than \(limits.maximumPartCount) parts can hold. Send it again with --restart, and "
-                        + "say its size with --expected-size."
+                    "The stream is longer than \(limits.maximumPartCount) parts can hold. Upload it again with "
+                        + "--restart, and give its size with --expected-size."
                 )
             }
             run.queue.add(parts: [work(number, part)], of: transfer)
@@ -388,11 +389,11 @@ private final class StreamReader: Sendable {
     }
 
     private func forget(_ numbers: [Int]) throws(UploadFailure) {
-        guard let record = transfer.record else { fatalError("a stream keeps a row") }
+        guard let record = transfer.record else { fatalError("a stream lost its row") }
         try run.ledger.reporting { ledger throws(LedgerError) in try ledger.forgetParts(numbers, of: record.number) }
     }
 
-    /// Waits until whoever makes the stream has ended well.
+    /// Waits until the producer of the stream has ended well.
     func end() throws(UploadFailure) {
         try stream.end(unless: { isStopped }, onWait: { noteSilence() })
     }
@@ -425,8 +426,8 @@ private final class StreamReader: Sendable {
             } catch {
                 throw UploadFailure(
                     .source,
-                    "The stream's parts can't be held: \(error.reason). Free space there or name another directory in "
-                        + "TMPDIR.",
+                    "Cannot buffer the stream's parts: \(error.reason). Free some space there or set TMPDIR to another "
+                        + "directory.",
                     isResumable: true
                 )
             }

@@ -5,21 +5,21 @@ import MuleSigning
 package import MuleSystem
 import MuleTransport
 
-/// Why an upload ended without being done, with a sentence for people.
+/// Why an upload ended without being done, with a message for the user.
 package struct UploadFailure: Error, Sendable {
     package enum Kind: String, Sendable {
-        /// What was asked contradicts itself or what was begun.
+        /// The request contradicts itself or the pending upload.
         case usage
         /// The file is missing, unreadable, or has changed.
         case source
         /// The store refused.
         case store
         case credentials
-        /// The object is not what it should be, or nobody can tell.
+        /// The object is not what it should be, or mule cannot tell.
         case verification
-        /// There is an object and it may not be replaced.
+        /// The object exists and must not be replaced.
         case exists
-        /// Another process carries the upload.
+        /// Another process has the upload.
         case held
         case ledger
         /// Network or throttling kept failing.
@@ -44,7 +44,7 @@ package struct UploadFailure: Error, Sendable {
     package var kind: Kind
     /// What failed, on what, why, and what to do.
     package var message: String
-    /// Whether the same command goes on where this one stopped.
+    /// Whether the same command resumes where this one stopped.
     package var isResumable: Bool
     package var httpStatus: Int?
     package var s3Code: String?
@@ -54,11 +54,11 @@ package struct UploadFailure: Error, Sendable {
     package private(set) var isAnswer = false
     /// Whether that answer held an S3 error document. An answer without one may be that of a proxy or a portal.
     package private(set) var hasS3Document = false
-    /// Whether a request of which nothing is known may have been carried out.
+    /// Whether a request whose answer is unknown may have been performed.
     var mayHaveBeenCarriedOut = false
-    /// Set when the request is to be made again later, behind the work of others.
+    /// Set when the request is to be retried later, after other work.
     var postponement: Postponement?
-    /// Whether the upload at the store is not as it was recorded, so that another look at it, once in a run, may mend it.
+    /// Whether the upload at the store is not as it was recorded, so that checking it again, once in a run, may repair it.
     var asksForAnotherLook = false
     /// The rung of the checksum ladder on which the upload is to be created once more: the store does not take its parts on the
     /// one that it was created on.
@@ -76,8 +76,9 @@ package struct UploadFailure: Error, Sendable {
         case .readOnly, .cannotOpen:
             guard let (owner, user) = Ownership.difference(at: Array(path.utf8)) else { break }
             cure =
-                "It belongs to \(owner), and this is \(user): run mule as its owner (sudo -u \(owner) mule ...), name another ledger "
-                + "with --ledger, or give it away with its directory (chown)."
+                "It belongs to \(owner), and mule runs as \(user): run mule as its owner (sudo -u \(owner) mule ...), "
+                + "choose another ledger with --ledger, or change the owner of the ledger and its directory "
+                + "(chown)."
         default: break
         }
         self.init(.ledger, "The ledger \(path) \(error.reason). \(cure)", isResumable: true)
@@ -96,7 +97,7 @@ package struct UploadFailure: Error, Sendable {
         }
     }
 
-    /// Whether somebody wanted the run to end, and nothing is wrong.
+    /// Whether the run was asked to end, and nothing is wrong.
     package var isStop: Bool { kind == .interrupted || kind == .limit }
 
     /// The state the ledger keeps after this failure.
@@ -120,7 +121,7 @@ extension UploadFailure {
         hasS3Document = error.hasDocument
     }
 
-    /// The failure that a refusal of the store comes to, when nothing else can be made of it.
+    /// The failure for a refusal of the store that mule cannot handle in another way.
     package static func refused(_ error: S3Error, sending object: String) -> UploadFailure {
         let what = "\(error.operation.rawValue) of \(object)\(error.part.map { ", part \($0)" } ?? "")"
         switch error.cause {
@@ -133,15 +134,15 @@ extension UploadFailure {
         case .unreadable(let status, let reason):
             return UploadFailure(
                 .store,
-                "\(what) got an answer (HTTP \(status)) that is not S3's: \(reason). What answers at \(error.address) is no "
-                    + "S3 store, or something on the way changes its answers: check --endpoint-url.",
+                "\(what) got an answer (HTTP \(status)) that is not valid S3: \(reason). \(error.address) is not an S3 "
+                    + "store, or something on the way changes its answers: check --endpoint-url.",
                 evidence: error
             )
         case .answer(let status, _, _) where !error.isOfS3 && ![.clock, .redirected].contains(error.retryClass):
             var failure = UploadFailure(
                 .store,
-                "\(what) was answered with HTTP \(status), without an S3 error document: what answers at \(error.address) "
-                    + "is no S3 store, or a proxy or a portal on the way. Check --endpoint-url and the proxy.",
+                "\(what) was answered with HTTP \(status), without an S3 error document: \(error.address) is not an S3 "
+                    + "store, or a proxy or a portal on the way answers. Check --endpoint-url and the proxy.",
                 evidence: error
             )
             // These concern the address; a proxy may refuse one object and let others pass.
@@ -162,24 +163,25 @@ extension UploadFailure {
         }
     }
 
-    /// The system does not give this process the few threads without which it can't work.
+    /// The system does not give this process the few threads that it needs.
     package static func noThread(_ error: SystemError) -> UploadFailure {
         var failure = UploadFailure(
             .network,
-            "No thread can be started (\(error.reason)). Raise the limit of processes and threads (ulimit -u, TasksMax= of "
-                + "the service, pids.max of the container), or let others end, and run the same command again.",
+            "Cannot start a thread (\(error.reason)). Raise the limit of processes and threads (ulimit -u, TasksMax= "
+                + "of the service, pids.max of the container), or stop other processes, and run the same command "
+                + "again.",
             isResumable: true
         )
         failure.scope = .run
         return failure
     }
 
-    /// No more files can be open at a time: what was to be opened may be as it should.
+    /// No more files can be open at a time; nothing is known to be wrong with the file itself.
     package static func noFile(_ error: SystemError) -> UploadFailure {
         var failure = UploadFailure(
             .network,
-            "No more files can be opened (\(error.reason)). \(error.cureOfFileShortage), or lower --concurrency, and run the same "
-                + "command again.",
+            "Cannot open more files (\(error.reason)). \(error.cureOfFileShortage), or lower --concurrency, and run "
+                + "the same command again.",
             isResumable: true
         )
         failure.scope = .run
@@ -197,7 +199,7 @@ extension UploadFailure {
                 isResumable: true
             )
         case .sourceEnded(let offset):
-            return UploadFailure(.source, "\(what): the source ends at byte \(offset); it has become shorter.")
+            return UploadFailure(.source, "\(what): the source ends at byte \(offset); it became shorter.")
         default:
             let cure = error.cure.map { " \($0)" } ?? ""
             return UploadFailure(
@@ -211,57 +213,63 @@ extension UploadFailure {
 
     private static func cure(_ error: S3Error, code: String) -> (Kind, String, Scope) {
         if let unavailable = error.renewalFailure {
-            return (.credentials, "New credentials could not be had: \(unavailable.reason).", .store)
+            return (.credentials, "Could not refresh credentials: \(unavailable.reason).", .store)
         }
         switch (error.retryClass, code) {
         case (_, "NoSuchBucket"):
-            return (.store, "There is no bucket \(error.bucket) there: check its name and --endpoint-url.", .bucket)
+            return (
+                .store, "The bucket \(error.bucket) does not exist there: check its name and --endpoint-url.", .bucket
+            )
         case (_, "InvalidAccessKeyId"):
             return (
                 .credentials, "The store does not know this access key: check AWS_ACCESS_KEY_ID or the profile.", .store
             )
         case (_, "SignatureDoesNotMatch"):
-            let key = "secret key does not belong to the access key: check AWS_SECRET_ACCESS_KEY or the profile."
+            let key = "secret key does not match the access key: check AWS_SECRET_ACCESS_KEY or the profile."
             let headers = error.doubtfulHeaders.joined(separator: ", ")
             guard !headers.isEmpty else { return (.credentials, "The " + key, .store) }
             return (
                 .credentials,
-                "The cause may be \(headers): its value holds characters beyond ASCII, which some stores sign in another way. "
+                "The cause may be \(headers): its value has non-ASCII characters, which some stores sign differently. "
                     + "Try it without them. Otherwise the " + key, .store
             )
         case (.credentials, _):
-            return (.credentials, "Renew the credentials and run the same command again.", .store)
+            return (.credentials, "Refresh the credentials and run the same command again.", .store)
         case (.clock, _):
-            return (.credentials, "This machine's clock is wrong by more than 15 minutes: set it.", .store)
+            return (.credentials, "This machine's clock is off by more than 15 minutes: set it.", .store)
         case (.redirected, _):
             if let region = error.region {
                 return (.store, "The bucket is in the region \(region): add --region \(region).", .bucket)
             }
             let pointer = error.otherHost.map {
-                "The store points to \($0), to which nothing is sent unasked: if that is the right one, name it "
-                    + "with --endpoint-url."
+                "The store redirects to \($0), and mule does not follow redirects to other hosts: if it is the right "
+                    + "host, set it with --endpoint-url."
             }
-            return (.store, pointer ?? "The bucket is at another endpoint or region: check --region.", .bucket)
+            return (
+                .store, pointer ?? "The bucket is at another endpoint or in another region: check --region.", .bucket
+            )
         case (_, "AccessDenied"), (_, "Forbidden"), (_, "AllAccessDisabled"):
-            return (.store, "It takes the permission \(error.operation.permission) on \(error.bucket).", .transfer)
+            return (.store, "This needs \(error.operation.permission) on bucket \(error.bucket).", .transfer)
         case (_, "ConditionalRequestConflict"):
-            return (.store, "Somebody changed the object at that very moment: run the same command again.", .transfer)
+            return (
+                .store, "Another program changed the object at the same time: run the same command again.", .transfer
+            )
         case (_, "QuotaExceeded"), (_, "HTTP507"):
             return (.store, "The store's quota is used up.", .transfer)
         case (.damaged, _):
             return (
                 .verification,
-                "What arrived was not what was sent, again and again: the source changes while it is read, or this "
-                    + "machine's memory or network damages data.", .transfer
+                "The store repeatedly received other bytes than were sent: the source changes while it is read, or "
+                    + "this machine's memory or network corrupts data.", .transfer
             )
         default:
-            return (.store, "The store gives no more reason than that.", .transfer)
+            return (.store, "The store gave no other reason.", .transfer)
         }
     }
 }
 
 extension S3Error {
-    /// The reason in a few words, for "trying again" messages.
+    /// The reason in a few words, for messages about retries.
     package var shortReason: String {
         switch cause {
         case .transport(let error): error.sentence
@@ -273,7 +281,7 @@ extension S3Error {
 }
 
 extension Ledger {
-    /// Asks or tells the ledger something; its own trouble becomes a failure in the words that people read.
+    /// Reads or writes the ledger; its error becomes a failure with a message for the user.
     package func reporting<Result>(
         _ step: (Ledger) throws(LedgerError) -> Result
     ) throws(UploadFailure) -> Result {

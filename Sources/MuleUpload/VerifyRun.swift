@@ -36,7 +36,7 @@ package struct VerifyRun {
         service.remember(regions: remote.ledger.regions(of: service.endpoint.url))
         let named = UTF8Repair.string(path)
         guard let subject = try subject(source, named: named, address, service) else {
-            throw VerifyFailure(.missing, "There is no object \(address): nothing of the file is there.")
+            throw VerifyFailure(.missing, "The object \(address) does not exist.")
         }
         return try verify(subject, downloads: downloads)
     }
@@ -67,7 +67,7 @@ package struct VerifyRun {
         if let theirs = subject.head.size, theirs != size {
             throw VerifyFailure(
                 .differs,
-                "\(subject.address) differs from \(subject.named): it has \(theirs) bytes and the file \(size)."
+                "\(subject.address) differs from \(subject.named): it has \(theirs) bytes, the file \(size)."
             )
         }
         let outcome = Result { () throws(VerifyFailure) in
@@ -114,7 +114,7 @@ package struct VerifyRun {
             changes = try subject.source.changesInPlace()
         } catch {
             throw VerifyFailure(
-                UploadFailure(.source, "\(subject.named) has gone while it was verified (\(error.reason)).")
+                UploadFailure(.source, "\(subject.named) was removed while it was verified (\(error.reason)).")
             )
         }
         if (try? subject.source.holdsMoreThanItsSize()) != false {
@@ -124,8 +124,8 @@ package struct VerifyRun {
             throw VerifyFailure(
                 UploadFailure(
                     .source,
-                    "\(subject.named) has changed while it was verified: \(UploadFailure.words(changes)). Verify it again "
-                        + "when nobody writes to it."
+                    "\(subject.named) changed while it was verified: \(UploadFailure.words(changes)). Verify it again "
+                        + "when no program writes to it."
                 )
             )
         }
@@ -177,7 +177,7 @@ package struct VerifyRun {
             throw VerifyFailure(
                 UploadFailure(
                     .source,
-                    "\(subject.named) can't be read at byte \(offset) (\(reason)).",
+                    "\(subject.named) cannot be read at byte \(offset) (\(reason)).",
                     isResumable: true
                 )
             )
@@ -186,7 +186,7 @@ package struct VerifyRun {
         case nil where comparison.position < subject.source.identity.size:
             throw VerifyFailure(
                 .differs,
-                "\(subject.address) differs from \(subject.named): the store gave \(comparison.position) bytes of it."
+                "\(subject.address) differs from \(subject.named): the store sent \(comparison.position) bytes of it."
             )
         case nil:
             return Verification.Proof(kind: .download)

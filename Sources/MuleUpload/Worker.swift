@@ -91,11 +91,11 @@ final class Worker {
             switch error {
             case .cancelled: throw .interrupted
             case .sourceEnded(let offset):
-                throw UploadFailure(.source, "The source of \(transfer.name) ends at byte \(offset); it has changed.")
+                throw UploadFailure(.source, "The source of \(transfer.name) ends at byte \(offset); it changed.")
             default:
                 throw UploadFailure(
                     .source,
-                    "The source of \(transfer.name) can't be read: \(error.sentence).",
+                    "The source of \(transfer.name) cannot be read: \(error.sentence).",
                     isResumable: true
                 )
             }

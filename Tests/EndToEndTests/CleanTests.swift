@@ -126,7 +126,7 @@ import Testing
         store.profile.clockOffsetSeconds = -40 * 86_400
         let wrong = try mule.run("clean", "--history", "1ms")
         #expect(
-            wrong.exitCode == 3 && wrong.explains("clock", "Nothing was moved or removed for its age"),
+            wrong.exitCode == 3 && wrong.explains("clock", "Nothing was moved or removed by age"),
             "\(wrong.err)"
         )
         store.profile.clockOffsetSeconds = 0

@@ -32,7 +32,7 @@ import Testing
     @Test func missingFileIs3() throws {
         let outcome = try mule.run("upload", mule.home.path("missing"), "bucket/key")
         #expect(outcome.exitCode == 3)
-        #expect(outcome.explains("missing", "can't be read"))
+        #expect(outcome.explains("missing", "cannot be read"))
         #expect(store.requests.isEmpty)
     }
 
@@ -56,7 +56,7 @@ import Testing
         try Files.setMode(file, 0)
         let outcome = try mule.run("upload", file, "bucket/key")
         #expect(outcome.exitCode == 3)
-        #expect(outcome.explains("small", "can't be read"))
+        #expect(outcome.explains("small", "cannot be read"))
     }
 
     @Test func sourceThatChangesWhileItIsSentIs3() throws {
@@ -66,7 +66,7 @@ import Testing
         }
         let outcome = try mule.uploadInParts(file).run()
         #expect(outcome.exitCode == 3)
-        #expect(outcome.explains("file has changed while it was sent", "--restart"), "\(outcome.err)")
+        #expect(outcome.explains("file changed while it was sent", "--restart"), "\(outcome.err)")
         #expect(store.keys().isEmpty)
     }
 
@@ -75,7 +75,7 @@ import Testing
     @Test func missingBucketIs4() throws {
         let outcome = try mule.run("upload", try small(), "nosuchbucket/key")
         #expect(outcome.exitCode == 4)
-        #expect(outcome.explains("NoSuchBucket", "There is no bucket nosuchbucket"))
+        #expect(outcome.explains("NoSuchBucket", "The bucket nosuchbucket does not exist"))
     }
 
     @Test(arguments: [(1, "s3:PutObject"), (2, "s3:PutObject")])
@@ -117,7 +117,7 @@ import Testing
         store.add(.on(.complete, times: 100, .emptyBody200()))
         let outcome = try mule.uploadInParts(try mule.file(parts: 2)).run()
         #expect(outcome.exitCode == 6)
-        #expect(outcome.explains("Nobody can tell", "aws s3api head-object --bucket bucket --key"), "\(outcome.err)")
+        #expect(outcome.explains("Cannot tell", "aws s3api head-object --bucket bucket --key"), "\(outcome.err)")
         #expect(try mule.status().first?["state"]?.text == "unknown")
     }
 
@@ -125,7 +125,7 @@ import Testing
         store.edit { $0.buckets["bucket"]?.objects[Array("key".utf8)] = FakeObject(content: [1, 2, 3]) }
         let outcome = try mule.uploadInParts(try mule.file(parts: parts), "bucket/key", "--no-overwrite").run()
         #expect(outcome.exitCode == 7)
-        #expect(outcome.explains("bucket/key exists", "--no-overwrite"))
+        #expect(outcome.explains("bucket/key already exists", "--no-overwrite"))
         #expect(store.object(key: "key")?.bytes == [1, 2, 3])
         #expect(store.payloadBytesReceived == 0)
         #expect(store.uploads.isEmpty)
@@ -159,7 +159,7 @@ import Testing
         gate.open()
         let outcome = running.wait(timeoutSeconds: 300)
         #expect(outcome.exitCode == 12, "\(outcome.end)")
-        #expect(outcome.explains("can't be written", "Free some space"), "\(outcome.err)")
+        #expect(outcome.explains("cannot be written", "Free some space"), "\(outcome.err)")
     }
 
     @Test func secondRunOfTheSameUploadIs11() throws {
@@ -236,7 +236,7 @@ import Testing
         let outcome = try mule.uploadInParts(file, "bucket/key", "--stall-limit", "1s").run()
         #expect(outcome.exitCode == 75)
         #expect(
-            outcome.explains("Nothing has moved for 1 s", "the connection was refused", "same command"),
+            outcome.explains("No progress at 127.0.0.1", "for 1 s", "the connection was refused", "same command"),
             "\(outcome.err)"
         )
         #expect(outcome.seconds >= 1 && outcome.seconds < 10)

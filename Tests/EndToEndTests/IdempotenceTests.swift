@@ -81,7 +81,7 @@ import Testing
         #expect(outcome.exitCode == 3)
         let size = try Files.size(file)
         #expect(
-            outcome.explains("file has changed", "its size was \(size - 1) and is \(size)", "--restart"),
+            outcome.explains("file changed", "its size was \(size - 1) and is \(size)", "--restart"),
             "\(outcome.err)"
         )
         #expect(store.storedParts == [1])
@@ -102,7 +102,7 @@ import Testing
 
     @Test(
         arguments: [
-            (["--part-size", "6MiB"], "parts of 5"), (["--metadata", "a=b"], "metadata"),
+            (["--part-size", "6MiB"], "a part size of 5"), (["--metadata", "a=b"], "metadata"),
             (["--no-overwrite"], "overwrite"), (["--checksum", "sha256"], "--checksum"),
         ] as [([String], String)]
     )

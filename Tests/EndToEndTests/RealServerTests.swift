@@ -177,7 +177,7 @@ enum RealServerCases {
         let mule = MuleRun(server)
         let outcome = try mule.uploadInParts(try mule.file(parts: 2), "nosuchbucket/key").run()
         #expect(outcome.exitCode == 4)
-        #expect(outcome.explains("There is no bucket nosuchbucket"), "\(outcome.err)")
+        #expect(outcome.explains("The bucket nosuchbucket does not exist"), "\(outcome.err)")
     }
 }
 

@@ -92,7 +92,7 @@ import Testing
         #expect(outcome.exitCode == 3, "\(outcome.err)")
         let absolute = "in" + mule.home.path("a")
         #expect(keys == ["in/a", "in/sub/b", "in/-r", "in/empty\r", "in/" + longest, absolute])
-        #expect(outcome.explains("gone can't be read"))
+        #expect(outcome.explains("gone cannot be read"))
         #expect(outcome.explains("sub/../a", "with .. in its path"))
         #expect(outcome.objects.count { $0["event"]?.text == "failed" } == 2)
         #expect(store.requests.count { $0.operation == .putObject } == 6)

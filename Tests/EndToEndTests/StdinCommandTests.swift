@@ -63,7 +63,7 @@ import Testing
         let outcome = try upload("cat \(file); echo its own words >&2; exit 9", "--json").run()
         #expect(outcome.exitCode == 3)
         #expect(outcome.err.contains("its own words"))
-        #expect(outcome.err.contains("status 9") && outcome.err.contains("Run the same command again"))
+        #expect(outcome.err.contains("status 9") && outcome.err.contains("run the same command again"))
         #expect(outcome.event("failed")?["source"]?.text == "stdin-command")
         #expect(store.keys().isEmpty)
         #expect(store.count(.complete) == 0 && store.count(.putObject) == 0)

@@ -176,7 +176,7 @@ import Testing
         if outcome.exitCode == 0 {
             #expect(try store.holdsOnly(file, at: "file"))
         } else {
-            #expect(outcome.exitCode == 75 && outcome.explains("No thread can be started"), "\(outcome.err)")
+            #expect(outcome.exitCode == 75 && outcome.explains("Cannot start a thread"), "\(outcome.err)")
             #expect(threads < 9)
         }
     }

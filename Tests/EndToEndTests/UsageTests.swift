@@ -49,10 +49,10 @@ import Testing
             (["--sse", "AES256", "--sse-kms-key-id", "x"], "bucket/key", "--sse aws:kms"),
             (["--sse-kms-key-id", "x"], "bucket/key", "--sse aws:kms"),
             (UsageTests.elevenTags, "bucket/key", "10 tags"),
-            ([], "bucket--use1-az4--x-s3/key", "directory bucket"), ([], "../key", "can't be called"),
+            ([], "bucket--use1-az4--x-s3/key", "directory bucket"), ([], "../key", "cannot be named"),
             (
                 ["--endpoint-url", "https://s3.eu-west-1.amazonaws.com", "--region", "eu-west-1"], "Bucket/key",
-                "upper case"
+                "upper-case"
             ),
             (["--endpoint-url", "https://s3.eu-west-1.amazonaws.com", "--region", "eu-west-1"], "ab/key", "3 to 63"),
             (["--endpoint-url", "https://s3.test/bucket"], "bucket/key", "already"),

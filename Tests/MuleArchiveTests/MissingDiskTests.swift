@@ -121,11 +121,11 @@ import Testing
 
     @Test func `what requireMount names must be a mount point, or a file`() throws {
         let marker = harness.path("source/marker")
-        #expect(RequiredMounts.failure(of: [marker])?.message.contains("is not there") == true)
+        #expect(RequiredMounts.failure(of: [marker])?.message.contains("does not exist") == true)
         try harness.file("marker")
         #expect(RequiredMounts.failure(of: [marker, Array("/proc".utf8)]) == nil)
         let failure = RequiredMounts.failure(of: [harness.source])
-        #expect(failure?.kind == .source && failure?.message.contains("nothing is mounted") == true)
+        #expect(failure?.kind == .source && failure?.message.contains("not a mount point") == true)
     }
 
     @Test func `a disk that goes while a run is under way keeps its files from being moved`() throws {

@@ -104,8 +104,8 @@ struct ConfigurationTests {
             (#"{"object": []}"#, "object: an object { } is wanted, but an array [ ] was found"),
             ("[]", "the document: an object { } is wanted, but an array [ ] was found"),
             ("{\n  \"region\": \"a\",\n}", "is not valid JSON, line 3, column 1: a key in double quotes is wanted"),
-            (#"{"region": "a", "region": "b"}"#, "the key \"region\" stands here a second time"),
-            (#"{"\u001b[2J": 1, "\u001b[2J": 2}"#, "the key \"\\x1B[2J\" stands here a second time"),
+            (#"{"region": "a", "region": "b"}"#, "the key \"region\" appears twice"),
+            (#"{"\u001b[2J": 1, "\u001b[2J": 2}"#, "the key \"\\x1B[2J\" appears twice"),
             (
                 #"{"endpointURL": "https://me:hunter2@x"}"#,
                 "endpointURL: the value must not hold a user name or password"
@@ -150,7 +150,7 @@ struct ConfigurationTests {
             ),
             (#""include": "*.db""#, "jobs.j.include: an array [ ] of strings is wanted, but a string was found"),
             (#""include": ["a", "["]"#, #"jobs.j.include.1: "[" has a [ without its ]"#),
-            (#""exclude": ["!"]"#, #"jobs.j.exclude.0: "!" is no pattern"#),
+            (#""exclude": ["!"]"#, #"jobs.j.exclude.0: "!" is an empty pattern"#),
             (#""exclude": [1]"#, "jobs.j.exclude.0: a string"),
             (#""minAge": "2h", "maxAge": "1h""#, "jobs.j.minAge: no file is older than maxAge allows"),
             (#""minSize": 2, "maxSize": 1"#, "jobs.j.minSize: no file is larger"),

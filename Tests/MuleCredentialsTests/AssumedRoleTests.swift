@@ -95,40 +95,42 @@ struct AssumedRoleTests {
         arguments: [
             (
                 "mfa_serial=arn:m\nsource_profile=b",
-                "the profile \"a\" asks for a code of a device (mfa_serial), which nobody can type into an unattended upload;"
-                    + " take a profile without it"
+                "the profile \"a\" requires an MFA code (mfa_serial), which cannot be entered in an unattended upload; "
+                    + "use a profile without it"
             ),
             (
                 "source_profile=b\ncredential_source=Environment",
-                "the profile \"a\" has both source_profile and credential_source; take one of them away"
+                "the profile \"a\" has both source_profile and credential_source; remove one of them"
             ),
             (
                 "",
-                "the profile \"a\" has role_arn, but neither source_profile nor credential_source, which say with whose keys"
-                    + " the role is taken on"
+                "the profile \"a\" has role_arn, but neither source_profile nor credential_source, which name the "
+                    + "credentials that assume the role"
             ),
             (
                 "credential_source=Moon",
-                "credential_source of the profile \"a\" is \"Moon\"; known are Environment, Ec2InstanceMetadata, EcsContainer"
+                "credential_source of the profile \"a\" is \"Moon\"; supported are Environment, Ec2InstanceMetadata, "
+                    + "EcsContainer"
             ),
             (
                 "credential_source=Environment",
-                "there are no credentials where credential_source of the profile \"a\" looks for them (Environment)"
+                "there are no credentials in Environment, which credential_source of the profile \"a\" names"
             ),
             (
                 "source_profile=z",
-                "source_profile of the profile \"a\" is \"z\", and there is no profile of that name"
+                "source_profile of the profile \"a\" is \"z\", which does not exist"
             ),
             ("source_profile=e", "source_profile of the profile \"a\" is \"e\", which has no credentials"),
             (
                 "source_profile=b\nduration_seconds=60",
-                "duration_seconds of the profile \"a\" is \"60\"; 900 to 43200 seconds can be asked for"
+                "duration_seconds of the profile \"a\" is \"60\"; it must be from 900 to 43200 seconds"
             ),
             (
                 "source_profile=c",
-                "the profiles lead in a circle by their source_profile: \"a\", then \"c\", then \"d\", then \"c\""
+                "the profiles refer to each other in a circle by source_profile: \"a\", then \"c\", then \"d\", then "
+                    + "\"c\""
             ),
-            ("source_profile=a", "the profiles lead in a circle by their source_profile: \"a\", then \"a\""),
+            ("source_profile=a", "the profiles refer to each other in a circle by source_profile: \"a\", then \"a\""),
         ]
     )
     func wrong(lines: String, reason: String) throws {

@@ -65,24 +65,24 @@ struct CredentialProcessTests {
     @Test(
         "that prints something else is refused, and nothing of it is shown",
         arguments: [
-            ("", "printed nothing at all"),
+            ("", "printed nothing"),
             ("%", "printed something that is not JSON (line 1, column 1)"),
             ("{\"%\": 1, \"%\": 2}", "printed something that is not JSON (line 1, column 49)"),
-            ("[1]", "printed JSON that is no object { }"),
+            ("[1]", "printed JSON that is not an object { }"),
             ("{\"AccessKeyId\": \"A\", \"SecretAccessKey\": \"%\"}", "printed JSON whose Version is not 1"),
             ("{\"Version\": 2, \"AccessKeyId\": \"A\"}", "printed JSON whose Version is not 1"),
             ("{\"Version\": 1, \"AccessKeyId\": \"A\"}", "printed JSON without SecretAccessKey"),
             (
                 "{\"Version\": 1, \"AccessKeyId\": 7, \"SecretAccessKey\": \"%\"}",
-                "printed a AccessKeyId that is not a text"
+                "printed a AccessKeyId that is not a string"
             ),
             (
                 "{\"Version\": 1, \"AccessKeyId\": \"A\\n\", \"SecretAccessKey\": \"%\"}",
-                "printed a AccessKeyId with a character that a key can't have"
+                "printed a AccessKeyId with a character that is not allowed in a key"
             ),
             (
                 "{\"Version\": 1, \"AccessKeyId\": \"A\", \"SecretAccessKey\": \"%\", \"Expiration\": \"soon\"}",
-                "printed Expiration in another form than 2026-11-20T23:56:00Z"
+                "printed Expiration in a form other than 2026-11-20T23:56:00Z"
             ),
         ]
     )
@@ -120,19 +120,19 @@ struct CredentialProcessTests {
     func notStarted() throws {
         #expect(
             try reason("/no/such/program")
-                == "the credential_process of the profile \"p\" can't be started: No such file or directory; check its"
-                + " path and its rights"
+                == "the credential_process of the profile \"p\" cannot be started: No such file or directory; check "
+                + "its path and its permissions"
         )
         #expect(
             try reason("/bin/sh 'x")
-                == "the credential_process of the profile \"p\" can't be split into words: a quote is open, or nothing is"
-                + " there"
+                == "the credential_process of the profile \"p\" cannot be split into words: a quote is not closed, or "
+                + "it is empty"
         )
     }
 
     @Test("that ends by a signal, or prints without end, is told so")
     func badEnds() throws {
-        #expect(try reason(try script("kill -9 $$")).contains("was ended by signal 9"))
+        #expect(try reason(try script("kill -9 $$")).contains("was killed by signal 9"))
         #expect(try reason(try script("exec cat /dev/zero")).contains("printed more than 64 KiB"))
     }
 

@@ -39,7 +39,7 @@ struct ContainerCredentialsTests {
     func elsewhere(url: String) throws {
         let fixture = try SharedFilesFixture(variables: ["AWS_CONTAINER_CREDENTIALS_FULL_URI": url])
         let error = #expect(throws: CredentialsUnavailable.self) { try fixture.resolved().get() }
-        #expect(error?.reason.contains("only https:// may lead elsewhere") == true)
+        #expect(error?.reason.contains("use https:// for other machines") == true)
     }
 
     @Test("is named by a relative path that can't lead elsewhere")
@@ -48,7 +48,8 @@ struct ContainerCredentialsTests {
         let error = #expect(throws: CredentialsUnavailable.self) { try fixture.resolved().get() }
         #expect(
             error?.reason
-                == "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI does not lead to a service: \"http://169.254.170.2.evil.org/x\""
+                == "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI is not the URL of a service: "
+                + "\"http://169.254.170.2.evil.org/x\""
         )
     }
 

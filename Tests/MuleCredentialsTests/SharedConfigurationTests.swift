@@ -149,12 +149,12 @@ struct SharedConfigurationTests {
     func unreadable() throws {
         let fixture = try SharedFilesFixture()
         let directory = try fixture.directory.makeDirectory(".aws/config")
-        #expect(throws: SharedConfigurationError(path: directory, problem: "can't be read: it is not a file")) {
+        #expect(throws: SharedConfigurationError(path: directory, problem: "cannot be read: it is not a file")) {
             try fixture.configuration()
         }
         let large = try SharedFilesFixture()
         let path = try large.directory.makeSparse(".aws/credentials", size: 1 << 20 + 1)
-        #expect(throws: SharedConfigurationError(path: path, problem: "can't be read: it is larger than 1 MiB")) {
+        #expect(throws: SharedConfigurationError(path: path, problem: "cannot be read: it is larger than 1 MiB")) {
             try large.configuration()
         }
     }
@@ -163,8 +163,9 @@ struct SharedConfigurationTests {
     func forbidden() throws {
         let fixture = try SharedFilesFixture(config: "[default]")
         chmod(fixture.configPath, 0)
-        #expect(throws: SharedConfigurationError(path: fixture.configPath, problem: "can't be read: Permission denied"))
-        {
+        #expect(
+            throws: SharedConfigurationError(path: fixture.configPath, problem: "cannot be read: Permission denied")
+        ) {
             try fixture.configuration()
         }
         // A home that is closed to this user, as it may be for a service, has no files for it.

@@ -78,8 +78,8 @@ struct SharedFileTests {
     @Test(
         "that makes no sense is refused with the line's number",
         arguments: [
-            ("x=1", 1, "a setting stands before the first [section]"),
-            ("\n\n# c\nx=1\n[a]", 4, "a setting stands before the first [section]"),
+            ("x=1", 1, "a setting comes before the first [section]"),
+            ("\n\n# c\nx=1\n[a]", 4, "a setting comes before the first [section]"),
             ("[a", 1, "a section needs a name and a closing ]"),
             ("[]", 1, "a section needs a name and a closing ]"),
             ("[  ]", 1, "a section needs a name and a closing ]"),
@@ -87,11 +87,11 @@ struct SharedFileTests {
             ("[a]\n=1", 2, "neither a [section] nor a setting of the form name = value"),
             (
                 "[a]\ns3 =\n  x=1\n  y\nz=1", 4,
-                "an indented line under a name without a value has to be of the form name = value"
+                "an indented line under a name without a value must be of the form name = value"
             ),
             (
                 "[a]\ns3 =\n\n  y", 4,
-                "an indented line under a name without a value has to be of the form name = value"
+                "an indented line under a name without a value must be of the form name = value"
             ),
         ]
     )

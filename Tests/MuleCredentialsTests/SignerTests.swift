@@ -131,15 +131,17 @@ struct SignerTests {
         .init(
             testDescription: "nothing anywhere",
             answer:
-                "no credentials found: looked for AWS_ACCESS_KEY_ID, the profile \"default\" in \(files), and \(instance);"
-                + " set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, run \"aws configure\", or name a profile with --profile"
+                "no credentials found: looked for AWS_ACCESS_KEY_ID, the profile \"default\" in \(files), and "
+                + "\(instance); set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, run \"aws configure\", or choose "
+                + "a profile with --profile"
         ),
         .init(
             testDescription: "no home either",
             variables: ["HOME": ""],
             answer:
-                "no credentials found: looked for AWS_ACCESS_KEY_ID, shared files (HOME is not set), and \(instance);"
-                + " set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, run \"aws configure\", or name a profile with --profile"
+                "no credentials found: looked for AWS_ACCESS_KEY_ID, shared files (HOME is not set), and \(instance); "
+                + "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, run \"aws configure\", or choose a profile "
+                + "with --profile"
         ),
         .init(
             testDescription: "a named profile without keys",
@@ -147,23 +149,23 @@ struct SignerTests {
             variables: keys,
             flag: "a",
             answer:
-                "no credentials found: looked for the profile \"a\" in \(files), and for \(instance), while variables"
-                + " don't count beside --profile; run \"aws configure --profile a\", name another profile, or leave"
-                + " --profile away to use AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+                "no credentials found: looked for the profile \"a\" in \(files), and for \(instance); environment "
+                + "variables are ignored with --profile; run \"aws configure --profile a\", choose another "
+                + "profile, or omit --profile to use AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
         ),
         .init(
             testDescription: "single sign-on before keys",
             config: "[profile a]\nsso_account_id=1\ncredential_process=/no/such",
             credentials: profiles,
             flag: "a",
-            answer: "the profile \"a\" asks for single sign-on, but has no sso_region; run \"aws configure sso\""
+            answer: "the profile \"a\" uses single sign-on, but has no sso_region; run \"aws configure sso\""
         ),
         .init(
             testDescription: "a process before keys of the config file",
             config: "[profile c]\ncredential_process=/no/such\naws_access_key_id=C\naws_secret_access_key=s",
             flag: "c",
-            answer: "the credential_process of the profile \"c\" can't be started: No such file or directory; check its"
-                + " path and its rights"
+            answer: "the credential_process of the profile \"c\" cannot be started: No such file or directory; check "
+                + "its path and its permissions"
         ),
         .init(
             testDescription: "a role before the keys that may take it on",
@@ -171,73 +173,73 @@ struct SignerTests {
             credentials: profiles,
             flag: "a",
             answer:
-                "the profile \"a\" has role_arn, but neither source_profile nor credential_source, which say with whose"
-                + " keys the role is taken on"
+                "the profile \"a\" has role_arn, but neither source_profile nor credential_source, which name the "
+                + "credentials that assume the role"
         ),
         .init(
-            testDescription: "a login of the console",
+            testDescription: "a console login",
             config: "[profile a]\nlogin_session=arn:x",
             flag: "a",
             answer:
-                "the profile \"a\" asks for a login of the console (login_session), which this version of mule can't use;"
-                + " run \(exportA) first, then mule with AWS_PROFILE=a in place of --profile, for a profile named by a flag"
-                + " outranks keys in the environment"
+                "the profile \"a\" requires a console login (login_session), which this version of mule does not "
+                + "support; run \(exportA) first, then mule with AWS_PROFILE=a instead of --profile, because "
+                + "--profile overrides keys in the environment"
         ),
         .init(
             testDescription: "a web identity before keys of a profile",
             credentials: profiles,
             variables: ["AWS_WEB_IDENTITY_TOKEN_FILE": "/t"],
             answer:
-                "there is a web identity token file, /t, but no role to take on with it: set AWS_ROLE_ARN, or role_arn in"
-                + " the profile"
+                "there is a web identity token file, /t, but no role to assume with it: set AWS_ROLE_ARN, or role_arn "
+                + "in the profile"
         ),
         .init(
             testDescription: "an endpoint that is none",
             config: "[default]\nrole_arn=arn:x\nweb_identity_token_file=/t",
             variables: ["AWS_ENDPOINT_URL_STS": "ftp://sts"],
-            answer: "AWS_ENDPOINT_URL_STS is no URL of a service, such as https://sts.example.org"
+            answer: "AWS_ENDPOINT_URL_STS is not the URL of a service, such as https://sts.example.org"
         ),
         .init(
             testDescription: "no secret in the environment",
             credentials: profiles,
             variables: ["AWS_ACCESS_KEY_ID": "AKID"],
-            answer: "the environment has AWS_ACCESS_KEY_ID, but not AWS_SECRET_ACCESS_KEY; set both, or take"
-                + " AWS_ACCESS_KEY_ID away"
+            answer: "the environment has AWS_ACCESS_KEY_ID, but not AWS_SECRET_ACCESS_KEY; set both, or remove "
+                + "AWS_ACCESS_KEY_ID"
         ),
         .init(
             testDescription: "no access key in the environment",
             credentials: profiles,
             variables: ["AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "s"],
-            answer: "the environment has AWS_SECRET_ACCESS_KEY, but not AWS_ACCESS_KEY_ID; set both, or take"
-                + " AWS_SECRET_ACCESS_KEY away"
+            answer: "the environment has AWS_SECRET_ACCESS_KEY, but not AWS_ACCESS_KEY_ID; set both, or remove "
+                + "AWS_SECRET_ACCESS_KEY"
         ),
         .init(
             testDescription: "no secret in one file, the access key is not made up from the other",
             config: "[profile a]\naws_secret_access_key=s",
             credentials: "[a]\naws_access_key_id=A",
             flag: "a",
-            answer: "the profile \"a\" in ~/.aws/credentials has aws_access_key_id, but not aws_secret_access_key; set"
-                + " both, or take aws_access_key_id away"
+            answer: "the profile \"a\" in ~/.aws/credentials has aws_access_key_id, but not aws_secret_access_key; set "
+                + "both, or remove aws_access_key_id"
         ),
         .init(
             testDescription: "a comment behind a key",
             credentials: "[default]\naws_access_key_id=A # mine\naws_secret_access_key=s",
-            answer: "the profile \"default\" in ~/.aws/credentials has aws_access_key_id with a blank, a line break or"
-                + " another character that a key can't have; copy it again, without quotes, and with no comment behind"
-                + " it"
+            answer: "the profile \"default\" in ~/.aws/credentials has aws_access_key_id with a space, a line break or "
+                + "another character that is not allowed in a key; copy it again, without quotes and without a "
+                + "comment after it"
         ),
         .init(
             testDescription: "a comment behind a secret",
             credentials: "[default]\naws_access_key_id=A\naws_secret_access_key=s ; mine",
-            answer: "the profile \"default\" in ~/.aws/credentials has aws_secret_access_key with a blank, a line"
-                + " break or another character that a key can't have; copy it again, without quotes, and with no"
-                + " comment behind it"
+            answer: "the profile \"default\" in ~/.aws/credentials has aws_secret_access_key with a space, a line "
+                + "break or another character that is not allowed in a key; copy it again, without quotes and without "
+                + "a comment after it"
         ),
         .init(
             testDescription: "a line break in a token",
             variables: plus(["AWS_SESSION_TOKEN": "t\r"]),
-            answer: "the environment has AWS_SESSION_TOKEN with a blank, a line break or another character that a key"
-                + " can't have; copy it again, without quotes, and with no comment behind it"
+            answer: "the environment has AWS_SESSION_TOKEN with a space, a line break or another character that is not "
+                + "allowed in a key; copy it again, without quotes and without a comment after it"
         ),
         .init(
             testDescription: "an unknown profile",
@@ -250,22 +252,22 @@ struct SignerTests {
         .init(
             testDescription: "an unknown profile, even beside keys in the environment",
             variables: plus(["AWS_PROFILE": "x"]),
-            answer: "there is no profile \"x\" (named by AWS_PROFILE) in ~/.aws/config or ~/.aws/credentials; there"
-                + " are no profiles at all, run \"aws configure\" to make one"
+            answer: "there is no profile \"x\" (named by AWS_PROFILE) in ~/.aws/config or ~/.aws/credentials; there "
+                + "are no profiles at all, run \"aws configure\" to create one"
         ),
         .init(
             testDescription: "a profile without the word profile",
             config: "[a]\nregion=r",
             configured: "a",
-            answer: "there is no profile \"a\" (named by mule's configuration) in ~/.aws/config or ~/.aws/credentials;"
-                + " the config file has [a], which has to be written [profile a]"
+            answer: "there is no profile \"a\" (named by mule's configuration) in ~/.aws/config or ~/.aws/credentials; "
+                + "the config file has [a], which must be written [profile a]"
         ),
         .init(
             testDescription: "an unknown profile without a home",
             variables: ["HOME": ""],
             flag: "a",
-            answer: "there is no profile \"a\" (named by --profile): HOME is not set; there are no profiles at all,"
-                + " run \"aws configure\" to make one"
+            answer: "there is no profile \"a\" (named by --profile): HOME is not set; there are no profiles at all, "
+                + "run \"aws configure\" to create one"
         ),
     ]
 

@@ -102,29 +102,29 @@ struct SingleSignOnTests {
         #expect(Files.mode(fixture.directory.path(Self.file("corp"))) == 0o600)
     }
 
-    private static let over = "the login of single sign-on is over: run \"aws sso login --profile p\""
+    private static let over = "the single sign-on login has expired: run \"aws sso login --profile p\""
 
     @Test("names the command that a person has to run when the login is over for good")
     func ended() throws {
-        #expect(try signer(fixture(nil)) == "nobody is logged in by single sign-on: run \"aws sso login --profile p\"")
+        #expect(try signer(fixture(nil)) == "there is no single sign-on login: run \"aws sso login --profile p\"")
         #expect(try signer(fixture(#"{"accessToken":"OVER","expiresAt":"2020-01-01T00:00:00Z"}"#)) == Self.over)
         #expect(try signer(fixture(Self.renewable.replacing("R1", with: "R0"))) == Self.over)
         #expect(try signer(fixture(Self.renewable.replacing("2126", with: "2020"))) == Self.over)
         #expect(try signer(fixture(#"{"accessToken":"REVOKED","expiresAt":"2126-01-01T00:00:00Z"}"#)) == Self.over)
-        #expect(try signer(fixture("{}")).hasSuffix("holds no login: run \"aws sso login --profile p\""))
-        #expect(try signer(fixture("GOOD")).contains("holds something that is not JSON"))
+        #expect(try signer(fixture("{}")).hasSuffix("has no login: run \"aws sso login --profile p\""))
+        #expect(try signer(fixture("GOOD")).contains("has something that is not JSON"))
     }
 
     @Test("says what a profile lacks")
     func incomplete() throws {
         let lacking = try SharedFilesFixture(config: "[profile p]\nsso_account_id=1\n")
         #expect(
-            try signer(lacking) == "the profile \"p\" asks for single sign-on, but has no sso_region; run"
-                + " \"aws configure sso\""
+            try signer(lacking) == "the profile \"p\" uses single sign-on, but has no sso_region; run \"aws configure "
+                + "sso\""
         )
         let lost = try SharedFilesFixture(config: "[profile p]\nsso_account_id=1\nsso_session=x\n")
         #expect(
-            try signer(lost).hasPrefix("the profile \"p\" names the single sign-on session \"x\", which is not there")
+            try signer(lost).hasPrefix("the profile \"p\" names the single sign-on session \"x\", which does not exist")
         )
     }
 }

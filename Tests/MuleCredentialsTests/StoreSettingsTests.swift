@@ -130,8 +130,8 @@ struct StoreSettingsTests {
             try fixture.awsEnvironment()
         } throws: { error in
             (error as? AWSEnvironmentError)?.reason == fixture.configPath
-                + ": the profile \"default\" names the services section \"x\", which is not there; write a section"
-                + " [services x], or take the services line out of the profile"
+                + ": the profile \"default\" names the services section \"x\", which does not exist; write a section "
+                + "[services x], or remove the services line from the profile"
         }
         fixture.variables = ["AWS_ENDPOINT_URL": "http://v"]
         #expect(try fixture.awsEnvironment().settings.endpointURL == "http://v")

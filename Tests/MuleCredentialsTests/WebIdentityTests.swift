@@ -110,7 +110,7 @@ struct WebIdentityTests {
         variables["AWS_WEB_IDENTITY_TOKEN_FILE"] = "/no/token"
         #expect(
             throws: CredentialsUnavailable(
-                reason: "the web identity token file /no/token can't be read: No such file or directory"
+                reason: "the web identity token file /no/token cannot be read: No such file or directory"
             )
         ) { try SharedFilesFixture(variables: variables).resolved().get() }
         #expect(server.requests.isEmpty)

@@ -237,7 +237,7 @@ import Testing
             #expect(problem(with: name, .int(.min)) != nil, "\(name)")
             #expect(problem(with: name, .int(.max)) != nil || name == "bytesSent", "\(name)")
         }
-        #expect(problem(with: "colour", "blue")?.reason.contains("not known") == true)
+        #expect(problem(with: "colour", "blue")?.reason.contains("unknown") == true)
         let bad: [(String, JSONValue)] = [
             ("id", ""), ("id", "../x"), ("state", "active"), ("endpoint", "ftp://x"), ("endpoint", "https://"),
             ("endpoint", "https://a:b@c"), ("endpoint", "https://a b"), ("region", ""), ("region", "eu west"),

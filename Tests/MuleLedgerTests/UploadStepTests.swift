@@ -268,7 +268,7 @@ import Testing
         let ledger = try Ledger(directory)
         var (record, _) = try #require(try ledger.take())
         record.number += 1
-        #expect(throws: LedgerError.failed("upload \(record.number) has gone from the ledger")) {
+        #expect(throws: LedgerError.failed("upload \(record.number) is no longer in the ledger")) {
             try ledger.restart(record)
         }
     }

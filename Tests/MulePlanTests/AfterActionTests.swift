@@ -21,8 +21,9 @@ struct AfterActionTests {
         "anything else is refused with a reason",
         arguments: [
             ("", "not one of"), ("Keep", "not one of"), ("keep:", "not one of"), ("delete:now", "not one of"),
-            ("remove", "not one of"), ("move", "not one of"), ("move:", "no path"), ("move:/", "no path"),
-            ("move:~/", "no path"), ("move:a/b", "relative"), ("move:~", "relative"), ("move:/a\0b", "no path"),
+            ("remove", "not one of"), ("move", "not one of"), ("move:", "no directory"), ("move:/", "no directory"),
+            ("move:~/", "no directory"), ("move:a/b", "relative"), ("move:~", "relative"),
+            ("move:/a\0b", "no directory"),
             ("delete-after:", "a delay that is not a duration"), ("delete-after:7x", "a delay that is not a duration"),
             ("delete-after:-1s", "a delay that is not"), ("delete-after:11y", "a delay that is not"),
         ]

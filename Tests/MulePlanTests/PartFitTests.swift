@@ -47,13 +47,13 @@ struct PartFitTests {
             guard case .misfit(let reason) = PartFit.of(parts, objectSize: objectSize) else { return "" }
             return reason
         }
-        #expect(reason([:], of: 10) == "holds no part")
-        #expect(reason([1: 4, 2: 3, 3: 3], of: 10).hasPrefix("holds a part 2 of 3 bytes, which would have to be 4"))
-        #expect(reason([1: 4, 3: 1], of: 10).hasPrefix("holds a part 3 of 1 bytes, which would have to be 2"))
-        #expect(reason([1: 4, 4: 4], of: 10).hasPrefix("holds part 4, and the file has only 3 parts"))
-        #expect(reason([1: 11], of: 10) == "holds a part longer than the file")
+        #expect(reason([:], of: 10) == "has no parts")
+        #expect(reason([1: 4, 2: 3, 3: 3], of: 10).hasPrefix("has a part 2 of 3 bytes, which must be 4"))
+        #expect(reason([1: 4, 3: 1], of: 10).hasPrefix("has a part 3 of 1 bytes, which must be 2"))
+        #expect(reason([1: 4, 4: 4], of: 10).hasPrefix("has part 4, and the file has only 3 parts"))
+        #expect(reason([1: 11], of: 10) == "has a part larger than the file")
         #expect(reason([1: 1], of: 10_001).contains("of which the file would need 10001"))
-        #expect(reason([0: 4], of: 10) == "holds a part without bytes or number")
-        #expect(reason([1: 0], of: 10) == "holds a part without bytes or number")
+        #expect(reason([0: 4], of: 10) == "has a part without bytes or number")
+        #expect(reason([1: 0], of: 10) == "has a part without bytes or number")
     }
 }

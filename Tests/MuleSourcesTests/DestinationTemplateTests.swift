@@ -54,9 +54,9 @@ struct DestinationTemplateTests {
         "what is wrong is said, with the nearest placeholder",
         arguments: [
             ("", "names no bucket"), ("/x", "names no bucket"), ("s3://", "names no bucket"),
-            ("b u/x", "can't be a bucket's name"), ("{host}/x", "placeholder in the bucket's name"),
+            ("b u/x", "not a valid bucket name"), ("{host}/x", "placeholder in the bucket name"),
             ("b/{relpth}", "unknown placeholder {relpth}; did you mean {relpath}?"),
-            ("b/{year}", "unknown placeholder {year}; there are {host} {date} {yyyy}"),
+            ("b/{year}", "unknown placeholder {year}; known placeholders are {host} {date} {yyyy}"),
             ("b/{}", "unknown placeholder {}"),
             ("b/{name", "a { without its }"), ("b/name}", "a } without its {"),
             ("b/{na{me}", "unknown placeholder {na{me}"),

@@ -28,7 +28,7 @@ struct ConnectionFailureTests {
         arguments: [
             (TLSServer.Kind.expired, NetworkFailure.Certificate.expired, "has expired", "clock"),
             (.notYetValid, .notYetValid, "not valid yet", "clock"),
-            (.wrongName, .wrongName, "another name", "Name the endpoint"),
+            (.wrongName, .wrongName, "another name", "Use the host name in the certificate"),
         ]
     )
     func certificate(
@@ -207,7 +207,7 @@ struct ConnectionFailureTests {
         let peer = RemoteEnd(host: "s3.test", port: 443, address: "10.0.0.9", proxy: "proxy.test:3128")
         let failure = NetworkFailure(stage, peer, reason)
         #expect(failure.isTransient == (status == 502))
-        #expect(failure.sentence.hasPrefix("the proxy proxy.test:3128 (address 10.0.0.9), on the way to s3.test:443: "))
+        #expect(failure.sentence.hasPrefix("the proxy proxy.test:3128 (address 10.0.0.9), for s3.test:443: "))
     }
 
     @Test(

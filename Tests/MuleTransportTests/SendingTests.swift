@@ -60,7 +60,7 @@ struct ExpectTests {
             }
             #expect(error?.isTransient == true)
             #expect(error?.network?.answered == true)
-            #expect(error?.sentence.contains("success was answered after") == true, "\(error?.sentence ?? "")")
+            #expect(error?.sentence.contains("the server reported success after") == true, "\(error?.sentence ?? "")")
         }
     }
 

@@ -30,7 +30,7 @@ import Testing
         #expect(Self.warnings(outcome).isEmpty)
     }
 
-    @Test(arguments: [(-60, "was to give up"), (3_600, "will give up")] as [(Int64, String)])
+    @Test(arguments: [(-60, "was due to abort"), (3_600, "will abort")] as [(Int64, String)])
     func aDateThatIsPastOrNearIsToldOnce(seconds: Int64, words: String) throws {
         let date = Self.date(in: seconds)
         let harness = try Self.harness(date)

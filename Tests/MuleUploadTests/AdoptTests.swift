@@ -220,7 +220,7 @@ import Testing
         try plant(path, [1, 2], declared: (.md5, .composite))
         let adoption = try adopt(path)
         #expect(adoption.failure?.kind == .verification)
-        #expect(adoption.failure?.message.contains("checksums by MD5") == true)
+        #expect(adoption.failure?.message.contains("MD5 checksums") == true)
         #expect(try ledger.all().isEmpty && server.uploads.count == 1)
     }
 
@@ -253,7 +253,9 @@ import Testing
         try plant(path, [1], id: "right")
         let adoption = try adopt(path)
         #expect(adoption.record?.uploadID == "right")
-        #expect(adoption.notices.count == 1 && adoption.notices.first?.contains("part 1 with other bytes") == true)
+        #expect(
+            adoption.notices.count == 1 && adoption.notices.first?.contains("part 1 that differs from the file") == true
+        )
     }
 
     // MARK: Refusals

@@ -160,7 +160,7 @@ import Testing
         let path = try harness.file()
         let outcome = try harness.upload(path)
         try harness.expectFailed(outcome, .verification, state: .unknown, openUploads: 0)
-        #expect(outcome.failure?.message.contains("somebody else") == true)
+        #expect(outcome.failure?.message.contains("another program has written") == true)
         #expect(harness.server.object(key: "key")?.bytes == Array("somebody else's object".utf8))
         #expect(harness.server.count(.create) == 1)
     }
@@ -216,7 +216,7 @@ import Testing
         let path = try harness.file()
         let outcome = try harness.upload(path)
         try harness.expectFailed(outcome, .verification, state: .unknown, openUploads: 0)
-        #expect(outcome.failure?.message.contains("somebody") == true)
+        #expect(outcome.failure?.message.contains("another program has written") == true)
     }
 
     // MARK: Conditions

@@ -97,7 +97,7 @@ import Testing
         harness.server.edit { $0.buckets["bucket"]?.objects[Array("key".utf8)] = FakeObject(content: [1, 2, 3]) }
         let failure = try harness.upload(try harness.file(), options(nil)).failure
         #expect(failure?.kind == .exists)
-        #expect(failure?.message.contains("it has 3 bytes and the file") == true, "\(failure?.message ?? "")")
+        #expect(failure?.message.contains("it has 3 bytes, the file") == true, "\(failure?.message ?? "")")
     }
 
     @Test func anotherContentStaysAFailureWithItsReason() throws {
@@ -114,7 +114,10 @@ import Testing
         harness.server.profile.eTagStyle = .opaque
         let failure = try uploadedBefore(nil, partSizeNow: nil).outcome.failure
         #expect(failure?.kind == .exists)
-        #expect(failure?.message.contains("Nothing that the store shows proves") == true, "\(failure?.message ?? "")")
+        #expect(
+            failure?.message.contains("Cannot prove from the store's metadata") == true,
+            "\(failure?.message ?? "")"
+        )
     }
 
     @Test func whatMayNotBeLookedAtStaysAFailureWithItsReason() throws {
@@ -123,7 +126,7 @@ import Testing
         harness.server.script([.on(.headObject, times: .max, .status(403, code: "AccessDenied"))])
         let failure = try again(path, nil).failure
         #expect(failure?.kind == .exists)
-        #expect(failure?.message.contains("can't be seen") == true, "\(failure?.message ?? "")")
+        #expect(failure?.message.contains("Cannot tell whether it has") == true, "\(failure?.message ?? "")")
     }
 }
 

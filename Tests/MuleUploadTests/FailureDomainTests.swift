@@ -109,7 +109,7 @@ import Testing
             #expect(failure.kind == .network)
             #expect(failure.scope == .store)
             #expect(failure.message.contains("127.0.0.1:1"), "\(failure.message)")
-            #expect(failure.message.contains("Is the address right?"), "\(failure.message)")
+            #expect(failure.message.contains("has never answered"), "\(failure.message)")
         }
         // Nothing was created there, and nothing must be asked to clear the rows.
         #expect(try harness.ledger.unfinished().allSatisfy { !$0.mayHoldParts })

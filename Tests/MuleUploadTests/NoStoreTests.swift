@@ -8,7 +8,7 @@ import Testing
 
 @testable import MuleUpload
 
-/// What answers HTTP and is no S3 store: a portal, a web server, a proxy's page.
+/// What answers HTTP and is not an S3 store: a portal, a web server, a proxy's page.
 @Suite struct NoStoreTests {
     private static func failure(_ status: Int, _ operation: S3Operation) -> UploadFailure {
         var error = S3Error(
@@ -25,7 +25,7 @@ import Testing
     func whatIsNoStoreIsSaidToBeNone(status: Int) {
         for operation in [S3Operation.putObject, .uploadPart, .createMultipartUpload, .listParts] {
             let failure = Self.failure(status, operation)
-            #expect(failure.message.contains("portal.example:443 is no S3 store"), "\(failure.message)")
+            #expect(failure.message.contains("portal.example:443 is not an S3 store"), "\(failure.message)")
             #expect(!failure.message.contains("no bucket"))
             #expect(failure.kind == .store)
             #expect(!failure.countsTowardsQuarantine)
@@ -56,7 +56,7 @@ import Testing
             service: service
         )
         let outcome = harness.run([job], cancellation: cancellation)
-        #expect(outcome.failure?.message.contains("no S3 store") == true, "\(outcome.failure?.message ?? "")")
+        #expect(outcome.failure?.message.contains("not an S3 store") == true, "\(outcome.failure?.message ?? "")")
         #expect(try harness.record().uploadID == before.uploadID)
         #expect(try harness.record().partsDone == 3)
     }
@@ -106,7 +106,7 @@ import Testing
         let failure = try verified(head: head, get: (get, Self.html))
         #expect(failure?.verdict == nil)
         #expect(failure?.failure.kind == .store)
-        #expect(failure?.failure.message.contains("is no S3 store") == true, "\(failure?.failure.message ?? "")")
+        #expect(failure?.failure.message.contains("is not an S3 store") == true, "\(failure?.failure.message ?? "")")
     }
 
     /// Gateways leave out the headers that would tell; they answer in XML, or their answers say nothing.
@@ -174,7 +174,7 @@ import Testing
         )
         let failure = try #require(harness.run([job], cancellation: cancellation).failure)
         #expect(failure.kind == .network)
-        #expect(failure.message.contains("success was answered after"), "\(failure.message)")
+        #expect(failure.message.contains("the server reported success after"), "\(failure.message)")
         #expect(failure.message.contains(service.endpoint.address), "\(failure.message)")
         #expect(!failure.countsTowardsQuarantine)
     }

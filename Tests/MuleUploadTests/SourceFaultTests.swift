@@ -150,7 +150,7 @@ import Testing
         }
         thread.join()
         let text = try #require(message.withLock { $0 })
-        #expect(text.contains(path) && text.contains("can't be read: Permission denied"), "\(text)")
+        #expect(text.contains(path) && text.contains("cannot be read: Permission denied"), "\(text)")
     }
 
     @Test func aFileThatBecomesUnreachableBetweenTwoRunsKeepsItsParts() throws {

@@ -135,10 +135,10 @@ import Testing
         let path = try harness.file()
         let outcome = try harness.upload(path)
         try harness.expectFailed(outcome, .store, state: .failed, openUploads: 1)
-        #expect(outcome.failure?.message.contains("larger than this store takes") == true)
+        #expect(outcome.failure?.message.contains("larger than this store accepts") == true)
     }
 
-    /// R2: all parts of one size but the last, which is not larger. A file's are.
+    /// R2: parts of equal size but the last, which is not larger. A file's are.
     @Test(arguments: [1, 2, 64 << 10, (64 << 10) + 1, 6 * (64 << 10), 6 * (64 << 10) - 100] as [Int64])
     func theCutOfAFileIsEqualWhereTheStoreWantsIt(size: Int64) throws {
         let harness = try EngineHarness()
@@ -157,7 +157,7 @@ import Testing
         ])
         let outcome = try harness.upload(try harness.file())
         try harness.expectFailed(outcome, .store, state: .failed, openUploads: 1)
-        #expect(outcome.failure?.message.contains("all parts of one size") == true)
+        #expect(outcome.failure?.message.contains("parts of equal size") == true)
         let limits = try harness.ledger.limits(of: harness.server.endpoint)
         #expect(limits.partsMustBeEqual)
         // Streams grow their parts; there they don't.

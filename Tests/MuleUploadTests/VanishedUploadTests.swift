@@ -26,7 +26,7 @@ private func replaceUploadBySomebodyElsesObject(_ store: inout FakeStore) {
         let begun = harness.server.requests.count
         let outcome = try harness.resume()
         try harness.expectDone(outcome, path)
-        #expect(outcome.notices.count { $0.contains("beginning anew") } == 1)
+        #expect(outcome.notices.count { $0.contains("restarting the upload") } == 1)
         #expect(harness.partsSent(from: begun).sorted() == Array(1...6))
         #expect(outcome.completed.first?.bytesSkipped == 0)
         // A late Complete of the old upload must not pass for the new one's.
@@ -159,7 +159,7 @@ private func replaceUploadBySomebodyElsesObject(_ store: inout FakeStore) {
         let outcome = try harness.upload(path)
         try harness.expectDone(outcome, path)
         #expect(harness.server.count(.create) == 2)
-        #expect(outcome.notices.count { $0.contains("beginning anew") } == 1)
+        #expect(outcome.notices.count { $0.contains("restarting the upload") } == 1)
         #expect(outcome.completed.first?.bytesSkipped == 0)
     }
 
@@ -181,7 +181,7 @@ private func replaceUploadBySomebodyElsesObject(_ store: inout FakeStore) {
         let outcome = try harness.upload(path)
         try harness.expectFailed(outcome, .store, state: .failed, isResumable: true, openUploads: 1)
         #expect(harness.partsSent().count { $0 == 3 } == 2)
-        #expect(outcome.failure?.message.contains("no longer knows") == true)
+        #expect(outcome.failure?.message.contains("no longer exists") == true)
     }
 
     @Test func anObjectThatSomebodyElseMadeOfItIsNotReplaced() throws {

@@ -201,7 +201,7 @@ import Testing
         try expectProof(.recordedChecksum, path)
         expectFailure(.unproven, of: try verify(path, forgetful: true))
         try flipByte(of: path, at: 7)
-        expectFailure(.differs, saying: "has other bytes now", of: try verify(path))
+        expectFailure(.differs, saying: "has changed since", of: try verify(path))
     }
 
     /// What looks like an MD5 is none where the store encrypts with a key of KMS.
@@ -234,7 +234,7 @@ import Testing
     // MARK: What can't be asked
 
     @Test func aMissingObjectIsSaidToBeMissing() throws {
-        expectFailure(.missing, saying: "no object", of: try verify(try harness.file()))
+        expectFailure(.missing, saying: "does not exist", of: try verify(try harness.file()))
     }
 
     @Test func anObjectThatMayNotBeLookedAtIsRefused() throws {

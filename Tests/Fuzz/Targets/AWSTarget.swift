@@ -38,9 +38,9 @@ private func sharedFile(_ bytes: [UInt8]) throws(BrokenPromise) -> SharedFile? {
             "an error in line \(error.line ?? 0) of \(lines)"
         )
         let known = [
-            "not UTF-8 text", "a section needs a name and a closing ]", "a setting stands before the first [section]",
+            "not UTF-8 text", "a section needs a name and a closing ]", "a setting comes before the first [section]",
             "neither a [section] nor a setting of the form name = value",
-            "an indented line under a name without a value has to be of the form name = value",
+            "an indented line under a name without a value must be of the form name = value",
         ]
         // A line that makes no sense may be a secret.
         try promise(known.contains(error.problem), "an error with words of its own: \(error.problem)")
