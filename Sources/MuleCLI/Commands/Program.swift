@@ -76,7 +76,7 @@ package enum Program {
         return status == .done && output.failure != nil ? .failed : status
     }
 
-    /// What is printed in place of running a command; nil when a command is to be run.
+    /// The help or version to print instead of running a command; nil if a command runs.
     private static func information(_ typed: Typed) -> String? {
         if typed.wantsVersion { return Version.text }
         guard typed.wantsHelp || typed.command == nil else { return nil }
