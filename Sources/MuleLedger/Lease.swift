@@ -77,4 +77,7 @@ final class LeaseBook: Sendable {
     func isHeldElsewhere(_ number: Int64) throws(SystemError) -> Bool {
         try locks.isHeldElsewhere(number)
     }
+
+    /// The process that holds the lease, as far as it can be found.
+    func holder(_ number: Int64) -> LockHolder? { locks.holder(number) }
 }

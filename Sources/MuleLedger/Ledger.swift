@@ -310,6 +310,9 @@ package final class Ledger: Sendable {
         isActive(record.number)
     }
 
+    /// The process that uploads it; nil if there is none, or it cannot be found.
+    package func holder(of record: UploadRecord) -> LockHolder? { leases.holder(record.number) }
+
     func isActive(_ number: Int64) -> Bool {
         (try? leases.isHeldElsewhere(number)) ?? false
     }

@@ -52,6 +52,9 @@ package final class RangeLock: Sendable {
         return range.l_type != Int16(F_UNLCK)
     }
 
+    /// Another process that holds the byte at `position`; nil if there is none, or it cannot be inspected.
+    package func holder(_ position: Int64) -> LockHolder? { LockHolder.find(of: file, position) }
+
     private static func range(_ position: Int64, type: Int32) -> flock {
         var range = flock()
         range.l_type = Int16(type)

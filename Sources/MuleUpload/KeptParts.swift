@@ -11,13 +11,23 @@ package struct KeptParts: Hashable, Sendable {
     package private(set) var parts = 0
     /// Parts of all of them; nil while a stream's length is unknown.
     package private(set) var partCount: Int? = 0
+    /// The upload's ID if there is only one.
+    package private(set) var id: String?
 
     package init() {}
 
     /// - Parameters:
     ///   - size: of the whole upload in bytes; nil where it is unknown.
     ///   - partCount: nil where it is unknown. An upload in one request has none: 0.
-    package mutating func add(bytes: Int64, of size: Int64?, parts: Int, of partCount: Int?) {
+    ///   - id: nil for an upload that the ledger does not have.
+    package mutating func add(
+        bytes: Int64,
+        of size: Int64?,
+        parts: Int,
+        of partCount: Int?,
+        id: String? = nil
+    ) {
+        self.id = uploads == 0 ? id : nil
         uploads += 1
         self.bytes += bytes
         self.parts += parts
@@ -31,12 +41,12 @@ package struct KeptParts: Hashable, Sendable {
         let bytes = max(transfer.bytesDone.load(ordering: .relaxed), record?.bytesDone ?? 0)
         let parts = max(transfer.partsDone.load(ordering: .relaxed), record?.partsDone ?? 0)
         let isWhole = transfer.job.path != nil && record?.upload.partSize == nil
-        add(bytes: bytes, of: transfer.size, parts: parts, of: isWhole ? 0 : transfer.partCount)
+        add(bytes: bytes, of: transfer.size, parts: parts, of: isWhole ? 0 : transfer.partCount, id: record?.id)
     }
 
-    /// `160.0 of 500.0 MiB kept (20 of 63 parts)`
+    /// `160.0 of 500.0 MiB are kept (20 of 63 parts)`
     package var sentence: String {
-        var text = (size.map { ByteSize.format(bytes, of: $0) } ?? ByteSize.format(bytes)) + " kept"
+        var text = (size.map { ByteSize.format(bytes, of: $0) } ?? ByteSize.format(bytes)) + " are kept"
         if let partCount, partCount > 0 {
             text += " (\(parts) of \(partCount) parts)"
         } else if parts > 0 {

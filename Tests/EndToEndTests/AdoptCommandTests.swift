@@ -29,7 +29,7 @@ import Testing
         let begun = store.requests.count
         let outcome = try other.run("adopt", file, "bucket/key")
         #expect(outcome.exitCode == 0, "\(outcome.err)")
-        #expect(outcome.explains("is taken over as"), "\(outcome.err)")
+        #expect(outcome.explains("adopted upload "), "\(outcome.err)")
         #expect(
             store.requests.dropFirst(begun).filter { $0.operation == .uploadPart }.compactMap(\.partNumber).sorted()
                 == [2, 3]

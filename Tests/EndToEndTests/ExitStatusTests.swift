@@ -176,7 +176,9 @@ import Testing
         #expect(try mule.run("resume").exitCode == 11)
         let status = try mule.status()
         #expect(status.map { $0["state"]?.text } == ["active"])
-        #expect(try mule.run("abort", "--all").exitCode == 11)
+        let abort = try mule.run("abort", "--all")
+        #expect(abort.exitCode == 11)
+        #expect(abort.explains("Another mule", "process \(first.pid)", "Stop that one first"), "\(abort.err)")
 
         gate.open()
         #expect(first.wait().exitCode == 0)

@@ -11,9 +11,14 @@ struct MuleRun {
     /// Sends a file of more than one smallest part in parts.
     static let inParts = ["--part-size", "5MiB"]
 
-    init(_ store: FakeS3) { environment = store.environment }
+    init(_ store: FakeS3) { self.init(environment: store.environment) }
 
-    init(_ server: RealServer) { environment = server.environment }
+    init(_ server: RealServer) { self.init(environment: server.environment) }
+
+    /// Texts have local time: it is the same everywhere.
+    private init(environment: [String: String]) {
+        self.environment = environment.merging(["TZ": "UTC"]) { own, _ in own }
+    }
 
     func command(_ arguments: [String]) -> TestCommand {
         .mule(arguments, home: home, environment: environment)

@@ -31,7 +31,7 @@ import Testing
         #expect(outcome.err.isEmpty)
         let nothing = try mule.run("status")
         #expect(nothing.out.isEmpty)
-        #expect(nothing.explains("nothing is pending"))
+        #expect(nothing.explains("no unfinished uploads"))
     }
 
     @Test func noEscapeCodesWithoutATerminal() throws {

@@ -52,8 +52,19 @@ import Testing
         #expect(remote["exists"] == .bool(true) && remote["orphan"] == .bool(false) && remote["error"] == .null)
         #expect(remote["abortDate"]?.text == "2100-01-01T00:00:00Z" && remote["abortRule"]?.text == "expire-parts")
         let text = try mule.run("status", "--remote", id).out
-        #expect(text.contains("at the store: 3 parts, 10.0 MiB (on record: 2, 10.0 MiB)"), "\(text)")
-        #expect(text.contains("given up at 2100-01-01T00:00:00Z by the rule expire-parts"))
+        #expect(text.contains("at the store: 3 parts, 10.0 MiB (in the ledger: 2, 10.0 MiB)"), "\(text)")
+        #expect(text.contains("will be aborted at 2100-01-01 00:00:00 UTC by lifecycle rule expire-parts"))
+    }
+
+    @Test func anOperandThatIsNoUploadOfTheLedgerIsABucket() throws {
+        let id = try pending()
+        plant("u1")
+        let bucket = try mule.run("status", "--remote", "bucket")
+        #expect(bucket.exitCode == 0, "\(bucket.err)")
+        #expect(bucket.out.contains(id) && bucket.out.contains("upload ID u1"), "\(bucket.out)")
+        #expect(try mule.run("status", "--remote", "bucket").out == mule.run("status", "--remote", "bucket/").out)
+        let both = try mule.run("status", "--remote", "--json", id, "missing")
+        #expect(both.exitCode == 4 && both.objects.map { $0["id"]?.text } == [id], "\(both.out) \(both.err)")
     }
 
     @Test func withoutRemoteNothingIsAskedAndTheKeysAreTheOldOnes() throws {
@@ -69,7 +80,7 @@ import Testing
         store.edit { $0.buckets["bucket"]?.uploads = [:] }
         let remote = try #require(try mule.status("--remote").first?["remote"])
         #expect(remote["exists"] == .bool(false) && remote["bytes"]?.integer == 0)
-        #expect(try mule.run("status", "--remote", id).out.contains("not known any more"))
+        #expect(try mule.run("status", "--remote", id).out.contains("no longer exists"))
     }
 
     @Test func orphansOfTheSameUserAreShownOverAllPages() throws {
@@ -79,7 +90,7 @@ import Testing
         plant("foreign", by: "somebody")
         let outcome = try mule.run("status", "--remote", "--json")
         #expect(outcome.exitCode == 0)
-        #expect(outcome.explains("1 upload in bucket were begun by other users"), "\(outcome.err)")
+        #expect(outcome.explains("not shown: 1 upload in bucket started by other users"), "\(outcome.err)")
         #expect(outcome.explains("mule adopt"))
         let orphans = outcome.objects.dropFirst()
         #expect(orphans.map { $0["uploadID"]?.text } == ["u1", "u2", "u3", "u4", "u5"])
@@ -100,7 +111,9 @@ import Testing
         let text = try mule.run("status", "--remote", "bucket/a/")
         #expect(text.exitCode == 0)
         #expect(text.out.contains("not in this ledger: bucket/a/1") && !text.out.contains("b/1"), "\(text.out)")
-        #expect(text.out.contains("upload ID u1, begun 2023-11-14T22:13:20Z by arn:aws:iam::123456789012:user/mule"))
+        #expect(
+            text.out.contains("upload ID u1, started 2023-11-14 22:13:20 UTC by arn:aws:iam::123456789012:user/mule")
+        )
         #expect(text.out.contains("at the store: 1 part, 1000 B"))
         let refused = try mule.run("status", "bucket/a/")
         #expect(refused.exitCode == 2)

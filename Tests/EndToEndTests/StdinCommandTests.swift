@@ -136,7 +136,7 @@ import Testing
         running.signal(signal)
         let outcome = running.wait()
         #expect(outcome.end == .signal(signal))
-        #expect(outcome.explains("the same command", "from its start"), "\(outcome.err)")
+        #expect(outcome.explains("Stopped. ", "the same command", "from the start"), "\(outcome.err)")
         #expect(!pids.contains(where: Self.isAlive))
     }
 
@@ -172,7 +172,7 @@ import Testing
         let id = try #require(try mule.status().first?["id"]?.text)
         let resumed = try mule.run("resume", id)
         #expect(resumed.exitCode == 3)
-        #expect(resumed.explains("--stdin-command", "not on record", "same command", "mule abort"), "\(resumed.err)")
+        #expect(resumed.explains("--stdin-command", "never stored", "original command", "mule abort"), "\(resumed.err)")
         #expect(try mule.run("resume").exitCode == 0)
         #expect(try upload("cat \(file)").run().exitCode == 0)
         #expect(try store.holdsOnly(file))
@@ -182,7 +182,7 @@ import Testing
         arguments: [
             (["--stdin-command", "true"], "DESTINATION"), (["--stdin-command", "true", "-", "bucket/key"], "SOURCE"),
             (["--stdin-command", "true", "a", "b", "bucket/key"], "SOURCE"),
-            (["--stdin-command", "true", "bucket/prefix/"], "whole key"),
+            (["--stdin-command", "true", "bucket/prefix/"], "complete key"),
             (["--stdin-command", "", "bucket/key"], "empty"),
             (["--expected-size", "1GiB", "file", "bucket/key"], "--expected-size"),
             (["--expected-size", "60TiB", "-", "bucket/key"], "too large"),

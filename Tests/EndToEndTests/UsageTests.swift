@@ -89,7 +89,8 @@ import Testing
             (["upload", "--endpoint-url", "nonsense", "/etc/passwd", "bucket/key"], "nonsense"),
             (["upload", "/etc/passwd", "/etc/hosts", "bucket/key"], "end the destination with /"),
             (["upload", "/etc/passwd", "/etc"], "bucket"), (["resume", "nosuch"], "nosuch"),
-            (["upload", "-", "bucket/"], "Standard input"), (["upload", "-", "/etc/passwd", "bucket/"], "alone"),
+            (["upload", "-", "bucket/"], "Standard input"),
+            (["upload", "-", "/etc/passwd", "bucket/"], "the only source"),
             (["upload", "--secret-key", "x", "f", "b/k"], "takes no secrets"),
         ] as [([String], String)]
     )

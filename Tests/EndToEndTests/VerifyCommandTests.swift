@@ -21,7 +21,9 @@ import Testing
         #expect(outcome.err.isEmpty)
         let checksum = try #require(store.object(key: "key")?.checksum)
         #expect(outcome.lines.count == 1)
-        #expect(outcome.out.contains("proven by the store's checksum of the whole object, CRC64NVME \(checksum.value)"))
+        #expect(
+            outcome.out.contains("verified by the store's checksum of the whole object, CRC64NVME \(checksum.value)")
+        )
         #expect(store.count(.getObject) == 0)
         let quiet = try mule.run("verify", "--quiet", file, "bucket/key")
         #expect(quiet.exitCode == 0 && quiet.out.isEmpty && quiet.err.isEmpty)

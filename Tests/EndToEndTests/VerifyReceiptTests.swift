@@ -61,12 +61,12 @@ import Testing
         let before = store.requests.count
         let outcome = try mule.run("verify", "--receipt", receipt)
         #expect(outcome.exitCode == 0 && outcome.err.isEmpty, "\(outcome.err)")
-        #expect(outcome.lines == ["3 proven, 0 not"])
+        #expect(outcome.lines == ["3 verified, 0 not verified"])
         #expect(store.requests[before...].allSatisfy { $0.operation == .headObject })
         #expect(store.requests.count == before + 3)
         let verbose = try mule.run("verify", "-v", "--receipt", receipt, "-j", "1")
-        #expect(verbose.lines.count == 4 && verbose.lines.last == "3 proven, 0 not", "\(verbose.out)")
-        #expect(verbose.lines.dropLast().allSatisfy { $0.hasPrefix("proven: bucket/n/") && $0.contains("CRC64NVME") })
+        #expect(verbose.lines.count == 4 && verbose.lines.last == "3 verified, 0 not verified", "\(verbose.out)")
+        #expect(verbose.lines.dropLast().allSatisfy { $0.hasPrefix("verified: bucket/n/") && $0.contains("CRC64NVME") })
         let quiet = try mule.run("verify", "-q", "--receipt", receipt)
         #expect(quiet.exitCode == 0 && quiet.out.isEmpty && quiet.err.isEmpty)
     }
@@ -117,7 +117,7 @@ import Testing
         let denied = try mule.run("verify", "--receipt", without)
         #expect(denied.exitCode == 6)
         #expect(denied.out.contains("unproven: Cannot prove") && denied.out.contains("s3:GetObjectAttributes"))
-        #expect(denied.lines.last == "0 proven, 1 not")
+        #expect(denied.lines.last == "0 verified, 1 not verified")
     }
 
     @Test func compositeChecksumsAreComparedAsSuch() throws {
@@ -148,7 +148,7 @@ import Testing
         remove("n/b")
         let outcome = try mule.run("verify", "--receipt", receipt)
         #expect(outcome.exitCode == 6)
-        #expect(outcome.lines.count == 3 && outcome.lines.last == "1 proven, 2 not", "\(outcome.out)")
+        #expect(outcome.lines.count == 3 && outcome.lines.last == "1 verified, 2 not verified", "\(outcome.out)")
         #expect(outcome.lines.contains { $0.hasPrefix("differs: bucket/n/a") && $0.contains("AAAAAAAAAAA=") })
         #expect(outcome.lines.contains("missing: The object bucket/n/b does not exist."))
         #expect(try mule.run("verify", "-q", "--receipt", receipt).lines.count == 2)
@@ -180,7 +180,7 @@ import Testing
         #expect(outcome.exitCode == 6)
         let version = try #require(store.object(key: "n/a")?.versionID)
         #expect(outcome.lines.first?.contains("its version is \(version), recorded was") == true, "\(outcome.out)")
-        #expect(outcome.lines.last == "1 proven, 1 not")
+        #expect(outcome.lines.last == "1 verified, 1 not verified")
     }
 
     @Test func oneRefusalIs4AndNoCredentialsStopIt() throws {
@@ -188,8 +188,8 @@ import Testing
         store.add(.on(.headObject, key: "n/b", times: 100, .status(403, code: "AccessDenied")))
         let one = try mule.run("verify", "--receipt", receipt)
         #expect(one.exitCode == 4)
-        #expect(one.lines.contains { $0.hasPrefix("not asked: HeadObject of bucket/n/b") }, "\(one.out)")
-        #expect(one.lines.last == "2 proven, 1 not")
+        #expect(one.lines.contains { $0.hasPrefix("not checked: HeadObject of bucket/n/b") }, "\(one.out)")
+        #expect(one.lines.last == "2 verified, 1 not verified")
         store.script([])
         var user = mule
         user.environment["AWS_ACCESS_KEY_ID"] = nil
@@ -204,7 +204,7 @@ import Testing
         store.add(.on(.headObject, times: 10_000, .status(503, code: "SlowDown")))
         let outcome = try mule.run("verify", "--stall-limit", "1s", "--receipt", receipt)
         #expect(outcome.exitCode == 75)
-        #expect(outcome.lines.last?.hasSuffix("the rest was not asked about") == true, "\(outcome.out)")
+        #expect(outcome.lines.last?.hasSuffix("the rest was not checked") == true, "\(outcome.out)")
     }
 
     // MARK: Receipts
@@ -218,12 +218,12 @@ import Testing
         let outcome = try mule.run("verify", "--receipt", damaged)
         #expect(outcome.exitCode == 2)
         #expect(outcome.explains("damaged.jsonl, line \(index + 1): column"), "\(outcome.err)")
-        #expect(outcome.lines == ["2 proven, 0 not"])
+        #expect(outcome.lines == ["2 verified, 0 not verified"])
         remove("n/c")
         let both = try mule.run("verify", "--receipt", damaged, "--receipt", mule.home.path("none.jsonl"))
         #expect(both.exitCode == 2)
-        #expect(both.explains("none.jsonl can't be read"))
-        #expect(both.lines.last == "1 proven, 1 not")
+        #expect(both.explains("Cannot read ", "none.jsonl"))
+        #expect(both.lines.last == "1 verified, 1 not verified")
     }
 
     @Test func aReceiptThatWasCutAtTheEndOfALineIs2() throws {
@@ -234,13 +234,13 @@ import Testing
         let outcome = try mule.run("verify", "--receipt", cut)
         #expect(outcome.exitCode == 2)
         #expect(outcome.explains("cut.jsonl, up to line 2, has 2 fewer files than its run"), "\(outcome.err)")
-        #expect(outcome.lines == ["1 proven, 0 not"])
+        #expect(outcome.lines == ["1 verified, 0 not verified"])
         // Followed by another one.
         let both = try mule.home.write(try text(cut) + text(receipt), to: "both.jsonl")
         let second = try mule.run("verify", "--receipt", both)
         #expect(second.exitCode == 2)
         #expect(second.explains("both.jsonl, up to line 3, has 2 fewer files"), "\(second.err)")
-        #expect(second.lines == ["4 proven, 0 not"])
+        #expect(second.lines == ["4 verified, 0 not verified"])
         let more = try mule.home.write(try text(receipt) + lines[3] + "\n", to: "more.jsonl")
         let third = try mule.run("verify", "--receipt", more)
         #expect(third.exitCode == 2)
@@ -257,10 +257,12 @@ import Testing
 
     @Test func severalReceiptsAndAPipeAreReadOneAfterAnother() throws {
         let receipt = try archived()
-        #expect(try mule.run("verify", "--receipt", receipt, "--receipt", receipt).lines == ["6 proven, 0 not"])
+        #expect(
+            try mule.run("verify", "--receipt", receipt, "--receipt", receipt).lines == ["6 verified, 0 not verified"]
+        )
         var command = mule.command(["verify", "--receipt", "-"])
         command.input = .bytes(try Files.read(receipt))
-        #expect(try command.run().lines == ["3 proven, 0 not"])
+        #expect(try command.run().lines == ["3 verified, 0 not verified"])
     }
 
     @Test func theStoreIsTheReceiptsAndFlagsGoFirst() throws {
@@ -291,7 +293,7 @@ import Testing
         let path = try mule.home.write(changed, to: "changed.jsonl")
         let outcome = try mule.run("verify", "--receipt", path)
         #expect(outcome.exitCode == 2)
-        #expect(outcome.explains(other.endpoint, "never sent anything", "--endpoint-url"))
+        #expect(outcome.explains(other.endpoint, "never uploaded", "--endpoint-url"))
         #expect(other.requests.isEmpty)
         let named = try mule.run("verify", "--receipt", path, "--endpoint-url", other.endpoint)
         #expect(named.exitCode == 6)

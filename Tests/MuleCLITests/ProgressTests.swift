@@ -112,14 +112,23 @@ struct BarPrinterTests {
         #expect(lines[1].hasPrefix("  waiting: network down\\x1B, trying again in 8 s, 8 parts in flight, 2 retries"))
     }
 
-    @Test("several files show those in hand and one line for all")
+    @Test("failures are counted while the others run")
+    func failures() {
+        var snapshot = several(active: 2)
+        snapshot.failures = 3
+        let lines = BarPrinter(glyphs: .ascii).lines(snapshot, pace: pace(), width: 80, height: 24)
+        #expect(lines.last?.hasPrefix("  4 parts in flight, 3 failed") == true, "\(lines)")
+        #expect(PlainPrinter.line(snapshot, pace: pace()).hasSuffix(", 3 failed"))
+    }
+
+    @Test("several files show those in progress and one line for all")
     func manyFiles() {
         let lines = BarPrinter(glyphs: .ascii).lines(several(active: 9), pace: pace(), width: 80, height: 24)
         #expect(lines.count == 7)
         #expect(lines[0].hasPrefix("file-1.dat"))
         #expect(lines[0].hasSuffix("  checking"))
         #expect(lines[5].hasPrefix("3 of 12 files"))
-        #expect(lines[6].hasPrefix("  4 parts in flight, 4 more files in hand"))
+        #expect(lines[6].hasPrefix("  4 parts in flight, 4 more files in progress"))
     }
 
     @Test("100 % is shown only when the store has confirmed the whole")

@@ -1,7 +1,8 @@
 import Glibc
-import MuleSystem
 import TestSupport
 import Testing
+
+@testable import MuleSystem
 
 @Suite("Range locks")
 struct RangeLockTests {
@@ -21,6 +22,34 @@ struct RangeLockTests {
         one.unlock(5)
         #expect(try !other.isHeldElsewhere(5))
         #expect(try other.tryLock(5))
+    }
+
+    @Test("the holder is found with the time at which it started")
+    func holder() throws {
+        let (one, other) = (try lock(), try lock())
+        #expect(other.holder(5) == nil)
+        #expect(try one.tryLock(5))
+        #expect(try one.tryLock(6))
+        let holder = try #require(other.holder(6))
+        #expect(holder.process == getpid())
+        #expect(other.holder(7) == nil)
+        #expect((wallClockMilliseconds() - 86_400_000...wallClockMilliseconds() + 1000).contains(holder.startedAt))
+        one.unlock(6)
+        #expect(other.holder(6) == nil && other.holder(5)?.process == getpid())
+    }
+
+    @Test(
+        "a lock is read from the kernel's text",
+        arguments: [
+            ("lock:\t1: OFDLCK ADVISORY  WRITE -1 fe:00:16556205 5 8", 8, true),
+            ("pos:\t0\nlock:\t1: OFDLCK ADVISORY  WRITE -1 fe:00:1 5 8\n", 9, false),
+            ("lock:\t1: OFDLCK ADVISORY  WRITE -1 fe:00:1 5 EOF", Int64.max, true),
+            ("lock:\t1: OFDLCK ADVISORY  READ -1 fe:00:1 5 8", 5, false),
+            ("lock:\t1: FLOCK  ADVISORY  WRITE 12 fe:00:1 0 EOF", 5, false), ("", 0, false),
+        ] as [(String, Int64, Bool)]
+    )
+    func kernelText(info: String, position: Int64, isLocked: Bool) {
+        #expect(LockHolder.isLocked(position, info) == isLocked)
     }
 
     @Test("bytes are locked apart from each other, far beyond the file's end")

@@ -76,7 +76,7 @@ def _judge_output(play, run):
             play.say(f"{path.name} shows the secret key")
         if path.suffix == ".out" and play.scenario.says_json:
             status = run.twin_status if "twin" in path.name else run.status
-            came_late = completed and run.struck[plans.TWIN] and not text and "nothing is pending" in _errors(path)
+            came_late = completed and run.struck[plans.TWIN] and not text and "no unfinished uploads" in _errors(path)
             if not came_late:
                 _judge_events(play, run, text, status)
 

@@ -1,6 +1,7 @@
 import MuleJSON
 import MuleLedger
 import MulePlan
+import MuleSystem
 import MuleUpload
 
 /// `mule abort`
@@ -24,9 +25,9 @@ struct AbortCommand {
                 }
             }
         }
-        if isEmpty { session.console.note("nothing is pending") }
+        if isEmpty { session.console.note("no unfinished uploads") }
         if failures.resumable > 0 {
-            session.console.error("what is not removed yet is remembered; \"mule abort\" or \"mule resume\" goes on")
+            session.console.error("Some parts are not removed yet. Run \"mule abort\" or \"mule resume\" to retry.")
         }
         return ExitStatus(failures)
     }
@@ -52,31 +53,36 @@ struct AbortCommand {
             throw UploadFailure(ledger: error, path: TextSafety.displayName(ledger.path))
         }
         guard let (current, lease) = claimed else {
+            let process = ledger.holder(of: record).map { holder in
+                "; process \(holder.process), since \(LocalTime.clock(milliseconds: holder.startedAt))"
+            }
             throw UploadFailure(
                 .held,
-                "Another mule is carrying \(record.id) to \(address): stop that one first.",
+                "Another mule process is uploading \(address) (\(record.id)\(process ?? "")). Stop that one first.",
                 isResumable: false
             )
         }
         switch current.state {
         case .done:
-            session.console.note("\(record.id) is done: \(address) stays as it is")
+            session.console.note("\(record.id) is already complete; \(address) is kept")
             return
         case .aborted:
-            session.console.note("\(record.id) was given up before")
+            session.console.note("\(record.id) was aborted before")
             return
         case .pending, .failed, .unknown: break
         }
         if session.typed.forget { return try forget(current, lease, ledger, address) }
         let store = try session.storeOrFailure(at: record.upload.store, followsOptions: true)
         if try session.abortRun(ledger, printer).abort(current, lease, service: store.service) == .wasDone {
-            session.console.note("\(record.id) had been completed, only the answer was lost: \(address) stays as it is")
+            session.console.note(
+                "\(record.id) was already complete, only the store's answer was lost; \(address) is kept"
+            )
             return
         }
-        report(record, "\(record.id) is given up; its parts at \(address) are removed")
+        report(record, "aborted \(record.id); its parts of \(address) are removed")
     }
 
-    /// Closes the row without asking the store.
+    /// Closes the row without contacting the store.
     private func forget(
         _ record: UploadRecord,
         _ lease: Lease,
@@ -88,11 +94,11 @@ struct AbortCommand {
         if record.mayHoldParts {
             let bucket = TextSafety.displayName(record.upload.destination.bucket)
             session.console.warn(
-                "the store was not asked: parts of \(address) that it may have stay there and cost storage, until \"mule clean "
-                    + "\(bucket)\" or a lifecycle rule of the bucket removes them"
+                "The store was not contacted. Parts of \(address) that it may have stay there and cost storage, until \"mule "
+                    + "clean \(bucket)\" or a lifecycle rule of the bucket removes them."
             )
         }
-        report(record, "\(record.id) is forgotten; the store was not asked about \(address)")
+        report(record, "forgot \(record.id); the store was not contacted about \(address)")
     }
 
     private func report(_ record: UploadRecord, _ sentence: String) {

@@ -50,7 +50,7 @@ struct AdoptCommand {
     private func report(_ record: UploadRecord) {
         guard session.console.isJSON else {
             return session.console.note(
-                "the upload \(TextSafety.displayName(record.uploadID ?? "")) is taken over as \(record.id)"
+                "adopted upload \(TextSafety.displayName(record.uploadID ?? "")) as \(record.id)"
             )
         }
         session.console.result(

@@ -14,7 +14,7 @@ struct ArchiveCommand {
         guard !jobs.isEmpty else {
             throw CommandFailure(
                 status: .usage,
-                message: "The configuration has no jobs: write some under \"jobs\", or name --source and --to."
+                message: "The configuration has no jobs. Add one under \"jobs\", or give --source and --to."
             )
         }
         if session.typed.dryRun { return try ArchiveDryRun(session: session).run(jobs) }
@@ -32,7 +32,7 @@ struct ArchiveCommand {
         return statuses.count > 1 ? .failed : statuses.first ?? .done
     }
 
-    /// Those that were named, or all, in the order of their names.
+    /// The named jobs, or all of them in the order of their names.
     private func jobs() throws(CommandFailure) -> [(name: String, options: JobOptions)] {
         let typed = session.typed
         if let source = typed.job.source, let destination = typed.job.destination {
@@ -63,12 +63,12 @@ struct ArchiveCommand {
             throw session.ledgerFailure(error, ledger)
         }
         guard let lease else {
-            session.console.note("\(name): another run of this job is going on")
+            session.console.note("\(name): another run of this job is in progress")
             return .locked
         }
         defer { withExtendedLifetime(lease) {} }
         guard mayBegin(name, options) else { return .limitReached }
-        // Reports tell quarantined files by it.
+        // Reports use it to find quarantined files.
         do {
             try ledger.setQuarantine(after: options.quarantineAfter ?? ArchiveJob.quarantineAfter, of: number)
         } catch {
@@ -92,11 +92,11 @@ struct ArchiveCommand {
     /// Outside its window a job has no run at all: cron may start it every five minutes.
     private func mayBegin(_ name: String, _ options: JobOptions) -> Bool {
         guard let reason = session.reasonNotToBegin(options) else { return true }
-        session.console.note("\(name): \(reason)")
+        session.console.note("\(name): not started, \(reason)")
         return false
     }
 
-    /// A run that could not even begin is one all the same: the report shows it.
+    /// Records a run that could not start, so that the report shows it.
     private func note(_ failure: CommandFailure, _ options: JobOptions, of job: Int64, _ ledger: Ledger) {
         guard let run = try? ledger.beginRun(of: job) else { return }
         try? ledger.note(RunCounts(), of: run, status: Int(failure.status.rawValue), error: failure.message)
@@ -123,15 +123,19 @@ struct ArchiveCommand {
                 cancellation: serving.cancellation,
                 onEvent: { printer.print($0) }
             )
-            session.console.startProgress(job: job.name, isAlive: { run.isAlive }, kept: { run.kept }) {
-                TransferSnapshot(run.snapshot())
+            session.console.startProgress(
+                job: job.name,
+                isAlive: { run.isAlive },
+                stopReport: { UnfinishedUploads(of: run.kept, resumption: .sameCommand).stopped }
+            ) {
+                TransferSnapshot(run.snapshot(), failures: printer.failures)
             }
             let report = run.carryOut { address throws(UploadFailure) in try stores.service(of: address) }
             session.console.stopProgress(final: nil)
             if let obstacle = report.obstacle { printer.say(obstacle) }
             let ended = status(of: report)
             var status = ended
-            // The last line comes last, also where the ledger can't be written any more.
+            // The summary is the last line, even if the ledger can no longer be written.
             defer { ArchiveSummary(job: job, report: report, status: status).print(to: session.console) }
             try run.close(report, status: Int(ended.rawValue))
             status = AfterRun(session: session, options: options, ledger: ledger)
@@ -143,7 +147,7 @@ struct ArchiveCommand {
         }
     }
 
-    /// What was interrupted is that, whatever failed before: the process dies by the signal.
+    /// An interrupted run counts as interrupted, whatever failed before: the process dies by the signal.
     private func status(of report: ArchiveReport) -> ExitStatus {
         let obstacle = FailureTally(report.obstacle.map { [$0] } ?? [])
         let wasInterrupted = report.failures.kinds.contains(.interrupted) || obstacle.kinds.contains(.interrupted)
@@ -151,7 +155,7 @@ struct ArchiveCommand {
         return ExitStatus(report.failures, obstacle)
     }
 
-    /// The right to run the job; nil when another run has it, and does not end in time.
+    /// The lease of the job; nil if another run holds it and does not end in time.
     private func lease(of job: Int64, _ ledger: Ledger) throws(LedgerError) -> Lease? {
         let end = Moment.now().adding(seconds: session.typed.wait ?? 0)
         while true {

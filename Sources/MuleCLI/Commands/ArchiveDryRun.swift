@@ -11,7 +11,7 @@ struct ArchiveDryRun {
 
     private var console: Console { session.console }
 
-    /// - Returns: what a run would end with, as far as that is known before it.
+    /// - Returns: the exit status of a run, as far as it is known in advance.
     func run(_ jobs: [(name: String, options: JobOptions)]) throws(CommandFailure) -> ExitStatus {
         let ledger = try ledger()
         var statuses: Set<ExitStatus> = []
@@ -27,7 +27,7 @@ struct ArchiveDryRun {
         return statuses.count > 1 ? .failed : statuses.first ?? .done
     }
 
-    /// Nil where there is none yet, and none is made.
+    /// Nil if there is none yet; none is created.
     private func ledger() throws(CommandFailure) -> Ledger? {
         let path = try session.ledgerPath()
         guard (try? FileStatus.of(path: path, followingLinks: false)) != nil else { return nil }
@@ -36,7 +36,7 @@ struct ArchiveDryRun {
 
     private func plan(_ name: String, _ options: JobOptions, _ ledger: Ledger?) throws(CommandFailure) -> ExitStatus {
         if let reason = session.reasonNotToBegin(options) {
-            console.note("\(name): a run would end at once: \(reason)")
+            console.note("\(name): a run would not start, \(reason)")
         }
         let serving = session.serving(options, cancellation: session.cancellation)
         let job = try serving.job(name, options)
@@ -48,10 +48,10 @@ struct ArchiveDryRun {
             throw session.ledgerFailure(error, ledger)
         }
         if let number, let ledger, ledger.isRunning(job: number) {
-            console.note("\(name): a run of this job is going on, and changes what is planned here")
+            console.note("\(name): a run of this job is in progress and may change this plan")
         }
         let planner = ArchivePlanner(job, number: number, ledger: ledger, cancellation: session.cancellation) { file in
-            print(file, of: name)
+            print(file, of: name, settle: job.settle)
         }
         let totals: PlanTotals
         do throws(UploadFailure) {
@@ -61,11 +61,13 @@ struct ArchiveDryRun {
         }
         let status = ExitStatus(totals.failures)
         let settings = serving.fitted(serving.runSettings)
-        PlanSummary(job: name, totals: totals, settings: settings, status: status).print(to: console)
+        PlanSummary(job: name, settle: job.settle, totals: totals, settings: settings, status: status).print(
+            to: console
+        )
         return status
     }
 
-    private func print(_ file: PlannedFile, of job: String) {
+    private func print(_ file: PlannedFile, of job: String, settle: Double?) {
         if console.isJSON {
             var members: [String: JSONValue] = [
                 "bytes": .int(file.bytes),
@@ -82,10 +84,10 @@ struct ArchiveDryRun {
             console.result(JSONValue.object(members).line)
         } else if console.isVerbose, file.kind != .problem {
             let object = file.destination.map { " -> " + TextSafety.displayName($0.description) } ?? ""
-            let requests = file.requests == 0 ? "" : ", \(PlanSummary.count(file.requests, "request"))"
+            let requests = file.requests == 0 ? "" : ", \(Wording.count(file.requests, "request"))"
             let size = file.bytes > 0 ? ", \(ByteSize.format(file.bytes))" : ""
             console.result(
-                "\(PlanSummary.words(file.kind)): \(TextSafety.displayName(file.source))\(object)\(size)\(requests)"
+                "\(PlanSummary.words(file.kind, settle: settle)): \(TextSafety.displayName(file.source))\(object)\(size)\(requests)"
             )
         }
         if file.kind == .problem, let failure = file.failure { console.error(TextSafety.displayName(failure.message)) }
@@ -95,6 +97,7 @@ struct ArchiveDryRun {
 /// The last lines of a job's plan.
 private struct PlanSummary {
     let job: String
+    let settle: Double?
     let totals: PlanTotals
     let settings: RunSettings
     let status: ExitStatus
@@ -107,7 +110,7 @@ private struct PlanSummary {
     private var requestsAtOnce: Int { max(1, min(settings.concurrency, totals.bodies)) }
     private var memory: Int64 { RequestRoom.likelyMemory(requests: requestsAtOnce) }
 
-    /// Nil where no rate was given that holds now.
+    /// Nil if no rate limit applies now.
     private var seconds: Double? {
         guard let timetable = settings.rateLimit else { return nil }
         let (weekday, minute) = localTimeOfWeek()
@@ -139,13 +142,15 @@ private struct PlanSummary {
     private var lines: [String] {
         let sent = [PlannedFile.Kind.new, .changed, .pending].reduce(0) { $0 + (totals.files[$1] ?? 0) }
         let facts = PlannedFile.Kind.allCases.compactMap { kind in
-            totals.files[kind].map { "\($0) \(Self.words(kind))" }
+            totals.files[kind].map { "\($0) \(Self.words(kind, settle: settle))" }
         }
-        let files = "\(job): \(Self.count(sent, "file")) to send (\(ByteSize.format(totals.bytes)))"
-        var cost = [Self.count(totals.requests, "request")]
-        if totals.parts > 0 { cost.append(Self.count(totals.parts, "part")) }
-        cost.append("about \(ByteSize.format(memory)) of memory with \(requestsAtOnce) at a time")
-        if let seconds { cost.append("\(DurationText.format(seconds)) at the rate") }
+        let files = "\(job): \(Wording.count(sent, "file")) to upload (\(ByteSize.format(totals.bytes)))"
+        var cost = [Wording.count(totals.requests, "request")]
+        if totals.parts > 0 { cost.append(Wording.count(totals.parts, "part")) }
+        cost.append(
+            "about \(ByteSize.format(memory)) of memory with \(Wording.count(requestsAtOnce, "request")) at a time"
+        )
+        if let seconds { cost.append("\(DurationText.format(seconds)) at the rate limit") }
         let end = status == .done ? "" : "; status \(status.rawValue)"
         return [
             ([files] + facts).joined(separator: ", "),
@@ -153,19 +158,19 @@ private struct PlanSummary {
         ]
     }
 
-    static func words(_ kind: PlannedFile.Kind) -> String {
+    /// - Parameter settle: the job's settle time in seconds.
+    static func words(_ kind: PlannedFile.Kind, settle: Double?) -> String {
         switch kind {
         case .new: "new"
         case .changed: "changed"
         case .pending: "pending"
-        case .check: "to be asked for"
-        case .unfinished: "archived and to be dealt with"
+        case .check: "to check at the store"
+        case .unfinished: "archived, not yet moved or deleted"
         case .unchanged: "unchanged"
-        case .tooYoung: "too young"
-        case .quarantined: "left alone after failing too often"
-        case .problem: "can't be archived"
+        case .tooYoung: Wording.unsettled(settle)
+        case .quarantined: "quarantined"
+        case .problem: "cannot be archived"
         }
     }
 
-    static func count(_ count: Int, _ noun: String) -> String { count == 1 ? "1 \(noun)" : "\(count) \(noun)s" }
 }

@@ -42,9 +42,11 @@ struct ArchiveSummary {
     }
 
     private var text: String {
-        var words = report.counts.words(report.actions, unsettled: report.unsettled).joined(separator: ", ")
-        if report.kept.uploads > 0 { words += "; \(report.kept.sentence)" }
+        let words = report.counts.words(report.actions, unsettled: report.unsettled, settle: job.settle).joined(
+            separator: ", "
+        )
+        let kept = report.kept.uploads > 0 ? "; \(report.kept.sentence)" : ""
         let end = status == .done ? "" : "; status \(status.rawValue)"
-        return "\(job.name): \(words) in \(DurationText.format(seconds))\(end)"
+        return "\(job.name): \(words) in \(DurationText.format(seconds))\(kept)\(end)"
     }
 }

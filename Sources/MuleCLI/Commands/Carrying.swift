@@ -4,11 +4,11 @@ import MuleSystem
 import MuleUpload
 
 extension Session {
-    /// Carries the uploads to their ends with everything that people see of it.
+    /// Runs the uploads to their ends, with progress and reports.
     ///
     /// - Parameters:
-    ///   - canBeResumed: whether `mule resume` can go on with them.
-    ///   - failuresBeside: those that the run knows nothing of, asked for at its end.
+    ///   - canBeResumed: whether `mule resume` can resume them.
+    ///   - failuresBeside: failures outside of the run, asked for at its end.
     func carry(
         _ feed: some UploadFeed,
         _ ledger: Ledger,
@@ -19,23 +19,33 @@ extension Session {
         let run = UploadRun(ledger: ledger, settings: fittedSettings, cancellation: cancellation) { event in
             printer.print(event)
         }
-        console.startProgress(isAlive: { run.isAlive() }, kept: { run.kept }) { TransferSnapshot(run.snapshot()) }
+        let resumption: UnfinishedUploads.Resumption = canBeResumed ? .resume : .stream
+        console.startProgress(
+            isAlive: { run.isAlive() },
+            stopReport: {
+                let hasFoundAll = !run.snapshot().findsMore
+                return UnfinishedUploads(of: run.kept, hasFoundAll: hasFoundAll, resumption: resumption).stopped
+            }
+        ) {
+            TransferSnapshot(run.snapshot(), failures: printer.failures)
+        }
         let result = run.run(feed)
         console.stopProgress(final: nil)
         if let obstacle = result.obstacle { printer.say(obstacle) }
         let unfinished = result.failures.resumable + result.untouched
         if unfinished > 0 || !result.hasFoundAll {
-            console.error(
-                canBeResumed
-                    ? Self.unfinished(unfinished, result.kept, knowsAll: result.hasFoundAll)
-                    : "The upload is unfinished: \(result.kept.sentence). Run the same command to resume it; its stream is then "
-                        + "read from its start. \"mule status\" lists what is pending."
+            let report = UnfinishedUploads(
+                of: result.kept,
+                count: unfinished,
+                hasFoundAll: result.hasFoundAll,
+                resumption: resumption
             )
+            console.error(cancellation.isCancelled ? report.stopped : report.sentence)
         }
         return ExitStatus(result.failures, failuresBeside(), FailureTally(result.obstacle.map { [$0] } ?? []))
     }
 
-    /// No more requests at a time than there are files and memory for.
+    /// The settings with no more requests at a time than open files and memory allow.
     var fittedSettings: RunSettings { fitted(runSettings) }
 
     func fitted(_ settings: RunSettings) -> RunSettings {
@@ -48,21 +58,82 @@ extension Session {
         settings.concurrency = room.most(wanted)
         guard settings.concurrency < wanted else { return settings }
         let text =
-            "no more than \(settings.concurrency) requests at a time: the limits are \(room.openFiles) open files "
-            + "(ulimit -n) and \(room.memory.map(ByteSize.format) ?? "all") of memory"
-        // Who has named a number is to know that it does not hold.
+            "concurrency reduced to \(Wording.count(settings.concurrency, "request")): the limits are \(room.openFiles) "
+            + "open files (ulimit -n) and \(room.memory.map(ByteSize.format) ?? "all") of memory"
+        // Shown if the user chose the number.
         if settings.adaptsConcurrency { console.detail(text) } else { console.note(text) }
         return settings
     }
+}
 
-    /// - Parameter knowsAll: whether the ledger knows all that was to be sent.
-    private static func unfinished(_ count: Int, _ kept: KeptParts, knowsAll: Bool) -> String {
-        var what = count == 1 ? "1 upload is unfinished" : "\(count) uploads are unfinished"
-        if kept.uploads > 0 { what += ": \(kept.sentence)" }
-        guard knowsAll else {
-            let rest = count == 0 ? "Not all files were looked at" : "\(what). Not all files were looked at"
-            return "\(rest). Run the same command to continue."
+/// The uploads that a run left unfinished, in words.
+struct UnfinishedUploads {
+    enum Resumption {
+        /// `mule resume` can resume them.
+        case resume
+        /// A stream, which only the same command can read.
+        case stream
+        /// Work of a job, which belongs to its next run.
+        case sameCommand
+    }
+
+    let kept: KeptParts
+    let count: Int
+    /// Whether the ledger knows all files of the run.
+    let hasFoundAll: Bool
+    let resumption: Resumption
+
+    /// - Parameter count: includes uploads that were registered and not started; nil for those of `kept`.
+    init(of kept: KeptParts, count: Int? = nil, hasFoundAll: Bool = true, resumption: Resumption) {
+        self.kept = kept
+        self.count = count ?? kept.uploads
+        self.hasFoundAll = hasFoundAll
+        self.resumption = resumption
+    }
+
+    /// The report of a run that ended by itself.
+    var sentence: String {
+        var sentences: [String] = []
+        if let unfinished { sentences.append("\(unfinished).") }
+        if hasFoundAll, resumption == .resume {
+            sentences.append(
+                "Run the same command or \"mule resume\" to continue; \"mule status\" lists unfinished uploads."
+            )
+        } else {
+            sentences += sameCommand
         }
-        return "\(what). Run the same command, or \"mule resume\"; \"mule status\" lists what is pending."
+        return sentences.joined(separator: " ")
+    }
+
+    /// The report of a run that a signal stopped.
+    var stopped: String {
+        var sentences = ["Stopped."]
+        if count == 1, kept.uploads == 1 {
+            sentences.append("\(kept.sentence).")
+        } else if let unfinished {
+            sentences.append("\(unfinished).")
+        }
+        if hasFoundAll, resumption == .resume {
+            let id = count == 1 ? kept.id.map { " \($0)" } : nil
+            sentences.append("Resume with: mule resume\(id ?? "")")
+        } else {
+            sentences += sameCommand
+        }
+        return sentences.joined(separator: " ")
+    }
+
+    private var unfinished: String? {
+        guard count > 0 else { return nil }
+        let what = count == 1 ? "1 upload is unfinished" : "\(count) uploads are unfinished"
+        return kept.uploads > 0 ? "\(what): \(kept.sentence)" : what
+    }
+
+    private var sameCommand: [String] {
+        (hasFoundAll ? [] : ["Not all files were found yet."])
+            + [
+                resumption == .stream
+                    ? "Run the same command to resume; it reads its stream from the start."
+                    : "Run the same command to continue."
+            ]
     }
 }

@@ -20,7 +20,7 @@ struct CleanCommand {
     func run() throws(CommandFailure) -> ExitStatus {
         let named = try session.places(typed.operands)
         let ledger = try session.openLedger()
-        // Rows keep to the stores they were begun at; an endpoint that is named leaves the others out.
+        // Rows belong to the stores they were started at; a named endpoint excludes the others.
         let endpoint = try session.namedEndpoint()
         if let age = typed.history {
             if age > 0, !typed.dryRun { try checkClock(ledger, endpoint) }
@@ -45,7 +45,7 @@ struct CleanCommand {
             report(summary, removes: !typed.dryRun)
             return ExitStatus(summary.failures)
         }
-        // What others began is removed only when it was shown first.
+        // Uploads of others are removed only after they were listed.
         let list = try pass(removes: false)
         report(list, removes: false)
         guard list.uploads > 0, !session.cancellation.isCancelled else { return ExitStatus(list.failures) }
@@ -55,8 +55,8 @@ struct CleanCommand {
         return ExitStatus(summary.failures)
     }
 
-    /// A wrong clock must not make history old: one of the stores that the ledger knows is asked what time it is. Where
-    /// none of them answers, this machine's clock is all there is.
+    /// A wrong clock must not make history look old: one of the stores in the ledger is asked for the time. If none
+    /// answers, this machine's clock is used.
     private func checkClock(_ ledger: Ledger, _ endpoint: String?) throws(CommandFailure) {
         let stores = StoreBook(session, followsOptions: false)
         let inquiry = StoreInquiry(
@@ -88,7 +88,7 @@ struct CleanCommand {
     /// Seconds without an answer after which a store is not asked for the time.
     private static let clockPatience = 10.0
 
-    /// What is over leaves the ledger.
+    /// Removes old history from the ledger.
     private func forget(olderThan age: Double, _ ledger: Ledger) throws(CommandFailure) {
         let removes = !typed.dryRun
         let counts: HistoryCounts
@@ -114,9 +114,11 @@ struct CleanCommand {
         }
         let words =
             counts.isEmpty
-            ? "nothing in the ledger is that old and needless"
-            : "\(removes ? "forgotten" : "to be forgotten"): \(counts.runs) runs, \(counts.receipts) receipts, "
-                + "\(counts.uploads) finished uploads, \(counts.items) files that are gone, \(counts.notices) notices"
+            ? "no history that old"
+            : "\(removes ? "removed from the ledger" : "would be removed from the ledger"): \(Wording.count(counts.runs, "run")), "
+                + "\(Wording.count(counts.receipts, "receipt")), \(Wording.count(counts.uploads, "finished upload")), "
+                + "\(Wording.count(counts.items, "deleted file")), "
+                + "\(Wording.count(counts.notices, "notice"))"
         if !console.isQuiet { console.result(words) }
     }
 
@@ -157,7 +159,7 @@ struct CleanCommand {
         return summary
     }
 
-    /// Where to look for what the ledger does not have open: what was named, or wherever this ledger has lately been.
+    /// Where to look for uploads that are not open in the ledger: the named places, or those this ledger used lately.
     private func places(
         _ ledger: Ledger,
         _ named: [ObjectAddress],
@@ -177,13 +179,12 @@ struct CleanCommand {
             throw CommandFailure(
                 status: .usage,
                 message:
-                    "Nothing was removed: with --yes, \(what) would be, without a question. There is no terminal to "
-                    + "ask on."
+                    "Nothing was removed: there is no terminal to ask on. Add --yes to remove \(what) without a question."
             )
         }
-        console.error("Remove \(what), whoever began them? Parts that others are still sending are lost. Type yes:")
+        console.error("Remove \(what), including uploads started by others? Parts still being sent are lost. Type yes:")
         if readLine(session.cancellation) == "yes" { return true }
-        console.error("nothing was removed")
+        console.error("Nothing was removed.")
         return false
     }
 
@@ -219,29 +220,29 @@ struct CleanCommand {
             case (0, _): "nothing to remove"
             case (_, true):
                 "removed \(CleanLines.count(summary.uploads)), \(ByteSize.format(summary.bytes)) freed at the store"
-            case (_, false): "to be removed: \(CleanLines.count(summary.uploads)), \(ByteSize.format(summary.bytes))"
+            case (_, false): "would be removed: \(CleanLines.count(summary.uploads)), \(ByteSize.format(summary.bytes))"
             }
-        if !summary.failures.isEmpty { text += "; \(summary.failures.count) could not be" }
+        if !summary.failures.isEmpty { text += "; \(summary.failures.count) failed" }
         if !console.isQuiet { console.result(text) }
         if removes, !summary.failures.isEmpty {
-            console.error("what is not removed yet is tried again by the next \"mule clean\"")
+            console.error("Some uploads are not removed yet. Run \"mule clean\" again to retry.")
         }
         if typed.allInitiators, summary.younger > 0 {
-            let age = DurationText.format(typed.olderThan ?? Self.defaultAge)
+            let age = Wording.duration(typed.olderThan ?? Self.defaultAge)
             console.note(
-                "Too young to be removed: \(CleanLines.count(summary.younger)), unknown to this ledger and begun less than "
-                    + "\(age) ago; --older-than sets another age"
+                "not removed: \(CleanLines.count(summary.younger)) not in this ledger and started less than \(age) ago; "
+                    + "--older-than sets another age"
             )
         }
         if summary.leftAlone > 0 {
             console.note(
-                "\(CleanLines.count(summary.leftAlone)) this ledger does not know: \"mule adopt FILE BUCKET/KEY\" takes one "
-                    + "over, \"mule clean --all-initiators BUCKET\" removes them"
+                "\(CleanLines.count(summary.leftAlone)) not in this ledger: \"mule adopt FILE BUCKET/KEY\" adopts one, "
+                    + "\"mule clean --all-initiators BUCKET\" removes them"
             )
         }
         if summary.ofOthers > 0 {
             console.note(
-                "\(CleanLines.count(summary.ofOthers)) as old were begun by other users: \"mule clean --all-initiators "
+                "\(CleanLines.count(summary.ofOthers)) of that age started by other users: \"mule clean --all-initiators "
                     + "--dry-run BUCKET\" lists them"
             )
         }
@@ -254,13 +255,13 @@ struct CleanLines {
     /// Whether this is only the list of what would be removed.
     let isList: Bool
 
-    static func count(_ uploads: Int) -> String { uploads == 1 ? "1 upload" : "\(uploads) uploads" }
+    static func count(_ uploads: Int) -> String { Wording.count(uploads, "upload") }
 
     func print(_ event: CleanEvent) {
         switch event {
-        case .stale(let upload): line("stale", upload, "to be removed")
+        case .stale(let upload): line("stale", upload, "would be removed")
         case .removed(let upload): line("removed", upload, "removed")
-        case .leftAlone(let upload): line("leftAlone", upload, "not in this ledger, left alone")
+        case .leftAlone(let upload): line("leftAlone", upload, "not in this ledger, skipped")
         case .failed(let upload, let failure):
             if console.isJSON {
                 console.result(
@@ -305,7 +306,7 @@ struct CleanLines {
             line += ", \(parts) \(parts == 1 ? "part" : "parts"), \(ByteSize.format(bytes))"
         }
         if upload.record == nil {
-            if let time = upload.initiated { line += ", begun \(time.iso8601)" }
+            if let time = upload.initiated { line += ", started \(LocalTime.text(time))" }
             if let name = upload.initiator { line += " by \(TextSafety.displayName(name))" }
             if let uploadID = upload.uploadID { line += ", upload ID \(TextSafety.displayName(uploadID))" }
         }

@@ -1,6 +1,6 @@
 import MuleUpload
 
-/// A command that can't be carried out at all, before or beside its uploads.
+/// Why a command failed as a whole, independent of single uploads.
 struct CommandFailure: Error {
     var status: ExitStatus
     var message: String

@@ -32,21 +32,20 @@ struct ConfigCommand {
         report(
             .ok(
                 "configuration",
-                "\(file) is in order: \(jobs) \(jobs == 1 ? "job" : "jobs"), \(buckets) "
-                    + "\(buckets == 1 ? "bucket" : "buckets").\(trial.variables.map { " " + $0 } ?? "")"
+                "\(file) is valid: \(Wording.count(jobs, "job")), \(Wording.count(buckets, "bucket")).\(trial.variables.map { " " + $0 } ?? "")"
             ),
             on: console
         )
         return .done
     }
 
-    /// The file that is named, or the one that every command reads. There must be one: nothing to check is no good news.
+    /// The named file, or the one that every command reads. It must exist: an empty check would prove nothing.
     private func path() throws(CommandFailure) -> [UInt8] {
         if typed.operands.count > 1 { return typed.operands[1] }
         guard let location = FileLocation.configuration(flag: typed.config, environment: environment) else {
             throw CommandFailure(
                 status: .usage,
-                message: "There is no place for a configuration: set HOME, or name a file."
+                message: "No location for the configuration file: set HOME, or name a file."
             )
         }
         return location.path

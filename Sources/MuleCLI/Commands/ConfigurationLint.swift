@@ -3,7 +3,7 @@ import MulePlan
 import MuleSources
 import MuleSystem
 
-/// What a configuration says well and hardly means. Looks at the disk; changes nothing.
+/// Finds settings that are valid but probably unintended. Reads the disk and changes nothing.
 struct ConfigurationLint {
     /// A job with what is asked of it for each of the others.
     private struct Entry {
@@ -46,20 +46,20 @@ struct ConfigurationLint {
             let names = ["jobs", entry.name, "source"]
             let shown = TextSafety.displayName(source)
             guard let path = FileLocation.expand(source, environment: environment) else {
-                return warning(names, "\(shown) can't be found: HOME is not set.")
+                return warning(names, "\(shown) cannot be found: HOME is not set.")
             }
             do throws(SystemError) {
                 let status = try FileStatus.of(path: path)
-                guard status.kind == .directory else { return warning(names, "\(shown) is no directory.") }
-                return isReadable(path) ? nil : warning(names, "\(shown) may not be read by this user.")
+                guard status.kind == .directory else { return warning(names, "\(shown) is not a directory.") }
+                return isReadable(path) ? nil : warning(names, "This user may not read \(shown).")
             } catch {
-                return warning(names, "\(shown) can't be read: \(error.reason).")
+                return warning(names, "\(shown) cannot be read: \(error.reason).")
             }
         }
     }
 
-    /// Two jobs of one directory move or delete each other's files. Those above a directory are found by its path, so that the
-    /// time grows with the jobs and not with their pairs.
+    /// Two jobs of one directory move or delete each other's files. Jobs of a parent directory are found by path, so that
+    /// the time grows with the jobs and not with their pairs.
     private var shared: [Finding] {
         var numbers: [[UInt8]: [Int]] = [:]
         for (number, entry) in jobs.enumerated() {
@@ -67,7 +67,7 @@ struct ConfigurationLint {
         }
         return jobs.enumerated().compactMap { number, entry -> Finding? in
             guard let source = entry.job.source, let path = entry.directory else { return nil }
-            // Of two equal ones the second is told.
+            // Of two equal sources the second is reported.
             let equal = numbers[path]?.first.flatMap { $0 < number ? $0 : nil }
             let above = Self.directories(above: path).lazy.compactMap { directory in
                 numbers[directory]?.first { other in
@@ -78,13 +78,13 @@ struct ConfigurationLint {
             guard let other = equal ?? above.first else { return nil }
             return warning(
                 ["jobs", entry.name, "source"],
-                "\(TextSafety.displayName(source)) \(other == equal ? "is" : "lies in") the source of the job "
-                    + "\(jobs[other].name) too."
+                "\(TextSafety.displayName(source)) is \(other == equal ? "also" : "inside") the source of job "
+                    + "\(jobs[other].name)."
             )
         }
     }
 
-    /// From the root on.
+    /// Starts with the root.
     private static func directories(above path: [UInt8]) -> [[UInt8]] {
         let slash = UInt8(ascii: "/")
         guard path.count > 1 else { return [] }
@@ -101,17 +101,17 @@ struct ConfigurationLint {
             else { return nil }
             let cure =
                 Selection.path(target, below: inside).map(TextSafety.displayName).flatMap { inner in
-                    inner.isEmpty ? nil : "Name another directory, or exclude \"/\(inner)/\"."
-                } ?? "Name another directory."
+                    inner.isEmpty ? nil : "Choose another directory, or exclude \"/\(inner)/\"."
+                } ?? "Choose another directory."
             return problem(
                 ["jobs", entry.name, "after"],
-                "\(TextSafety.displayName(directory)) lies in the job's source \(TextSafety.displayName(source)): its own "
-                    + "results would be archived again. \(cure)"
+                "\(TextSafety.displayName(directory)) is inside the job's source \(TextSafety.displayName(source)): "
+                    + "moved files would be archived again. \(cure)"
             )
         }
     }
 
-    /// What mule itself writes must not be sent, moved or deleted by a job.
+    /// A job must not upload, move or delete mule's own files.
     private var ownFiles: [Finding] {
         let configuration = reading.configuration
         let ledger = FileLocation.ledger(flag: nil, environment: environment, configuration: configuration)?.path
@@ -125,14 +125,17 @@ struct ConfigurationLint {
                 findings.append(
                     problem(
                         ["jobs", entry.name, "source"],
-                        "the \(what) \(TextSafety.displayName(shown)) lies in it. Exclude it, or keep it elsewhere."
+                        "it contains the \(what) \(TextSafety.displayName(shown)). Exclude that file, or keep it elsewhere."
                     )
                 )
             }
             for (key, path) in [("receipts", entry.job.receipts), ("metrics", entry.job.metrics)] {
                 guard let path, place(of: canonical(path), in: entry) != nil else { continue }
                 findings.append(
-                    warning(["jobs", entry.name, key], "\(TextSafety.displayName(path)) lies in the job's own source.")
+                    warning(
+                        ["jobs", entry.name, key],
+                        "\(TextSafety.displayName(path)) is inside the job's own source."
+                    )
                 )
             }
             return findings
@@ -166,8 +169,7 @@ struct ConfigurationLint {
             guard let url, let host = Self.unencryptedHost(url) else { return nil }
             return warning(
                 names,
-                "Nothing is encrypted on the way to \(TextSafety.displayName(host)): anybody between can read it. Write "
-                    + "https:// if the server can do it."
+                "The connection to \(TextSafety.displayName(host)) is not encrypted. Use https:// if the server supports it."
             )
         }
     }
@@ -189,9 +191,9 @@ struct ConfigurationLint {
         return isLoopback ? nil : host
     }
 
-    // MARK: What is written and means something else
+    // MARK: Settings with another meaning than expected
 
-    /// Patterns with a blank at an end, and exceptions from nothing.
+    /// Patterns that start or end with a space, and exceptions without a rule.
     private var patterns: [Finding] {
         jobs.flatMap { entry in
             let names = ["jobs", entry.name]
@@ -202,7 +204,7 @@ struct ConfigurationLint {
                     findings.append(
                         warning(
                             names,
-                            "\(shown(pattern)) means names that begin with \"!\". Leave files out with \"exclude\"."
+                            "\(shown(pattern)) matches names that start with \"!\". To leave files out, use \"exclude\"."
                         )
                     )
                 }
@@ -214,8 +216,8 @@ struct ConfigurationLint {
                     findings.append(
                         warning(
                             names,
-                            "\"!\(TextSafety.displayName(rule.pattern.text))\" is an exception from the rules before it, and "
-                                + "there is none. Put it behind the rule that it is an exception from."
+                            "\"!\(TextSafety.displayName(rule.pattern.text))\" is an exception, but there is no rule "
+                                + "before it. Put it after the rule that it is an exception to."
                         )
                     )
                 }
@@ -228,7 +230,7 @@ struct ConfigurationLint {
     private func blanks(_ pattern: GlobPattern, _ names: [String]) -> [Finding] {
         let blank = UInt8(ascii: " ")
         guard pattern.text.first == blank || pattern.text.last == blank else { return [] }
-        return [warning(names, "\(shown(pattern)) has a blank at an end, which is a part of the names that it means.")]
+        return [warning(names, "\(shown(pattern)) starts or ends with a space, which is part of the pattern.")]
     }
 
     private func shown(_ pattern: GlobPattern) -> String { "\"\(TextSafety.displayName(pattern.text))\"" }
@@ -243,8 +245,8 @@ struct ConfigurationLint {
             (rate?.hiddenEntries ?? []).map { number in
                 warning(
                     names,
-                    "entry \(number) of the timetable never holds: those before it hold at all of its times, and the first that "
-                        + "fits counts. Put \"*\" last."
+                    "entry \(number) of the timetable never applies: earlier entries cover all of its times, and the first match "
+                        + "counts. Put \"*\" last."
                 )
             }
         }
@@ -252,7 +254,7 @@ struct ConfigurationLint {
 
     // MARK: What the machine lacks
 
-    /// Hours and dates in a zone that is not the one that is named.
+    /// Hours and dates in another time zone than the named one.
     private var clock: [Finding] {
         guard let trouble = TimeZone.trouble(environment: environment) else { return [] }
         var users = jobs.flatMap { entry in Self.usersOfTheClock(entry.job).map { ["jobs", entry.name, $0] } }
@@ -295,7 +297,7 @@ struct ConfigurationLint {
             }
             guard let end = path.lastIndex(of: slash) else { return nil }
             let name = Array(path[(end + 1)...])
-            // What is not there is no link: a .. behind it takes it back.
+            // A missing name is not a link, so that a following .. cancels it.
             if name == Array("..".utf8) {
                 steps += 1
             } else if steps > 0, !name.isEmpty, name != Array(".".utf8) {

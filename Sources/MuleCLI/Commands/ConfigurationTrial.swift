@@ -17,7 +17,7 @@ struct ConfigurationTrial {
 
     private var configuration: Configuration { reading.configuration }
 
-    /// Each thing once, where it is written first: what is wrong with the general options is so for all jobs.
+    /// Each finding once, at its first place: a mistake in the general options affects all jobs.
     var findings: [Finding] {
         var said: Set<String> = []
         return (log + objects + stores + jobs).filter { finding in
@@ -82,8 +82,8 @@ struct ConfigurationTrial {
         }
     }
 
-    /// What jobs take from variables of this shell, since the configuration does not say it, as a sentence; nil where nothing is. A
-    /// service has variables of its own.
+    /// What jobs take from the environment because the configuration does not set it, as a sentence; nil if nothing. A
+    /// service has an environment of its own.
     var variables: String? {
         var used: [(key: String, variable: String)] = []
         for options in configuration.jobs.values {
@@ -94,9 +94,9 @@ struct ConfigurationTrial {
         }
         guard !used.isEmpty else { return nil }
         used.sort { $0.key < $1.key }
-        return "From variables of this shell: "
+        return "Taken from the environment of this shell: "
             + used.map { "\($0.key) (\($0.variable))" }.joined(separator: ", ")
-            + ". cron and systemd have variables of their own: write it into the configuration, or set them there too."
+            + ". cron and systemd have their own environment: write these into the configuration, or set them there too."
     }
 
     /// What only shows when all that a job works with is put together.

@@ -34,7 +34,7 @@ final class Console: Sendable {
             typed.quiet || voice.isJournal ? .none : progress,
             environment: environment
         )
-        // Where a log is kept, nobody reads along but at a terminal.
+        // With a log file, plain progress lines are not needed.
         if voice.hasLog, progress == .auto, display.style == .plain {
             display = ProgressDisplay(.none, environment: environment)
         }
@@ -54,10 +54,10 @@ final class Console: Sendable {
         if let failure = output.write(Array(lines.map { $0 + "\n" }.joined().utf8)) { error(Self.lost(failure)) }
     }
 
-    /// The one line on results that can't be written.
+    /// The message for results that cannot be written.
     static func lost(_ failure: SystemError) -> String {
-        "Standard output can't be written: \(failure.reason). Results are missing there: write them somewhere else and run the "
-            + "same command again."
+        "Cannot write to standard output: \(failure.reason). Some results are missing. Redirect the output elsewhere and "
+            + "run the same command again."
     }
 
     /// Something worth knowing that is no error; not shown with `--quiet`, nor where the log has it.
@@ -101,15 +101,15 @@ final class Console: Sendable {
 
     /// - Parameters:
     ///   - job: the job's name, where several may run.
-    ///   - isAlive: whether the run gets on, by its own judgement.
-    ///   - kept: what is kept of a run that sends.
+    ///   - isAlive: whether the run makes progress, by its own judgement.
+    ///   - stopReport: what is printed if the process ends before the run does, asked for from any thread.
     func startProgress(
         job: String? = nil,
         isAlive: @escaping @Sendable () -> Bool = { true },
-        kept: (@Sendable () -> KeptParts)? = nil,
+        stopReport: (@Sendable () -> String)? = nil,
         _ snapshot: @escaping @Sendable () -> TransferSnapshot
     ) {
-        voice.follow(kept)
+        voice.follow(stopReport)
         service?.watch(job: job, isAlive: isAlive, snapshot)
         display.start(snapshot: snapshot)
         isDrawing.store(true, ordering: .relaxed)

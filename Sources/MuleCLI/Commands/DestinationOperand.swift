@@ -10,10 +10,10 @@ extension Session {
             let shown = TextSafety.displayName(text)
             let message =
                 switch error {
-                case .noBucket: "The destination \"\(shown)\" names no bucket: write bucket/key or s3://bucket/key."
+                case .noBucket: "The destination \"\(shown)\" has no bucket: write bucket/key or s3://bucket/key."
                 case .badBucket(let name):
-                    "\"\(TextSafety.displayText(name))\" in the destination \"\(shown)\" can't be a bucket's name. Is it "
-                        + "the last argument? Write bucket/key or s3://bucket/key."
+                    "\"\(TextSafety.displayText(name))\" in the destination \"\(shown)\" is not a valid bucket name. Is "
+                        + "the destination the last argument? Write bucket/key or s3://bucket/key."
                 }
             throw CommandFailure(status: .usage, message: message)
         }

@@ -33,7 +33,7 @@ struct DoctorCommand {
         } catch {
             throw CommandFailure(
                 status: .usage,
-                message: "\"\(TextSafety.displayName(operand))\" is no bucket's name."
+                message: "\"\(TextSafety.displayName(operand))\" is not a bucket name."
             )
         }
     }

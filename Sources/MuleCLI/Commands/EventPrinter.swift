@@ -4,11 +4,16 @@ import MuleLedger
 import MulePlan
 import MuleSystem
 import MuleUpload
+import Synchronization
 
 /// Turns what happens in a run into lines: JSON objects, or sentences.
 final class EventPrinter: Sendable {
     private let console: Console
     private let said = Monitor<Set<String>>([])
+    private let failed = Atomic<Int>(0)
+
+    /// Failures so far, without those of an interruption.
+    var failures: Int { failed.load(ordering: .relaxed) }
 
     init(console: Console) {
         self.console = console
@@ -31,8 +36,8 @@ final class EventPrinter: Sendable {
                 )
             } else {
                 console.note(
-                    "going on with \(record.id), \(display(record.upload.destination)): \(parts) of "
-                        + "\(record.partCount ?? parts) parts (\(ByteSize.format(bytes))) are there already"
+                    "resuming \(record.id) (\(display(record.upload.destination))): \(parts) of "
+                        + "\(record.partCount ?? parts) parts (\(ByteSize.format(bytes))) already uploaded"
                 )
             }
         case .notice(let id, let text):
@@ -44,6 +49,7 @@ final class EventPrinter: Sendable {
             console.notice(TextSafety.displayName(text))
         case .completed(let summary): completed(summary)
         case .failed(let end):
+            if end.failure.kind != .interrupted { failed.add(1, ordering: .relaxed) }
             if console.isJSON {
                 json(
                     "failed",
@@ -68,7 +74,7 @@ final class EventPrinter: Sendable {
                 json(done, id, source, ["target": action.target.map { .string(TextSafety.jsonName($0)) } ?? .null])
             } else {
                 let target = action.target.map { " to " + TextSafety.displayName($0) } ?? ""
-                console.detail("\(TextSafety.displayName(source)) is \(done)\(action.name == "move" ? target : "")")
+                console.detail("\(done) \(TextSafety.displayName(source))\(action.name == "move" ? target : "")")
             }
         case .actionFailed(let source, let id, let action, let failure):
             if console.isJSON {
@@ -85,7 +91,7 @@ final class EventPrinter: Sendable {
         console.result(JSONValue.object(common.merging(members) { one, _ in one }).line)
     }
 
-    /// What others share is told once, not for each of its files; an interruption at its end.
+    /// Prints a failure that many files share only once, and an interruption not at all: that is reported at the end.
     func say(_ failure: UploadFailure) {
         if failure.kind != .interrupted, failure.scope == .transfer || isNews(failure.message) {
             console.error(TextSafety.displayName(failure.message))
@@ -134,14 +140,14 @@ final class EventPrinter: Sendable {
         let object = display(summary.destination)
         if let evidence = summary.evidence {
             return
-                "\(object) is already there with the same content as \(source), proven by \(VerifyEvent.words(evidence)); "
+                "\(object) already exists with the same content as \(source), verified by \(VerifyEvent.words(evidence)); "
                 + "nothing was sent"
         }
         if summary.wasThere {
-            return "\(source) is at \(object) already, confirmed before and unchanged; nothing was sent"
+            return "\(source) -> \(object): already uploaded, confirmed before and unchanged; nothing was sent"
         }
         var text = "\(source) -> \(object): \(ByteSize.format(summary.size))"
-        if summary.bytesSkipped > 0 { text += ", \(ByteSize.format(summary.bytesSkipped)) of it sent before" }
+        if summary.bytesSkipped > 0 { text += ", \(ByteSize.format(summary.bytesSkipped)) of it sent earlier" }
         text += " in \(DurationText.format(summary.seconds))"
         if summary.seconds > 0.05, summary.bytesSent > 0 {
             text += " (\(ByteSize.format(Int64(Double(summary.bytesSent) / summary.seconds)))/s)"
@@ -172,7 +178,7 @@ final class EventPrinter: Sendable {
 
 extension TransferSnapshot {
     /// The engine's counts in the form that progress shows.
-    init(_ run: RunSnapshot) {
+    init(_ run: RunSnapshot, failures: Int) {
         self.init(
             files: run.active.enumerated().map { index, file in
                 FileProgress(
@@ -195,6 +201,7 @@ extension TransferSnapshot {
             bytesSentThisRun: run.bytesSent,
             partsInFlight: run.partsInFlight,
             retries: run.retries,
+            failures: failures,
             filesDone: run.filesDone,
             filesTotal: run.filesTotal,
             findsMore: run.findsMore,

@@ -9,7 +9,7 @@ extension Session {
     /// The job with all that is known of it.
     func job(_ name: String, _ options: JobOptions) throws(CommandFailure) -> ArchiveJob {
         guard let template = options.destination, let named = options.source else {
-            throw CommandFailure(status: .usage, message: "a job needs a source and a destination.")
+            throw CommandFailure(status: .usage, message: "A job needs a source and a destination.")
         }
         let mounts = try requiredMounts(options)
         let source = try directory(named)
@@ -17,8 +17,8 @@ extension Session {
             throw CommandFailure(
                 status: .usage,
                 message:
-                    "All files would become the one object \(TextSafety.displayName(template.text)): end it with / or put "
-                    + "{relpath} or another placeholder into it."
+                    "All files would get the same key \(TextSafety.displayName(template.text)): end it with / or add "
+                    + "{relpath} or another placeholder."
             )
         }
         let selection = typed.selection.over(options.selection)
@@ -65,23 +65,23 @@ extension Session {
         .min()
     }
 
-    /// Why no run of the job begins now; nil where it may.
+    /// Why a run of the job may not start now; nil if it may.
     func reasonNotToBegin(_ options: JobOptions) -> String? {
         if let window = options.window, !window.contains(minute: localMinuteOfDay(at: startedAt)) {
-            return "it is outside its window \(window), and nothing was begun"
+            return "outside its window \(window)"
         }
         guard let border = border(options), wallClockMilliseconds() >= border else { return nil }
-        return "its time is over, and nothing was begun; the next run goes on"
+        return "its time limit has passed; the next run continues"
     }
 
-    /// - Throws: where something that has to be mounted is not.
+    /// - Throws: if a required mount is missing.
     private func requiredMounts(_ options: JobOptions) throws(CommandFailure) -> [[UInt8]] {
         var paths: [[UInt8]] = []
         for named in options.requiredMounts ?? [] {
             guard let path = FileLocation.expand(named, environment: environment) else {
                 throw CommandFailure(
                     status: .usage,
-                    message: "\(TextSafety.displayName(named)) can't be found: HOME is not set."
+                    message: "\(TextSafety.displayName(named)) cannot be found: HOME is not set."
                 )
             }
             paths.append(path)
@@ -95,23 +95,23 @@ extension Session {
     private func directory(_ named: [UInt8]) throws(CommandFailure) -> [UInt8] {
         let shown = TextSafety.displayName(named)
         guard let path = FileLocation.expand(named, environment: environment) else {
-            throw CommandFailure(status: .source, message: "\(shown) can't be found: HOME is not set.")
+            throw CommandFailure(status: .source, message: "\(shown) cannot be found: HOME is not set.")
         }
         do {
             let canonical = try canonicalPath(path)
             guard try FileStatus.of(path: canonical).kind == .directory else {
                 throw CommandFailure(
                     status: .source,
-                    message: "\(shown) is not a directory, which is what a job archives."
+                    message: "The source \(shown) is not a directory."
                 )
             }
             return canonical
         } catch let error as SystemError {
-            throw CommandFailure(status: .source, message: "The source \(shown) can't be read: \(error.reason).")
+            throw CommandFailure(status: .source, message: "The source \(shown) cannot be read: \(error.reason).")
         } catch let failure as CommandFailure {
             throw failure
         } catch {
-            throw CommandFailure(status: .source, message: "The source \(shown) can't be read.")
+            throw CommandFailure(status: .source, message: "The source \(shown) cannot be read.")
         }
     }
 
@@ -125,7 +125,7 @@ extension Session {
         guard let path = FileLocation.expand(named, environment: environment) else {
             throw CommandFailure(
                 status: .usage,
-                message: "\(TextSafety.displayName(named)) can't be found: HOME is not set."
+                message: "\(TextSafety.displayName(named)) cannot be found: HOME is not set."
             )
         }
         let target = Self.canonical(path)
@@ -133,8 +133,8 @@ extension Session {
             throw CommandFailure(
                 status: .usage,
                 message:
-                    "Files can't be moved to \(TextSafety.displayName(named)), which lies in the directory that is archived: "
-                    + "they would be sent again. Name another directory, or exclude it."
+                    "Cannot move files to \(TextSafety.displayName(named)), which is inside the job's source: they would be "
+                    + "uploaded again. Choose another directory, or exclude it."
             )
         }
         return .move(path)
@@ -147,7 +147,7 @@ extension Session {
         return canonical(Array(path[..<slash])) + path[slash...]
     }
 
-    /// What the machine lacks of what the job's hours, dates and keys are made of. The run goes on: it may be what is wanted.
+    /// Warns if the machine lacks the time zone or host name that the job uses. The run continues: it may be intended.
     private func warnOfSurroundings(_ name: String, _ options: JobOptions) {
         let usesClock =
             !ConfigurationLint.usersOfTheClock(options).isEmpty || transferOptions.limitRate?.dependsOnTime == true

@@ -45,18 +45,18 @@ struct LedgerDoctor {
                         .problem(
                             "ledger.file",
                             .ledger,
-                            "There is no ledger, and it can't be made: \(TextSafety.displayName(directory)) may not be "
-                                + "written. Make it writable, or name another ledger with --ledger FILE."
+                            "There is no ledger yet and it cannot be created: \(TextSafety.displayName(directory)) is not "
+                                + "writable. Make it writable, or name another ledger with --ledger FILE."
                         )
                     )
                     return
                 }
-                report(.ok("ledger.file", "There is no ledger yet; the first upload makes \(name)."))
+                report(.ok("ledger.file", "There is no ledger yet; the first upload creates \(name)."))
                 return lookAtDisk(directory)
             }
             if slash == path.startIndex { break }
         }
-        report(.problem("ledger.file", .ledger, "There is no directory for \(name)."))
+        report(.problem("ledger.file", .ledger, "The directory of \(name) does not exist."))
     }
 
     private func lookAtModes(_ status: FileStatus) {
@@ -66,20 +66,20 @@ struct LedgerDoctor {
             report(
                 .warning(
                     "ledger.modes",
-                    "Others on this machine may read \(name), or write to it (mode \(octal(status.mode))). It names your "
-                        + "files and buckets: chmod 600 keeps it yours."
+                    "Other users may access \(name) (mode \(octal(status.mode))), which names your files and buckets. "
+                        + "Restrict it with chmod 600."
                 )
             )
         } else if let above = try? FileStatus.of(path: directory), above.mode & 0o022 != 0, above.mode & 0o1000 == 0 {
             report(
                 .warning(
                     "ledger.modes",
-                    "Others may put another file in the place of the ledger: \(TextSafety.displayName(directory)) has the "
-                        + "mode \(octal(above.mode)). chmod go-w keeps it yours."
+                    "Other users may replace the ledger: \(TextSafety.displayName(directory)) has mode "
+                        + "\(octal(above.mode)). Restrict it with chmod go-w."
                 )
             )
         } else {
-            report(.ok("ledger.modes", "\(name) is its owner's alone (mode \(octal(status.mode)))."))
+            report(.ok("ledger.modes", "Only its owner may access \(name) (mode \(octal(status.mode)))."))
         }
     }
 
@@ -88,7 +88,7 @@ struct LedgerDoctor {
         do {
             disk = try FileSystem.of(path: place)
         } catch {
-            return report(.warning("ledger.disk", "Its file system can't be looked at: \(error.reason)."))
+            return report(.warning("ledger.disk", "Cannot check the free space of its file system: \(error.reason)."))
         }
         let free = ByteSize.format(disk.available)
         if disk.available < Ledger.roomForRows {
@@ -96,7 +96,7 @@ struct LedgerDoctor {
                 .problem(
                     "ledger.disk",
                     .ledger,
-                    "\(free) are free; mule sends nothing without \(ByteSize.format(Ledger.roomForRows)) to record it in. "
+                    "Only \(free) free. mule uploads nothing without \(ByteSize.format(Ledger.roomForRows)) for its records. "
                         + "Free some space."
                 )
             )
@@ -104,14 +104,16 @@ struct LedgerDoctor {
             report(
                 .warning(
                     "ledger.disk",
-                    "The ledger lies on \(disk.name), which other machines may use too. It is kept in a way that works there "
-                        + "(a rollback journal) as long as locks do; a local disk is faster and surer. \(free) are free."
+                    "The ledger is on \(disk.name), which other machines may share. It uses a rollback journal, which works "
+                        + "there if file locks do; a local disk is faster and safer. \(free) free."
                 )
             )
         } else if disk.available < Self.littleSpace {
-            report(.warning("ledger.disk", "Only \(free) are free. A run stops before it can't record what it sends."))
+            report(
+                .warning("ledger.disk", "Only \(free) free. A run stops before it can no longer record its progress.")
+            )
         } else {
-            report(.ok("ledger.disk", "\(free) are free."))
+            report(.ok("ledger.disk", "\(free) free."))
         }
     }
 
@@ -123,15 +125,15 @@ struct LedgerDoctor {
             return report(unusable("ledger.integrity", error))
         }
         let salvage =
-            "\"mule doctor --export FILE\" writes down what can still be read. Then move \(name) aside, with what "
-            + "has its name and -wal, -shm or .leases behind it, and take it in again with \"mule doctor --import FILE\"."
+            "\"mule doctor --export FILE\" saves what can still be read. Then move \(name) away, together with its "
+            + "-wal, -shm and .leases files, and run \"mule doctor --import FILE\"."
         guard checkup.damage.isEmpty, checkup.missingObjects.isEmpty else {
             let what = checkup.damage + checkup.missingObjects.map { "\($0) is missing" }
             return report(
                 .problem("ledger.integrity", .ledger, "\(name) is damaged: \(what.joined(separator: "\n"))\n\(salvage)")
             )
         }
-        report(.ok("ledger.integrity", "Every page is sound (schema \(checkup.schemaVersion))."))
+        report(.ok("ledger.integrity", "No damage found (schema \(checkup.schemaVersion))."))
         lookAtRows(checkup)
         lookAtUploads(checkup)
     }
@@ -139,23 +141,25 @@ struct LedgerDoctor {
     private func lookAtRows(_ checkup: Ledger.Checkup) {
         var oddities: [String] = []
         if !checkup.foreignObjects.isEmpty {
-            oddities.append("It holds what mule did not make: \(checkup.foreignObjects.joined(separator: ", ")).")
+            oddities.append(
+                "It has tables or indexes that mule did not create: \(checkup.foreignObjects.joined(separator: ", "))."
+            )
         }
         if checkup.strayParts > 0 {
-            oddities.append("\(checkup.strayParts) rows of parts belong to no unfinished upload.")
+            oddities.append("\(Wording.count(checkup.strayParts, "part row")) without an unfinished upload.")
         }
         if !checkup.miscounted.isEmpty {
             oddities.append(
-                "The progress of \(checkup.miscounted.joined(separator: ", ")) is not that of the parts on record."
+                "The progress of \(checkup.miscounted.joined(separator: ", ")) differs from the recorded parts."
             )
         }
         if oddities.isEmpty {
-            report(.ok("ledger.rows", "Uploads and parts agree."))
+            report(.ok("ledger.rows", "Uploads and parts are consistent."))
         } else {
             report(
                 .warning(
                     "ledger.rows",
-                    oddities.joined(separator: " ") + " Nothing is sent twice or taken for done because of it."
+                    oddities.joined(separator: " ") + " This causes no wrong result and no repeated upload."
                 )
             )
         }
@@ -165,16 +169,16 @@ struct LedgerDoctor {
         let known = UploadState.allCases.map(\.rawValue)
         let odd = checkup.states.keys.filter { !known.contains($0) }.sorted()
         let counts = (known + odd).compactMap { state in checkup.states[state].map { "\($0) \(state)" } }
-        var text = counts.isEmpty ? "It holds no uploads." : counts.joined(separator: ", ") + "."
-        if checkup.active > 0 { text += " A running mule carries \(checkup.active) of them." }
+        var text = counts.isEmpty ? "No uploads." : counts.joined(separator: ", ") + "."
+        if checkup.active > 0 { text += " \(checkup.active) active in another mule process." }
         var isCalm = odd.isEmpty
         if checkup.toBeAborted > 0 {
             text +=
-                " \(checkup.toBeAborted) are to be given up and the store has not confirmed it: run \"mule resume\"."
+                " \(checkup.toBeAborted) with an abort pending: \"mule resume\" or \"mule clean\" removes the parts."
             isCalm = false
         }
         if let unknown = checkup.states[UploadState.unknown.rawValue], unknown > 0 {
-            text += " What became of those that are unknown is to be checked: \"mule status\" says how."
+            text += " Check whether the unknown uploads were completed: \"mule status\" says how."
             isCalm = false
         }
         report(isCalm ? .ok("ledger.uploads", text) : .warning("ledger.uploads", text))

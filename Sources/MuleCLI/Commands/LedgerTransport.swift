@@ -16,7 +16,7 @@ struct LedgerTransport {
         guard (try? FileStatus.of(path: source)) != nil else {
             throw CommandFailure(
                 status: .ledger,
-                message: "There is no ledger at \(TextSafety.displayName(source)) to be exported."
+                message: "There is no ledger to export: \(TextSafety.displayName(source)) does not exist."
             )
         }
         let ledger = try session.openLedger()
@@ -44,24 +44,26 @@ struct LedgerTransport {
         if let failure {
             throw CommandFailure(
                 status: .failed,
-                message: "The export could not be written to \(Self.shown(path)): \(failure.reason)."
+                message: "Cannot write the export to \(Self.shown(path, isOutput: true)): \(failure.reason)."
             )
         }
         if session.cancellation.isCancelled { return .interrupted }
         let damaged = walk.damaged.count + invalid
-        session.console.note("\(walk.uploads - invalid) uploads are written to \(Self.shown(path))")
+        session.console.note(
+            "exported \(Wording.count(walk.uploads - invalid, "upload")) to \(Self.shown(path, isOutput: true))"
+        )
         guard damaged > 0 else { return .done }
         session.console.error(
-            "\(damaged) uploads of the damaged ledger could not be read whole. Their parts at the store are found again by "
-                + "\"mule adopt\" or removed by \"mule clean\"."
+            "\(Wording.count(damaged, "upload")) of the damaged ledger could not be read completely. \"mule adopt\" finds "
+                + "their parts at the store, \"mule clean\" removes them."
         )
         return .ledger
     }
 
     // MARK: Import
 
-    /// Reads the file twice: once to hold every line to the rules, and once to take it in. Between the two nobody else can
-    /// change it, since what comes from a pipe is held in a nameless file, and an ordinary one that changes is refused.
+    /// Reads the file twice: once to check every line, and once to import it. It cannot change in between: input from a
+    /// pipe is kept in a nameless file, and an ordinary file that changes is refused.
     func importFrom(_ path: [UInt8]) throws(CommandFailure) -> ExitStatus {
         let file = try input(path)
         var stores: Set<String> = []
@@ -104,7 +106,7 @@ struct LedgerTransport {
             if session.cancellation.isCancelled { return .interrupted }
             throw CommandFailure(
                 status: .usage,
-                message: "\(Self.shown(path)) changed while it was read. Nothing was taken in."
+                message: "\(Self.shown(path)) changed while it was read. Nothing was imported."
             )
         }
     }
@@ -118,10 +120,10 @@ struct LedgerTransport {
                 ]).line
             )
         } else if !session.console.isQuiet {
-            var text = "\(added) uploads are taken in"
-            if identical > 0 { text += ", \(identical) were there already" }
+            var text = "imported \(Wording.count(added, "upload"))"
+            if identical > 0 { text += "; \(identical) already known" }
             if !stores.isEmpty {
-                text += ". They go to " + stores.sorted().map(TextSafety.displayName).joined(separator: ", ")
+                text += "; stores: " + stores.sorted().map(TextSafety.displayName).joined(separator: ", ")
             }
             session.console.result(text)
         }
@@ -146,7 +148,7 @@ struct LedgerTransport {
         } catch let problem as ExportProblem {
             throw refused(path, problem)
         } catch let error as SystemError {
-            throw CommandFailure(status: .usage, message: "\(Self.shown(path)) can't be read: \(error.reason).")
+            throw CommandFailure(status: .usage, message: "Cannot read \(Self.shown(path)): \(error.reason).")
         } catch let failure as CommandFailure {
             throw failure
         } catch {
@@ -159,7 +161,7 @@ struct LedgerTransport {
             status: .usage,
             message:
                 "\(Self.shown(path)), line \(problem.line): \(TextSafety.displayText(problem.reason)). Nothing was "
-                + "taken in."
+                + "imported."
         )
     }
 
@@ -175,7 +177,7 @@ struct LedgerTransport {
             guard StandardStreams.canRead else { throw SystemError(code: EBADF, call: "read") }
             return try spool(STDIN_FILENO)
         } catch {
-            throw CommandFailure(status: .usage, message: "\(Self.shown(path)) can't be read: \(error.reason).")
+            throw CommandFailure(status: .usage, message: "Cannot read \(Self.shown(path)): \(error.reason).")
         }
     }
 
@@ -196,8 +198,8 @@ struct LedgerTransport {
         return file
     }
 
-    static func shown(_ path: [UInt8]) -> String {
-        path == [UInt8(ascii: "-")] ? "the stream" : TextSafety.displayName(path)
+    static func shown(_ path: [UInt8], isOutput: Bool = false) -> String {
+        path == [UInt8(ascii: "-")] ? "standard \(isOutput ? "output" : "input")" : TextSafety.displayName(path)
     }
 }
 
@@ -245,10 +247,10 @@ private final class ExportOutput {
         do {
             file = try File.open(path: path, flags: O_WRONLY | O_CREAT | O_EXCL, mode: 0o600)
         } catch {
-            let reason = error.code == EEXIST ? "it is there already; an export never replaces a file" : error.reason
+            let reason = error.code == EEXIST ? "it already exists, and an export never replaces a file" : error.reason
             throw CommandFailure(
                 status: .usage,
-                message: "The export can't be written to \(TextSafety.displayName(path)): \(reason)."
+                message: "Cannot write the export to \(TextSafety.displayName(path)): \(reason)."
             )
         }
     }

@@ -6,7 +6,7 @@ import MuleSystem
 enum MessageLevel: String {
     case info, warning, error
 
-    /// As the journal reads it at the beginning of a line, sd-daemon(3).
+    /// The prefix of a line for the journal, sd-daemon(3).
     var priority: String {
         switch self {
         case .info: "<6>"
@@ -16,12 +16,12 @@ enum MessageLevel: String {
     }
 }
 
-/// A file to whose end lines are added, each with its time and in a write of its own: several processes may share it, and it may
-/// be renamed and opened anew while they run.
+/// A file to which lines are appended, each with its time and in a write of its own: several processes may share it, and
+/// it may be renamed and reopened while they run.
 final class LogFile: Sendable {
     private struct State {
         var file: File
-        /// Whether somebody has been told that it can't be written.
+        /// Whether a failed write has been reported.
         var hasComplained = false
         /// Whether the last line came only half into the file.
         var isTorn = false
@@ -52,7 +52,7 @@ final class LogFile: Sendable {
         }
     }
 
-    /// Opens whatever stands under the path now. Where that is not possible, lines go where they went before.
+    /// Opens the file that is at the path now. If that fails, lines still go to the old file.
     func reopen() throws(SystemError) {
         let file = try Self.open(path)
         state.withLock { state in
@@ -64,7 +64,7 @@ final class LogFile: Sendable {
 
     /// Adds a line for each line of the text.
     ///
-    /// - Returns: what to tell people, once, when it can't be written.
+    /// - Returns: the message for the first failed write.
     func write(_ level: MessageLevel, _ text: String) -> String? {
         let time = UTCTime(millisecondsSince1970: wallClockMilliseconds()).iso8601
         var lines: [[UInt8]] = []
@@ -75,7 +75,8 @@ final class LogFile: Sendable {
             for line in lines {
                 guard let reason = Self.write(line, &state), !state.hasComplained else { continue }
                 state.hasComplained = true
-                return "The log \(TextSafety.displayName(path)) can't be written: \(reason). The run goes on."
+                return
+                    "The log \(TextSafety.displayName(path)) cannot be written: \(reason). The run continues without it."
             }
             return nil
         }

@@ -1,7 +1,7 @@
 import MulePlan
 
 extension Session {
-    /// What the object is to carry, from the command line and the configuration.
+    /// The attributes of the object, from the command line and the configuration.
     func attributes() throws(CommandFailure) -> ObjectAttributes {
         let options = typed.object.over(configuration.object)
         if let problem = options.problem { throw CommandFailure(status: .usage, message: problem) }
@@ -11,8 +11,9 @@ extension Session {
         } catch {
             let message =
                 switch error {
-                case .badName(let name): "\"\(TextSafety.displayText(name))\" can't be the name of metadata."
-                case .badValue(let name): "The value for \(name) holds a control character, which no header can carry."
+                case .badName(let name): "\"\(TextSafety.displayText(name))\" is not a valid metadata name."
+                case .badValue(let name):
+                    "The value of \(name) contains a control character, which no header may contain."
                 }
             throw CommandFailure(status: .usage, message: message)
         }
@@ -31,16 +32,16 @@ extension ObjectOptions {
     /// Tags that an object may have (AWS: "Categorizing your objects using tags").
     private static let mostTags = 10
 
-    /// Why no store would take them, as a sentence; nil when nothing is wrong as far as that can be known.
+    /// Why no store would accept them, as a sentence; nil if no mistake is known.
     var problem: String? {
-        if kmsKeyID != nil, encryption != .kms { return "--sse-kms-key-id goes with --sse aws:kms only." }
+        if kmsKeyID != nil, encryption != .kms { return "--sse-kms-key-id requires --sse aws:kms." }
         if tags.count > Self.mostTags {
-            return "An object may have \(Self.mostTags) tags, and \(tags.count) are given: leave some out."
+            return "An object may have \(Self.mostTags) tags, but \(tags.count) are given: remove some."
         }
         for (flag, value) in headers {
             guard let value, !value.utf8.allSatisfy({ $0 < 0x80 }) else { continue }
-            let hint = flag == "--content-disposition" ? " (for a file name write filename*=UTF-8''NAME, in %XX)" : ""
-            return "\(flag) holds characters outside of ASCII, which not every store can read in a header: write it in "
+            let hint = flag == "--content-disposition" ? " (for a file name, write filename*=UTF-8''NAME with %XX)" : ""
+            return "\(flag) contains non-ASCII characters, which not every store accepts in a header: write it in "
                 + "ASCII\(hint)."
         }
         return nil

@@ -83,7 +83,7 @@ package enum Program {
         return status == .done && output.failure != nil ? .failed : status
     }
 
-    /// What is printed where nothing else is done; nil when a command is to be run.
+    /// The help, version or completion to print instead of running a command; nil if a command runs.
     private static func information(_ typed: Typed, environment: [String: String]) -> String? {
         if typed.wantsVersion { return Version.text }
         if typed.wantsHelp || typed.command == nil {

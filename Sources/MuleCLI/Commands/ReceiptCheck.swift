@@ -12,13 +12,13 @@ struct ReceiptCheck {
     private struct Counts {
         var proven = 0
         var failures = FailureTally()
-        /// Lines, or whole files, that are no receipt's.
+        /// Lines, or whole files, that are not of a receipt.
         var problems = 0
         /// Why no store could be made out.
         var obstacle: CommandFailure?
     }
 
-    /// Questions at a time where nobody has said how many.
+    /// Default number of requests at a time.
     private static let concurrency = 16
 
     func run() throws(CommandFailure) -> ExitStatus {
@@ -80,7 +80,7 @@ struct ReceiptCheck {
             } else if console.isVerbose, !console.isQuiet {
                 let place = TextSafety.displayName(object.address.description)
                 let size = ByteSize.format(verification.size)
-                console.result("proven: \(place), \(size), by \(VerifyEvent.words(verification.proof))")
+                console.result("verified: \(place), \(size), by \(VerifyEvent.words(verification.proof))")
             }
         case .failure(let failure):
             if console.isJSON {
@@ -90,8 +90,8 @@ struct ReceiptCheck {
                 switch failure.verdict {
                 case .differs: "differs"
                 case .missing: "missing"
-                case .unproven: "unproven"
-                case nil: "not asked"
+                case .unproven: "not verified"
+                case nil: "not checked"
                 }
             console.result("\(word): \(TextSafety.displayName(failure.failure.message))")
         }
@@ -108,8 +108,8 @@ struct ReceiptCheck {
             )
         }
         guard !session.console.isQuiet else { return }
-        var text = "\(counts.proven) proven, \(counts.failures.count) not"
-        if wasStopped { text += "; the rest was not asked about" }
+        var text = "\(counts.proven) verified, \(counts.failures.count) not verified"
+        if wasStopped { text += "; the rest was not checked" }
         session.console.result(text)
     }
 }
@@ -156,8 +156,8 @@ private final class ReceiptStores: Sendable {
         return try result.get()
     }
 
-    /// A receipt may come from anybody, and a signed request with a session's token is not for everybody: it goes where this user's
-    /// options lead to, or where this ledger has sent something.
+    /// A receipt may come from an untrusted source, and a signed request may hold a session token. It is sent only to the
+    /// store of the user's options, or to one that this ledger has uploaded to.
     private func check(_ endpoint: String, _ name: Name) throws(CommandFailure) {
         var here = StoreOptions()
         here.region = name.region
@@ -170,8 +170,8 @@ private final class ReceiptStores: Sendable {
         throw CommandFailure(
             status: .usage,
             message:
-                "The receipt leads to \(TextSafety.displayName(endpoint)), where this ledger has never sent anything. If that "
-                + "is the right store, name it with --endpoint-url."
+                "The receipt names \(TextSafety.displayName(endpoint)), to which this ledger has never uploaded. If that is "
+                + "the right store, name it with --endpoint-url."
         )
     }
 }

@@ -5,7 +5,7 @@ import MuleS3
 import MuleSystem
 import MuleUpload
 
-/// `mule status --remote`: what the ledger has beside what the stores have, and what only they have.
+/// `mule status --remote`: uploads of the ledger next to what the stores have, and uploads that only the stores have.
 struct RemoteStatus {
     let session: Session
     let lines: StatusLines
@@ -26,11 +26,10 @@ struct RemoteStatus {
         ) { printer.print($0) }
     }
 
-    /// An operand with a slash names a bucket or a prefix; any other is an upload's ID.
     func run() throws(CommandFailure) -> ExitStatus {
         let operands = session.typed.operands
-        let named = try session.places(operands.filter { $0.contains(UInt8(ascii: "/")) })
-        let ids = operands.filter { !$0.contains(UInt8(ascii: "/")) }
+        let ids = try self.ids(among: operands)
+        let named = try session.places(operands.filter { !ids.contains($0) })
         var uploads = UploadList.named([])
         if !ids.isEmpty || named.isEmpty { uploads = try session.uploads(ledger, ids: ids, session.selection) }
         let shown = uploads
@@ -41,7 +40,7 @@ struct RemoteStatus {
             while let records = try uploads.next() {
                 isEmpty = false
                 for record in records where !session.cancellation.isCancelled {
-                    // What is over is asked about only where it was named.
+                    // Finished uploads are checked only if they are named.
                     let isAsked = record.isOpen || !ids.isEmpty
                     lines.print(record, isAsked ? look(record, &unreachable, &failures) : nil)
                 }
@@ -60,17 +59,30 @@ struct RemoteStatus {
                 if error.kind != .interrupted { session.console.error(TextSafety.displayName(error.message)) }
             }
         }
-        if isEmpty && orphans == 0 && !session.console.isJSON { session.console.note("nothing is pending") }
+        if isEmpty && orphans == 0 && !session.console.isJSON { session.console.note("no unfinished uploads") }
         if orphans > 0 {
             session.console.note(
-                "what this ledger does not know: \"mule adopt FILE BUCKET/KEY\" takes an upload over, \"mule clean "
+                "\(CleanLines.count(orphans)) not in this ledger: \"mule adopt FILE BUCKET/KEY\" adopts one, \"mule clean "
                     + "--all-initiators BUCKET\" removes them"
             )
         }
         return ExitStatus(failures, FailureTally(stores.failures))
     }
 
-    /// What was named, or wherever something is open; nothing where only IDs were named.
+    /// The operands that are IDs of uploads in the ledger; all others name buckets, or prefixes in them.
+    private func ids(among operands: [[UInt8]]) throws(CommandFailure) -> [[UInt8]] {
+        var ids: [[UInt8]] = []
+        for operand in operands where !operand.contains(UInt8(ascii: "/")) {
+            do throws(LedgerError) {
+                if try ledger.upload(id: String(decoding: operand, as: UTF8.self)) != nil { ids.append(operand) }
+            } catch {
+                throw session.ledgerFailure(error, ledger)
+            }
+        }
+        return ids
+    }
+
+    /// The named places, or all with open uploads; none if only IDs were named.
     private func places(_ named: [ObjectAddress], _ ids: [[UInt8]]) throws(CommandFailure) -> [StorePlace] {
         guard named.isEmpty else { return named.compactMap { stores.place(named: $0) } }
         guard ids.isEmpty else { return [] }
@@ -131,7 +143,7 @@ struct RemoteStatus {
         } while marker != nil && !session.cancellation.isCancelled
         if ofOthers > 0 {
             session.console.note(
-                "\(CleanLines.count(ofOthers)) in \(place.bucket) were begun by other users and are not shown"
+                "not shown: \(CleanLines.count(ofOthers)) in \(place.bucket) started by other users"
             )
         }
     }
@@ -185,23 +197,23 @@ struct RemoteView {
         ])
     }
 
-    /// A sentence without the full stop; the ledger's own count is said where it is another.
+    /// A sentence without the full stop, with the ledger's own count if it differs.
     func text(besides record: UploadRecord?) -> String {
-        if let failure { return "at the store: not known, \(failure.message)" }
-        guard let exists, let parts, let bytes else { return "at the store: not asked" }
+        if let failure { return "at the store: unknown, \(failure.message)" }
+        guard let exists, let parts, let bytes else { return "at the store: not checked" }
         guard exists else {
             guard let record, record.uploadID != nil else { return "at the store: nothing yet" }
             return record.isOpen
-                ? "at the store: not known any more; mule resume looks at the object, and begins anew if it is not there"
+                ? "at the store: upload no longer exists; mule resume checks for the object and restarts if it does not exist"
                 : "at the store: nothing left"
         }
-        var text = "at the store: \(parts) \(parts == 1 ? "part" : "parts"), \(ByteSize.format(bytes))"
+        var text = "at the store: \(Wording.count(parts, "part")), \(ByteSize.format(bytes))"
         if let record, record.isOpen, record.partsDone != parts || record.bytesDone != bytes {
-            text += " (on record: \(record.partsDone), \(ByteSize.format(record.bytesDone)))"
+            text += " (in the ledger: \(record.partsDone), \(ByteSize.format(record.bytesDone)))"
         }
         if let date = abortDate.flatMap(AbortDate.init) {
-            text += "; given up at \(date.time.iso8601)"
-            if let rule = abortRuleID { text += " by the rule \(rule)" }
+            text += "; will be aborted at \(LocalTime.text(date.time))"
+            if let rule = abortRuleID { text += " by lifecycle rule \(rule)" }
         }
         return text
     }

@@ -16,7 +16,7 @@ struct ResumeCommand {
         var failures = FailureTally()
         let feed = JobFeed { () throws(UploadFailure) in
             guard let records = try known({ () throws(LedgerError) in try uploads.next() }, ledger) else {
-                if isEmpty { session.console.note("nothing is pending") }
+                if isEmpty { session.console.note("no unfinished uploads") }
                 return nil
             }
             isEmpty = false
@@ -34,10 +34,10 @@ struct ResumeCommand {
         return session.carry(feed, ledger, printer, failuresBeside: { failures })
     }
 
-    /// Uploads whose leases are taken before the run may begin with them.
+    /// Uploads whose leases are taken at a time.
     private static let batch = 32
 
-    /// The upload, with its lease; nil when there is nothing to carry.
+    /// The upload with its lease; nil if there is nothing to upload.
     private func job(
         _ record: UploadRecord,
         _ ledger: Ledger,
@@ -54,8 +54,8 @@ struct ResumeCommand {
             let end = try session.abortRun(ledger, printer).abort(current, lease, service: service)
             session.console.note(
                 end == .wasDone
-                    ? "\(record.id) was to be given up, but had been completed: its object stays"
-                    : "\(record.id) was to be given up; its parts are removed"
+                    ? "\(record.id) had an abort pending, but was already complete; its object is kept"
+                    : "aborted \(record.id), whose abort was pending; its parts are removed"
             )
             return nil
         }
@@ -68,17 +68,18 @@ struct ResumeCommand {
         )
     }
 
-    /// A stream can't be resumed from here: what makes it is not on record. That is an error where it was asked for by name, and a reminder otherwise.
+    /// A stream cannot be resumed from here, since its origin is not stored. This is an error for a named upload, and a note
+    /// otherwise.
     private func isReadable(_ record: UploadRecord) throws(UploadFailure) -> Bool {
         guard record.upload.source == nil, !record.abortRequested else { return true }
         let origin =
             switch record.upload.stream {
-            case .command: "the command of --stdin-command, which is not on record"
-            case .standardInput, nil: "standard input, which can't be read again from here"
+            case .command: "a --stdin-command, which is never stored"
+            case .standardInput, nil: "standard input, which mule cannot read again"
             }
         let message =
-            "\(record.id) came from \(origin): run the same command again, and what the store has of it is not sent twice; or give "
-            + "it up with \"mule abort \(record.id)\"."
+            "Cannot resume \(record.id) from here: its source is \(origin). Run the original command again, which skips the "
+            + "parts that the store has, or run \"mule abort \(record.id)\"."
         if !session.typed.operands.isEmpty { throw UploadFailure(.source, message) }
         session.console.note(message)
         return false
@@ -126,8 +127,8 @@ extension Session {
         AbortRun(ledger: ledger, settings: runSettings, cancellation: cancellation) { printer.print($0) }
     }
 
-    /// The uploads with these IDs, or a selection when none is named, but for those at other stores than the one that the
-    /// command line names, unless `everywhere` is meant.
+    /// The uploads with these IDs, or a selection if none is named. A selection leaves out uploads at other stores than the
+    /// one named on the command line, unless `everywhere` is set.
     ///
     /// - Parameter limit: most uploads in a slice of a selection.
     func uploads(
@@ -168,14 +169,14 @@ extension Session {
             throw CommandFailure(
                 status: .usage,
                 message:
-                    "The ledger knows no upload \(unknown.joined(separator: ", ")): \"mule status --all\" lists all."
+                    "Not in the ledger: \(unknown.joined(separator: ", ")). \"mule status --all\" lists all uploads."
             )
         }
         return records
     }
 
     func noteLeftAlone(_ count: Int, of all: Int, at endpoint: String) {
-        console.note("\(count) of \(all) uploads are at other stores than \(endpoint); they are left alone")
+        console.note("skipped \(count) of \(Wording.count(all, "upload")) at other stores than \(endpoint)")
     }
 
     func storeOrFailure(at address: StoreAddress, followsOptions: Bool) throws(UploadFailure) -> Store {

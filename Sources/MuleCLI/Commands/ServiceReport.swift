@@ -1,7 +1,7 @@
 import MuleSystem
 
-/// Tells the service manager how a command gets on, from a thread of its own: that it has begun, how far it is, that it stops, and,
-/// as long as the run itself says that it gets on, that it is alive.
+/// Reports to the service manager from its own thread: start, progress and stop of a command, and keep-alives while the
+/// run makes progress.
 final class ServiceReport: Sendable {
     private struct Subject {
         var job: String?
@@ -24,7 +24,7 @@ final class ServiceReport: Sendable {
     /// Seconds between two words.
     private static let interval = 3.0
 
-    /// Nil where nobody wants to hear.
+    /// Nil without a service manager that listens.
     init?(environment: [String: String]) {
         guard let manager = ServiceManager(environment: environment) else { return nil }
         self.manager = manager
@@ -38,7 +38,7 @@ final class ServiceReport: Sendable {
 
     /// - Parameters:
     ///   - job: the job's name, where several may run.
-    ///   - isAlive: whether the run gets on, by its own judgement.
+    ///   - isAlive: whether the run makes progress, by its own judgement.
     func watch(
         job: String?,
         isAlive: @escaping @Sendable () -> Bool,

@@ -16,7 +16,7 @@ struct Session {
     private(set) var configuration: Configuration
     let console: Console
     private(set) var cancellation: Cancellation
-    /// Who signs, so that a process or a service is not asked again for every upload.
+    /// Credentials providers, so that a process or a service is not asked again for every upload.
     private var providers = Monitor<[ProviderKey: any CredentialsProvider]>([:])
 
     private struct ProviderKey: Hashable {
@@ -24,7 +24,7 @@ struct Session {
         var caBundle: String?
     }
 
-    /// - Parameter service: who has started the program and wants to hear how it gets on.
+    /// - Parameter service: reports progress to the service manager that started the program.
     init(
         _ typed: Typed,
         environment: [String: String],
@@ -61,7 +61,7 @@ struct Session {
         }
     }
 
-    /// For who looks at a configuration and sends nothing.
+    /// For checks of a configuration, which send nothing.
     init(_ typed: Typed, environment: [String: String], configuration: Configuration, console: Console) {
         self.typed = typed
         self.environment = environment
@@ -70,7 +70,7 @@ struct Session {
         cancellation = Cancellation()
     }
 
-    /// Before anything is done: who wants a log wants it of all.
+    /// Called before anything else, so that the log is complete.
     private static func openLog(
         _ named: [UInt8]?,
         environment: [String: String],
@@ -78,7 +78,7 @@ struct Session {
     ) throws(CommandFailure) {
         guard let named else { return }
         try withLog(named, environment: environment) { path throws(SystemError) in
-            // SIGHUP opens it again, wherever the process is then.
+            // SIGHUP reopens it, whatever the working directory is then.
             try voice.writeDown(in: absolute(path))
         }
     }
@@ -95,14 +95,14 @@ struct Session {
     ) throws(CommandFailure) {
         let shown = TextSafety.displayName(named)
         guard let path = FileLocation.expand(named, environment: environment) else {
-            throw CommandFailure(status: .usage, message: "The log \(shown) can't be found: HOME is not set.")
+            throw CommandFailure(status: .usage, message: "The log file \(shown) cannot be found: HOME is not set.")
         }
         do throws(SystemError) {
             try step(path)
         } catch {
             throw CommandFailure(
                 status: .usage,
-                message: "The log \(shown) can't be opened: \(error.reason). Nothing was sent."
+                message: "Cannot open the log file \(shown): \(error.reason). Nothing was sent."
             )
         }
     }
@@ -133,7 +133,7 @@ struct Session {
         guard let location else {
             throw CommandFailure(
                 status: .usage,
-                message: "There is no place for the ledger: set HOME, or name a file with --ledger or MULE_LEDGER."
+                message: "No location for the ledger: set HOME, or name a file with --ledger or MULE_LEDGER."
             )
         }
         return Self.absolute(location.path)
@@ -143,7 +143,7 @@ struct Session {
         let path = try ledgerPath()
         do {
             let ledger = try Ledger(path: path)
-            // SQLite maps a file beside the ledger.
+            // SQLite maps a file next to the ledger.
             let failure = UploadFailure(ledger: .diskFull, path: TextSafety.displayName(ledger.path))
             console.sayOnBusError(failure.message, status: .ledger)
             return ledger
@@ -188,7 +188,7 @@ struct Session {
 
     // MARK: Stores
 
-    /// A store with what is to be written down of it.
+    /// A store with what the ledger records of it.
     struct Store {
         var service: S3Service
         var address: StoreAddress
@@ -222,7 +222,7 @@ struct Session {
         )
     }
 
-    /// How a store is found, before anybody is asked for credentials.
+    /// How a store is found, before credentials are requested.
     struct StorePlan {
         var endpoint: Endpoint
         var caBundle: String?
@@ -230,7 +230,7 @@ struct Session {
         var options: StoreOptions
     }
 
-    /// What can be wrong with it is said here, to runs and to `config check`.
+    /// Reports its mistakes, both to runs and to `config check`.
     func plan(
         forBucket bucket: String,
         recorded: StoreOptions = StoreOptions()
@@ -378,7 +378,7 @@ struct Session {
         }
     }
 
-    /// Why nothing can be sent to the bucket at this endpoint, as a sentence; nil when it can.
+    /// Why nothing can be uploaded to the bucket at this endpoint, as a sentence; nil if it can.
     static func problem(_ bucket: String, at endpoint: Endpoint, _ options: StoreOptions) -> String? {
         let isInPath = options.addressing == .path
         let rules: BucketName.Rules =
@@ -386,15 +386,15 @@ struct Session {
         if let problem = BucketName.problem(bucket, rules) { return TextSafety.displayText(problem) }
         guard let url = options.endpointURL, let place = endpoint.place(of: bucket) else { return nil }
         let what =
-            "The endpoint \(TextSafety.displayText(url)) holds the bucket \(TextSafety.displayText(bucket)) already: "
-            + "objects would land in \(bucket)/\(bucket)/. "
+            "The endpoint \(TextSafety.displayText(url)) already contains the bucket \(TextSafety.displayText(bucket)): "
+            + "objects would be stored below \(bucket)/\(bucket)/. "
         switch place {
-        case .path: return what + "Name the endpoint without the bucket."
+        case .path: return what + "Write the endpoint without the bucket."
         case .host:
-            // Who says where the bucket goes knows that the server's own name begins like it.
+            // With an explicit addressing style, the server's own name may start with the bucket's name.
             if isInPath { return nil }
             return what
-                + "Name the endpoint without the bucket; if the server itself is called so, add --addressing path."
+                + "Write the endpoint without the bucket; if this is the server's own name, add --addressing path."
         }
     }
 
@@ -402,7 +402,10 @@ struct Session {
         let region = options.region ?? "us-east-1"
         let addressing = options.addressing.flatMap { Addressing(rawValue: $0.rawValue) } ?? .auto
         guard Endpoint.isRegionName(region) else {
-            throw CommandFailure(status: .usage, message: "\"\(TextSafety.displayText(region))\" is no region's name.")
+            throw CommandFailure(
+                status: .usage,
+                message: "\"\(TextSafety.displayText(region))\" is not a valid region name."
+            )
         }
         guard let url = options.endpointURL else { return .amazon(region: region, addressing: addressing) }
         do {
@@ -411,13 +414,13 @@ struct Session {
             let shown = TextSafety.displayText(url)
             let message =
                 switch error {
-                case .noScheme: "The endpoint \"\(shown)\" must begin with https:// or http://."
+                case .noScheme: "The endpoint \"\(shown)\" must start with https:// or http://."
                 case .badHost:
-                    "The endpoint \"\(shown)\" is no address of a server, such as https://s3.example.org:9000."
+                    "The endpoint \"\(shown)\" is not a server address such as https://s3.example.org:9000."
                 case .badPort: "The port in the endpoint \"\(shown)\" must be a number from 1 to 65535."
                 case .addressWithoutNames:
-                    "--addressing virtual puts the bucket in front of the host, and the endpoint \"\(shown)\" has an "
-                        + "address for its host: name the host, or use --addressing path."
+                    "--addressing virtual puts the bucket name before the host name, but the endpoint \"\(shown)\" has an "
+                        + "IP address: use a host name, or --addressing path."
                 }
             throw CommandFailure(status: .usage, message: message)
         }
@@ -430,7 +433,8 @@ struct Session {
         else {
             throw CommandFailure(
                 status: .usage,
-                message: "The CA bundle \(TextSafety.displayName(named)) can't be found."
+                message:
+                    "The CA bundle \(TextSafety.displayName(named)) cannot be found: HOME is not set, or its name is not UTF-8."
             )
         }
         do {
@@ -438,7 +442,7 @@ struct Session {
         } catch {
             throw CommandFailure(
                 status: .usage,
-                message: "The CA bundle \(TextSafety.displayName(path)) can't be read: \(error.reason)."
+                message: "The CA bundle \(TextSafety.displayName(path)) cannot be read: \(error.reason)."
             )
         }
         return text

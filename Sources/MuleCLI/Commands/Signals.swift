@@ -8,14 +8,14 @@ final class Signals: Sendable {
     private let received = Atomic<Int32>(0)
     private static let stop = Atomic<Int32>(0)
 
-    /// The signal that has stopped the process, for those who record why; 0 for none.
+    /// The signal that stopped the process; 0 for none.
     static var stopSignal: Int32 { stop.load(ordering: .sequentiallyConsistent) }
 
     private let onStop: @Sendable (Int32) -> Void
     private let onHangUp: @Sendable () -> Bool
     private let lastWords: @Sendable () -> Void
 
-    /// Longest that a stop may take, for whatever reason: rows are committed one by one, so nothing depends on it.
+    /// The longest time that a stop may take: rows are committed one by one, so nothing depends on it.
     private static let graceNanoseconds = 800_000_000
     private static let secondsForLastWords = 0.1
     /// Seconds in which more signals belong to the first: timeout(1) sends its own to the process and to its group, and others pass
@@ -55,7 +55,7 @@ final class Signals: Sendable {
     private static func isIgnored(_ number: Int32) -> Bool {
         var action = sigaction()
         sigaction(number, nil, &action)
-        // SIG_IGN is the address 1, in a cast that Swift can't import.
+        // SIG_IGN is the address 1, in a cast that Swift cannot import.
         return unsafeBitCast(action.__sigaction_handler.sa_handler, to: Int.self) == 1
     }
 

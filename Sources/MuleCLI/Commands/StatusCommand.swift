@@ -17,16 +17,16 @@ struct StatusCommand {
                 StatusLines(console: session.console, ledger: ledger, quarantined: quarantined).print(records)
                 isEmpty = false
             }
-            // Those that were named are all that is to be seen.
+            // Only named uploads are shown, if any are named.
             if session.typed.operands.isEmpty { try printQuarantined(of: jobs, ledger, &isEmpty) }
         } catch {
             throw session.ledgerFailure(error, ledger)
         }
-        if isEmpty && !session.console.isJSON { session.console.note("nothing is pending") }
+        if isEmpty && !session.console.isJSON { session.console.note("no unfinished uploads") }
         return .done
     }
 
-    /// Files that a job leaves alone and that are no upload of the list above.
+    /// Quarantined files without an upload in the list above.
     private func printQuarantined(of jobs: [KnownJob], _ ledger: Ledger, _ isEmpty: inout Bool) throws(LedgerError) {
         let lines = StatusLines(console: session.console, ledger: ledger)
         for job in jobs {

@@ -11,14 +11,14 @@ struct StatusLines {
     let ledger: Ledger
     private let quarantined: [Int64: QuarantinedFile]
 
-    /// - Parameter quarantined: the uploads whose files a job leaves alone, by their numbers.
+    /// - Parameter quarantined: quarantined files by the numbers of their uploads.
     init(console: Console, ledger: Ledger, quarantined: [Int64: QuarantinedFile] = [:]) {
         self.console = console
         self.ledger = ledger
         self.quarantined = quarantined
     }
 
-    /// Files that a job leaves alone and that are no upload of this list.
+    /// Quarantined files without an upload in this list.
     func print(_ files: [QuarantinedFile]) {
         console.results(files.map { console.isJSON ? json($0) : text($0) })
     }
@@ -26,7 +26,7 @@ struct StatusLines {
     /// All at once, in as few writes as can be.
     func print(_ records: [UploadRecord]) {
         console.results(records.map { console.isJSON ? json($0, nil) : text($0, nil) })
-        // What has no place in the objects is said beside them.
+        // The objects have no key for it.
         if console.isJSON { for record in records { noteAbortDate(record) } }
     }
 
@@ -95,7 +95,7 @@ struct StatusLines {
         ]).line
     }
 
-    /// What only files have that a job leaves alone.
+    /// The keys that only quarantined files have.
     private func marks(_ file: QuarantinedFile) -> [String: JSONValue] {
         ["job": .string(file.job.name), "quarantined": true]
     }
@@ -130,7 +130,7 @@ struct StatusLines {
     private func text(_ record: UploadRecord, _ remote: RemoteView??) -> String {
         let source =
             record.upload.sourceName.map(TextSafety.displayName)
-            ?? (record.abortRequested ? "left over" : "standard input")
+            ?? (record.abortRequested ? "leftover" : "standard input")
         var line = "\(record.id)  \(state(of: record).padded(to: 8))"
         if let size = record.size {
             let share = size == 0 ? 100 : Int(Double(record.bytesDone) / Double(size) * 100)
@@ -141,11 +141,11 @@ struct StatusLines {
         line += "  \(source) -> \(TextSafety.displayName(record.upload.destination.description))"
         func add(_ text: String) { line += "\n       \(TextSafety.displayName(text))" }
         if record.abortRequested, record.state != .aborted {
-            add("to be given up: mule resume or mule clean removes its parts")
+            add("abort pending: mule resume or mule clean removes its parts")
         }
-        if let file = quarantined[record.number] { add("left alone by the job \(file.job.name) \(words(file))") }
+        if let file = quarantined[record.number] { add("quarantined by job \(file.job.name) \(words(file))") }
         if record.upload.stream != nil, record.isOpen, !record.abortRequested, state(of: record) != "active" {
-            add("a stream: run the command that sent it again; what the store has of it is not sent twice")
+            add("a stream: run the same command again, which skips the parts that the store has")
         }
         if case .some(.some(let remote)) = remote { add(remote.text(besides: record)) }
         if let warning = abortWarning(record) { add(warning) }
@@ -154,13 +154,14 @@ struct StatusLines {
     }
 
     private func words(_ file: QuarantinedFile) -> String {
-        "after \(file.item.failures) \(file.item.failures == 1 ? "failure" : "failures"), until it changes"
+        "after \(Wording.count(file.item.failures, "failure")), until the file changes"
     }
 
     private func text(_ file: QuarantinedFile) -> String {
         let name = TextSafety.displayName(file.item.source)
         var line =
-            "       left alone  \(name)\n       by the job \(TextSafety.displayName(file.job.name)) \(words(file))"
+            "       \("failed".padded(to: 8))  \(name)\n       quarantined by job \(TextSafety.displayName(file.job.name)) "
+            + words(file)
         if let error = file.item.lastError { line += "\n       \(TextSafety.displayName(error.message))" }
         return line
     }
@@ -168,17 +169,17 @@ struct StatusLines {
     private func text(_ listed: ListedUpload, _ remote: RemoteView) -> String {
         var line = "       not in this ledger"
         if let record = over(listed) {
-            line = "\(record.id)  left over from an upload that is \(record.state.rawValue)"
+            line = "\(record.id)  parts left from an upload that is \(record.state.rawValue)"
         }
         line += ": \(TextSafety.displayName(listed.address.description))"
         line += "\n       upload ID \(TextSafety.displayName(listed.upload.uploadID))"
-        if let time = listed.upload.initiated { line += ", begun \(time.iso8601)" }
+        if let time = listed.upload.initiated { line += ", started \(LocalTime.text(time))" }
         if let initiator = remote.initiator { line += " by \(TextSafety.displayName(initiator))" }
         return line + "\n       \(TextSafety.displayName(remote.text(besides: nil)))"
     }
 
-    /// What is to be said of the day on which the store gives the upload up, by what the ledger knows: the rate so far is
-    /// that between the first day and the last part.
+    /// A warning about the day on which the store aborts the upload, from what the ledger knows: the rate so far is that
+    /// between the start and the last part.
     private func abortWarning(_ record: UploadRecord) -> String? {
         guard record.isOpen, let date = record.abortDate.flatMap(AbortDate.init) else { return nil }
         let seconds = Double(record.updatedAt - record.createdAt) / 1000

@@ -8,7 +8,7 @@ final class StoreBook {
     private let session: Session
     private let followsOptions: Bool
     private var known: [StoreAddress: S3Service] = [:]
-    /// Stores that could not be made out; each was told once.
+    /// Stores that could not be set up; each was reported once.
     var failures: [UploadFailure] = []
 
     /// - Parameter followsOptions: whether the options of the command line go before what the ledger says of a store.
@@ -25,7 +25,7 @@ final class StoreBook {
         return service
     }
 
-    /// A bucket that the ledger knows; nil when its store can't be made out.
+    /// A bucket that the ledger knows; nil if its store cannot be set up.
     func place(bucket: String, at address: StoreAddress) -> StorePlace? {
         do throws(UploadFailure) {
             return StorePlace(
@@ -71,7 +71,7 @@ extension Session {
             } catch {
                 throw CommandFailure(
                     status: .usage,
-                    message: "\"\(TextSafety.displayName(operand))\" names no bucket: write BUCKET or BUCKET/PREFIX."
+                    message: "\"\(TextSafety.displayName(operand))\" is not a bucket: write BUCKET or BUCKET/PREFIX."
                 )
             }
         }
@@ -87,7 +87,7 @@ extension Session {
 }
 
 extension ObjectAddress {
-    /// Whether the object is this one, or its key begins with this one's.
+    /// Whether the object is this one, or its key starts with this one's.
     func isAbove(_ object: ObjectAddress) -> Bool {
         bucket == object.bucket && object.key.utf8.starts(with: key.utf8)
     }

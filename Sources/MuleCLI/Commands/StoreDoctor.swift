@@ -6,13 +6,13 @@ import MuleSystem
 import MuleTransport
 import MuleUpload
 
-/// The checks of credentials, and of a bucket: first what harms nothing, and only on demand an upload that is given up.
+/// Checks credentials and a bucket: read-only requests first, and only on demand an upload that is aborted again.
 struct StoreDoctor {
     let session: Session
     let bucket: String?
     let report: (Finding) -> Void
 
-    /// Seconds between the two clocks from which on people should know. S3 refuses requests at 15 minutes.
+    /// Seconds of clock difference above which a warning is due. S3 refuses requests at 15 minutes.
     private static let tolerableSkew: Int64 = 60
 
     func run() {
@@ -29,17 +29,17 @@ struct StoreDoctor {
         do {
             connection = try S3Connection(service: store.service)
         } catch {
-            return report(.problem("store", .usage, "No connection can be made: \(error.sentence)."))
+            return report(.problem("store", .usage, "Cannot set up a connection: \(error.sentence)."))
         }
-        guard lookAtBucket(bucket, store, connection) else { return }
-        lookAtClock(store)
         let probe = ObjectAddress(bucket: bucket, key: ObjectKey("mule-doctor-\(UInt64.random(in: 0...UInt64.max))"))
+        guard lookAtBucket(probe, store, connection) else { return }
+        lookAtClock(store)
         guard lookAtListing(probe, connection), lookAtObject(probe, connection) else { return }
         guard session.typed.write else {
             return report(
                 .ok(
                     "permissions.write",
-                    "Not tried. \"mule doctor --write \(bucket)\" begins an upload there and gives it up."
+                    "Not checked. \"mule doctor --write \(bucket)\" starts an upload there and aborts it."
                 )
             )
         }
@@ -51,7 +51,7 @@ struct StoreDoctor {
             let credentials = try store.service.credentials.credentials()
             var text = "Access key \(Self.shortened(credentials.accessKeyID))"
             if credentials.sessionToken != nil { text += ", temporary" }
-            if let end = credentials.expiration { text += ", until \(end.iso8601)" }
+            if let end = credentials.expiration { text += ", valid until \(LocalTime.text(end))" }
             report(.ok("credentials", text + "."))
             return true
         } catch {
@@ -66,7 +66,8 @@ struct StoreDoctor {
             ? TextSafety.displayName(key) : TextSafety.displayName("\(key.prefix(4))...\(key.suffix(4))")
     }
 
-    private func lookAtBucket(_ bucket: String, _ store: Session.Store, _ connection: S3Connection) -> Bool {
+    private func lookAtBucket(_ probe: ObjectAddress, _ store: Session.Store, _ connection: S3Connection) -> Bool {
+        let bucket = probe.bucket
         let place = "\(store.service.endpoint.url), region \(store.service.region(of: bucket))"
         do throws(S3Error) {
             try connection.headBucket(bucket)
@@ -75,8 +76,8 @@ struct StoreDoctor {
                 report(
                     .warning(
                         "bucket",
-                        "\(bucket) is in the region \(now), and \(store.service.endpoint.region) is set. mule finds the way by "
-                            + "itself; --region \(now) or the configuration saves the detour."
+                        "\(bucket) is in region \(now), but \(store.service.endpoint.region) is set. mule switches to the right "
+                            + "region; --region \(now) or the configuration saves that request."
                     )
                 )
             } else {
@@ -85,18 +86,34 @@ struct StoreDoctor {
             return true
         } catch {
             let failure = UploadFailure.refused(error, sending: bucket)
-            if error.status == 403, failure.kind == .store {
-                report(
-                    .warning(
-                        "bucket",
-                        "\(place): \(failure.message) Uploads do without it; mule can't tell a missing object from one it may "
-                            + "not see then."
-                    )
-                )
-                return true
+            guard error.status == 403, failure.kind == .store else {
+                report(.problem("bucket", ExitStatus(failure.kind), failure.message))
+                return false
             }
-            report(.problem("bucket", ExitStatus(failure.kind), failure.message))
-            return false
+            // The response to a HEAD has no body: wrong credentials look like a missing permission until a GET tells.
+            if let cause = credentialsFailure(probe, connection) {
+                report(.problem("bucket", ExitStatus(cause.kind), cause.message))
+                return false
+            }
+            report(
+                .warning(
+                    "bucket",
+                    "\(place): \(failure.message) Uploads work without it, but mule cannot tell a missing object from "
+                        + "one that it may not see."
+                )
+            )
+            return true
+        }
+    }
+
+    /// Nil if the store accepts the credentials, or gives another reason.
+    private func credentialsFailure(_ probe: ObjectAddress, _ connection: S3Connection) -> UploadFailure? {
+        do throws(S3Error) {
+            _ = try connection.listMultipartUploads(of: probe)
+            return nil
+        } catch {
+            let failure = UploadFailure.refused(error, sending: probe.bucket)
+            return failure.kind == .credentials ? failure : nil
         }
     }
 
@@ -106,27 +123,32 @@ struct StoreDoctor {
             report(
                 .warning(
                     "clock",
-                    "This machine's clock and the store's differ by \(seconds) s. mule corrects for it; other programs fail "
-                        + "from 15 minutes on. Set the clock (timedatectl set-ntp true)."
+                    "The clocks of this machine and the store differ by \(seconds) s. mule corrects for it; other programs "
+                        + "fail from 15 minutes on. Set the clock (timedatectl set-ntp true)."
                 )
             )
         } else {
-            report(.ok("clock", "This machine's clock and the store's differ by \(seconds) s."))
+            report(.ok("clock", "The clocks of this machine and the store differ by \(seconds) s."))
         }
     }
 
-    /// Whether to go on: a refusal here may be the first answer that has words to it.
+    /// - Returns: whether to continue.
     private func lookAtListing(_ probe: ObjectAddress, _ connection: S3Connection) -> Bool {
         do throws(S3Error) {
             _ = try connection.listMultipartUploads(of: probe)
-            report(.ok("permissions.list", "Uploads may be listed: leftovers of lost answers are found and removed."))
+            report(
+                .ok(
+                    "permissions.list",
+                    "Uploads can be listed: mule finds uploads whose start or end was lost, and removes leftovers."
+                )
+            )
             return true
         } catch {
             return judge(
                 "permissions.list",
                 error,
                 probe.bucket,
-                "Uploads can be sent without it; an upload whose beginning was lost on the way can't be found again then."
+                "Uploads work without it, but an upload whose creation response was lost cannot be found again."
             )
         }
     }
@@ -134,14 +156,19 @@ struct StoreDoctor {
     private func lookAtObject(_ probe: ObjectAddress, _ connection: S3Connection) -> Bool {
         do throws(S3Error) {
             _ = try connection.headObject(probe)
-            report(.ok("permissions.read", "Objects may be looked at: lost answers can be cleared up."))
+            report(
+                .ok(
+                    "permissions.read",
+                    "Objects can be checked: the result of an upload whose response was lost can be determined."
+                )
+            )
             return true
         } catch {
             return judge(
                 "permissions.read",
                 error,
                 probe.bucket,
-                "Uploads can be sent without it; where the answer at the end is lost, nobody can tell what became of it."
+                "Uploads work without it, but if the final response is lost, mule cannot tell whether the upload completed."
             )
         }
     }
@@ -156,9 +183,9 @@ struct StoreDoctor {
         return false
     }
 
-    // MARK: An upload that is given up
+    // MARK: An upload that is aborted
 
-    /// Begins an upload, sends a part of a few bytes, lists it, and gives it up. No object is made.
+    /// Starts an upload, sends a part of a few bytes, lists it, and aborts it. No object is created.
     private func write(_ probe: ObjectAddress, _ connection: S3Connection) {
         var uploadID: String?
         var step = "permissions.write"
@@ -166,13 +193,13 @@ struct StoreDoctor {
             let created = try connection.createMultipartUpload(probe, attributes: ObjectAttributes(), checksum: nil)
             uploadID = created.uploadID
             try sendPart(probe, created.uploadID, connection)
-            report(.ok(step, "An upload was begun under \(probe), and a part of it was taken."))
+            report(.ok(step, "Started an upload of \(probe) and sent a part."))
             step = "permissions.parts"
             try listParts(probe, created.uploadID, connection)
             step = "permissions.abort"
             try connection.abortMultipartUpload(probe, uploadID: created.uploadID)
             uploadID = nil
-            report(.ok(step, "It was given up; nothing of it is left."))
+            report(.ok(step, "Aborted the upload; nothing is left at the store."))
         } catch {
             let failure = UploadFailure.refused(error, sending: probe.description)
             report(.problem(step, ExitStatus(failure.kind), failure.message))
@@ -185,8 +212,8 @@ struct StoreDoctor {
                 .problem(
                     "permissions.abort",
                     .refused,
-                    "The upload \(left) of \(probe) was left at the store, which bills for its few bytes. Remove it with the "
-                        + "rights to, such as: aws s3api abort-multipart-upload --bucket \(probe.bucket) --key "
+                    "The upload \(left) of \(probe) was left at the store and its few bytes cost storage. Remove it with "
+                        + "sufficient permissions: aws s3api abort-multipart-upload --bucket \(probe.bucket) --key "
                         + "\(probe.key.string) --upload-id \(left)"
                 )
             )
@@ -222,11 +249,11 @@ struct StoreDoctor {
             let parts = try connection.listParts(probe, uploadID: uploadID).parts
             if parts.map(\.number) == [1] {
                 report(
-                    .ok("permissions.parts", "Its parts may be listed: parts that were not recorded are found again.")
+                    .ok("permissions.parts", "Parts can be listed: mule finds parts that were not recorded.")
                 )
             } else {
                 report(
-                    .warning("permissions.parts", "The store lists other parts than were sent: \(parts.map(\.number)).")
+                    .warning("permissions.parts", "The store lists parts \(parts.map(\.number)), but part 1 was sent.")
                 )
             }
         } catch {
@@ -235,7 +262,7 @@ struct StoreDoctor {
                 .warning(
                     "permissions.parts",
                     UploadFailure.refused(error, sending: probe.bucket).message
-                        + " Without it a part that was not recorded is sent again."
+                        + " Without it, parts that were not recorded are sent again."
                 )
             )
         }

@@ -13,21 +13,21 @@ struct StreamCommand {
 
     func run(_ sources: ArraySlice<[UInt8]>, to destination: Destination) throws(CommandFailure) -> ExitStatus {
         guard sources.count == (source == .command ? 0 : 1) else {
-            throw CommandFailure(status: .usage, message: "Standard input (-) is sent alone, not among other sources.")
+            throw CommandFailure(status: .usage, message: "Standard input (-) must be the only source.")
         }
         guard source == .command || StandardStreams.canRead else {
             throw CommandFailure(
                 status: .source,
                 message:
-                    "Standard input can't be read: it is closed. Nothing was sent. Give the data as \"COMMAND | mule "
+                    "Cannot read standard input: it is closed. Nothing was sent. Provide the data as \"COMMAND | mule "
                     + "upload - BUCKET/KEY\" or \"mule upload - BUCKET/KEY < FILE\"."
             )
         }
         guard case .object(let address) = destination else {
-            let what = source == .command ? "What a command prints" : "Standard input"
+            let what = source == .command ? "A command's output" : "Standard input"
             throw CommandFailure(
                 status: .usage,
-                message: "\(what) has no name to put below a prefix: write the whole key, bucket/key."
+                message: "\(what) has no file name to append to a prefix: write the complete key, bucket/key."
             )
         }
         let store = try session.store(forBucket: address.bucket)
@@ -42,7 +42,7 @@ struct StreamCommand {
             expectedSize: typed.expectedSize,
             restart: typed.restart
         )
-        // A mistake in what was typed is told before there is a ledger.
+        // Wrong arguments are reported before a ledger is created.
         do {
             try intent.check()
         } catch {

@@ -22,8 +22,9 @@ struct UploadCommand {
         // Nothing is written anywhere before there is something to send.
         guard var first = try firstFiles(of: files) else {
             if files.failures.count == 0, !session.cancellation.isCancelled {
-                let leftOut = files.leftOut == 0 ? "" : ": \(files.leftOut) found, all of them left out"
-                session.console.note("there is nothing to send" + leftOut)
+                let leftOut =
+                    files.leftOut == 0 ? "" : ": \(Wording.count(files.leftOut, "file")) found, all excluded by options"
+                session.console.note("nothing to upload" + leftOut)
             }
             return ExitStatus(files.failures)
         }

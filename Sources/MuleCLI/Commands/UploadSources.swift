@@ -5,7 +5,7 @@ import MuleSources
 import MuleSystem
 import MuleUpload
 
-/// What `mule upload` was asked to send, file by file: each with its key, or with the reason why it can't be sent.
+/// The files of `mule upload`, one by one: each with its key, or with the reason why it cannot be uploaded.
 final class UploadSources {
     private let session: Session
     private let destination: Destination
@@ -24,7 +24,7 @@ final class UploadSources {
     private(set) var leftOut = 0
 
     /// Files that are registered at once: enough to make the cost of that small, few enough not to keep other processes
-    /// waiting for the ledger. The first ones are fewer, so that sending begins soon.
+    /// waiting for the ledger. The first ones are fewer, so that uploading starts soon.
     private static let largestBatch = 512
 
     init(
@@ -41,8 +41,8 @@ final class UploadSources {
             let what = below ? "The files of a directory" : "Several files"
             throw CommandFailure(
                 status: .usage,
-                message: "\(what) can't become the one object \(TextSafety.displayName(address.description)): end the "
-                    + "destination with / to put them below it."
+                message: "\(what) cannot all be uploaded as \(TextSafety.displayName(address.description)): end the "
+                    + "destination with / to use it as a prefix."
             )
         }
         self.session = session
@@ -68,7 +68,7 @@ final class UploadSources {
         } catch {
             throw CommandFailure(
                 status: .source,
-                message: "The list of names \(TextSafety.displayName(path)) can't be read: \(error.reason)."
+                message: "Cannot read the file list \(TextSafety.displayName(path)): \(error.reason)."
             )
         }
     }
@@ -94,7 +94,7 @@ final class UploadSources {
                     fail(found.path, destination.address(forName: found.name), failure)
                 case .leftOut(let found, let reason)?:
                     leftOut += 1
-                    let text = "\(TextSafety.displayName(found.path)) is left out: \(reason.phrase)"
+                    let text = "\(TextSafety.displayName(found.path)) skipped: \(reason.phrase)"
                     // The user did not ask for that.
                     if reason == .ledger { session.console.note(text) } else { session.console.detail(text) }
                     isIdle = session.cancellation.isCancelled
@@ -117,7 +117,7 @@ final class UploadSources {
     private static func unheld(_ error: SpillError) -> UploadFailure {
         UploadFailure(
             .source,
-            "The files that were found can't be held: \(error.reason). Free space there or name another directory in TMPDIR.",
+            "Cannot store the list of files: \(error.reason). Free space there or set TMPDIR to another directory.",
             isResumable: true
         )
     }
@@ -154,7 +154,7 @@ final class UploadSources {
         )
     }
 
-    /// Why a file can't become this object; a reason of nil where it is sent already.
+    /// Why a file cannot become this object; a reason of nil if it is already sent.
     private func objection(
         to address: ObjectAddress,
         for file: SourceWalk.Found
@@ -175,8 +175,8 @@ final class UploadSources {
         }
         guard let other else { return nil }
         if other == file.path || Self.areSame(other, file.path) { return .some(nil) }
-        return "\(TextSafety.displayName(file.path)) and \(TextSafety.displayName(other)) would become the same "
-            + "object \(TextSafety.displayName(address.description)); only the first is sent."
+        return "\(TextSafety.displayName(file.path)) and \(TextSafety.displayName(other)) would both be uploaded as "
+            + "\(TextSafety.displayName(address.description)); only the first is uploaded."
     }
 
     /// Whether two spellings lead to one file, as `a` and `./a` do.
@@ -185,7 +185,7 @@ final class UploadSources {
         return one.device == other.device && one.inode == other.inode
     }
 
-    /// Leaves out what is still being written.
+    /// Refuses files that are still being written.
     private func settle(_ intents: inout [UploadIntent]) {
         guard let seconds = options.settle, !intents.isEmpty else { return }
         let unsettled = Settling.wait(
@@ -194,7 +194,7 @@ final class UploadSources {
             cancellation: session.cancellation
         ) { left in
             if !hasWaited {
-                session.console.note("waiting \(DurationText.format(left)) for files to be left alone (--settle)")
+                session.console.note("waiting \(DurationText.format(left)) for files to stop changing (--settle)")
             }
             hasWaited = true
         }
@@ -210,12 +210,12 @@ extension LeftOut {
         switch self {
         case .excluded: "excluded"
         case .notIncluded: "not included"
-        case .tooYoung: "changed too lately"
-        case .tooOld: "changed too long ago"
-        case .tooSmall: "too small"
-        case .tooLarge: "too large"
+        case .tooYoung: "newer than --min-age"
+        case .tooOld: "older than --max-age"
+        case .tooSmall: "smaller than --min-size"
+        case .tooLarge: "larger than --max-size"
         case .symbolicLink: "a symbolic link"
-        case .ledger: "it belongs to the ledger that is in use"
+        case .ledger: "part of the ledger in use"
         }
     }
 }

@@ -39,7 +39,7 @@ struct VerifyCommand {
         session.console.result(
             "\(TextSafety.displayName(session.typed.operands[0])) = "
                 + "\(TextSafety.displayName(verification.destination.description)): "
-                + "\(ByteSize.format(verification.size)), proven by \(VerifyEvent.words(verification.proof))"
+                + "\(ByteSize.format(verification.size)), verified by \(VerifyEvent.words(verification.proof))"
         )
     }
 
@@ -51,7 +51,7 @@ struct VerifyCommand {
     }
 }
 
-/// An object that was verified, as programs and people are told of it.
+/// A verified object, as JSON and in words.
 enum VerifyEvent {
     static func verified(_ verification: Verification) -> String {
         let proof = verification.proof
@@ -88,10 +88,10 @@ enum VerifyEvent {
         return switch proof.kind {
         case .fullObjectChecksum: "the store's checksum of the whole object, \(value)"
         case .compositeChecksum: "the store's checksum of the parts' checksums, \(value)"
-        case .eTagMD5: "its ETag, which is the file's \(value)"
-        case .multipartETagMD5: "its ETag, which is the MD5 of the parts' MD5s, \(proof.value ?? "")"
-        case .recordedChecksum: "the checksum of its upload as the ledger keeps it, \(value)"
-        case .recordedETag: "its ETag, which is the one on record, \(proof.value ?? "")"
+        case .eTagMD5: "its ETag, which equals the file's \(value)"
+        case .multipartETagMD5: "its ETag, which equals the MD5 of the parts' MD5s, \(proof.value ?? "")"
+        case .recordedChecksum: "the checksum of its upload in the ledger, \(value)"
+        case .recordedETag: "its ETag, which equals the one in the ledger, \(proof.value ?? "")"
         case .download: "comparing all bytes"
         }
     }

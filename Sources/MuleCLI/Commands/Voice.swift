@@ -8,26 +8,23 @@ package final class Voice: Sendable {
     /// Whether standard error is the journal, which wants a priority before each line, and writes the name and the time itself.
     let isJournal: Bool
     private let log = Monitor<LogFile?>(nil)
-    private let kept = Monitor<(@Sendable () -> KeptParts)?>(nil)
+    private let stopReport = Monitor<(@Sendable () -> String)?>(nil)
 
     package init(environment: [String: String]) {
         isJournal = MuleSystem.isJournal(STDERR_FILENO, environment: environment)
     }
 
-    /// From here on the last words say what is kept of a run.
+    /// From here on the last words are the report of a run.
     ///
-    /// - Parameter kept: asked from any thread; nil when the run is over.
-    func follow(_ kept: (@Sendable () -> KeptParts)?) {
-        self.kept.withLock { $0 = kept }
+    /// - Parameter stopReport: asked from any thread; nil when the run is over.
+    func follow(_ stopReport: (@Sendable () -> String)?) {
+        self.stopReport.withLock { $0 = stopReport }
     }
 
-    /// What is said where the process ends before a run has come to its end.
+    /// The message if the process ends before its run does.
     var lastWords: String {
-        guard let kept = kept.withLock({ $0 })?(), kept.uploads > 0 else {
-            return "Stopped. What the store has confirmed is kept; run the same command again."
-        }
-        let what = kept.uploads == 1 ? "1 upload is unfinished" : "\(kept.uploads) uploads are unfinished"
-        return "Stopped; \(what): \(kept.sentence). Run the same command again."
+        stopReport.withLock { $0 }?()
+            ?? "Stopped. Everything that the store has confirmed is kept. Run the same command to continue."
     }
 
     /// Whether there is a log file, so that notes need not go to standard error.
@@ -52,7 +49,7 @@ package final class Voice: Sendable {
         return text.split(separator: "\n").map { level.priority + $0 }.joined(separator: "\n")
     }
 
-    /// An error, from wherever there is no console.
+    /// An error from code without a console.
     func complain(_ message: String) {
         // Texts of the environment and of AWS's files are in it.
         let text = TextSafety.displayName(message)
@@ -69,7 +66,7 @@ package final class Voice: Sendable {
         }
     }
 
-    /// What SIGHUP means where there is a log file: it has been renamed, and a new one is to be made. Called by the thread
+    /// Reopens the log file, if there is one, after SIGHUP: it may have been renamed. Called by the thread
     /// that answers signals, which must not wait for a reader of standard error.
     ///
     /// - Returns: false where there is none.
@@ -80,7 +77,7 @@ package final class Voice: Sendable {
         } catch {
             say(
                 .error,
-                "The log \(TextSafety.displayName(log.path)) can't be opened again: \(error.reason). Lines go to the old one.",
+                "Cannot reopen the log file \(TextSafety.displayName(log.path)): \(error.reason). Messages still go to the old file.",
                 waits: false
             )
         }

@@ -42,7 +42,7 @@ package struct ConfigurationError: Error, Equatable, Sendable, CustomStringConve
         }
     }
 
-    /// What is wrong, without the file and the place.
+    /// The problem without the file and the place.
     package var detail: String {
         switch problem {
         case .missing: "it does not exist"

@@ -48,7 +48,10 @@ extension Configuration {
             if count == 0 { return try text(contents, file) }
             contents += buffer[..<count]
             guard contents.count <= largestFile else {
-                throw ConfigurationError(.unreadable("it is larger than 4 MiB, no configuration"), file: file)
+                throw ConfigurationError(
+                    .unreadable("it is larger than 4 MiB, which is not a configuration"),
+                    file: file
+                )
             }
         }
     }
@@ -67,8 +70,8 @@ extension Configuration {
         var reason = String(cString: strerror(code))
         if code == EACCES, let (owner, user) = Ownership.difference(at: path) {
             reason +=
-                "; it belongs to \(owner), and this is \(user): let the group of \(user) read it and enter its directory (chgrp, chmod "
-                + "g+r, g+x), or run mule as \(owner)"
+                "; it belongs to \(owner), but mule runs as \(user): give the group of \(user) access to it and its directory "
+                + "(chgrp, chmod g+r, g+x), or run mule as \(owner)"
         }
         return ConfigurationError(.unreadable(reason), file: file)
     }

@@ -19,7 +19,7 @@ struct KeyTrail: Sendable {
     }
 }
 
-/// What is wrong with a key, before it is known where in the file it stands.
+/// A mistake in a key, before its place in the file is known.
 struct ConfigurationObjection: Error {
     let trail: KeyTrail
     let problem: ConfigurationError.Problem
@@ -34,11 +34,11 @@ struct ConfigurationObjection: Error {
         let lowered = name.lowercased()
         let hint: String
         if ["secret", "accesskey", "password", "token", "credential"].contains(where: { lowered.contains($0) }) {
-            hint = "; mule keeps no secrets here, put them into a profile (aws configure) and name it with \"profile\""
+            hint = "; secrets do not belong here: put them into a profile (aws configure) and name it with \"profile\""
         } else if let near = Suggestion.nearest(of: name, in: known) {
             hint = "; did you mean \"\(near)\"?"
         } else {
-            hint = "; known here are \(known.joined(separator: ", "))"
+            hint = "; known keys: \(known.joined(separator: ", "))"
         }
         problem = .unknownKey(path: trail.shown, hint: hint)
     }
@@ -51,7 +51,7 @@ struct ConfigurationKey<Root>: Sendable {
     let kind: String
     /// What the key does; nil where the option of the same meaning says it.
     let about: String?
-    /// `trail` leads to this key, for messages. What can't be used is added to the objections, and the rest is read.
+    /// `trail` leads to this key, for messages. Mistakes are added to the objections, and the rest is read.
     let read: @Sendable (inout Root, JSONValue, _ trail: KeyTrail, inout [ConfigurationObjection]) -> Void
 
     /// A key with one value, which is good or not.
@@ -90,7 +90,7 @@ struct ConfigurationKey<Root>: Sendable {
             case .string(let string): text = string
             case .int(let number): text = String(number)
             default:
-                throw ConfigurationObjection(trail, "a string or a whole number is wanted, but \(value.kind) was found")
+                throw ConfigurationObjection(trail, "expected a string or a whole number, found \(value.kind)")
             }
             root[keyPath: field] = try reading(text, at: trail, read)
         }
@@ -109,13 +109,15 @@ struct ConfigurationKey<Root>: Sendable {
 
     static func path(_ value: JSONValue, _ trail: KeyTrail) throws(ConfigurationObjection) -> [UInt8] {
         guard case .string(let text) = value else {
-            throw ConfigurationObjection(trail, "a file path in double quotes is wanted, but \(value.kind) was found")
+            throw ConfigurationObjection(trail, "expected a file path in double quotes, found \(value.kind)")
         }
         guard text.hasPrefix("/") || text.hasPrefix("~/") else {
             let shown = TextSafety.displayName(Array(text.utf8))
-            throw ConfigurationObjection(trail, "\"\(shown)\" is a relative path; begin it with / or ~/")
+            throw ConfigurationObjection(trail, "\"\(shown)\" is a relative path; start it with / or ~/")
         }
-        guard !text.utf8.contains(0) else { throw ConfigurationObjection(trail, "a path can't hold a NUL") }
+        guard !text.utf8.contains(0) else {
+            throw ConfigurationObjection(trail, "a path cannot contain a NUL character")
+        }
         return Array(text.utf8)
     }
 
@@ -127,7 +129,7 @@ struct ConfigurationKey<Root>: Sendable {
     ) -> Self {
         Self(name: name, kind: "array of strings", about: nil) { root, value, trail, objections in
             guard case .array(let values) = value else {
-                let why = "an array [ ] of strings is wanted, but \(value.kind) was found"
+                let why = "expected an array [ ] of strings, found \(value.kind)"
                 return objections.append(ConfigurationObjection(trail, why))
             }
             for (index, value) in values.enumerated() {
@@ -184,7 +186,7 @@ struct ConfigurationKey<Root>: Sendable {
 
     static func string(_ value: JSONValue, _ trail: KeyTrail) throws(ConfigurationObjection) -> String {
         guard case .string(let text) = value else {
-            throw ConfigurationObjection(trail, "a string in double quotes is wanted, but \(value.kind) was found")
+            throw ConfigurationObjection(trail, "expected a string in double quotes, found \(value.kind)")
         }
         return text
     }
@@ -225,7 +227,7 @@ struct ConfigurationKey<Root>: Sendable {
         _ objections: inout [ConfigurationObjection]
     ) -> [(String, JSONValue)] {
         guard case .object(let members) = value else {
-            let why = "an object { } is wanted, but \(value.kind) was found"
+            let why = "expected an object { }, found \(value.kind)"
             objections.append(ConfigurationObjection(trail, why))
             return []
         }

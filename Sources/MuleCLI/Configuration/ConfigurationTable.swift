@@ -151,7 +151,7 @@ extension ConfigurationKey<JobOptions> {
                 default:
                     throw ConfigurationObjection(
                         trail,
-                        "a path in double quotes or an array [ ] of paths is wanted, but \(value.kind) was found"
+                        "expected a path in double quotes or an array [ ] of paths, found \(value.kind)"
                     )
                 }
             },
@@ -159,7 +159,7 @@ extension ConfigurationKey<JobOptions> {
             .quantity("maxBytes", \.maximumBytes, OptionValue.size),
             .value("quarantineAfter", kind: "number") { job, value, trail throws(ConfigurationObjection) in
                 guard case .int(let count) = value, let runs = Int(exactly: count), runs >= 1 else {
-                    throw ConfigurationObjection(trail, "a whole number of runs, 1 or more, is wanted")
+                    throw ConfigurationObjection(trail, "expected a whole number of runs, 1 or more")
                 }
                 job.quarantineAfter = runs
             },
@@ -202,7 +202,7 @@ extension ConfigurationKey<JobOptions> {
         + ConfigurationKey<StoreOptions>.rows.map { $0.within(\.store) }
         + ConfigurationKey<TransferOptions>.rows.map { $0.within(\.transfer) }
 
-    /// A whole job, with what it can't do without.
+    /// A whole job, with its required keys.
     static func job(_ value: JSONValue, _ trail: KeyTrail, _ objections: inout [ConfigurationObjection]) -> JobOptions {
         var job = JobOptions()
         let before = objections.count
@@ -211,18 +211,22 @@ extension ConfigurationKey<JobOptions> {
         for key in ["source", "destination"] where members[key] == nil {
             objections.append(ConfigurationObjection(trail, "the job has no \(key)"))
         }
-        // Of keys that can't be read nothing more is said.
+        // Keys that cannot be read are not checked further.
         guard objections.count == before else { return job }
         if let destination = job.destination, !destination.tellsFilesApart {
             let shown = TextSafety.displayName(destination.text)
-            let why = "\"\(shown)\" is the same for every file; end it with / or put {relpath} or {name} into it"
+            let why = "\"\(shown)\" is the same key for every file; end it with / or add {relpath} or {name}"
             objections.append(ConfigurationObjection(trail.then("destination"), why))
         }
         if let least = job.selection.minimumAge, let most = job.selection.maximumAge, least > most {
-            objections.append(ConfigurationObjection(trail.then("minAge"), "no file is older than maxAge allows"))
+            objections.append(
+                ConfigurationObjection(trail.then("minAge"), "it is larger than maxAge, so that no file matches")
+            )
         }
         if let least = job.selection.minimumSize, let most = job.selection.maximumSize, least > most {
-            objections.append(ConfigurationObjection(trail.then("minSize"), "no file is larger than maxSize allows"))
+            objections.append(
+                ConfigurationObjection(trail.then("minSize"), "it is larger than maxSize, so that no file matches")
+            )
         }
         return job
     }
@@ -236,22 +240,26 @@ extension ConfigurationKey<JobOptions> {
             for (index, value) in values.enumerated() {
                 let trail = trail.then(String(index))
                 let word = try string(value, trail)
-                guard !word.utf8.contains(0) else { throw ConfigurationObjection(trail, "a word can't hold a NUL") }
+                guard !word.utf8.contains(0) else {
+                    throw ConfigurationObjection(trail, "an argument cannot contain a NUL character")
+                }
                 words.append(word)
             }
-            guard let program = words.first else { throw ConfigurationObjection(trail, "it names no program") }
+            guard let program = words.first else {
+                throw ConfigurationObjection(trail, "expected a program and its arguments, found an empty array [ ]")
+            }
             guard program.hasPrefix("/") else {
                 let shown = TextSafety.displayName(Array(program.utf8))
                 throw ConfigurationObjection(
                     trail.then("0"),
-                    "\"\(shown)\" is no absolute path; no shell looks for programs here"
+                    "\"\(shown)\" is not an absolute path, and PATH is not searched here"
                 )
             }
             return .program(words)
         default:
             throw ConfigurationObjection(
                 trail,
-                "an array [ ] with a program and its arguments or a web address is wanted, but \(value.kind) was found"
+                "expected an array [ ] with a program and its arguments, or a URL, found \(value.kind)"
             )
         }
     }

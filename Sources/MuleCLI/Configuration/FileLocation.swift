@@ -2,7 +2,7 @@
 package struct FileLocation: Sendable, Equatable {
     /// Raw bytes.
     package let path: [UInt8]
-    /// True when somebody named it: a missing file is an error then.
+    /// True if the user named it: a missing file is then an error.
     package let isExplicit: Bool
 
     package init(path: [UInt8], isExplicit: Bool) {

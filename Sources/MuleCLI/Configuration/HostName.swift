@@ -1,9 +1,9 @@
 import MuleSystem
 
-/// What stands for `{host}`: the variable `MULE_HOST`, or the machine's name.
+/// The value of `{host}`: the variable `MULE_HOST`, or the machine's name.
 package struct HostName {
     package let text: String
-    /// Why it names no one machine; nil where it seems to.
+    /// Why it may not be unique; nil if it seems to be.
     package let doubt: String?
 
     /// What machines are called that were never named: by the C library, by the kernel, and by the images of systems.
@@ -20,15 +20,15 @@ package struct HostName {
         text = machine
         let first = machine.lowercased().split(separator: ".").first ?? ""
         let isHexadecimal = machine.utf8.allSatisfy { (0x30...0x39).contains($0) || (0x61...0x66).contains($0) }
-        let cure = "Set MULE_HOST to a name of its own."
+        let cure = "Set MULE_HOST to a unique name."
         if machine.isEmpty || machine == "(none)" || Self.shared.contains(String(first)) {
             doubt =
-                "{host} is \"\(TextSafety.displayName(Array(machine.utf8)))\", which names no machine: others of that name write to "
+                "{host} is \"\(TextSafety.displayName(Array(machine.utf8)))\", which is not unique: machines of the same name write to "
                 + "the same keys. \(cure)"
         } else if isHexadecimal, [12, 64].contains(machine.utf8.count) {
             // Docker and Podman take the first 12 digits of a container's ID.
             doubt =
-                "{host} is \"\(machine)\", which seems to be the ID of a container, and another one in the next. \(cure)"
+                "{host} is \"\(machine)\", which seems to be a container ID and changes with each container. \(cure)"
         } else {
             doubt = nil
         }

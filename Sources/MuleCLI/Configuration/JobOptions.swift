@@ -14,7 +14,7 @@ package struct JobOptions: Sendable, Equatable {
     package var overwrite: OverwriteChoice?
     /// Minutes since midnight in local time, at which a run stops; 0 to 1439.
     package var until: Int?
-    /// When a run may begin, and at whose end it stops.
+    /// When a run may start; it stops at the end of the window.
     package var window: DayWindow?
     /// Directories at which something must be mounted, and files that must be there.
     package var requiredMounts: [[UInt8]]?
@@ -22,7 +22,7 @@ package struct JobOptions: Sendable, Equatable {
     package var maximumDuration: Double?
     /// More than 0.
     package var maximumBytes: Int64?
-    /// Runs in which a file fails for good before it is left alone; 1 at least.
+    /// Runs in which a file fails permanently before it is quarantined; at least 1.
     package var quarantineAfter: Int?
     /// A directory.
     package var receipts: [UInt8]?
@@ -65,7 +65,7 @@ package struct JobOptions: Sendable, Equatable {
     }
 }
 
-/// What is told of a job's end.
+/// What is called at the end of a run.
 package enum Hook: Sendable, Equatable {
     /// An absolute path and its arguments; run without a shell.
     case program([String])
@@ -73,7 +73,7 @@ package enum Hook: Sendable, Equatable {
     case post(String)
 }
 
-/// Whether an object that is there already may be replaced.
+/// Whether an existing object may be replaced.
 package enum OverwriteChoice: String, CaseIterable, Sendable {
     case never, allow
 }
@@ -87,7 +87,7 @@ extension OptionValue {
         }
         guard isPlain, !name.isEmpty, name.utf8.count <= 100, !name.hasPrefix("."), !name.hasPrefix("-") else {
             throw OptionValueError(
-                "a job's name has 1 to 100 letters of a-z, A-Z, 0-9, . _ and -, and begins with none of . and -"
+                "a job name has 1 to 100 characters of a-z, A-Z, 0-9, . _ and -, and does not start with . or -"
             )
         }
     }
@@ -112,7 +112,7 @@ extension OptionValue {
         let numbers = digits.map { Int($0 - 0x30) }
         let hour = numbers[0] * 10 + numbers[1]
         let minute = numbers[2] * 10 + numbers[3]
-        guard hour < 24, minute < 60 else { throw OptionValueError("is no time of day; the last one is 23:59") }
+        guard hour < 24, minute < 60 else { throw OptionValueError("is not a time of day; the last one is 23:59") }
         return hour * 60 + minute
     }
 
@@ -122,7 +122,7 @@ extension OptionValue {
         guard ends.count == 2 else { throw OptionValueError("is not a window; write it like 22:00-06:00") }
         let (start, end) = (try timeOfDay(String(ends[0])), try timeOfDay(String(ends[1])))
         guard let window = DayWindow(start: start, end: end) else {
-            throw OptionValueError("begins when it ends; leave the window out for the whole day")
+            throw OptionValueError("starts and ends at the same time; omit the window for the whole day")
         }
         return window
     }
@@ -131,13 +131,13 @@ extension OptionValue {
     static func prefix(_ text: String) throws(OptionValueError) -> ObjectAddress {
         do {
             guard case .prefix(let address) = try Destination(parsing: Array(text.utf8)) else {
-                throw OptionValueError("names one object; end it with / to put receipts below it")
+                throw OptionValueError("is a single object; end it with / to use it as a prefix")
             }
             return address
         } catch let error as OptionValueError {
             throw error
         } catch {
-            throw OptionValueError("names no bucket; write bucket/ or bucket/prefix/")
+            throw OptionValueError("has no bucket; write bucket/ or bucket/prefix/")
         }
     }
 
@@ -146,15 +146,15 @@ extension OptionValue {
         let wanted = "write it like https://example.org/hook"
         let lowered = text.lowercased()
         guard let scheme = ["https://", "http://"].first(where: { lowered.hasPrefix($0) }) else {
-            throw OptionValueError("is not a web address; \(wanted)", hidesValue: true)
+            throw OptionValueError("is not a URL; \(wanted)", hidesValue: true)
         }
         let rest = text.utf8.dropFirst(scheme.utf8.count)
         let authority = rest.prefix { !"/?#".utf8.contains($0) }
         guard !authority.contains(UInt8(ascii: "@")) else {
-            throw OptionValueError("must not hold a user name or password", hidesValue: true)
+            throw OptionValueError("must not contain a user name or password", hidesValue: true)
         }
         guard let first = authority.first, first != UInt8(ascii: ":") else {
-            throw OptionValueError("names no host; \(wanted)", hidesValue: true)
+            throw OptionValueError("has no host; \(wanted)", hidesValue: true)
         }
         guard rest.allSatisfy({ $0 > 0x20 && $0 < 0x7F && $0 != UInt8(ascii: "#") }) else {
             throw OptionValueError("must be plain ASCII without spaces or a fragment (#); \(wanted)", hidesValue: true)

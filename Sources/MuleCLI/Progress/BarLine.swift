@@ -1,6 +1,6 @@
 import MulePlan
 
-/// One line of the display: a name, a bar, and figures. Made to fill a width exactly, it gives up the least needed
+/// One line of the display: a name, a bar, and figures. It fills a width exactly and omits the least needed
 /// first.
 struct BarLine {
     /// Safe to show.
@@ -13,9 +13,9 @@ struct BarLine {
     var isComplete: Bool
     /// Bytes per second; nil hides the figure.
     var rate: Double?
-    /// What stands where the time left does.
+    /// Shown in the place of the time left.
     var remark: String?
-    /// Stands last, where there is room.
+    /// Shown last, if there is room.
     var status: String?
 
     private enum Field: CaseIterable {

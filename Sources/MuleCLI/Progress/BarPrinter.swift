@@ -1,6 +1,6 @@
 import MulePlan
 
-/// Lays a snapshot out as lines for a terminal: a bar for one file; for several, bars of those in hand and one for all.
+/// Lays a snapshot out as lines for a terminal: a bar for one file; for several, bars of those in progress and one for all.
 package struct BarPrinter: Sendable {
     private let glyphs: BarGlyphs
     /// From this width on, the status of a single file stands on its line instead of below it.
@@ -71,17 +71,32 @@ package struct BarPrinter: Sendable {
             facts.append("waiting: " + TextSafety.displayName(Array(reason.utf8)))
         }
         if snapshot.partsInFlight > 0 {
-            facts.append("\(snapshot.partsInFlight) \(snapshot.partsInFlight == 1 ? "part" : "parts") in flight")
+            facts.append("\(Wording.count(snapshot.partsInFlight, "part")) in flight")
         }
         if let retries = Wording.retries(snapshot.retries) { facts.append(retries) }
-        if hidden > 0 { facts.append("\(hidden) more \(hidden == 1 ? "file" : "files") in hand") }
+        if snapshot.failures > 0 { facts.append("\(snapshot.failures) failed") }
+        if hidden > 0 { facts.append("\(hidden) more \(hidden == 1 ? "file" : "files") in progress") }
         return facts.isEmpty ? nil : facts.joined(separator: ", ")
     }
 }
 
-/// Words that several printers share.
+/// Phrases that several printers share.
 enum Wording {
     static func retries(_ count: Int) -> String? {
         count > 0 ? "\(count) \(count == 1 ? "retry" : "retries")" : nil
+    }
+
+    /// `1 file`, `3 files`.
+    static func count(_ count: Int, _ noun: String) -> String { "\(count) \(noun)\(count == 1 ? "" : "s")" }
+
+    /// A time that was set, without zeros at its end: `1m`, `7d`, `1m30s`.
+    static func duration(_ seconds: Double) -> String {
+        let text = DurationText.format(seconds)
+        return ["00s", "00m", "00h"].contains { text.hasSuffix($0) } ? String(text.dropLast(3)) : text
+    }
+
+    /// What files are that changed within a job's settle time.
+    static func unsettled(_ settle: Double?) -> String {
+        settle.map { "changed less than \(duration($0)) ago (settle)" } ?? "changed too recently (settle)"
     }
 }

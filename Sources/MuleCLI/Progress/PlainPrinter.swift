@@ -47,6 +47,7 @@ package struct PlainPrinter: Sendable {
             if bar.total != nil, let left = pace.secondsLeft { facts.append("about \(DurationText.format(left)) left") }
         }
         if let retries = Wording.retries(snapshot.retries) { facts.append(retries) }
+        if snapshot.failures > 0 { facts.append("\(snapshot.failures) failed") }
         if let reason = snapshot.waitingReason { facts.append("waiting: " + reason) }
         return TextSafety.displayName(Array(("mule: " + facts.joined(separator: ", ")).utf8))
     }

@@ -26,7 +26,7 @@ struct TerminalOutput {
     }
 
     /// Writes all of it, however long a paused terminal or a slow reader takes; on a closed pipe or a vanished terminal
-    /// it gives up for good. Raises no SIGPIPE.
+    /// it stops writing. Raises no SIGPIPE.
     mutating func write(_ text: String) {
         guard !isGone, !text.isEmpty else { return }
         let wasBlocked = TerminalOutput.blockBrokenPipe()

@@ -13,12 +13,14 @@ package struct TransferSnapshot: Sendable, Equatable {
     package var bytesSentThisRun: Int64
     package var partsInFlight: Int
     package var retries: Int
+    /// Files that failed, those included that never started.
+    package var failures: Int
     package var filesDone: Int
     /// As many as are known.
     package var filesTotal: Int
     /// Whether more may still be found. Then no total is one, and nothing is complete.
     package var findsMore: Bool
-    /// Why nothing moves just now: "network down, trying again in 8 s".
+    /// Why nothing moves now: "network down, retrying in 8 s".
     package var waitingReason: String?
 
     /// `bytesDone` may be left out when `files` holds every file.
@@ -30,6 +32,7 @@ package struct TransferSnapshot: Sendable, Equatable {
         bytesSentThisRun: Int64 = 0,
         partsInFlight: Int = 0,
         retries: Int = 0,
+        failures: Int = 0,
         filesDone: Int = 0,
         filesTotal: Int = 1,
         findsMore: Bool = false,
@@ -42,6 +45,7 @@ package struct TransferSnapshot: Sendable, Equatable {
         self.bytesSentThisRun = bytesSentThisRun
         self.partsInFlight = partsInFlight
         self.retries = retries
+        self.failures = failures
         self.filesDone = filesDone
         self.filesTotal = filesTotal
         self.findsMore = findsMore

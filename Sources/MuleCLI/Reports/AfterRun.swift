@@ -4,8 +4,7 @@ import MuleS3
 import MuleSystem
 import MuleUpload
 
-/// What follows when a run of a job has ended and the ledger has it on record: its receipt, its metrics, and whoever is to be
-/// told. What was archived is archived, whatever becomes of these.
+/// Writes the receipt and metrics of a recorded run and calls its hooks. Their failures do not change what was archived.
 struct AfterRun {
     let session: Session
     let options: JobOptions
@@ -16,8 +15,8 @@ struct AfterRun {
 
     /// To be called under the job's lease.
     ///
-    /// - Returns: the status that the process is to end with: the run's own, or, where that is 0, that of a receipt that could not
-    ///   be written.
+    /// - Returns: the exit status of the process: the run's own, or, if that is 0, that of a receipt that could not be
+    ///   written.
     func carryOut(_ number: Int64, status: ExitStatus) -> ExitStatus {
         var status = status
         do throws(LedgerError) {
@@ -58,8 +57,8 @@ struct AfterRun {
                 } catch {
                     let reason = (error as? SystemError)?.reason ?? "\(error)"
                     session.console.warn(
-                        "\(run.jobName): the receipt of run \(run.number) can't be written to "
-                            + "\(TextSafety.displayName(directory)): \(reason). The next run tries again"
+                        "\(run.jobName): cannot write the receipt of run \(run.number) to "
+                            + "\(TextSafety.displayName(directory)): \(reason). The next run retries."
                     )
                     return .source
                 }
@@ -85,7 +84,7 @@ struct AfterRun {
         do throws(CommandFailure) {
             store = try serving.store(forBucket: prefix.bucket)
         } catch {
-            session.console.warn("the receipts can't be sent: \(error.message)")
+            session.console.warn("receipts not uploaded: \(error.message)")
             return error.status
         }
         var intents: [UploadIntent]? = runs.map { run in
@@ -132,7 +131,7 @@ struct AfterRun {
         }
         let all = failures.withLock { $0 } + (result.obstacle.map { [$0] } ?? [])
         guard let first = all.first else { return nil }
-        session.console.warn("a receipt was not sent: \(first.message) The next run tries again")
+        session.console.warn("a receipt was not uploaded: \(first.message) The next run retries.")
         return ExitStatus(first.kind)
     }
 
@@ -148,7 +147,7 @@ struct AfterRun {
             try replaceFile(path: path, with: Array(text.utf8), mode: 0o644)
         } catch {
             session.console.warn(
-                "\(last.jobName): the metrics can't be written to \(TextSafety.displayName(path)): \(error.reason)"
+                "\(last.jobName): cannot write the metrics to \(TextSafety.displayName(path)): \(error.reason)."
             )
         }
     }

@@ -2,11 +2,11 @@ import MuleJSON
 import MuleLedger
 import MulePlan
 
-/// What became of one file in one run, as reports and receipts show it.
+/// The result of one file in one run, as reports and receipts show it.
 struct FileView {
     let run: RunRecord
     let receipt: Receipt
-    /// Nil where none was begun, or it has left the ledger.
+    /// Nil if none was started, or it was removed from the ledger.
     let upload: UploadRecord?
 
     // MARK: JSON
@@ -69,7 +69,7 @@ struct FileView {
             let object = receipt.destination.map { TextSafety.displayName($0.description) } ?? "?"
             lines.append("\(indent)\(source) -> \(object)")
             var facts: [String] = []
-            if receipt.result == .settled { facts.append("archived before") }
+            if receipt.result == .settled { facts.append("archived earlier") }
             if let size = upload?.size { facts.append(ByteSize.format(size)) }
             if let proof = upload?.proof, let algorithm = proof.checksumAlgorithm, let value = proof.checksumValue {
                 facts.append("\(algorithm) \(value)")

@@ -16,7 +16,7 @@ struct JobHooks {
     private static let postPatience = 30.0
     private static let firstDistance: Int64 = 300
     private static let longestDistance: Int64 = 12 * 3600
-    /// Milliseconds: the same failure is told again after a day; what could not be delivered for a week is given up.
+    /// Milliseconds: the same failure is reported again after a day; what cannot be delivered for a week is dropped.
     private static let reminder: Int64 = 86_400_000
     private static let lifetime: Int64 = 7 * 86_400_000
     private static let mostNotices = 100
@@ -99,26 +99,26 @@ struct JobHooks {
             }
             switch outcome.end {
             case .exit(0): break
-            case .exit(let status): warn("\(name) ended with status \(status)")
-            case .signal(let signal): warn("\(name) died of signal \(signal)")
-            case .timeout: warn("\(name) did not end within \(Int(Self.patience)) seconds, and was killed")
-            case .tooMuchOutput: warn("\(name) printed too much, and was killed")
-            case .unknown: warn("\(name) ended, and the system does not say how")
+            case .exit(let status): warn("\(name) exited with \(status)")
+            case .signal(let signal): warn("\(name) was killed by signal \(signal)")
+            case .timeout: warn("\(name) did not finish within \(Int(Self.patience)) seconds and was killed")
+            case .tooMuchOutput: warn("\(name) printed too much and was killed")
+            case .unknown: warn("\(name) ended with an unknown status")
             case .cancelled: break
             }
         } catch {
-            warn("\(name) can't be started: \(error.reason)")
+            warn("\(name) cannot be started: \(error.reason)")
         }
     }
 
-    /// Keys and tokens are the business of whoever talks to the store.
+    /// Hooks get no keys and tokens of the store.
     static func isSecret(_ variable: String) -> Bool {
         variable.hasPrefix("AWS_") && ["KEY", "TOKEN", "SECRET", "AUTHORIZATION"].contains { variable.contains($0) }
     }
 
     // MARK: Web addresses
 
-    /// Sends what is due, until the first that can't be delivered: where one does not get through, others won't.
+    /// Posts what is due, until the first failure: where one fails, others would too.
     private func deliver(for job: Int64, _ name: String) throws(LedgerError) {
         for notice in try ledger.dueNotices(of: job, limit: Self.mostNotices) where !session.cancellation.isCancelled {
             // Its address is no longer configured.
@@ -133,15 +133,15 @@ struct JobHooks {
             if session.cancellation.isCancelled { return }
             if ledger.now() - notice.createdAt >= Self.lifetime {
                 warn(
-                    "\(name): \(occasion.rawValue) of run \(notice.run) could not be posted for a week and is given up: \(problem)"
+                    "\(name): \(occasion.rawValue) of run \(notice.run) could not be posted for a week and is dropped: \(problem)"
                 )
                 try ledger.remove(notice)
                 continue
             }
             let distance = min(Self.firstDistance << Int64(min(notice.attempts, 20)), Self.longestDistance)
             warn(
-                "\(name): \(occasion.rawValue) of run \(notice.run) could not be posted: \(problem). A run after "
-                    + "\(DurationText.format(Double(distance))) tries again"
+                "\(name): \(occasion.rawValue) of run \(notice.run) could not be posted: \(problem). The next run "
+                    + "after \(Wording.duration(Double(distance))) retries."
             )
             return try ledger.putOff(notice, by: distance, problem)
         }
@@ -160,9 +160,9 @@ struct JobHooks {
             request.answerTimeout = Self.postPatience
             request.answerDuration = Self.postPatience
             let status = try client.perform(request).status
-            return (200..<300).contains(status) ? nil : "the answer was \(status)"
+            return (200..<300).contains(status) ? nil : "HTTP status \(status)"
         } catch {
-            if case .unusable = error { return "the address can't be used" }
+            if case .unusable = error { return "the address is not usable" }
             return error.sentence
         }
     }

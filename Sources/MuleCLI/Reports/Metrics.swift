@@ -1,6 +1,6 @@
 import MuleLedger
 
-/// How a job stands, for Prometheus's textfile collector.
+/// The state of a job for Prometheus's textfile collector.
 /// https://prometheus.io/docs/instrumenting/exposition_formats/
 enum Metrics {
     /// - Parameters:
@@ -17,7 +17,7 @@ enum Metrics {
         add(
             "mule_job_last_success_timestamp_seconds",
             "gauge",
-            "When a run of the job ended with status 0 the last time.",
+            "When a run of the job last exited with 0.",
             totals.lastSuccess.map(seconds)
         )
         add(
@@ -35,7 +35,7 @@ enum Metrics {
         add(
             "mule_job_duration_seconds",
             "gauge",
-            "How long the last run took that ended.",
+            "Duration of the last run that ended.",
             last.flatMap { run in run.endedAt.map { seconds($0 - run.startedAt) } }
         )
         add(
@@ -54,14 +54,14 @@ enum Metrics {
         add(
             "mule_job_quarantined_files",
             "gauge",
-            "Files that are left alone after failing too often.",
+            "Files quarantined after failing too often.",
             String(totals.quarantined)
         )
-        add("mule_job_pending_uploads", "gauge", "Uploads that are begun and not done.", String(totals.pending))
+        add("mule_job_pending_uploads", "gauge", "Unfinished uploads.", String(totals.pending))
         add(
             "mule_job_oldest_pending_seconds",
             "gauge",
-            "Age of the oldest of those, 0 without any.",
+            "Age of the oldest of them, 0 if there are none.",
             seconds(totals.oldestPending.map { max(now - $0, 0) } ?? 0)
         )
         add(

@@ -10,7 +10,7 @@ enum ReceiptLine {
     case archived(ArchivedFile)
     /// The run itself, with how many lines follow for its files; nil where that is not said, as in a report.
     case run(files: Int64?)
-    /// A file of which this receipt proves nothing, or what needs somebody.
+    /// A file of which this receipt proves nothing, or a file that needs attention.
     case other
 
     struct ArchivedFile {
@@ -20,7 +20,7 @@ enum ReceiptLine {
         var region: String?
     }
 
-    /// Why a line is none of a receipt, for people.
+    /// Why a line is not a receipt record, for people.
     struct Problem: Error, Equatable {
         var reason: String
     }
@@ -36,7 +36,7 @@ enum ReceiptLine {
             throw Problem(reason: "column \(error.column): \(error.reason)")
         }
         guard case .object(let members) = value, case .string(let event)? = members["event"] else {
-            throw Problem(reason: "it is no line of a receipt; that would have an \"event\"")
+            throw Problem(reason: "it is not a receipt record: it has no \"event\"")
         }
         switch event {
         case "run": self = .run(files: try Self.count("files", members))
@@ -44,10 +44,10 @@ enum ReceiptLine {
         case "file":
             let result = try Self.text("result", members)
             guard let result = result.flatMap(Receipt.Result.init(rawValue:)) else {
-                throw Problem(reason: "\"result\" is none that a receipt has")
+                throw Problem(reason: "\"result\" has an unknown value")
             }
             self = result == .archived ? .archived(try Self.archived(members)) : .other
-        default: throw Problem(reason: "it is no line of a receipt: its \"event\" is \"\(event)\"")
+        default: throw Problem(reason: "it is not a receipt record: its \"event\" is \"\(event)\"")
         }
     }
 
@@ -55,7 +55,7 @@ enum ReceiptLine {
         guard let source = try text("source", members) else { throw Problem(reason: "\"source\" is missing") }
         guard let named = try text("destination", members),
             case .object(let address)? = try? Destination(parsing: Array(named.utf8), exactKey: true)
-        else { throw Problem(reason: "\"destination\" names no object") }
+        else { throw Problem(reason: "\"destination\" is not an object (bucket/key)") }
         var proof = ObjectProof(eTag: try text("eTag", members), versionID: try text("versionID", members))
         switch members["checksum"] {
         case .null, nil: break
@@ -63,7 +63,7 @@ enum ReceiptLine {
             proof.checksumAlgorithm = try text("algorithm", checksum)
             proof.checksumType = try text("type", checksum)
             proof.checksumValue = try text("value", checksum)
-        default: throw Problem(reason: "\"checksum\" is no object")
+        default: throw Problem(reason: "\"checksum\" is not a JSON object")
         }
         let file = ArchivedFile(
             object: RecordedObject(
@@ -77,10 +77,10 @@ enum ReceiptLine {
             region: try text("region", members)
         )
         if let region = file.region, !Endpoint.isRegionName(region) {
-            throw Problem(reason: "\"region\" is no region's name")
+            throw Problem(reason: "\"region\" is not a valid region name")
         }
         if let endpoint = file.endpoint, (try? Endpoint(url: endpoint, region: "us-east-1")) == nil {
-            throw Problem(reason: "\"endpoint\" is no address of a server")
+            throw Problem(reason: "\"endpoint\" is not a server address")
         }
         return file
     }
@@ -90,7 +90,7 @@ enum ReceiptLine {
         switch members[name] {
         case .null, nil: return nil
         case .string(let text): return text
-        default: throw Problem(reason: "\"\(name)\" is no text")
+        default: throw Problem(reason: "\"\(name)\" is not a string")
         }
     }
 
@@ -98,7 +98,7 @@ enum ReceiptLine {
         switch members[name] {
         case .null, nil: return nil
         case .int(let count) where count >= 0: return count
-        default: throw Problem(reason: "\"\(name)\" is no number of \(name == "size" ? "bytes" : name)")
+        default: throw Problem(reason: "\"\(name)\" is not a number of \(name == "size" ? "bytes" : name)")
         }
     }
 

@@ -4,7 +4,7 @@ import MuleSystem
 /// What several receipts call archived, one file after another, for any number of threads. In memory is a line for each.
 final class ReceiptReader: Sendable {
     private struct State {
-        /// Those that have not been begun.
+        /// Files that are not opened yet.
         var paths: ArraySlice<[UInt8]>
         var current: (path: [UInt8], lines: LineReader)?
         var line = 0
@@ -26,7 +26,7 @@ final class ReceiptReader: Sendable {
 
     /// - Parameters:
     ///   - open: opens a file for reading from any place; its failure is a problem of this file alone.
-    ///   - onProblem: is told of each line that can't be read, from any thread, with file and line number.
+    ///   - onProblem: called from any thread for each line that cannot be read, with file and line number.
     init(
         _ paths: [[UInt8]],
         open: @escaping @Sendable ([UInt8]) throws(CommandFailure) -> File,
@@ -85,10 +85,10 @@ final class ReceiptReader: Sendable {
             if let problem = missing(state, path) { return .problem(problem) }
             // A receipt is there whole or not at all: what is empty is none, and proves nothing.
             guard state.line == 0 else { return .nothing }
-            return .problem("\(LedgerTransport.shown(path)) is empty: a receipt begins with a line for its run.")
+            return .problem("\(LedgerTransport.shown(path)) is empty: a receipt starts with a record of its run.")
         } catch {
             state.current = nil
-            return .problem("\(LedgerTransport.shown(path)) can't be read: \(error.reason).")
+            return .problem("Cannot read \(LedgerTransport.shown(path)): \(error.reason).")
         }
     }
 
@@ -97,6 +97,6 @@ final class ReceiptReader: Sendable {
         guard let missing = state.missing, missing != 0 else { return nil }
         let difference = missing > 0 ? "\(missing) fewer" : "\(-missing) more"
         return
-            "\(LedgerTransport.shown(path)), up to line \(state.line), has \(difference) files than its run: it was cut, or changed."
+            "\(LedgerTransport.shown(path)), up to line \(state.line), has \(difference) files than its run: it was cut off or changed."
     }
 }

@@ -11,7 +11,7 @@ struct ReportCommand {
     /// Seconds.
     static let defaultAge = 86_400.0
     private static let batch = 500
-    /// Files of a job that people are shown; programs are shown all.
+    /// Most files of a job in the text report; JSON has all.
     private static let mostTroubles = 20
 
     private var typed: Typed { session.typed }
@@ -20,9 +20,9 @@ struct ReportCommand {
 
     func run() throws(CommandFailure) -> ExitStatus {
         let path = try session.ledgerPath()
-        // A look must not make a ledger.
+        // A report must not create a ledger.
         if (try? FileStatus.of(path: path)) == nil, errno == ENOENT {
-            console.note("nothing has run yet")
+            console.note("no runs yet")
             return .done
         }
         let ledger = try session.openLedger()
@@ -39,14 +39,16 @@ struct ReportCommand {
         let wanted = jobs.filter { typed.jobName == nil || $0.name == typed.jobName }
         if wanted.isEmpty, let name = typed.jobName {
             let near = Suggestion.nearest(of: name, in: jobs.map(\.name)).map { "; did you mean \"\($0)\"?" } ?? ""
-            return console.note(TextSafety.displayName("no job \"\(name)\" has run yet\(near)"))
+            return console.note(TextSafety.displayName("no runs of job \"\(name)\" yet\(near)"))
         }
         let showsFiles = typed.files || typed.runNumber != nil
         let table = CSV(isShown: isatty(STDOUT_FILENO) == 1)
         let width = TerminalOutput(descriptor: STDOUT_FILENO).size.columns
         if format == .csv { console.results([table.header(showsFiles ? FileView.columns : RunView.columns)]) }
+        let hasHeading = format == .text && isatty(STDOUT_FILENO) == 1
         var count = 0
         try forEachRun(ledger, of: typed.jobName == nil ? nil : wanted.first?.number) { run throws(LedgerError) in
+            if count == 0, hasHeading { console.results([RunView.heading]) }
             count += 1
             let view = try RunView(run, ledger)
             switch format {
@@ -57,7 +59,7 @@ struct ReportCommand {
             if showsFiles { try printFiles(of: run, ledger, table, width) }
         }
         if count == 0 {
-            console.note(typed.runNumber.map { "there is no run \($0)" } ?? "nothing has run in this time")
+            console.note(typed.runNumber.map { "run \($0) does not exist" } ?? "no runs in this time")
         }
         if format != .csv, typed.runNumber == nil { try printTroubles(of: wanted, ledger, width) }
     }
@@ -119,12 +121,12 @@ struct ReportCommand {
                     console.results(views.map { JSONValue.object($0.members).line })
                     continue
                 }
-                if !hasHeading { console.results(["Needs somebody:"]) }
+                if !hasHeading { console.results(["Needs attention:"]) }
                 hasHeading = true
                 console.results(views.prefix(Self.mostTroubles - shown).map { $0.text(width: width) })
                 shown += min(views.count, Self.mostTroubles - shown)
                 if views.count > Self.mostTroubles || items.count == Self.batch {
-                    console.results(["  \(TextSafety.displayName(job.name)): more of these; --json lists all"])
+                    console.results(["  \(TextSafety.displayName(job.name)): more files; --json lists all"])
                     break
                 }
             }

@@ -8,7 +8,7 @@ import MuleUpload
 struct RunView {
     enum State: String {
         case ended, running
-        /// It has no end, and nobody runs the job.
+        /// It has no end, and no process runs the job.
         case killed
     }
 
@@ -35,7 +35,7 @@ struct RunView {
     /// What it came to, in a word.
     var word: String { state == .ended ? status?.word ?? "?" : state.rawValue }
 
-    /// Nil for one whose length nobody knows.
+    /// Nil if the duration is unknown.
     var seconds: Double? { record.endedAt.map { Double($0 - record.startedAt) / 1000 } }
 
     // MARK: JSON
@@ -77,11 +77,16 @@ struct RunView {
 
     // MARK: Text
 
+    /// The heads of the first line of `text`.
+    static var heading: String {
+        "\("RUN".right(5))  \("STARTED".left(19))  \("TOOK".right(7))  \("STATUS".left(15))  JOB"
+    }
+
     /// Two lines, or more where they would be wider than `width` columns.
     func text(width: Int) -> String {
         let status = record.status.map { String($0) } ?? ""
         let head =
-            "\(String(record.number).right(5))  \(UTCTime(millisecondsSince1970: record.startedAt).iso8601)  "
+            "\(String(record.number).right(5))  \(LocalTime.plain(milliseconds: record.startedAt))  "
             + "\((seconds.map(DurationText.format) ?? "").right(7))  \(status.right(3)) \(word.left(11))  "
         let job = TextSafety.displayName(record.jobName)
         let room = max(width - DisplayWidth.of(head), 20)
@@ -93,13 +98,14 @@ struct RunView {
 }
 
 extension RunCounts {
-    /// In words: first what was archived, then whatever else there is.
+    /// In words: first what was archived, then everything else.
     ///
     /// - Parameters:
-    ///   - actions: what was done with files after that, where it is known more closely than the ledger keeps it.
-    ///   - unsettled: files that were too young.
-    func words(_ actions: ActionCounts? = nil, unsettled: Int = 0) -> [String] {
-        var parts = ["\(archived) \(archived == 1 ? "file" : "files") archived (\(ByteSize.format(bytes)))"]
+    ///   - actions: what was done with files afterwards, if it is known in more detail than in the ledger.
+    ///   - unsettled: files that changed within the settle time.
+    ///   - settle: the job's settle time in seconds.
+    func words(_ actions: ActionCounts? = nil, unsettled: Int = 0, settle: Double? = nil) -> [String] {
+        var parts = ["\(Wording.count(archived, "file")) archived (\(ByteSize.format(bytes)))"]
         func add(_ count: Int, _ words: String) { if count > 0 { parts.append("\(count) \(words)") } }
         if let actions {
             add(actions.moved, "moved")
@@ -108,7 +114,7 @@ extension RunCounts {
             add(acted, "moved or deleted")
         }
         add(unchanged, "unchanged")
-        add(unsettled, "too young")
+        add(unsettled, Wording.unsettled(settle))
         add(failed, "failed")
         if let actions {
             add(actions.notMoved, "not moved")
@@ -116,7 +122,7 @@ extension RunCounts {
         } else {
             add(actionsFailed, "not moved or deleted")
         }
-        add(quarantined, "left alone after failing too often")
+        add(quarantined, "quarantined")
         add(unfinished, "unfinished")
         return parts
     }

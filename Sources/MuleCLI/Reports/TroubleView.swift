@@ -2,23 +2,23 @@ import MuleJSON
 import MuleLedger
 import MulePlan
 
-/// A file that needs somebody.
+/// A file that needs attention.
 struct TroubleView {
     enum Kind: String {
-        /// Failed so often that it is left alone.
+        /// Failed too often; not retried until the file changes.
         case quarantined
-        /// Failed in the last run that tried, and is tried again.
+        /// Failed in its last run, and is retried.
         case failing
-        /// Archived, and stays where it is.
+        /// Archived, but not moved or deleted.
         case actionFailed
-        /// Begun long ago.
+        /// Started long ago.
         case pending
     }
 
     let job: KnownJob
     let item: JobItem
 
-    /// Milliseconds after which what is begun should be done.
+    /// Milliseconds after which an upload should be complete.
     static let patience: Int64 = 86_400_000
 
     var kind: Kind {
@@ -43,10 +43,10 @@ struct TroubleView {
     func text(width: Int) -> String {
         let what =
             switch kind {
-            case .quarantined: "left alone after \(item.failures) \(item.failures == 1 ? "failure" : "failures")"
-            case .failing: "failed; the next run tries again"
-            case .actionFailed: "archived, and still there; the next run tries again"
-            case .pending: "begun \(UTCTime(millisecondsSince1970: item.upload?.createdAt ?? 0).iso8601) and not done"
+            case .quarantined: "quarantined after \(Wording.count(item.failures, "failure")), until the file changes"
+            case .failing: "failed; the next run retries"
+            case .actionFailed: "archived, but not moved or deleted; the next run retries"
+            case .pending: "unfinished since \(LocalTime.text(milliseconds: item.upload?.createdAt ?? 0))"
             }
         let head = "  \(TextSafety.displayName(job.name)): \(TextSafety.displayName(item.source))"
         let about = item.lastError.map { what + ". " + TextSafety.displayName($0.message) } ?? what

@@ -26,7 +26,7 @@ extension CommandPage {
                 + "their file system is exit status 3 too, and files are not moved to an empty directory on a different file system "
                 + "than before.",
             "--dry-run uses the files and the ledger, which it does not create. It shows how many files are new, changed, pending, "
-                + "unchanged, too young, quarantined or cannot be archived, with the bytes, parts and requests, and an estimate of "
+                + "unchanged, still changing, quarantined or cannot be archived, with the bytes, parts and requests, and an estimate of "
                 + "the memory; with --limit-rate the duration, with -v each file with its key, with --json an object for each file "
                 + "and one for the job. With {sha256} in the destination every file is read. The limits of a run are ignored.",
         ],
