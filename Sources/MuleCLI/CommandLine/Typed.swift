@@ -42,6 +42,8 @@ package struct Typed: Sendable, Equatable {
     package var since: Double?
     package var jobName: String?
     package var format: ReportFormat?
+    /// A file path, as raw bytes; `-` is standard output.
+    package var html: [UInt8]?
     /// 1 at least.
     package var runNumber: Int?
     package var files = false

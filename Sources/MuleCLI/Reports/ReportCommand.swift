@@ -8,14 +8,19 @@ import MuleSystem
 struct ReportCommand {
     let session: Session
 
-    /// Seconds.
+    /// Seconds: a day, and twelve weeks for the page.
     static let defaultAge = 86_400.0
+    static let defaultPageAge = 84 * 86_400.0
     private static let batch = 500
     /// Most files of a job in the text report; JSON has all.
     private static let mostTroubles = 20
 
     private var typed: Typed { session.typed }
     private var console: Console { session.console }
+    private var since: Int64 {
+        let age = typed.since ?? (typed.html == nil ? Self.defaultAge : Self.defaultPageAge)
+        return wallClockMilliseconds() - Int64(age * 1000)
+    }
     private var format: ReportFormat { typed.format ?? (console.isJSON ? .json : .text) }
 
     func run() throws(CommandFailure) -> ExitStatus {
@@ -26,21 +31,30 @@ struct ReportCommand {
             return .done
         }
         let ledger = try session.openLedger()
+        var page: HTMLReport?
         do throws(LedgerError) {
-            try report(ledger)
+            if typed.html == nil { try report(ledger) } else { page = try collect(ledger) }
         } catch {
             throw session.ledgerFailure(error, ledger)
         }
+        if let page, let path = typed.html, !session.cancellation.isCancelled { try write(page, to: path) }
         return session.cancellation.isCancelled ? .interrupted : .done
     }
 
-    private func report(_ ledger: Ledger) throws(LedgerError) {
+    /// The jobs that are asked for; none, and a note, where none of that name has run.
+    private func wantedJobs(_ ledger: Ledger) throws(LedgerError) -> [KnownJob] {
         let jobs = try ledger.jobs()
         let wanted = jobs.filter { typed.jobName == nil || $0.name == typed.jobName }
         if wanted.isEmpty, let name = typed.jobName {
             let near = Suggestion.nearest(of: name, in: jobs.map(\.name)).map { "; did you mean \"\($0)\"?" } ?? ""
-            return console.note(TextSafety.displayName("no runs of job \"\(name)\" yet\(near)"))
+            console.note(TextSafety.displayName("no runs of job \"\(name)\" yet\(near)"))
         }
+        return wanted
+    }
+
+    private func report(_ ledger: Ledger) throws(LedgerError) {
+        let wanted = try wantedJobs(ledger)
+        if wanted.isEmpty, typed.jobName != nil { return }
         let showsFiles = typed.files || typed.runNumber != nil
         let table = CSV(isShown: isatty(STDOUT_FILENO) == 1)
         let width = TerminalOutput(descriptor: STDOUT_FILENO).size.columns
@@ -73,7 +87,7 @@ struct ReportCommand {
             if let run = try ledger.run(number: Int64(number)), job == nil || run.job == job { try body(run) }
             return
         }
-        let since = wallClockMilliseconds() - Int64((typed.since ?? Self.defaultAge) * 1000)
+        let since = since
         var last: Int64 = 0
         while !session.cancellation.isCancelled {
             let runs = try ledger.runs(since: since, of: job, after: last, limit: Self.batch)
@@ -83,13 +97,22 @@ struct ReportCommand {
         }
     }
 
-    private func printFiles(of run: RunRecord, _ ledger: Ledger, _ table: CSV, _ width: Int) throws(LedgerError) {
+    private func forEachSlice(
+        of run: RunRecord,
+        _ ledger: Ledger,
+        _ body: ([FileView]) -> Void
+    ) throws(LedgerError) {
         var last: Int64 = 0
         while !session.cancellation.isCancelled {
             let slice = try ledger.receipts(of: run.number, after: last, limit: Self.batch)
             guard let end = slice.last else { return }
             last = end.receipt.number
-            let views = slice.map { FileView(run: run, receipt: $0.receipt, upload: $0.upload) }
+            body(slice.map { FileView(run: run, receipt: $0.receipt, upload: $0.upload) })
+        }
+    }
+
+    private func printFiles(of run: RunRecord, _ ledger: Ledger, _ table: CSV, _ width: Int) throws(LedgerError) {
+        try forEachSlice(of: run, ledger) { views in
             console.results(
                 views.map { view in
                     switch format {
@@ -106,30 +129,74 @@ struct ReportCommand {
         var hasHeading = false
         for job in jobs {
             var shown = 0
-            var last: [UInt8]?
-            while !session.cancellation.isCancelled {
-                let items = try ledger.troubledItems(
-                    of: job.number,
-                    begunBefore: wallClockMilliseconds() - TroubleView.patience,
-                    after: last,
-                    limit: Self.batch
-                )
-                guard let end = items.last else { break }
-                last = end.source
-                let views = items.map { TroubleView(job: job, item: $0) }
+            try forEachTrouble(of: job, ledger) { views in
                 if format == .json {
                     console.results(views.map { JSONValue.object($0.members).line })
-                    continue
+                    return true
                 }
                 if !hasHeading { console.results(["Needs attention:"]) }
                 hasHeading = true
                 console.results(views.prefix(Self.mostTroubles - shown).map { $0.text(width: width) })
                 shown += min(views.count, Self.mostTroubles - shown)
-                if views.count > Self.mostTroubles || items.count == Self.batch {
-                    console.results(["  \(TextSafety.displayName(job.name)): more files; --json lists all"])
-                    break
+                guard views.count > Self.mostTroubles || views.count == Self.batch else { return true }
+                console.results(["  \(TextSafety.displayName(job.name)): more files; --json lists all"])
+                return false
+            }
+        }
+    }
+
+    /// - Parameter body: takes the next files that need attention; whether it wants more.
+    private func forEachTrouble(
+        of job: KnownJob,
+        _ ledger: Ledger,
+        _ body: ([TroubleView]) -> Bool
+    ) throws(LedgerError) {
+        var last: [UInt8]?
+        while !session.cancellation.isCancelled {
+            let items = try ledger.troubledItems(
+                of: job.number,
+                begunBefore: wallClockMilliseconds() - TroubleView.patience,
+                after: last,
+                limit: Self.batch
+            )
+            guard let end = items.last, body(items.map { TroubleView(job: job, item: $0) }) else { return }
+            last = end.source
+        }
+    }
+
+    // MARK: The page
+
+    private func collect(_ ledger: Ledger) throws(LedgerError) -> HTMLReport {
+        let wanted = try wantedJobs(ledger)
+        var history = RunHistory()
+        if !wanted.isEmpty {
+            try forEachRun(ledger, of: typed.jobName == nil ? nil : wanted.first?.number) { run throws(LedgerError) in
+                history.add(try RunView(run, ledger))
+                try forEachSlice(of: run, ledger) { views in
+                    for view in views { history.add(view.receipt, size: view.upload?.size, job: run.jobName) }
                 }
             }
+        }
+        for job in wanted {
+            try forEachTrouble(of: job, ledger) { views in
+                views.forEach { history.add($0) }
+                return !history.hasMoreTroubles
+            }
+        }
+        let host = HostName(environment: session.environment).text
+        return HTMLReport(history: history, host: host, since: since, now: wallClockMilliseconds())
+    }
+
+    private func write(_ report: HTMLReport, to path: [UInt8]) throws(CommandFailure) {
+        if path == [UInt8(ascii: "-")] { return console.result(report.page) }
+        do throws(SystemError) {
+            // It may name files that others are not to know of.
+            try replaceFile(path: path, with: Array(report.page.utf8), mode: 0o600)
+        } catch {
+            throw CommandFailure(
+                status: .failed,
+                message: "The report cannot be written to \(TextSafety.displayName(path)): \(error.reason)."
+            )
         }
     }
 }

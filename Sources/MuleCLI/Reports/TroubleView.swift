@@ -40,7 +40,8 @@ struct TroubleView {
         ]
     }
 
-    func text(width: Int) -> String {
+    /// What is wrong, with the last error.
+    var summary: String {
         let what =
             switch kind {
             case .quarantined: "quarantined after \(Wording.count(item.failures, "failure")), until the file changes"
@@ -48,8 +49,11 @@ struct TroubleView {
             case .actionFailed: "archived, but not moved or deleted; the next run retries"
             case .pending: "unfinished since \(LocalTime.text(milliseconds: item.upload?.createdAt ?? 0))"
             }
+        return item.lastError.map { what + ". " + TextSafety.displayName($0.message) } ?? what
+    }
+
+    func text(width: Int) -> String {
         let head = "  \(TextSafety.displayName(job.name)): \(TextSafety.displayName(item.source))"
-        let about = item.lastError.map { what + ". " + TextSafety.displayName($0.message) } ?? what
-        return ([head] + Paragraph.lines(of: about, width, indent: 6)).joined(separator: "\n")
+        return ([head] + Paragraph.lines(of: summary, width, indent: 6)).joined(separator: "\n")
     }
 }

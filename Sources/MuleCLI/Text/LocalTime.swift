@@ -11,6 +11,9 @@ enum LocalTime {
     /// `2026-11-29 20:15:14`, for tables.
     static func plain(milliseconds: Int64) -> String { formatted(milliseconds, "%Y-%m-%d %H:%M:%S") }
 
+    /// `2026-11-29`
+    static func day(milliseconds: Int64) -> String { formatted(milliseconds, "%Y-%m-%d") }
+
     /// `20:15`
     static func clock(milliseconds: Int64) -> String { formatted(milliseconds, "%H:%M") }
 

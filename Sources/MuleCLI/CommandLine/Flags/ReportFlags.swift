@@ -42,6 +42,15 @@ extension FlagTable {
             readsEnvironment: false,
             "The format of the output; json is the same as --json. Default: text."
         ),
+        .path(
+            "html",
+            .selection,
+            [.report],
+            sets: \.html,
+            readsEnvironment: false,
+            "Write a page for a browser to this file (- for standard output): days as a calendar, bytes and throughput, file "
+                + "sizes, runs, and what needs action. It is one file without scripts. Covers 84 days unless --since is given."
+        ),
     ]
 
     static let checks: [Flag] = [

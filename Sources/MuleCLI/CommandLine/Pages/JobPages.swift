@@ -76,6 +76,7 @@ extension CommandPage {
             "--format json prints an object per line: the events run, file and attention. --format csv prints one table (RFC 4180): "
                 + "the runs or, with --files or --run, the files. A text that a spreadsheet would take for a formula gets a "
                 + "leading apostrophe.",
+            "--html writes the same as a page with charts, for the last 84 days or --since.",
             "No store is contacted. The exit status is that of the report, not of the runs.",
         ],
         operands: .none,
@@ -85,12 +86,14 @@ extension CommandPage {
             "run": "one run with its files",
             "files": "a line for each file",
             "format": "the format of the output",
+            "html": "write a page with charts to this file",
         ],
         examples: [
             .init(line: "mule report", about: "What happened last night?"),
             .init(line: "mule report --since 7d --job nightly", about: "A week of one job."),
             .init(line: "mule report --run 17", about: "Which files were in run 17, and what are their checksums?"),
             .init(line: "mule report --since 30d --files --format csv", about: "Every file of a month, as a table."),
+            .init(line: "mule report --html report.html", about: "A page with charts of the last twelve weeks."),
         ],
         problem: { typed in
             if let operand = typed.operands.first {
@@ -99,6 +102,9 @@ extension CommandPage {
             if typed.runNumber != nil, typed.since != nil { return "--run shows one run of any age; remove --since" }
             if typed.json, let format = typed.format, format != .json {
                 return "--json and --format \(format.rawValue) cannot be combined"
+            }
+            if typed.html != nil, typed.json || typed.format != nil || typed.files || typed.runNumber != nil {
+                return "--html cannot be combined with --json, --format, --files and --run"
             }
             return nil
         }
