@@ -43,7 +43,7 @@ import Testing
     }
 
     private func lines(_ path: String) throws -> [JSONText] {
-        try text(path).split(separator: "\n").map { JSONText(String($0)) ?? .null }
+        JSONReference.shared.read(try text(path).split(separator: "\n").map(String.init), printedBy: "report")
     }
 
     private func denyPuts() {
@@ -63,10 +63,10 @@ import Testing
         #expect(name.hasPrefix("nightly-20") && name.hasSuffix("Z-1.jsonl"))
         let objects = try lines(receipts + "/" + name)
         #expect(objects.count == 2)
-        #expect(objects.allSatisfy { $0.isSorted })
-        #expect(objects.first?.names == (ReportTests.runKeys + ["files", "host"]).sorted())
+        #expect(objects.first?["event"]?.text == "run" && objects.first?["host"]?.text != nil)
+        #expect(objects.first?["failures"] == nil)
         #expect(objects.first?["files"]?.integer == 1)
-        #expect(objects.last?.names == ReportTests.fileKeys)
+        #expect(objects.last?["event"]?.text == "file")
         #expect(objects.first?["status"]?.integer == 0)
         #expect(objects.last?["source"]?.text == file)
         let report = try mule.run("report", "--run", "1", "--json").objects
@@ -175,7 +175,8 @@ import Testing
         #expect(outcome.explains("nightly: no secret word"), "\(outcome.err)")
         let told = try lines(mule.home.path("good.log"))
         #expect(told.count == 1)
-        #expect(told.first?.names == (ReportTests.runKeys + ["failures", "host"]).sorted())
+        #expect(told.first?["event"]?.text == "run" && told.first?["host"]?.text != nil)
+        #expect(told.first?["failures"] == .array([]) && told.first?["files"] == nil)
         // Nothing new.
         #expect(try archive().exitCode == 0)
         #expect(try lines(mule.home.path("good.log")).count == 1)
@@ -234,7 +235,8 @@ import Testing
         let bytes = try File.contents(path: Array(ledger.utf8), limit: 64 << 20)
         let log = (try? File.contents(path: Array((ledger + "-wal").utf8), limit: 64 << 20)) ?? []
         #expect(!String(decoding: bytes + log, as: UTF8.self).contains("s3cr3t"))
-        let sent = try #require(JSONText(String(decoding: server.bodies[0], as: UTF8.self)))
+        let body = String(decoding: server.bodies[0], as: UTF8.self)
+        let sent = try #require(JSONReference.shared.read([body], printedBy: "report").first)
         #expect(sent["run"]?.integer == 1 && sent["job"]?.text == "nightly")
         #expect(server.heads.first?.contains("Content-Type: application/json") == true)
         // Not before its time.

@@ -8,10 +8,6 @@ import Testing
 
     init() { mule = MuleRun(store) }
 
-    private static let keys = [
-        "begun", "bytes", "destination", "event", "id", "initiator", "parts", "source", "uploadID",
-    ]
-    private static let summary = ["bytes", "event", "failures", "leftAlone", "ofOthers", "removed", "uploads"]
     /// Whoever these tests are: two hours before any of them.
     private static let longAgo: Int64 = 1_700_000_000
 
@@ -47,20 +43,17 @@ import Testing
         #expect(try mule.status("--all").first?["state"]?.text == "aborted")
     }
 
-    @Test func eventsHaveExactlyTheirKeys() throws {
+    @Test func eventsSayWhatIsRemoved() throws {
         let (file, id) = try pending()
         plant("unknown")
         let list = try mule.run("clean", "--json", "--older-than", "0s", "--dry-run").objects
         #expect(list.map { $0["event"]?.text } == ["stale", "leftAlone", "summary"])
         let objects = try mule.run("clean", "--json", "--older-than", "0s").objects
         #expect(objects.map { $0["event"]?.text } == ["removed", "leftAlone", "summary"])
-        #expect(objects.allSatisfy { $0.isSorted })
-        #expect(objects.dropLast().allSatisfy { $0.names == Self.keys })
         let removed = try #require(objects.first)
         #expect(removed["id"]?.text == id && removed["source"]?.text == file)
         #expect(removed["bytes"]?.integer == 2 * MuleRun.partSize && removed["parts"]?.integer == 2)
         let last = try #require(objects.last)
-        #expect(last.names == Self.summary)
         #expect(last["bytes"]?.integer == 2 * MuleRun.partSize && last["uploads"]?.integer == 1)
         #expect(last["removed"] == .bool(true) && last["leftAlone"]?.integer == 1)
     }
@@ -72,7 +65,7 @@ import Testing
         #expect(outcome.exitCode == 4)
         #expect(outcome.explains("s3:AbortMultipartUpload"), "\(outcome.err)")
         let failed = try #require(outcome.event("failed"))
-        #expect(failed.names == (Self.keys + ["error", "resumable"]).sorted())
+        #expect(failed["bytes"]?.integer == 2 * MuleRun.partSize, "it is an upload, not a bucket")
         #expect(failed["error"]?["s3Code"]?.text == "AccessDenied" && failed["id"]?.text == id)
         #expect(outcome.event("summary")?["failures"]?.integer == 1)
         store.profile.denied = []

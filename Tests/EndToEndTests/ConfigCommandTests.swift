@@ -170,7 +170,7 @@ import Testing
 
     /// Each is refused by a run, or does something else than it seems to say.
     @Test(arguments: [
-        (#""region": "eu central-1","#, 2, #"region: "eu central-1" is no region's name"#),
+        (#""region": "eu central-1","#, 2, #"region: "eu central-1" is not a region name"#),
         (#""partSize": "1MiB","#, 2, "partSize: A part size of 1.0 MiB is not possible"),
         (#""profile": "gone","#, 2, #"profile: "#),
         (
@@ -271,7 +271,7 @@ import Testing
     }
 
     @Test(arguments: [
-        ([], "config needs to be told what to do"), (["chek"], "\"chek\" is nothing that config can do"),
+        ([], "config needs an action"), (["chek"], "unknown action \"chek\""),
         (["check", "a", "b"], "one FILE at a time"), (["check", "--ledger", "x"], "--ledger belongs to"),
     ]) func otherWordsAreRefused(arguments: [String], part: String) throws {
         let outcome = try mule.run(["config"] + arguments)

@@ -1,31 +1,18 @@
 import TestSupport
 import Testing
 
-/// The published shape of `--json`: names, order, and nothing else on standard output.
+/// What `--json` says of uploads. That it has exactly the keys of docs/json.md, every test of output checks.
 @Suite struct JSONContractTests {
     private let store = FakeS3()
     private let mule: MuleRun
 
     init() { mule = MuleRun(store) }
 
-    private static let completed = [
-        "bytesSent", "bytesSkipped", "checksum", "destination", "eTag", "event", "id", "parts", "seconds", "size",
-        "source",
-    ]
-    private static let failed = ["destination", "error", "event", "id", "resumable", "source"]
-    private static let failure = ["httpStatus", "kind", "message", "requestID", "s3Code"]
-    private static let status = [
-        "bytesDone", "createdAt", "destination", "id", "lastError", "partSize", "partsDone", "partsTotal", "size",
-        "source", "state", "updatedAt", "uploadID",
-    ]
-
-    @Test(arguments: [1, 3]) func completedHasExactlyItsKeys(parts: Int) throws {
+    @Test(arguments: [1, 3]) func completedSaysWhatWasSentAndConfirmed(parts: Int) throws {
         let file = try mule.file(parts: parts)
         let outcome = try mule.uploadInParts(file, "bucket/key", "--json").run()
         #expect(outcome.exitCode == 0)
-        #expect(outcome.objects.allSatisfy { $0.isSorted })
         let event = try #require(outcome.objects.last)
-        #expect(event.names.filter { $0 != "versionID" } == Self.completed)
         #expect(event["event"]?.text == "completed")
         #expect(event["destination"]?.text == "bucket/key")
         #expect(event["source"]?.text == file)
@@ -35,7 +22,6 @@ import Testing
         #expect(event["parts"] == (parts == 1 ? .null : .number(Double(parts))))
         let object = try #require(store.object(key: "key"))
         #expect(event["eTag"]?.text == object.eTag)
-        #expect(event["checksum"]?.names == ["algorithm", "type", "value"])
         #expect(event["checksum"]?["algorithm"]?.text == "CRC64NVME")
         #expect(event["checksum"]?["type"]?.text == "FULL_OBJECT")
         #expect(event["checksum"]?["value"]?.text == object.checksum?.value)
@@ -49,19 +35,16 @@ import Testing
         #expect(event?["bytesSkipped"]?.integer == 0)
     }
 
-    @Test func failedHasExactlyItsKeys() throws {
+    @Test func failedSaysWhatTheStoreAnswered() throws {
         store.profile.denied = [.create]
         let file = try mule.file(parts: 2)
         let outcome = try mule.uploadInParts(file, "bucket/key", "--json").run()
         #expect(outcome.exitCode == 4)
-        #expect(outcome.objects.allSatisfy { $0.isSorted })
         let event = try #require(outcome.objects.last)
-        #expect(event.names == Self.failed)
         #expect(event["event"]?.text == "failed")
         #expect(event["source"]?.text == file)
         #expect(event["destination"]?.text == "bucket/key")
         let error = try #require(event["error"])
-        #expect(error.names == Self.failure)
         #expect(error["httpStatus"]?.integer == 403)
         #expect(error["s3Code"]?.text == "AccessDenied")
         #expect(error["kind"]?.text == "store")
@@ -73,13 +56,12 @@ import Testing
         let outcome = try mule.run("upload", "--json", source, "bucket/below/")
         #expect(outcome.exitCode == 3)
         let event = try #require(outcome.objects.last)
-        #expect(event.names == Self.failed)
         #expect(event["source"]?.text == source)
         #expect(event["error"]?["kind"]?.text == "source")
         #expect(event["resumable"] == .bool(false))
     }
 
-    @Test func statusHasExactlyItsKeys() throws {
+    @Test func statusSaysHowFarTheUploadIs() throws {
         let file = try mule.file(parts: 3)
         for part in [2, 3] { store.add(.on(.uploadPart, part: part, .stallAfter(bytes: 1 << 20))) }
         let running = try mule.uploadInParts(file).start()
@@ -90,7 +72,6 @@ import Testing
         let outcome = try mule.run("status", "--json")
         #expect(outcome.exitCode == 0 && outcome.err.isEmpty && outcome.lines.count == 1)
         let upload = try #require(outcome.objects.first)
-        #expect(upload.names == Self.status)
         #expect(upload["state"]?.text == "pending")
         #expect(upload["source"]?.text == file)
         #expect(upload["destination"]?.text == "bucket/key")
@@ -100,9 +81,7 @@ import Testing
         #expect(upload["partsDone"]?.integer == 1)
         #expect(upload["bytesDone"]?.integer == MuleRun.partSize)
         #expect(upload["uploadID"]?.text == store.uploads.first?.id)
-        let time = /\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ/
-        #expect(upload["createdAt"]?.text?.wholeMatch(of: time) != nil)
-        #expect(upload["updatedAt"]?.text?.wholeMatch(of: time) != nil)
+        #expect(upload["createdAt"]?.text != nil && upload["updatedAt"]?.text != nil)
     }
 
     @Test func statusOfNothingPrintsNothing() throws {

@@ -45,13 +45,13 @@ struct MuleRun {
 }
 
 extension CommandOutcome {
-    /// Standard output as JSON Lines; a line that is anything else fails the test.
-    var objects: [JSONText] {
-        lines.map { line in
-            let object = JSONText(line)
-            if object == nil { Issue.record("not a JSON object: \(line)") }
-            return object ?? .null
-        }
+    /// Standard output as JSON Lines. A line that is anything else fails the test, and so does one that differs from
+    /// docs/json.md.
+    var objects: [JSONText] { JSONReference.shared.read(lines, printedBy: command) }
+
+    /// The command of mule that was run: `upload`, `status`, ... Nil for one that prints no JSON.
+    private var command: String? {
+        arguments.lazy.map { String(decoding: $0, as: UTF8.self) }.first(where: JSONReference.shared.commands.contains)
     }
 
     /// The last event of this kind.

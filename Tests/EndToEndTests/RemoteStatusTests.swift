@@ -8,13 +8,6 @@ import Testing
 
     init() { mule = MuleRun(store) }
 
-    private static let status = [
-        "bytesDone", "createdAt", "destination", "id", "lastError", "partSize", "partsDone", "partsTotal", "remote",
-        "size", "source", "state", "updatedAt", "uploadID",
-    ]
-    private static let remote = [
-        "abortDate", "abortRule", "bytes", "error", "exists", "initiator", "orphan", "parts",
-    ]
     private static let longAgo: Int64 = 1_700_000_000
 
     private func pending(_ key: String = "key") throws -> String {
@@ -42,12 +35,10 @@ import Testing
         }
         let outcome = try mule.run("status", "--remote", "--json")
         #expect(outcome.exitCode == 0)
-        #expect(outcome.objects.count == 1 && outcome.objects.allSatisfy { $0.isSorted })
+        #expect(outcome.objects.count == 1)
         let upload = try #require(outcome.objects.first)
-        #expect(upload.names == Self.status)
         #expect(upload["id"]?.text == id && upload["partsDone"]?.integer == 2)
         let remote = try #require(upload["remote"])
-        #expect(remote.names == Self.remote)
         #expect(remote["parts"]?.integer == 3 && remote["bytes"]?.integer == 2 * MuleRun.partSize + 4_321)
         #expect(remote["exists"] == .bool(true) && remote["orphan"] == .bool(false) && remote["error"] == .null)
         #expect(remote["abortDate"]?.text == "2100-01-01T00:00:00Z" && remote["abortRule"]?.text == "expire-parts")
@@ -67,11 +58,11 @@ import Testing
         #expect(both.exitCode == 4 && both.objects.map { $0["id"]?.text } == [id], "\(both.out) \(both.err)")
     }
 
-    @Test func withoutRemoteNothingIsAskedAndTheKeysAreTheOldOnes() throws {
+    @Test func withoutRemoteNothingIsAskedAndTheKeyIsLeftOut() throws {
         _ = try pending()
         let before = store.requests.count
         let upload = try #require(try mule.status().first)
-        #expect(upload.names == Self.status.filter { $0 != "remote" })
+        #expect(upload["remote"] == nil)
         #expect(store.requests.count == before)
     }
 
@@ -95,9 +86,7 @@ import Testing
         let orphans = outcome.objects.dropFirst()
         #expect(orphans.map { $0["uploadID"]?.text } == ["u1", "u2", "u3", "u4", "u5"])
         for orphan in orphans {
-            #expect(orphan.names == Self.status)
             #expect(orphan["id"] == .null && orphan["source"] == .null && orphan["state"]?.text == "unknown")
-            #expect(orphan["remote"]?.names == Self.remote)
             #expect(orphan["remote"]?["orphan"] == .bool(true))
             #expect(orphan["remote"]?["bytes"]?.integer == 1_000)
             #expect(orphan["createdAt"]?.text == "2023-11-14T22:13:20Z")

@@ -24,13 +24,19 @@ import Testing
         #expect(outcome.exitCode == 0 && outcome.out.isEmpty && outcome.err.isEmpty, "\(outcome.err)")
         let page = String(decoding: try Files.read(mule.home.path("report.html")), as: UTF8.self)
         #expect(page.hasPrefix("<!DOCTYPE html>") && page.hasSuffix("</html>"))
-        #expect(page.contains("<b>1</b> runs") && page.contains("<b>2</b> files archived") && page.contains("<b>1</b> failures"))
+        #expect(
+            page.contains("<b>1</b> runs") && page.contains("<b>2</b> files archived")
+                && page.contains("<b>1</b> failures")
+        )
         #expect(page.contains("<h2>Needs action</h2>") && page.contains("spool/empty") && page.contains("AccessDenied"))
         #expect(page.contains("<td>68.4 KiB</td><td>nightly</td>"))
         #expect(page.contains(": 1 run, failed</title>"))
         // Names are text, and nothing is loaded from anywhere.
         #expect(page.contains("/&lt;b&gt;&amp;&quot;&#39;") && !page.contains("/<b>&"))
-        #expect(!page.contains("<script") && !page.contains("http://") && !page.contains("https://") && !page.contains("url("))
+        #expect(
+            !page.contains("<script") && !page.contains("http://") && !page.contains("https://")
+                && !page.contains("url(")
+        )
 
         #expect(try mule.run("report", "--html", "-").out == page + "\n")
     }

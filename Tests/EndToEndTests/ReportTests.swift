@@ -9,18 +9,6 @@ import Testing
 
     init() { mule = MuleRun(store) }
 
-    static let runKeys = [
-        "acted", "actionsFailed", "archived", "begunAt", "bytes", "bytesSent", "bytesSkipped", "endedAt", "error",
-        "event",
-        "failed", "found", "job", "meaning", "quarantined", "run", "seconds", "state", "status", "unchanged",
-        "unfinished",
-    ]
-    static let fileKeys = [
-        "action", "actionError", "attempts", "bytesSent", "bytesSkipped", "checksum", "destination", "eTag", "endedAt",
-        "endpoint", "error", "event", "id", "job", "region", "result", "run", "size", "source", "startedAt", "target",
-        "versionID",
-    ]
-
     /// A job of the configuration over `spool`, with whatever else it says.
     private func configure(_ more: String = "") throws {
         let source = try mule.home.makeDirectory("spool")
@@ -60,15 +48,14 @@ import Testing
         #expect(try mule.run("report", "--run", "3").explains("run 3 does not exist"))
     }
 
-    @Test func eventsHaveExactlyTheirKeys() throws {
+    @Test func runsAndTheirFilesAreObjects() throws {
         try configure(#", "after": "move:\#(mule.home.path("done"))""#)
         let file = try mule.home.write("content", to: "spool/a b")
         #expect(try mule.run("archive", "nightly").exitCode == 0)
         let objects = try mule.run("report", "--json", "--files").objects
         #expect(objects.map { $0["event"]?.text } == ["run", "file"])
-        #expect(objects.allSatisfy { $0.isSorted })
-        #expect(objects.first?.names == Self.runKeys && objects.last?.names == Self.fileKeys, "\(objects)")
         let run = try #require(objects.first)
+        #expect(["files", "host", "failures"].allSatisfy { run[$0] == nil }, "those are for receipts and hooks")
         #expect(run["archived"]?.integer == 1 && run["bytes"]?.integer == 7 && run["acted"]?.integer == 1)
         #expect(run["state"]?.text == "ended" && run["status"]?.integer == 0 && run["job"]?.text == "nightly")
         let receipt = try #require(objects.last)
@@ -149,11 +136,6 @@ import Testing
         )
         let status = try mule.status().filter { $0["quarantined"] == .bool(true) }
         #expect(status.count == 1 && status.first?["source"]?.text == file && status.first?["job"]?.text == "nightly")
-        let names = [
-            "bytesDone", "createdAt", "destination", "id", "job", "lastError", "partSize", "partsDone", "partsTotal",
-            "quarantined", "size", "source", "state", "updatedAt", "uploadID",
-        ]
-        #expect(status.first?.names == names)
         #expect(
             try mule.run("status").out.contains("quarantined by job nightly after 3 failures, until the file changes")
         )
@@ -193,7 +175,7 @@ import Testing
             "\(dry.out)"
         )
         let outcome = try mule.run("clean", "--json", "--history", "0s").objects
-        #expect(outcome.map(\.names) == [["event", "items", "notices", "receipts", "removed", "runs", "uploads"]])
+        #expect(outcome.map { $0["event"]?.text } == ["history"])
         #expect(outcome.first?["uploads"]?.integer == 1 && outcome.first?["runs"]?.integer == 1)
         #expect(store.requests.count == before)
         #expect(try mule.run("clean", "--history", "0s").out == "no history that old\n")

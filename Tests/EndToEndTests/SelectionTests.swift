@@ -160,14 +160,14 @@ import Testing
 
     @Test(
         arguments: [
-            (["--files-from", "list", "a", "bucket/"], 2, "leave out the SOURCE"),
+            (["--files-from", "list", "a", "bucket/"], 2, "remove the SOURCE"),
             (["--files-from", "-", "-", "bucket/"], 2, "both the list of --files-from and a SOURCE"),
             (["--files-from", "list"], 2, "needs a DESTINATION"),
-            (["--files-from", "list", "--files-from0", "list", "bucket/"], 2, "do not go together"),
+            (["--files-from", "list", "--files-from0", "list", "bucket/"], 2, "cannot be combined"),
             (["--files-from", "list", "bucket/key"], 2, "cannot all be uploaded as"),
             (["--files-from", "gone", "bucket/"], 3, "Cannot read the file list gone"),
             (["--files-from", ".", "bucket/"], 3, "Cannot read"),
-            (["--include", "*", "a", "bucket/"], 2, "--include chooses among the files below a directory"),
+            (["--include", "*", "a", "bucket/"], 2, "--include selects files below a directory"),
             (["-r", "--exclude", "[", "a", "bucket/"], 2, "--exclude: \"[\" has a [ without its ]"),
             (["-r", "--symlinks", "folow", "a", "bucket/"], 2, "did you mean follow?"),
             (["-r", "--min-size", "1X", "a", "bucket/"], 2, "--min-size: \"1X\""),

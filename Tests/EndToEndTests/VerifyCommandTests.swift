@@ -35,19 +35,16 @@ import Testing
         #expect(try mule.run("verify", "--exact-key", file, "bucket/below/").exitCode == 6)
     }
 
-    @Test func verifiedHasExactlyItsKeys() throws {
+    @Test func verifiedNamesItsProof() throws {
         let file = try uploaded()
         let outcome = try mule.run("verify", "--json", file, "bucket/key")
         #expect(outcome.exitCode == 0 && outcome.lines.count == 1)
         let event = try #require(outcome.objects.first)
-        #expect(event.isSorted)
-        #expect(event.names == ["destination", "eTag", "event", "proof", "size", "source"])
         #expect(event["event"]?.text == "verified")
         #expect(event["source"]?.text == file)
         #expect(event["destination"]?.text == "bucket/key")
         #expect(try event["size"]?.integer == Files.size(file))
         #expect(event["eTag"]?.text == store.object(key: "key")?.eTag)
-        #expect(event["proof"]?.names == ["algorithm", "kind", "value"])
         #expect(event["proof"]?["kind"]?.text == "fullObjectChecksum")
         #expect(event["proof"]?["algorithm"]?.text == "CRC64NVME")
         #expect(event["proof"]?["value"]?.text == store.object(key: "key")?.checksum?.value)
@@ -57,15 +54,13 @@ import Testing
         #expect(store.count(.getObject) == 1)
     }
 
-    @Test func failedHasExactlyItsKeys() throws {
+    @Test func failedHasAVerdict() throws {
         let file = try uploaded()
         try Files.overwrite(file, at: 3, with: [0, 0, 0])
         for (destination, verdict) in [("bucket/key", "differs"), ("bucket/none", "missing")] {
             let outcome = try mule.run("verify", "--json", file, destination)
             #expect(outcome.exitCode == 6)
             let event = try #require(outcome.objects.first)
-            #expect(event.isSorted)
-            #expect(event.names == ["destination", "error", "event", "id", "resumable", "source", "verdict"])
             #expect(event["event"]?.text == "failed")
             #expect(event["verdict"]?.text == verdict)
             #expect(event["error"]?["kind"]?.text == "verification")

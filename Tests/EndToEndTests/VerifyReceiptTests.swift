@@ -77,20 +77,18 @@ import Testing
         let outcome = try mule.run("verify", "--json", "--receipt", receipt)
         #expect(outcome.exitCode == 6)
         let objects = outcome.objects
-        #expect(objects.count == 4 && objects.allSatisfy { $0.isSorted })
+        #expect(objects.count == 4)
         let proven = objects.filter { $0["event"]?.text == "verified" }
         #expect(Set(proven.compactMap { $0["destination"]?.text }) == ["bucket/n/a", "bucket/n/c"])
         for object in proven {
-            #expect(object.names == ["destination", "eTag", "event", "proof", "size", "source"])
             #expect(object["proof"]?["kind"]?.text == "fullObjectChecksum")
             #expect(object["size"]?.integer == 12)
         }
         let failed = try #require(outcome.event("failed"))
-        #expect(failed.names == ["destination", "error", "event", "id", "resumable", "source", "verdict"])
         #expect(failed["verdict"]?.text == "missing" && failed["error"]?["kind"]?.text == "verification")
         #expect(failed["source"]?.text == mule.home.path("spool/b"))
         let last = try #require(objects.last)
-        #expect(last.names == ["event", "notProven", "problems", "proven", "stopped"])
+        #expect(last["event"]?.text == "summary")
         #expect(last["proven"]?.integer == 2 && last["notProven"]?.integer == 1 && last["stopped"] == .bool(false))
     }
 
@@ -116,7 +114,7 @@ import Testing
         store.profile.denied = [.getAttributes]
         let denied = try mule.run("verify", "--receipt", without)
         #expect(denied.exitCode == 6)
-        #expect(denied.out.contains("unproven: Cannot prove") && denied.out.contains("s3:GetObjectAttributes"))
+        #expect(denied.out.contains("not verified: Cannot prove") && denied.out.contains("s3:GetObjectAttributes"))
         #expect(denied.lines.last == "0 verified, 1 not verified")
     }
 
@@ -162,7 +160,9 @@ import Testing
         let outcome = try mule.run("verify", "--receipt", receipt)
         #expect(outcome.exitCode == 6)
         #expect(
-            outcome.lines.contains { $0.contains("n/a differs from") && $0.contains("it has 20 bytes, recorded were 12") }
+            outcome.lines.contains {
+                $0.contains("n/a differs from") && $0.contains("it has 20 bytes, recorded were 12")
+            }
         )
         #expect(
             outcome.lines.contains { $0.contains("n/b differs from") && $0.contains("its ETag is 1111") },

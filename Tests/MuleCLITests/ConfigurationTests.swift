@@ -103,7 +103,7 @@ struct ConfigurationTests {
             ),
             (#"{"object": []}"#, "object: expected an object { }, found an array [ ]"),
             ("[]", "the document: expected an object { }, found an array [ ]"),
-            ("{\n  \"region\": \"a\",\n}", "is not valid JSON, line 3, column 1: a key in double quotes is wanted"),
+            ("{\n  \"region\": \"a\",\n}", "is not valid JSON, line 3, column 1: expected a key in double quotes"),
             (#"{"region": "a", "region": "b"}"#, "the key \"region\" appears twice"),
             (#"{"\u001b[2J": 1, "\u001b[2J": 2}"#, "the key \"\\x1B[2J\" appears twice"),
             (

@@ -93,6 +93,8 @@ package struct CommandOutcome: Sendable {
     }
 
     package let end: End
+    /// Of the command that was run, without the program's name.
+    package let arguments: [[UInt8]]
     package let standardOutput: [UInt8]
     package let standardError: [UInt8]
     package let seconds: Double

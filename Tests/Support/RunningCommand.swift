@@ -7,6 +7,7 @@ import MuleSystem
 package final class RunningCommand: Sendable {
     package let pid: Int32
     private let started: Moment
+    private let arguments: [[UInt8]]
     private let input: Int32?
     private let progress: Monitor<Progress>
 
@@ -24,6 +25,7 @@ package final class RunningCommand: Sendable {
 
     init(_ command: TestCommand) throws(CommandFailure) {
         let streams = try ChildStreams(command)
+        arguments = command.arguments
         started = .now()
         pid = try streams.spawn(command)
         streams.closeChildEnds()
@@ -132,6 +134,7 @@ package final class RunningCommand: Sendable {
             let cpu = [usage.ru_utime, usage.ru_stime].reduce(0.0) { $0 + Double($1.tv_sec) + Double($1.tv_usec) / 1e6 }
             return CommandOutcome(
                 end: signal == 0 ? .exit((status >> 8) & 0xFF) : .signal(signal),
+                arguments: arguments,
                 standardOutput: progress.output,
                 standardError: progress.error,
                 seconds: (progress.ended?.at ?? .now()).seconds(since: started),

@@ -42,8 +42,8 @@ private func checkJSON(_ bytes: [UInt8]) throws(BrokenPromise) {
     do throws(JSONReader.SyntaxError) {
         value = try JSONReader.read(bytes)
     } catch {
-        // The checker knows neither the limit of depth, nor keys that stand twice, nor numbers that are too large.
-        let isExtra = ["too deeply", "second time", "too large"].contains { error.reason.contains($0) }
+        // The checker knows neither the limit of depth, nor repeated keys, nor numbers that are too large.
+        let isExtra = ["too deeply", "appears twice", "too large"].contains { error.reason.contains($0) }
         try promise(!isJSON || isExtra, "JSON is refused: \(error.reason)")
         let lines = bytes.split(separator: 0x0A, omittingEmptySubsequences: false)
         try promise((1...lines.count).contains(error.line), "line \(error.line) of \(lines.count)")
