@@ -219,6 +219,9 @@ import Testing
         #expect(try mule.run("doctor", "--export", export).exitCode == 0)
         _ = try run(stranger, seen, 0, "doctor", "--import", export, "--json")
 
+        let small = try mule.home.write("small", to: "small")
+        _ = try run(mule, seen, 0, "upload", "--json", "--limit-rate", "5MB/s", file, small, "bucket/several/")
+
         store.profile.checksums = .ignored
         let sent = try run(mule, seen, 0, "upload", "--json", "--checksum", "sha256", file, "bucket/notice")
         #expect(sent.contains { $0["event"]?.text == "notice" }, "\(sent)")

@@ -16,8 +16,30 @@ import Testing
         #expect(outcome.exitCode == 0, "\(outcome.err)")
         #expect(store.keys() == HostileKeys.sorted(names.map { "top/" + $0 }))
         for name in names { #expect(store.object(key: "top/" + name)?.bytes == Array(name.utf8)) }
-        #expect(outcome.lines.count == names.count)
+        #expect(outcome.lines.count == names.count + 1)
         #expect(store.violations.isEmpty)
+    }
+
+    @Test func aRunOfSeveralFilesEndsWithItsSummary() throws {
+        for number in 1...30 { try mule.home.write("file \(number)", to: "tree/\(number)") }
+        store.add(.on(.putObject, key: "top/7", times: 100, .status(403, code: "AccessDenied")))
+        let first = try mule.run("upload", "-r", "tree", "bucket/top/")
+        #expect(first.exitCode == 4)
+        // Not each of many files has its line.
+        #expect(first.lines.count == 21)
+        let last = try #require(first.lines.last)
+        #expect(last.hasPrefix("30 files, ") && last.hasSuffix(": 29 uploaded, 0 unchanged, 1 failed"), "\(last)")
+
+        store.script([])
+        let again = try mule.run("upload", "-r", "tree", "bucket/top/", "-v")
+        #expect(again.exitCode == 0 && again.lines.count == 31)
+        #expect(again.lines.last?.hasSuffix(": 1 uploaded, 29 unchanged, 0 failed") == true)
+        #expect(again.lines.contains { $0.contains("tree/7 -> ") && $0.contains("CRC64NVME") }, "\(again.out)")
+        #expect(try mule.run("upload", "-r", "tree", "bucket/top/", "-q").out == "")
+
+        let summary = try #require(try mule.run("upload", "--json", "-r", "tree", "bucket/top/").objects.last)
+        #expect(summary["event"]?.text == "summary" && summary["unchanged"]?.integer == 30)
+        #expect(try mule.run("upload", "tree/1", "bucket/top/").lines.count == 1)
     }
 
     @Test func nameThatIsNotUTF8IsPercentEscaped() throws {

@@ -74,7 +74,7 @@ struct TerminalPainterTests {
             #expect(silent.tick(several(active: 2), at: Double(step) / 5, size: size).isEmpty)
         }
         written += plain.message("a\rb", size: size) + plain.finish(several(active: 2), at: 71, size: size)
-        #expect(written.split(separator: "\n").count == 4)
+        #expect(written.split(separator: "\n").count == 5)
         #expect(written.utf8.allSatisfy { $0 == 0x0A || $0 >= 0x20 })
         #expect(silent.message("a", size: size) == "a\n")
     }

@@ -125,6 +125,7 @@ struct ArchiveCommand {
             )
             session.console.startProgress(
                 job: job.name,
+                printsEvents: true,
                 isAlive: { run.isAlive },
                 stopReport: { UnfinishedUploads(of: run.kept, resumption: .sameCommand).stopped }
             ) {

@@ -20,7 +20,9 @@ extension Session {
             printer.print(event)
         }
         let resumption: UnfinishedUploads.Resumption = canBeResumed ? .resume : .stream
+        let startedAt = Moment.now()
         console.startProgress(
+            printsEvents: true,
             isAlive: { run.isAlive() },
             stopReport: {
                 let hasFoundAll = !run.snapshot().findsMore
@@ -32,6 +34,12 @@ extension Session {
         let result = run.run(feed)
         console.stopProgress(final: nil)
         if let obstacle = result.obstacle { printer.say(obstacle) }
+        var summary = printer.completed
+        summary.add(result.failures)
+        summary.add(failuresBeside())
+        summary.unfinished += result.untouched
+        summary.seconds = Moment.now().seconds(since: startedAt)
+        console.conclude(summary)
         let unfinished = result.failures.resumable + result.untouched
         if unfinished > 0 || !result.hasFoundAll {
             let report = UnfinishedUploads(

@@ -54,6 +54,13 @@ final class Console: Sendable {
         if let failure = output.write(Array(lines.map { $0 + "\n" }.joined().utf8)) { error(Self.lost(failure)) }
     }
 
+    /// The last result of a run, where it is more than one file.
+    func conclude(_ summary: RunSummary) {
+        guard summary.files > 1 else { return }
+        record(.info, summary.text)
+        if isJSON { result(summary.json.line) } else if !isQuiet { result(summary.text) }
+    }
+
     /// The message for results that cannot be written.
     static func lost(_ failure: SystemError) -> String {
         "Cannot write to standard output: \(failure.reason). Some results are missing. Redirect the output elsewhere and "
@@ -101,17 +108,28 @@ final class Console: Sendable {
 
     /// - Parameters:
     ///   - job: the job's name, where several may run.
+    ///   - printsEvents: whether progress is among the results too, with `--json`.
     ///   - isAlive: whether the run makes progress, by its own judgement.
     ///   - stopReport: what is printed if the process ends before the run does, asked for from any thread.
     func startProgress(
         job: String? = nil,
+        printsEvents: Bool = false,
         isAlive: @escaping @Sendable () -> Bool = { true },
         stopReport: (@Sendable () -> String)? = nil,
         _ snapshot: @escaping @Sendable () -> TransferSnapshot
     ) {
         voice.follow(stopReport)
         service?.watch(job: job, isAlive: isAlive, snapshot)
-        display.start(snapshot: snapshot)
+        if isJSON, printsEvents {
+            let events = ProgressEvents(job: job)
+            display.start { [self] in
+                let counts = snapshot()
+                if let event = events.next(counts) { result(event.line) }
+                return counts
+            }
+        } else {
+            display.start(snapshot: snapshot)
+        }
         isDrawing.store(true, ordering: .relaxed)
     }
 

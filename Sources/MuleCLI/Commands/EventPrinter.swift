@@ -11,9 +11,16 @@ final class EventPrinter: Sendable {
     private let console: Console
     private let said = Monitor<Set<String>>([])
     private let failed = Atomic<Int>(0)
+    private let done = Monitor(RunSummary())
+
+    /// Files that have a line of their own without `--verbose`.
+    private static let fewFiles = 20
 
     /// Failures so far, without those of an interruption.
     var failures: Int { failed.load(ordering: .relaxed) }
+
+    /// What was completed so far.
+    var completed: RunSummary { done.withLock { $0 } }
 
     init(console: Console) {
         self.console = console
@@ -109,7 +116,11 @@ final class EventPrinter: Sendable {
     }
 
     private func completed(_ summary: UploadSummary) {
-        console.record(.info, sentence(summary))
+        let isOneOfFew = done.withLock { done in
+            done.add(summary)
+            return done.files <= Self.fewFiles
+        }
+        console.record(.info, sentence(summary, withChecksum: true))
         if console.isJSON {
             let checksum: JSONValue =
                 summary.proof.checksumAlgorithm.map { algorithm in
@@ -130,12 +141,12 @@ final class EventPrinter: Sendable {
             ]
             if let version = summary.proof.versionID { members["versionID"] = .string(version) }
             json("completed", id: summary.id, summary.source, summary.destination, members)
-        } else if !console.isQuiet {
-            console.result(sentence(summary))
+        } else if !console.isQuiet, isOneOfFew || console.isVerbose {
+            console.result(sentence(summary, withChecksum: console.isVerbose))
         }
     }
 
-    private func sentence(_ summary: UploadSummary) -> String {
+    private func sentence(_ summary: UploadSummary, withChecksum: Bool) -> String {
         let source = summary.name.map(TextSafety.displayName) ?? "standard input"
         let object = display(summary.destination)
         if let evidence = summary.evidence {
@@ -152,7 +163,7 @@ final class EventPrinter: Sendable {
         if summary.seconds > 0.05, summary.bytesSent > 0 {
             text += " (\(ByteSize.format(Int64(Double(summary.bytesSent) / summary.seconds)))/s)"
         }
-        if let algorithm = summary.proof.checksumAlgorithm, let value = summary.proof.checksumValue {
+        if withChecksum, let algorithm = summary.proof.checksumAlgorithm, let value = summary.proof.checksumValue {
             text += ", \(algorithm) \(value)"
         }
         return text

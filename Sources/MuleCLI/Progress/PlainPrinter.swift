@@ -2,17 +2,18 @@ import MulePlan
 
 /// Progress for logs: a plain line now and then.
 package struct PlainPrinter: Sendable {
-    /// Seconds between two lines.
+    /// Seconds between two lines, and before the first: a short run has none.
     package static let interval = 30.0
+    package static let firstAfter = 1.0
 
     private var lastTime: Double?
 
     package init() {}
 
-    /// True when a line is due; the first one an interval after the first question.
+    /// True when a line is due.
     package mutating func isDue(at time: Double) -> Bool {
         guard let last = lastTime else {
-            lastTime = time
+            lastTime = time - PlainPrinter.interval + PlainPrinter.firstAfter
             return false
         }
         guard time - last >= PlainPrinter.interval else { return false }
