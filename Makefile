@@ -7,6 +7,8 @@ SHELL := /bin/bash
 
 PREFIX ?= /usr/local
 DESTDIR ?=
+# Where zsh finds completions, below PREFIX/share: Debian's packages use a directory of their own.
+ZSH_FUNCTIONS := zsh/$(if $(and $(filter /usr,$(PREFIX)),$(wildcard /etc/debian_version)),vendor-completions,site-functions)
 # More arguments for swift build and swift test, such as: make test SWIFTFLAGS='-j 2'
 SWIFTFLAGS ?=
 # More arguments for the demo, the torture, the kills and the benchmark, such as: make kills ARGS='--rounds 5 --seed 7'
@@ -25,7 +27,7 @@ SWIFT_SOURCES := Sources Tests Package.swift $(wildcard Benchmarks)
 # $(call or-say,SENTENCE): if the command before it failed, prints the sentence and fails the target.
 or-say = || { echo "make $@: $(1)" >&2; exit 1; }
 
-.PHONY: help deps servers build test lint check format reference demo torture kills archive-kills slow-links crashpoints bench peers sanitize install deb clean distclean
+.PHONY: help deps servers build test lint check format reference demo torture kills archive-kills slow-links crashpoints bench peers sanitize install deb package-test clean distclean
 
 help: ## show this list
 	@echo 'usage: make TARGET'
@@ -114,7 +116,7 @@ install: ## install the built binary, its documentation and systemd units under 
 	@install -D -m 755 $(MULE) "$(DESTDIR)$(PREFIX)/bin/mule" \
 	    $(call or-say,cannot write under $(DESTDIR)$(PREFIX); try sudo make install or another PREFIX)
 	@place() { if [ -f "$$1" ]; then install -D -m 644 "$$1" "$(DESTDIR)$(PREFIX)/share/$$2"; fi; }; \
-	    set -e; \
+	    set -e -o pipefail; \
 	    place docs/man/mule.1 man/man1/mule.1; \
 	    place docs/man/mule-config.5 man/man5/mule-config.5; \
 	    place README.md doc/mule/README.md; \
@@ -122,20 +124,27 @@ install: ## install the built binary, its documentation and systemd units under 
 	    place config.example.json doc/mule/config.example.json; \
 	    complete() { $(MULE) completion $$1 | install -D -m 644 /dev/stdin "$(DESTDIR)$(PREFIX)/share/$$2"; }; \
 	    complete bash bash-completion/completions/mule; \
-	    complete zsh zsh/site-functions/_mule; \
+	    complete zsh $(ZSH_FUNCTIONS)/_mule; \
 	    complete fish fish/vendor_completions.d/mule.fish; \
 	    place docs/unattended.md doc/mule/unattended.md; \
+	    place docs/containers.md doc/mule/containers.md; \
+	    for file in Examples/containers/*; do place "$$file" "doc/mule/examples/containers/$${file##*/}"; done; \
 	    for unit in docs/systemd/mule-*; do \
 	        sed 's|@BINDIR@|$(PREFIX)/bin|' "$$unit" | \
 	            install -D -m 644 /dev/stdin "$(DESTDIR)$(PREFIX)/lib/systemd/system/$${unit##*/}"; \
-	    done
+	    done; \
+	    install -D -m 644 Packaging/mule.sysusers "$(DESTDIR)$(PREFIX)/lib/sysusers.d/mule.conf"; \
+	    install -D -m 644 Packaging/mule.tmpfiles "$(DESTDIR)$(PREFIX)/lib/tmpfiles.d/mule.conf"
 	@echo "make install: $(DESTDIR)$(PREFIX)/bin/mule"
 
-deb: build ## build a Debian package, .build/mule_VERSION_ARCH.deb
+deb: build ## build Debian packages, .build/mule_VERSION_ARCH.deb and mule-dbgsym
 	@.ci/deb $(MULE) $(call or-say,the package could not be built; the reason is above)
 
-clean: ## remove build products; keep the installed test servers and peers
-	@test ! -d .build || find .build -mindepth 1 -maxdepth 1 ! -name servers ! -name bench-peers -exec rm -rf {} + \
+package-test: deb ## install and use the Debian package in minimal Debian 12 and 13 systems (as root; downloads them)
+	@Tests/Package/run $(ARGS) $(call or-say,the package has a fault or the test could not run; see above)
+
+clean: ## remove build products; keep the installed test servers, peers and Debian systems
+	@test ! -d .build || find .build -mindepth 1 -maxdepth 1 ! -name servers ! -name bench-peers ! -name chroots -exec rm -rf {} + \
 	    $(call or-say,could not remove all of .build)
 
 distclean: ## remove all of .build

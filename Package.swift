@@ -74,7 +74,13 @@ let package = Package(
                 "MuleLedger", "MuleSources", "MuleUpload", "MuleSystem",
             ]
         ),
-        .executableTarget(name: "mule", dependencies: ["MuleCLI", "CEntry"], swiftSettings: strict),
+        .executableTarget(
+            name: "mule",
+            dependencies: ["MuleCLI", "CEntry"],
+            swiftSettings: strict,
+            // All symbols are bound at the start, after which the table of their addresses is read-only.
+            linkerSettings: [.unsafeFlags(["-Xlinker", "-z", "-Xlinker", "now"])]
+        ),
 
         .executableTarget(
             name: "mule-bench",

@@ -1,5 +1,3 @@
-import Synchronization
-
 /// Files that this process holds open with locks, and must not open a second time: closing any descriptor of a file drops all
 /// locks that the process holds on it (fcntl(2), "Record locking"; https://sqlite.org/howtocorrupt.html, section 2.2).
 package final class ReservedFiles: Sendable {
@@ -13,7 +11,7 @@ package final class ReservedFiles: Sendable {
         }
     }
 
-    private static let held = Mutex<[Number: [[UInt8]]]>([:])
+    private static let held = Monitor<[Number: [[UInt8]]]>([:])
     private let files: [(number: Number, path: [UInt8])]
 
     /// Reserves those of the files that exist, for as long as the value lives.
@@ -34,7 +32,7 @@ package final class ReservedFiles: Sendable {
         }
     }
 
-    private static let opened = Mutex<[File]>([])
+    private static let opened = Monitor<[File]>([])
 
     /// Whether the open file is one of them, under any of its names. If so it stays open for as long as the process lives.
     package static func contains(_ file: File, _ status: FileStatus) -> Bool {

@@ -8,22 +8,20 @@ import Testing
     struct Case: Sendable {
         /// The line up to the cursor, without the program's name.
         var line: String
-        /// What the last word is completed to.
+        /// The only word that the last one is completed to.
         var offered: String
-        /// What fits another place.
-        var notOffered: String
     }
 
     static let cases = [
-        Case(line: "up", offered: "upload", notOffered: "status"),
-        Case(line: "upload --part-s", offered: "--part-size", notOffered: "--page-cache"),
-        Case(line: "status --rem", offered: "--remote", notOffered: "--restart"),
-        Case(line: "upload --checksum crc64", offered: "crc64nvme", notOffered: "sha256"),
-        Case(line: "archive nig", offered: "nightly", notOffered: "weekly"),
-        Case(line: "report --job wee", offered: "weekly", notOffered: "nightly"),
-        Case(line: "resume --profile arch", offered: "archive-keys", notOffered: "other-keys"),
-        Case(line: "completion z", offered: "zsh", notOffered: "bash"),
-        Case(line: "upload dump.t", offered: "dump.tar", notOffered: "other"),
+        Case(line: "up", offered: "upload"),
+        Case(line: "upload --part-s", offered: "--part-size"),
+        Case(line: "status --rem", offered: "--remote"),
+        Case(line: "upload --checksum crc64", offered: "crc64nvme"),
+        Case(line: "archive nig", offered: "nightly"),
+        Case(line: "report --job wee", offered: "weekly"),
+        Case(line: "resume --profile arch", offered: "archive-keys"),
+        Case(line: "completion z", offered: "zsh"),
+        Case(line: "upload dump.t", offered: "dump.tar"),
     ]
 
     /// A home with two jobs, two profiles, a file, and the program on the path.
@@ -98,19 +96,19 @@ import Testing
         let script = """
             zmodload zsh/zpty
             zpty -b shell zsh -f -i
-            zpty -w shell 'PS1=; unsetopt zle_bracketed_paste; setopt no_beep; stty cols 200'
-            zpty -w shell 'autoload -U compinit; compinit -u -D; source <(mule completion zsh); echo REA""DY'
+            zpty -w shell 'PS1=; setopt no_beep; autoload -U compinit; compinit -u -D; source <(mule completion zsh)'
+            zpty -w shell 'show() { print -r -- "BUFFER:$BUFFER:END" }; zle -N show; bindkey "^X" show; echo REA""DY'
             zpty -r -m shell text '*READY*'
-            zpty -w -n shell "mule $1"$'\\t'
-            zpty -w -n shell ' # END'$'\\n'
-            zpty -r -m shell text '*END*'
-            print -r -- $text
+            zpty -w -n shell "mule $1"$'\\t\\x18'
+            zpty -r -m shell text '*BUFFER:*:END*'
+            print -r -- ${${text##*BUFFER:}%%:END*}
             zpty -d shell
             """
         let outcome = try run("zsh", ["-f", "-c", script, "zsh", example.line])
+        // zsh adds the "=" of an option with a value.
+        let completed = outcome.lines.first.map { $0.hasSuffix("=") ? String($0.dropLast()) : $0 } ?? ""
         let typed = example.line.split(separator: " ").dropLast().map { $0 + " " }.joined()
-        #expect(outcome.out.contains("mule \(typed)\(example.offered)"), "\(outcome.out) \(outcome.err)")
-        #expect(!outcome.out.contains(example.notOffered))
+        #expect(completed.split(separator: " ").joined(separator: " ") == "mule \(typed)\(example.offered)")
     }
 
     @Test func uploadIDsAreThoseOfPendingUploads() throws {

@@ -142,10 +142,11 @@ import Testing
     }
 
     @Test func aRunWithoutAnEndIsRunningOrWasKilled() throws {
-        try configure(#", "partSize": "5MiB", "concurrency": 2"#)
+        // However long the test takes, the run does not end.
+        try configure(#", "partSize": "5MiB", "concurrency": 2, "stallLimit": "1h""#)
         try mule.home.write("small", to: "spool/a")
         _ = try mule.file(parts: 3, "spool/b")
-        store.add(.on(.uploadPart, part: 2, .stallAfter(bytes: 1 << 20)))
+        store.add(.on(.uploadPart, part: 2, times: 1_000, .stallAfter(bytes: 1 << 20)))
         let running = try mule.start(["archive", "nightly"])
         #expect(store.waitUntil { $0.partNumbers.contains(2) })
         #expect(try mule.reportShows(archived: 1))

@@ -88,7 +88,8 @@ struct ReferenceTests {
     )
     func isCleanRoff(page: Page) throws {
         let home = ScratchDirectory()
-        let file = try home.write(try page.generated(), to: "page")
+        // mandoc reads the section from the file's name.
+        let file = try home.write(try page.generated(), to: "page." + page.rawValue.suffix(1))
         for tool in [["mandoc", "-T", "lint", "-W", "warning"], ["groff", "-man", "-ww", "-Tutf8", "-z"]] {
             let outcome = try TestCommand("/usr/bin/\(tool[0])", tool.dropFirst() + [file], home: home.path).run()
             #expect(outcome.out + outcome.err == "", "\(tool[0])")

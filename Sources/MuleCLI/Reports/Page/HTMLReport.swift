@@ -165,9 +165,9 @@ struct HTMLReport {
     }
 
     private static let style = """
-        :root{color-scheme:light dark;--ink:#1d2227;--paper:#fff;--line:#d8dde2;--empty:#e6eaee;--bar:#3b6fb6;--soft:#5c6670}
-        @media(prefers-color-scheme:dark){:root{--ink:#e6eaee;--paper:#15191d;--line:#333b43;--empty:#262d34;--bar:#6d9ddb;--soft:#9aa5b0}}
-        body{font:15px/1.45 system-ui,sans-serif;color:var(--ink);background:var(--paper);max-width:960px;margin:24px auto;padding:0 16px}
+        :root{color-scheme:light dark;--ink:#1d2227;--ground:#fff;--line:#d8dde2;--empty:#e6eaee;--bar:#3b6fb6;--soft:#5c6670}
+        @media(prefers-color-scheme:dark){:root{--ink:#e6eaee;--ground:#15191d;--line:#333b43;--empty:#262d34;--bar:#6d9ddb;--soft:#9aa5b0}}
+        body{font:15px/1.45 system-ui,sans-serif;color:var(--ink);background:var(--ground);max-width:960px;margin:24px auto;padding:0 16px}
         h1{margin-bottom:0}h2{margin-top:2em;border-bottom:1px solid var(--line)}h3{margin-bottom:4px}
         .tiles{list-style:none;display:flex;flex-wrap:wrap;gap:12px;padding:0}.tiles li{border:1px solid var(--line);border-radius:6px;padding:8px 14px}
         .tiles b{font-size:20px;display:block}.legend span{margin-right:16px}
