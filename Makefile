@@ -27,7 +27,7 @@ SWIFT_SOURCES := Sources Tests Package.swift $(wildcard Benchmarks)
 # $(call or-say,SENTENCE): if the command before it failed, prints the sentence and fails the target.
 or-say = || { echo "make $@: $(1)" >&2; exit 1; }
 
-.PHONY: help deps servers build test lint check format reference demo torture kills archive-kills slow-links crashpoints bench peers sanitize install deb package-test clean distclean
+.PHONY: help deps servers build test unit lint check format reference demo torture kills archive-kills slow-links crashpoints bench peers sanitize install deb package-test clean distclean
 
 help: ## show this list
 	@echo 'usage: make TARGET'
@@ -49,6 +49,9 @@ build: deps ## build the release binary, .build/release/mule
 
 test: servers ## run all tests, including those against real S3 servers
 	@swift test $(SWIFTFLAGS) $(call or-say,a test failed or did not build; look for "error" above)
+
+unit: deps ## run the tests that need no server
+	@swift test $(SWIFTFLAGS) --skip 'EndToEndTests|TestSupportTests' $(call or-say,a test failed or did not build; look for "error" above)
 
 lint: ## check the format of the sources, the words of the documents, and the test names in docs/faults.md
 	@swift format lint --strict --parallel --recursive $(SWIFT_SOURCES) \
