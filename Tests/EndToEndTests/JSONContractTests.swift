@@ -1,3 +1,4 @@
+import Glibc
 import TestSupport
 import Testing
 
@@ -82,6 +83,29 @@ import Testing
         #expect(upload["bytesDone"]?.integer == MuleRun.partSize)
         #expect(upload["uploadID"]?.text == store.uploads.first?.id)
         #expect(upload["createdAt"]?.text != nil && upload["updatedAt"]?.text != nil)
+    }
+
+    @Test func anActiveUploadNamesItsProcessAndStore() throws {
+        let file = try mule.file(parts: 2)
+        store.add(.on(.uploadPart, times: 1_000, .stallAfter(bytes: 1 << 20)))
+        let running = try mule.uploadInParts(file, "bucket/key", "--stall-limit", "1h").start()
+        #expect(store.waitUntil { !$0.partNumbers.isEmpty })
+        let upload = try #require(try mule.status().first)
+        #expect(upload["state"]?.text == "active")
+        #expect(upload["process"]?.integer == Int64(running.pid))
+        #expect(upload["endpoint"]?.text == mule.environment["AWS_ENDPOINT_URL"])
+        #expect(try mule.run("status").out.contains("process \(running.pid) since "))
+
+        let watching = try mule.start(["status", "--watch"])
+        #expect(watching.waitForText("process \(running.pid) since"))
+        let first = watching.outputSoFar
+        while watching.outputSoFar == first, watching.isRunning { usleep(10_000) }
+        #expect(watching.outputSoFar.hasPrefix(first + first.prefix(20)))
+        watching.signal(2)
+        #expect(watching.wait().end == .signal(2))
+        running.signal(9)
+        _ = running.wait()
+        #expect(try mule.status().first?["process"] == .null)
     }
 
     @Test func statusOfNothingPrintsNothing() throws {

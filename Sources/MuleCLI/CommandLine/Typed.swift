@@ -65,6 +65,7 @@ package struct Typed: Sendable, Equatable {
     /// File paths, as raw bytes; `-` is standard input.
     package var receipts: [[UInt8]] = []
     package var remote = false
+    package var watch = false
     package var dryRun = false
     package var yes = false
     package var allInitiators = false

@@ -1,4 +1,6 @@
+import Glibc
 import MuleLedger
+import MuleSystem
 import MuleUpload
 
 /// `mule status`
@@ -8,6 +10,30 @@ struct StatusCommand {
     func run() throws(CommandFailure) -> ExitStatus {
         let ledger = try session.openLedger()
         if session.typed.remote { return try RemoteStatus(session: session, ledger: ledger).run() }
+        if session.typed.watch { return try watch(ledger) }
+        if try !printAll(ledger), !session.console.isJSON { session.console.note("no unfinished uploads") }
+        return .done
+    }
+
+    /// Seconds between two lists of `--watch`.
+    private static let interval = 2.0
+
+    /// On a terminal each list replaces the one before.
+    private func watch(_ ledger: Ledger) throws(CommandFailure) -> ExitStatus {
+        let isTerminal = isatty(STDOUT_FILENO) == 1 && !session.console.isJSON
+        while !session.cancellation.isCancelled {
+            // Erases the screen, and goes to its upper left corner.
+            if isTerminal {
+                session.console.result("\u{1B}[2J\u{1B}[H" + LocalTime.text(milliseconds: wallClockMilliseconds()))
+            }
+            if try !printAll(ledger), isTerminal { session.console.result("no unfinished uploads") }
+            sleep(until: Moment.now().adding(seconds: Self.interval), session.cancellation)
+        }
+        return .interrupted
+    }
+
+    /// - Returns: whether there was anything to print.
+    private func printAll(_ ledger: Ledger) throws(CommandFailure) -> Bool {
         var uploads = try session.uploads(ledger, ids: session.typed.operands, session.selection, everywhere: true)
         var isEmpty = true
         do {
@@ -22,8 +48,7 @@ struct StatusCommand {
         } catch {
             throw session.ledgerFailure(error, ledger)
         }
-        if isEmpty && !session.console.isJSON { session.console.note("no unfinished uploads") }
-        return .done
+        return !isEmpty
     }
 
     /// Quarantined files without an upload in the list above.

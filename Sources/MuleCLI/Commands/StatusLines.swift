@@ -45,6 +45,11 @@ struct StatusLines {
         if let warning = abortWarning(record) { console.note(TextSafety.displayName(warning)) }
     }
 
+    /// The process that holds an active upload, if this user may see it.
+    private func holder(of record: UploadRecord) -> LockHolder? {
+        record.state == .pending && ledger.isActive(record) ? ledger.holder(of: record) : nil
+    }
+
     private func state(of record: UploadRecord) -> String {
         guard record.state == .pending, ledger.isActive(record) else { return record.state.rawValue }
         return "active"
@@ -53,72 +58,52 @@ struct StatusLines {
     // MARK: JSON
 
     private func json(_ record: UploadRecord, _ remote: RemoteView??) -> String {
-        var members: [String: JSONValue] = [
-            "bytesDone": .int(record.bytesDone),
-            "createdAt": .string(UTCTime(millisecondsSince1970: record.createdAt).iso8601),
-            "destination": .string(record.upload.destination.description),
-            "id": .string(record.id),
-            "lastError": JSONValue(record.lastError),
-            "partSize": JSONValue(record.upload.partSize),
-            "partsDone": .int(Int64(record.partsDone)),
-            "partsTotal": record.partCount.map { .int(Int64($0)) } ?? .null,
-            "size": JSONValue(record.size),
-            "source": .string(record.upload.sourceName.map(TextSafety.jsonName) ?? "-"),
-            "state": .string(state(of: record)),
-            "updatedAt": .string(UTCTime(millisecondsSince1970: record.updatedAt).iso8601),
-            "uploadID": JSONValue(record.uploadID),
-        ]
-        if let remote { members["remote"] = remote?.json ?? .null }
-        if let file = quarantined[record.number] { members.merge(marks(file)) { _, mark in mark } }
-        return JSONValue.object(members).line
+        var status = StatusRecord(state: state(of: record))
+        status.bytesDone = record.bytesDone
+        status.createdAt = UTCTime(millisecondsSince1970: record.createdAt).iso8601
+        status.destination = record.upload.destination.description
+        status.endpoint = record.upload.store.endpoint
+        status.id = record.id
+        status.lastError = record.lastError
+        status.partSize = record.upload.partSize
+        status.partsDone = record.partsDone
+        status.partsTotal = record.partCount
+        status.process = holder(of: record)?.process
+        status.size = record.size
+        status.source = record.upload.sourceName.map(TextSafety.jsonName) ?? "-"
+        status.updatedAt = UTCTime(millisecondsSince1970: record.updatedAt).iso8601
+        status.uploadID = record.uploadID
+        if let remote { status.remote = remote?.json ?? .null }
+        status.quarantinedBy = quarantined[record.number]?.job.name
+        return status.json.line
     }
 
-    /// The same keys: what only a ledger knows is null.
     private func json(_ listed: ListedUpload, _ remote: RemoteView) -> String {
-        let begun = JSONValue(listed.upload.initiated?.iso8601)
         let record = over(listed)
-        return JSONValue.object([
-            "bytesDone": JSONValue(remote.bytes),
-            "createdAt": begun,
-            "destination": .string(listed.address.description),
-            "id": JSONValue(record?.id),
-            "lastError": .null,
-            "partSize": .null,
-            "partsDone": JSONValue(remote.parts.map(Int64.init)),
-            "partsTotal": .null,
-            "remote": remote.json,
-            "size": .null,
-            "source": JSONValue(record?.upload.sourceName.map(TextSafety.jsonName)),
-            "state": .string(record?.state.rawValue ?? UploadState.unknown.rawValue),
-            "updatedAt": begun,
-            "uploadID": .string(listed.upload.uploadID),
-        ]).line
+        var status = StatusRecord(state: record?.state.rawValue ?? UploadState.unknown.rawValue)
+        status.bytesDone = remote.bytes
+        status.createdAt = listed.upload.initiated?.iso8601
+        status.destination = listed.address.description
+        status.endpoint = record?.upload.store.endpoint
+        status.id = record?.id
+        status.partsDone = remote.parts
+        status.remote = remote.json
+        status.source = record?.upload.sourceName.map(TextSafety.jsonName)
+        status.updatedAt = status.createdAt
+        status.uploadID = listed.upload.uploadID
+        return status.json.line
     }
 
-    /// The keys that only quarantined files have.
-    private func marks(_ file: QuarantinedFile) -> [String: JSONValue] {
-        ["job": .string(file.job.name), "quarantined": true]
-    }
-
-    /// The same keys: what only an upload has is null.
     private func json(_ file: QuarantinedFile) -> String {
-        let begun = file.item.upload.map { UTCTime(millisecondsSince1970: $0.createdAt).iso8601 }
-        let members: [String: JSONValue] = [
-            "bytesDone": .int(0),
-            "createdAt": JSONValue(begun),
-            "destination": .null,
-            "id": .null,
-            "lastError": JSONValue(file.item.lastError?.message),
-            "partSize": .null,
-            "partsDone": .int(0),
-            "partsTotal": .null,
-            "size": .null,
-            "source": .string(TextSafety.jsonName(file.item.source)),
-            "state": .string(UploadState.failed.rawValue),
-            "updatedAt": JSONValue(begun),
-            "uploadID": .null,
-        ]
-        return JSONValue.object(members.merging(marks(file)) { _, mark in mark }).line
+        var status = StatusRecord(state: UploadState.failed.rawValue)
+        status.bytesDone = 0
+        status.createdAt = file.item.upload.map { UTCTime(millisecondsSince1970: $0.createdAt).iso8601 }
+        status.lastError = file.item.lastError?.message
+        status.partsDone = 0
+        status.source = TextSafety.jsonName(file.item.source)
+        status.updatedAt = status.createdAt
+        status.quarantinedBy = file.job.name
+        return status.json.line
     }
 
     private func over(_ listed: ListedUpload) -> UploadRecord? {
@@ -140,6 +125,13 @@ struct StatusLines {
         }
         line += "  \(source) -> \(TextSafety.displayName(record.upload.destination.description))"
         func add(_ text: String) { line += "\n       \(TextSafety.displayName(text))" }
+        let holder = holder(of: record)
+        if let holder {
+            let since = LocalTime.clock(milliseconds: holder.startedAt)
+            add("process \(holder.process) since \(since), to \(record.upload.store.endpoint)")
+        } else if console.isVerbose {
+            add("to \(record.upload.store.endpoint), region \(record.upload.store.region)")
+        }
         if record.abortRequested, record.state != .aborted {
             add("abort pending: mule resume or mule clean removes its parts")
         }

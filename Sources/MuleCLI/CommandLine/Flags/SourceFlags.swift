@@ -120,6 +120,15 @@ extension FlagTable {
             negation: "no-remote",
             "Ask the stores what they have of each upload, and which unfinished uploads they have that the ledger does not know."
         ),
+        .on(
+            "watch",
+            letter: "w",
+            .selection,
+            [.status],
+            sets: \.watch,
+            negation: "no-watch",
+            "Show the list again every two seconds, until Ctrl-C."
+        ),
         .value(
             "older-than",
             "AGE",

@@ -46,11 +46,13 @@ extension CommandPage {
         common: [
             "all": "list finished uploads too",
             "remote": "ask the stores",
+            "watch": "show the list again every two seconds",
             "json": "print JSON, one object per upload",
         ],
         examples: [
             .init(line: "mule status", about: "What is unfinished?"),
             .init(line: "mule status --all k3v9", about: "What happened to this upload?"),
+            .init(line: "mule status --watch", about: "How far are the runs on this machine?"),
             .init(line: "mule status --remote lab-archive/", about: "Which unfinished uploads does this bucket have?"),
             .init(
                 line: "mule status --json | jq -r 'select(.lastError) | .source'",
@@ -58,6 +60,7 @@ extension CommandPage {
             ),
         ],
         problem: { typed in
+            if typed.watch, typed.remote { return "--watch and --remote cannot be combined" }
             guard !typed.remote, let place = typed.operands.first(where: { $0.contains(UInt8(ascii: "/")) }) else {
                 return nil
             }
