@@ -77,11 +77,13 @@ import Testing
         )
         // Those of the shell are wrong, and not what cron would see.
         mule.environment["AWS_SECRET_ACCESS_KEY"] = "wrong"
+        mule.environment["MULE_REGION"] = "eu-west-1"
         let outcome = try answering(["", "", "backup", "bucket"])
         #expect(outcome.exitCode == 0, "\(outcome.out) \(outcome.err)")
         #expect(outcome.err.contains("mule: Profiles: backup, lab\n"))
         #expect(written?.contains(#""profile": "backup""#) == true)
         #expect(outcome.out.contains("profile: in this shell AWS_ACCESS_KEY_ID is set, and takes precedence"))
+        #expect(outcome.out.contains("region: in this shell MULE_REGION is set, and takes precedence"))
         let unknown = try answering(["", "", "backop"], "other.json")
         #expect(unknown.exitCode == 2)
         #expect(unknown.err.contains("did you mean \"backup\"?"), "\(unknown.err)")

@@ -66,8 +66,12 @@ struct ConfigAnswers {
                 )
             )
         }
-        compare("endpointURL", store.endpointURL, variable("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"))
-        compare("region", store.region, variable("AWS_REGION", "AWS_DEFAULT_REGION"))
+        compare(
+            "endpointURL",
+            store.endpointURL,
+            variable("MULE_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
+        )
+        compare("region", store.region, variable("MULE_REGION", "AWS_REGION", "AWS_DEFAULT_REGION"))
         if usesVariables {
             if job != nil {
                 findings.append(
@@ -79,7 +83,7 @@ struct ConfigAnswers {
                 )
             }
         } else {
-            compare("profile", store.profile, variable("AWS_PROFILE", "AWS_DEFAULT_PROFILE"))
+            compare("profile", store.profile, variable("MULE_PROFILE", "AWS_PROFILE", "AWS_DEFAULT_PROFILE"))
             compare("profile", nil, variable("AWS_ACCESS_KEY_ID"))
         }
         return findings
