@@ -19,6 +19,7 @@ enum ForeignWords {
         case "jobs", "ps": "use \"mule status\" for uploads, \"mule report\" for jobs"
         case "login", "configure":
             "mule uses the AWS configuration: run aws configure, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+        case "init", "setup": "use \"mule config init\""
         case "cleanup", "prune", "gc": "use \"mule clean\""
         default: nil
         }

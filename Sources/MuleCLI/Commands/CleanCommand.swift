@@ -183,25 +183,13 @@ struct CleanCommand {
             )
         }
         console.error("Remove \(what), including uploads started by others? Parts still being sent are lost. Type yes:")
-        if readLine(session.cancellation) == "yes" { return true }
+        if case .text(let bytes) = InputLines(cancellation: session.cancellation).next(),
+            String(decoding: bytes.filter { $0 > 0x20 }, as: UTF8.self).lowercased() == "yes"
+        {
+            return true
+        }
         console.error("Nothing was removed.")
         return false
-    }
-
-    /// A line from the terminal; nil when the program is to stop.
-    private func readLine(_ cancellation: Cancellation) -> String? {
-        var line: [UInt8] = []
-        while !cancellation.isCancelled {
-            var terminal = pollfd(fd: STDIN_FILENO, events: Int16(POLLIN), revents: 0)
-            guard poll(&terminal, 1, 200) > 0 else { continue }
-            var byte: UInt8 = 0
-            guard read(STDIN_FILENO, &byte, 1) == 1 else { return nil }
-            if byte == UInt8(ascii: "\n") {
-                return String(decoding: line.filter { $0 > 0x20 }, as: UTF8.self).lowercased()
-            }
-            line.append(byte)
-        }
-        return nil
     }
 
     private func report(_ summary: CleanSummary, removes: Bool) {

@@ -1,45 +1,56 @@
 import MuleJSON
 import MuleSystem
 
-/// `mule config check`: what is wrong with the configuration, all of it, and what looks as if it were not meant. It needs no
-/// session, which would end at the first mistake.
+/// `mule config check`: what is wrong with the configuration, all of it, and what is valid but probably unintended. `mule config
+/// init`: writes one. Neither starts with a session, which would end at the first mistake.
 struct ConfigCommand {
     let typed: Typed
     let environment: [String: String]
+    let cancellation: Cancellation
     let voice: Voice
     let output: StandardOutput
 
     func run() throws(CommandFailure) -> ExitStatus {
         let console = Console(typed, progress: .none, environment: environment, voice: voice, output: output)
         let path = try path()
+        if typed.operands.first == Array("init".utf8) {
+            return try ConfigInit(
+                typed: typed,
+                environment: environment,
+                cancellation: cancellation,
+                voice: voice,
+                console: console,
+                // The commands that it suggests hold in every directory.
+                path: Session.absolute(path)
+            ).run()
+        }
+        return check(path, console)
+    }
+
+    private func check(_ path: [UInt8], _ console: Console) -> ExitStatus {
         let file = TextSafety.displayName(path)
         let reading: Configuration.Reading
         do {
             reading = try Configuration.read(path: path)
         } catch {
-            report(.problem("configuration", .usage, error.description, at: error.place), on: console)
+            console.report(.problem("configuration", .usage, error.description, at: error.place))
             return .usage
         }
-        let trial = ConfigurationTrial(reading, typed: typed, environment: environment, console: console)
-        let findings =
-            reading.problems.map { Finding.problem("configuration", .usage, $0.detail, at: $0.place) }
-            + ConfigurationLint(reading, environment: environment).findings
-            + trial.findings
-        for finding in findings.inOrder { report(finding, on: console) }
-        if findings.contains(where: { $0.state == .problem }) { return .usage }
+        let findings = ConfigurationFindings(reading, typed: typed, environment: environment, console: console)
+        for finding in findings.all { console.report(finding) }
+        if findings.all.contains(where: { $0.state == .problem }) { return .usage }
         let jobs = reading.configuration.jobs.count
         let buckets = reading.configuration.buckets.count
-        report(
+        console.report(
             .ok(
                 "configuration",
-                "\(file) is valid: \(Wording.count(jobs, "job")), \(Wording.count(buckets, "bucket")).\(trial.variables.map { " " + $0 } ?? "")"
-            ),
-            on: console
+                "\(file) is valid: \(Wording.count(jobs, "job")), \(Wording.count(buckets, "bucket")).\(findings.variables.map { " " + $0 } ?? "")"
+            )
         )
         return .done
     }
 
-    /// The named file, or the one that every command reads. It must exist: an empty check would prove nothing.
+    /// The named file, or the one that every command reads. A check of no file would prove nothing.
     private func path() throws(CommandFailure) -> [UInt8] {
         if typed.operands.count > 1 { return typed.operands[1] }
         guard let location = FileLocation.configuration(flag: typed.config, environment: environment) else {
@@ -50,12 +61,33 @@ struct ConfigCommand {
         }
         return location.path
     }
+}
 
-    private func report(_ finding: Finding, on console: Console) {
-        if console.isJSON {
-            console.result(finding.json.line)
-        } else if finding.state != .ok || !console.isQuiet {
-            console.result(finding.text)
+/// Everything that is found in a configuration without contacting a store.
+struct ConfigurationFindings {
+    /// By their places.
+    let all: [Finding]
+    /// What jobs take from the environment, as a sentence; nil if nothing.
+    let variables: String?
+
+    init(_ reading: Configuration.Reading, typed: Typed, environment: [String: String], console: Console) {
+        let trial = ConfigurationTrial(reading, typed: typed, environment: environment, console: console)
+        let found =
+            reading.problems.map { Finding.problem("configuration", .usage, $0.detail, at: $0.place) }
+            + ConfigurationLint(reading, environment: environment).findings
+            + trial.findings
+        all = found.inOrder
+        variables = trial.variables
+    }
+}
+
+extension Console {
+    /// Prints what a check has found, as text or JSON.
+    func report(_ finding: Finding) {
+        if isJSON {
+            result(finding.json.line)
+        } else if finding.state != .ok || !isQuiet {
+            result(finding.text)
         }
     }
 }

@@ -108,7 +108,13 @@ package enum Program {
     ) -> ExitStatus {
         do throws(CommandFailure) {
             if typed.command == .config {
-                return try ConfigCommand(typed: typed, environment: environment, voice: voice, output: output).run()
+                return try ConfigCommand(
+                    typed: typed,
+                    environment: environment,
+                    cancellation: cancellation,
+                    voice: voice,
+                    output: output
+                ).run()
             }
             let service = ServiceReport(environment: environment)
             let session = try Session(
@@ -140,7 +146,7 @@ package enum Program {
             case .archive: return try ArchiveCommand(session: session).run()
             case .report: return try ReportCommand(session: session).run()
             case .clean: return try CleanCommand(session: session).run()
-            // The first has returned: it reads a configuration that a session would refuse. Without one there is help.
+            // The first has returned: it reads a configuration that a session would refuse, or writes one. Without one there is help.
             case .config, .completion, nil: fatalError("this runs without a session")
             }
         } catch {

@@ -62,12 +62,18 @@ struct Session {
     }
 
     /// For checks of a configuration, which send nothing.
-    init(_ typed: Typed, environment: [String: String], configuration: Configuration, console: Console) {
+    init(
+        _ typed: Typed,
+        environment: [String: String],
+        configuration: Configuration,
+        console: Console,
+        cancellation: Cancellation = Cancellation()
+    ) {
         self.typed = typed
         self.environment = environment
         self.configuration = configuration
         self.console = console
-        cancellation = Cancellation()
+        self.cancellation = cancellation
     }
 
     /// Called before anything else, so that the log is complete.
@@ -162,7 +168,7 @@ struct Session {
         )
     }
 
-    private static func absolute(_ path: [UInt8]) -> [UInt8] {
+    static func absolute(_ path: [UInt8]) -> [UInt8] {
         if path.first == UInt8(ascii: "/") { return path }
         guard let here = try? canonicalPath([UInt8(ascii: ".")]) else { return path }
         return here + [UInt8(ascii: "/")] + path

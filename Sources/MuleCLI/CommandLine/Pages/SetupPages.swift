@@ -50,28 +50,38 @@ extension CommandPage {
     )
 
     static let config = CommandPage(
-        synopsis: ["[options] check [FILE]"],
-        summary: "check the configuration file",
+        synopsis: ["[options] check|init [FILE]"],
+        summary: "check or create the configuration file",
         description: [
-            "Reads the configuration, or FILE, and prints a line for every error in it, with line and column: unknown keys, values "
-                + "that cannot be used, jobs that lack a key.",
+            "\"mule config check\" reads the configuration, or FILE, and prints a line for every error in it, with line and column: unknown keys, "
+                + "values that cannot be used, jobs that lack a key.",
             "Warnings point out valid but probably unintended settings: a missing source, two jobs for one directory, an address "
                 + "without encryption. A job that moves files into its own source, or that would archive mule's own ledger, is a "
-                + "problem. No file is sent and no store is contacted; \"mule doctor\" does that.",
-            "Exits with 0 if there is no problem, otherwise with 2.",
+                + "problem. No file is sent and no store is contacted; \"mule doctor\" does that. Exits with 0 if there is no "
+                + "problem, otherwise with 2.",
+            "\"mule config init\" asks for the endpoint, the region, the AWS profile with the credentials, a bucket and a job, tests the answers "
+                + "as \"mule config check\" and \"mule doctor\" do, without changing anything at the store, and writes the configuration, or FILE, with "
+                + "mode 0600. It asks for no secret and replaces no file. It writes the file even if the tests find a "
+                + "problem, and exits with the status of the first one, 0 if there is none.",
         ],
         details: [
             "Everything that a run would refuse before it sends is a problem too: an unknown profile, a part size that is not allowed, "
                 + "a log file or CA bundle that cannot be opened, and, if hours or dates are used, a time zone that is not installed. "
                 + "The last line names the AWS variables of this shell on which jobs rely because the configuration does not set "
-                + "them: cron and systemd have others."
+                + "them: cron and systemd have others.",
+            "\"mule config init\" reads its answers from standard input, one per line; an empty line or the end of the input takes the default. "
+                + "The lines are: endpoint URL, region, profile (\"environment\" for the AWS variables), bucket to test, directory to "
+                + "archive; and with a directory: destination, what to do with a file afterwards, name of the job. On a terminal "
+                + "a wrong answer is explained and the question repeated, up to three times; otherwise the status is 2 and "
+                + "nothing is written. The tests ignore AWS_REGION, AWS_ENDPOINT_URL and AWS_PROFILE of this shell: the answers replace them.",
         ],
-        operands: .choice(["check"]),
+        operands: .choice(["check", "init"]),
         common: [
             "json": "print findings as JSON"
         ],
         examples: [
             .init(line: "mule config check", about: "Is the configuration in order?"),
+            .init(line: "mule config init", about: "Create the configuration, and test it."),
             .init(
                 line: "mule config check config.json.new",
                 about: "Check a file before it becomes the configuration."
@@ -82,11 +92,12 @@ extension CommandPage {
             ),
         ],
         problem: { typed in
-            guard let word = typed.operands.first else { return "config needs an action: \"mule config check\"" }
-            guard word == Array("check".utf8) else {
-                return "unknown action \"\(TextSafety.displayName(word))\"; there is \"mule config check\""
-            }
-            return typed.operands.count > 2 ? "config check reads one FILE at a time" : nil
+            let both = "\"mule config check\" and \"mule config init\""
+            guard let word = typed.operands.first else { return "config needs an action; there are \(both)" }
+            let action = TextSafety.displayName(word)
+            guard ["check", "init"].contains(action) else { return "unknown action \"\(action)\"; there are \(both)" }
+            guard typed.operands.count > 2 else { return nil }
+            return "config \(action) \(action == "check" ? "reads" : "writes") one FILE at a time"
         }
     )
 
