@@ -81,17 +81,6 @@ struct ConfigurationFindings {
     }
 }
 
-extension Console {
-    /// Prints what a check has found, as text or JSON.
-    func report(_ finding: Finding) {
-        if isJSON {
-            result(finding.json.line)
-        } else if finding.state != .ok || !isQuiet {
-            result(finding.text)
-        }
-    }
-}
-
 extension [Finding] {
     /// By their places, those without one last.
     fileprivate var inOrder: [Finding] {

@@ -14,6 +14,9 @@ final class Console: Sendable {
     private let display: ProgressDisplay
     private let output: StandardOutput
     private let sharesTerminal: Bool
+    /// Columns of standard output where it is a terminal.
+    private let width: Int?
+    private let hasColors: Bool
     private let isDrawing = Atomic<Bool>(false)
 
     init(
@@ -39,7 +42,11 @@ final class Console: Sendable {
             display = ProgressDisplay(.none, environment: environment)
         }
         self.display = display
-        sharesTerminal = display.style == .bar && isatty(STDOUT_FILENO) == 1
+        let isTerminal = isatty(STDOUT_FILENO) == 1
+        sharesTerminal = display.style == .bar && isTerminal
+        width = isTerminal ? TerminalOutput(descriptor: STDOUT_FILENO).size.columns : nil
+        // https://no-color.org
+        hasColors = isTerminal && environment["TERM"] != "dumb" && (environment["NO_COLOR"] ?? "").isEmpty
     }
 
     /// A line of results. A reader that has gone away is no reason to stop what is being done.
@@ -52,6 +59,15 @@ final class Console: Sendable {
         // While bars share the terminal with results, one hand must write both, or they paint over each other.
         if sharesTerminal, isDrawing.load(ordering: .relaxed) { return lines.forEach { display.message($0) } }
         if let failure = output.write(Array(lines.map { $0 + "\n" }.joined().utf8)) { error(Self.lost(failure)) }
+    }
+
+    /// What a check has found; what is in order only without `--quiet`.
+    func report(_ finding: Finding) {
+        if isJSON {
+            result(finding.json.line)
+        } else if finding.state != .ok || !isQuiet {
+            result(finding.text(width: width, hasColors: hasColors))
+        }
     }
 
     /// The last result of a run, where it is more than one file.

@@ -15,11 +15,7 @@ struct DoctorCommand {
         var first = ExitStatus.done
         let report: (Finding) -> Void = { finding in
             if finding.state == .problem, first == .done { first = finding.status }
-            if session.console.isJSON {
-                session.console.result(finding.json.line)
-            } else if finding.state != .ok || !session.console.isQuiet {
-                session.console.result(finding.text)
-            }
+            session.console.report(finding)
         }
         LedgerDoctor(path: path, report: report).run()
         if !typed.ledgerAlone { StoreDoctor(session: session, bucket: bucket, report: report).run() }

@@ -33,15 +33,35 @@ struct Finding {
         Finding(check: check, state: .problem, message: message, status: status, place: place)
     }
 
-    var text: String {
+    private static let (stateWidth, checkWidth) = (9, 20)
+
+    /// - Parameters:
+    ///   - width: columns of the terminal; nil for lines of any length.
+    ///   - hasColors: whether the state has the color of a traffic light.
+    func text(width: Int?, hasColors: Bool) -> String {
         func padded(_ text: String, _ width: Int) -> String {
             text + String(repeating: " ", count: max(0, width - text.utf8.count))
         }
+        let indent = Self.stateWidth + Self.checkWidth
         let spot = place.map { "line \($0.line), column \($0.column): " } ?? ""
-        let lines = TextSafety.displayText(spot + message).split(separator: "\n").joined(
-            separator: "\n" + padded("", 29)
-        )
-        return padded(state.rawValue, 9) + padded(check, 20) + lines
+        let lines = TextSafety.displayText(spot + message).split(separator: "\n").flatMap { line in
+            width.map { Paragraph.lines(of: String(line), max($0, 60), indent: indent) }
+                ?? [padded("", indent) + line]
+        }
+        let head = padded(state.rawValue, Self.stateWidth) + padded(check, Self.checkWidth)
+        // A long name of a check keeps a blank behind it.
+        let text = head + lines.joined(separator: "\n").dropFirst(indent)
+        return hasColors
+            ? "\u{1B}[\(color)m\(state.rawValue)\u{1B}[0m" + text.dropFirst(state.rawValue.utf8.count) : text
+    }
+
+    /// An ANSI color (ECMA-48, SGR).
+    private var color: Int {
+        switch state {
+        case .ok: 32
+        case .warning: 33
+        case .problem: 31
+        }
     }
 
     var json: JSONValue {

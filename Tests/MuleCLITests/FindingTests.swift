@@ -1,0 +1,30 @@
+import Testing
+
+@testable import MuleCLI
+
+@Suite struct FindingTests {
+    private let finding = Finding.warning(
+        "permissions.write",
+        "Not checked. \"mule doctor --write backups\" starts an upload there and aborts it.\nSecond line."
+    )
+
+    @Test func linesAreBrokenAtBlanksBelowTheMessage() {
+        let lines = finding.text(width: 80, hasColors: false).split(separator: "\n")
+        #expect(lines.count == 3 && lines.allSatisfy { $0.count <= 80 }, "\(lines)")
+        #expect(lines[0].hasPrefix("warning  permissions.write   Not checked. \"mule doctor"))
+        let margin = String(repeating: " ", count: 29)
+        #expect(lines.dropFirst().allSatisfy { $0.hasPrefix(margin) && $0.dropFirst(29).first != " " })
+        #expect(lines[2] == margin + "Second line.")
+    }
+
+    @Test func elsewhereALineIsAsLongAsItsText() {
+        let lines = finding.text(width: nil, hasColors: false).split(separator: "\n")
+        #expect(lines.count == 2 && lines[0].hasSuffix("and aborts it."))
+    }
+
+    @Test func onlyTheStateIsColored() {
+        let plain = finding.text(width: 80, hasColors: false)
+        let colored = finding.text(width: 80, hasColors: true)
+        #expect(colored == "\u{1B}[33mwarning\u{1B}[0m" + plain.dropFirst("warning".count))
+    }
+}
