@@ -124,4 +124,47 @@ import Testing
         running.signal(2)
         #expect(running.wait().end == .signal(2))
     }
+
+    // MARK: doctor
+
+    private func message(_ check: String, _ outcome: CommandOutcome) -> String? {
+        outcome.objects.first { $0["check"]?.text == check }?["message"]?.text
+    }
+
+    @Test func doctorSaysWhereEachSettingComesFrom() throws {
+        var mule = mule
+        mule.environment["AWS_REGION"] = nil
+        mule.environment["AWS_DEFAULT_REGION"] = nil
+        let text = #"{"region": "eu-west-7", "buckets": {"bucket": {"region": "eu-west-8"}}}"#
+        let file = try mule.home.write(text, to: "config.json")
+        let general = try mule.run("doctor", "--json", "--config", file)
+        #expect(general.exitCode == 0, "\(general.out)")
+        #expect(message("configuration", general)?.contains("\(file) (--config)") == true, "\(general.out)")
+        #expect(message("region", general) == "eu-west-7 (\"region\" of the configuration).")
+        #expect(message("endpoint", general)?.contains("\(store.endpoint) (AWS_ENDPOINT_URL") == true, "\(general.out)")
+        let one = try mule.run("doctor", "--json", "--config", file, "bucket")
+        #expect(message("region", one) == "eu-west-8 (\"region\" of the bucket in the configuration).", "\(one.out)")
+        mule.environment["MULE_REGION"] = "eu-west-9"
+        mule.environment["MULE_CONFIG"] = file
+        let variable = try mule.run("doctor", "--json")
+        #expect(message("region", variable) == "eu-west-9 (MULE_REGION).", "\(variable.out)")
+        #expect(message("configuration", variable)?.contains("(MULE_CONFIG)") == true, "\(variable.out)")
+        let flag = try mule.run("doctor", "--json", "--region", "eu-west-10")
+        #expect(message("region", flag) == "eu-west-10 (--region).", "\(flag.out)")
+        mule.environment["AWS_REGION"] = "eu-west-11"
+        mule.environment["MULE_REGION"] = nil
+        #expect(message("region", try mule.run("doctor", "--json")) == "eu-west-11 (AWS_REGION).")
+    }
+
+    @Test func doctorConnectsToTheEndpoint() throws {
+        let outcome = try mule.run("doctor")
+        #expect(outcome.exitCode == 0 && outcome.out.contains("\(store.endpoint) (AWS_ENDPOINT_URL"), "\(outcome.out)")
+        #expect(store.requests.map(\.method) == ["HEAD"])
+        var dead = mule
+        dead.environment["MULE_ENDPOINT_URL"] = "http://127.0.0.1:9"
+        let silent = try dead.run("doctor", "--json")
+        #expect(silent.exitCode == 75)
+        let told = message("endpoint", silent) ?? ""
+        #expect(told.hasPrefix("http://127.0.0.1:9 (MULE_ENDPOINT_URL) does not answer: 127.0.0.1:9: "), "\(told)")
+    }
 }
