@@ -92,6 +92,7 @@ package struct JSONReader {
         repeat {
             skipSpace()
             let start = position
+            if peek == UInt8(ascii: "}") { throw trailingComma("brace") }
             guard peek == UInt8(ascii: "\"") else { throw error("expected a key in double quotes") }
             let key = try string()
             guard members[key] == nil else {
@@ -109,6 +110,7 @@ package struct JSONReader {
         if accept("]") { return .array(values) }
         repeat {
             skipSpace()
+            if peek == UInt8(ascii: "]") { throw trailingComma("bracket") }
             values.append(try value(named: String(values.count), at: position))
         } while accept(",")
         guard accept("]") else { throw error("expected a comma or a closing bracket") }
@@ -233,7 +235,16 @@ package struct JSONReader {
         return true
     }
 
+    /// The comma is the last byte before the white space that was skipped.
+    private func trailingComma(_ mark: String) -> SyntaxError {
+        let comma = bytes[..<position].lastIndex(of: UInt8(ascii: ",")) ?? position
+        return error("remove the comma: nothing but a closing \(mark) follows it", at: comma)
+    }
+
     private func error(_ reason: String, at place: Int? = nil) -> SyntaxError {
+        let rest = bytes[position...]
+        let isComment = place == nil && ["//", "/*", "#"].contains { rest.starts(with: $0.utf8) }
+        let reason = isComment ? "JSON has no comments: remove this one" : reason
         let place = JSONPlaces.place(of: place ?? position, in: bytes)
         return SyntaxError(line: place.line, column: place.column, reason: reason)
     }

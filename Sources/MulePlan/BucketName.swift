@@ -12,6 +12,16 @@ package enum BucketName {
         case amazon
     }
 
+    /// Why most stores have no bucket of this name, as a sentence; nil for a usual one.
+    package static func doubt(_ name: String) -> String? {
+        let isUsual = name.utf8.allSatisfy {
+            (0x61...0x7A).contains($0) || (0x30...0x39).contains($0) || $0 == UInt8(ascii: "-")
+                || $0 == UInt8(ascii: ".")
+        }
+        return isUsual
+            ? nil : "Is \(name) the bucket's name? At most stores it may only have lower-case letters, digits, - and ."
+    }
+
     /// Why no bucket has this name, as a sentence; nil when one may.
     package static func problem(_ name: String, _ rules: Rules) -> String? {
         if name == "." || name == ".." { return "A bucket cannot be named \(name)." }

@@ -23,6 +23,9 @@ package struct SystemError: Error, Hashable, Sendable, CustomStringConvertible {
         }
     }
 
+    /// Whether the path leads to nothing.
+    package var isMissingFile: Bool { code == ENOENT || code == ENOTDIR }
+
     /// Whether no more files and connections can be open at a time, here or on the whole machine. It says nothing of the one that was
     /// to be opened.
     package var isFileShortage: Bool { code == EMFILE || code == ENFILE }

@@ -25,6 +25,9 @@ package struct RemoteEnd: Hashable, Sendable {
 
     var name: String { "\(host):\(port)" }
 
+    /// Whether a store was named, or may have been forgotten, cannot be told from the address.
+    fileprivate var isAmazon: Bool { host.hasSuffix(".amazonaws.com") || host.hasSuffix(".amazonaws.com.cn") }
+
     /// Who was talked to: the proxy where there is one.
     fileprivate var words: String {
         // A host that is an address says it already.
@@ -136,6 +139,9 @@ extension NetworkFailure {
     package var cure: String? {
         if let cure = proxyCure { return cure }
         return switch reason {
+        case .noSuchHost where peer.isAmazon:
+            "It is a host of Amazon S3, which is used if no endpoint is set: for another store add --endpoint-url. "
+                + "Otherwise check the region and the network."
         case .noSuchHost: "Check the host in --endpoint-url, and the network."
         case .silentNameServer, .failedLookup: "Check the network and /etc/resolv.conf."
         case .refused, .noConnection: "Check the host and port in --endpoint-url, and the firewalls in between."

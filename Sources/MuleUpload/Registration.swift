@@ -308,6 +308,7 @@ extension PlanError {
         case .partSizeOutOfRange(let size, let minimum, let maximum):
             "A part size of \(ByteSize.format(size)) is not possible: it must be from \(ByteSize.format(minimum)) to "
                 + "\(ByteSize.format(maximum))."
+                + (size <= 5120 ? " A number without a unit is bytes: for MiB write \(size)MiB." : "")
         }
     }
 }

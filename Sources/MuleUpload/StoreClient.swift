@@ -312,6 +312,8 @@ extension UploadFailure {
                 "\(error.cure ?? "") Uploaded parts are kept; run the same command again."
             } else if let proxyCure {
                 "\(proxyCure) Then run the same command again."
+            } else if !hasAnswered, error.isUnknownHost, let cure = error.cure {
+                "\(cure) Then run the same command again."
             } else if hasAnswered {
                 "Uploaded parts are kept; run the same command again once the network is back."
             } else {
@@ -357,6 +359,10 @@ extension S3Error {
     /// Whether this process could not open a connection: it says nothing of the store.
     fileprivate var isOwnShortage: Bool {
         if case .transport(.network(let failure)) = cause, case .noSocket = failure.reason { true } else { false }
+    }
+
+    fileprivate var isUnknownHost: Bool {
+        if case .transport(.network(let failure)) = cause { failure.reason == .noSuchHost } else { false }
     }
 
     fileprivate var cure: String? {

@@ -102,7 +102,7 @@ import Testing
         let outcome = try mule.run("config", "check", "--json", file)
         #expect(outcome.exitCode == 2)
         #expect(outcome.objects.count == 1)
-        #expect(outcome.objects.first?["line"]?.integer == 3)
+        #expect(outcome.objects.first?["line"]?.integer == 2 && outcome.objects.first?["column"]?.integer == 16)
         #expect(outcome.objects.first?["message"]?.text?.contains("not valid JSON") == true)
     }
 

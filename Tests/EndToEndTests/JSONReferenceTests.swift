@@ -229,8 +229,10 @@ import Testing
 
     /// Commands that check something.
     private func look(_ seen: Seen) throws {
-        let mule = MuleRun(FakeS3())
+        let store = FakeS3()
+        let mule = MuleRun(store)
         _ = try run(mule, seen, 0, "doctor", "--json")
+        #expect(!store.requests.isEmpty)
         let file = try mule.home.write("{\n  \"regoin\": \"a\"\n}", to: "c.json")
         _ = try run(mule, seen, 2, "config", "check", "--json", file)
     }

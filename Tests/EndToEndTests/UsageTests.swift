@@ -49,7 +49,7 @@ import Testing
             (["--sse", "AES256", "--sse-kms-key-id", "x"], "bucket/key", "--sse aws:kms"),
             (["--sse-kms-key-id", "x"], "bucket/key", "--sse aws:kms"),
             (UsageTests.elevenTags, "bucket/key", "10 tags"),
-            ([], "bucket--use1-az4--x-s3/key", "directory bucket"), ([], "../key", "cannot be named"),
+            ([], "bucket--use1-az4--x-s3/key", "directory bucket"), ([], "../key", "path on this machine"),
             (
                 ["--endpoint-url", "https://s3.eu-west-1.amazonaws.com", "--region", "eu-west-1"], "Bucket/key",
                 "upper-case"

@@ -82,7 +82,16 @@ struct ConfigurationTests {
                 #"{"buckets": {"my.photos": {"x": 1}}}"#,
                 "unknown key buckets.\"my.photos\".x; known keys: endpointURL, region"
             ),
-            (#"{"buckets": {"photos": {"storageClass": "x"}}}"#, "unknown key buckets.photos.storageClass"),
+            (
+                #"{"buckets": {"photos": {"storageClass": "x"}}}"#,
+                "unknown key buckets.photos.storageClass; it belongs in the \"object\" of the document or of a job"
+            ),
+            (#"{"object": {"region": "x"}}"#, "unknown key object.region; it belongs outside of \"object\""),
+            (#"{"after": "keep"}"#, "unknown key after; it belongs in a job of \"jobs\""),
+            ("{\n  // here\n}", "line 2, column 3: JSON has no comments"),
+            ("{\n  \"region\": \"a\" /* here */\n}", "line 2, column 17: JSON has no comments"),
+            ("{\"concurrency\": # here\n 1}", "line 1, column 17: JSON has no comments"),
+            ("{\"buckets\": {\"a\": {},\n}}", "line 1, column 21: remove the comma"),
             (#"{"object": {"contentTyp": "x"}}"#, "unknown key object.contentTyp; did you mean \"contentType\"?"),
             (#"{"part-size": 1}"#, "unknown key part-size; did you mean \"partSize\"?"),
             (#"{"a\u001bb": 1}"#, #"unknown key "a\x1Bb""#),
@@ -103,7 +112,7 @@ struct ConfigurationTests {
             ),
             (#"{"object": []}"#, "object: expected an object { }, found an array [ ]"),
             ("[]", "the document: expected an object { }, found an array [ ]"),
-            ("{\n  \"region\": \"a\",\n}", "is not valid JSON, line 3, column 1: expected a key in double quotes"),
+            ("{\n  \"region\": \"a\",\n}", "is not valid JSON, line 2, column 16: remove the comma"),
             (#"{"region": "a", "region": "b"}"#, "the key \"region\" appears twice"),
             (#"{"\u001b[2J": 1, "\u001b[2J": 2}"#, "the key \"\\x1B[2J\" appears twice"),
             (
@@ -179,6 +188,8 @@ struct ConfigurationTests {
             (#""onFailure": "https://x/?token=hunter2 ""#, "jobs.j.onFailure: the value must be plain ASCII"),
             (#""onFailure": true"#, "jobs.j.onFailure: expected an array [ ] with a program"),
             (#""symlink": "skip""#, #"unknown key jobs.j.symlink; did you mean "symlinks"?"#),
+            (#""storageClass": "x""#, #"unknown key jobs.j.storageClass; it belongs in "object""#),
+            (#""logFile": "/x""#, "unknown key jobs.j.logFile; it belongs at the top of the document"),
             (#""object": {"acll": "x"}"#, #"unknown key jobs.j.object.acll; did you mean "acl"?"#),
         ]
     )

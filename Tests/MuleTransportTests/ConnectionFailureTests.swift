@@ -100,6 +100,15 @@ struct ConnectionFailureTests {
         #expect(failure.sentence.hasPrefix("there-is-no-such-host.invalid:81: "), "\(failure.sentence)")
     }
 
+    @Test("an unknown host of Amazon may be that of a forgotten endpoint")
+    func forgottenEndpoint() {
+        let peer = RemoteEnd(host: "bucket.s3.us-east-1.amazonaws.com", port: 443)
+        let cure = NetworkFailure(.lookup, peer, .noSuchHost).cure ?? ""
+        #expect(cure.contains("if no endpoint is set") && cure.contains("--endpoint-url"), "\(cure)")
+        let other = NetworkFailure(.lookup, RemoteEnd(host: "s3.test", port: 443), .noSuchHost).cure ?? ""
+        #expect(!other.contains("Amazon"), "\(other)")
+    }
+
     @Test("an address that never answers is told as such, with the address")
     func noAnswer() async throws {
         let server = ScriptedServer { peer in peer.answer() }

@@ -80,7 +80,8 @@ package struct CommandLineParser {
             throw unknown(name)
         }
         if flag.placeholder == nil, attached != nil {
-            throw UsageError("--\(name) takes no value", command: command)
+            let ways = ["--\(flag.name)"] + (flag.negation.map { ["--\($0)"] } ?? [])
+            throw UsageError("--\(name) takes no value; write \(ways.joined(separator: " or "))", command: command)
         }
         var value = attached ?? []
         let standsAlone = flag.valueIsOptional && attached == nil && nextIsFlag
@@ -198,7 +199,9 @@ package struct CommandLineParser {
         for occurrence in occurrences {
             try apply(occurrence, as: row(of: occurrence, for: command), to: &typed)
         }
-        if let problem = command.page.problem(typed) { throw UsageError(problem, command: command) }
+        if let problem = EmptyOperand.problem(typed) ?? command.page.problem(typed) {
+            throw UsageError(problem, command: command)
+        }
         return typed
     }
 

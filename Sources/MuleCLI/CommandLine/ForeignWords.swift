@@ -49,6 +49,18 @@ enum ForeignWords {
         case "path-style", "force-path-style": "use --addressing path"
         case "virtual-host", "virtual-hosted-style": "use --addressing virtual"
         case "no-progress": "use --progress none"
+        case "no-sign-request": "every request is signed: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or --profile"
+        case "checksum-algorithm", "hash", "checksum-type": "use --checksum"
+        case "only-show-errors", "silent", "no-stats": "use -q (--quiet)"
+        case "follow-symlinks", "no-follow-symlinks", "copy-links", "links", "skip-links":
+            "use --symlinks with --recursive"
+        case "size-only", "update", "if-size-differ", "if-source-newer":
+            "files that were uploaded before and did not change are skipped without an option"
+        case "sse-c", "sse-c-key", "sse-customer-key": "mule has no keys of its own: use --sse AES256 or --sse aws:kms"
+        case "server-side-encryption", "encrypt": "use --sse"
+        case "content-md5", "md5": "use --checksum md5"
+        case "output", "format": "use --json"
+        case "max-concurrent-requests", "upload-concurrency", "s3-upload-concurrency": "use -j (--concurrency)"
         case "log": "use --log-file"
         case "conf", "config-file": "use --config"
         default: nil

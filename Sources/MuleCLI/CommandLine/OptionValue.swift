@@ -60,7 +60,13 @@ enum OptionValue {
 
     /// Bytes per second, at all times or by a timetable.
     static func rate(_ text: String) throws(OptionValueError) -> RateTimetable {
-        do { return try RateTimetable(text) } catch { throw OptionValueError(error.description) }
+        do { return try RateTimetable(text) } catch {
+            let isInBits = ["bps", "bit/s", "bits/s"].contains { text.lowercased().hasSuffix($0) }
+            throw OptionValueError(
+                error.description
+                    + (isInBits ? "; this rate is bits per second, and mule counts bytes: divide by 8" : "")
+            )
+        }
     }
 
     /// Seconds, at least 1.
@@ -89,7 +95,9 @@ enum OptionValue {
     where Choice: RawRepresentable<String> & CaseIterable {
         if let choice = Choice(rawValue: text) { return choice }
         let allowed = Choice.allCases.map(\.rawValue)
-        if let near = Suggestion.nearest(of: text, in: allowed) {
+        // A part of a choice, as kms of aws:kms.
+        let around = text.utf8.count >= 3 ? allowed.filter { $0.contains(text.lowercased()) } : []
+        if let near = Suggestion.nearest(of: text, in: allowed) ?? (around.count == 1 ? around[0] : nil) {
             throw OptionValueError("is not one of \(allowed.joined(separator: ", ")); did you mean \(near)?")
         }
         throw OptionValueError("is not one of \(allowed.joined(separator: ", "))")

@@ -42,7 +42,10 @@ struct ArchiveCommand {
         let names = typed.operands.map { TextSafety.displayName($0) }
         for name in names where known[name] == nil {
             let near = Suggestion.nearest(of: name, in: Array(known.keys))
-            let hint = near.map { " Did you mean \"\($0)\"?" } ?? ""
+            var hint = near.map { " Did you mean \"\($0)\"?" } ?? ""
+            if near == nil, (try? FileStatus.of(path: Array(name.utf8)))?.kind == .directory {
+                hint = " To archive a directory without a job: mule archive --source DIRECTORY --to BUCKET/."
+            }
             throw CommandFailure(status: .usage, message: "The configuration has no job \"\(name)\".\(hint)")
         }
         return (names.isEmpty ? known.keys.sorted() : names).compactMap { name in

@@ -33,7 +33,7 @@ struct ConfigurationLint {
     }
 
     var findings: [Finding] {
-        sources + shared + moves + ownFiles + endpoints + patterns + timetables + clock + host
+        sources + shared + moves + ownFiles + endpoints + objects + patterns + timetables + clock + host
     }
 
     private func warning(_ names: [String], _ message: String) -> Finding { reading.warning(names, message) }
@@ -192,6 +192,13 @@ struct ConfigurationLint {
     }
 
     // MARK: Settings with another meaning than expected
+
+    private var objects: [Finding] {
+        let general: [(names: [String], options: ObjectOptions)] = [(["object"], reading.configuration.object)]
+        return (general + jobs.map { (["jobs", $0.name, "object"], $0.job.object) }).flatMap { names, options in
+            options.doubts.map { warning(names + [$0.key], $0.text) }
+        }
+    }
 
     /// Patterns that start or end with a space, and exceptions without a rule.
     private var patterns: [Finding] {

@@ -42,7 +42,7 @@ struct ConfigurationTrial {
     }
 
     private var objects: [Finding] {
-        trying(["object"]) { () throws(CommandFailure) in _ = try session.attributes() }
+        trying(["object"]) { () throws(CommandFailure) in _ = try session.attributes(warns: false) }
     }
 
     /// The options of stores where they are written, whatever the variables of this process say.
@@ -105,7 +105,9 @@ struct ConfigurationTrial {
         return configuration.jobs.sorted { $0.key < $1.key }.flatMap { name, options in
             let serving = session.serving(options, cancellation: session.cancellation)
             let names = ["jobs", name]
-            var findings = trying(names + ["object"]) { () throws(CommandFailure) in _ = try serving.attributes() }
+            var findings = trying(names + ["object"]) { () throws(CommandFailure) in
+                _ = try serving.attributes(warns: false)
+            }
             guard let bucket = options.destination?.bucket else { return findings }
             let store = serving.configuration.store(forBucket: bucket)
             let known =

@@ -4,16 +4,23 @@ import MuleSources
 extension Session {
     /// DESTINATION as it was typed.
     func destination(_ text: [UInt8]) throws(CommandFailure) -> Destination {
+        let shown = TextSafety.displayName(text)
+        if let meant = DestinationHint.misspelling(text) {
+            throw CommandFailure(status: .usage, message: "The destination \"\(shown)\" is not bucket/key. \(meant)")
+        }
         do {
             return try Destination(parsing: text, exactKey: typed.exactKey)
         } catch {
-            let shown = TextSafety.displayName(text)
+            let hint = DestinationHint.text(for: text)
             let message =
                 switch error {
-                case .noBucket: "The destination \"\(shown)\" has no bucket: write bucket/key or s3://bucket/key."
+                case .noBucket:
+                    "The destination \"\(shown)\" has no bucket: write bucket/key or s3://bucket/key."
+                        + (hint.map { " " + $0 } ?? "")
                 case .badBucket(let name):
                     "\"\(TextSafety.displayText(name))\" in the destination \"\(shown)\" is not a valid bucket name. Is "
                         + "the destination the last argument? Write bucket/key or s3://bucket/key."
+                        + (hint.map { " " + $0 } ?? "")
                 }
             throw CommandFailure(status: .usage, message: message)
         }
@@ -21,6 +28,14 @@ extension Session {
 
     /// The one object for a file: DESTINATION itself, or the file's name below it.
     func address(_ destination: [UInt8], forFile path: [UInt8]) throws(CommandFailure) -> ObjectAddress {
+        let usage = typed.command.map { "mule \($0.rawValue) FILE BUCKET/KEY" } ?? ""
+        try checkOrder([path], destination, usage: usage)
+        if let hint = SourceHint.text(forMissing: path) {
+            throw CommandFailure(
+                status: .source,
+                message: "\(TextSafety.displayName(path)) cannot be read: it does not exist. \(hint)"
+            )
+        }
         let address = try self.destination(destination).address(forName: SourceWalk.lastComponent(path))
         guard address.key.utf8.count <= StoreLimits.amazon.maximumKeyLength else {
             throw CommandFailure(

@@ -2,9 +2,12 @@ import MulePlan
 
 extension Session {
     /// The attributes of the object, from the command line and the configuration.
-    func attributes() throws(CommandFailure) -> ObjectAttributes {
+    ///
+    /// - Parameter warns: whether to warn of what is probably not meant.
+    func attributes(warns: Bool = true) throws(CommandFailure) -> ObjectAttributes {
         let options = typed.object.over(configuration.object)
         if let problem = options.problem { throw CommandFailure(status: .usage, message: problem) }
+        if warns { for doubt in options.doubts { console.warn("\(doubt.flag): \(doubt.text)") } }
         let attributes: ObjectAttributes
         do {
             attributes = try ObjectAttributes(options)

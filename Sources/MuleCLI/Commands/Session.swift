@@ -211,6 +211,9 @@ struct Session {
     ) throws(CommandFailure) -> Store {
         let plan = try plan(forBucket: bucket, recorded: recorded)
         let endpoint = plan.endpoint
+        if [.upload, .adopt, .verify].contains(typed.command), let doubt = BucketName.doubt(bucket) {
+            console.notice(TextSafety.displayText(doubt))
+        }
         return Store(
             service: service(
                 endpoint,

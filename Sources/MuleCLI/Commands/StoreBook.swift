@@ -64,6 +64,12 @@ extension Session {
     func places(_ operands: [[UInt8]]) throws(CommandFailure) -> [ObjectAddress] {
         var places: [ObjectAddress] = []
         for operand in operands {
+            if let meant = DestinationHint.misspelling(operand) {
+                throw CommandFailure(
+                    status: .usage,
+                    message: "\"\(TextSafety.displayName(operand))\" is not a bucket. \(meant)"
+                )
+            }
             do {
                 switch try Destination(parsing: operand) {
                 case .object(let address), .prefix(let address): places.append(address)
@@ -72,6 +78,7 @@ extension Session {
                 throw CommandFailure(
                     status: .usage,
                     message: "\"\(TextSafety.displayName(operand))\" is not a bucket: write BUCKET or BUCKET/PREFIX."
+                        + (DestinationHint.text(for: operand).map { " " + $0 } ?? "")
                 )
             }
         }

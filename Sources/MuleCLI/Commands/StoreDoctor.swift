@@ -15,7 +15,11 @@ struct StoreDoctor {
     /// Seconds of clock difference above which a warning is due. S3 refuses requests at 15 minutes.
     private static let tolerableSkew: Int64 = 60
 
+    /// Seconds that an answer without a bucket may take.
+    private static let patience = 10.0
+
     func run() {
+        guard let origins = lookAtSettings() else { return }
         let store: Session.Store
         do {
             store = try session.store(forBucket: bucket ?? "")
@@ -24,7 +28,8 @@ struct StoreDoctor {
                 .problem(error.status == .credentials ? "credentials" : "configuration", error.status, error.message)
             )
         }
-        guard lookAtCredentials(store), let bucket else { return }
+        guard lookAtCredentials(store) else { return }
+        guard let bucket else { return lookAtEndpoint(store, origins) }
         let connection: S3Connection
         do {
             connection = try S3Connection(service: store.service)
@@ -44,6 +49,46 @@ struct StoreDoctor {
             )
         }
         write(probe, connection)
+    }
+
+    /// Says which settings are used, and where each comes from.
+    ///
+    /// - Returns: nil if no store can be found by them.
+    private func lookAtSettings() -> SettingOrigins? {
+        let plan: Session.StorePlan
+        do {
+            plan = try session.plan(forBucket: bucket ?? "")
+        } catch {
+            report(
+                .problem(error.status == .credentials ? "credentials" : "configuration", error.status, error.message)
+            )
+            return nil
+        }
+        let origins = SettingOrigins(session: session, bucket: bucket, aws: plan.aws)
+        report(.ok("configuration", origins.configuration))
+        report(.ok("profile", origins.profile))
+        report(.ok("region", "\(plan.endpoint.region) (\(origins.region))."))
+        if bucket != nil { report(.ok("endpoint", "\(plan.endpoint.url) (\(origins.endpoint)).")) }
+        return origins
+    }
+
+    /// Whether anything answers there: with a bucket that shows anyway.
+    private func lookAtEndpoint(_ store: Session.Store, _ origins: SettingOrigins) {
+        let endpoint = store.service.endpoint
+        let place = "\(endpoint.url) (\(origins.endpoint))"
+        var settings = store.service.transport
+        settings.connectTimeout = min(settings.connectTimeout, store.service.patience)
+        var request = HTTPRequest(method: "HEAD", url: endpoint.url + "/")
+        request.stallTimeout = Self.patience
+        request.answerTimeout = Self.patience
+        do {
+            let client = try HTTPClient(settings: settings, cancellation: session.cancellation)
+            _ = try client.perform(request)
+            report(.ok("endpoint", "\(place) answers. \"mule doctor BUCKET\" checks a bucket there."))
+        } catch {
+            let cure = error.cure.map { " \($0)" } ?? ""
+            report(.problem("endpoint", .temporary, "\(place) does not answer: \(error.sentence).\(cure)"))
+        }
     }
 
     private func lookAtCredentials(_ store: Session.Store) -> Bool {

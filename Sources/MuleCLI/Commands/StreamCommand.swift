@@ -48,6 +48,9 @@ struct StreamCommand {
         } catch {
             throw CommandFailure(status: .usage, message: error.message)
         }
+        if source == .standardInput, isatty(STDIN_FILENO) == 1 {
+            session.console.note("reading from the terminal: end with Ctrl-D")
+        }
         let ledger = try session.openLedger()
         let printer = EventPrinter(console: session.console)
         let registered: (entry: Registration.Entry, notes: [String])

@@ -10,8 +10,9 @@ struct UploadCommand {
     func run() throws(CommandFailure) -> ExitStatus {
         let typed = session.typed
         guard let last = typed.operands.last else { fatalError("the parser asks for a destination") }
-        let destination = try session.destination(last)
         let sources = typed.operands.dropLast()
+        try session.checkOrder(sources, last, usage: "mule upload FILE BUCKET/KEY")
+        let destination = try session.destination(last)
         if typed.stdinCommand != nil || sources.contains(Array("-".utf8)) {
             return try StreamCommand(session: session).run(sources, to: destination)
         }

@@ -69,6 +69,7 @@ final class UploadSources {
             throw CommandFailure(
                 status: .source,
                 message: "Cannot read the file list \(TextSafety.displayName(path)): \(error.reason)."
+                    + (SourceHint.text(forMissing: path).map { " " + $0 } ?? "")
             )
         }
     }
@@ -87,10 +88,9 @@ final class UploadSources {
                 case .file(let found)?:
                     if let intent = try intent(found) { intents.append(intent) }
                 case .problem(let found, let problem)?:
-                    let failure = UploadFailure(
-                        .source,
-                        problem.sentence(for: TextSafety.displayName(found.path))
-                    )
+                    var message = problem.sentence(for: TextSafety.displayName(found.path))
+                    if let hint = SourceHint.text(forMissing: found.path) { message += " " + hint }
+                    let failure = UploadFailure(.source, message)
                     fail(found.path, destination.address(forName: found.name), failure)
                 case .leftOut(let found, let reason)?:
                     leftOut += 1

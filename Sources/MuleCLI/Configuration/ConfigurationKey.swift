@@ -35,12 +35,26 @@ struct ConfigurationObjection: Error {
         let hint: String
         if ["secret", "accesskey", "password", "token", "credential"].contains(where: { lowered.contains($0) }) {
             hint = "; secrets do not belong here: put them into a profile (aws configure) and name it with \"profile\""
+        } else if let home = Self.home(of: name, known: known, trail) {
+            hint = "; it belongs \(home)"
         } else if let near = Suggestion.nearest(of: name, in: known) {
             hint = "; did you mean \"\(near)\"?"
         } else {
             hint = "; known keys: \(known.joined(separator: ", "))"
         }
         problem = .unknownKey(path: trail.shown, hint: hint)
+    }
+
+    /// Where in the document a key has a meaning that has none here; nil for one that has none anywhere.
+    private static func home(of name: String, known: [String], _ trail: KeyTrail) -> String? {
+        if ConfigurationKey<ObjectOptions>.rows.contains(where: { $0.name == name }) {
+            return known.contains("object") ? "in \"object\"" : "in the \"object\" of the document or of a job"
+        }
+        if ConfigurationKey<Configuration>.root.contains(where: { $0.name == name }) {
+            return trail.names.dropLast().last == "object" ? "outside of \"object\"" : "at the top of the document"
+        }
+        if ConfigurationKey<JobOptions>.rows.contains(where: { $0.name == name }) { return "in a job of \"jobs\"" }
+        return nil
     }
 }
 

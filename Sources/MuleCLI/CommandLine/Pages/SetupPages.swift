@@ -6,8 +6,9 @@ extension CommandPage {
         summary: "check the ledger, credentials, and a bucket",
         description: [
             "Checks everything that an upload needs, and prints a line for each check: ok, warning or problem, what was found, "
-                + "and what to do. The ledger: its file's modes, the disk, every page and row. Credentials: whether there are any. "
-                + "With a BUCKET also the store: bucket and region, the clock, and the permissions of these credentials.",
+                + "and what to do. The ledger: its file's modes, the disk, every page and row. Configuration, profile, region and "
+                + "endpoint: which are used, and where each comes from. Credentials: whether there are any. Without a BUCKET, "
+                + "whether the endpoint answers; with one, bucket and region, the clock, and the permissions of these credentials.",
             "doctor changes nothing, here or at the store, unless --write or --import is given. Exits with 0 if there is no "
                 + "problem, otherwise with the status of the first one: 12 for the ledger, 5 for credentials, 4 for the store, 75 "
                 + "for the network.",

@@ -1,0 +1,24 @@
+/// An operand without a character: what a shell makes of "$F" if the variable F is not set.
+enum EmptyOperand {
+    /// A sentence about the first of them; nil if there is none.
+    static func problem(_ typed: Typed) -> String? {
+        guard let place = typed.operands.firstIndex(of: []) else { return nil }
+        return "\(name(of: place, typed)) is empty: is a variable unset?"
+    }
+
+    private static func name(of place: Int, _ typed: Typed) -> String {
+        let isLast = place == typed.operands.count - 1
+        switch typed.command {
+        case .upload:
+            let hasOtherSource = typed.stdinCommand != nil || typed.filesFrom != nil || typed.filesFrom0 != nil
+            return isLast && (hasOtherSource || place > 0) ? "the DESTINATION" : "the \(ordinal(place)) SOURCE"
+        case .verify, .adopt: return place == 0 ? "the FILE" : "the BUCKET/KEY"
+        default: return "the \(ordinal(place)) argument"
+        }
+    }
+
+    private static func ordinal(_ place: Int) -> String {
+        let words = ["first", "second", "third"]
+        return place < words.count ? words[place] : "\(place + 1)th"
+    }
+}

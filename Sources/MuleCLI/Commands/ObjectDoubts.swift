@@ -1,0 +1,65 @@
+import MulePlan
+
+extension ObjectOptions {
+    /// A value that can be sent and is probably not what was meant.
+    struct Doubt {
+        /// In the configuration, below `object`.
+        var key: String
+        var flag: String
+        var text: String
+    }
+
+    /// Amazon's classes (PutObject in the API reference), and those of Google, Yandex and Scaleway under other names.
+    private static let storageClasses = [
+        "STANDARD", "STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING", "GLACIER", "GLACIER_IR", "DEEP_ARCHIVE",
+        "REDUCED_REDUNDANCY", "OUTPOSTS", "SNOW", "EXPRESS_ONEZONE", "FSX_OPENZFS", "NEARLINE", "COLDLINE", "ARCHIVE",
+        "COLD", "ICE",
+    ]
+
+    /// Amazon's canned ACLs that an object may have.
+    private static let cannedACLs = [
+        "private", "public-read", "public-read-write", "authenticated-read", "aws-exec-read", "bucket-owner-read",
+        "bucket-owner-full-control",
+    ]
+
+    /// Stores define names of their own, so these are warnings.
+    var doubts: [Doubt] {
+        var doubts: [Doubt] = []
+        if let name = storageClass, let text = Self.doubt(name, "a storage class", Self.storageClasses) {
+            doubts.append(Doubt(key: "storageClass", flag: "--storage-class", text: text))
+        }
+        if let name = acl, let text = Self.doubt(name, "a canned ACL", Self.cannedACLs) {
+            doubts.append(Doubt(key: "acl", flag: "--acl", text: text))
+        }
+        if let type = contentType, !type.contains("/") {
+            let text = "\"\(type)\" is not a media type such as application/octet-stream."
+            doubts.append(Doubt(key: "contentType", flag: "--content-type", text: text))
+        }
+        for (key, flag, pairs) in [("metadata", "--metadata", metadata), ("tags", "--tag", tags)] {
+            guard let pair = pairs.first(where: { holdsPair($0.text) }) else { continue }
+            let text = "the text of \(pair.name) looks like several pairs; write \(flag) once for each pair."
+            doubts.append(Doubt(key: key, flag: flag, text: text))
+        }
+        return doubts
+    }
+
+    /// Whether a separator and another `name=` follow, as in the values of other programs' options.
+    private func holdsPair(_ text: String) -> Bool {
+        text.split(whereSeparator: { ",&".contains($0) }).dropFirst().contains { piece in
+            let name = piece.prefix { $0 != "=" }
+            return name.count < piece.count && !name.isEmpty
+                && name.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || "-_".contains($0)) }
+        }
+    }
+
+    private static func doubt(_ name: String, _ what: String, _ known: [String]) -> String? {
+        guard !known.contains(name) else { return nil }
+        // "public" starts more than one name; the first is the harmless one.
+        let begun = name.utf8.count >= 3 ? known.first { $0.lowercased().hasPrefix(name.lowercased()) } : nil
+        let near = known.first { $0.lowercased() == name.lowercased() } ?? Suggestion.nearest(of: name, in: known)
+        guard let meant = near ?? begun else {
+            return "\"\(name)\" is not \(what) that mule knows, and the store may refuse it."
+        }
+        return "\"\(name)\" is not \(what) that mule knows; did you mean \(meant)?"
+    }
+}

@@ -1,0 +1,68 @@
+import MuleCredentials
+import MuleSystem
+
+/// Where the settings of a store come from, in the order in which a store is found by them.
+struct SettingOrigins {
+    let session: Session
+    /// Nil without a bucket, so that no settings of a bucket count.
+    let bucket: String?
+    let aws: AWSEnvironment
+
+    var configuration: String {
+        let typed = session.typed
+        let environment = session.environment
+        guard let location = FileLocation.configuration(flag: typed.config, environment: environment) else {
+            return "No configuration file is looked for: HOME is not set."
+        }
+        let shown = TextSafety.displayName(location.path)
+        guard (try? FileStatus.of(path: location.path)) != nil else {
+            return "There is no \(shown): defaults are used."
+        }
+        return
+            "\(shown) (\(location.isExplicit ? option("config", isSame: { Array($0.utf8) == location.path }) : "the default location"))."
+    }
+
+    var profile: String {
+        guard let name = aws.profileName else { return "No profile is named, and there is no profile \"default\"." }
+        return "\(TextSafety.displayText(name)) (\(origin("profile", "profile", \.profile, ofProfile: nil)))."
+    }
+
+    var region: String { origin("region", "region", \.region, ofProfile: aws.profileSettings.region) }
+
+    var endpoint: String {
+        let profile = aws.profileSettings.endpointURL
+        let found = origin("endpointURL", "endpoint-url", \.endpointURL, ofProfile: profile)
+        return found == Self.standard ? "Amazon S3: no endpoint is set; for another store add --endpoint-url" : found
+    }
+
+    private static let standard = "the default"
+
+    /// - Parameters:
+    ///   - key: of the configuration.
+    ///   - flag: without its dashes.
+    ///   - inProfile: what the profile says.
+    private func origin(
+        _ key: String,
+        _ flag: String,
+        _ field: KeyPath<StoreOptions, String?>,
+        ofProfile inProfile: String?
+    ) -> String {
+        if let typed = session.typed.store[keyPath: field] { return option(flag, isSame: { $0 == typed }) }
+        if let used = session.variablesOfStores(beside: session.typed.store).first(where: { $0.key == key }) {
+            return used.variable
+        }
+        let configuration = session.configuration
+        if let bucket, configuration.buckets[bucket]?[keyPath: field] != nil {
+            return "\"\(key)\" of the bucket in the configuration"
+        }
+        if configuration.store[keyPath: field] != nil { return "\"\(key)\" of the configuration" }
+        if inProfile != nil { return "the profile \(TextSafety.displayText(aws.profileName ?? ""))" }
+        return Self.standard
+    }
+
+    /// The option, or the variable that has the option's value.
+    private func option(_ flag: String, isSame: (String) -> Bool) -> String {
+        let variable = "MULE_" + String(flag.uppercased().map { $0 == "-" ? "_" : $0 })
+        return session.environment[variable].map(isSame) == true ? variable : "--\(flag)"
+    }
+}
