@@ -220,6 +220,7 @@ import Testing
         _ = try run(stranger, seen, 0, "doctor", "--import", export, "--json")
 
         let small = try mule.home.write("small", to: "small")
+        _ = try run(mule, seen, 0, "upload", "--json", "--dry-run", small, "bucket/plan/")
         _ = try run(mule, seen, 0, "upload", "--json", "--limit-rate", "5MB/s", file, small, "bucket/several/")
 
         store.profile.checksums = .ignored

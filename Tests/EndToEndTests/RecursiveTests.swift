@@ -42,6 +42,43 @@ import Testing
         #expect(try mule.run("upload", "tree/1", "bucket/top/").lines.count == 1)
     }
 
+    @Test func aDryRunShowsWhatWouldBeSentAndAsksNoStore() throws {
+        let big = try mule.file(parts: 3, "tree/big")
+        let fresh = try mule.run(["upload", "-n", "-r", "tree", "bucket/top/"] + MuleRun.inParts)
+        #expect(fresh.exitCode == 0 && store.requests.isEmpty)
+        #expect(!Files.exists(mule.home.path(".local/state/mule/ledger.sqlite")))
+        #expect(
+            fresh.lines == [
+                "new: tree/big -> bucket/top/big, 10.0 MiB, 3 parts",
+                "1 file to upload, 10.0 MiB: 1 new; nothing was sent",
+            ]
+        )
+
+        // One is pending, one is done, one is new, and one cannot be sent.
+        store.add(.on(.uploadPart, part: 3, times: 1_000, .status(403, code: "AccessDenied")))
+        #expect(try mule.run(["upload", "-j", "1", big, "bucket/top/"] + MuleRun.inParts).exitCode == 4)
+        try mule.home.write("done", to: "tree/done")
+        #expect(try mule.run("upload", "tree/done", "bucket/top/").exitCode == 0)
+        try mule.home.write("new", to: "tree/new")
+        #expect(
+            try TestCommand("/usr/bin/mkfifo", [mule.home.path("tree/pipe")], home: mule.home.path).run().exitCode == 0
+        )
+        let before = store.requests.count
+        let plan = try mule.run("upload", "--json", "-n", "-r", "tree", "bucket/top/").objects
+        #expect(store.requests.count == before)
+        let kinds = plan.filter { $0["event"]?.text == "planned" }.compactMap { $0["kind"]?.text }
+        #expect(kinds.sorted() == ["new", "pending", "unchanged"])
+        #expect(plan.first { $0["kind"]?.text == "pending" }?["parts"]?.integer == 1)
+        #expect(plan.last?["files"]?["problem"]?.integer == 1)
+        #expect(try mule.run("upload", "-n", "-r", "tree", "bucket/top/").exitCode == 3)
+        let restarted = try mule.run("upload", "-n", "--restart", "-r", "tree", "bucket/top/")
+        #expect(
+            restarted.lines.contains { $0.hasPrefix("restart: tree/big -> bucket/top/big, 10.0 MiB") },
+            "\(restarted.out)"
+        )
+        #expect(try mule.run("upload", "-n", "-", "bucket/key").exitCode == 2)
+    }
+
     @Test func nameThatIsNotUTF8IsPercentEscaped() throws {
         try mule.home.makeDirectory("tree")
         let path = Array(mule.home.path("tree/caf").utf8CString.dropLast()) + [CChar(bitPattern: 0xE9), 0]

@@ -18,6 +18,7 @@ struct UploadCommand {
         }
         let printer = EventPrinter(console: session.console)
         let files = try UploadSources(Array(sources), to: destination, session, printer)
+        if typed.dryRun { return try UploadDryRun(session: session, files: files).run() }
         let reserved = Ledger.reserve(path: try session.ledgerPath())
         defer { withExtendedLifetime(reserved) {} }
         // Nothing is written anywhere before there is something to send.

@@ -144,6 +144,16 @@ extension FlagTable {
             "Use the destination as the whole key, even if it ends in /."
         ),
         .on(
+            "dry-run",
+            letter: "n",
+            .transfer,
+            upload,
+            sets: \.dryRun,
+            negation: "no-dry-run",
+            "Show each file with its key and what would be sent, from the files and the ledger. The store is not contacted, and "
+                + "nothing is sent or written."
+        ),
+        .on(
             "force",
             .transfer,
             upload,

@@ -57,6 +57,9 @@ extension CommandPage {
         problem: { typed in
             if let problem = selectionProblem(typed) { return problem }
             let stdin = Array("-".utf8)
+            if typed.dryRun, typed.stdinCommand != nil || typed.operands.contains(stdin) {
+                return "--dry-run does not work for a stream: what it has is known only at its end"
+            }
             if typed.stdinCommand != nil, typed.operands.count != 1 {
                 return typed.operands.isEmpty
                     ? "upload needs a DESTINATION for the command's output, as bucket/key"
