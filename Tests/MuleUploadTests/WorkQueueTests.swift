@@ -348,32 +348,32 @@ extension WorkQueueTests {
 /// Threads that come and go.
 @Suite struct CrewTests {
     @Test func thoseThatHaveLeftAreClearedAway() throws {
-        let crew = Crew()
+        let pool = WorkerPool()
         let done = Atomic<Int>(0)
         for number in 1...50 {
-            try crew.hire { done.add(1, ordering: .relaxed) }
+            try pool.start { done.add(1, ordering: .relaxed) }
             while done.load(ordering: .relaxed) < number {
                 sleep(until: Moment.now().adding(seconds: 0.001), Cancellation())
             }
         }
         // The last ones may be on their way out.
-        #expect(crew.count < 10)
-        crew.waitForAll()
-        #expect(crew.count == 0)
+        #expect(pool.count < 10)
+        pool.waitForAll()
+        #expect(pool.count == 0)
     }
 
     @Test func allAreWaitedForAlsoThoseThatOthersHire() throws {
-        let crew = Crew()
+        let pool = WorkerPool()
         let done = Atomic<Int>(0)
-        try crew.hire {
+        try pool.start {
             for _ in 0..<5 {
-                try? crew.hire {
+                try? pool.start {
                     sleep(until: Moment.now().adding(seconds: 0.05), Cancellation())
                     done.add(1, ordering: .relaxed)
                 }
             }
         }
-        crew.waitForAll()
+        pool.waitForAll()
         let count = done.load(ordering: .relaxed)
         #expect(count == 5)
     }

@@ -23,7 +23,7 @@ package final class UploadRun: Sendable {
     let startedAt = Moment.now()
     private let onEvent: @Sendable (UploadEvent) -> Void
     private let state = Monitor<State>(State())
-    private let crew = Crew()
+    private let pool = WorkerPool()
     private let lastSign = Atomic<Int64>(0)
     // Made in `init`, after `self`, because it reports its failures here.
     private let recorderBox = Monitor<Recorder?>(nil)
@@ -113,7 +113,7 @@ package final class UploadRun: Sendable {
         }
         let ticks = stallTimer.startTicking()
         takeAll(from: feed)
-        crew.waitForAll()
+        pool.waitForAll()
         cancellation.removeWaker(ticket)
         for reader in state.withLock({ $0.readers }) { reader.join() }
         let open = state.withLock { Array($0.open.values) }
@@ -183,18 +183,18 @@ package final class UploadRun: Sendable {
             for transfer in transfers { state.open[ObjectIdentifier(transfer)] = transfer }
         }
         queue.add(transfers)
-        if queue.wantsWorker() { hire() }
+        if queue.wantsWorker() { startWorker() }
     }
 
     /// One more worker: as many as there is work for, and leave.
     ///
     /// Where the system gives no more threads, those that there are do the work. It stops the run only when there is none.
-    func hire() {
+    func startWorker() {
         do throws(SystemError) {
-            try crew.hire { Worker(self).work() }
+            try pool.start { Worker(self).work() }
         } catch {
             queue.missesWorker()
-            if crew.isEmpty { stop(.noThread(error)) }
+            if pool.isEmpty { stop(.noThread(error)) }
         }
     }
 
@@ -206,7 +206,7 @@ package final class UploadRun: Sendable {
     /// The other side has acknowledged bytes: that may show that there is room for more at a time.
     func delivered(_ bytes: Int64) {
         queue.delivered(bytes)
-        if queue.wantsWorker() { hire() }
+        if queue.wantsWorker() { startWorker() }
     }
 
     /// Payload bytes that have gone out; may be asked at any time, from any thread.

@@ -25,7 +25,7 @@ final class Worker {
     /// Works until the queue has nothing more to give.
     func work() {
         while let work = run.queue.next() {
-            if run.queue.wantsWorker() { run.hire() }
+            if run.queue.wantsWorker() { run.startWorker() }
             let began = Moment.now()
             let isSuccess = perform(work)
             run.queue.done(work, in: Moment.now().seconds(since: began), isSuccess: isSuccess)

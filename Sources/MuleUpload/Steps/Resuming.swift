@@ -179,7 +179,7 @@ extension Worker {
         }
         for part in work { ahead.eTags[part.number] = part.candidate?.eTag }
         run.queue.add(parts: work, of: transfer)
-        if run.queue.wantsWorker() { run.hire() }
+        if run.queue.wantsWorker() { run.startWorker() }
     }
 
     static func listed(_ newest: [Int: StoredPart], _ transfer: Transfer) -> [ListedPart] {

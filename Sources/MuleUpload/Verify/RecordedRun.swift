@@ -62,10 +62,10 @@ package final class RecordedRun: Sendable {
         report: @escaping @Sendable (RecordedObject, Result<Verification, VerifyFailure>) -> Void
     ) -> UploadFailure? {
         let ticks = context.stallTimer.startTicking()
-        let crew = Crew()
+        let pool = WorkerPool()
         do throws(SystemError) {
             for _ in 0..<settings.concurrency {
-                try crew.hire { [self] in
+                try pool.start { [self] in
                     let client = StoreClient(context)
                     let remote = RemoteSteps(client: client, ledger: ledger, emit: { _ in })
                     while !cancellation.isCancelled, let (object, service) = next() {
@@ -75,9 +75,9 @@ package final class RecordedRun: Sendable {
             }
         } catch {
             // Those that have been started do the work of all.
-            if crew.count == 0 { stop(.noThread(error)) }
+            if pool.count == 0 { stop(.noThread(error)) }
         }
-        crew.waitForAll()
+        pool.waitForAll()
         withExtendedLifetime(ticks) {}
         return failures.withLock { $0.first } ?? (cancellation.isCancelled ? .interrupted : nil)
     }

@@ -2,10 +2,10 @@ import Glibc
 import MuleSystem
 
 /// The threads of a run. They come and go, thousands of them in a run of weeks, and those that have left are cleared away.
-final class Crew: Sendable {
+final class WorkerPool: Sendable {
     private struct State {
         var threads: [Int: Thread] = [:]
-        var hired = 0
+        var started = 0
         /// Numbers of those whose work is over and who have not been waited for.
         var left: [Int] = []
         /// When the system may be asked for a thread again: it has refused one.
@@ -24,9 +24,9 @@ final class Crew: Sendable {
     /// One more thread. To be called by the first before anybody waits, and by those who work.
     ///
     /// - Throws: when the system starts no more; the others work on.
-    func hire(_ work: @escaping @Sendable () -> Void) throws(SystemError) {
+    func start(_ work: @escaping @Sendable () -> Void) throws(SystemError) {
         let gone = try state.withLock { state throws(SystemError) in
-            let number = state.hired
+            let number = state.started
             if Moment.now() < state.mayGrowAt { throw SystemError(code: EAGAIN, call: "pthread_create") }
             do throws(SystemError) {
                 // Under the lock, so that it is in the list before it can say that it leaves.
@@ -38,7 +38,7 @@ final class Crew: Sendable {
                 state.mayGrowAt = Moment.now().adding(seconds: Self.pause)
                 throw error
             }
-            state.hired += 1
+            state.started += 1
             var gone: [Thread] = []
             while let thread = state.takeOneThatLeft() { gone.append(thread) }
             return gone
