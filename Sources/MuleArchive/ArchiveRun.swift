@@ -129,11 +129,11 @@ package final class ArchiveRun: Sendable {
         } catch {
             return report(RunCounts(), obstacle: ledger.failure(error))
         }
-        let curfew = Curfew(job.limits, of: run, cancellation: cancellation, now: ledger.now)
+        let limitWatch = RunLimitWatch(job.limits, of: run, cancellation: cancellation, now: ledger.now)
         let bookkeeper = bookkeeper
         var (watch, books): (Thread?, Thread?)
         do throws(SystemError) {
-            watch = try curfew.start()
+            watch = try limitWatch.start()
             books = try bookkeeper.start()
         } catch {
             run.stop(.noThread(error))
@@ -162,11 +162,11 @@ package final class ArchiveRun: Sendable {
         bookkeeper.close()
         books?.join()
         // Not before: when all is sent, files may still be copied, and the border holds for that too.
-        curfew.end()
+        limitWatch.end()
         watch?.join()
         var counts = bookkeeper.counts
         counts.unfinished += result.untouched + bookkeeper.undone
-        var reason = result.obstacle ?? obstacle(curfew)
+        var reason = result.obstacle ?? obstacle(limitWatch)
         let isWhole = reason == nil && result.hasFoundAll && !cancellation.isCancelled
         let missing = look(at: candidates.places, isWhole: isWhole)
         reason = reason ?? missing
@@ -205,10 +205,10 @@ package final class ArchiveRun: Sendable {
     }
 
     /// What kept the files from being dealt with, when all was sent.
-    private func obstacle(_ curfew: Curfew) -> UploadFailure? {
+    private func obstacle(_ limitWatch: RunLimitWatch) -> UploadFailure? {
         if let failure = bookkeeper.failure { return ledger.failure(failure) }
         guard bookkeeper.undone > 0 else { return nil }
-        return curfew.reason ?? .interrupted
+        return limitWatch.reason ?? .interrupted
     }
 
     /// Writes down how the run ended.

@@ -2,16 +2,16 @@ import MulePlan
 import MuleSystem
 import MuleUpload
 
-/// Ends a run at the border of its window: nothing new begins, what is under way has a while to come to its end, and then it is
+/// Ends a run at its limits: nothing new begins, what is under way has a while to come to its end, and then it is
 /// cut. All that the store has confirmed stays.
-final class Curfew: Sendable {
+final class RunLimitWatch: Sendable {
     private let limits: RunLimits
     private let run: UploadRun
     private let cancellation: Cancellation
     private let now: @Sendable () -> Int64
     private let startedAt = Moment.now()
     private let isOver = Monitor(false)
-    private let border = Monitor<UploadFailure?>(nil)
+    private let reachedLimit = Monitor<UploadFailure?>(nil)
 
     /// Seconds between two looks.
     private static let interval = 0.2
@@ -31,7 +31,7 @@ final class Curfew: Sendable {
     /// Nil where there is no limit.
     func start() throws(SystemError) -> Thread? {
         guard limits.until != nil || limits.maximumDuration != nil || limits.maximumBytes != nil else { return nil }
-        return try Thread(name: "curfew") { self.watch() }
+        return try Thread(name: "run limits") { self.watch() }
     }
 
     func end() {
@@ -39,11 +39,11 @@ final class Curfew: Sendable {
     }
 
     /// The limit that was reached.
-    var reason: UploadFailure? { border.withLock { $0 } }
+    var reason: UploadFailure? { reachedLimit.withLock { $0 } }
 
     private func watch() {
         guard let failure = reached() else { return }
-        border.withLock { $0 = failure }
+        reachedLimit.withLock { $0 = failure }
         run.drain(failure)
         if !pause(limits.grace) { cancellation.cancel() }
     }
