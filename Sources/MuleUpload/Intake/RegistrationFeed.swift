@@ -13,7 +13,7 @@ package struct RegistrationFeed: UploadFeed {
     private let registration: Registration
     private let onChange: UploadJob.ContentChange
     private var names = NamedPaths()
-    private var waiting: [Share: FIFO<Waiting>] = [.small: FIFO(), .part: FIFO()]
+    private var waiting: [Share: Queue<Waiting>] = [.small: Queue(), .part: Queue()]
     private var counts = Counts()
     /// Of those that wait.
     private var jobsKept = 0

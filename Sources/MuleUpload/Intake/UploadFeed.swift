@@ -45,7 +45,7 @@ package struct Findings: Equatable, Sendable {
 /// Uploads that others register: a list of them, or one list after another.
 package struct JobFeed: UploadFeed {
     private let more: () throws(UploadFailure) -> [UploadJob]?
-    private var waiting: [Share: FIFO<UploadJob>] = [.small: FIFO(), .part: FIFO()]
+    private var waiting: [Share: Queue<UploadJob>] = [.small: Queue(), .part: Queue()]
     package private(set) var hasFoundAll = false
     package let onlyPlace: (S3Service, String)?
 

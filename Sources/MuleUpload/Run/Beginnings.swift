@@ -18,8 +18,8 @@ package struct Counts: Equatable, Sendable {
 /// Uploads that wait for their beginning, each kind in its order. More may be known than are here: a few are enough as long as
 /// the next ones come in time.
 struct Beginnings {
-    private var small = FIFO<Transfer>()
-    private var large = FIFO<Transfer>()
+    private var small = Queue<Transfer>()
+    private var large = Queue<Transfer>()
     /// Of all that are known and have not begun.
     private(set) var waiting = Counts()
 
@@ -32,7 +32,7 @@ struct Beginnings {
 
     func holds(_ share: Share) -> Bool { !self[share].isEmpty }
 
-    private subscript(share: Share) -> FIFO<Transfer> { share == .small ? small : large }
+    private subscript(share: Share) -> Queue<Transfer> { share == .small ? small : large }
 
     mutating func announce(_ counts: Counts) {
         waiting.small += counts.small

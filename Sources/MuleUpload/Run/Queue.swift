@@ -1,5 +1,5 @@
 /// First in, first out.
-struct FIFO<Element> {
+struct Queue<Element> {
     private var elements: [Element?] = []
     private var head = 0
 
