@@ -36,7 +36,7 @@ struct Link: Sendable, CustomTestStringConvertible {
     /// Whether connections get parts of the line that differ by up to sixteen times.
     var isUnfair = false
     /// Whether bodies that are far behind the others are cut and sent anew.
-    var cutsLaggards = false
+    var cutsStragglers = false
     /// Bytes of a connection that the other side has acknowledged and not yet worked off: with them it is not the way
     /// that is narrow, but who reads at its end.
     var buffer = 0.0
@@ -112,7 +112,7 @@ struct Link: Sendable, CustomTestStringConvertible {
         var outcome = Outcome()
         var left = bytes
         var active: [Connection] = []
-        var laggards = Laggards()
+        var stragglers = StragglerDetector()
         var storeFreeAt = 0.0
         var queued: [Double] = []
         var answers = 0.0
@@ -149,7 +149,7 @@ struct Link: Sendable, CustomTestStringConvertible {
                         began: now,
                         most: crawl ?? perConnection,
                         weight: isUnfair ? exp2(Double.random(in: -2...2, using: &fairness)) : 1,
-                        number: laggards.begin(length: size, cuts: 0, at: now),
+                        number: stragglers.begin(length: size, cuts: 0, at: now),
                         asksAt: now + 1,
                         ready: now + (window == nil ? 3 * roundTrip : 0),
                         window: window ?? 14_600 / roundTrip
@@ -157,7 +157,7 @@ struct Link: Sendable, CustomTestStringConvertible {
                 )
                 guard active.count > throttledAbove else { continue }
                 let refused = active.removeLast()
-                laggards.end(refused.number, isThere: false, at: now)
+                stragglers.end(refused.number, isThere: false, at: now)
                 order.end(refused.age, isThere: false, at: now)
                 left += size
                 outcome.refusals += 1
@@ -178,7 +178,7 @@ struct Link: Sendable, CustomTestStringConvertible {
                     let more = min(max(least, 65_536), active[index].left - active[index].granted)
                     let wasHeld = order.isHeld(active[index].age)
                     let given = order.grant(max(1, Int(more)), to: active[index].age, at: now)
-                    if wasHeld, !order.isHeld(active[index].age) { laggards.restart(active[index].number, at: now) }
+                    if wasHeld, !order.isHeld(active[index].age) { stragglers.restart(active[index].number, at: now) }
                     active[index].granted += Double(given)
                 }
                 if buffer > 0 ? active[index].buffered < 1 : active[index].granted < 1 { rate = 0 }
@@ -201,7 +201,7 @@ struct Link: Sendable, CustomTestStringConvertible {
                 if buffer > 0 { active[index].buffered += carried }
                 delivered += carried
                 if carried >= 1 { order.delivered(Int64(carried.rounded()), of: active[index].age, at: now) }
-                if cutsLaggards, carried >= 1 { laggards.delivered(Int64(carried), of: active[index].number, at: now) }
+                if cutsStragglers, carried >= 1 { stragglers.delivered(Int64(carried), of: active[index].number, at: now) }
                 if share == 1, rate > 0 { active[index].window *= 1 + Self.step / roundTrip }
                 active[index].window = min(active[index].window, active[index].most)
                 guard active[index].left + active[index].buffered < 1 else { continue }
@@ -222,20 +222,20 @@ struct Link: Sendable, CustomTestStringConvertible {
                 kept += Double(connection.size)
                 let held = order.end(connection.age, isThere: true, at: now)
                 control?.bodyDone(in: now - connection.began - held, answeredIn: now - connection.sentAt, at: now)
-                laggards.end(connection.number, isThere: true, at: now)
+                stragglers.end(connection.number, isThere: true, at: now)
                 idle.append(connection.window)
             }
             active.removeAll { $0.answersAt.map { $0 <= now } == true }
-            for index in active.indices where cutsLaggards && left == 0 && now >= active[index].asksAt {
+            for index in active.indices where cutsStragglers && left == 0 && now >= active[index].asksAt {
                 active[index].asksAt = now + 1
                 guard !order.isHeld(active[index].age),
-                    laggards.isLeftBehind(active[index].number, at: now)
+                    stragglers.isLeftBehind(active[index].number, at: now)
                 else { continue }
                 outcome.cuts += 1
                 outcome.lost += Double(active[index].size) - active[index].left
-                laggards.end(active[index].number, isThere: false, at: now)
+                stragglers.end(active[index].number, isThere: false, at: now)
                 active[index].cuts += 1
-                active[index].number = laggards.begin(length: active[index].size, cuts: active[index].cuts, at: now)
+                active[index].number = stragglers.begin(length: active[index].size, cuts: active[index].cuts, at: now)
                 active[index].left = Double(active[index].size)
                 active[index].buffered = 0
                 active[index].granted = 0

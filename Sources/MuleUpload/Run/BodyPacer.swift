@@ -28,7 +28,7 @@ package final class BodyPacer: Sendable {
     /// Seconds between two looks at the timetable: the wall clock may be set, and change with the season.
     private static let interval = 1.0
     /// Bodies that are shorter are only held back by a rate limit.
-    private static let leastLength = LaggardWatch.leastLength
+    private static let leastLength = StragglerWatch.leastLength
 
     /// - Parameters:
     ///   - timetable: the rate limit; nil for none at any time.

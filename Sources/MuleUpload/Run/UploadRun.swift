@@ -17,7 +17,7 @@ package final class UploadRun: Sendable {
     let progress = RunProgress()
     let stallTimer: StallTimer
     let pacer: BodyPacer
-    let laggards: LaggardWatch
+    let stragglers: StragglerWatch
     let context: RetryContext
     let facts: EndpointFacts
     let startedAt = Moment.now()
@@ -55,7 +55,7 @@ package final class UploadRun: Sendable {
         self.onEvent = onEvent
         pacer = BodyPacer(settings.rateLimit, isBounded: settings.adaptsConcurrency)
         queue = WorkQueue(concurrency: settings.concurrency, pacer: settings.adaptsConcurrency ? pacer : nil)
-        laggards = LaggardWatch(isPaced: settings.rateLimit != nil, isDry: { [queue] in queue.isDry })
+        stragglers = StragglerWatch(isPaced: settings.rateLimit != nil, isDry: { [queue] in queue.isDry })
         stallTimer = StallTimer(limit: settings.stallLimit)
         context = RetryContext(
             settings: settings,

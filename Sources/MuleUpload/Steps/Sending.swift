@@ -34,7 +34,7 @@ extension Worker {
         _ request: (S3Connection, HTTPRequest.Body, BodyProof, BodyTransfer) throws(S3Error) -> StoredObject
     ) throws(UploadFailure) -> Answer<SentBody> {
         // Small bodies count by their number.
-        let isWatched = slice.length >= LaggardWatch.leastLength
+        let isWatched = slice.length >= StragglerWatch.leastLength
         let store = run.context.store(transfer.job.service)
         let counter = SentCounter(transfer, after: earlier, countsAcknowledged: isWatched) { [context = run.context] in
             context.noteBytes(store, transfer)
@@ -73,7 +73,7 @@ extension Worker {
                 kept = digest
                 counter.beginAttempt()
                 client.noteTryStarts()
-                let watched = run.laggards.watch(slice.length, cuts: cuts, with: &transferOptions)
+                let watched = run.stragglers.watch(slice.length, cuts: cuts, with: &transferOptions)
                 var isThere = false
                 defer { watched?.end(isThere: isThere) }
                 let paced = run.pacer.start(age, length: slice.length, with: &transferOptions) { watched?.restart() }

@@ -4,8 +4,8 @@ import Testing
 
 @testable import MuleUpload
 
-/// The law is tested where it is: `LaggardsTests`.
-@Suite struct LaggardWatchTests {
+/// The law is tested where it is: `StragglerDetectorTests`.
+@Suite struct StragglerWatchTests {
     private static let partSize: Int64 = 8 << 20
     /// The body of a part comes through in minutes, even where the kernel has taken in most of it and the other parts are slow on
     /// a busy machine, and in no time on another connection.
@@ -41,12 +41,12 @@ import Testing
     /// Whose turn does not come moves nothing for seconds.
     @Test func underARateLimitNobodyIsWatched() {
         var transfer = BodyTransfer()
-        let paced = LaggardWatch(isPaced: true, isDry: { true })
+        let paced = StragglerWatch(isPaced: true, isDry: { true })
         #expect(paced.watch(Self.partSize, cuts: 0, with: &transfer) == nil)
-        let watch = LaggardWatch(isPaced: false, isDry: { true })
-        #expect(watch.watch(LaggardWatch.leastLength - 1, cuts: 0, with: &transfer) == nil)
+        let watch = StragglerWatch(isPaced: false, isDry: { true })
+        #expect(watch.watch(StragglerWatch.leastLength - 1, cuts: 0, with: &transfer) == nil)
         #expect(transfer.isLeftBehind == nil)
-        #expect(watch.watch(LaggardWatch.leastLength, cuts: 0, with: &transfer) != nil)
+        #expect(watch.watch(StragglerWatch.leastLength, cuts: 0, with: &transfer) != nil)
         #expect(transfer.isLeftBehind != nil)
     }
 }

@@ -3,8 +3,8 @@ import Testing
 @testable import MulePlan
 
 /// Which bodies are cut and sent anew, on the simulated line.
-@Suite struct LaggardsTests {
-    static let line = Link(name: "", perConnection: 12.5e6, total: 100e6, bytes: 512 << 20, cutsLaggards: true)
+@Suite struct StragglerDetectorTests {
+    static let line = Link(name: "", perConnection: 12.5e6, total: 100e6, bytes: 512 << 20, cutsStragglers: true)
     /// 512 MiB are 64 bodies.
     static let last = 64
 
@@ -21,7 +21,7 @@ import Testing
         #expect(outcome.seconds <= smooth.seconds + 7, "\(outcome) against \(smooth)")
         #expect(outcome.cuts == 1)
         #expect(outcome.lost <= Double(link.bodySize))
-        link.cutsLaggards = false
+        link.cutsStragglers = false
         #expect(link.run(fixed: 8).seconds >= smooth.seconds + 7)
     }
 
@@ -70,46 +70,46 @@ import Testing
     @Test("what is nearly there, or all there, is not cut")
     func almostThere() {
         for gone in [6_000_000, 8_000_000] as [Int64] {
-            var laggards = Self.afterFour()
-            let number = laggards.begin(length: 8_000_000, cuts: 0, at: 10)
-            laggards.delivered(gone, of: number, at: 11)
+            var stragglers = Self.afterFour()
+            let number = stragglers.begin(length: 8_000_000, cuts: 0, at: 10)
+            stragglers.delivered(gone, of: number, at: 11)
             // Two million at 200 kB/s take ten seconds; the others need one for all of it.
             for second in 12...20 where gone < 8_000_000 {
-                laggards.delivered(200_000, of: number, at: Double(second))
+                stragglers.delivered(200_000, of: number, at: Double(second))
             }
-            #expect(!laggards.isLeftBehind(number, at: 20))
+            #expect(!stragglers.isLeftBehind(number, at: 20))
         }
     }
 
     @Test("each is cut twice at most, the second time after twice the time")
     func bounded() {
         for (cuts, seconds) in [(0, 5.0), (1, 9.0), (2, nil)] as [(Int, Double?)] {
-            var laggards = Self.afterFour()
-            let number = laggards.begin(length: 8_000_000, cuts: cuts, at: 10)
-            let cutAfter = (1...50).first { laggards.isLeftBehind(number, at: 10 + Double($0)) }
+            var stragglers = Self.afterFour()
+            let number = stragglers.begin(length: 8_000_000, cuts: cuts, at: 10)
+            let cutAfter = (1...50).first { stragglers.isLeftBehind(number, at: 10 + Double($0)) }
             #expect(cutAfter.map(Double.init) == seconds.map { $0 - 1 })
         }
     }
 
     @Test("without others nothing is known")
     func alone() {
-        var laggards = Laggards()
-        let number = laggards.begin(length: 8_000_000, cuts: 0, at: 0)
-        #expect(!laggards.isLeftBehind(number, at: 100))
+        var stragglers = StragglerDetector()
+        let number = stragglers.begin(length: 8_000_000, cuts: 0, at: 0)
+        #expect(!stragglers.isLeftBehind(number, at: 100))
         // Nor where they were long ago.
-        laggards = Self.afterFour()
-        let late = laggards.begin(length: 8_000_000, cuts: 0, at: 100)
-        #expect(!laggards.isLeftBehind(late, at: 130))
+        stragglers = Self.afterFour()
+        let late = stragglers.begin(length: 8_000_000, cuts: 0, at: 100)
+        #expect(!stragglers.isLeftBehind(late, at: 130))
     }
 
     /// Four bodies of a second each have come through.
-    private static func afterFour() -> Laggards {
-        var laggards = Laggards()
+    private static func afterFour() -> StragglerDetector {
+        var stragglers = StragglerDetector()
         for _ in 1...4 {
-            let number = laggards.begin(length: 8_000_000, cuts: 0, at: 9)
-            laggards.delivered(8_000_000, of: number, at: 10)
-            laggards.end(number, isThere: true, at: 10)
+            let number = stragglers.begin(length: 8_000_000, cuts: 0, at: 9)
+            stragglers.delivered(8_000_000, of: number, at: 10)
+            stragglers.end(number, isThere: true, at: 10)
         }
-        return laggards
+        return stragglers
     }
 }

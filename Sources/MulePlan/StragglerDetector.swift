@@ -5,7 +5,7 @@
 /// nothing else is left to do.
 ///
 /// It has no clock of its own. Times are seconds from any fixed moment and never go back.
-package struct Laggards: Sendable {
+package struct StragglerDetector: Sendable {
     private struct Body {
         var length: Int64
         var delivered: Int64 = 0

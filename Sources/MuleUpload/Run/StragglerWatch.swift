@@ -3,18 +3,18 @@ import MuleS3
 import MuleSystem
 
 /// Watches the bodies of a run, so that its end does not wait for one connection that crawls.
-final class LaggardWatch: Sendable {
+final class StragglerWatch: Sendable {
     /// Bytes of a body from which on it is told how it gets along: a smaller one is gone before it shows a rate.
     static let leastLength: Int64 = 256 << 10
 
-    private let laggards = Monitor(Laggards())
+    private let stragglers = Monitor(StragglerDetector())
     private let began = Moment.now()
     private let isPaced: Bool
     private let isDry: @Sendable () -> Bool
 
     /// - Parameters:
     ///   - isPaced: whether the run has a rate to keep. Then who waits for its turn is not slow, and nobody is cut.
-    ///   - isDry: whether nothing waits to be sent. As long as there is something, it goes on without the laggard.
+    ///   - isDry: whether nothing waits to be sent. As long as there is something, it goes on without the straggler.
     init(isPaced: Bool, isDry: @escaping @Sendable () -> Bool) {
         self.isPaced = isPaced
         self.isDry = isDry
@@ -22,26 +22,26 @@ final class LaggardWatch: Sendable {
 
     /// A body on its way, to be told of its end.
     struct Watched: Sendable {
-        fileprivate let watch: LaggardWatch
+        fileprivate let watch: StragglerWatch
         fileprivate let number: Int
 
         fileprivate func delivered(_ bytes: Int64) {
-            watch.laggards.withLock { $0.delivered(bytes, of: number, at: watch.seconds) }
+            watch.stragglers.withLock { $0.delivered(bytes, of: number, at: watch.seconds) }
         }
 
         /// - Parameter isThere: whether the store has it.
         func end(isThere: Bool) {
-            watch.laggards.withLock { $0.end(number, isThere: isThere, at: watch.seconds) }
+            watch.stragglers.withLock { $0.end(number, isThere: isThere, at: watch.seconds) }
         }
 
         /// It was held, and goes on.
         func restart() {
-            watch.laggards.withLock { $0.restart(number, at: watch.seconds) }
+            watch.stragglers.withLock { $0.restart(number, at: watch.seconds) }
         }
 
         fileprivate var isLeftBehind: Bool {
             guard watch.isDry() else { return false }
-            return watch.laggards.withLock { $0.isLeftBehind(number, at: watch.seconds) }
+            return watch.stragglers.withLock { $0.isLeftBehind(number, at: watch.seconds) }
         }
     }
 
@@ -54,7 +54,7 @@ final class LaggardWatch: Sendable {
         guard length >= Self.leastLength, !isPaced else { return nil }
         let watched = Watched(
             watch: self,
-            number: laggards.withLock { $0.begin(length: length, cuts: cuts, at: seconds) }
+            number: stragglers.withLock { $0.begin(length: length, cuts: cuts, at: seconds) }
         )
         let tell = transfer.onDelivered
         transfer.onDelivered = { count in
