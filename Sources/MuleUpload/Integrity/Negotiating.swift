@@ -61,7 +61,7 @@ extension S3Error {
     /// Google's store answers `SignatureDoesNotMatch`, since it does not sign the header; others answer 400 without a reason
     /// (qdrant/qdrant#9568, get-convex/convex-backend#238).
     var mayRefuseChecksum: Bool {
-        guard case .answer(let status, let code, _) = cause, isOfS3, ShownLimit(self) == nil else { return false }
+        guard case .answer(let status, let code, _) = cause, isOfS3, DiscoveredLimit(self) == nil else { return false }
         switch status {
         case 400, 415, 422: return retryClass == .fatal || retryClass == .unsupported
         case 403: return code == "SignatureDoesNotMatch"

@@ -7,7 +7,7 @@ package import MulePlan
 import MuleS3
 
 /// A limit that shows in a refusal. Nil stands for one that the store does not tell.
-enum ShownLimit: Hashable, Sendable {
+enum DiscoveredLimit: Hashable, Sendable {
     /// Bytes of any part but the last.
     case smallestPart(Int64?)
     /// Bytes of one request.
@@ -59,7 +59,7 @@ extension Ledger {
         return limits
     }
 
-    fileprivate func remember(_ limit: ShownLimit, of endpoint: String) throws(LedgerError) {
+    fileprivate func remember(_ limit: DiscoveredLimit, of endpoint: String) throws(LedgerError) {
         let fact: (name: String, value: String)? =
             switch limit {
             case .smallestPart(let size): size.map { (LimitFact.smallestPart, "\($0)") }
@@ -85,7 +85,7 @@ private enum LimitFact {
 extension Worker {
     /// What a refusal that nobody can do anything about comes to.
     func refusal(_ error: S3Error, _ transfer: Transfer) -> UploadFailure {
-        guard let limit = ShownLimit(error), let record = transfer.record else {
+        guard let limit = DiscoveredLimit(error), let record = transfer.record else {
             return .refused(error, sending: transfer.name)
         }
         let endpoint = record.upload.store.endpoint
@@ -100,7 +100,7 @@ extension Worker {
     }
 }
 
-extension ShownLimit {
+extension DiscoveredLimit {
     /// What the store does not take.
     fileprivate func reason(_ error: S3Error) -> String {
         switch self {
