@@ -201,7 +201,9 @@ struct Link: Sendable, CustomTestStringConvertible {
                 if buffer > 0 { active[index].buffered += carried }
                 delivered += carried
                 if carried >= 1 { order.delivered(Int64(carried.rounded()), of: active[index].age, at: now) }
-                if cutsStragglers, carried >= 1 { stragglers.delivered(Int64(carried), of: active[index].number, at: now) }
+                if cutsStragglers, carried >= 1 {
+                    stragglers.delivered(Int64(carried), of: active[index].number, at: now)
+                }
                 if share == 1, rate > 0 { active[index].window *= 1 + Self.step / roundTrip }
                 active[index].window = min(active[index].window, active[index].most)
                 guard active[index].left + active[index].buffered < 1 else { continue }
