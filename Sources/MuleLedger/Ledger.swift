@@ -23,9 +23,15 @@ package final class Ledger: Sendable {
     /// Opens the ledger, and makes it with its directory when it is missing. `now` answers in milliseconds since 1970.
     package convenience init(
         path: [UInt8],
-        now: @escaping @Sendable () -> Int64 = wallClockMilliseconds
+        now: @escaping @Sendable () -> Int64 = wallClockMilliseconds,
+        busyTimeout: Double = 10
     ) throws(LedgerError) {
-        try self.init(path: path, now: now, fileSystem: { path throws(SystemError) in try FileSystem.of(path: path) })
+        try self.init(
+            path: path,
+            now: now,
+            fileSystem: { path throws(SystemError) in try FileSystem.of(path: path) },
+            busyTimeout: busyTimeout
+        )
     }
 
     /// - Parameters:

@@ -1,4 +1,4 @@
-/// Variables of the environment that stand for options, hold credentials, or name places.
+/// Variables of the environment that replace options, hold credentials, or name directories.
 package struct EnvironmentVariable: Sendable {
     package let names: [String]
     package let meaning: String
@@ -65,6 +65,6 @@ package struct EnvironmentVariable: Sendable {
                 "Directory for parts of a stream until the store has them, and for long lists of files. Default: /var/tmp."
         ),
         .init("https_proxy", "http_proxy", "no_proxy", meaning: "Proxies, as libcurl reads them."),
-        .init("NO_COLOR", meaning: "If set to anything, output has no colors."),
+        .init("NO_COLOR", meaning: "If set and not empty, output has no colors."),
     ]
 }

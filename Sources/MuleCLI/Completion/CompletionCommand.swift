@@ -27,6 +27,9 @@ struct CompletionCommand {
         }
     }
 
+    /// Seconds to wait for another process's lock: a person waits for the completion.
+    private static let patience = 0.5
+
     private var configuration: Configuration {
         let location = FileLocation.configuration(flag: typed.config, environment: environment)
         return (try? Configuration.load(location)) ?? Configuration()
@@ -35,7 +38,8 @@ struct CompletionCommand {
     /// The IDs of the uploads that resume and abort act on. A ledger that does not exist is not created.
     private var ids: [String] {
         let location = FileLocation.ledger(flag: typed.ledger, environment: environment, configuration: configuration)
-        guard let path = location?.path, (try? FileStatus.of(path: path)) != nil, let ledger = try? Ledger(path: path),
+        guard let path = location?.path, (try? FileStatus.of(path: path)) != nil,
+            let ledger = try? Ledger(path: path, busyTimeout: Self.patience),
             var uploads = try? UploadCursor(ledger, .open)
         else { return [] }
         var ids: [String] = []

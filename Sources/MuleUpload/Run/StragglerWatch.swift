@@ -14,7 +14,7 @@ final class StragglerWatch: Sendable {
 
     /// - Parameters:
     ///   - isPaced: whether the run has a rate to keep. Then who waits for its turn is not slow, and nobody is cut.
-    ///   - isDry: whether nothing waits to be sent. As long as there is something, it goes on without the straggler.
+    ///   - isDry: whether nothing waits to be sent. While something does, a straggler delays nothing.
     init(isPaced: Bool, isDry: @escaping @Sendable () -> Bool) {
         self.isPaced = isPaced
         self.isDry = isDry

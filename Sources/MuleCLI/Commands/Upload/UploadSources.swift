@@ -187,7 +187,8 @@ final class UploadSources {
 
     /// Refuses files that are still being written.
     private func settle(_ intents: inout [UploadIntent]) {
-        guard let seconds = options.settle, !intents.isEmpty else { return }
+        // A plan waits for nothing.
+        guard let seconds = options.settle, !session.typed.dryRun, !intents.isEmpty else { return }
         let unsettled = Settling.wait(
             for: intents.map(\.path),
             seconds: seconds,
