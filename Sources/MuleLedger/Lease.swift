@@ -78,6 +78,6 @@ final class LeaseBook: Sendable {
         try locks.isHeldElsewhere(number)
     }
 
-    /// The process that holds the lease, as far as it can be found.
-    func holder(_ number: Int64) -> LockHolder? { locks.holder(number) }
+    /// The processes that hold leases, as far as they can be found.
+    func holders() -> LockHolders { locks.holders() }
 }

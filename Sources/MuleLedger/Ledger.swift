@@ -316,8 +316,8 @@ package final class Ledger: Sendable {
         isActive(record.number)
     }
 
-    /// The process that uploads it; nil if there is none, or it cannot be found.
-    package func holder(of record: UploadRecord) -> LockHolder? { leases.holder(record.number) }
+    /// The processes that hold uploads now, by the uploads' numbers.
+    package func holders() -> LockHolders { leases.holders() }
 
     func isActive(_ number: Int64) -> Bool {
         (try? leases.isHeldElsewhere(number)) ?? false

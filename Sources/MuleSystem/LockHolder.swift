@@ -1,44 +1,56 @@
 import Glibc
 
-/// A process that holds a lock of a file. `fcntl` does not name the holder of an open file description lock; /proc does
-/// (proc_pid_fdinfo(5)), for processes that this user may inspect.
+/// A process that holds a lock of a file.
 package struct LockHolder: Hashable, Sendable {
     package var process: Int32
     /// When the process started, in milliseconds since 1970.
     package var startedAt: Int64
+}
 
-    /// - Parameter position: the byte of the file that is locked.
-    static func find(of file: File, _ position: Int64) -> LockHolder? {
-        guard let wanted = try? file.status() else { return nil }
-        for process in names(in: "/proc").compactMap({ Int32($0) }) {
-            for descriptor in names(in: "/proc/\(process)/fd") {
+/// The processes that hold locks of a file, at one moment. `fcntl` does not name the holder of an open file description lock;
+/// /proc does (proc_pid_fdinfo(5)), for processes that this user may inspect. To look at all processes takes milliseconds, so a
+/// list of uploads looks once.
+package struct LockHolders: Sendable {
+    private var locks: [(bytes: ClosedRange<Int64>, holder: LockHolder)] = []
+
+    init(of file: File) {
+        guard let wanted = try? file.status() else { return }
+        for process in Self.names(in: "/proc").compactMap({ Int32($0) }) {
+            for descriptor in Self.names(in: "/proc/\(process)/fd") {
+                let held = Self.locks(Self.text(of: "/proc/\(process)/fdinfo/\(descriptor)")).filter {
+                    $0.inode == wanted.inode
+                }
+                // Only these are looked at: a look at any file of any process may wait for a server that is gone.
                 let path = Array("/proc/\(process)/fd/\(descriptor)".utf8)
-                guard let status = try? FileStatus.of(path: path), status.device == wanted.device,
-                    status.inode == wanted.inode, let info = text(of: "/proc/\(process)/fdinfo/\(descriptor)"),
-                    isLocked(position, info), let startedAt = start(of: process)
+                guard !held.isEmpty, (try? FileStatus.of(path: path))?.device == wanted.device,
+                    let startedAt = Self.start(of: process)
                 else { continue }
-                return LockHolder(process: process, startedAt: startedAt)
+                locks += held.map { ($0.bytes, LockHolder(process: process, startedAt: startedAt)) }
             }
         }
-        return nil
     }
 
-    /// Whether one of the lines is a write lock of the byte: `lock: 1: OFDLCK ADVISORY WRITE -1 fe:00:4711 5 5`.
-    static func isLocked(_ position: Int64, _ info: String) -> Bool {
-        info.split(separator: "\n").contains { line in
+    /// Who holds the byte; nil if no process does, or it cannot be inspected.
+    package func holder(_ position: Int64) -> LockHolder? { locks.first { $0.bytes.contains(position) }?.holder }
+
+    /// The write locks in the kernel's text: `lock: 1: OFDLCK ADVISORY WRITE -1 fe:00:4711 5 5`.
+    static func locks(_ info: String) -> [(inode: UInt64, bytes: ClosedRange<Int64>)] {
+        info.split(separator: "\n").compactMap { line in
             let words = line.split { $0 == " " || $0 == "\t" }
             guard words.first == "lock:", words.count >= 4, words.contains("OFDLCK"), words.contains("WRITE"),
+                let inode = words[words.count - 3].split(separator: ":").last.flatMap({ UInt64($0) }),
                 let first = Int64(words[words.count - 2])
-            else { return false }
+            else { return nil }
             let last = words[words.count - 1] == "EOF" ? Int64.max : Int64(words[words.count - 1]) ?? -1
-            return first <= position && position <= last
+            return first <= last ? (inode, first...last) : nil
         }
     }
 
-    /// The 22nd field of /proc/PID/stat counts clock ticks since the boot; the second may contain blanks.
+    /// The 22nd field of /proc/PID/stat counts clock ticks since the boot; the second may contain blanks (proc_pid_stat(5)).
     private static func start(of process: Int32) -> Int64? {
-        guard let stat = text(of: "/proc/\(process)/stat"), let end = stat.lastIndex(of: ")"),
-            let boot = text(of: "/proc/stat")?.split(separator: "\n").first(where: { $0.hasPrefix("btime ") }),
+        let stat = text(of: "/proc/\(process)/stat")
+        guard let end = stat.lastIndex(of: ")"),
+            let boot = text(of: "/proc/stat").split(separator: "\n").first(where: { $0.hasPrefix("btime ") }),
             let bootTime = Int64(boot.dropFirst("btime ".count))
         else { return nil }
         let fields = stat[stat.index(after: end)...].split(separator: " ")
@@ -59,11 +71,8 @@ package struct LockHolder: Hashable, Sendable {
         return names
     }
 
-    /// Files of /proc have no size: they are read to their end.
-    private static func text(of path: String) -> String? {
-        guard let file = try? File.open(path: Array(path.utf8), flags: O_RDONLY) else { return nil }
-        var bytes: [UInt8] = []
-        while let more = try? file.bytes(at: Int64(bytes.count), count: 16 << 10), !more.isEmpty { bytes += more }
-        return String(decoding: bytes, as: UTF8.self)
+    /// Empty for what has gone, or belongs to another user.
+    private static func text(of path: String) -> String {
+        String(decoding: (try? File.contents(path: Array(path.utf8), limit: 16 << 20)) ?? [], as: UTF8.self)
     }
 }

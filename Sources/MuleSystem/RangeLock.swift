@@ -53,7 +53,10 @@ package final class RangeLock: Sendable {
     }
 
     /// Another process that holds the byte at `position`; nil if there is none, or it cannot be inspected.
-    package func holder(_ position: Int64) -> LockHolder? { LockHolder.find(of: file, position) }
+    package func holder(_ position: Int64) -> LockHolder? { holders().holder(position) }
+
+    /// All processes that hold bytes now.
+    package func holders() -> LockHolders { LockHolders(of: file) }
 
     private static func range(_ position: Int64, type: Int32) -> flock {
         var range = flock()

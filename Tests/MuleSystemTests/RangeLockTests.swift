@@ -49,7 +49,7 @@ struct RangeLockTests {
         ] as [(String, Int64, Bool)]
     )
     func kernelText(info: String, position: Int64, isLocked: Bool) {
-        #expect(LockHolder.isLocked(position, info) == isLocked)
+        #expect(LockHolders.locks(info).contains { $0.bytes.contains(position) } == isLocked)
     }
 
     @Test("bytes are locked apart from each other, far beyond the file's end")

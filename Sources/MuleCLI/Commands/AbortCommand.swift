@@ -53,7 +53,7 @@ struct AbortCommand {
             throw UploadFailure(ledger: error, path: TextSafety.displayName(ledger.path))
         }
         guard let (current, lease) = claimed else {
-            let process = ledger.holder(of: record).map { holder in
+            let process = ledger.holders().holder(record.number).map { holder in
                 "; process \(holder.process), since \(LocalTime.clock(milliseconds: holder.startedAt))"
             }
             throw UploadFailure(

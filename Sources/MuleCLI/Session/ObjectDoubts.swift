@@ -55,9 +55,9 @@ extension ObjectOptions {
     private static func doubt(_ name: String, _ what: String, _ known: [String]) -> String? {
         guard !known.contains(name) else { return nil }
         // "public" starts more than one name; the first is the harmless one.
-        let begun = name.utf8.count >= 3 ? known.first { $0.lowercased().hasPrefix(name.lowercased()) } : nil
+        let longer = name.utf8.count >= 3 ? known.first { $0.lowercased().hasPrefix(name.lowercased()) } : nil
         let near = known.first { $0.lowercased() == name.lowercased() } ?? Suggestion.nearest(of: name, in: known)
-        guard let meant = near ?? begun else {
+        guard let meant = near ?? longer else {
             return "\"\(name)\" is not \(what) that mule knows, and the store may refuse it."
         }
         return "\"\(name)\" is not \(what) that mule knows; did you mean \(meant)?"

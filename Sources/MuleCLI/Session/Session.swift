@@ -262,7 +262,7 @@ struct Session {
     /// Which keys of the configuration variables of AWS stand for, in the order in which they are looked at.
     ///
     /// - Parameter known: what is said without them.
-    func variablesOfStores(beside known: StoreOptions) -> [(key: String, variable: String)] {
+    func variablesOfStores(besides known: StoreOptions) -> [(key: String, variable: String)] {
         var used: [(key: String, variable: String)] = []
         func look(_ key: String, _ isKnown: Bool, _ names: String...) {
             guard !isKnown, let name = names.first(where: { environment[$0]?.isEmpty == false }) else { return }

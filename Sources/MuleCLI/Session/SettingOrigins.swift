@@ -48,7 +48,7 @@ struct SettingOrigins {
         ofProfile inProfile: String?
     ) -> String {
         if let typed = session.typed.store[keyPath: field] { return option(flag, isSame: { $0 == typed }) }
-        if let used = session.variablesOfStores(beside: session.typed.store).first(where: { $0.key == key }) {
+        if let used = session.variablesOfStores(besides: session.typed.store).first(where: { $0.key == key }) {
             return used.variable
         }
         let configuration = session.configuration

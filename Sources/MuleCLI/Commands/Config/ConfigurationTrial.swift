@@ -90,7 +90,7 @@ struct ConfigurationTrial {
             guard let bucket = options.destination?.bucket else { continue }
             let serving = session.serving(options, cancellation: session.cancellation)
             let known = session.typed.store.over(serving.configuration.store(forBucket: bucket))
-            used += serving.variablesOfStores(beside: known).filter { new in !used.contains { $0.key == new.key } }
+            used += serving.variablesOfStores(besides: known).filter { new in !used.contains { $0.key == new.key } }
         }
         guard !used.isEmpty else { return nil }
         used.sort { $0.key < $1.key }

@@ -35,16 +35,17 @@ struct StatusCommand {
     /// - Returns: whether there was anything to print.
     private func printAll(_ ledger: Ledger) throws(CommandFailure) -> Bool {
         var uploads = try session.uploads(ledger, ids: session.typed.operands, session.selection, everywhere: true)
+        var lines = StatusLines(console: session.console, ledger: ledger)
         var isEmpty = true
         do {
             let jobs = try ledger.jobs()
             while let records = try uploads.next() {
-                let quarantined = try ledger.quarantinedFiles(of: records.map(\.number), in: jobs)
-                StatusLines(console: session.console, ledger: ledger, quarantined: quarantined).print(records)
+                lines.quarantined = try ledger.quarantinedFiles(of: records.map(\.number), in: jobs)
+                lines.print(records)
                 isEmpty = false
             }
             // Only named uploads are shown, if any are named.
-            if session.typed.operands.isEmpty { try printQuarantined(of: jobs, ledger, &isEmpty) }
+            if session.typed.operands.isEmpty { try printQuarantined(of: jobs, ledger, lines, &isEmpty) }
         } catch {
             throw session.ledgerFailure(error, ledger)
         }
@@ -52,8 +53,12 @@ struct StatusCommand {
     }
 
     /// Quarantined files without an upload in the list above.
-    private func printQuarantined(of jobs: [KnownJob], _ ledger: Ledger, _ isEmpty: inout Bool) throws(LedgerError) {
-        let lines = StatusLines(console: session.console, ledger: ledger)
+    private func printQuarantined(
+        of jobs: [KnownJob],
+        _ ledger: Ledger,
+        _ lines: StatusLines,
+        _ isEmpty: inout Bool
+    ) throws(LedgerError) {
         for job in jobs {
             var last: [UInt8]?
             while case let files = try ledger.quarantinedFiles(of: job, after: last, limit: 500), let end = files.last {

@@ -9,13 +9,15 @@ import MuleUpload
 struct StatusLines {
     let console: Console
     let ledger: Ledger
-    private let quarantined: [Int64: QuarantinedFile]
+    /// Quarantined files by the numbers of their uploads.
+    var quarantined: [Int64: QuarantinedFile] = [:]
+    /// Those at the start of the list.
+    private let holders: LockHolders
 
-    /// - Parameter quarantined: quarantined files by the numbers of their uploads.
-    init(console: Console, ledger: Ledger, quarantined: [Int64: QuarantinedFile] = [:]) {
+    init(console: Console, ledger: Ledger) {
+        holders = ledger.holders()
         self.console = console
         self.ledger = ledger
-        self.quarantined = quarantined
     }
 
     /// Quarantined files without an upload in this list.
@@ -47,7 +49,7 @@ struct StatusLines {
 
     /// The process that holds an active upload, if this user may see it.
     private func holder(of record: UploadRecord) -> LockHolder? {
-        record.state == .pending && ledger.isActive(record) ? ledger.holder(of: record) : nil
+        record.state == .pending && ledger.isActive(record) ? holders.holder(record.number) : nil
     }
 
     private func state(of record: UploadRecord) -> String {

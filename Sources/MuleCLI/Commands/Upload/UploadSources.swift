@@ -167,7 +167,7 @@ final class UploadSources {
         guard areSeveral || !file.name.isItsOwnKey else { return nil }
         let other: [UInt8]?
         do {
-            let names = if let begun = taken { begun } else { try SpillNames() }
+            let names = if let taken { taken } else { try SpillNames() }
             taken = names
             other = try names.take(address.key.utf8, for: file.path)
         } catch {
