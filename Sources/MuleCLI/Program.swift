@@ -146,7 +146,8 @@ package enum Program {
             case .archive: return try ArchiveCommand(session: session).run()
             case .report: return try ReportCommand(session: session).run()
             case .clean: return try CleanCommand(session: session).run()
-            // The first has returned: it reads a configuration that a session would refuse, or writes one. Without one there is help.
+            // config has returned above: it reads a configuration that a session would refuse, or writes one. completion and
+            // help are printed before (`information`).
             case .config, .completion, nil: fatalError("this runs without a session")
             }
         } catch {

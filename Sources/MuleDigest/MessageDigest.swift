@@ -19,6 +19,7 @@ package struct MessageDigest: ~Copyable {
     private let context: OpaquePointer
 
     package init(_ kind: Kind) {
+        // It fails only without memory, as Swift's own allocations do, which end the process too.
         guard let context = EVP_MD_CTX_new() else { fatalError("OpenSSL is out of memory") }
         self.kind = kind
         self.context = context

@@ -21,6 +21,7 @@ extension Ledger {
         _ upload: NewUpload,
         choosing choice: ([UploadRecord]) -> UploadRecord?
     ) throws(LedgerError) -> StreamClaim {
+        // `StreamRegistration` alone calls this, with what it makes of a `StreamIntent`.
         guard let stream = upload.stream else { fatalError("not a stream") }
         return try transaction { database throws(SQLiteError) in
             let open = try records(

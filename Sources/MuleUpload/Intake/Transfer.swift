@@ -147,6 +147,17 @@ package final class Transfer: Sendable {
     }
 
     var record: UploadRecord? { state.withLock { $0.record } }
+    /// The row, which a transfer has from its first step on. A step without one is a mistake in the program, and ends it before
+    /// something is sent that no record would know.
+    var claimedRecord: UploadRecord {
+        guard let record else { fatalError("an upload without a row") }
+        return record
+    }
+    /// The number of that row, without a copy of the rest: it is asked for with each part.
+    var number: Int64 {
+        guard let number = state.withLock({ $0.record?.number }) else { fatalError("an upload without a row") }
+        return number
+    }
     var source: SourceFile? { state.withLock { $0.source } }
     var size: Int64? { state.withLock { $0.size } }
     var partCount: Int? { state.withLock { $0.partCount } }

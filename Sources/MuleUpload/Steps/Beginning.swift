@@ -26,6 +26,7 @@ extension Worker {
             if let same, try isStillThere(same, source, transfer) { return }
             known = try claim(again, transfer)
         }
+        // A job has either a row or an upload that was done before (`UploadJob.Row`).
         guard var record = known else { fatalError("a transfer started without a row") }
         if let fresh = transfer.job.restartsAs, !transfer.hasRestarted.load(ordering: .relaxed) {
             record = try abandon(record, for: fresh, transfer)

@@ -14,7 +14,8 @@ extension Worker {
         if let candidate = part.candidate, try adopt(candidate, part, transfer) { return }
         let protection = transfer.protection
         guard let record = transfer.record, let uploadID = record.uploadID else {
-            fatalError("parts are planned after the upload is created")
+            // Parts are only queued once the upload has its ID (`sendAll`, `resume`).
+            fatalError("a part of an upload that was not created")
         }
         let source = transfer.source
         try source?.checkUnchanged()
@@ -132,7 +133,7 @@ extension Worker {
             withMD5: length == 16
         )
         guard known.size == part.slice.length, known.isOf(digest) else {
-            guard let number = transfer.record?.number else { fatalError("a part of an upload without a row") }
+            let number = transfer.number
             try run.ledger.reporting { ledger throws(LedgerError) in try ledger.forgetParts([known.number], of: number)
             }
             return false
@@ -189,7 +190,7 @@ extension Worker {
         bytesSent: Int64,
         bytesInFlight: Int64?
     ) {
-        guard let number = transfer.record?.number else { fatalError("a part of an upload without a row") }
+        let number = transfer.number
         let entry = Ledger.FinishedPart(upload: number, part: row, bytesSent: bytesSent)
         run.recorder.record(.part(entry)) { [run] failure in
             guard failure == nil else { return }

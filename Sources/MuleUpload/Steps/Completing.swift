@@ -10,8 +10,7 @@ import Synchronization
 extension Worker {
     func complete(_ transfer: Transfer) throws(UploadFailure) {
         transfer.enter(.completing)
-        // A transfer has its row before its first step, and keeps it.
-        guard var record = transfer.record else { fatalError("completed without a row") }
+        var record = transfer.claimedRecord
         guard let uploadID = record.uploadID else {
             // Postponed when the upload was created once more, which takes a source: a stream never comes here.
             guard let source = transfer.source else { fatalError("completed without an upload ID") }

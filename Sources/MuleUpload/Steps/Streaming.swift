@@ -15,12 +15,12 @@ extension Worker {
     /// Reads the first part. A stream that ends within it goes in one request; any other is created here, unless it resumes
     /// an earlier run, and the rest is read by a separate thread.
     func beginStream(_ transfer: Transfer, _ input: StreamInput) throws(UploadFailure) {
-        guard let record = transfer.record else { fatalError("a stream started without a row") }
-        if let fresh = transfer.job.restartsAs { try abandonStream(record, for: fresh, transfer) }
-        transfer.use(run.negotiated(transfer.record ?? record, endpoint: transfer.job.service.endpoint.url))
-        run.emit(.started(transfer.record ?? record))
+        if let fresh = transfer.job.restartsAs { try abandonStream(transfer.claimedRecord, for: fresh, transfer) }
+        let claimed = transfer.claimedRecord
+        transfer.use(run.negotiated(claimed, endpoint: transfer.job.service.endpoint.url))
+        run.emit(.started(claimed))
         let earlier = try takeUp(transfer)
-        guard let record = transfer.record else { fatalError("a stream lost its row") }
+        let record = transfer.claimedRecord
         let limits = try limits(record)
         // Before the producer is started: what it would print has nowhere to go.
         let spool = try Spool(slots: min(run.settings.concurrency, Spool.maximumSlots) + 1)
@@ -70,7 +70,7 @@ extension Worker {
 
     /// The whole stream in one request.
     private func putStream(_ slice: FileSlice, _ transfer: Transfer) throws(UploadFailure) {
-        guard let record = transfer.record else { fatalError("a stream lost its row") }
+        let record = transfer.claimedRecord
         let expected = transfer.change { $0.endStream(size: slice.length) }
         run.progress.found(size: slice.length, insteadOf: expected)
         let proof = try put(slice, transfer, record) { () throws(UploadFailure) in }
@@ -164,8 +164,7 @@ extension Worker {
                 )
             )
         }
-        guard let fresh = transfer.record else { fatalError("a stream lost its row") }
-        transfer.use(run.negotiated(fresh, endpoint: transfer.job.service.endpoint.url))
+        transfer.use(run.negotiated(transfer.claimedRecord, endpoint: transfer.job.service.endpoint.url))
     }
 
     private func leaveUnknown(
@@ -389,8 +388,8 @@ private final class StreamReader: Sendable {
     }
 
     private func forget(_ numbers: [Int]) throws(UploadFailure) {
-        guard let record = transfer.record else { fatalError("a stream lost its row") }
-        try run.ledger.reporting { ledger throws(LedgerError) in try ledger.forgetParts(numbers, of: record.number) }
+        let number = transfer.number
+        try run.ledger.reporting { ledger throws(LedgerError) in try ledger.forgetParts(numbers, of: number) }
     }
 
     /// Waits until the producer of the stream has ended well.
