@@ -85,6 +85,8 @@ import Testing
         #expect(outcome.exitCode == 0, "\(outcome.err)")
         #expect(outcome.event("warning")?["message"]?.text?.contains(words) == true, "\(outcome.out)")
         #expect(store.object(key: "key") != nil)
+        // A job at a store with names of its own is silent.
+        #expect(try mule.run(["upload", "-q", "--force"] + flags + ["f", "bucket/key"]).messages.isEmpty)
     }
 
     @Test(

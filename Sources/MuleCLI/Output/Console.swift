@@ -102,9 +102,11 @@ final class Console: Sendable {
     }
 
     /// Something that went wrong and changes nothing of what was sent; for programs an event, too.
-    func warn(_ text: String) {
+    ///
+    /// - Parameter isShown: whether it is on standard error too; the log has it in any case.
+    func warn(_ text: String, isShown: Bool = true) {
         if isJSON { result(JSONValue.object(["event": "warning", "message": .string(text)]).line) }
-        say(.warning, TextSafety.displayName(text), isShown: true)
+        say(.warning, TextSafety.displayName(text), isShown: isShown)
     }
 
     /// What is said on standard error where a mapped file fails, which ends the process with this status.

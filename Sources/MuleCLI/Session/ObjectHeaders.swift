@@ -7,7 +7,10 @@ extension Session {
     func attributes(warns: Bool = true) throws(CommandFailure) -> ObjectAttributes {
         let options = typed.object.over(configuration.object)
         if let problem = options.problem { throw CommandFailure(status: .usage, message: problem) }
-        if warns { for doubt in options.doubts { console.warn("\(doubt.flag): \(doubt.text)") } }
+        // A store may have names of its own: a job that uses them is silent with --quiet.
+        if warns {
+            for doubt in options.doubts { console.warn("\(doubt.flag): \(doubt.text)", isShown: !console.isQuiet) }
+        }
         let attributes: ObjectAttributes
         do {
             attributes = try ObjectAttributes(options)
