@@ -387,7 +387,7 @@ final class WorkQueue: Sendable {
 
     /// The store asked for less.
     func throttled() {
-        change(isOfLink: true) { state in
+        change(followsLink: true) { state in
             if state.control == nil { state.limit = max(1, min(state.limit, max(state.busy, 1)) / 2) }
             let (busy, now) = (state.busy, seconds)
             state.follow { $0.throttled(inFlight: busy, at: now) }
@@ -396,13 +396,13 @@ final class WorkQueue: Sendable {
 
     func connectionBroke() {
         let now = seconds
-        change(isOfLink: true) { state in state.follow { $0.broken(at: now) } }
+        change(followsLink: true) { state in state.follow { $0.broken(at: now) } }
     }
 
     /// The other side has acknowledged bytes.
     func delivered(_ bytes: Int64) {
         let now = seconds
-        change(isOfLink: true) { state in state.follow { $0.delivered(bytes, at: now) } }
+        change(followsLink: true) { state in state.follow { $0.delivered(bytes, at: now) } }
     }
 
     /// A body has reached the store. Where a fixed concurrency was halved, one more may be under way.
@@ -412,7 +412,7 @@ final class WorkQueue: Sendable {
     ///   - answer: seconds of these from the last byte on, where that is known.
     func bodyDelivered(in duration: Double, answeredIn answer: Double = 0) {
         let now = seconds
-        change(isOfLink: true) { state in
+        change(followsLink: true) { state in
             state.postponed.noteRoom(at: .now())
             if state.control != nil {
                 state.follow { $0.bodyDone(in: duration, answeredIn: answer, at: now) }
@@ -424,11 +424,11 @@ final class WorkQueue: Sendable {
 
     /// Whoever changes what others may wait for does it here.
     ///
-    /// - Parameter isOfLink: whether the limit follows what has happened. What the link carries is also asked for those who wait;
-    ///   to ask takes as long as much of the work for a small file.
-    private func change(isOfLink: Bool = false, _ body: (inout State) -> Void) {
+    /// - Parameter followsLink: whether the limit follows what has happened, and so what the link carries must be known. Threads that
+    ///   wait need it too. To ask costs as much as a good part of the work for a small file.
+    private func change(followsLink: Bool = false, _ body: (inout State) -> Void) {
         state.update(if: \.concernsOthers) { state in
-            if isOfLink || state.idle > 0 { look(&state) }
+            if followsLink || state.idle > 0 { look(&state) }
             body(&state)
         }
     }
