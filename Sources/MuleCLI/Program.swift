@@ -16,8 +16,8 @@ package enum Version {
 package enum Program {
     /// Runs the command line of this process and ends it.
     ///
-    /// - Parameter arguments: without the program's own name; raw bytes, since file names need not be UTF-8.
-    package static func main(arguments: [[UInt8]]) -> Never {
+    /// - Parameter words: the arguments without the program's own name; raw bytes, since file names need not be UTF-8.
+    package static func main(arguments words: [[UInt8]]) -> Never {
         StandardStreams.fill()
         let cancellation = Cancellation()
         let environment = environment()
@@ -37,7 +37,7 @@ package enum Program {
             exit(ExitStatus.temporary.rawValue)
         }
         let status = run(
-            arguments: arguments,
+            words,
             environment: environment,
             cancellation: cancellation,
             voice: voice
@@ -47,16 +47,16 @@ package enum Program {
     }
 
     package static func run(
-        arguments: [[UInt8]],
+        _ words: [[UInt8]],
         environment: [String: String],
         cancellation: Cancellation,
         voice: Voice
     ) -> ExitStatus {
-        let typed: Typed
+        let arguments: Arguments
         do {
-            typed = try CommandLineParser.parse(arguments, environment: environment)
+            arguments = try CommandLineParser.parse(words, environment: environment)
         } catch {
-            if arguments.isEmpty {
+            if words.isEmpty {
                 let help = Help.brief(width: TerminalOutput(descriptor: STDERR_FILENO).size.columns)
                 _ = StandardOutput(descriptor: STDERR_FILENO, isNeeded: false).write(Array(help.utf8))
             } else {
@@ -64,16 +64,16 @@ package enum Program {
             }
             return .usage
         }
-        let output = StandardOutput(isNeeded: typed.isRunForItsOutput)
+        let output = StandardOutput(isNeeded: arguments.isRunForItsOutput)
         let status: ExitStatus
-        if let text = information(typed, environment: environment) {
+        if let text = information(arguments, environment: environment) {
             if !text.isEmpty, let failure = output.write(Array((text + "\n").utf8)) {
                 voice.complain(Console.lost(failure))
             }
             status = .done
         } else {
             status = perform(
-                typed,
+                arguments,
                 environment: environment,
                 cancellation: cancellation,
                 voice: voice,
@@ -84,32 +84,35 @@ package enum Program {
     }
 
     /// The help, version or completion to print instead of running a command; nil if a command runs.
-    private static func information(_ typed: Typed, environment: [String: String]) -> String? {
-        if typed.wantsVersion { return Version.text }
-        if typed.wantsHelp || typed.command == nil {
+    private static func information(_ arguments: Arguments, environment: [String: String]) -> String? {
+        if arguments.wantsVersion { return Version.text }
+        if arguments.wantsHelp || arguments.command == nil {
             let width = TerminalOutput(descriptor: STDOUT_FILENO).size.columns
-            guard let command = typed.command else {
-                return typed.wantsBriefHelp ? Help.brief(width: width) : Help.overview(width: width)
+            guard let command = arguments.command else {
+                return arguments.wantsBriefHelp ? Help.brief(width: width) : Help.overview(width: width)
             }
-            return typed.wantsBriefHelp ? Help.brief(for: command, width: width) : Help.page(for: command, width: width)
+            return arguments.wantsBriefHelp
+                ? Help.brief(for: command, width: width) : Help.page(for: command, width: width)
         }
-        guard typed.command == .completion,
-            let request = CompletionRequest(rawValue: TextSafety.displayName(typed.operands[0]))
+        guard arguments.command == .completion,
+            let request = CompletionRequest(rawValue: TextSafety.displayName(arguments.operands[0]))
         else { return nil }
-        return CompletionCommand(request: request, typed: typed, environment: environment).lines.joined(separator: "\n")
+        return CompletionCommand(request: request, arguments: arguments, environment: environment).lines.joined(
+            separator: "\n"
+        )
     }
 
     private static func perform(
-        _ typed: Typed,
+        _ arguments: Arguments,
         environment: [String: String],
         cancellation: Cancellation,
         voice: Voice,
         output: StandardOutput
     ) -> ExitStatus {
         do throws(CommandFailure) {
-            if typed.command == .config {
+            if arguments.command == .config {
                 return try ConfigCommand(
-                    typed: typed,
+                    arguments: arguments,
                     environment: environment,
                     cancellation: cancellation,
                     voice: voice,
@@ -118,7 +121,7 @@ package enum Program {
             }
             let service = ServiceReport(environment: environment)
             let session = try Session(
-                typed,
+                arguments,
                 environment: environment,
                 cancellation: cancellation,
                 voice: voice,
@@ -135,7 +138,7 @@ package enum Program {
                 cancellation.removeWaker(ticket)
                 service?.end()
             }
-            switch typed.command {
+            switch arguments.command {
             case .upload: return try UploadCommand(session: session).run()
             case .resume: return try ResumeCommand(session: session).run()
             case .status: return try StatusCommand(session: session).run()

@@ -10,7 +10,7 @@ import Testing
 
     private func session(startedAgo milliseconds: Int64) throws -> Session {
         var session = try Session(
-            Typed(),
+            Arguments(),
             environment: [:],
             cancellation: Cancellation(),
             voice: Voice(environment: [:]),

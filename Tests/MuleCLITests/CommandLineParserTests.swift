@@ -248,7 +248,7 @@ struct CommandLineParserTests {
         }
     }
 
-    private func parse(_ line: [String], environment: [String: String] = [:]) throws(UsageError) -> Typed {
+    private func parse(_ line: [String], environment: [String: String] = [:]) throws(UsageError) -> Arguments {
         try CommandLineParser.parse(line.map { Array($0.utf8) }, environment: environment)
     }
 
@@ -260,7 +260,7 @@ struct CommandLineParserTests {
 
     @Test("--ledger of doctor may stand without a file")
     func ledgerAlone() throws {
-        func parse(_ line: String) throws -> Typed {
+        func parse(_ line: String) throws -> Arguments {
             try CommandLineParser.parse(line.split(separator: " ").map { Array($0.utf8) })
         }
         for line in ["doctor --ledger", "doctor --ledger --json", "doctor --ledger -q", "doctor --json --ledger"] {

@@ -44,5 +44,5 @@ package struct CommandPage: Sendable {
     /// The first three are the most useful: `-h` shows no others.
     package let examples: [Example]
     /// Why these operands and switches do not go together; nil when they do.
-    let problem: @Sendable (Typed) -> String?
+    let problem: @Sendable (Arguments) -> String?
 }

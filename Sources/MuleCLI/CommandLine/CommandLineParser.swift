@@ -17,30 +17,30 @@ package struct CommandLineParser {
         var isHelp: Bool { flag.name == "help" }
     }
 
-    private var arguments: ArraySlice<[UInt8]>
+    private var words: ArraySlice<[UInt8]>
     private var command: Command?
     private var isHelpCommand = false
     private var isVersionCommand = false
     private var occurrences: [Occurrence] = []
     private var operands: [[UInt8]] = []
 
-    private init(_ arguments: [[UInt8]]) { self.arguments = arguments[...] }
+    private init(_ words: [[UInt8]]) { self.words = words[...] }
 
     /// The arguments without the program's own name, as raw bytes. A `MULE_<NAME>` variable in `environment` stands in
     /// for a flag of the command that was not typed; an empty one counts as unset.
     package static func parse(
-        _ arguments: [[UInt8]],
+        _ words: [[UInt8]],
         environment: [String: String] = [:]
-    ) throws(UsageError) -> Typed {
-        var parser = CommandLineParser(arguments)
-        try parser.readArguments()
+    ) throws(UsageError) -> Arguments {
+        var parser = CommandLineParser(words)
+        try parser.readWords()
         return try parser.meaning(environment)
     }
 
-    private mutating func readArguments() throws(UsageError) {
-        while let argument = arguments.popFirst() {
+    private mutating func readWords() throws(UsageError) {
+        while let argument = words.popFirst() {
             if argument == Array("--".utf8) {
-                while let operand = arguments.popFirst() { try take(operand: operand) }
+                while let operand = words.popFirst() { try take(operand: operand) }
             } else if argument.starts(with: "--".utf8) {
                 try readLongFlag(argument.dropFirst(2))
             } else if argument.count > 1, argument.first == UInt8(ascii: "-") {
@@ -122,12 +122,12 @@ package struct CommandLineParser {
 
     /// Whether there is nothing more on the line that a value could be.
     private var nextIsFlag: Bool {
-        guard let next = arguments.first else { return true }
+        guard let next = words.first else { return true }
         return next.count > 1 && next.first == UInt8(ascii: "-")
     }
 
     private mutating func nextArgument(for spelling: String, _ flag: Flag) throws(UsageError) -> [UInt8] {
-        guard let value = arguments.popFirst() else { throw missingValue(of: spelling, flag) }
+        guard let value = words.popFirst() else { throw missingValue(of: spelling, flag) }
         return value
     }
 
@@ -176,41 +176,41 @@ package struct CommandLineParser {
         return UsageError("unknown option --\(name)\(guess.map { "; \($0)" } ?? "")", command: command)
     }
 
-    private func meaning(_ environment: [String: String]) throws(UsageError) -> Typed {
-        var typed = Typed()
-        typed.command = command
-        typed.operands = operands
-        typed.wantsHelp = isHelpCommand
-        typed.wantsVersion = isVersionCommand
+    private func meaning(_ environment: [String: String]) throws(UsageError) -> Arguments {
+        var arguments = Arguments()
+        arguments.command = command
+        arguments.operands = operands
+        arguments.wantsHelp = isHelpCommand
+        arguments.wantsVersion = isVersionCommand
         // Help and the version are shown regardless of the rest of the line.
         for occurrence in occurrences where occurrence.isHelp || occurrence.flag.name == "version" {
-            try apply(occurrence, to: &typed)
-            if occurrence.isHelp { typed.wantsBriefHelp = occurrence.spelling == "-h" }
+            try apply(occurrence, to: &arguments)
+            if occurrence.isHelp { arguments.wantsBriefHelp = occurrence.spelling == "-h" }
         }
-        if typed.wantsHelp || typed.wantsVersion { return typed }
+        if arguments.wantsHelp || arguments.wantsVersion { return arguments }
         guard let command else {
             throw UsageError("no command given", command: nil)
         }
         for flag in FlagTable.rows(for: command) where flag.readsEnvironment {
             guard let value = environment[flag.environmentName], !value.isEmpty else { continue }
             let name = flag.environmentName
-            try apply(Occurrence(flag: flag, spelling: name, value: Array(value.utf8), isOn: true), to: &typed)
+            try apply(Occurrence(flag: flag, spelling: name, value: Array(value.utf8), isOn: true), to: &arguments)
         }
         for occurrence in occurrences {
-            try apply(occurrence, as: row(of: occurrence, for: command), to: &typed)
+            try apply(occurrence, as: row(of: occurrence, for: command), to: &arguments)
         }
-        if let problem = EmptyOperand.problem(typed) ?? command.page.problem(typed) {
+        if let problem = EmptyOperand.problem(arguments) ?? command.page.problem(arguments) {
             throw UsageError(problem, command: command)
         }
-        return typed
+        return arguments
     }
 
     private func apply(
         _ occurrence: Occurrence,
         as flag: Flag? = nil,
-        to typed: inout Typed
+        to arguments: inout Arguments
     ) throws(UsageError) {
-        do { try (flag ?? occurrence.flag).update(&typed, occurrence.value, occurrence.isOn) } catch {
+        do { try (flag ?? occurrence.flag).update(&arguments, occurrence.value, occurrence.isOn) } catch {
             let value = error.hidesValue ? "the value" : "\"\(TextSafety.displayName(occurrence.value))\""
             throw UsageError("\(occurrence.spelling): \(value) \(error.why)", command: command)
         }

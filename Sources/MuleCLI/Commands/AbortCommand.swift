@@ -10,7 +10,7 @@ struct AbortCommand {
 
     func run() throws(CommandFailure) -> ExitStatus {
         let ledger = try session.openLedger()
-        var uploads = try session.uploads(ledger, ids: session.typed.operands, .open)
+        var uploads = try session.uploads(ledger, ids: session.arguments.operands, .open)
         let printer = EventPrinter(console: session.console)
         var failures = FailureTally()
         var isEmpty = true
@@ -71,7 +71,7 @@ struct AbortCommand {
             return
         case .pending, .failed, .unknown: break
         }
-        if session.typed.forget { return try forget(current, lease, ledger, address) }
+        if session.arguments.forget { return try forget(current, lease, ledger, address) }
         let store = try session.storeOrFailure(at: record.upload.store, followsOptions: true)
         if try session.abortRun(ledger, printer).abort(current, lease, service: store.service) == .wasDone {
             session.console.note(

@@ -8,8 +8,8 @@ struct AdoptCommand {
     let session: Session
 
     func run() throws(CommandFailure) -> ExitStatus {
-        let path = session.typed.operands[0]
-        let address = try session.address(session.typed.operands[1], forFile: path)
+        let path = session.arguments.operands[0]
+        let address = try session.address(session.arguments.operands[1], forFile: path)
         let store = try session.store(forBucket: address.bucket)
         let ledger = try session.openLedger()
         let adopt = AdoptRun(ledger: ledger, settings: session.runSettings, cancellation: session.cancellation)
@@ -19,7 +19,7 @@ struct AdoptCommand {
             store: store.address,
             sizing: PartSizing(),
             attributes: try session.attributes(),
-            onlyIfAbsent: session.typed.noOverwrite,
+            onlyIfAbsent: session.arguments.noOverwrite,
             integrity: IntegrityOptions(
                 checksum: ChecksumChoice.auto.rawValue,
                 payloadSigning: (store.options.payloadSigning ?? .auto).rawValue

@@ -14,42 +14,44 @@ struct CleanCommand {
     /// Seconds: a week, as the stores that clean up by themselves mostly take.
     static let defaultAge = 7 * 86_400.0
 
-    private var typed: Typed { session.typed }
+    private var arguments: Arguments { session.arguments }
     private var console: Console { session.console }
 
     func run() throws(CommandFailure) -> ExitStatus {
-        let named = try session.places(typed.operands)
+        let named = try session.places(arguments.operands)
         let ledger = try session.openLedger()
         // Rows belong to the stores they were started at; a named endpoint excludes the others.
         let endpoint = try session.namedEndpoint()
-        if let age = typed.history {
-            if age > 0, !typed.dryRun { try checkClock(ledger, endpoint) }
+        if let age = arguments.history {
+            if age > 0, !arguments.dryRun { try checkClock(ledger, endpoint) }
             try forget(olderThan: age, ledger)
-            if typed.olderThan == nil, named.isEmpty { return session.cancellation.isCancelled ? .interrupted : .done }
+            if arguments.olderThan == nil, named.isEmpty {
+                return session.cancellation.isCancelled ? .interrupted : .done
+            }
         }
-        let age = typed.olderThan ?? Self.defaultAge
+        let age = arguments.olderThan ?? Self.defaultAge
         // No age at all does not depend on what two clocks say of the last second.
         let cutoff = age == 0 ? Int64.max / 2 : wallClockMilliseconds() - Int64(age * 1000)
         let stores = StoreBook(session, followsOptions: false)
         func pass(removes: Bool) throws(CommandFailure) -> CleanSummary {
             let rules = CleanRun.Rules(
                 cutoff: cutoff,
-                takesAll: typed.allInitiators,
+                takesAll: arguments.allInitiators,
                 removes: removes,
                 dependsOnAge: age > 0
             )
             return try self.pass(rules, ledger, named, endpoint, stores)
         }
-        guard typed.allInitiators, !typed.dryRun else {
-            let summary = try pass(removes: !typed.dryRun)
-            report(summary, removes: !typed.dryRun)
+        guard arguments.allInitiators, !arguments.dryRun else {
+            let summary = try pass(removes: !arguments.dryRun)
+            report(summary, removes: !arguments.dryRun)
             return ExitStatus(summary.failures)
         }
         // Uploads of others are removed only after they were listed.
         let list = try pass(removes: false)
         report(list, removes: false)
         guard list.uploads > 0, !session.cancellation.isCancelled else { return ExitStatus(list.failures) }
-        if !typed.yes { guard try isConfirmed(list) else { return .usage } }
+        if !arguments.yes { guard try isConfirmed(list) else { return .usage } }
         let summary = try pass(removes: true)
         report(summary, removes: true)
         return ExitStatus(summary.failures)
@@ -90,7 +92,7 @@ struct CleanCommand {
 
     /// Removes old history from the ledger.
     private func forget(olderThan age: Double, _ ledger: Ledger) throws(CommandFailure) {
-        let removes = !typed.dryRun
+        let removes = !arguments.dryRun
         let counts: HistoryCounts
         do {
             counts = try HistorySweep(
@@ -215,8 +217,8 @@ struct CleanCommand {
         if removes, !summary.failures.isEmpty {
             console.error("Some uploads are not removed yet. Run \"mule clean\" again to retry.")
         }
-        if typed.allInitiators, summary.younger > 0 {
-            let age = Wording.duration(typed.olderThan ?? Self.defaultAge)
+        if arguments.allInitiators, summary.younger > 0 {
+            let age = Wording.duration(arguments.olderThan ?? Self.defaultAge)
             console.note(
                 "not removed: \(CleanLines.count(summary.younger)) not in this ledger and started less than \(age) ago; "
                     + "--older-than sets another age"

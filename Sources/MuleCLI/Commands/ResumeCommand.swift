@@ -9,7 +9,7 @@ struct ResumeCommand {
 
     func run() throws(CommandFailure) -> ExitStatus {
         let ledger = try session.openLedger()
-        var uploads = try session.uploads(ledger, ids: session.typed.operands, .open, limit: Self.batch)
+        var uploads = try session.uploads(ledger, ids: session.arguments.operands, .open, limit: Self.batch)
         var isEmpty = true
         let printer = EventPrinter(console: session.console)
         let stores = StoreBook(session, followsOptions: true)
@@ -80,7 +80,7 @@ struct ResumeCommand {
         let message =
             "Cannot resume \(record.id) from here: its source is \(origin). Run the original command again, which skips the "
             + "parts that the store has, or run \"mule abort \(record.id)\"."
-        if !session.typed.operands.isEmpty { throw UploadFailure(.source, message) }
+        if !session.arguments.operands.isEmpty { throw UploadFailure(.source, message) }
         session.console.note(message)
         return false
     }

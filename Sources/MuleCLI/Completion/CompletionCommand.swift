@@ -11,7 +11,7 @@ enum CompletionRequest: String {
 /// `mule completion`
 struct CompletionCommand {
     let request: CompletionRequest
-    let typed: Typed
+    let arguments: Arguments
     let environment: [String: String]
 
     /// What is printed. Candidates that cannot be read are left out: a message would end up in the middle of the line that is
@@ -31,13 +31,17 @@ struct CompletionCommand {
     private static let patience = 0.5
 
     private var configuration: Configuration {
-        let location = FileLocation.configuration(flag: typed.config, environment: environment)
+        let location = FileLocation.configuration(flag: arguments.config, environment: environment)
         return (try? Configuration.load(location)) ?? Configuration()
     }
 
     /// The IDs of the uploads that resume and abort act on. A ledger that does not exist is not created.
     private var ids: [String] {
-        let location = FileLocation.ledger(flag: typed.ledger, environment: environment, configuration: configuration)
+        let location = FileLocation.ledger(
+            flag: arguments.ledger,
+            environment: environment,
+            configuration: configuration
+        )
         guard let path = location?.path, (try? FileStatus.of(path: path)) != nil,
             let ledger = try? Ledger(path: path, busyTimeout: Self.patience),
             var uploads = try? UploadCursor(ledger, .open)

@@ -20,21 +20,21 @@ final class Console: Sendable {
     private let isDrawing = Atomic<Bool>(false)
 
     init(
-        _ typed: Typed,
+        _ arguments: Arguments,
         progress: ProgressChoice,
         environment: [String: String],
         voice: Voice,
         output: StandardOutput,
         service: ServiceReport? = nil
     ) {
-        isJSON = typed.json
-        isQuiet = typed.quiet
-        isVerbose = typed.verbose
+        isJSON = arguments.json
+        isQuiet = arguments.quiet
+        isVerbose = arguments.verbose
         self.voice = voice
         self.output = output
         self.service = service
         var display = ProgressDisplay(
-            typed.quiet || voice.isJournal ? .none : progress,
+            arguments.quiet || voice.isJournal ? .none : progress,
             environment: environment
         )
         // With a log file, plain progress lines are not needed.

@@ -9,7 +9,7 @@ extension Session {
             throw CommandFailure(status: .usage, message: "The destination \"\(shown)\" is not bucket/key. \(meant)")
         }
         do {
-            return try Destination(parsing: text, exactKey: typed.exactKey)
+            return try Destination(parsing: text, exactKey: arguments.exactKey)
         } catch {
             let hint = DestinationHint.text(for: text)
             let message =
@@ -28,7 +28,7 @@ extension Session {
 
     /// The one object for a file: DESTINATION itself, or the file's name below it.
     func address(_ destination: [UInt8], forFile path: [UInt8]) throws(CommandFailure) -> ObjectAddress {
-        let usage = typed.command.map { "mule \($0.rawValue) FILE BUCKET/KEY" } ?? ""
+        let usage = arguments.command.map { "mule \($0.rawValue) FILE BUCKET/KEY" } ?? ""
         try checkOrder([path], destination, usage: usage)
         if let hint = SourceHint.text(forMissing: path) {
             throw CommandFailure(

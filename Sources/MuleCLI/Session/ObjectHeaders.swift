@@ -5,7 +5,7 @@ extension Session {
     ///
     /// - Parameter warns: whether to warn of what is probably not meant.
     func attributes(warns: Bool = true) throws(CommandFailure) -> ObjectAttributes {
-        let options = typed.object.over(configuration.object)
+        let options = arguments.object.over(configuration.object)
         if let problem = options.problem { throw CommandFailure(status: .usage, message: problem) }
         // A store may have names of its own: a job that uses them is silent with --quiet.
         if warns {

@@ -9,7 +9,7 @@ import MuleUpload
 
 /// What a command works with: what was typed, what the configuration and the environment say, and the ledger.
 struct Session {
-    let typed: Typed
+    let arguments: Arguments
     let environment: [String: String]
     /// When the process began, in milliseconds since 1970: borders that are times of day are counted from here, for all that it does.
     var startedAt = wallClockMilliseconds()
@@ -26,27 +26,27 @@ struct Session {
 
     /// - Parameter service: reports progress to the service manager that started the program.
     init(
-        _ typed: Typed,
+        _ arguments: Arguments,
         environment: [String: String],
         cancellation: Cancellation,
         voice: Voice,
         output: StandardOutput,
         service: ServiceReport? = nil
     ) throws(CommandFailure) {
-        self.typed = typed
+        self.arguments = arguments
         self.environment = environment
         self.cancellation = cancellation
         do {
             configuration = try Configuration.load(
-                FileLocation.configuration(flag: typed.config, environment: environment)
+                FileLocation.configuration(flag: arguments.config, environment: environment)
             )
         } catch {
             throw CommandFailure(status: .usage, message: "\(error)")
         }
-        try Self.openLog(typed.logFile ?? configuration.logFile, environment: environment, voice)
-        let progress = typed.progress ?? configuration.progress ?? .auto
+        try Self.openLog(arguments.logFile ?? configuration.logFile, environment: environment, voice)
+        let progress = arguments.progress ?? configuration.progress ?? .auto
         console = Console(
-            typed,
+            arguments,
             progress: progress,
             environment: environment,
             voice: voice,
@@ -54,7 +54,7 @@ struct Session {
             service: service
         )
         // Jobs have their own word on it.
-        if [.upload, .resume].contains(typed.command), transferOptions.limitRate?.dependsOnTime == true,
+        if [.upload, .resume].contains(arguments.command), transferOptions.limitRate?.dependsOnTime == true,
             let trouble = TimeZone.trouble(environment: environment)
         {
             console.warn(trouble)
@@ -63,13 +63,13 @@ struct Session {
 
     /// For checks of a configuration, which send nothing.
     init(
-        _ typed: Typed,
+        _ arguments: Arguments,
         environment: [String: String],
         configuration: Configuration,
         console: Console,
         cancellation: Cancellation = Cancellation()
     ) {
-        self.typed = typed
+        self.arguments = arguments
         self.environment = environment
         self.configuration = configuration
         self.console = console
@@ -132,7 +132,7 @@ struct Session {
     /// Absolute, so that messages name it in a way that holds in every directory.
     func ledgerPath() throws(CommandFailure) -> [UInt8] {
         let location = FileLocation.ledger(
-            flag: typed.ledger,
+            flag: arguments.ledger,
             environment: environment,
             configuration: configuration
         )
@@ -174,7 +174,7 @@ struct Session {
         return here + [UInt8(ascii: "/")] + path
     }
 
-    var transferOptions: TransferOptions { typed.transfer.over(configuration.transfer) }
+    var transferOptions: TransferOptions { arguments.transfer.over(configuration.transfer) }
 
     var runSettings: RunSettings {
         let options = transferOptions
@@ -211,7 +211,7 @@ struct Session {
     ) throws(CommandFailure) -> Store {
         let plan = try plan(forBucket: bucket, recorded: recorded)
         let endpoint = plan.endpoint
-        if [.upload, .adopt, .verify].contains(typed.command), let doubt = BucketName.doubt(bucket) {
+        if [.upload, .adopt, .verify].contains(arguments.command), let doubt = BucketName.doubt(bucket) {
             console.notice(TextSafety.displayText(doubt))
         }
         return Store(
@@ -245,8 +245,8 @@ struct Session {
         recorded: StoreOptions = StoreOptions()
     ) throws(CommandFailure) -> StorePlan {
         let configured = configuration.store(forBucket: bucket)
-        let aws = try awsEnvironment(profile: typed.store.profile, configured: configured.profile)
-        let options = typed.store
+        let aws = try awsEnvironment(profile: arguments.store.profile, configured: configured.profile)
+        let options = arguments.store
             .over(recorded)
             .over(StoreOptions(aws.environmentSettings))
             .over(configured)
@@ -268,7 +268,7 @@ struct Session {
             guard !isKnown, let name = names.first(where: { environment[$0]?.isEmpty == false }) else { return }
             used.append((key, name))
         }
-        let aws = try? awsEnvironment(profile: typed.store.profile, configured: known.profile)
+        let aws = try? awsEnvironment(profile: arguments.store.profile, configured: known.profile)
         let ignoresEndpoints = aws?.environmentSettings.ignoresConfiguredEndpoints ?? false
         look("endpointURL", known.endpointURL != nil || ignoresEndpoints, "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
         look("region", known.region != nil, "AWS_REGION", "AWS_DEFAULT_REGION")
@@ -283,7 +283,7 @@ struct Session {
             "PROFILE", "DEFAULT_PROFILE", "REGION", "DEFAULT_REGION", "CA_BUNDLE", "ENDPOINT_URL", "ENDPOINT_URL_S3",
         ]
         return Session(
-            typed,
+            arguments,
             environment: environment.filter { variable, _ in !names.contains { variable == "AWS_" + $0 } },
             configuration: configuration,
             console: console
@@ -308,7 +308,7 @@ struct Session {
     /// named one by one it selects those that were begun there: a store that knows nothing of an upload says so in the words
     /// of one that has removed it.
     func namedEndpoint() throws(CommandFailure) -> String? {
-        typed.store.endpointURL == nil ? nil : try Self.endpoint(typed.store).url
+        arguments.store.endpointURL == nil ? nil : try Self.endpoint(arguments.store).url
     }
 
     /// - Parameter followsOptions: whether the command line's options of a store go first. Whose rows are not named one by
@@ -319,8 +319,8 @@ struct Session {
         options.region = recorded.region
         options.addressing = AddressingChoice(rawValue: recorded.addressing)
         options.caBundle = recorded.caBundle.map { Array($0.utf8) }
-        let aws = try awsEnvironment(profile: typed.store.profile, configured: recorded.profile)
-        var above = followsOptions ? typed.store : StoreOptions()
+        let aws = try awsEnvironment(profile: arguments.store.profile, configured: recorded.profile)
+        var above = followsOptions ? arguments.store : StoreOptions()
         above.caBundle = above.caBundle ?? StoreOptions(aws.environmentSettings).caBundle
         options = above.over(options)
         let endpoint = try Self.endpoint(options)
@@ -346,7 +346,7 @@ struct Session {
             credentials: provider,
             cancellation: cancellation,
             patience: runSettings.stallLimit,
-            log: typed.verbose ? log : nil
+            log: arguments.verbose ? log : nil
         )
     }
 

@@ -9,9 +9,9 @@ struct SettingOrigins {
     let aws: AWSEnvironment
 
     var configuration: String {
-        let typed = session.typed
+        let arguments = session.arguments
         let environment = session.environment
-        guard let location = FileLocation.configuration(flag: typed.config, environment: environment) else {
+        guard let location = FileLocation.configuration(flag: arguments.config, environment: environment) else {
             return "No configuration file is looked for: HOME is not set."
         }
         let shown = TextSafety.displayName(location.path)
@@ -47,8 +47,8 @@ struct SettingOrigins {
         _ field: KeyPath<StoreOptions, String?>,
         ofProfile inProfile: String?
     ) -> String {
-        if let typed = session.typed.store[keyPath: field] { return option(flag, isSame: { $0 == typed }) }
-        if let used = session.variablesOfStores(besides: session.typed.store).first(where: { $0.key == key }) {
+        if let arguments = session.arguments.store[keyPath: field] { return option(flag, isSame: { $0 == arguments }) }
+        if let used = session.variablesOfStores(besides: session.arguments.store).first(where: { $0.key == key }) {
             return used.variable
         }
         let configuration = session.configuration

@@ -13,7 +13,7 @@ extension FuzzTarget {
             variables[name] = String(decoding: argument[(equals + 1)...], as: UTF8.self)
             return true
         }
-        let typed: Typed
+        let typed: Arguments
         do throws(UsageError) {
             typed = try CommandLineParser.parse(arguments, environment: variables)
         } catch {

@@ -46,7 +46,7 @@ package struct Flag: Sendable {
     package let readsEnvironment: Bool
     package let help: String
     /// Sets what the flag sets; the value is empty for a switch, and "on" is false for its negation.
-    let update: @Sendable (inout Typed, _ value: [UInt8], _ on: Bool) throws(OptionValueError) -> Void
+    let update: @Sendable (inout Arguments, _ value: [UInt8], _ on: Bool) throws(OptionValueError) -> Void
     /// Whether the value may be left out, at the end of the line or before another flag; "on" is false then.
     package var valueIsOptional = false
 
@@ -61,7 +61,7 @@ package struct Flag: Sendable {
         letter: Character? = nil,
         _ group: Group,
         _ commands: Set<Command>,
-        sets field: any WritableKeyPath<Typed, Bool> & Sendable,
+        sets field: any WritableKeyPath<Arguments, Bool> & Sendable,
         negation: String? = nil,
         _ help: String
     ) -> Flag {
@@ -76,7 +76,7 @@ package struct Flag: Sendable {
             negation: negation,
             readsEnvironment: false,
             help: help
-        ) { typed, _, on in typed[keyPath: field] = on }
+        ) { arguments, _, on in arguments[keyPath: field] = on }
     }
 
     /// An option with a text value, of which the last one counts.
@@ -86,7 +86,7 @@ package struct Flag: Sendable {
         _ placeholder: String,
         _ group: Group,
         _ commands: Set<Command>,
-        sets field: any WritableKeyPath<Typed, Field?> & Sendable,
+        sets field: any WritableKeyPath<Arguments, Field?> & Sendable,
         reading read: @escaping @Sendable (String) throws(OptionValueError) -> Field,
         value: Value = .text,
         readsEnvironment: Bool? = nil,
@@ -103,7 +103,7 @@ package struct Flag: Sendable {
             negation: nil,
             readsEnvironment: readsEnvironment ?? (group != .object),
             help: help
-        ) { typed, bytes, _ throws(OptionValueError) in typed[keyPath: field] = try read(text(bytes)) }
+        ) { arguments, bytes, _ throws(OptionValueError) in arguments[keyPath: field] = try read(text(bytes)) }
     }
 
     /// An option with one of a fixed set of words.
@@ -111,7 +111,7 @@ package struct Flag: Sendable {
         _ name: String,
         _ group: Group,
         _ commands: Set<Command>,
-        sets field: any WritableKeyPath<Typed, Choice?> & Sendable,
+        sets field: any WritableKeyPath<Arguments, Choice?> & Sendable,
         placeholder: String? = nil,
         readsEnvironment: Bool? = nil,
         _ help: String
@@ -136,12 +136,12 @@ package struct Flag: Sendable {
         _ placeholder: String,
         _ group: Group,
         _ commands: Set<Command>,
-        adds field: any WritableKeyPath<Typed, [NamedText]> & Sendable,
+        adds field: any WritableKeyPath<Arguments, [NamedText]> & Sendable,
         reading read: @escaping @Sendable (String) throws(OptionValueError) -> NamedText,
         _ help: String
     ) -> Flag {
-        repeatable(name, placeholder, .text, group, commands, help) { typed, bytes, _ throws(OptionValueError) in
-            typed[keyPath: field].put(try read(text(bytes)))
+        repeatable(name, placeholder, .text, group, commands, help) { arguments, bytes, _ throws(OptionValueError) in
+            arguments[keyPath: field].put(try read(text(bytes)))
         }
     }
 
@@ -151,13 +151,13 @@ package struct Flag: Sendable {
         _ placeholder: String,
         _ group: Group,
         _ commands: Set<Command>,
-        adds field: any WritableKeyPath<Typed, [Element]> & Sendable,
+        adds field: any WritableKeyPath<Arguments, [Element]> & Sendable,
         reading read: @escaping @Sendable ([UInt8]) throws(OptionValueError) -> Element,
         value: Value = .text,
         _ help: String
     ) -> Flag {
-        repeatable(name, placeholder, value, group, commands, help) { typed, bytes, _ throws(OptionValueError) in
-            typed[keyPath: field].append(try read(bytes))
+        repeatable(name, placeholder, value, group, commands, help) { arguments, bytes, _ throws(OptionValueError) in
+            arguments[keyPath: field].append(try read(bytes))
         }
     }
 
@@ -169,7 +169,7 @@ package struct Flag: Sendable {
         _ group: Group,
         _ commands: Set<Command>,
         _ help: String,
-        update: @escaping @Sendable (inout Typed, [UInt8], Bool) throws(OptionValueError) -> Void
+        update: @escaping @Sendable (inout Arguments, [UInt8], Bool) throws(OptionValueError) -> Void
     ) -> Flag {
         Flag(
             name: name,
@@ -193,7 +193,7 @@ package struct Flag: Sendable {
         _ commands: Set<Command>,
         placeholder: String = "FILE",
         value: Value = .file,
-        sets field: any WritableKeyPath<Typed, [UInt8]?> & Sendable,
+        sets field: any WritableKeyPath<Arguments, [UInt8]?> & Sendable,
         readsEnvironment: Bool = true,
         _ help: String
     ) -> Flag {
@@ -208,9 +208,9 @@ package struct Flag: Sendable {
             negation: nil,
             readsEnvironment: readsEnvironment,
             help: help
-        ) { typed, bytes, _ throws(OptionValueError) in
+        ) { arguments, bytes, _ throws(OptionValueError) in
             guard !bytes.isEmpty else { throw OptionValueError("must not be empty") }
-            typed[keyPath: field] = bytes
+            arguments[keyPath: field] = bytes
         }
     }
 
@@ -219,8 +219,8 @@ package struct Flag: Sendable {
         _ name: String,
         _ group: Group,
         _ commands: Set<Command>,
-        sets field: any WritableKeyPath<Typed, [UInt8]?> & Sendable,
-        alone switched: any WritableKeyPath<Typed, Bool> & Sendable,
+        sets field: any WritableKeyPath<Arguments, [UInt8]?> & Sendable,
+        alone switched: any WritableKeyPath<Arguments, Bool> & Sendable,
         _ help: String
     ) -> Flag {
         let named = path(name, group, commands, sets: field, help)
@@ -235,8 +235,8 @@ package struct Flag: Sendable {
             negation: nil,
             readsEnvironment: true,
             help: help,
-            update: { typed, bytes, on throws(OptionValueError) in
-                if on { try named.update(&typed, bytes, on) } else { typed[keyPath: switched] = true }
+            update: { arguments, bytes, on throws(OptionValueError) in
+                if on { try named.update(&arguments, bytes, on) } else { arguments[keyPath: switched] = true }
             },
             valueIsOptional: true
         )

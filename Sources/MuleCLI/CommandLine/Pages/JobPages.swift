@@ -54,12 +54,14 @@ extension CommandPage {
                 about: "Skip files younger than 10 minutes, delete files a week after the proof, stop in the morning."
             ),
         ],
-        problem: { typed in
-            let isOneOff = typed.job.source != nil || typed.job.destination != nil
-            if isOneOff, typed.job.source == nil || typed.job.destination == nil {
+        problem: { arguments in
+            let isOneOff = arguments.job.source != nil || arguments.job.destination != nil
+            if isOneOff, arguments.job.source == nil || arguments.job.destination == nil {
                 return "--source and --to need each other"
             }
-            if isOneOff, !typed.operands.isEmpty { return "a JOB of the configuration has its own --source and --to" }
+            if isOneOff, !arguments.operands.isEmpty {
+                return "a JOB of the configuration has its own --source and --to"
+            }
             return nil
         }
     )
@@ -95,15 +97,19 @@ extension CommandPage {
             .init(line: "mule report --since 30d --files --format csv", about: "Every file of a month, as a table."),
             .init(line: "mule report --html report.html", about: "A page with charts of the last twelve weeks."),
         ],
-        problem: { typed in
-            if let operand = typed.operands.first {
+        problem: { arguments in
+            if let operand = arguments.operands.first {
                 return "report takes no operands; --job \(TextSafety.displayName(operand)) shows one job"
             }
-            if typed.runNumber != nil, typed.since != nil { return "--run shows one run of any age; remove --since" }
-            if typed.json, let format = typed.format, format != .json {
+            if arguments.runNumber != nil, arguments.since != nil {
+                return "--run shows one run of any age; remove --since"
+            }
+            if arguments.json, let format = arguments.format, format != .json {
                 return "--json and --format \(format.rawValue) cannot be combined"
             }
-            if typed.html != nil, typed.json || typed.format != nil || typed.files || typed.runNumber != nil {
+            if arguments.html != nil,
+                arguments.json || arguments.format != nil || arguments.files || arguments.runNumber != nil
+            {
                 return "--html cannot be combined with --json, --format, --files and --run"
             }
             return nil

@@ -59,9 +59,10 @@ extension CommandPage {
                 about: "For scripts: one JSON object per upload."
             ),
         ],
-        problem: { typed in
-            if typed.watch, typed.remote { return "--watch and --remote cannot be combined" }
-            guard !typed.remote, let place = typed.operands.first(where: { $0.contains(UInt8(ascii: "/")) }) else {
+        problem: { arguments in
+            if arguments.watch, arguments.remote { return "--watch and --remote cannot be combined" }
+            guard !arguments.remote, let place = arguments.operands.first(where: { $0.contains(UInt8(ascii: "/")) })
+            else {
                 return nil
             }
             return "\"\(TextSafety.displayName(place))\" is a bucket: add --remote to ask the store about it"
@@ -89,11 +90,11 @@ extension CommandPage {
             .init(line: "mule abort --forget k3v9", about: "Forget an upload whose store cannot be reached any more."),
             .init(line: "mule abort --all", about: "Abort every pending upload in this ledger."),
         ],
-        problem: { typed in
-            switch (typed.operands.isEmpty, typed.all) {
+        problem: { arguments in
+            switch (arguments.operands.isEmpty, arguments.all) {
             case (true, false): "abort needs the IDs of uploads (\"mule status\" lists them), or --all"
             case (false, true): "abort takes IDs or --all, not both"
-            case (true, true) where typed.forget: "--forget needs the IDs of the uploads: it does not take --all"
+            case (true, true) where arguments.forget: "--forget needs the IDs of the uploads: it does not take --all"
             default: nil
             }
         }
@@ -135,8 +136,8 @@ extension CommandPage {
                 about: "All unfinished uploads below a prefix, after a list and a confirmation."
             ),
         ],
-        problem: { typed in
-            typed.allInitiators && typed.operands.isEmpty
+        problem: { arguments in
+            arguments.allInitiators && arguments.operands.isEmpty
                 ? "--all-initiators needs the name of the bucket: \"mule clean --all-initiators BUCKET\"" : nil
         }
     )

@@ -35,8 +35,8 @@ extension CommandPage {
                 about: "For scripts, and without replacing an existing object."
             ),
         ],
-        problem: { typed in
-            typed.operands.count == 2
+        problem: { arguments in
+            arguments.operands.count == 2
                 ? nil : "adopt needs a FILE and its object, such as \"mule adopt db.dump backups/db.dump\""
         }
     )
@@ -88,12 +88,12 @@ extension CommandPage {
             ),
             .init(line: "mule verify db.dump backups/2026/", about: "Below a prefix, under the file's name."),
         ],
-        problem: { typed in
-            guard typed.receipts.isEmpty else {
-                if !typed.operands.isEmpty { return "--receipt replaces FILE and its object: remove the operands" }
-                return typed.download ? "--download needs a FILE; it cannot be combined with --receipt" : nil
+        problem: { arguments in
+            guard arguments.receipts.isEmpty else {
+                if !arguments.operands.isEmpty { return "--receipt replaces FILE and its object: remove the operands" }
+                return arguments.download ? "--download needs a FILE; it cannot be combined with --receipt" : nil
             }
-            return typed.operands.count == 2
+            return arguments.operands.count == 2
                 ? nil : "verify needs a FILE and its object, such as \"mule verify db.dump backups/db.dump\""
         }
     )

@@ -37,15 +37,17 @@ extension CommandPage {
                 about: "Move the uploads to another machine; --import imports them there."
             ),
         ],
-        problem: { typed in
-            switch typed.operands.count {
-            case 0 where typed.write: return "--write needs the BUCKET to test"
+        problem: { arguments in
+            switch arguments.operands.count {
+            case 0 where arguments.write: return "--write needs the BUCKET to test"
             case 2...: return "doctor checks one BUCKET at a time"
             default: break
             }
-            if typed.export != nil, typed.importFrom != nil { return "--export and --import cannot be combined" }
-            guard typed.export != nil || typed.importFrom != nil || typed.ledgerAlone else { return nil }
-            return typed.operands.isEmpty
+            if arguments.export != nil, arguments.importFrom != nil {
+                return "--export and --import cannot be combined"
+            }
+            guard arguments.export != nil || arguments.importFrom != nil || arguments.ledgerAlone else { return nil }
+            return arguments.operands.isEmpty
                 ? nil : "--export, --import, and --ledger without a FILE check no BUCKET"
         }
     )
@@ -92,12 +94,12 @@ extension CommandPage {
                 about: "For scripts: one JSON object per finding."
             ),
         ],
-        problem: { typed in
+        problem: { arguments in
             let both = "\"mule config check\" and \"mule config init\""
-            guard let word = typed.operands.first else { return "config needs an action; there are \(both)" }
+            guard let word = arguments.operands.first else { return "config needs an action; there are \(both)" }
             let action = TextSafety.displayName(word)
             guard ["check", "init"].contains(action) else { return "unknown action \"\(action)\"; there are \(both)" }
-            guard typed.operands.count > 2 else { return nil }
+            guard arguments.operands.count > 2 else { return nil }
             return "config \(action) \(action == "check" ? "reads" : "writes") one FILE at a time"
         }
     )
@@ -116,9 +118,9 @@ extension CommandPage {
             .init(line: "source <(mule completion zsh)", about: "For zsh, in ~/.zshrc, after compinit."),
             .init(line: "mule completion fish > ~/.config/fish/completions/mule.fish", about: "For fish, once."),
         ],
-        problem: { typed in
-            guard typed.operands.count == 1 else { return "completion needs one shell: bash, zsh or fish" }
-            let word = TextSafety.displayName(typed.operands[0])
+        problem: { arguments in
+            guard arguments.operands.count == 1 else { return "completion needs one shell: bash, zsh or fish" }
+            let word = TextSafety.displayName(arguments.operands[0])
             if CompletionRequest(rawValue: word) != nil { return nil }
             return "no completion for \"\(word)\"; there is bash, zsh and fish"
         }

@@ -54,46 +54,48 @@ extension CommandPage {
                 about: "Upload the output of a program, if it succeeds."
             ),
         ],
-        problem: { typed in
-            if let problem = selectionProblem(typed) { return problem }
+        problem: { arguments in
+            if let problem = selectionProblem(arguments) { return problem }
             let stdin = Array("-".utf8)
-            if typed.dryRun, typed.stdinCommand != nil || typed.operands.contains(stdin) {
+            if arguments.dryRun, arguments.stdinCommand != nil || arguments.operands.contains(stdin) {
                 return "--dry-run does not work for a stream: what it has is known only at its end"
             }
-            if typed.stdinCommand != nil, typed.operands.count != 1 {
-                return typed.operands.isEmpty
+            if arguments.stdinCommand != nil, arguments.operands.count != 1 {
+                return arguments.operands.isEmpty
                     ? "upload needs a DESTINATION for the command's output, as bucket/key"
                     : "--stdin-command replaces SOURCE: write only the DESTINATION, as bucket/key"
             }
-            if typed.expectedSize != nil, typed.stdinCommand == nil, !typed.operands.contains(stdin) {
+            if arguments.expectedSize != nil, arguments.stdinCommand == nil, !arguments.operands.contains(stdin) {
                 return "--expected-size is for - and --stdin-command: the size of a file is known"
             }
-            return switch typed.operands.count {
-            case _ where typed.stdinCommand != nil: nil
-            case 1 where typed.filesFrom != nil || typed.filesFrom0 != nil: nil
+            return switch arguments.operands.count {
+            case _ where arguments.stdinCommand != nil: nil
+            case 1 where arguments.filesFrom != nil || arguments.filesFrom0 != nil: nil
             case 0: "upload needs at least one SOURCE and a DESTINATION, such as \"mule upload db.dump backups/\""
             case 1:
-                "missing DESTINATION after \"\(TextSafety.displayName(typed.operands[0]))\": write bucket/key or bucket/"
+                "missing DESTINATION after \"\(TextSafety.displayName(arguments.operands[0]))\": write bucket/key or bucket/"
             default: nil
             }
         }
     )
 
-    private static func selectionProblem(_ typed: Typed) -> String? {
-        let lists = [("--files-from", typed.filesFrom), ("--files-from0", typed.filesFrom0)].filter { $0.1 != nil }
+    private static func selectionProblem(_ arguments: Arguments) -> String? {
+        let lists = [("--files-from", arguments.filesFrom), ("--files-from0", arguments.filesFrom0)].filter {
+            $0.1 != nil
+        }
         if lists.count > 1 { return "--files-from and --files-from0 cannot be combined" }
         if let (name, list) = lists.first {
-            let sources = typed.operands.dropLast()
+            let sources = arguments.operands.dropLast()
             if list == [UInt8(ascii: "-")], sources.contains([UInt8(ascii: "-")]) {
                 return "standard input cannot be both the list of \(name) and a SOURCE"
             }
-            if typed.operands.isEmpty { return "\(name) needs a DESTINATION: bucket/ or bucket/prefix/" }
+            if arguments.operands.isEmpty { return "\(name) needs a DESTINATION: bucket/ or bucket/prefix/" }
             if let source = sources.first {
                 return "\(name) names all files to send; remove the SOURCE \"\(TextSafety.displayName(source))\""
             }
         }
-        guard !typed.recursive else { return nil }
-        let options = typed.selection
+        guard !arguments.recursive else { return nil }
+        let options = arguments.selection
         let useless = [
             ("--include", !options.include.isEmpty), ("--exclude", !options.exclude.isEmpty),
             ("--min-age", options.minimumAge != nil), ("--max-age", options.maximumAge != nil),

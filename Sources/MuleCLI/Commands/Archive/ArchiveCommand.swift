@@ -17,7 +17,7 @@ struct ArchiveCommand {
                 message: "The configuration has no jobs. Add one under \"jobs\", or give --source and --to."
             )
         }
-        if session.typed.dryRun { return try ArchiveDryRun(session: session).run(jobs) }
+        if session.arguments.dryRun { return try ArchiveDryRun(session: session).run(jobs) }
         let ledger = try session.openLedger()
         var statuses: Set<ExitStatus> = []
         for (name, options) in jobs where !session.cancellation.isCancelled {
@@ -34,12 +34,12 @@ struct ArchiveCommand {
 
     /// The named jobs, or all of them in the order of their names.
     private func jobs() throws(CommandFailure) -> [(name: String, options: JobOptions)] {
-        let typed = session.typed
-        if let source = typed.job.source, let destination = typed.job.destination {
-            return [("\(TextSafety.displayName(source)) -> \(destination.text)", typed.job)]
+        let arguments = session.arguments
+        if let source = arguments.job.source, let destination = arguments.job.destination {
+            return [("\(TextSafety.displayName(source)) -> \(destination.text)", arguments.job)]
         }
         let known = session.configuration.jobs
-        let names = typed.operands.map { TextSafety.displayName($0) }
+        let names = arguments.operands.map { TextSafety.displayName($0) }
         for name in names where known[name] == nil {
             let near = Suggestion.nearest(of: name, in: Array(known.keys))
             var hint = near.map { " Did you mean \"\($0)\"?" } ?? ""
@@ -49,7 +49,7 @@ struct ArchiveCommand {
             throw CommandFailure(status: .usage, message: "The configuration has no job \"\(name)\".\(hint)")
         }
         return (names.isEmpty ? known.keys.sorted() : names).compactMap { name in
-            known[name].map { (name, typed.job.over($0)) }
+            known[name].map { (name, arguments.job.over($0)) }
         }
     }
 
@@ -161,7 +161,7 @@ struct ArchiveCommand {
 
     /// The lease of the job; nil if another run holds it and does not end in time.
     private func lease(of job: Int64, _ ledger: Ledger) throws(LedgerError) -> Lease? {
-        let end = Moment.now().adding(seconds: session.typed.wait ?? 0)
+        let end = Moment.now().adding(seconds: session.arguments.wait ?? 0)
         while true {
             if let lease = try ledger.claim(job: job) { return lease }
             let now = Moment.now()

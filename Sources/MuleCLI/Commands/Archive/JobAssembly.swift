@@ -21,9 +21,9 @@ extension Session {
                     + "{relpath} or another placeholder."
             )
         }
-        let selection = typed.selection.over(options.selection)
+        let selection = arguments.selection.over(options.selection)
         warnOfSurroundings(name, options)
-        let changing = typed.source.over(configuration.source)
+        let changing = arguments.source.over(configuration.source)
         let store = try store(forBucket: template.bucket)
         var job = ArchiveJob(
             name: name,
@@ -52,8 +52,8 @@ extension Session {
         )
         job.requiredMounts = mounts
         if let runs = options.quarantineAfter { job.quarantineAfter = runs }
-        job.checksRemote = typed.check == .remote
-        job.retriesQuarantined = typed.retryQuarantined
+        job.checksRemote = arguments.check == .remote
+        job.retriesQuarantined = arguments.retryQuarantined
         return job
     }
 

@@ -93,7 +93,7 @@ struct ConfigAnswers {
 /// The questions of `mule config init`. Answers are read by the readers of the configuration file.
 struct ConfigInterview {
     let questions: Questions
-    let typed: Typed
+    let arguments: Arguments
     let environment: [String: String]
 
     private typealias Default = Questions.Default

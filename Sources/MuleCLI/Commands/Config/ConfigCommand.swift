@@ -4,18 +4,18 @@ import MuleSystem
 /// `mule config check`: what is wrong with the configuration, all of it, and what is valid but probably unintended. `mule config
 /// init`: writes one. Neither starts with a session, which would end at the first mistake.
 struct ConfigCommand {
-    let typed: Typed
+    let arguments: Arguments
     let environment: [String: String]
     let cancellation: Cancellation
     let voice: Voice
     let output: StandardOutput
 
     func run() throws(CommandFailure) -> ExitStatus {
-        let console = Console(typed, progress: .none, environment: environment, voice: voice, output: output)
+        let console = Console(arguments, progress: .none, environment: environment, voice: voice, output: output)
         let path = try path()
-        if typed.operands.first == Array("init".utf8) {
+        if arguments.operands.first == Array("init".utf8) {
             return try ConfigInit(
-                typed: typed,
+                arguments: arguments,
                 environment: environment,
                 cancellation: cancellation,
                 voice: voice,
@@ -36,7 +36,7 @@ struct ConfigCommand {
             console.report(.problem("configuration", .usage, error.description, at: error.place))
             return .usage
         }
-        let findings = ConfigurationFindings(reading, typed: typed, environment: environment, console: console)
+        let findings = ConfigurationFindings(reading, arguments: arguments, environment: environment, console: console)
         for finding in findings.all { console.report(finding) }
         if findings.all.contains(where: { $0.state == .problem }) { return .usage }
         let jobs = reading.configuration.jobs.count
@@ -52,8 +52,8 @@ struct ConfigCommand {
 
     /// The named file, or the one that every command reads. A check of no file would prove nothing.
     private func path() throws(CommandFailure) -> [UInt8] {
-        if typed.operands.count > 1 { return typed.operands[1] }
-        guard let location = FileLocation.configuration(flag: typed.config, environment: environment) else {
+        if arguments.operands.count > 1 { return arguments.operands[1] }
+        guard let location = FileLocation.configuration(flag: arguments.config, environment: environment) else {
             throw CommandFailure(
                 status: .usage,
                 message: "No location for the configuration file: set HOME, or name a file."
@@ -70,8 +70,8 @@ struct ConfigurationFindings {
     /// What jobs take from the environment, as a sentence; nil if nothing.
     let variables: String?
 
-    init(_ reading: Configuration.Reading, typed: Typed, environment: [String: String], console: Console) {
-        let trial = ConfigurationTrial(reading, typed: typed, environment: environment, console: console)
+    init(_ reading: Configuration.Reading, arguments: Arguments, environment: [String: String], console: Console) {
+        let trial = ConfigurationTrial(reading, arguments: arguments, environment: environment, console: console)
         let found =
             reading.problems.map { Finding.problem("configuration", .usage, $0.detail, at: $0.place) }
             + ConfigurationLint(reading, environment: environment).findings

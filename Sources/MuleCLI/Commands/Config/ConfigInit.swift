@@ -3,7 +3,7 @@ import MuleSystem
 
 /// `mule config init`: asks for the store, the credentials and a job, tests the answers, and writes the configuration file.
 struct ConfigInit {
-    let typed: Typed
+    let arguments: Arguments
     let environment: [String: String]
     let cancellation: Cancellation
     let voice: Voice
@@ -22,7 +22,8 @@ struct ConfigInit {
             "Writes \(file) and asks for no secrets.\nEnter takes the answer in brackets, Ctrl-C writes nothing."
         )
         let questions = Questions(console: console, cancellation: cancellation, stopped: stopped)
-        let answers = try ConfigInterview(questions: questions, typed: typed, environment: environment).answers()
+        let answers = try ConfigInterview(questions: questions, arguments: arguments, environment: environment)
+            .answers()
         let document = Array(answers.document.utf8)
         console.note("Testing the answers.")
         let status = try test(answers, document)
@@ -108,10 +109,10 @@ struct ConfigInit {
             self.report(finding)
         }
         let tested = answers.environment(below: environment)
-        let check = ConfigurationFindings(reading, typed: typed, environment: tested, console: console)
+        let check = ConfigurationFindings(reading, arguments: arguments, environment: tested, console: console)
         for finding in check.all + answers.findings(about: environment) { report(finding) }
         let session = Session(
-            typed,
+            arguments,
             environment: tested,
             configuration: reading.configuration,
             console: console,

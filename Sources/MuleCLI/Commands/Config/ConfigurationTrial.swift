@@ -9,10 +9,10 @@ struct ConfigurationTrial {
     private let environment: [String: String]
     private let session: Session
 
-    init(_ reading: Configuration.Reading, typed: Typed, environment: [String: String], console: Console) {
+    init(_ reading: Configuration.Reading, arguments: Arguments, environment: [String: String], console: Console) {
         self.reading = reading
         self.environment = environment
-        session = Session(typed, environment: environment, configuration: reading.configuration, console: console)
+        session = Session(arguments, environment: environment, configuration: reading.configuration, console: console)
     }
 
     private var configuration: Configuration { reading.configuration }
@@ -89,7 +89,7 @@ struct ConfigurationTrial {
         for options in configuration.jobs.values {
             guard let bucket = options.destination?.bucket else { continue }
             let serving = session.serving(options, cancellation: session.cancellation)
-            let known = session.typed.store.over(serving.configuration.store(forBucket: bucket))
+            let known = session.arguments.store.over(serving.configuration.store(forBucket: bucket))
             used += serving.variablesOfStores(besides: known).filter { new in !used.contains { $0.key == new.key } }
         }
         guard !used.isEmpty else { return nil }

@@ -7,9 +7,9 @@ struct DoctorCommand {
     let session: Session
 
     func run() throws(CommandFailure) -> ExitStatus {
-        let typed = session.typed
-        if let file = typed.export { return try LedgerTransport(session: session).export(to: file) }
-        if let file = typed.importFrom { return try LedgerTransport(session: session).importFrom(file) }
+        let arguments = session.arguments
+        if let file = arguments.export { return try LedgerTransport(session: session).export(to: file) }
+        if let file = arguments.importFrom { return try LedgerTransport(session: session).importFrom(file) }
         let bucket = try bucket()
         let path = try session.ledgerPath()
         var first = ExitStatus.done
@@ -18,12 +18,12 @@ struct DoctorCommand {
             session.console.report(finding)
         }
         LedgerDoctor(path: path, report: report).run()
-        if !typed.ledgerAlone { StoreDoctor(session: session, bucket: bucket, report: report).run() }
+        if !arguments.ledgerAlone { StoreDoctor(session: session, bucket: bucket, report: report).run() }
         return first
     }
 
     private func bucket() throws(CommandFailure) -> String? {
-        guard let operand = session.typed.operands.first else { return nil }
+        guard let operand = session.arguments.operands.first else { return nil }
         do {
             return try Destination(parsing: operand).bucket
         } catch {

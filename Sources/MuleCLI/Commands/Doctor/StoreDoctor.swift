@@ -40,7 +40,7 @@ struct StoreDoctor {
         guard lookAtBucket(probe, store, connection) else { return }
         lookAtClock(store)
         guard lookAtListing(probe, connection), lookAtObject(probe, connection) else { return }
-        guard session.typed.write else {
+        guard session.arguments.write else {
             return report(
                 .ok(
                     "permissions.write",

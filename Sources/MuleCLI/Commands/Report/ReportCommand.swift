@@ -15,13 +15,13 @@ struct ReportCommand {
     /// Most files of a job in the text report; JSON has all.
     private static let mostTroubles = 20
 
-    private var typed: Typed { session.typed }
+    private var arguments: Arguments { session.arguments }
     private var console: Console { session.console }
     private var since: Int64 {
-        let age = typed.since ?? (typed.html == nil ? Self.defaultAge : Self.defaultPageAge)
+        let age = arguments.since ?? (arguments.html == nil ? Self.defaultAge : Self.defaultPageAge)
         return wallClockMilliseconds() - Int64(age * 1000)
     }
-    private var format: ReportFormat { typed.format ?? (console.isJSON ? .json : .text) }
+    private var format: ReportFormat { arguments.format ?? (console.isJSON ? .json : .text) }
 
     func run() throws(CommandFailure) -> ExitStatus {
         let path = try session.ledgerPath()
@@ -33,19 +33,19 @@ struct ReportCommand {
         let ledger = try session.openLedger()
         var page: HTMLReport?
         do throws(LedgerError) {
-            if typed.html == nil { try report(ledger) } else { page = try collect(ledger) }
+            if arguments.html == nil { try report(ledger) } else { page = try collect(ledger) }
         } catch {
             throw session.ledgerFailure(error, ledger)
         }
-        if let page, let path = typed.html, !session.cancellation.isCancelled { try write(page, to: path) }
+        if let page, let path = arguments.html, !session.cancellation.isCancelled { try write(page, to: path) }
         return session.cancellation.isCancelled ? .interrupted : .done
     }
 
     /// The jobs that are asked for; none, and a note, where none of that name has run.
     private func wantedJobs(_ ledger: Ledger) throws(LedgerError) -> [KnownJob] {
         let jobs = try ledger.jobs()
-        let wanted = jobs.filter { typed.jobName == nil || $0.name == typed.jobName }
-        if wanted.isEmpty, let name = typed.jobName {
+        let wanted = jobs.filter { arguments.jobName == nil || $0.name == arguments.jobName }
+        if wanted.isEmpty, let name = arguments.jobName {
             let near = Suggestion.nearest(of: name, in: jobs.map(\.name)).map { "; did you mean \"\($0)\"?" } ?? ""
             console.note(TextSafety.displayName("no runs of job \"\(name)\" yet\(near)"))
         }
@@ -54,14 +54,14 @@ struct ReportCommand {
 
     private func report(_ ledger: Ledger) throws(LedgerError) {
         let wanted = try wantedJobs(ledger)
-        if wanted.isEmpty, typed.jobName != nil { return }
-        let showsFiles = typed.files || typed.runNumber != nil
+        if wanted.isEmpty, arguments.jobName != nil { return }
+        let showsFiles = arguments.files || arguments.runNumber != nil
         let table = CSV(isShown: isatty(STDOUT_FILENO) == 1)
         let width = TerminalOutput(descriptor: STDOUT_FILENO).size.columns
         if format == .csv { console.results([table.header(showsFiles ? FileView.columns : RunView.columns)]) }
         let hasHeading = format == .text && isatty(STDOUT_FILENO) == 1
         var count = 0
-        try forEachRun(ledger, of: typed.jobName == nil ? nil : wanted.first?.number) { run throws(LedgerError) in
+        try forEachRun(ledger, of: arguments.jobName == nil ? nil : wanted.first?.number) { run throws(LedgerError) in
             if count == 0, hasHeading { console.results([RunView.heading]) }
             count += 1
             let view = try RunView(run, ledger)
@@ -73,9 +73,9 @@ struct ReportCommand {
             if showsFiles { try printFiles(of: run, ledger, table, width) }
         }
         if count == 0 {
-            console.note(typed.runNumber.map { "run \($0) does not exist" } ?? "no runs in this time")
+            console.note(arguments.runNumber.map { "run \($0) does not exist" } ?? "no runs in this time")
         }
-        if format != .csv, typed.runNumber == nil { try printTroubles(of: wanted, ledger, width) }
+        if format != .csv, arguments.runNumber == nil { try printTroubles(of: wanted, ledger, width) }
     }
 
     private func forEachRun(
@@ -83,7 +83,7 @@ struct ReportCommand {
         of job: Int64?,
         _ body: (RunRecord) throws(LedgerError) -> Void
     ) throws(LedgerError) {
-        if let number = typed.runNumber {
+        if let number = arguments.runNumber {
             if let run = try ledger.run(number: Int64(number)), job == nil || run.job == job { try body(run) }
             return
         }
@@ -170,7 +170,8 @@ struct ReportCommand {
         let wanted = try wantedJobs(ledger)
         var history = RunHistory()
         if !wanted.isEmpty {
-            try forEachRun(ledger, of: typed.jobName == nil ? nil : wanted.first?.number) { run throws(LedgerError) in
+            try forEachRun(ledger, of: arguments.jobName == nil ? nil : wanted.first?.number) {
+                run throws(LedgerError) in
                 history.add(try RunView(run, ledger))
                 try forEachSlice(of: run, ledger) { views in
                     for view in views { history.add(view.receipt, size: view.upload?.size, job: run.jobName) }

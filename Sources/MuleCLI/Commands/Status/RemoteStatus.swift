@@ -27,7 +27,7 @@ struct RemoteStatus {
     }
 
     func run() throws(CommandFailure) -> ExitStatus {
-        let operands = session.typed.operands
+        let operands = session.arguments.operands
         let ids = try self.ids(among: operands)
         let named = try session.places(operands.filter { !ids.contains($0) })
         var uploads = UploadList.named([])

@@ -9,8 +9,8 @@ struct StatusCommand {
 
     func run() throws(CommandFailure) -> ExitStatus {
         let ledger = try session.openLedger()
-        if session.typed.remote { return try RemoteStatus(session: session, ledger: ledger).run() }
-        if session.typed.watch { return try watch(ledger) }
+        if session.arguments.remote { return try RemoteStatus(session: session, ledger: ledger).run() }
+        if session.arguments.watch { return try watch(ledger) }
         if try !printAll(ledger), !session.console.isJSON { session.console.note("no unfinished uploads") }
         return .done
     }
@@ -34,7 +34,7 @@ struct StatusCommand {
 
     /// - Returns: whether there was anything to print.
     private func printAll(_ ledger: Ledger) throws(CommandFailure) -> Bool {
-        var uploads = try session.uploads(ledger, ids: session.typed.operands, session.selection, everywhere: true)
+        var uploads = try session.uploads(ledger, ids: session.arguments.operands, session.selection, everywhere: true)
         var lines = StatusLines(console: session.console, ledger: ledger)
         var isEmpty = true
         do {
@@ -45,7 +45,7 @@ struct StatusCommand {
                 isEmpty = false
             }
             // Only named uploads are shown, if any are named.
-            if session.typed.operands.isEmpty { try printQuarantined(of: jobs, ledger, lines, &isEmpty) }
+            if session.arguments.operands.isEmpty { try printQuarantined(of: jobs, ledger, lines, &isEmpty) }
         } catch {
             throw session.ledgerFailure(error, ledger)
         }
@@ -65,7 +65,7 @@ struct StatusCommand {
                 last = end.item.source
                 let others = files.filter { file in
                     guard let upload = file.item.upload else { return true }
-                    return !session.typed.all && !upload.isOpen
+                    return !session.arguments.all && !upload.isOpen
                 }
                 lines.print(others)
                 if !others.isEmpty { isEmpty = false }
@@ -76,5 +76,5 @@ struct StatusCommand {
 
 extension Session {
     /// The uploads that `status` lists where none is named.
-    var selection: UploadSelection { typed.all ? .all : .open }
+    var selection: UploadSelection { arguments.all ? .all : .open }
 }

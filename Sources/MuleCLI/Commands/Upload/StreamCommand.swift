@@ -8,8 +8,8 @@ import MuleUpload
 struct StreamCommand {
     let session: Session
 
-    private var typed: Typed { session.typed }
-    private var source: StreamSource { typed.stdinCommand == nil ? .standardInput : .command }
+    private var arguments: Arguments { session.arguments }
+    private var source: StreamSource { arguments.stdinCommand == nil ? .standardInput : .command }
 
     func run(_ sources: ArraySlice<[UInt8]>, to destination: Destination) throws(CommandFailure) -> ExitStatus {
         guard sources.count == (source == .command ? 0 : 1) else {
@@ -36,11 +36,11 @@ struct StreamCommand {
             destination: address,
             store: store.address,
             attributes: try session.attributes(),
-            onlyIfAbsent: typed.noOverwrite,
+            onlyIfAbsent: arguments.noOverwrite,
             integrity: IntegrityOptions(store.options),
             partSize: store.options.partSize,
-            expectedSize: typed.expectedSize,
-            restart: typed.restart
+            expectedSize: arguments.expectedSize,
+            restart: arguments.restart
         )
         // Wrong arguments are reported before a ledger is created.
         do {
@@ -79,8 +79,8 @@ struct StreamCommand {
     private var input: StreamInput {
         let shell = ["/bin/sh", "-c"].map { Array($0.utf8) }
         let origin: StreamInput.Origin =
-            typed.stdinCommand.map { .program(shell + [$0]) }
+            arguments.stdinCommand.map { .program(shell + [$0]) }
             ?? .descriptor(STDIN_FILENO)
-        return StreamInput(origin, expectedSize: typed.expectedSize)
+        return StreamInput(origin, expectedSize: arguments.expectedSize)
     }
 }

@@ -8,17 +8,17 @@ struct UploadCommand {
     let session: Session
 
     func run() throws(CommandFailure) -> ExitStatus {
-        let typed = session.typed
-        guard let last = typed.operands.last else { fatalError("the parser asks for a destination") }
-        let sources = typed.operands.dropLast()
+        let arguments = session.arguments
+        guard let last = arguments.operands.last else { fatalError("the parser asks for a destination") }
+        let sources = arguments.operands.dropLast()
         try session.checkOrder(sources, last, usage: "mule upload FILE BUCKET/KEY")
         let destination = try session.destination(last)
-        if typed.stdinCommand != nil || sources.contains(Array("-".utf8)) {
+        if arguments.stdinCommand != nil || sources.contains(Array("-".utf8)) {
             return try StreamCommand(session: session).run(sources, to: destination)
         }
         let printer = EventPrinter(console: session.console)
         let files = try UploadSources(Array(sources), to: destination, session, printer)
-        if typed.dryRun { return try UploadDryRun(session: session, files: files).run() }
+        if arguments.dryRun { return try UploadDryRun(session: session, files: files).run() }
         let reserved = Ledger.reserve(path: try session.ledgerPath())
         defer { withExtendedLifetime(reserved) {} }
         // Nothing is written anywhere before there is something to send.

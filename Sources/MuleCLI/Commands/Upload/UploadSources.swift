@@ -33,10 +33,10 @@ final class UploadSources {
         _ session: Session,
         _ printer: EventPrinter
     ) throws(CommandFailure) {
-        let typed = session.typed
-        let list = try Self.list(typed)
+        let arguments = session.arguments
+        let list = try Self.list(arguments)
         areSeveral = sources.count > 1 || list != nil
-        let below = typed.recursive && sources.contains { (try? FileStatus.of(path: $0))?.kind == .directory }
+        let below = arguments.recursive && sources.contains { (try? FileStatus.of(path: $0))?.kind == .directory }
         if areSeveral || below, case .object(let address) = destination {
             let what = below ? "The files of a directory" : "Several files"
             throw CommandFailure(
@@ -50,21 +50,21 @@ final class UploadSources {
         self.printer = printer
         store = try session.store(forBucket: destination.bucket)
         attributes = try session.attributes()
-        options = typed.source.over(session.configuration.source)
-        let selection = typed.selection.selection(symlinks: .files)
+        options = arguments.source.over(session.configuration.source)
+        let selection = arguments.selection.selection(symlinks: .files)
         let found =
             if let list {
-                SourceWalk(list, isRecursive: typed.recursive, selection: selection)
+                SourceWalk(list, isRecursive: arguments.recursive, selection: selection)
             } else {
-                SourceWalk(sources, isRecursive: typed.recursive, selection: selection)
+                SourceWalk(sources, isRecursive: arguments.recursive, selection: selection)
             }
-        walk = OrderedWalk(found, order: typed.selection.order ?? .name)
+        walk = OrderedWalk(found, order: arguments.selection.order ?? .name)
     }
 
-    private static func list(_ typed: Typed) throws(CommandFailure) -> NameList? {
-        guard let path = typed.filesFrom ?? typed.filesFrom0 else { return nil }
+    private static func list(_ arguments: Arguments) throws(CommandFailure) -> NameList? {
+        guard let path = arguments.filesFrom ?? arguments.filesFrom0 else { return nil }
         do {
-            return try NameList(path: path, separator: typed.filesFrom == nil ? 0 : UInt8(ascii: "\n"))
+            return try NameList(path: path, separator: arguments.filesFrom == nil ? 0 : UInt8(ascii: "\n"))
         } catch {
             throw CommandFailure(
                 status: .source,
@@ -128,7 +128,7 @@ final class UploadSources {
     }
 
     private func intent(_ file: SourceWalk.Found) throws(UploadFailure) -> UploadIntent? {
-        let typed = session.typed
+        let arguments = session.arguments
         let address = destination.address(forName: file.name)
         if let objection = try objection(to: address, for: file) {
             if let message = objection { fail(file.path, address, UploadFailure(.usage, message)) }
@@ -144,13 +144,13 @@ final class UploadSources {
                 multipartThreshold: session.transferOptions.multipartThreshold
             ),
             attributes: attributes,
-            onlyIfAbsent: typed.noOverwrite,
+            onlyIfAbsent: arguments.noOverwrite,
             integrity: IntegrityOptions(store.options),
             changing: options.changing ?? .refuse,
-            force: typed.force,
-            restart: typed.restart,
-            demandedPartSize: typed.store.partSize,
-            demandedChecksum: typed.store.checksum?.rawValue
+            force: arguments.force,
+            restart: arguments.restart,
+            demandedPartSize: arguments.store.partSize,
+            demandedChecksum: arguments.store.checksum?.rawValue
         )
     }
 
@@ -188,7 +188,7 @@ final class UploadSources {
     /// Refuses files that are still being written.
     private func settle(_ intents: inout [UploadIntent]) {
         // A plan waits for nothing.
-        guard let seconds = options.settle, !session.typed.dryRun, !intents.isEmpty else { return }
+        guard let seconds = options.settle, !session.arguments.dryRun, !intents.isEmpty else { return }
         let unsettled = Settling.wait(
             for: intents.map(\.path),
             seconds: seconds,

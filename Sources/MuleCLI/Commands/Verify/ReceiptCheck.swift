@@ -29,7 +29,7 @@ struct ReceiptCheck {
         let counts = Monitor(Counts())
         let stores = ReceiptStores(session, ledger)
         let reader = ReceiptReader(
-            session.typed.receipts,
+            session.arguments.receipts,
             open: { path throws(CommandFailure) in try LedgerTransport(session: session).input(path) },
             shouldStop: { session.cancellation.isCancelled || counts.withLock { $0.obstacle != nil } },
             onProblem: { text in

@@ -7,9 +7,9 @@ struct VerifyCommand {
     let session: Session
 
     func run() throws(CommandFailure) -> ExitStatus {
-        guard session.typed.receipts.isEmpty else { return try ReceiptCheck(session: session).run() }
-        let path = session.typed.operands[0]
-        let address = try session.address(session.typed.operands[1], forFile: path)
+        guard session.arguments.receipts.isEmpty else { return try ReceiptCheck(session: session).run() }
+        let path = session.arguments.operands[0]
+        let address = try session.address(session.arguments.operands[1], forFile: path)
         let store = try session.store(forBucket: address.bucket)
         let verify = VerifyRun(
             ledger: try session.openLedger(),
@@ -18,7 +18,7 @@ struct VerifyCommand {
         )
         session.startProgress(reading: path, verify.progress)
         let result = Result { () throws(VerifyFailure) in
-            try verify.verify(path: path, address, service: store.service, downloads: session.typed.download)
+            try verify.verify(path: path, address, service: store.service, downloads: session.arguments.download)
         }
         session.console.stopProgress(final: nil)
         switch result {
@@ -37,7 +37,7 @@ struct VerifyCommand {
         if session.console.isJSON { return session.console.result(VerifyEvent.verified(verification)) }
         guard !session.console.isQuiet else { return }
         session.console.result(
-            "\(TextSafety.displayName(session.typed.operands[0])) = "
+            "\(TextSafety.displayName(session.arguments.operands[0])) = "
                 + "\(TextSafety.displayName(verification.destination.description)): "
                 + "\(ByteSize.format(verification.size)), verified by \(VerifyEvent.words(verification.proof))"
         )

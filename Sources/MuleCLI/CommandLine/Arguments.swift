@@ -1,6 +1,6 @@
-/// What was typed, flag by flag, with `MULE_*` variables standing in for flags that were not. What it means (files
-/// opened, configuration merged, defaults taken) is decided later.
-package struct Typed: Sendable, Equatable {
+/// The command line, flag by flag; `MULE_*` variables replace flags that were not given. What it means (files opened, configuration
+/// merged, defaults taken) is decided later.
+package struct Arguments: Sendable, Equatable {
     /// Nil only with `wantsHelp` or `wantsVersion`.
     package var command: Command?
     /// Raw bytes: file names need not be UTF-8. A lone `-` is an operand.
