@@ -13,7 +13,7 @@ let strict: [SwiftSetting] = [
 // Simulated links take a hundred times as long without it.
 let optimized: [SwiftSetting] = strict + [.unsafeFlags(["-O"], .when(configuration: .debug))]
 
-func room(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+func module(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
     .target(name: name, dependencies: dependencies, swiftSettings: strict)
 }
 
@@ -43,30 +43,30 @@ let package = Package(
             cSettings: [.unsafeFlags(["-O3", "-Wall", "-Wextra", "-Werror"])]
         ),
 
-        // The house. Arrows point to what a room may import; docs/architecture.md says what each room owns.
-        room("MuleSystem", ["CLinux"]),
+        // The modules, each with what it may import; docs/architecture.md says what each owns.
+        module("MuleSystem", ["CLinux"]),
         .target(name: "MulePlan", swiftSettings: optimized),
-        room("MuleSources", ["MulePlan", "MuleLedger", "MuleSystem"]),
-        room("MuleJSON"),
-        room("MuleDigest", ["COpenSSL", "CChecksums"]),
-        room("MuleSigning", ["MulePlan", "MuleDigest", "MuleSystem"]),
-        room("MuleTransport", ["MuleSystem", "CCurl", "CSSL"]),
-        room("MuleXML", ["CExpat"]),
-        room("MuleS3", ["MulePlan", "MuleDigest", "MuleXML", "MuleSigning", "MuleTransport", "MuleSystem"]),
-        room(
+        module("MuleSources", ["MulePlan", "MuleLedger", "MuleSystem"]),
+        module("MuleJSON"),
+        module("MuleDigest", ["COpenSSL", "CChecksums"]),
+        module("MuleSigning", ["MulePlan", "MuleDigest", "MuleSystem"]),
+        module("MuleTransport", ["MuleSystem", "CCurl", "CSSL"]),
+        module("MuleXML", ["CExpat"]),
+        module("MuleS3", ["MulePlan", "MuleDigest", "MuleXML", "MuleSigning", "MuleTransport", "MuleSystem"]),
+        module(
             "MuleCredentials",
             ["MulePlan", "MuleJSON", "MuleXML", "MuleDigest", "MuleSigning", "MuleTransport", "MuleSystem"]
         ),
-        room("MuleLedger", ["MulePlan", "MuleDigest", "MuleJSON", "MuleSystem", "CSQLite"]),
-        room(
+        module("MuleLedger", ["MulePlan", "MuleDigest", "MuleJSON", "MuleSystem", "CSQLite"]),
+        module(
             "MuleUpload",
             ["MulePlan", "MuleDigest", "MuleSigning", "MuleTransport", "MuleS3", "MuleLedger", "MuleSystem"]
         ),
-        room(
+        module(
             "MuleArchive",
             ["MulePlan", "MuleSources", "MuleDigest", "MuleS3", "MuleLedger", "MuleUpload", "MuleSystem"]
         ),
-        room(
+        module(
             "MuleCLI",
             [
                 "MuleArchive", "MulePlan", "MuleJSON", "MuleDigest", "MuleSigning", "MuleTransport", "MuleS3",
@@ -176,7 +176,7 @@ let package = Package(
     ]
 )
 
-// The fuzzer is built by Tests/Fuzz/run alone: it needs libFuzzer and flags that instrument every room.
+// The fuzzer is built by Tests/Fuzz/run alone: it needs libFuzzer and flags that instrument every module.
 if Context.environment["MULE_FUZZ"] != nil {
     package.targets.append(
         .executableTarget(

@@ -7,17 +7,17 @@ import Testing
 
 /// The ladder, its words in the ledger, and what is remembered of a store.
 @Suite struct ProtectionTests {
-    private static let all: [Protection] =
+    private static let all: [ChecksumMode] =
         [.md5, .signedPayload, .none]
         + [ChecksumAlgorithm.crc64nvme, .crc32c, .crc32, .sha256].flatMap { algorithm in
-            [Protection.checksum(algorithm, confirmed: false), .checksum(algorithm, confirmed: true)]
+            [ChecksumMode.checksum(algorithm, confirmed: false), .checksum(algorithm, confirmed: true)]
         }
 
     @Test(arguments: all)
-    func theLedgersWordIsReadBack(protection: Protection) {
-        #expect(Protection(text: protection.text) == protection)
+    func theLedgersWordIsReadBack(checksumMode: ChecksumMode) {
+        #expect(ChecksumMode(text: checksumMode.text) == checksumMode)
         for type in [ChecksumType.fullObject, .composite, nil] {
-            let negotiated = Negotiated(protection: protection, wholeObject: type)
+            let negotiated = Negotiated(checksumMode: checksumMode, wholeObject: type)
             #expect(Negotiated(text: negotiated.text) == negotiated)
         }
     }
@@ -28,30 +28,30 @@ import Testing
 
     @Test(arguments: ["", "?", "CRC", "crc64nvme", "/FULL_OBJECT", "payload?"])
     func otherWordsAreNone(text: String) {
-        #expect(Protection(text: text) == nil)
+        #expect(ChecksumMode(text: text) == nil)
         #expect(Negotiated(text: text) == nil)
     }
 
     @Test(
         arguments: [
-            ("auto", Protection.checksum(.crc64nvme, confirmed: false)),
+            ("auto", ChecksumMode.checksum(.crc64nvme, confirmed: false)),
             ("crc64nvme", .checksum(.crc64nvme, confirmed: false)),
             ("crc32c", .checksum(.crc32c, confirmed: false)), ("crc32", .checksum(.crc32, confirmed: false)),
             ("sha256", .checksum(.sha256, confirmed: false)), ("md5", .md5), ("none", .none),
         ]
     )
-    func optionsNameRungs(option: String, protection: Protection) {
-        #expect(Protection(option: option) == protection)
+    func optionsNameRungs(option: String, checksumMode: ChecksumMode) {
+        #expect(ChecksumMode(option: option) == checksumMode)
     }
 
     @Test func anUnknownOptionIsNone() {
-        #expect(Protection(option: "CRC32C") == nil)
-        #expect(Protection(option: "") == nil)
+        #expect(ChecksumMode(option: "CRC32C") == nil)
+        #expect(ChecksumMode(option: "") == nil)
     }
 
     @Test(arguments: all)
-    func theLadderEndsInTheSignatureAndNeverInNothing(protection: Protection) {
-        var rung = protection
+    func theLadderEndsInTheSignatureAndNeverInNothing(checksumMode: ChecksumMode) {
+        var rung = checksumMode
         var steps = 0
         while let next = rung.nextRung {
             rung = next
@@ -59,16 +59,16 @@ import Testing
             #expect(rung != .none)
         }
         #expect(steps <= 3)
-        #expect(rung == (protection == .none ? .none : .signedPayload))
+        #expect(rung == (checksumMode == .none ? .none : .signedPayload))
     }
 
     @Test(arguments: all, [true, false])
-    func whatIsSigned(protection: Protection, isEncrypted: Bool) {
-        #expect(PayloadSigning.always.signs(isEncrypted: isEncrypted, protection: protection))
-        #expect(!PayloadSigning.never.signs(isEncrypted: isEncrypted, protection: protection))
-        let hasNothingElse = protection == .none || protection == .signedPayload
+    func whatIsSigned(checksumMode: ChecksumMode, isEncrypted: Bool) {
+        #expect(PayloadSigning.always.signs(isEncrypted: isEncrypted, checksumMode: checksumMode))
+        #expect(!PayloadSigning.never.signs(isEncrypted: isEncrypted, checksumMode: checksumMode))
+        let hasNothingElse = checksumMode == .none || checksumMode == .signedPayload
         #expect(
-            PayloadSigning.auto.signs(isEncrypted: isEncrypted, protection: protection)
+            PayloadSigning.auto.signs(isEncrypted: isEncrypted, checksumMode: checksumMode)
                 == (hasNothingElse || !isEncrypted)
         )
     }
@@ -81,17 +81,17 @@ import Testing
                 saved.withLock { $0.append(endpoint + "=" + value) }
             }
         )
-        #expect(facts.protection(of: "known") == .md5)
-        #expect(facts.protection(of: "unknown") == .checksum(.crc64nvme, confirmed: false))
+        #expect(facts.checksumMode(of: "known") == .md5)
+        #expect(facts.checksumMode(of: "unknown") == .checksum(.crc64nvme, confirmed: false))
         facts.learn(.md5, of: "known")
         facts.learn(.md5, of: "unknown")
         facts.learn(.md5, of: "unknown")
-        #expect(facts.protection(of: "unknown") == .md5)
+        #expect(facts.checksumMode(of: "unknown") == .md5)
         #expect(saved.withLock { $0 } == ["unknown=MD5"])
     }
 
     @Test func aFactThatCannotBeReadIsNoFact() {
         let facts = EndpointFacts(load: { _ in "rubbish" }, save: { _, _ in })
-        #expect(facts.protection(of: "any") == .checksum(.crc64nvme, confirmed: false))
+        #expect(facts.checksumMode(of: "any") == .checksum(.crc64nvme, confirmed: false))
     }
 }

@@ -96,7 +96,7 @@ struct TransferStateTests {
 
     @Test func `a checksum mode that has not changed is not written again`() {
         var state = TransferState(size: 1)
-        let isWritten = [Protection.none, .md5, .md5].map { state.settle(on: $0) != nil }
+        let isWritten = [ChecksumMode.none, .md5, .md5].map { state.settle(on: $0) != nil }
         #expect(isWritten == [false, true, false])
     }
 

@@ -226,7 +226,7 @@ package struct AdoptRun {
         _ source: SourceFile,
         _ digests: FileDigests
     ) throws(UploadFailure) -> Result<[PartRecord], Difference> {
-        let crc = negotiated.protection.wholeObjectCRC
+        let crc = negotiated.checksumMode.wholeObjectCRC
         let proofs = candidate.parts.map { PartProof(of: $0, crc: crc) }
         var rows: [PartRecord] = []
         // The first part alone: that of another file is found out without reading all of this one.
@@ -242,9 +242,9 @@ package struct AdoptRun {
             let computed = try digests.digest(
                 slices,
                 crc: crc,
-                withSHA256: negotiated.protection.checksumAlgorithm == .sha256
+                withSHA256: negotiated.checksumMode.checksumAlgorithm == .sha256
                     || proofs[range].contains { $0.algorithm == .sha256 },
-                withMD5: negotiated.protection == .md5 || proofs[range].contains { $0.algorithm == .md5 }
+                withMD5: negotiated.checksumMode == .md5 || proofs[range].contains { $0.algorithm == .md5 }
             )
             for (index, digest) in zip(range, computed) {
                 let part = candidate.parts[index]

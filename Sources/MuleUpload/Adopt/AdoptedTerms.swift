@@ -10,7 +10,7 @@ enum AdoptedTerms {
     init(_ listing: PartListing) {
         guard let name = listing.checksumAlgorithm else {
             // AWS refuses a checksum on parts of an upload that was created without one; Content-MD5 is always taken.
-            self = .known(Negotiated(protection: .md5, wholeObject: nil))
+            self = .known(Negotiated(checksumMode: .md5, wholeObject: nil))
             return
         }
         guard let algorithm = ChecksumAlgorithm(rawValue: name), algorithm != .md5 else {
@@ -19,7 +19,7 @@ enum AdoptedTerms {
         }
         // The defaults of CreateMultipartUpload where a store does not list the type.
         let type = listing.checksumType ?? (algorithm == .crc64nvme ? .fullObject : .composite)
-        self = .known(Negotiated(protection: .checksum(algorithm, confirmed: true), wholeObject: type))
+        self = .known(Negotiated(checksumMode: .checksum(algorithm, confirmed: true), wholeObject: type))
     }
 }
 

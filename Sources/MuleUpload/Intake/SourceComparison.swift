@@ -38,7 +38,7 @@ extension Worker {
         let rows = try run.ledger.reporting { ledger throws(LedgerError) in try ledger.parts(of: record.number) }
         // Where nothing has been sent, the file is sent as it is now.
         if !rows.isEmpty, let plan = run.plan(of: record) {
-            let wrong = try differences(source, RecordedContent(rows, plan, transfer.protection))
+            let wrong = try differences(source, RecordedContent(rows, plan, transfer.checksumMode))
             // A file that only grows still begins with what was sent: another beginning is another content under any policy.
             if !wrong.isEmpty { return try meetChange(source, record, transfer) }
         }

@@ -162,7 +162,7 @@ package final class Transfer: Sendable {
     var size: Int64? { state.withLock { $0.size } }
     var partCount: Int? { state.withLock { $0.partCount } }
     var negotiated: Negotiated { state.withLock { $0.negotiated } }
-    var protection: Protection { negotiated.protection }
+    var checksumMode: ChecksumMode { negotiated.checksumMode }
     var hasLookedAgain: Bool { state.withLock { $0.hasLookedAgain } }
     var hasEnded: Bool { state.withLock { $0.hasEnded } }
 

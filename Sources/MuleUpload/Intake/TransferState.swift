@@ -14,7 +14,7 @@ struct TransferState: Sendable {
     private(set) var lease: Lease?
     /// The open file; nil for a stream, before it is opened, and after the end.
     private(set) var source: SourceFile?
-    private(set) var negotiated = Negotiated(protection: .none, wholeObject: nil)
+    private(set) var negotiated = Negotiated(checksumMode: .none, wholeObject: nil)
     private(set) var phase = TransferPhase.waiting
     /// In bytes. Known for files at once; for streams the expected size until they end, nil where none is known.
     private(set) var size: Int64?
@@ -29,7 +29,7 @@ struct TransferState: Sendable {
     /// Whether this run has looked at the upload once more, since the store did not have it as recorded.
     private(set) var hasLookedAgain = false
     /// Where it is to be created once more, until that is done.
-    private(set) var rungToRestart: Protection?
+    private(set) var rungToRestart: ChecksumMode?
     /// Whether the upload was created in this run for parts with a checksum, whatever the store answered to that.
     private(set) var wasCreatedForChecksum = false
     /// Whether the store's entity tags were seen to be the MD5 of what it holds.
@@ -96,9 +96,9 @@ struct TransferState: Sendable {
     /// An answer showed another checksum mode.
     ///
     /// - Returns: what the ledger should know; nil when nothing has changed.
-    mutating func settle(on protection: Protection) -> String? {
-        guard negotiated.protection != protection else { return nil }
-        negotiated.protection = protection
+    mutating func settle(on checksumMode: ChecksumMode) -> String? {
+        guard negotiated.checksumMode != checksumMode else { return nil }
+        negotiated.checksumMode = checksumMode
         return negotiated.text
     }
 

@@ -10,35 +10,35 @@ extension UploadRun {
     func negotiated(_ record: UploadRecord, endpoint: String) -> Negotiated {
         if let settled = record.negotiated.flatMap(Negotiated.init(text:)) { return settled }
         let option = record.upload.integrity.checksum
-        let protection = option == "auto" ? facts.protection(of: endpoint) : Protection(option: option)
-        return Negotiated(protection: protection ?? .checksum(.crc64nvme, confirmed: false), wholeObject: nil)
+        let checksumMode = option == "auto" ? facts.checksumMode(of: endpoint) : ChecksumMode(option: option)
+        return Negotiated(checksumMode: checksumMode ?? .checksum(.crc64nvme, confirmed: false), wholeObject: nil)
     }
 
-    func signs(_ transfer: Transfer, _ protection: Protection) -> Bool {
+    func signs(_ transfer: Transfer, _ checksumMode: ChecksumMode) -> Bool {
         let option =
             transfer.change { $0.record?.upload.integrity.payloadSigning }.flatMap(PayloadSigning.init) ?? .auto
-        return option.signs(isEncrypted: transfer.job.service.endpoint.isEncrypted, protection: protection)
+        return option.signs(isEncrypted: transfer.job.service.endpoint.isEncrypted, checksumMode: checksumMode)
     }
 
     /// The next rung when the store refuses the checksum; nil when that is not what it refuses, or the user chose it.
-    func lowerRung(_ protection: Protection, after error: S3Error, _ record: UploadRecord) -> Protection? {
+    func lowerRung(_ checksumMode: ChecksumMode, after error: S3Error, _ record: UploadRecord) -> ChecksumMode? {
         guard record.upload.integrity.checksum == "auto" else { return nil }
-        if error.refusesChecksum { return protection.nextRung }
+        if error.refusesChecksum { return checksumMode.nextRung }
         // A guess, once: the rung below has none of the headers that may be what is refused.
-        return protection.checksumAlgorithm != nil && error.mayRefuseChecksum ? .md5 : nil
+        return checksumMode.checksumAlgorithm != nil && error.mayRefuseChecksum ? .md5 : nil
     }
 
     /// An answer has shown on which rung this store stands.
-    func settle(_ protection: Protection, _ transfer: Transfer) {
+    func settle(_ checksumMode: ChecksumMode, _ transfer: Transfer) {
         guard let record = transfer.record else { return }
-        guard let text = transfer.change({ $0.settle(on: protection) }) else { return }
+        guard let text = transfer.change({ $0.settle(on: checksumMode) }) else { return }
         do {
             try ledger.recordNegotiated(record.number, text)
         } catch {
             stop(failure(error))
         }
         let asked = record.upload.integrity.checksum
-        if protection == .md5, asked != "auto", asked != "md5" {
+        if checksumMode == .md5, asked != "auto", asked != "md5" {
             emit(
                 .notice(
                     id: record.id,
@@ -46,12 +46,12 @@ extension UploadRun {
                 )
             )
         }
-        learn(protection, transfer)
+        learn(checksumMode, transfer)
     }
 
-    func learn(_ protection: Protection, _ transfer: Transfer) {
+    func learn(_ checksumMode: ChecksumMode, _ transfer: Transfer) {
         guard let record = transfer.record, record.upload.integrity.checksum == "auto" else { return }
-        facts.learn(protection, of: record.upload.store.endpoint)
+        facts.learn(checksumMode, of: record.upload.store.endpoint)
     }
 }
 

@@ -46,8 +46,8 @@ package struct RecordedContent: Sendable {
     }
 
     /// The finished parts of an upload that is not done.
-    init(_ rows: [PartRecord], _ plan: PartPlan, _ protection: Protection) {
-        digests = .parts(rows.filter { $0.isDigested(for: protection) }, plan, protection.wholeObjectCRC)
+    init(_ rows: [PartRecord], _ plan: PartPlan, _ checksumMode: ChecksumMode) {
+        digests = .parts(rows.filter { $0.isDigested(for: checksumMode) }, plan, checksumMode.wholeObjectCRC)
         size = plan.objectSize
     }
 

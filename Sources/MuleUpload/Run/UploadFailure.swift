@@ -62,7 +62,7 @@ package struct UploadFailure: Error, Sendable {
     var asksForAnotherLook = false
     /// The rung of the checksum ladder on which the upload is to be created once more: the store does not take its parts on the
     /// one that it was created on.
-    var lowerRung: Protection?
+    var lowerRung: ChecksumMode?
 
     package init(_ kind: Kind, _ message: String, isResumable: Bool = false) {
         self.kind = kind

@@ -12,7 +12,7 @@ extension Worker {
     func carry(_ part: PartWork, of transfer: Transfer) throws(UploadFailure) {
         if let known = part.known, try skip(known, part, transfer) { return }
         if let candidate = part.candidate, try adopt(candidate, part, transfer) { return }
-        let protection = transfer.protection
+        let checksumMode = transfer.checksumMode
         guard let record = transfer.record, let uploadID = record.uploadID else {
             // Parts are only queued once the upload has its ID (`sendAll`, `resume`).
             fatalError("a part of an upload that was not created")
@@ -35,13 +35,13 @@ extension Worker {
         switch answer {
         case .refused(let error, _):
             if error.isVanishedUpload { throw .vanished(transfer, error, canBeginAnew: source != nil) }
-            if let rung = rungToRestart(protection, after: error, record, transfer) {
+            if let rung = rungToRestart(checksumMode, after: error, record, transfer) {
                 throw refusal(error, transfer).restarting(on: rung)
             }
             // Some stores take the algorithm at Create and refuse the header here. Rows may be there already, so that only
             // a rung with the same CRC will do.
-            var lower = run.lowerRung(protection, after: error, record)
-            while let rung = lower, rung.wholeObjectCRC != protection.wholeObjectCRC { lower = rung.nextRung }
+            var lower = run.lowerRung(checksumMode, after: error, record)
+            while let rung = lower, rung.wholeObjectCRC != checksumMode.wholeObjectCRC { lower = rung.nextRung }
             guard let lower else { throw refusal(error, transfer) }
             var again = part
             (again.candidate, again.known) = (nil, nil)
@@ -76,7 +76,7 @@ extension Worker {
     private func carry(
         _ part: PartWork,
         of transfer: Transfer,
-        on lower: Protection,
+        on lower: ChecksumMode,
         after error: S3Error
     ) throws(UploadFailure) {
         if error.refusesChecksum {
@@ -85,7 +85,7 @@ extension Worker {
         }
         let before = transfer.negotiated
         let isFirst = transfer.change { $0.recordedParts == 0 }
-        transfer.use(Negotiated(protection: lower, wholeObject: before.wholeObject))
+        transfer.use(Negotiated(checksumMode: lower, wholeObject: before.wholeObject))
         do {
             try carry(part, of: transfer)
         } catch {
@@ -105,20 +105,20 @@ extension Worker {
     /// A store that was told of a checksum at Create, and has taken it, holds the parts and Complete to it. Some refuse the
     /// header of a part all the same.
     private func rungToRestart(
-        _ protection: Protection,
+        _ checksumMode: ChecksumMode,
         after error: S3Error,
         _ record: UploadRecord,
         _ transfer: Transfer
-    ) -> Protection? {
+    ) -> ChecksumMode? {
         guard record.upload.integrity.checksum == "auto", transfer.source != nil else { return nil }
         let (isFirst, isPromised, wasCreatedForChecksum) = transfer.change {
             ($0.recordedParts == 0, $0.negotiated.wholeObject != nil, $0.wasCreatedForChecksum)
         }
         guard isFirst else { return nil }
-        if protection.checksumAlgorithm != nil {
-            return isPromised && error.refusesChecksum ? protection.nextRung : nil
+        if checksumMode.checksumAlgorithm != nil {
+            return isPromised && error.refusesChecksum ? checksumMode.nextRung : nil
         }
-        return wasCreatedForChecksum && error.demandsChecksum ? protection : nil
+        return wasCreatedForChecksum && error.demandsChecksum ? checksumMode : nil
     }
 
     /// Compares a part of a stream with what is on record under its number; if it is the same, it is not sent. Else the row is
@@ -128,7 +128,7 @@ extension Worker {
         let digest = try digest(
             part.slice,
             transfer,
-            crc: transfer.protection.wholeObjectCRC,
+            crc: transfer.checksumMode.wholeObjectCRC,
             withSHA256: length == 32,
             withMD5: length == 16
         )
@@ -145,15 +145,15 @@ extension Worker {
     /// Compares a part that lies at the store with the file; if it is the same, it is recorded and not sent.
     private func adopt(_ candidate: StoredPart, _ part: PartWork, _ transfer: Transfer) throws(UploadFailure) -> Bool {
         guard candidate.size == part.slice.length else { return false }
-        let protection = transfer.protection
-        let listed = protection.checksumAlgorithm.flatMap { algorithm in
+        let checksumMode = transfer.checksumMode
+        let listed = checksumMode.checksumAlgorithm.flatMap { algorithm in
             candidate.checksums[algorithm].map { (algorithm, $0) }
         }
         let digest = try digest(
             part.slice,
             transfer,
-            crc: protection.wholeObjectCRC,
-            withSHA256: protection.checksumAlgorithm == .sha256,
+            crc: checksumMode.wholeObjectCRC,
+            withSHA256: checksumMode.checksumAlgorithm == .sha256,
             withMD5: listed == nil
         )
         let isSame: Bool
@@ -203,7 +203,7 @@ extension Worker {
 }
 
 extension UploadFailure {
-    fileprivate func restarting(on rung: Protection) -> UploadFailure {
+    fileprivate func restarting(on rung: ChecksumMode) -> UploadFailure {
         var failure = self
         failure.lowerRung = rung
         // The transfer does not end, even if the refusal would be final.

@@ -24,9 +24,9 @@ extension Worker {
         guard rows.count == count, rows.map(\.number) == Array(1...count), size == source?.size ?? size else {
             throw UploadFailure(.ledger, "The ledger holds \(rows.count) of \(count) parts of \(transfer.name).")
         }
-        let protection = transfer.protection
-        guard rows.allSatisfy({ $0.isDigested(for: protection) }) else { throw .differentDigests(transfer, source) }
-        let content = run.plan(of: record).map { RecordedContent(rows, $0, protection) }
+        let checksumMode = transfer.checksumMode
+        guard rows.allSatisfy({ $0.isDigested(for: checksumMode) }) else { throw .differentDigests(transfer, source) }
+        let content = run.plan(of: record).map { RecordedContent(rows, $0, checksumMode) }
         record = try confirmSource(source, content, transfer.record ?? record, transfer)
         let whole = MultipartChecksum(rows, transfer.negotiated)
         let answer: Answer<StoredObject>
@@ -74,22 +74,22 @@ extension Worker {
         _ record: UploadRecord,
         _ transfer: Transfer
     ) throws(UploadFailure) -> Answer<StoredObject> {
-        let protection = transfer.protection
+        let checksumMode = transfer.checksumMode
         var whole = wholeObject(checksum, size: size, record, transfer)
-        let answer = try sendComplete(uploadID, rows, protection, whole, transfer)
+        let answer = try sendComplete(uploadID, rows, checksumMode, whole, transfer)
         guard whole.onlyIfAbsent, case .refused(let error, _) = answer, error.retryClass == .unsupported else {
             return answer
         }
         guard try isKnownAbsent(transfer) else { throw .cannotKnow(transfer) }
         run.emit(.noCondition(record, transfer))
         whole.onlyIfAbsent = false
-        return try sendComplete(uploadID, rows, protection, whole, transfer)
+        return try sendComplete(uploadID, rows, checksumMode, whole, transfer)
     }
 
     private func sendComplete(
         _ uploadID: String,
         _ rows: [PartRecord],
-        _ protection: Protection,
+        _ checksumMode: ChecksumMode,
         _ whole: WholeObject,
         _ transfer: Transfer
     ) throws(UploadFailure) -> Answer<StoredObject> {
@@ -101,7 +101,7 @@ extension Worker {
                     CompletedPart(
                         number: row.number,
                         eTag: row.eTag,
-                        checksum: protection.isConfirmed ? Self.checksum(of: row, protection) : nil
+                        checksum: checksumMode.isConfirmed ? Self.checksum(of: row, checksumMode) : nil
                     )
                 },
                 whole: whole
@@ -125,8 +125,8 @@ extension Worker {
         return whole
     }
 
-    static func checksum(of row: PartRecord, _ protection: Protection) -> Checksum? {
-        guard let algorithm = protection.checksumAlgorithm else { return nil }
+    static func checksum(of row: PartRecord, _ checksumMode: ChecksumMode) -> Checksum? {
+        guard let algorithm = checksumMode.checksumAlgorithm else { return nil }
         let bytes = algorithm == .sha256 ? row.digest ?? [] : row.crc
         return bytes.count == algorithm.byteCount ? Checksum(algorithm: algorithm, bytes: bytes) : nil
     }
@@ -280,8 +280,8 @@ extension Worker {
 
 extension PartRecord {
     /// Whether the row holds the CRC that the whole object's is combined from on this rung.
-    func isDigested(for protection: Protection) -> Bool {
-        crc.count == protection.wholeObjectCRC.checksumAlgorithm.byteCount
+    func isDigested(for checksumMode: ChecksumMode) -> Bool {
+        crc.count == checksumMode.wholeObjectCRC.checksumAlgorithm.byteCount
     }
 }
 
@@ -319,23 +319,23 @@ struct MultipartChecksum {
 
     /// - Parameter rows: all parts, in order.
     init(_ rows: [PartRecord], _ negotiated: Negotiated) {
-        let protection = negotiated.protection
-        if let crc = protection.checksumAlgorithm, crc != .sha256, negotiated.wholeObject == .composite {
+        let checksumMode = negotiated.checksumMode
+        if let crc = checksumMode.checksumAlgorithm, crc != .sha256, negotiated.wholeObject == .composite {
             algorithm = crc
             type = .composite
             let parts = rows.map { Checksum(algorithm: crc, bytes: $0.crc) }
             value = StoreEvidence.Composite.digest(of: parts, crc).base64 + "-\(rows.count)"
             return
         }
-        if protection.checksumAlgorithm == .sha256 {
+        if checksumMode.checksumAlgorithm == .sha256 {
             algorithm = .sha256
             type = .composite
             value = Base64.encode(sha256(rows.flatMap { $0.digest ?? [] })) + "-\(rows.count)"
             return
         }
-        algorithm = protection.wholeObjectCRC.checksumAlgorithm
+        algorithm = checksumMode.wholeObjectCRC.checksumAlgorithm
         type = .fullObject
-        var whole = CRCDigest(protection.wholeObjectCRC).checksum
+        var whole = CRCDigest(checksumMode.wholeObjectCRC).checksum
         for row in rows {
             whole = CRCDigest.combine(
                 whole,

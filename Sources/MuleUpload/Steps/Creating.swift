@@ -51,13 +51,13 @@ extension Worker {
         var isUnanswered = wasTriedBefore
         do throws(UploadFailure) {
             while true {
-                let protection = transfer.protection
+                let checksumMode = transfer.checksumMode
                 let answer = try client.retrying(transfer, after: earlier) { (connection) throws(S3Error) in
                     do throws(S3Error) {
                         return try connection.createMultipartUpload(
                             transfer.job.destination,
                             attributes: attributes,
-                            checksum: protection.checksumAlgorithm
+                            checksum: checksumMode.checksumAlgorithm
                         )
                     } catch {
                         if error.mayHaveBeenCarriedOut { isUnanswered = true }
@@ -66,12 +66,12 @@ extension Worker {
                 }
                 switch answer {
                 case .refused(let error, _):
-                    guard let lower = run.lowerRung(protection, after: error, record) else {
+                    guard let lower = run.lowerRung(checksumMode, after: error, record) else {
                         throw refusal(error, transfer)
                     }
-                    transfer.use(Negotiated(protection: lower, wholeObject: nil))
+                    transfer.use(Negotiated(checksumMode: lower, wholeObject: nil))
                 case .success(let created, _):
-                    transfer.change { $0.noteCreated(for: protection.checksumAlgorithm != nil) }
+                    transfer.change { $0.noteCreated(for: checksumMode.checksumAlgorithm != nil) }
                     let mayHaveSiblings = isUnanswered
                     isUnanswered = true
                     return try keep(created, transfer, record, mayHaveSiblings: mayHaveSiblings)
@@ -96,13 +96,13 @@ extension Worker {
         _ record: UploadRecord,
         mayHaveSiblings: Bool
     ) throws(UploadFailure) {
-        var protection = transfer.protection
-        if case .checksum(let algorithm, _) = protection, created.checksumAlgorithm == algorithm {
-            protection = .checksum(algorithm, confirmed: true)
+        var checksumMode = transfer.checksumMode
+        if case .checksum(let algorithm, _) = checksumMode, created.checksumAlgorithm == algorithm {
+            checksumMode = .checksum(algorithm, confirmed: true)
         }
         let negotiated = Negotiated(
-            protection: protection,
-            wholeObject: protection.isConfirmed ? created.checksumType : nil
+            checksumMode: checksumMode,
+            wholeObject: checksumMode.isConfirmed ? created.checksumType : nil
         )
         let recorded = try run.ledger.reporting { ledger throws(LedgerError) in
             try ledger.recordCreated(
@@ -117,7 +117,7 @@ extension Worker {
         transfer.use(negotiated)
         run.watchAbortDate(of: transfer)
         // A checksum that Create did not promise may still be echoed for a part; anything else is settled here.
-        if protection.isConfirmed || protection.checksumAlgorithm == nil { run.learn(protection, transfer) }
+        if checksumMode.isConfirmed || checksumMode.checksumAlgorithm == nil { run.learn(checksumMode, transfer) }
     }
 
     /// For stores that don't know `If-None-Match`: a look before anything is sent. The header closes the gap between the

@@ -46,7 +46,7 @@ extension Worker {
             // At first it has just been opened.
             if !isFirst { try check() }
             isFirst = false
-            let protection = transfer.protection
+            let checksumMode = transfer.checksumMode
             let answer: Answer<SentBody>
             do throws(UploadFailure) {
                 answer = try send(slice, of: transfer, endsUnanswered: looksAfterSilence) {
@@ -74,11 +74,11 @@ extension Worker {
             switch answer {
             case .success(let body, _):
                 transfer.enter(.completing)
-                if !protection.isConfirmed { run.learn(transfer.protection, transfer) }
+                if !checksumMode.isConfirmed { run.learn(transfer.checksumMode, transfer) }
                 if record.upload.onlyIfAbsent && !onlyIfAbsent {
                     run.emit(.noCondition(record, transfer))
                 }
-                let whole = WholeChecksum(body.digest, transfer.protection)
+                let whole = WholeChecksum(body.digest, transfer.checksumMode)
                 let mine = ObjectProof(
                     eTag: body.stored.eTag,
                     versionID: body.stored.versionID,
@@ -111,10 +111,10 @@ extension Worker {
                     }
                 } else if error.retryClass == .unsupported, onlyIfAbsent, try isKnownAbsent(transfer) {
                     onlyIfAbsent = false
-                } else if let lower = run.lowerRung(protection, after: error, record) {
+                } else if let lower = run.lowerRung(checksumMode, after: error, record) {
                     // Without the condition it was refused as well, so that was not the reason.
                     onlyIfAbsent = record.upload.onlyIfAbsent
-                    transfer.use(Negotiated(protection: lower, wholeObject: nil))
+                    transfer.use(Negotiated(checksumMode: lower, wholeObject: nil))
                 } else if error.retryClass == .unsupported, onlyIfAbsent {
                     throw .cannotKnow(transfer)
                 } else {
@@ -135,7 +135,7 @@ extension Worker {
     ) throws(UploadFailure) -> ObjectProof? {
         guard let head = try remote.ownHead(size: slice.length, record, transfer) else { return nil }
         let shown = head.object.checksumType == .composite ? [:] : head.object.checksums
-        let crc = shown.keys.compactMap { CRCAlgorithm($0) }.first ?? transfer.protection.wholeObjectCRC
+        let crc = shown.keys.compactMap { CRCAlgorithm($0) }.first ?? transfer.checksumMode.wholeObjectCRC
         let digest = try digest(slice, transfer, crc: crc, withSHA256: shown[.sha256] != nil, withMD5: true)
         let whole =
             shown[.sha256] != nil
@@ -168,8 +168,8 @@ struct WholeChecksum {
         self.value = value
     }
 
-    init(_ digest: SliceDigest, _ protection: Protection) {
-        if protection.checksumAlgorithm == .sha256, let sha256 = digest.sha256 {
+    init(_ digest: SliceDigest, _ checksumMode: ChecksumMode) {
+        if checksumMode.checksumAlgorithm == .sha256, let sha256 = digest.sha256 {
             algorithm = .sha256
             value = Base64.encode(sha256)
         } else {

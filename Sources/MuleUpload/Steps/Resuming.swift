@@ -79,14 +79,14 @@ extension Worker {
         }
         let rows = try run.ledger.reporting { ledger throws(LedgerError) in try ledger.parts(of: record.number) }
         transfer.countPartsAgain()
-        let protection = transfer.protection
+        let checksumMode = transfer.checksumMode
         // The whole can be combined only from CRCs of one kind.
-        let recorded = rows.filter { $0.isDigested(for: protection) }.map { row in
+        let recorded = rows.filter { $0.isDigested(for: checksumMode) }.map { row in
             RecordedPart(
                 number: row.number,
                 size: row.size,
                 eTag: row.eTag,
-                checksum: Self.checksum(of: row, protection)?.base64
+                checksum: Self.checksum(of: row, checksumMode)?.base64
             )
         }
         func decide(_ listing: Listing, _ numbers: ClosedRange<Int>? = nil) -> ResumeDecision {
@@ -183,7 +183,7 @@ extension Worker {
     }
 
     static func listed(_ newest: [Int: StoredPart], _ transfer: Transfer) -> [ListedPart] {
-        let algorithm = transfer.protection.checksumAlgorithm
+        let algorithm = transfer.checksumMode.checksumAlgorithm
         return newest.values.map { part in
             ListedPart(
                 number: part.number,

@@ -43,7 +43,7 @@ extension Worker {
         var rounds = 0
         var cuts = 0
         while true {
-            let protection = transfer.protection
+            let checksumMode = transfer.checksumMode
             var kept: SliceDigest?
             var check: SentBytesCheck?
             let answer = try counter.keepingCount(client, after: earlier, endsUnanswered: endsUnanswered) {
@@ -65,11 +65,11 @@ extension Worker {
                 transferOptions.shouldStop = { transfer.isStopped }
                 // What is small is read once, and sent as it was digested.
                 let isReadTwice = slice.length > Digester.mostHeld
-                if !protection.isConfirmed && isReadTwice {
-                    check = SentBytesCheck(protection.wholeObjectCRC)
+                if !checksumMode.isConfirmed && isReadTwice {
+                    check = SentBytesCheck(checksumMode.wholeObjectCRC)
                     transferOptions.observer = check
                 }
-                let digest = try self.digestForSending(slice, transfer, protection, reusing: kept)
+                let digest = try self.digestForSending(slice, transfer, checksumMode, reusing: kept)
                 kept = digest
                 counter.beginAttempt()
                 client.noteTryStarts()
@@ -83,7 +83,7 @@ extension Worker {
                     let stored = try request(
                         connection,
                         slice.length == 0 ? .none : body,
-                        self.proof(digest, protection, transfer),
+                        self.proof(digest, checksumMode, transfer),
                         transferOptions
                     )
                     isThere = true
@@ -118,7 +118,7 @@ extension Worker {
                             + "\(slice.offset + slice.length) differed when they were read again."
                     )
                 }
-                let verdict = try judge(stored, digest, slice, protection, transfer)
+                let verdict = try judge(stored, digest, slice, checksumMode, transfer)
                 switch verdict {
                 case .agrees, .silent:
                     return .success(
@@ -151,17 +151,17 @@ extension Worker {
     private func digestForSending(
         _ slice: FileSlice,
         _ transfer: Transfer,
-        _ protection: Protection,
+        _ checksumMode: ChecksumMode,
         reusing kept: SliceDigest?
     ) throws(S3Error) -> SliceDigest {
         if let kept { return kept }
-        let signs = run.signs(transfer, protection)
+        let signs = run.signs(transfer, checksumMode)
         do {
             return try digester.digest(
                 slice,
-                crc: protection.wholeObjectCRC,
-                withSHA256: signs || protection.checksumAlgorithm == .sha256,
-                withMD5: protection == .md5
+                crc: checksumMode.wholeObjectCRC,
+                withSHA256: signs || checksumMode.checksumAlgorithm == .sha256,
+                withMD5: checksumMode == .md5
             ) {
                 run.stallTimer.noteProgress()
                 return run.isStopping || transfer.isStopped
@@ -176,10 +176,10 @@ extension Worker {
         }
     }
 
-    private func proof(_ digest: SliceDigest, _ protection: Protection, _ transfer: Transfer) -> BodyProof {
+    private func proof(_ digest: SliceDigest, _ checksumMode: ChecksumMode, _ transfer: Transfer) -> BodyProof {
         var proof = BodyProof(payload: .unsigned)
-        if run.signs(transfer, protection), let sha256 = digest.sha256 { proof.payload = .sha256(sha256) }
-        switch protection {
+        if run.signs(transfer, checksumMode), let sha256 = digest.sha256 { proof.payload = .sha256(sha256) }
+        switch checksumMode {
         case .checksum(.sha256, _):
             proof.checksum = digest.sha256.map { Checksum(algorithm: .sha256, bytes: $0) }
         case .checksum: proof.checksum = digest.crc
@@ -204,10 +204,10 @@ extension Worker {
         _ stored: StoredObject,
         _ digest: SliceDigest,
         _ slice: FileSlice,
-        _ protection: Protection,
+        _ checksumMode: ChecksumMode,
         _ transfer: Transfer
     ) throws(UploadFailure) -> Verdict {
-        switch protection {
+        switch checksumMode {
         case .checksum(let algorithm, let confirmed):
             let mine = algorithm == .sha256 ? digest.sha256.map(Base64.encode) : digest.crc.base64
             if let theirs = stored.checksums[algorithm] {
@@ -220,10 +220,11 @@ extension Worker {
             // The store ignores the header. Its ETag is the MD5 of what it holds unless it encrypts: that is as good.
             run.settle(.md5, transfer)
             // A row must hold the CRC of the rung that the upload stands on, or the whole can't be combined from them.
-            guard protection.wholeObjectCRC == Protection.md5.wholeObjectCRC, let eTag = stored.eTag, isMD5(eTag) else {
+            guard checksumMode.wholeObjectCRC == ChecksumMode.md5.wholeObjectCRC, let eTag = stored.eTag, isMD5(eTag)
+            else {
                 return .sendAgain
             }
-            let md5 = try self.digest(slice, transfer, crc: protection.wholeObjectCRC, withMD5: true).md5
+            let md5 = try self.digest(slice, transfer, crc: checksumMode.wholeObjectCRC, withMD5: true).md5
             return isTag(eTag, ofMD5: md5, transfer) ? .agrees : .sendAgain
         case .md5:
             // Content-MD5 was to be checked before the store answered 200; an ETag in the same form shows it once more.

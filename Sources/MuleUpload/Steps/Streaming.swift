@@ -99,14 +99,14 @@ extension Worker {
         guard let record = transfer.record, let uploadID = record.uploadID else { return EarlierParts() }
         let rows = try run.ledger.reporting { ledger throws(LedgerError) in try ledger.parts(of: record.number) }
         let (listing, stored) = try list(uploadID, transfer, record)
-        let protection = transfer.protection
+        let checksumMode = transfer.checksumMode
         let earlier: EarlierParts
         switch listing {
         case .noSuchUpload:
             try settleVanished(rows, record, transfer)
             return EarlierParts()
         case .unavailable:
-            earlier = EarlierParts(rows, stored: [:]) { $0.isDigested(for: protection) }
+            earlier = EarlierParts(rows, stored: [:]) { $0.isDigested(for: checksumMode) }
         case .parts(let parts):
             let listed = Dictionary(parts.map { ($0.number, $0) }) { first, _ in first }
             earlier = EarlierParts(rows, stored: stored) { row in
@@ -114,10 +114,10 @@ extension Worker {
                     number: row.number,
                     size: row.size,
                     eTag: row.eTag,
-                    checksum: Self.checksum(of: row, protection)?.base64
+                    checksum: Self.checksum(of: row, checksumMode)?.base64
                 )
                 guard let there = listed[row.number], there.size == row.size else { return false }
-                return row.isDigested(for: protection) && there.isSame(as: recorded)
+                return row.isDigested(for: checksumMode) && there.isSame(as: recorded)
             }
         }
         try run.ledger.reporting { ledger throws(LedgerError) in

@@ -24,8 +24,8 @@ extension FuzzTarget {
         if let negotiated = Negotiated(text: text) {
             try promise(Negotiated(text: negotiated.text) == negotiated, "\(negotiated.text) does not read back")
         }
-        if let protection = Protection(text: text) {
-            try promise(protection.text.isSame(as: text), "\(text) is written as \(protection.text)")
+        if let checksumMode = ChecksumMode(text: text) {
+            try promise(checksumMode.text.isSame(as: text), "\(text) is written as \(checksumMode.text)")
         }
     }
 }

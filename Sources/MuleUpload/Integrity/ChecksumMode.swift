@@ -4,7 +4,7 @@ import MuleSigning
 import MuleSystem
 
 /// How the store is made to check the bytes it gets: the rungs of the ladder that an upload may stand on.
-package enum Protection: Hashable, Sendable {
+package enum ChecksumMode: Hashable, Sendable {
     /// An `x-amz-checksum-…` header on every body. Confirmed when the store has shown that it knows the header; until
     /// then each answer is looked at for another proof.
     case checksum(ChecksumAlgorithm, confirmed: Bool)
@@ -63,7 +63,7 @@ package enum Protection: Hashable, Sendable {
     }
 
     /// What to try when the store refuses this one; nil at the end of the ladder.
-    package var nextRung: Protection? {
+    package var nextRung: ChecksumMode? {
         switch self {
         case .checksum(.crc64nvme, _): .checksum(.crc32c, confirmed: false)
         case .checksum: .md5
@@ -92,21 +92,21 @@ package enum Protection: Hashable, Sendable {
 
 /// What Create and the store's answers have settled for one upload, in the form the ledger keeps.
 package struct Negotiated: Hashable, Sendable {
-    var protection: Protection
+    var checksumMode: ChecksumMode
     /// The type of checksum that the store promised for the whole object; nil where it promised none.
     var wholeObject: ChecksumType?
 
-    package var text: String { protection.text + (wholeObject.map { "/" + $0.rawValue } ?? "") }
+    package var text: String { checksumMode.text + (wholeObject.map { "/" + $0.rawValue } ?? "") }
 
-    init(protection: Protection, wholeObject: ChecksumType?) {
-        self.protection = protection
+    init(checksumMode: ChecksumMode, wholeObject: ChecksumType?) {
+        self.checksumMode = checksumMode
         self.wholeObject = wholeObject
     }
 
     package init?(text: String) {
         let words = text.split(separator: "/", maxSplits: 1).map(String.init)
-        guard let first = words.first, let protection = Protection(text: first) else { return nil }
-        self.protection = protection
+        guard let first = words.first, let checksumMode = ChecksumMode(text: first) else { return nil }
+        self.checksumMode = checksumMode
         wholeObject = words.count > 1 ? ChecksumType(rawValue: words[1]) : nil
     }
 }
@@ -117,48 +117,15 @@ package enum PayloadSigning: String, Sendable, CaseIterable {
 
     /// TLS keeps the bytes whole on the way and a checksum header lets the store check them; without either, only the
     /// signature does.
-    func signs(isEncrypted: Bool, protection: Protection) -> Bool {
+    func signs(isEncrypted: Bool, checksumMode: ChecksumMode) -> Bool {
         switch self {
         case .always: return true
         case .never: return false
         case .auto:
-            switch protection {
+            switch checksumMode {
             case .checksum, .md5: return !isEncrypted
             case .signedPayload, .none: return true
             }
         }
-    }
-}
-
-/// What has been learned about endpoints, shared by the transfers of a run and kept in the ledger between runs.
-final class EndpointFacts: Sendable {
-    private let known = Monitor<[String: Protection]>([:])
-    private let load: @Sendable (String) -> String?
-    private let save: @Sendable (String, String) -> Void
-
-    static let factName = "protection"
-    /// Stores learn new tricks: after a week the best rung is tried again.
-    static let lifetime: Int64 = 7 * 86_400
-
-    init(load: @escaping @Sendable (String) -> String?, save: @escaping @Sendable (String, String) -> Void) {
-        self.load = load
-        self.save = save
-    }
-
-    /// The rung to begin on where the user leaves it open.
-    func protection(of endpoint: String) -> Protection {
-        if let value = known.withLock({ $0[endpoint] }) { return value }
-        let value = load(endpoint).flatMap(Protection.init(text:)) ?? .checksum(.crc64nvme, confirmed: false)
-        known.withLock { $0[endpoint] = value }
-        return value
-    }
-
-    func learn(_ protection: Protection, of endpoint: String) {
-        let isNews = known.withLock { known in
-            if known[endpoint] == protection { return false }
-            known[endpoint] = protection
-            return true
-        }
-        if isNews { save(endpoint, protection.text) }
     }
 }
