@@ -6,7 +6,7 @@ import Testing
 @testable import MuleUpload
 
 /// The ladder, its words in the ledger, and what is remembered of a store.
-@Suite struct ProtectionTests {
+@Suite struct ChecksumModeTests {
     private static let all: [ChecksumMode] =
         [.md5, .signedPayload, .none]
         + [ChecksumAlgorithm.crc64nvme, .crc32c, .crc32, .sha256].flatMap { algorithm in
