@@ -66,7 +66,7 @@ final class WorkQueue: Sendable {
     private struct State {
         var urgent: [Work] = []
         var parts: [Work] = []
-        var beginnings = Beginnings()
+        var pendingUploads = PendingUploads()
         /// Transfers that have not come to their end.
         var unfinished = 0
         /// Whether there will be no more transfers than have been added.
@@ -103,7 +103,7 @@ final class WorkQueue: Sendable {
         /// Whether one of those who wait would go on. Most of what happens here concerns only who does it, and goes on itself.
         var concernsOthers: Bool {
             if idle > 0, isOver || (busy < limit ? canTake : workers > leave) || hasEndBesideLimit { return true }
-            return !awaited.isEmpty && (isClosed || awaited.contains { beginnings.isShort(of: $0) })
+            return !awaited.isEmpty && (isClosed || awaited.contains { pendingUploads.isShort(of: $0) })
         }
 
         private var hasEndBesideLimit: Bool { control != nil && urgent.contains(where: \.isCompletion) }
@@ -116,7 +116,7 @@ final class WorkQueue: Sendable {
         /// What has failed before takes a quarter of the places at most while there is other work.
         private var mayRetry: Bool { retries < max(1, limit / 4) || !hasFreshWork }
 
-        private var hasFreshWork: Bool { !parts.isEmpty || (mayBegin && !beginnings.isEmpty) }
+        private var hasFreshWork: Bool { !parts.isEmpty || (mayBegin && !pendingUploads.isEmpty) }
         private var mayBegin: Bool { !postponed.isFull }
         /// Whether one more body of the size of the others may be in flight.
         var hasRoom: Bool {
@@ -152,18 +152,18 @@ final class WorkQueue: Sendable {
                 if let share = work.share { busyWith[share] += 1 }
                 return work
             }
-            let waiting = beginnings.waiting
-            let hasParts = !parts.isEmpty || beginnings.holds(.part)
+            let waiting = pendingUploads.waiting
+            let hasParts = !parts.isEmpty || pendingUploads.holds(.part)
             // What is announced is an estimate; what is here must be given to somebody.
             let turn = share.next(
                 waiting: (
-                    beginnings.holds(.small) ? max(waiting.small, 1) : 0,
+                    pendingUploads.holds(.small) ? max(waiting.small, 1) : 0,
                     hasParts ? max(waiting.parts + parts.count, 1) : 0
                 ),
                 busy: (busyWith.small, busyWith.parts)
             )
             let work =
-                turn == .small ? beginnings.next(.small).map { Work(transfer: $0, step: .begin) } : takePart()
+                turn == .small ? pendingUploads.next(.small).map { Work(transfer: $0, step: .begin) } : takePart()
             if let share = work?.share { busyWith[share] += 1 }
             return work
         }
@@ -171,7 +171,7 @@ final class WorkQueue: Sendable {
         private mutating func takePart() -> Work? {
             if parts.isEmpty {
                 begunAhead = nil
-            } else if parts.count < limit, begunAhead == nil, let next = beginnings.next(.part) {
+            } else if parts.count < limit, begunAhead == nil, let next = pendingUploads.next(.part) {
                 begunAhead = next
                 return Work(transfer: next, step: .begin)
             }
@@ -179,7 +179,7 @@ final class WorkQueue: Sendable {
                 if work.transfer === begunAhead { begunAhead = nil }
                 return work
             }
-            return beginnings.next(.part).map { Work(transfer: $0, step: .begin) }
+            return pendingUploads.next(.part).map { Work(transfer: $0, step: .begin) }
         }
 
         /// Takes the limit from the control, if there is one.
@@ -212,14 +212,14 @@ final class WorkQueue: Sendable {
 
     /// More uploads are known than have been added.
     func announce(_ counts: Counts) {
-        state.withLock { $0.beginnings.announce(counts) }
+        state.withLock { $0.pendingUploads.announce(counts) }
     }
 
     /// Uploads in the order they are to begin, each kind by itself. They have been announced.
     func add(_ transfers: [Transfer]) {
         change { state in
             state.unfinished += transfers.count
-            for transfer in transfers { state.beginnings.add(transfer) }
+            for transfer in transfers { state.pendingUploads.add(transfer) }
         }
     }
 
@@ -233,7 +233,7 @@ final class WorkQueue: Sendable {
     /// - Returns: the kinds of which there are few; none when nobody wants any more.
     func waitUntilShort(of kinds: [Share]) -> [Share] {
         state.wait { state in
-            let short = kinds.filter { state.beginnings.isShort(of: $0) }
+            let short = kinds.filter { state.pendingUploads.isShort(of: $0) }
             let answer: [Share]? = state.isClosed ? [] : short.isEmpty ? nil : short
             state.awaited = answer == nil ? kinds : []
             return answer
@@ -242,7 +242,7 @@ final class WorkQueue: Sendable {
 
     /// Kinds of which there are few.
     func short(of kinds: [Share]) -> [Share] {
-        state.withLock { state in kinds.filter { state.beginnings.isShort(of: $0) } }
+        state.withLock { state in kinds.filter { state.pendingUploads.isShort(of: $0) } }
     }
 
     var isClosed: Bool { state.withLock { $0.isClosed } }

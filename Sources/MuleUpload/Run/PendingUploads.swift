@@ -17,7 +17,7 @@ package struct Counts: Equatable, Sendable {
 
 /// Uploads that wait for their beginning, each kind in its order. More may be known than are here: a few are enough as long as
 /// the next ones come in time.
-struct Beginnings {
+struct PendingUploads {
     private var small = Queue<Transfer>()
     private var large = Queue<Transfer>()
     /// Of all that are known and have not begun.
