@@ -68,7 +68,7 @@ final class Worker {
         switch step {
         case .begin: try begin(transfer, isFirst: isFirst)
         case .lookAgain(let isGone): try lookAgain(transfer, isGone: isGone)
-        case .part(let part): try carry(part, of: transfer)
+        case .part(let part): try uploadPart(part, of: transfer)
         case .complete: try complete(transfer)
         }
     }

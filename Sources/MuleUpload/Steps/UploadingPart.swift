@@ -9,7 +9,7 @@ import MuleTransport
 import Synchronization
 
 extension Worker {
-    func carry(_ part: PartWork, of transfer: Transfer) throws(UploadFailure) {
+    func uploadPart(_ part: PartWork, of transfer: Transfer) throws(UploadFailure) {
         if let known = part.known, try skip(known, part, transfer) { return }
         if let candidate = part.candidate, try adopt(candidate, part, transfer) { return }
         let checksumMode = transfer.checksumMode
@@ -73,7 +73,7 @@ extension Worker {
     }
 
     /// Sends the part once more on a lower rung, which is kept where the store has said that it is needed, or where it works.
-    private func carry(
+    private func uploadPart(
         _ part: PartWork,
         of transfer: Transfer,
         on lower: ChecksumMode,
@@ -81,13 +81,13 @@ extension Worker {
     ) throws(UploadFailure) {
         if error.refusesChecksum {
             run.settle(lower, transfer)
-            return try carry(part, of: transfer)
+            return try uploadPart(part, of: transfer)
         }
         let before = transfer.negotiated
         let isFirst = transfer.change { $0.recordedParts == 0 }
         transfer.use(Negotiated(checksumMode: lower, wholeObject: before.wholeObject))
         do {
-            try carry(part, of: transfer)
+            try uploadPart(part, of: transfer)
         } catch {
             transfer.use(before)
             throw error
