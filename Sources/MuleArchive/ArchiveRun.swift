@@ -62,7 +62,7 @@ package final class ArchiveRun: Sendable {
     private let ledger: Ledger
     private let settings: RunSettings
     private let cancellation: Cancellation
-    private let bookkeeper: Bookkeeper
+    private let recorder: JobRecorder
     private let run: UploadRun
     private let startedAt: Int64
 
@@ -87,7 +87,7 @@ package final class ArchiveRun: Sendable {
         numbers = JobRun(job: number, run: try ledger.beginRun(of: number))
         let stop = Monitor<(@Sendable (LedgerError) -> Void)?>(nil)
         let sign = Monitor<(@Sendable () -> Void)?>(nil)
-        let bookkeeper = Bookkeeper(
+        let recorder = JobRecorder(
             job,
             numbers,
             ledger,
@@ -96,8 +96,8 @@ package final class ArchiveRun: Sendable {
             onFailure: { error in stop.withLock { $0 }?(error) },
             onSign: { sign.withLock { $0 }?() }
         )
-        self.bookkeeper = bookkeeper
-        let run = UploadRun(ledger: ledger, settings: settings, cancellation: cancellation) { bookkeeper.note($0) }
+        self.recorder = recorder
+        let run = UploadRun(ledger: ledger, settings: settings, cancellation: cancellation) { recorder.note($0) }
         self.run = run
         sign.withLock { sign in
             sign = { [weak run] in run?.noteSign() }
@@ -130,11 +130,11 @@ package final class ArchiveRun: Sendable {
             return report(RunCounts(), obstacle: ledger.failure(error))
         }
         let limitWatch = RunLimitWatch(job.limits, of: run, cancellation: cancellation, now: ledger.now)
-        let bookkeeper = bookkeeper
+        let recorder = recorder
         var (watch, books): (Thread?, Thread?)
         do throws(SystemError) {
             watch = try limitWatch.start()
-            books = try bookkeeper.start()
+            books = try recorder.start()
         } catch {
             run.stop(.noThread(error))
         }
@@ -142,11 +142,11 @@ package final class ArchiveRun: Sendable {
             job,
             numbers,
             ledger,
-            bookkeeper,
-            abort: AbortRun(ledger: ledger, settings: settings, cancellation: cancellation) { bookkeeper.note($0) },
+            recorder,
+            abort: AbortRun(ledger: ledger, settings: settings, cancellation: cancellation) { recorder.note($0) },
             service: service
         )
-        let candidates = Candidates(job, numbers, ledger, bookkeeper, cancellation)
+        let candidates = Candidates(job, numbers, ledger, recorder, cancellation)
         let feed = BothFeeds(
             old: JobFeed { () throws(UploadFailure) in try leftovers.next() },
             new: RegistrationFeed(
@@ -154,23 +154,23 @@ package final class ArchiveRun: Sendable {
                 service: job.service,
                 for: numbers,
                 onChange: job.onChange,
-                onRefused: { bookkeeper.fail(FailedUpload($0.path, $0.destination, $1)) },
+                onRefused: { recorder.fail(FailedUpload($0.path, $0.destination, $1)) },
                 more: { () throws(UploadFailure) in try candidates.next() }
             )
         )
         let result = run.run(feed)
-        bookkeeper.close()
+        recorder.close()
         books?.join()
         // Not before: when all is sent, files may still be copied, and the border holds for that too.
         limitWatch.end()
         watch?.join()
-        var counts = bookkeeper.counts
-        counts.unfinished += result.untouched + bookkeeper.undone
+        var counts = recorder.counts
+        counts.unfinished += result.untouched + recorder.undone
         var reason = result.obstacle ?? obstacle(limitWatch)
         let isWhole = reason == nil && result.hasFoundAll && !cancellation.isCancelled
         let missing = look(at: candidates.places, isWhole: isWhole)
         reason = reason ?? missing
-        return report(counts, kept: result.kept, obstacle: reason ?? bookkeeper.obstacle)
+        return report(counts, kept: result.kept, obstacle: reason ?? recorder.obstacle)
     }
 
     /// Whether all that was found is all that there is; keeps where it was for the next run.
@@ -194,11 +194,11 @@ package final class ArchiveRun: Sendable {
         ArchiveReport(
             run: numbers,
             counts: counts,
-            actions: bookkeeper.actions,
-            failures: bookkeeper.failures,
+            actions: recorder.actions,
+            failures: recorder.failures,
             obstacle: obstacle,
             kept: kept,
-            unsettled: bookkeeper.unsettled,
+            unsettled: recorder.unsettled,
             startedAt: startedAt,
             endedAt: ledger.now()
         )
@@ -206,8 +206,8 @@ package final class ArchiveRun: Sendable {
 
     /// What kept the files from being dealt with, when all was sent.
     private func obstacle(_ limitWatch: RunLimitWatch) -> UploadFailure? {
-        if let failure = bookkeeper.failure { return ledger.failure(failure) }
-        guard bookkeeper.undone > 0 else { return nil }
+        if let failure = recorder.failure { return ledger.failure(failure) }
+        guard recorder.undone > 0 else { return nil }
         return limitWatch.reason ?? .interrupted
     }
 

@@ -11,7 +11,7 @@ final class Candidates {
     private let decisions: Decisions
     private let run: JobRun
     private let ledger: Ledger
-    private let bookkeeper: Bookkeeper
+    private let recorder: JobRecorder
     private let cancellation: Cancellation
     private var walk: OrderedWalk
     private(set) var places: SourcePlaces
@@ -24,14 +24,14 @@ final class Candidates {
         _ job: ArchiveJob,
         _ run: JobRun,
         _ ledger: Ledger,
-        _ bookkeeper: Bookkeeper,
+        _ recorder: JobRecorder,
         _ cancellation: Cancellation
     ) {
         self.job = job
         decisions = Decisions(job: job, now: ledger.now)
         self.run = run
         self.ledger = ledger
-        self.bookkeeper = bookkeeper
+        self.recorder = recorder
         self.cancellation = cancellation
         places = SourcePlaces(job, run, ledger)
         walk = OrderedWalk(
@@ -86,10 +86,10 @@ final class Candidates {
         switch decisions.look(at: file) {
         case .nothing: return nil
         case .tooYoung:
-            bookkeeper.leaveForLater()
+            recorder.leaveForLater()
             return nil
         case .file(let found):
-            bookkeeper.count { $0.found += 1 }
+            recorder.count { $0.found += 1 }
             return found
         }
     }
@@ -97,10 +97,10 @@ final class Candidates {
     private func fail(_ file: SourceWalk.Found, _ problem: SourceProblem) throws(UploadFailure) {
         if decisions.isOver(file, problem) { return }
         if let item = try known(file.path), item.run != run.run, decisions.isQuarantined(item), item.upload == nil {
-            return bookkeeper.leaveAlone(item)
+            return recorder.leaveAlone(item)
         }
         let failure = UploadFailure(.source, problem.sentence(for: UTF8Repair.string(file.path)))
-        bookkeeper.fail(FailedUpload(file.path, job.nowhere, failure))
+        recorder.fail(FailedUpload(file.path, job.nowhere, failure))
     }
 
     private func known(_ path: [UInt8]) throws(UploadFailure) -> JobItem? { try known([path])[0] }
@@ -124,16 +124,16 @@ final class Candidates {
                     intents.append(intent)
                 case .ask(let upload):
                     guard let record = try record(upload.number) else { continue }
-                    if job.isDue(upload, at: ledger.now()) { bookkeeper.expectDue(file.file.path) }
+                    if job.isDue(upload, at: ledger.now()) { recorder.expectDue(file.file.path) }
                     intents.append(try decisions.intent(file, to: record.upload.destination))
-                case .unchanged: bookkeeper.count { $0.unchanged += 1 }
-                case .leaveAlone: if let item { bookkeeper.leaveAlone(item) }
+                case .unchanged: recorder.count { $0.unchanged += 1 }
+                case .leaveAlone: if let item { recorder.leaveAlone(item) }
                 // Compared by now.
                 case .pass, .compare: break
                 }
             } catch {
                 guard error.kind != .ledger else { throw error }
-                bookkeeper.fail(FailedUpload(file.file.path, job.nowhere, error))
+                recorder.fail(FailedUpload(file.file.path, job.nowhere, error))
             }
         }
         return intents
@@ -146,7 +146,7 @@ final class Candidates {
         if item.run == run.run { return .pass }
         let verdict = decisions.decide(found, item)
         guard case .compare(let upload) = verdict else { return verdict }
-        let isSame = try Decisions.isSame(found.file.path, as: upload, ledger, cancellation, onSign: bookkeeper.onSign)
+        let isSame = try Decisions.isSame(found.file.path, as: upload, ledger, cancellation, onSign: recorder.onSign)
         return decisions.decide(found, item, isSame: isSame)
     }
 

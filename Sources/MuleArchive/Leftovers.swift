@@ -11,7 +11,7 @@ final class Leftovers {
     private let decisions: Decisions
     private let run: JobRun
     private let ledger: Ledger
-    private let bookkeeper: Bookkeeper
+    private let recorder: JobRecorder
     private let abort: AbortRun
     private let service: (StoreAddress) throws(UploadFailure) -> S3Service
     private var last: [UInt8]?
@@ -23,7 +23,7 @@ final class Leftovers {
         _ job: ArchiveJob,
         _ run: JobRun,
         _ ledger: Ledger,
-        _ bookkeeper: Bookkeeper,
+        _ recorder: JobRecorder,
         abort: AbortRun,
         service: @escaping (StoreAddress) throws(UploadFailure) -> S3Service
     ) {
@@ -31,7 +31,7 @@ final class Leftovers {
         decisions = Decisions(job: job, now: ledger.now)
         self.run = run
         self.ledger = ledger
-        self.bookkeeper = bookkeeper
+        self.recorder = recorder
         self.abort = abort
         self.service = service
     }
@@ -53,7 +53,7 @@ final class Leftovers {
                 jobs.append(job)
             } catch {
                 guard error.kind != .ledger else { throw error }
-                bookkeeper.fail(FailedUpload(item.source, job.nowhere, error))
+                recorder.fail(FailedUpload(item.source, job.nowhere, error))
             }
             taken.append(item.source)
         }
@@ -67,11 +67,11 @@ final class Leftovers {
         switch decisions.decide(left: item) {
         case .nothing: return nil
         case .finish(let rest):
-            bookkeeper.finish(item, rest)
+            recorder.finish(item, rest)
             return nil
         case .ask(let upload): return try asking(item, upload)
         case .leaveAlone:
-            bookkeeper.leaveAlone(item)
+            recorder.leaveAlone(item)
             return nil
         case .goOn(let upload): return try pending(item, upload, hasChanged: false)
         case .giveUp(let upload): return try pending(item, upload, hasChanged: true)
@@ -81,7 +81,7 @@ final class Leftovers {
     /// A file of which the store is to be asked once more whether it has the object.
     private func asking(_ item: JobItem, _ upload: ItemUpload) throws(UploadFailure) -> UploadJob? {
         guard let record = try record(upload.number) else { return nil }
-        if job.isDue(upload, at: ledger.now()) { bookkeeper.expectDue(item.source) }
+        if job.isDue(upload, at: ledger.now()) { recorder.expectDue(item.source) }
         return UploadJob(
             source: .file(item.source),
             destination: record.upload.destination,

@@ -5,7 +5,7 @@ import MuleUpload
 
 /// Writes down what becomes of each file of a run, and does with it what the job says: beside the workers, many files at a
 /// time, each step on disk before the next.
-final class Bookkeeper: Sendable {
+final class JobRecorder: Sendable {
     private enum Entry: Sendable {
         case archived(UploadSummary)
         case failed(FailedUpload)
@@ -69,7 +69,7 @@ final class Bookkeeper: Sendable {
     }
 
     func start() throws(SystemError) -> Thread {
-        try Thread(name: "bookkeeper") { self.work() }
+        try Thread(name: "recorder") { self.work() }
     }
 
     /// Nothing more will come.
