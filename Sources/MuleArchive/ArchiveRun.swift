@@ -138,7 +138,7 @@ package final class ArchiveRun: Sendable {
         } catch {
             run.stop(.noThread(error))
         }
-        let leftovers = Leftovers(
+        let leftovers = OpenItemFeed(
             job,
             numbers,
             ledger,
@@ -147,7 +147,7 @@ package final class ArchiveRun: Sendable {
             service: service
         )
         let candidates = Candidates(job, numbers, ledger, recorder, cancellation)
-        let feed = BothFeeds(
+        let feed = CombinedFeed(
             old: JobFeed { () throws(UploadFailure) in try leftovers.next() },
             new: RegistrationFeed(
                 ledger,

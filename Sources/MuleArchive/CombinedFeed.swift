@@ -4,7 +4,7 @@ import MuleUpload
 
 /// What earlier runs have left, and what is new. The old goes first where both want the same kind of turn; what is old and large
 /// does not keep what is new and small from its own.
-struct BothFeeds<Old: UploadFeed, New: UploadFeed>: UploadFeed {
+struct CombinedFeed<Old: UploadFeed, New: UploadFeed>: UploadFeed {
     private var old: Old
     private var new: New
 

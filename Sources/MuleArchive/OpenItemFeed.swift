@@ -6,7 +6,7 @@ import MuleUpload
 
 /// What earlier runs of a job have left, in the order of paths: uploads to carry on with, files that are archived and not dealt
 /// with, files whose time has come.
-final class Leftovers {
+final class OpenItemFeed {
     private let job: ArchiveJob
     private let decisions: Decisions
     private let run: JobRun
