@@ -146,7 +146,7 @@ package final class ArchiveRun: Sendable {
             abort: AbortRun(ledger: ledger, settings: settings, cancellation: cancellation) { recorder.note($0) },
             service: service
         )
-        let candidates = Candidates(job, numbers, ledger, recorder, cancellation)
+        let candidates = DirectoryFeed(job, numbers, ledger, recorder, cancellation)
         let feed = CombinedFeed(
             old: JobFeed { () throws(UploadFailure) in try leftovers.next() },
             new: RegistrationFeed(

@@ -6,7 +6,7 @@ import MuleUpload
 
 /// The files that a job's selection means, with what is to be done about each: those that are archived and unchanged are passed
 /// over by what the ledger knows, without a question to the store.
-final class Candidates {
+final class DirectoryFeed {
     private let job: ArchiveJob
     private let decisions: Decisions
     private let run: JobRun
