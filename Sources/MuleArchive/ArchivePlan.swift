@@ -70,7 +70,7 @@ package final class ArchivePlanner {
     private let number: Int64?
     private let ledger: Ledger?
     private let cancellation: Cancellation
-    private let decisions: Decisions
+    private let policy: ArchivePolicy
     private let onFile: (PlannedFile) -> Void
     private var totals = PlanTotals()
     private var places: SourcePlaces?
@@ -94,7 +94,7 @@ package final class ArchivePlanner {
         self.ledger = ledger
         self.cancellation = cancellation
         self.onFile = onFile
-        decisions = Decisions(job: job, now: ledger?.now ?? wallClockMilliseconds)
+        policy = ArchivePolicy(job: job, now: ledger?.now ?? wallClockMilliseconds)
     }
 
     /// To be called once.
@@ -126,7 +126,7 @@ package final class ArchivePlanner {
 
     private func plan(left item: JobItem, _ ledger: Ledger) throws(UploadFailure) {
         var file = PlannedFile(kind: .unfinished, source: item.source)
-        switch decisions.decide(left: item) {
+        switch policy.decide(left: item) {
         // The walk meets the file, if it is still meant.
         case .nothing, .giveUp: return
         case .finish(.decided(.settled, _)), .finish(.decided(.proved, _)): file.kind = .unchanged
@@ -191,10 +191,10 @@ package final class ArchivePlanner {
 
     private func planCandidates() throws(UploadFailure) {
         var walk = OrderedWalk(
-            SourceWalk([job.source], isRecursive: true, selection: job.selection, now: decisions.now() * 1_000_000),
+            SourceWalk([job.source], isRecursive: true, selection: job.selection, now: policy.now() * 1_000_000),
             order: job.order
         )
-        var found: [Decisions.Found] = []
+        var found: [ArchivePolicy.Found] = []
         places = number.flatMap { number in ledger.map { SourcePlaces(job, JobRun(job: number, run: 0), $0) } }
         while !cancellation.isCancelled {
             let step: SourceWalk.Step?
@@ -207,7 +207,7 @@ package final class ArchivePlanner {
             switch step {
             case .file(let file):
                 places?.note(file)
-                switch decisions.look(at: file) {
+                switch policy.look(at: file) {
                 case .file(let next): found.append(next)
                 case .tooYoung: note(PlannedFile(kind: .tooYoung, source: file.path))
                 case .nothing: break
@@ -229,8 +229,8 @@ package final class ArchivePlanner {
     }
 
     private func plan(_ file: SourceWalk.Found, _ problem: SourceProblem) throws(UploadFailure) {
-        if decisions.isOver(file, problem) { return }
-        if let item = try items([file.path])[0], decisions.isQuarantined(item), item.upload == nil {
+        if policy.isOver(file, problem) { return }
+        if let item = try items([file.path])[0], policy.isQuarantined(item), item.upload == nil {
             return note(quarantined(item))
         }
         fail(file.path, UploadFailure(.source, problem.sentence(for: UTF8Repair.string(file.path))))
@@ -240,7 +240,7 @@ package final class ArchivePlanner {
         note(PlannedFile(kind: .problem, source: path, destination: destination, failure: failure))
     }
 
-    private func plan(_ found: [Decisions.Found]) throws(UploadFailure) {
+    private func plan(_ found: [ArchivePolicy.Found]) throws(UploadFailure) {
         for (file, item) in zip(found, try items(found.map(\.file.path))) where !cancellation.isCancelled {
             do throws(UploadFailure) {
                 try plan(file, item)
@@ -251,11 +251,11 @@ package final class ArchivePlanner {
         }
     }
 
-    private func plan(_ found: Decisions.Found, _ item: JobItem?) throws(UploadFailure) {
+    private func plan(_ found: ArchivePolicy.Found, _ item: JobItem?) throws(UploadFailure) {
         guard let item, let ledger else { return try send(found, as: .new) }
         places?.noteKnown(found.file)
         if item.state != .settled {
-            switch decisions.decide(left: item) {
+            switch policy.decide(left: item) {
             case .giveUp: return try send(found, as: .changed, requests: Self.requestsToGiveUp)
             case .goOn(let upload):
                 guard let record = try record(upload, ledger), record.abortRequested else { return }
@@ -264,7 +264,7 @@ package final class ArchivePlanner {
             case .nothing: break
             }
         }
-        switch decisions.decide(found, item) {
+        switch policy.decide(found, item) {
         case .send, .again: try send(found, as: item.upload?.state == .done ? .changed : .new)
         case .ask(let upload):
             guard let record = try record(upload, ledger) else { return }
@@ -280,23 +280,23 @@ package final class ArchivePlanner {
     private static let requestsToGiveUp = 2
 
     private func send(
-        _ found: Decisions.Found,
+        _ found: ArchivePolicy.Found,
         as kind: PlannedFile.Kind,
         requests: Int = 0
     ) throws(UploadFailure) {
         // The run makes one of its own for each file.
         let uuid = job.destination.needsUUID ? [UInt8](repeating: 0, count: 16) : nil
-        let address = try decisions.address(of: found, uuid: uuid, cancellation)
+        let address = try policy.address(of: found, uuid: uuid, cancellation)
         try register(found, to: address, as: kind, requests: requests)
     }
 
     private func register(
-        _ found: Decisions.Found,
+        _ found: ArchivePolicy.Found,
         to address: ObjectAddress,
         as kind: PlannedFile.Kind,
         requests: Int = 0
     ) throws(UploadFailure) {
-        let intent = try decisions.intent(found, to: address)
+        let intent = try policy.intent(found, to: address)
         if intent.sharesKey, let other = try rival(of: intent) {
             let name = UTF8Repair.string(intent.path)
             return fail(intent.path, to: address, .taken(address, name, by: UTF8Repair.string(other)))

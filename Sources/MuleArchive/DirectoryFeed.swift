@@ -8,7 +8,7 @@ import MuleUpload
 /// over by what the ledger knows, without a question to the store.
 final class DirectoryFeed {
     private let job: ArchiveJob
-    private let decisions: Decisions
+    private let policy: ArchivePolicy
     private let run: JobRun
     private let ledger: Ledger
     private let recorder: JobRecorder
@@ -28,7 +28,7 @@ final class DirectoryFeed {
         _ cancellation: Cancellation
     ) {
         self.job = job
-        decisions = Decisions(job: job, now: ledger.now)
+        policy = ArchivePolicy(job: job, now: ledger.now)
         self.run = run
         self.ledger = ledger
         self.recorder = recorder
@@ -43,7 +43,7 @@ final class DirectoryFeed {
     /// The next files to be sent, a few hundred at most; nil at the end.
     func next() throws(UploadFailure) -> [UploadIntent]? {
         while !cancellation.isCancelled {
-            var found: [Decisions.Found] = []
+            var found: [ArchivePolicy.Found] = []
             var isAtEnd = false
             search: while found.count < batch {
                 switch try step() {
@@ -82,8 +82,8 @@ final class DirectoryFeed {
     // MARK: Looking
 
     /// The file, if it is to be archived in this run.
-    private func look(at file: SourceWalk.Found) -> Decisions.Found? {
-        switch decisions.look(at: file) {
+    private func look(at file: SourceWalk.Found) -> ArchivePolicy.Found? {
+        switch policy.look(at: file) {
         case .nothing: return nil
         case .tooYoung:
             recorder.leaveForLater()
@@ -95,8 +95,8 @@ final class DirectoryFeed {
     }
 
     private func fail(_ file: SourceWalk.Found, _ problem: SourceProblem) throws(UploadFailure) {
-        if decisions.isOver(file, problem) { return }
-        if let item = try known(file.path), item.run != run.run, decisions.isQuarantined(item), item.upload == nil {
+        if policy.isOver(file, problem) { return }
+        if let item = try known(file.path), item.run != run.run, policy.isQuarantined(item), item.upload == nil {
             return recorder.leaveAlone(item)
         }
         let failure = UploadFailure(.source, problem.sentence(for: UTF8Repair.string(file.path)))
@@ -111,21 +111,21 @@ final class DirectoryFeed {
 
     // MARK: Deciding
 
-    private func intents(_ found: [Decisions.Found]) throws(UploadFailure) -> [UploadIntent] {
+    private func intents(_ found: [ArchivePolicy.Found]) throws(UploadFailure) -> [UploadIntent] {
         guard !found.isEmpty else { return [] }
         var intents: [UploadIntent] = []
         for (file, item) in zip(found, try known(found.map(\.file.path))) {
             do throws(UploadFailure) {
                 switch try decide(file, item) {
-                case .send: intents.append(try decisions.intent(file, to: try address(of: file)))
+                case .send: intents.append(try policy.intent(file, to: try address(of: file)))
                 case .again:
-                    var intent = try decisions.intent(file, to: try address(of: file))
+                    var intent = try policy.intent(file, to: try address(of: file))
                     intent.isKnown = true
                     intents.append(intent)
                 case .ask(let upload):
                     guard let record = try record(upload.number) else { continue }
                     if job.isDue(upload, at: ledger.now()) { recorder.expectDue(file.file.path) }
-                    intents.append(try decisions.intent(file, to: record.upload.destination))
+                    intents.append(try policy.intent(file, to: record.upload.destination))
                 case .unchanged: recorder.count { $0.unchanged += 1 }
                 case .leaveAlone: if let item { recorder.leaveAlone(item) }
                 // Compared by now.
@@ -139,19 +139,27 @@ final class DirectoryFeed {
         return intents
     }
 
-    private func decide(_ found: Decisions.Found, _ item: JobItem?) throws(UploadFailure) -> Decisions.Verdict {
+    private func decide(_ found: ArchivePolicy.Found, _ item: JobItem?) throws(UploadFailure)
+        -> ArchivePolicy.WalkDecision
+    {
         guard let item else { return .send }
         if item.run != run.run { places.noteKnown(found.file) }
         // Begun in this run, or left by an earlier one and taken up by this.
         if item.run == run.run { return .pass }
-        let verdict = decisions.decide(found, item)
+        let verdict = policy.decide(found, item)
         guard case .compare(let upload) = verdict else { return verdict }
-        let isSame = try Decisions.isSame(found.file.path, as: upload, ledger, cancellation, onSign: recorder.onSign)
-        return decisions.decide(found, item, isSame: isSame)
+        let isSame = try ArchivePolicy.isSame(
+            found.file.path,
+            as: upload,
+            ledger,
+            cancellation,
+            onSign: recorder.onSign
+        )
+        return policy.decide(found, item, isSame: isSame)
     }
 
-    private func address(of found: Decisions.Found) throws(UploadFailure) -> ObjectAddress {
-        try decisions.address(of: found, uuid: job.destination.needsUUID ? Self.uuid() : nil, cancellation)
+    private func address(of found: ArchivePolicy.Found) throws(UploadFailure) -> ObjectAddress {
+        try policy.address(of: found, uuid: job.destination.needsUUID ? Self.uuid() : nil, cancellation)
     }
 
     /// RFC 9562, version 4.

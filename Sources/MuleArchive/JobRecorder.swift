@@ -10,7 +10,7 @@ final class JobRecorder: Sendable {
         case archived(UploadSummary)
         case failed(FailedUpload)
         /// Of an earlier run: archived and not noted, or noted and not done.
-        case left(JobItem, Decisions.Remainder)
+        case left(JobItem, ArchivePolicy.Remainder)
     }
 
     private struct State {
@@ -31,7 +31,7 @@ final class JobRecorder: Sendable {
     }
 
     private let job: ArchiveJob
-    private let decisions: Decisions
+    private let policy: ArchivePolicy
     private let run: JobRun
     private let ledger: Ledger
     private let cancellation: Cancellation
@@ -59,7 +59,7 @@ final class JobRecorder: Sendable {
         onSign: @escaping @Sendable () -> Void = {}
     ) {
         self.job = job
-        decisions = Decisions(job: job, now: ledger.now)
+        policy = ArchivePolicy(job: job, now: ledger.now)
         self.run = run
         self.ledger = ledger
         self.cancellation = cancellation
@@ -136,7 +136,7 @@ final class JobRecorder: Sendable {
     }
 
     /// What an earlier run has left to be done with a file.
-    func finish(_ item: JobItem, _ rest: Decisions.Remainder) { add(.left(item, rest)) }
+    func finish(_ item: JobItem, _ rest: ArchivePolicy.Remainder) { add(.left(item, rest)) }
 
     private func add(_ entry: Entry) {
         state.wait { state in state.waiting.count < Self.most || state.isClosed ? () : nil }
@@ -276,7 +276,7 @@ final class JobRecorder: Sendable {
         _ provedAt: Int64,
         _ doubt: UploadFailure?
     ) -> ([Ledger.JobStep], Case?) {
-        let (state, action) = decisions.fate(of: receipt.source, id: id, isDue: isDue, provedAt: provedAt)
+        let (state, action) = policy.fate(of: receipt.source, id: id, isDue: isDue, provedAt: provedAt)
         guard state == .acting, let action, let identity else { return ([.archived(state, action, receipt)], nil) }
         if job.dependsOnAge, let doubt { return (refuse(action, receipt, doubt), nil) }
         let plan = Disposal.Plan(source: receipt.source, identity: identity, content: content, action: action, id: id)
@@ -305,7 +305,7 @@ final class JobRecorder: Sendable {
 
     private func left(
         _ item: JobItem,
-        _ rest: Decisions.Remainder
+        _ rest: ArchivePolicy.Remainder
     ) throws(LedgerError) -> ([Ledger.JobStep], Case?) {
         guard let upload = item.upload, let record = try ledger.upload(number: upload.number) else { return ([], nil) }
         let action: ItemAction

@@ -8,7 +8,7 @@ import MuleUpload
 /// with, files whose time has come.
 final class OpenItemFeed {
     private let job: ArchiveJob
-    private let decisions: Decisions
+    private let policy: ArchivePolicy
     private let run: JobRun
     private let ledger: Ledger
     private let recorder: JobRecorder
@@ -28,7 +28,7 @@ final class OpenItemFeed {
         service: @escaping (StoreAddress) throws(UploadFailure) -> S3Service
     ) {
         self.job = job
-        decisions = Decisions(job: job, now: ledger.now)
+        policy = ArchivePolicy(job: job, now: ledger.now)
         self.run = run
         self.ledger = ledger
         self.recorder = recorder
@@ -64,7 +64,7 @@ final class OpenItemFeed {
 
     /// The upload that the item asks for; nil where it asks for none.
     private func look(at item: JobItem) throws(UploadFailure) -> UploadJob? {
-        switch decisions.decide(left: item) {
+        switch policy.decide(left: item) {
         case .nothing: return nil
         case .finish(let rest):
             recorder.finish(item, rest)

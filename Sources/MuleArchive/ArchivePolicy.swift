@@ -8,7 +8,7 @@ import MuleUpload
 
 /// What a job does about files, by what the file system and the ledger say of them. It changes nothing, so that a plan and a run
 /// come to the same.
-struct Decisions {
+struct ArchivePolicy {
     let job: ArchiveJob
     /// Milliseconds since 1970.
     let now: @Sendable () -> Int64
@@ -22,14 +22,14 @@ struct Decisions {
 
     // MARK: Looking
 
-    enum Sight {
+    enum Eligibility {
         case file(Found)
         case tooYoung
         /// Nothing to be archived.
         case nothing
     }
 
-    func look(at file: SourceWalk.Found) -> Sight {
+    func look(at file: SourceWalk.Found) -> Eligibility {
         // Files on their way to their end, of this run or of one that was killed.
         if Disposal.isOnItsWay(file.path) { return .nothing }
         var status = file.status
@@ -62,7 +62,7 @@ struct Decisions {
 
     // MARK: What is found
 
-    enum Verdict {
+    enum WalkDecision {
         case send
         /// The same file as in a run before, in which it failed.
         case again
@@ -80,7 +80,7 @@ struct Decisions {
     /// - Parameters:
     ///   - item: one that no run is dealing with.
     ///   - isSame: what a comparison of the content has shown; nil before one.
-    func decide(_ found: Found, _ item: JobItem, isSame: Bool? = nil) -> Verdict {
+    func decide(_ found: Found, _ item: JobItem, isSame: Bool? = nil) -> WalkDecision {
         guard let upload = item.upload else { return isQuarantined(item) ? .leaveAlone : .send }
         let verdict = SourceIdentity(path: item.source, found.status).verdict(since: upload.source)
         let hasChanged = verdict.isChanged || isSame == false
@@ -117,7 +117,7 @@ struct Decisions {
         case decided(ItemState, ItemAction?)
     }
 
-    enum Rest {
+    enum LeftoverDecision {
         case nothing
         case finish(Remainder)
         /// The store is asked once more whether it has the object: the file's time has come, or nobody has asked since the job
@@ -129,7 +129,7 @@ struct Decisions {
         case giveUp(ItemUpload)
     }
 
-    func decide(left item: JobItem) -> Rest {
+    func decide(left item: JobItem) -> LeftoverDecision {
         guard let upload = item.upload else { return .nothing }
         switch (item.state, upload.state) {
         case (.settled, _), (_, .aborted): return .nothing
@@ -158,7 +158,7 @@ struct Decisions {
     }
 
     /// What the job's `after` says today of a file for which another day's action was recorded, and not begun.
-    private func decideAgain(_ item: JobItem, _ upload: ItemUpload) -> Rest {
+    private func decideAgain(_ item: JobItem, _ upload: ItemUpload) -> LeftoverDecision {
         if isYoungerThanMeant(item) { return .nothing }
         if job.isDue(upload, at: now()), job.dependsOnAge { return .ask(upload) }
         let fate = fate(of: item.source, id: upload.id, isDue: false, provedAt: upload.updatedAt)
