@@ -31,7 +31,7 @@ struct ArchivePolicy {
 
     func look(at file: SourceWalk.Found) -> Eligibility {
         // Files on their way to their end, of this run or of one that was killed.
-        if Disposal.isOnItsWay(file.path) { return .nothing }
+        if AfterActionExecutor.isOnItsWay(file.path) { return .nothing }
         var status = file.status
         if status == nil || status?.kind == .symbolicLink { status = try? FileStatus.of(path: file.path) }
         // Moved or removed since its directory was read.
@@ -137,7 +137,7 @@ struct ArchivePolicy {
             if isYoungerThanMeant(item) { return .nothing }
             return asksBeforeAction ? .ask(upload) : .finish(.unnoted)
         case (.acting, _):
-            if let action = item.action, Disposal.hasBegun(Disposal.Plan(item, upload, action)) {
+            if let action = item.action, AfterActionExecutor.hasBegun(AfterActionExecutor.Plan(item, upload, action)) {
                 return .finish(.begun(action))
             }
             return decideAgain(item, upload)
@@ -194,12 +194,14 @@ struct ArchivePolicy {
         switch job.after {
         case .keep: return (.settled, nil)
         case .deleteAfter(let seconds) where !isDue:
-            return (.proved, ItemAction(Disposal.delete, dueAt: provedAt + Int64(seconds * 1000)))
+            return (.proved, ItemAction(AfterActionExecutor.delete, dueAt: provedAt + Int64(seconds * 1000)))
         case .delete, .deleteAfter:
-            return (.acting, ItemAction(Disposal.delete, target: Disposal.departing(source, id: id)))
+            return (
+                .acting, ItemAction(AfterActionExecutor.delete, target: AfterActionExecutor.departing(source, id: id))
+            )
         case .move(let directory):
-            let target = Disposal.target(in: directory, for: job.relativePath(of: source))
-            return (.acting, ItemAction(Disposal.move, target: target))
+            let target = AfterActionExecutor.target(in: directory, for: job.relativePath(of: source))
+            return (.acting, ItemAction(AfterActionExecutor.move, target: target))
         }
     }
 

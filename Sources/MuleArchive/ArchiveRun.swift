@@ -43,16 +43,16 @@ package struct ActionCounts: Hashable, Sendable {
     package init() {}
 
     mutating func note(_ action: ItemAction) {
-        if action.name == Disposal.move { moved += 1 } else { deleted += 1 }
+        if action.name == AfterActionExecutor.move { moved += 1 } else { deleted += 1 }
     }
 
     /// What was noted could not be made durable.
     mutating func takeBack(_ action: ItemAction) {
-        if action.name == Disposal.move { moved -= 1 } else { deleted -= 1 }
+        if action.name == AfterActionExecutor.move { moved -= 1 } else { deleted -= 1 }
     }
 
     mutating func noteFailure(of action: ItemAction) {
-        if action.name == Disposal.move { notMoved += 1 } else { notDeleted += 1 }
+        if action.name == AfterActionExecutor.move { notMoved += 1 } else { notDeleted += 1 }
     }
 }
 

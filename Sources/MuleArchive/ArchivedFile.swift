@@ -7,7 +7,7 @@ import MuleUpload
 /// Whether what stands under a name is the file that was archived: by its facts where they can tell, by its content where they
 /// can't.
 struct ArchivedFile {
-    let plan: Disposal.Plan
+    let plan: AfterActionExecutor.Plan
     let isCancelled: @Sendable () -> Bool
 
     /// A file that is the one that was archived. Writers are kept away for as long as it lives.
@@ -31,13 +31,13 @@ struct ArchivedFile {
         return Self.mayHaveDeparted(status, plan)
     }
 
-    static func mayHaveDeparted(_ status: FileStatus, _ plan: Disposal.Plan) -> Bool {
+    static func mayHaveDeparted(_ status: FileStatus, _ plan: AfterActionExecutor.Plan) -> Bool {
         status.kind == .regular && status.size == plan.identity.size
     }
 
     /// What stands where the file was to go, if it has the file's size.
-    static func candidate(for plan: Disposal.Plan) -> FileStatus? {
-        guard let target = plan.action.target, plan.action.name == Disposal.move,
+    static func candidate(for plan: AfterActionExecutor.Plan) -> FileStatus? {
+        guard let target = plan.action.target, plan.action.name == AfterActionExecutor.move,
             let status = try? FileStatus.of(path: target, followingLinks: false), status.kind == .regular,
             status.size == plan.identity.size
         else { return nil }
@@ -64,7 +64,7 @@ struct ArchivedFile {
         _ name: [UInt8],
         in directory: Directory,
         isOwnName: Bool = false
-    ) throws(Disposal.Refusal) -> Checked {
+    ) throws(AfterActionExecutor.Refusal) -> Checked {
         let file: File
         let status: FileStatus
         let holdsMore: Bool
@@ -78,20 +78,22 @@ struct ArchivedFile {
             holdsMore = try file.holdsMore(than: status.size)
         } catch {
             switch error.code {
-            case ENOENT: throw Disposal.Refusal(reason: "no longer exists", isOver: true)
-            case ELOOP: throw Disposal.Refusal(reason: "is now a symbolic link", isOver: true)
+            case ENOENT: throw AfterActionExecutor.Refusal(reason: "no longer exists", isOver: true)
+            case ELOOP: throw AfterActionExecutor.Refusal(reason: "is now a symbolic link", isOver: true)
             case ETXTBSY:
-                throw Disposal.Refusal(reason: "is still open for writing in another program")
-            default: throw Disposal.Refusal(reason: "cannot be opened: \(error.reason)")
+                throw AfterActionExecutor.Refusal(reason: "is still open for writing in another program")
+            default: throw AfterActionExecutor.Refusal(reason: "cannot be opened: \(error.reason)")
             }
         }
-        if holdsMore { throw Disposal.Refusal(reason: "has more content than its size of \(status.size) bytes") }
+        if holdsMore {
+            throw AfterActionExecutor.Refusal(reason: "has more content than its size of \(status.size) bytes")
+        }
         let now = identity(status)
-        guard status.kind == .regular else { throw Disposal.Refusal.changed }
+        guard status.kind == .regular else { throw AfterActionExecutor.Refusal.changed }
         switch now.verdict(since: plan.identity) {
         case .same: break
         case .changed where isOwnName && Self.mayHaveDeparted(status, plan): try compare(file, now)
-        case .changed: throw Disposal.Refusal.changed
+        case .changed: throw AfterActionExecutor.Refusal.changed
         case .compare: try compare(file, now)
         }
         return Checked(file: file, identity: now)
@@ -111,7 +113,7 @@ struct ArchivedFile {
     }
 
     /// Whether the file and what stands where it was to go are two files of one content.
-    func isCopied(_ name: [UInt8], in directory: Directory) throws(Disposal.Refusal) -> Bool {
+    func isCopied(_ name: [UInt8], in directory: Directory) throws(AfterActionExecutor.Refusal) -> Bool {
         do throws(SystemError) {
             let copy = try File.openForReading(path: plan.action.target ?? [])
             let original = try directory.openFile(name)
@@ -124,16 +126,16 @@ struct ArchivedFile {
             }
             return true
         } catch {
-            throw Disposal.Refusal(reason: "cannot be compared with its copy: \(error.reason)")
+            throw AfterActionExecutor.Refusal(reason: "cannot be compared with its copy: \(error.reason)")
         }
     }
 
     // MARK: How it is found out
 
     /// Makes sure that the file has the content that was archived.
-    private func compare(_ file: File, _ identity: SourceIdentity) throws(Disposal.Refusal) {
+    private func compare(_ file: File, _ identity: SourceIdentity) throws(AfterActionExecutor.Refusal) {
         guard let content = plan.content else {
-            throw Disposal.Refusal(
+            throw AfterActionExecutor.Refusal(
                 reason: "may have changed since it was archived, and the ledger has no checksum to compare with"
             )
         }
@@ -141,11 +143,11 @@ struct ArchivedFile {
         do {
             isSame = try content.isContent(of: file, named: name, shouldStop: isCancelled)
         } catch {
-            throw Disposal.Refusal(reason: "cannot be compared with what was archived: \(error.message)")
+            throw AfterActionExecutor.Refusal(reason: "cannot be compared with what was archived: \(error.message)")
         }
-        guard isSame else { throw Disposal.Refusal.changed }
+        guard isSame else { throw AfterActionExecutor.Refusal.changed }
         guard let status = try? file.status(), SourceIdentity(path: identity.path, status) == identity else {
-            throw Disposal.Refusal(reason: "changed while it was compared with what was archived")
+            throw AfterActionExecutor.Refusal(reason: "changed while it was compared with what was archived")
         }
     }
 
@@ -157,6 +159,6 @@ struct ArchivedFile {
 
     /// Where other machines write too, the kernel refuses leases for reasons of its own.
     private func isOnSharedFileSystem(_ path: [UInt8]) -> Bool {
-        (try? FileSystem.of(path: Disposal.parent(path)))?.isShared ?? true
+        (try? FileSystem.of(path: AfterActionExecutor.parent(path)))?.isShared ?? true
     }
 }

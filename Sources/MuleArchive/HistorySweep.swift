@@ -108,7 +108,7 @@ package struct HistorySweep {
         guard error(path) == ENOENT else { return false }
         guard let device else { return true }
         while true {
-            path = Disposal.parent(path)
+            path = AfterActionExecutor.parent(path)
             if let status = try? FileStatus.of(path: path) { return status.device == device }
             guard error(path) == ENOENT, path.count > 1 else { return false }
         }

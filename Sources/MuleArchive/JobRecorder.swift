@@ -172,7 +172,7 @@ final class JobRecorder: Sendable {
 
     /// A file that is to be dealt with, and what is said of it.
     private struct Case {
-        var plan: Disposal.Plan
+        var plan: AfterActionExecutor.Plan
         var receipt: Receipt
         /// Its receipt of this run.
         var number: Int64?
@@ -279,7 +279,13 @@ final class JobRecorder: Sendable {
         let (state, action) = policy.fate(of: receipt.source, id: id, isDue: isDue, provedAt: provedAt)
         guard state == .acting, let action, let identity else { return ([.archived(state, action, receipt)], nil) }
         if job.dependsOnAge, let doubt { return (refuse(action, receipt, doubt), nil) }
-        let plan = Disposal.Plan(source: receipt.source, identity: identity, content: content, action: action, id: id)
+        let plan = AfterActionExecutor.Plan(
+            source: receipt.source,
+            identity: identity,
+            content: content,
+            action: action,
+            id: id
+        )
         return ([.archived(.acting, action, receipt)], Case(plan: plan, receipt: receipt, number: receipt.number))
     }
 
@@ -321,7 +327,7 @@ final class JobRecorder: Sendable {
         case .begun(let recorded): action = recorded
         case .decided(let newState, let decided):
             if let recorded = item.action, recorded != decided {
-                Disposal.discardCopy(of: Disposal.Plan(item, upload, recorded))
+                AfterActionExecutor.discardCopy(of: AfterActionExecutor.Plan(item, upload, recorded))
             }
             if newState != item.state || decided != item.action {
                 steps = [.planned(newState, decided, source: item.source)]
@@ -333,7 +339,7 @@ final class JobRecorder: Sendable {
             action = decided
         }
         let receipt = makeReceipt(upload: upload.number, item.source, record.upload.destination, .settled)
-        let plan = Disposal.Plan(item, upload, action, RecordedContent(record))
+        let plan = AfterActionExecutor.Plan(item, upload, action, RecordedContent(record))
         return (steps, Case(plan: plan, receipt: receipt, number: nil, isLeft: true))
     }
 
@@ -363,7 +369,7 @@ final class JobRecorder: Sendable {
     // MARK: Acting
 
     private func act(on cases: [Case]) throws(LedgerError) {
-        var disposal = Disposal(isCancelled: { [cancellation, onSign] in
+        var executor = AfterActionExecutor(isCancelled: { [cancellation, onSign] in
             onSign()
             return cancellation.isCancelled
         })
@@ -374,7 +380,7 @@ final class JobRecorder: Sendable {
         let isElsewhere = try target?.obstacle()
         for next in cases {
             onSign()
-            if let obstacle = isAway ?? (next.plan.action.name == Disposal.move ? isElsewhere : nil) {
+            if let obstacle = isAway ?? (next.plan.action.name == AfterActionExecutor.move ? isElsewhere : nil) {
                 holdBack(next.plan.action, obstacle)
                 var receipt = next.receipt
                 receipt.action = next.plan.action
@@ -383,7 +389,7 @@ final class JobRecorder: Sendable {
                 continue
             }
             // Each is a step of its own: what is not done stays written down for the next run.
-            guard !cancellation.isCancelled, let (step, event) = try act(on: next, &disposal) else {
+            guard !cancellation.isCancelled, let (step, event) = try act(on: next, &executor) else {
                 state.withLock { $0.undone += 1 }
                 continue
             }
@@ -391,7 +397,7 @@ final class JobRecorder: Sendable {
             if let event { events.append(event) }
         }
         do {
-            try disposal.sync()
+            try executor.sync()
         } catch {
             // What was done may be undone by a power cut. It stays on record as under way, and the next run looks again.
             let undone = events.compactMap { if case .acted(_, _, let action) = $0 { action } else { nil } }
@@ -405,7 +411,7 @@ final class JobRecorder: Sendable {
         }
         try ledger.record(steps, of: run)
         let hasMoved = events.contains {
-            if case .acted(_, _, let action) = $0 { action.name == Disposal.move } else { false }
+            if case .acted(_, _, let action) = $0 { action.name == AfterActionExecutor.move } else { false }
         }
         if hasMoved { try target?.record() }
         for event in events { onEvent(event) }
@@ -419,17 +425,17 @@ final class JobRecorder: Sendable {
     /// - Returns: nil where it was stopped half-way.
     private func act(
         on next: Case,
-        _ disposal: inout Disposal
+        _ executor: inout AfterActionExecutor
     ) throws(LedgerError) -> (Ledger.JobStep, ArchiveEvent?)? {
         let (run, ledger) = (run, ledger)
         let replan: (ItemAction) throws(LedgerError) -> Void = { action throws(LedgerError) in
             try ledger.record([.planned(.acting, action, source: next.plan.source)], of: run)
         }
-        do throws(Disposal.Refusal) {
+        do throws(AfterActionExecutor.Refusal) {
             let done =
                 next.isLeft
-                ? try disposal.goOn(next.plan, replan: replan) : try disposal.carryOut(next.plan, replan: replan)
-            guard let done else { throw Disposal.Refusal(reason: "no longer exists", isOver: true) }
+                ? try executor.goOn(next.plan, replan: replan) : try executor.carryOut(next.plan, replan: replan)
+            guard let done else { throw AfterActionExecutor.Refusal(reason: "no longer exists", isOver: true) }
             state.withLock { state in
                 state.counts.acted += 1
                 state.actions.note(done)
@@ -457,7 +463,7 @@ final class JobRecorder: Sendable {
 
     private func fail(_ next: Case, _ reason: String, _ events: inout [ArchiveEvent]) {
         let name = UTF8Repair.string(next.plan.source)
-        let verb = next.plan.action.name == Disposal.move ? "moved" : "deleted"
+        let verb = next.plan.action.name == AfterActionExecutor.move ? "moved" : "deleted"
         let failure = UploadFailure(
             .source,
             "\(name) is archived but was not \(verb): it \(reason).",

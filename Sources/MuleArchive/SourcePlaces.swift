@@ -31,9 +31,9 @@ struct SourcePlaces {
             return
         }
         let device = status.device
-        var place = Disposal.parent(file.path)
+        var place = AfterActionExecutor.parent(file.path)
         while place != job.source, place.count > 1 {
-            let above = Disposal.parent(place)
+            let above = AfterActionExecutor.parent(place)
             guard (try? FileStatus.of(path: above))?.device == device else { break }
             place = above
         }

@@ -47,7 +47,7 @@ struct TargetPlace {
         while true {
             if let identity = try? FileSystemIdentity.of(path: path) { return identity }
             guard path.count > 1 else { return nil }
-            path = Disposal.parent(path)
+            path = AfterActionExecutor.parent(path)
         }
     }
 }

@@ -11,7 +11,7 @@ import Testing
 
 /// What becomes of a file that is archived: it is moved or removed only if it is still that file, and whatever stood on the way
 /// is found by the next run.
-@Suite struct DisposalTests {
+@Suite struct AfterActionExecutorTests {
     private let directory = ScratchDirectory()
 
     private func bytes(_ name: String) -> [UInt8] { Array(directory.path(name).utf8) }
@@ -22,9 +22,9 @@ import Testing
         return try canonicalPath(bytes(name))
     }
 
-    private func plan(_ source: [UInt8], _ action: ItemAction) throws -> Disposal.Plan {
+    private func plan(_ source: [UInt8], _ action: ItemAction) throws -> AfterActionExecutor.Plan {
         let identity = SourceIdentity(path: source, try FileStatus.of(path: source))
-        return Disposal.Plan(
+        return AfterActionExecutor.Plan(
             source: source,
             identity: identity,
             content: try recorded(source),
@@ -44,31 +44,34 @@ import Testing
         return RecordedContent(proof, size: Int64(bytes.count), partSize: nil)
     }
 
-    private func deletion(of source: [UInt8]) throws -> Disposal.Plan {
-        try plan(source, ItemAction(Disposal.delete, target: Disposal.departing(source, id: "abcde")))
+    private func deletion(of source: [UInt8]) throws -> AfterActionExecutor.Plan {
+        try plan(
+            source,
+            ItemAction(AfterActionExecutor.delete, target: AfterActionExecutor.departing(source, id: "abcde"))
+        )
     }
 
-    private func move(of source: [UInt8], to name: String) throws -> Disposal.Plan {
-        try plan(source, ItemAction(Disposal.move, target: bytes(name)))
+    private func move(of source: [UInt8], to name: String) throws -> AfterActionExecutor.Plan {
+        try plan(source, ItemAction(AfterActionExecutor.move, target: bytes(name)))
     }
 
     @discardableResult
-    private func carryOut(_ plan: Disposal.Plan) throws -> ItemAction {
-        var disposal = Disposal(isCancelled: { false })
-        let done = try disposal.carryOut(plan, replan: { _ in })
-        try disposal.sync()
+    private func carryOut(_ plan: AfterActionExecutor.Plan) throws -> ItemAction {
+        var executor = AfterActionExecutor(isCancelled: { false })
+        let done = try executor.carryOut(plan, replan: { _ in })
+        try executor.sync()
         return done
     }
 
-    private func goOn(_ plan: Disposal.Plan) throws -> ItemAction? {
-        var disposal = Disposal(isCancelled: { false })
-        let done = try disposal.goOn(plan, replan: { _ in })
-        try disposal.sync()
+    private func goOn(_ plan: AfterActionExecutor.Plan) throws -> ItemAction? {
+        var executor = AfterActionExecutor(isCancelled: { false })
+        let done = try executor.goOn(plan, replan: { _ in })
+        try executor.sync()
         return done
     }
 
-    private func refusal(_ plan: Disposal.Plan) throws -> Disposal.Refusal {
-        try #require(throws: Disposal.Refusal.self) { try carryOut(plan) }
+    private func refusal(_ plan: AfterActionExecutor.Plan) throws -> AfterActionExecutor.Refusal {
+        try #require(throws: AfterActionExecutor.Refusal.self) { try carryOut(plan) }
     }
 
     private func names() throws -> [String] { try directory.names().sorted() }
@@ -112,14 +115,14 @@ import Testing
     func `a file that stands where another is to go stays, and the other gets a number`(name: String) throws {
         let source = try make(name, "new")
         _ = try make("done/\(name)", "old")
-        let target = Disposal.target(in: bytes("done"), for: Array(name.utf8))
+        let target = AfterActionExecutor.target(in: bytes("done"), for: Array(name.utf8))
         #expect(target == bytes("done/\(name).~1~"))
         var plan = try move(of: source, to: "done/\(name)")
         #expect(try carryOut(plan).target == target, "taken between the plan and the move")
         #expect(try directory.read("done/\(name)") == Array("old".utf8))
         #expect(try directory.read("done/\(name).~1~") == Array("new".utf8))
         plan.source = try make(name, "third")
-        #expect(Disposal.target(in: bytes("done"), for: Array(name.utf8)) == bytes("done/\(name).~2~"))
+        #expect(AfterActionExecutor.target(in: bytes("done"), for: Array(name.utf8)) == bytes("done/\(name).~2~"))
     }
 
     // MARK: Another file
@@ -176,7 +179,7 @@ import Testing
         let times = [timespec(tv_sec: 0, tv_nsec: omitted), time]
         #expect(utimensat(AT_FDCWD, directory.path("file"), times, 0) == 0)
         #expect(rename(directory.path("file"), directory.path(".mule-abcde.gone")) == 0)
-        #expect(try #require(throws: Disposal.Refusal.self) { try goOn(plan) }.isOver)
+        #expect(try #require(throws: AfterActionExecutor.Refusal.self) { try goOn(plan) }.isOver)
         #expect(try directory.read("file") == Array("CONTENT".utf8))
         #expect(try names() == ["file"])
     }
@@ -294,12 +297,12 @@ import Testing
         #expect(rename(directory.path("file"), directory.path(departing)) == 0)
         try directory.write(Array(now.utf8), to: departing)
         try setTime(of: departing)
-        #expect(Disposal.hasBegun(plan))
+        #expect(AfterActionExecutor.hasBegun(plan))
         if now == "content" {
             #expect(try goOn(plan) == plan.action)
             #expect(try names() == [])
         } else {
-            #expect(try #require(throws: Disposal.Refusal.self) { try goOn(plan) }.isOver)
+            #expect(try #require(throws: AfterActionExecutor.Refusal.self) { try goOn(plan) }.isOver)
             #expect(try names() == ["file"])
         }
     }
@@ -311,7 +314,7 @@ import Testing
         _ = try make("done/file")
         if !isCopy { #expect(unlink(directory.path("file")) == 0) }
         try setTime(of: "done/file")
-        #expect(Disposal.hasBegun(plan) == !isCopy)
+        #expect(AfterActionExecutor.hasBegun(plan) == !isCopy)
         #expect(try goOn(plan) == plan.action)
         #expect(try names() == ["done"])
         #expect(try directory.names("done") == ["file"])
@@ -321,7 +324,7 @@ import Testing
         let source = try make("file")
         let plan = try deletion(of: source)
         #expect(link(directory.path("file"), directory.path(".mule-abcde.gone")) == 0)
-        #expect(try goOn(plan)?.name == Disposal.delete)
+        #expect(try goOn(plan)?.name == AfterActionExecutor.delete)
         #expect(try names() == [])
     }
 

@@ -8,7 +8,7 @@ package import MuleUpload
 /// in steps of which each can be gone on from.
 ///
 /// A name is taken away first and looked at then: between a look at a name and its removal another file could take its place.
-package struct Disposal {
+package struct AfterActionExecutor {
     /// What is to be done, as it is written down before.
     package struct Plan: Sendable {
         package var source: [UInt8]
