@@ -21,26 +21,26 @@ package enum Program {
         StandardStreams.fill()
         let cancellation = Cancellation()
         let environment = environment()
-        let voice = Voice(environment: environment)
+        let diagnostics = Diagnostics(environment: environment)
         let signals: Signals
         do throws(SystemError) {
             signals = try Signals(
                 onStop: { _ in cancellation.cancel() },
-                onHangUp: { voice.hangUp() },
+                onHangUp: { diagnostics.hangUp() },
                 lastWords: {
                     Producer.killAll()
-                    voice.complain(voice.lastWords)
+                    diagnostics.error(diagnostics.lastWords)
                 }
             )
         } catch {
-            voice.complain(UploadFailure.noThread(error).message)
+            diagnostics.error(UploadFailure.noThread(error).message)
             exit(ExitStatus.temporary.rawValue)
         }
         let status = run(
             words,
             environment: environment,
             cancellation: cancellation,
-            voice: voice
+            diagnostics: diagnostics
         )
         signals.dieIfStopped()
         exit(status.rawValue)
@@ -50,7 +50,7 @@ package enum Program {
         _ words: [[UInt8]],
         environment: [String: String],
         cancellation: Cancellation,
-        voice: Voice
+        diagnostics: Diagnostics
     ) -> ExitStatus {
         let arguments: Arguments
         do {
@@ -60,7 +60,7 @@ package enum Program {
                 let help = Help.brief(width: TerminalOutput(descriptor: STDERR_FILENO).size.columns)
                 _ = StandardOutput(descriptor: STDERR_FILENO, isNeeded: false).write(Array(help.utf8))
             } else {
-                voice.complain(error.description)
+                diagnostics.error(error.description)
             }
             return .usage
         }
@@ -68,7 +68,7 @@ package enum Program {
         let status: ExitStatus
         if let text = information(arguments, environment: environment) {
             if !text.isEmpty, let failure = output.write(Array((text + "\n").utf8)) {
-                voice.complain(Console.lost(failure))
+                diagnostics.error(Console.lost(failure))
             }
             status = .done
         } else {
@@ -76,7 +76,7 @@ package enum Program {
                 arguments,
                 environment: environment,
                 cancellation: cancellation,
-                voice: voice,
+                diagnostics: diagnostics,
                 output: output
             )
         }
@@ -106,7 +106,7 @@ package enum Program {
         _ arguments: Arguments,
         environment: [String: String],
         cancellation: Cancellation,
-        voice: Voice,
+        diagnostics: Diagnostics,
         output: StandardOutput
     ) -> ExitStatus {
         do throws(CommandFailure) {
@@ -115,7 +115,7 @@ package enum Program {
                     arguments: arguments,
                     environment: environment,
                     cancellation: cancellation,
-                    voice: voice,
+                    diagnostics: diagnostics,
                     output: output
                 ).run()
             }
@@ -124,7 +124,7 @@ package enum Program {
                 arguments,
                 environment: environment,
                 cancellation: cancellation,
-                voice: voice,
+                diagnostics: diagnostics,
                 output: output,
                 service: service
             )
@@ -154,7 +154,7 @@ package enum Program {
             case .config, .completion, nil: fatalError("this runs without a session")
             }
         } catch {
-            voice.complain(error.message)
+            diagnostics.error(error.message)
             return error.status
         }
     }

@@ -13,7 +13,7 @@ import Testing
             Arguments(),
             environment: [:],
             cancellation: Cancellation(),
-            voice: Voice(environment: [:]),
+            diagnostics: Diagnostics(environment: [:]),
             output: StandardOutput(isNeeded: false)
         )
         session.startedAt = wallClockMilliseconds() - milliseconds

@@ -9,7 +9,7 @@ final class Console: Sendable {
     let isJSON: Bool
     let isQuiet: Bool
     let isVerbose: Bool
-    private let voice: Voice
+    private let diagnostics: Diagnostics
     private let service: ServiceReport?
     private let display: ProgressDisplay
     private let output: StandardOutput
@@ -23,22 +23,22 @@ final class Console: Sendable {
         _ arguments: Arguments,
         progress: ProgressChoice,
         environment: [String: String],
-        voice: Voice,
+        diagnostics: Diagnostics,
         output: StandardOutput,
         service: ServiceReport? = nil
     ) {
         isJSON = arguments.json
         isQuiet = arguments.quiet
         isVerbose = arguments.verbose
-        self.voice = voice
+        self.diagnostics = diagnostics
         self.output = output
         self.service = service
         var display = ProgressDisplay(
-            arguments.quiet || voice.isJournal ? .none : progress,
+            arguments.quiet || diagnostics.isJournal ? .none : progress,
             environment: environment
         )
         // With a log file, plain progress lines are not needed.
-        if voice.hasLog, progress == .auto, display.style == .plain {
+        if diagnostics.hasLog, progress == .auto, display.style == .plain {
             display = ProgressDisplay(.none, environment: environment)
         }
         self.display = display
@@ -85,16 +85,16 @@ final class Console: Sendable {
 
     /// Something worth knowing that is no error; not shown with `--quiet`, nor where the log has it.
     func note(_ text: String) {
-        say(.info, text, isShown: !isQuiet && !voice.hasLog)
+        say(.info, text, isShown: !isQuiet && !diagnostics.hasLog)
     }
 
     /// A note that asks for more attention than others do.
     func notice(_ text: String) {
-        say(.warning, text, isShown: !isQuiet && !voice.hasLog)
+        say(.warning, text, isShown: !isQuiet && !diagnostics.hasLog)
     }
 
     func detail(_ text: String) {
-        if isVerbose { say(.info, text, isShown: !voice.hasLog) }
+        if isVerbose { say(.info, text, isShown: !diagnostics.hasLog) }
     }
 
     func error(_ text: String) {
@@ -111,7 +111,7 @@ final class Console: Sendable {
 
     /// What is said on standard error where a mapped file fails, which ends the process with this status.
     func sayOnBusError(_ text: String, status: ExitStatus) {
-        MuleSystem.onBusError(voice.line(.error, text) + "\n", status: status.rawValue)
+        MuleSystem.onBusError(diagnostics.line(.error, text) + "\n", status: status.rawValue)
     }
 
     /// A line for the log alone.
@@ -120,8 +120,8 @@ final class Console: Sendable {
     }
 
     private func say(_ level: MessageLevel, _ text: String, isShown: Bool) {
-        if isShown { display.message(voice.line(level, text)) }
-        if let complaint = voice.writeDown(level, text) { display.message(voice.line(.error, complaint)) }
+        if isShown { display.message(diagnostics.line(level, text)) }
+        if let complaint = diagnostics.log(level, text) { display.message(diagnostics.line(.error, complaint)) }
     }
 
     /// - Parameters:
@@ -136,7 +136,7 @@ final class Console: Sendable {
         stopReport: (@Sendable () -> String)? = nil,
         _ snapshot: @escaping @Sendable () -> TransferSnapshot
     ) {
-        voice.follow(stopReport)
+        diagnostics.follow(stopReport)
         service?.watch(job: job, isAlive: isAlive, snapshot)
         if isJSON, printsEvents {
             let events = ProgressEvents(job: job)
@@ -154,7 +154,7 @@ final class Console: Sendable {
     func stopProgress(final: TransferSnapshot?) {
         isDrawing.store(false, ordering: .relaxed)
         display.stop(final: final)
-        voice.follow(nil)
+        diagnostics.follow(nil)
         service?.unwatch()
     }
 }

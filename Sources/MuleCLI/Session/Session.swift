@@ -29,7 +29,7 @@ struct Session {
         _ arguments: Arguments,
         environment: [String: String],
         cancellation: Cancellation,
-        voice: Voice,
+        diagnostics: Diagnostics,
         output: StandardOutput,
         service: ServiceReport? = nil
     ) throws(CommandFailure) {
@@ -43,13 +43,13 @@ struct Session {
         } catch {
             throw CommandFailure(status: .usage, message: "\(error)")
         }
-        try Self.openLog(arguments.logFile ?? configuration.logFile, environment: environment, voice)
+        try Self.openLog(arguments.logFile ?? configuration.logFile, environment: environment, diagnostics)
         let progress = arguments.progress ?? configuration.progress ?? .auto
         console = Console(
             arguments,
             progress: progress,
             environment: environment,
-            voice: voice,
+            diagnostics: diagnostics,
             output: output,
             service: service
         )
@@ -80,12 +80,12 @@ struct Session {
     private static func openLog(
         _ named: [UInt8]?,
         environment: [String: String],
-        _ voice: Voice
+        _ diagnostics: Diagnostics
     ) throws(CommandFailure) {
         guard let named else { return }
         try withLog(named, environment: environment) { path throws(SystemError) in
             // SIGHUP reopens it, whatever the working directory is then.
-            try voice.writeDown(in: absolute(path))
+            try diagnostics.openLog(at: absolute(path))
         }
     }
 

@@ -7,18 +7,24 @@ struct ConfigCommand {
     let arguments: Arguments
     let environment: [String: String]
     let cancellation: Cancellation
-    let voice: Voice
+    let diagnostics: Diagnostics
     let output: StandardOutput
 
     func run() throws(CommandFailure) -> ExitStatus {
-        let console = Console(arguments, progress: .none, environment: environment, voice: voice, output: output)
+        let console = Console(
+            arguments,
+            progress: .none,
+            environment: environment,
+            diagnostics: diagnostics,
+            output: output
+        )
         let path = try path()
         if arguments.operands.first == Array("init".utf8) {
             return try ConfigInit(
                 arguments: arguments,
                 environment: environment,
                 cancellation: cancellation,
-                voice: voice,
+                diagnostics: diagnostics,
                 console: console,
                 // The commands that it suggests hold in every directory.
                 path: Session.absolute(path)

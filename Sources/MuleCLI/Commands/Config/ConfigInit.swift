@@ -6,7 +6,7 @@ struct ConfigInit {
     let arguments: Arguments
     let environment: [String: String]
     let cancellation: Cancellation
-    let voice: Voice
+    let diagnostics: Diagnostics
     let console: Console
     let path: [UInt8]
 
@@ -16,8 +16,8 @@ struct ConfigInit {
     func run() throws(CommandFailure) -> ExitStatus {
         try refuseExisting()
         try checkDirectory()
-        voice.follow { [stopped] in stopped }
-        defer { voice.follow(nil) }
+        diagnostics.follow { [stopped] in stopped }
+        defer { diagnostics.follow(nil) }
         console.note(
             "Writes \(file) and asks for no secrets.\nEnter takes the answer in brackets, Ctrl-C writes nothing."
         )

@@ -3,19 +3,19 @@ import Testing
 
 @testable import MuleCLI
 
-@Suite struct VoiceTests {
+@Suite struct DiagnosticsTests {
     @Test func theLastWordsSayWhatIsKeptOfTheRunThatEnds() {
-        let voice = Voice(environment: [:])
-        #expect(voice.lastWords.contains("Run the same command to continue"))
+        let diagnostics = Diagnostics(environment: [:])
+        #expect(diagnostics.lastWords.contains("Run the same command to continue"))
         var kept = KeptParts()
         kept.add(bytes: 40 << 20, of: 300 << 20, parts: 5, of: 38, id: "k3v9p")
-        voice.follow { [kept] in UnfinishedUploads(of: kept, resumption: .resume).stopped }
+        diagnostics.follow { [kept] in UnfinishedUploads(of: kept, resumption: .resume).stopped }
         #expect(
-            voice.lastWords
+            diagnostics.lastWords
                 == "Stopped. 40.0 of 300.0 MiB are kept (5 of 38 parts). Resume with: mule resume k3v9p"
         )
-        voice.follow(nil)
-        #expect(!voice.lastWords.contains("300.0"))
+        diagnostics.follow(nil)
+        #expect(!diagnostics.lastWords.contains("300.0"))
     }
 
     @Test func aStoppedRunSaysHowToResumeIt() {

@@ -4,10 +4,10 @@ import MuleUpload
 
 /// Where the words of this process go that are no results: to standard error, in the form that its reader wants, and to the log
 /// file. It is there before any command is known, and speaks its last words.
-package final class Voice: Sendable {
+package final class Diagnostics: Sendable {
     /// Whether standard error is the journal, which wants a priority before each line, and writes the name and the time itself.
     let isJournal: Bool
-    private let log = Monitor<LogFile?>(nil)
+    private let logFile = Monitor<LogFile?>(nil)
     private let stopReport = Monitor<(@Sendable () -> String)?>(nil)
 
     package init(environment: [String: String]) {
@@ -28,19 +28,19 @@ package final class Voice: Sendable {
     }
 
     /// Whether there is a log file, so that notes need not go to standard error.
-    var hasLog: Bool { log.withLock { $0 != nil } }
+    var hasLog: Bool { logFile.withLock { $0 != nil } }
 
     /// From here on all is written down in this file too.
-    func writeDown(in path: [UInt8]) throws(SystemError) {
+    func openLog(at path: [UInt8]) throws(SystemError) {
         let file = try LogFile(path: path)
-        log.withLock { $0 = file }
+        logFile.withLock { $0 = file }
     }
 
     /// Writes to the log file, where there is one.
     ///
     /// - Returns: what to tell people when that fails.
-    func writeDown(_ level: MessageLevel, _ text: String) -> String? {
-        log.withLock { $0 }?.write(level, text)
+    func log(_ level: MessageLevel, _ text: String) -> String? {
+        logFile.withLock { $0 }?.write(level, text)
     }
 
     /// A message of one or more lines as standard error is to have it.
@@ -50,11 +50,11 @@ package final class Voice: Sendable {
     }
 
     /// An error from code without a console.
-    func complain(_ message: String) {
+    func error(_ message: String) {
         // Texts of the environment and of AWS's files are in it.
         let text = TextSafety.displayName(message)
         say(.error, text)
-        if let complaint = writeDown(.error, text) { say(.error, complaint) }
+        if let complaint = log(.error, text) { say(.error, complaint) }
     }
 
     private func say(_ level: MessageLevel, _ text: String, waits: Bool = true) {
@@ -71,7 +71,7 @@ package final class Voice: Sendable {
     ///
     /// - Returns: false where there is none.
     package func hangUp() -> Bool {
-        guard let log = log.withLock({ $0 }) else { return false }
+        guard let log = logFile.withLock({ $0 }) else { return false }
         do {
             try log.reopen()
         } catch {
