@@ -8,8 +8,8 @@ struct DoctorCommand {
 
     func run() throws(CommandFailure) -> ExitStatus {
         let arguments = session.arguments
-        if let file = arguments.export { return try LedgerTransport(session: session).export(to: file) }
-        if let file = arguments.importFrom { return try LedgerTransport(session: session).importFrom(file) }
+        if let file = arguments.export { return try LedgerExportImport(session: session).export(to: file) }
+        if let file = arguments.importFrom { return try LedgerExportImport(session: session).importFrom(file) }
         let bucket = try bucket()
         let path = try session.ledgerPath()
         var first = ExitStatus.done

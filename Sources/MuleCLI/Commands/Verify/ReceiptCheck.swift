@@ -30,7 +30,7 @@ struct ReceiptCheck {
         let stores = ReceiptStores(session, ledger)
         let reader = ReceiptReader(
             session.arguments.receipts,
-            open: { path throws(CommandFailure) in try LedgerTransport(session: session).input(path) },
+            open: { path throws(CommandFailure) in try LedgerExportImport(session: session).input(path) },
             shouldStop: { session.cancellation.isCancelled || counts.withLock { $0.obstacle != nil } },
             onProblem: { text in
                 counts.withLock { $0.problems += 1 }

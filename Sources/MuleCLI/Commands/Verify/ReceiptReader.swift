@@ -51,7 +51,7 @@ final class ReceiptReader: Sendable {
                 do throws(ReceiptLine.Problem) {
                     if case .archived(let file) = try ReceiptLine(bytes) { return file }
                 } catch {
-                    onProblem("\(LedgerTransport.shown(path)), line \(number): \(error.reason).")
+                    onProblem("\(LedgerExportImport.shown(path)), line \(number): \(error.reason).")
                 }
             }
         }
@@ -85,10 +85,10 @@ final class ReceiptReader: Sendable {
             if let problem = missing(state, path) { return .problem(problem) }
             // A receipt is there whole or not at all: what is empty is none, and proves nothing.
             guard state.line == 0 else { return .nothing }
-            return .problem("\(LedgerTransport.shown(path)) is empty: a receipt starts with a record of its run.")
+            return .problem("\(LedgerExportImport.shown(path)) is empty: a receipt starts with a record of its run.")
         } catch {
             state.current = nil
-            return .problem("Cannot read \(LedgerTransport.shown(path)): \(error.reason).")
+            return .problem("Cannot read \(LedgerExportImport.shown(path)): \(error.reason).")
         }
     }
 
@@ -97,6 +97,6 @@ final class ReceiptReader: Sendable {
         guard let missing = state.missing, missing != 0 else { return nil }
         let difference = missing > 0 ? "\(missing) fewer" : "\(-missing) more"
         return
-            "\(LedgerTransport.shown(path)), up to line \(state.line), has \(difference) files than its run: it was cut off or changed."
+            "\(LedgerExportImport.shown(path)), up to line \(state.line), has \(difference) files than its run: it was cut off or changed."
     }
 }

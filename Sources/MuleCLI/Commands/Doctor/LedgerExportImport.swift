@@ -6,7 +6,7 @@ import MuleSystem
 import MuleUpload
 
 /// `mule doctor --export` and `--import`: uploads on their way from one ledger to another.
-struct LedgerTransport {
+struct LedgerExportImport {
     let session: Session
 
     // MARK: Export
