@@ -59,7 +59,7 @@ struct CredentialDocument {
         let secret = try required(names.secretAccessKey)
         let token = needsToken ? try required(names.sessionToken) : try optional(names.sessionToken)
         for (name, text) in [(names.accessKeyID, id), (names.sessionToken, token ?? "")]
-        where !KeyPair.fitsIntoHeader(text) {
+        where !StaticKeys.fitsIntoHeader(text) {
             throw Unusable(reason: "a \(name) with a character that is not allowed in a key")
         }
         return Credentials(

@@ -7,9 +7,9 @@ struct EnvironmentKeys: CredentialSource {
     let environment: [String: String]
 
     func provider() throws(CredentialsUnavailable) -> (any CredentialsProvider)? {
-        func field(_ name: String) -> KeyPair.Field { .init(name: name, value: environment[nonEmpty: name]) }
+        func field(_ name: String) -> StaticKeys.Field { .init(name: name, value: environment[nonEmpty: name]) }
         let token = field("AWS_SESSION_TOKEN")
-        let keys = KeyPair(
+        let keys = StaticKeys(
             accessKeyID: field("AWS_ACCESS_KEY_ID"),
             secretAccessKey: field("AWS_SECRET_ACCESS_KEY"),
             sessionToken: token.value == nil ? field("AWS_SECURITY_TOKEN") : token,

@@ -107,7 +107,7 @@ struct InstanceMetadata {
             do throws(CredentialsUnavailable) {
                 let response = try perform(request)
                 let token = String(decoding: response.body, as: UTF8.self)
-                guard response.status == 200, !token.isEmpty, KeyPair.fitsIntoHeader(token) else {
+                guard response.status == 200, !token.isEmpty, StaticKeys.fitsIntoHeader(token) else {
                     throw refusal(response)
                 }
                 return token

@@ -31,9 +31,9 @@ struct ProfileKeys: CredentialSource {
         _ file: SharedConfiguration.Half
     ) throws(CredentialsUnavailable) -> Credentials? {
         guard let (profile, path) = configuration.half(file, of: name) else { return nil }
-        func field(_ name: String) -> KeyPair.Field { .init(name: name, value: profile[name]) }
+        func field(_ name: String) -> StaticKeys.Field { .init(name: name, value: profile[name]) }
         let token = field("aws_session_token")
-        return try KeyPair(
+        return try StaticKeys(
             accessKeyID: field("aws_access_key_id"),
             secretAccessKey: field("aws_secret_access_key"),
             sessionToken: token.value == nil ? field("aws_security_token") : token,

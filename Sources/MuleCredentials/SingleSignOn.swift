@@ -138,7 +138,7 @@ struct SignOnCache: Sendable {
     /// A token that is good by this machine's clock, renewed if need be and possible.
     func token() throws(CredentialsUnavailable) -> String {
         let login = try read()
-        guard let token = login.text("accessToken"), KeyPair.fitsIntoHeader(token),
+        guard let token = login.text("accessToken"), StaticKeys.fitsIntoHeader(token),
             let end = login.text("expiresAt").flatMap(Self.time)
         else { throw CredentialsUnavailable(reason: "the file \(path) has no login: run \(self.login)") }
         let remaining = (end.millisecondsSince1970 - context.wallClock().millisecondsSince1970) / 1000
@@ -201,7 +201,7 @@ struct SignOnCache: Sendable {
             return nil
         }
         guard let answer = try? CredentialDocument(response.body), let token = answer.text("accessToken"),
-            KeyPair.fitsIntoHeader(token), case .int(let seconds)? = answer["expiresIn"]
+            StaticKeys.fitsIntoHeader(token), case .int(let seconds)? = answer["expiresIn"]
         else { throw CredentialsUnavailable(reason: "\(call.name) got an answer without a token") }
         let expiry = context.wallClock().adding(milliseconds: min(max(seconds, 0), 1 << 32) * 1000)
         var members = ["accessToken": JSONValue.string(token), "expiresAt": .string(expiry.iso8601)]

@@ -69,7 +69,7 @@ struct TokenService: Sendable {
         guard response.status == 200 else { throw refusal(call, response, document, secret) }
         guard let given = document?["\(action.rawValue)Result"]?["Credentials"],
             let id = given.value("AccessKeyId"), let key = given.value("SecretAccessKey"),
-            let token = given.value("SessionToken"), KeyPair.fitsIntoHeader(id), KeyPair.fitsIntoHeader(token)
+            let token = given.value("SessionToken"), StaticKeys.fitsIntoHeader(id), StaticKeys.fitsIntoHeader(token)
         else {
             throw Refusal(
                 code: "",

@@ -2,7 +2,7 @@ import MulePlan
 import MuleSigning
 
 /// The three texts that static credentials are made of, by the names that a user knows them by.
-struct KeyPair {
+struct StaticKeys {
     /// A text with the name of its variable or setting, for errors.
     struct Field {
         var name: String
