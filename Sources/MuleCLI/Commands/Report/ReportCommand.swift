@@ -149,17 +149,17 @@ struct ReportCommand {
     private func forEachTrouble(
         of job: KnownJob,
         _ ledger: Ledger,
-        _ body: ([TroubleView]) -> Bool
+        _ body: ([AttentionView]) -> Bool
     ) throws(LedgerError) {
         var last: [UInt8]?
         while !session.cancellation.isCancelled {
             let items = try ledger.troubledItems(
                 of: job.number,
-                begunBefore: wallClockMilliseconds() - TroubleView.patience,
+                begunBefore: wallClockMilliseconds() - AttentionView.patience,
                 after: last,
                 limit: Self.batch
             )
-            guard let end = items.last, body(items.map { TroubleView(job: job, item: $0) }) else { return }
+            guard let end = items.last, body(items.map { AttentionView(job: job, item: $0) }) else { return }
             last = end.source
         }
     }

@@ -31,7 +31,7 @@ struct RunHistory {
     /// Archived files by the binary logarithm of their size; -1 for empty ones.
     private(set) var sizes: [Int: Int] = [:]
     private(set) var largest: [File] = []
-    private(set) var troubles: [TroubleView] = []
+    private(set) var troubles: [AttentionView] = []
     private(set) var hasMoreTroubles = false
 
     mutating func add(_ run: RunView) {
@@ -59,7 +59,7 @@ struct RunHistory {
         if largest.count > Self.mostFiles { largest.removeLast() }
     }
 
-    mutating func add(_ trouble: TroubleView) {
+    mutating func add(_ trouble: AttentionView) {
         if troubles.count < Self.mostTroubles { troubles.append(trouble) } else { hasMoreTroubles = true }
     }
 }

@@ -3,7 +3,7 @@ import MuleLedger
 import MulePlan
 
 /// A file that needs attention.
-struct TroubleView {
+struct AttentionView {
     enum Kind: String {
         /// Failed too often; not retried until the file changes.
         case quarantined
