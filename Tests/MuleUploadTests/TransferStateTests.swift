@@ -14,7 +14,7 @@ struct TransferStateTests {
     private static func conclusion(of state: inout TransferState, isStopping: Bool = false) -> String? {
         switch state.conclude(isStopping: isStopping) {
         case .failed(let failure): "failed: \(failure.kind)"
-        case .lookAgain: "look again"
+        case .reconcile: "look again"
         case nil: nil
         }
     }

@@ -42,7 +42,7 @@ import Testing
         let key = work.transfer.job.destination.key.string
         return switch work.step {
         case .begin: "begin \(key)"
-        case .lookAgain(let isGone): "look again \(key) \(isGone)"
+        case .reconcile(let isGone): "look again \(key) \(isGone)"
         case .part(let part): "part \(key).\(part.number)"
         case .complete: "complete \(key)"
         }

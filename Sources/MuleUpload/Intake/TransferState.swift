@@ -198,7 +198,7 @@ struct TransferState: Sendable {
     /// What follows a failure.
     enum Conclusion {
         /// The store does not have the upload as recorded, or does not take its parts: look at it once more.
-        case lookAgain(UploadFailure)
+        case reconcile(UploadFailure)
         /// It has ended and is to be reported.
         case failed(UploadFailure)
     }
@@ -213,12 +213,12 @@ struct TransferState: Sendable {
         if let lower = failure.lowerRung, !isStopping {
             rungToRestart = lower
             self.failure = nil
-            return .lookAgain(failure)
+            return .reconcile(failure)
         }
         if failure.asksForAnotherLook, !hasLookedAgain, !isStopping {
             hasLookedAgain = true
             self.failure = nil
-            return .lookAgain(failure)
+            return .reconcile(failure)
         }
         end(.failed)
         return .failed(failure)

@@ -326,12 +326,12 @@ package final class UploadRun: Sendable {
         queue.drop(transfer)
         switch transfer.change({ $0.conclude(isStopping: isStopping) }) {
         case .failed(let failure): end(transfer, failure)
-        case .lookAgain(let failure): lookAgain(transfer, after: failure)
+        case .reconcile(let failure): reconcile(transfer, after: failure)
         case nil: break
         }
     }
 
-    private func lookAgain(_ transfer: Transfer, after failure: UploadFailure) {
+    private func reconcile(_ transfer: Transfer, after failure: UploadFailure) {
         // The rows of all that has reached the store, or it would be taken for somebody else's and counted twice.
         recorder.waitUntilRecorded()
         transfer.beginAnotherLook()

@@ -8,7 +8,7 @@ struct Work: Sendable {
         /// Look at the source and the store, and plan the parts.
         case begin
         /// What was recorded is not what the store has; `isGone` when it has said that it does not know the upload.
-        case lookAgain(isGone: Bool)
+        case reconcile(isGone: Bool)
         indirect case part(PartWork)
         /// All parts are recorded.
         case complete
@@ -33,7 +33,7 @@ struct Work: Sendable {
         switch step {
         case .begin: transfer.job.share == .small ? transfer.job.size ?? 0 : 0
         case .part(let part): part.candidate == nil && part.known == nil ? part.slice.length : 0
-        case .lookAgain, .complete: 0
+        case .reconcile, .complete: 0
         }
     }
 
@@ -51,7 +51,7 @@ struct Work: Sendable {
         switch step {
         case .begin: transfer.job.share == .small ? .small : nil
         case .part: .part
-        case .lookAgain, .complete: nil
+        case .reconcile, .complete: nil
         }
     }
 }
@@ -362,7 +362,7 @@ final class WorkQueue: Sendable {
     }
 
     func add(anotherLookAt transfer: Transfer, isGone: Bool) {
-        change { $0.urgent.append(Work(transfer: transfer, step: .lookAgain(isGone: isGone))) }
+        change { $0.urgent.append(Work(transfer: transfer, step: .reconcile(isGone: isGone))) }
     }
 
     /// Forgets what was still to be done of a transfer that has failed.

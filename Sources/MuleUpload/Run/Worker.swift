@@ -67,7 +67,7 @@ final class Worker {
     private func perform(_ step: Work.Step, of transfer: Transfer, isFirst: Bool) throws(UploadFailure) {
         switch step {
         case .begin: try begin(transfer, isFirst: isFirst)
-        case .lookAgain(let isGone): try lookAgain(transfer, isGone: isGone)
+        case .reconcile(let isGone): try reconcile(transfer, isGone: isGone)
         case .part(let part): try uploadPart(part, of: transfer)
         case .complete: try complete(transfer)
         }

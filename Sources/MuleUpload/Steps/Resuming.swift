@@ -40,7 +40,7 @@ extension Worker {
     // MARK: Resuming
 
     /// Resumes an upload that is not at the store as it was recorded. No other worker works on it.
-    func lookAgain(_ transfer: Transfer, isGone: Bool) throws(UploadFailure) {
+    func reconcile(_ transfer: Transfer, isGone: Bool) throws(UploadFailure) {
         guard let source = transfer.source, let record = transfer.record else {
             // Only failures of what has a source, and an upload ID, ask for another look.
             fatalError("a stream cannot be read again")
