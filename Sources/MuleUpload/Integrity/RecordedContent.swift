@@ -12,7 +12,7 @@ package struct RecordedContent: Sendable {
     private enum Digests: Sendable {
         case whole(Checksum)
         /// The checksum of the parts' checksums.
-        case composite(StoreEvidence.Composite, PartPlan)
+        case composite(ObjectChecksums.Composite, PartPlan)
         /// Those of finished parts of an upload that is not done.
         case parts([PartRecord], PartPlan, CRCAlgorithm)
     }
@@ -32,7 +32,7 @@ package struct RecordedContent: Sendable {
         if proof.checksumType == ChecksumType.composite.rawValue {
             guard let partSize, size > 0 else { return nil }
             let count = words.dropFirst().first.flatMap { Int($0) }
-            let composite = StoreEvidence.Composite(checksum: checksum, partCount: count)
+            let composite = ObjectChecksums.Composite(checksum: checksum, partCount: count)
             digests = .composite(composite, PartPlan(objectSize: size, partSize: partSize))
         } else {
             digests = .whole(checksum)

@@ -324,7 +324,7 @@ struct MultipartChecksum {
             algorithm = crc
             type = .composite
             let parts = rows.map { Checksum(algorithm: crc, bytes: $0.crc) }
-            value = StoreEvidence.Composite.digest(of: parts, crc).base64 + "-\(rows.count)"
+            value = ObjectChecksums.Composite.digest(of: parts, crc).base64 + "-\(rows.count)"
             return
         }
         if checksumMode.checksumAlgorithm == .sha256 {

@@ -37,7 +37,7 @@ struct ReceiptCheck {
                 session.console.warn(text)
             }
         )
-        let stop = RecordedRun(ledger: ledger, settings: settings, cancellation: session.cancellation).run(
+        let stop = ReceiptVerification(ledger: ledger, settings: settings, cancellation: session.cancellation).run(
             next: {
                 guard let file = reader.next() else { return nil }
                 do throws(CommandFailure) {
@@ -71,7 +71,7 @@ struct ReceiptCheck {
 
     // MARK: Words
 
-    private func report(_ object: RecordedObject, _ result: Result<Verification, VerifyFailure>) {
+    private func report(_ object: ReceiptEntry, _ result: Result<Verification, VerifyFailure>) {
         let console = session.console
         switch result {
         case .success(let verification):

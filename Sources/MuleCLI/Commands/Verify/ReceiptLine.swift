@@ -14,7 +14,7 @@ enum ReceiptLine {
     case other
 
     struct ArchivedFile {
-        var object: RecordedObject
+        var object: ReceiptEntry
         /// Where it was archived; nil where the ledger had forgotten it.
         var endpoint: String?
         var region: String?
@@ -66,7 +66,7 @@ enum ReceiptLine {
         default: throw Problem(reason: "\"checksum\" is not a JSON object")
         }
         let file = ArchivedFile(
-            object: RecordedObject(
+            object: ReceiptEntry(
                 id: try text("id", members),
                 source: Array(source.utf8),
                 address: address,

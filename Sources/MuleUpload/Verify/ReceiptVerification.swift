@@ -7,7 +7,7 @@ package import MuleS3
 package import MuleSystem
 
 /// An object as it was when it was archived.
-package struct RecordedObject: Sendable {
+package struct ReceiptEntry: Sendable {
     /// The upload's ID; nil where nobody knows it.
     package var id: String?
     /// As it stands on record.
@@ -27,7 +27,7 @@ package struct RecordedObject: Sendable {
 }
 
 /// Any number of them, several at a time, each thread with connections of its own. Nothing is kept of those that are over.
-package final class RecordedRun: Sendable {
+package final class ReceiptVerification: Sendable {
     private let ledger: Ledger
     private let settings: RunSettings
     private let cancellation: Cancellation
@@ -58,8 +58,8 @@ package final class RecordedRun: Sendable {
     /// - Returns: why not all were asked about: the run was stopped, or a store failed, whose other objects are passed over;
     ///   nil when all were.
     package func run(
-        next: @escaping @Sendable () -> (object: RecordedObject, service: S3Service)?,
-        report: @escaping @Sendable (RecordedObject, Result<Verification, VerifyFailure>) -> Void
+        next: @escaping @Sendable () -> (object: ReceiptEntry, service: S3Service)?,
+        report: @escaping @Sendable (ReceiptEntry, Result<Verification, VerifyFailure>) -> Void
     ) -> UploadFailure? {
         let ticks = context.stallTimer.startTicking()
         let pool = WorkerPool()
@@ -84,7 +84,7 @@ package final class RecordedRun: Sendable {
 
     /// Nil where the run was stopped before there was an answer.
     private func judge(
-        _ object: RecordedObject,
+        _ object: ReceiptEntry,
         _ service: S3Service,
         _ remote: RemoteSteps
     ) -> Result<Verification, VerifyFailure>? {
@@ -115,7 +115,7 @@ package final class RecordedRun: Sendable {
 extension RemoteSteps {
     /// - Throws: what kept the question from being put.
     fileprivate func compare(
-        _ object: RecordedObject,
+        _ object: ReceiptEntry,
         _ service: S3Service
     ) throws(UploadFailure) -> Result<Verification, VerifyFailure> {
         guard let head = try look(at: object.address, service) else {
@@ -173,7 +173,7 @@ private struct RecordComparison {
     /// In words.
     private(set) var differences: [String] = []
     var doubts: [String] = []
-    private let recorded: RecordedObject
+    private let recorded: ReceiptEntry
     private let isMultipart: Bool
     private var hasSize = false
     private var checksum: Verification.Proof?
@@ -182,7 +182,7 @@ private struct RecordComparison {
     /// The strongest; nil without one. Nothing proves an object whose length nobody knows.
     var proof: Verification.Proof? { hasSize ? checksum ?? eTag : nil }
 
-    init(_ recorded: RecordedObject, _ head: ObjectHead) {
+    init(_ recorded: ReceiptEntry, _ head: ObjectHead) {
         self.recorded = recorded
         isMultipart = head.object.eTag.flatMap(DigestETag.init)?.partCount != nil
         compare(size: head.size)

@@ -14,7 +14,7 @@ extension VerifyRun {
     func prove(_ subject: VerifySubject) throws(VerifyFailure) -> Verification.Proof {
         var doubts: [String] = []
         let digests = digests(of: subject)
-        var evidence = StoreEvidence(subject.head)
+        var evidence = ObjectChecksums(subject.head)
         if evidence.full == nil {
             let answer = try asking { () throws(UploadFailure) in
                 try remote.attributes(of: subject.address, subject.head, subject.service)
@@ -52,7 +52,7 @@ extension VerifyRun {
     // MARK: Checksums
 
     private func proveFull(
-        _ evidence: StoreEvidence,
+        _ evidence: ObjectChecksums,
         _ digests: FileDigests,
         _ subject: VerifySubject
     ) throws(VerifyFailure) -> Verification.Proof? {
@@ -75,7 +75,7 @@ extension VerifyRun {
     }
 
     private func proveComposite(
-        _ evidence: StoreEvidence,
+        _ evidence: ObjectChecksums,
         _ digests: FileDigests,
         _ subject: VerifySubject,
         _ doubts: inout [String]
@@ -136,7 +136,7 @@ extension VerifyRun {
         try asking { () throws(UploadFailure) in try digests.digestWhole(size: size, algorithm) }
     }
 
-    private func proof(_ composite: StoreEvidence.Composite, _ count: Int) -> Verification.Proof {
+    private func proof(_ composite: ObjectChecksums.Composite, _ count: Int) -> Verification.Proof {
         Verification.Proof(
             kind: .compositeChecksum,
             algorithm: composite.checksum.algorithm.rawValue,

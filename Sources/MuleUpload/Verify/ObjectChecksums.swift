@@ -4,7 +4,7 @@ import MuleS3
 import MuleTransport
 
 /// The checksums that a store shows of an object, and how it was cut.
-struct StoreEvidence {
+struct ObjectChecksums {
     struct Full {
         var checksum: Checksum
         /// Whether the store says that it is of all bytes. Some show a value without its type.
@@ -110,5 +110,5 @@ struct DigestETag {
     }
 
     /// What the digits are for parts of these MD5s.
-    static func md5(ofParts parts: [Checksum]) -> Checksum { StoreEvidence.Composite.digest(of: parts, .md5) }
+    static func md5(ofParts parts: [Checksum]) -> Checksum { ObjectChecksums.Composite.digest(of: parts, .md5) }
 }
