@@ -183,7 +183,7 @@ package struct AdoptRun {
         _ name: String
     ) throws(UploadFailure) -> Comparison {
         let negotiated: Negotiated
-        switch AdoptedTerms(candidate.listing) {
+        switch ForeignIntegrity(candidate.listing) {
         case .known(let known): negotiated = known
         case .foreign(let reason): return .refused(reason)
         }

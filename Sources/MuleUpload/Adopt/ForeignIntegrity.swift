@@ -2,7 +2,7 @@ import MuleDigest
 import MuleS3
 
 /// What an upload that was started elsewhere requires for resuming it: the checksum that it was created with.
-enum AdoptedTerms {
+enum ForeignIntegrity {
     case known(Negotiated)
     /// Words that follow on "it".
     case foreign(String)
