@@ -61,7 +61,7 @@ struct CleanCommand {
     /// answers, this machine's clock is used.
     private func checkClock(_ ledger: Ledger, _ endpoint: String?) throws(CommandFailure) {
         let stores = StoreBook(session, followsOptions: false)
-        let inquiry = StoreInquiry(
+        let remoteUploads = RemoteUploads(
             ledger: ledger,
             settings: session.runSettings,
             cancellation: session.cancellation,
@@ -76,7 +76,7 @@ struct CleanCommand {
         for place in places where (endpoint ?? place.store.endpoint) == place.store.endpoint {
             guard !session.cancellation.isCancelled else { return }
             do throws(UploadFailure) {
-                let clock = try inquiry.clock(of: try stores.service(of: place.store), bucket: place.bucket)
+                let clock = try remoteUploads.clock(of: try stores.service(of: place.store), bucket: place.bucket)
                 guard clock.now != nil else { continue }
                 if let doubt = ClockComparison.doubt(now: ledger.now(), store: clock) { throw doubt }
                 return

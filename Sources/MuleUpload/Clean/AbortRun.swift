@@ -5,8 +5,8 @@ package import MuleSystem
 
 /// Gives up uploads by hand: the wish is made durable first, then the store is told, then the row is closed.
 package struct AbortRun {
-    private let inquiry: StoreInquiry
-    private var remote: RemoteSteps { inquiry.remote }
+    private let remoteUploads: RemoteUploads
+    private var remote: RemoteSteps { remoteUploads.remote }
     private var ledger: Ledger { remote.ledger }
 
     /// - Parameter onEvent: hears of what could not be made sure.
@@ -17,12 +17,12 @@ package struct AbortRun {
         onEvent: @escaping @Sendable (UploadEvent) -> Void
     ) {
         self.init(
-            StoreInquiry(ledger: ledger, settings: settings, cancellation: cancellation, onEvent: onEvent)
+            RemoteUploads(ledger: ledger, settings: settings, cancellation: cancellation, onEvent: onEvent)
         )
     }
 
-    init(_ inquiry: StoreInquiry) {
-        self.inquiry = inquiry
+    init(_ remoteUploads: RemoteUploads) {
+        self.remoteUploads = remoteUploads
     }
 
     package enum End: Sendable {
@@ -38,7 +38,7 @@ package struct AbortRun {
     @discardableResult
     package func abort(_ record: UploadRecord, _ lease: Lease, service: S3Service) throws(UploadFailure) -> End {
         let wanted = try ledger.reporting { ledger throws(LedgerError) in try ledger.requestAbort(record) }
-        inquiry.prepare(service)
+        remoteUploads.prepare(service)
         let transfer = Transfer(
             UploadJob(
                 source: .file(record.upload.source?.path ?? []),

@@ -82,7 +82,7 @@ package final class CleanRun {
 
     private let ledger: Ledger
     private let rules: Rules
-    private let inquiry: StoreInquiry
+    private let remoteUploads: RemoteUploads
     private let cancellation: Cancellation
     private let onEvent: (CleanEvent) -> Void
     private var unreachable = StoreFailures<StoreAddress>()
@@ -101,7 +101,7 @@ package final class CleanRun {
         self.rules = rules
         self.cancellation = cancellation
         self.onEvent = onEvent
-        inquiry = StoreInquiry(
+        remoteUploads = RemoteUploads(
             ledger: ledger,
             settings: settings,
             cancellation: cancellation,
@@ -148,19 +148,19 @@ package final class CleanRun {
     {
         guard rules.removes else {
             if ledger.isActive(record) { return }
-            let holding = try inquiry.holding(of: record, service)
+            let holding = try remoteUploads.holding(of: record, service)
             if !record.abortRequested, isYoung(holding, service) { return }
             if let holding { stale.measure(holding) }
             return tell(.stale(stale), stale)
         }
         // If another process is uploading it, that is no failure: it is not stale then.
         guard let (current, lease) = try claim(record.number), isStale(current) else { return }
-        let holding = try inquiry.holding(of: current, service)
+        let holding = try remoteUploads.holding(of: current, service)
         if !current.abortRequested, isYoung(holding, service) { return }
         // Before anything is removed, so that whatever stops this run leaves the wish.
         let wanted = try ledger.reporting { ledger throws(LedgerError) in try ledger.requestAbort(current) }
         if let holding { stale.measure(holding) }
-        switch try AbortRun(inquiry).abort(wanted, lease, service: service) {
+        switch try AbortRun(remoteUploads).abort(wanted, lease, service: service) {
         case .givenUp: tell(.removed(stale), stale)
         case .wasDone:
             let name = wanted.upload.destination.description
@@ -189,7 +189,7 @@ package final class CleanRun {
         repeat {
             var found: [StaleUpload] = []
             do throws(UploadFailure) {
-                let page = try inquiry.page(of: place, after: marker)
+                let page = try remoteUploads.page(of: place, after: marker)
                 marker = page.next
                 try checkClock(of: place.service, bucket: place.bucket)
                 found = page.uploads.compactMap { candidate($0, place) }
@@ -263,13 +263,13 @@ package final class CleanRun {
             lease = held
         }
         defer { withExtendedLifetime(lease) {} }
-        let holding = try inquiry.holding(of: uploadID, at: stale.address, place.service)
+        let holding = try remoteUploads.holding(of: uploadID, at: stale.address, place.service)
         if case .gone = holding { return }
         // A part that came lately shows that somebody is at it, however long ago it was begun.
         if case .unknown = stale.origin, isYoung(holding, place.service) { return }
         stale.measure(holding)
         guard rules.removes else { return tell(.stale(stale), stale) }
-        switch try inquiry.remote.abort(uploadID, at: stale.address, place.service, id: stale.record?.id) {
+        switch try remoteUploads.remote.abort(uploadID, at: stale.address, place.service, id: stale.record?.id) {
         case .removed: tell(.removed(stale), stale)
         case .refused(let error): throw .refused(error, sending: stale.address.description)
         }
@@ -280,14 +280,17 @@ package final class CleanRun {
     /// - Throws: where this clock and the store's are so far apart that nothing there may be called old.
     private func checkClock(of service: S3Service, bucket: String) throws(UploadFailure) {
         guard rules.dependsOnAge else { return }
-        if var doubt = ClockComparison.doubt(now: ledger.now(), store: try inquiry.clock(of: service, bucket: bucket)) {
+        if var doubt = ClockComparison.doubt(
+            now: ledger.now(),
+            store: try remoteUploads.clock(of: service, bucket: bucket)
+        ) {
             doubt.scope = .store
             throw doubt
         }
     }
 
     /// Whether a part came lately by the store's own dates: then somebody is at it, whatever clock wrote down the row.
-    private func isYoung(_ holding: Holding?, _ service: S3Service) -> Bool {
+    private func isYoung(_ holding: RemoteState?, _ service: S3Service) -> Bool {
         guard rules.dependsOnAge, case .parts(let listing)? = holding else { return false }
         return listing.parts.contains { $0.lastModified.map { !isOld($0, service) } ?? false }
     }
@@ -328,7 +331,7 @@ extension StaleUpload {
         initiated = UTCTime(millisecondsSince1970: record.createdAt)
     }
 
-    fileprivate mutating func measure(_ holding: Holding) {
+    fileprivate mutating func measure(_ holding: RemoteState) {
         switch holding {
         case .parts(let listing):
             let newest = listing.newest.values

@@ -9,7 +9,7 @@ import MuleUpload
 struct RemoteStatus {
     let session: Session
     let lines: StatusLines
-    private let inquiry: StoreInquiry
+    private let remoteUploads: RemoteUploads
     private let stores: StoreBook
     private let ledger: Ledger
 
@@ -19,7 +19,7 @@ struct RemoteStatus {
         lines = StatusLines(console: session.console, ledger: ledger)
         stores = StoreBook(session, followsOptions: true)
         let printer = EventPrinter(console: session.console)
-        inquiry = StoreInquiry(
+        remoteUploads = RemoteUploads(
             ledger: ledger,
             settings: session.runSettings,
             cancellation: session.cancellation
@@ -101,7 +101,7 @@ struct RemoteStatus {
         let bucket = record.upload.destination.bucket
         guard unreachable.failure(of: record.upload.store, bucket) == nil else { return .notAsked }
         do throws(UploadFailure) {
-            let holding = try inquiry.holding(of: record, try stores.service(of: record.upload.store))
+            let holding = try remoteUploads.holding(of: record, try stores.service(of: record.upload.store))
             if case .hidden(let failure) = holding { failures.add(failure) }
             return RemoteView(holding)
         } catch {
@@ -121,16 +121,20 @@ struct RemoteStatus {
         var marker: UploadMarker?
         var ofOthers = 0
         repeat {
-            let page = try inquiry.page(of: place, after: marker)
+            let page = try remoteUploads.page(of: place, after: marker)
             marker = page.next
             for listed in page.uploads where !session.cancellation.isCancelled {
                 switch listed.standing {
                 case .open(let record):
                     if shown.covers(record) { continue }
-                    lines.print(record, RemoteView(try inquiry.holding(of: record, place.service)))
+                    lines.print(record, RemoteView(try remoteUploads.holding(of: record, place.service)))
                 case .unknown(isOwn: false): ofOthers += 1
                 case .over, .unknown:
-                    let holding = try inquiry.holding(of: listed.upload.uploadID, at: listed.address, place.service)
+                    let holding = try remoteUploads.holding(
+                        of: listed.upload.uploadID,
+                        at: listed.address,
+                        place.service
+                    )
                     if case .gone = holding { continue }
                     if case .hidden(let failure) = holding, failures.count == 0 { failures.add(failure) }
                     var view = RemoteView(holding)
@@ -168,7 +172,7 @@ struct RemoteView {
     private init() {}
 
     /// - Parameter holding: nil where nothing was created.
-    init(_ holding: Holding?) {
+    init(_ holding: RemoteState?) {
         switch holding {
         case nil: (exists, parts, bytes) = (false, 0, 0)
         case .gone?: (exists, parts, bytes) = (false, 0, 0)

@@ -26,7 +26,7 @@ package struct StorePlace: Sendable {
 }
 
 /// What a store holds of one upload.
-package enum Holding: Sendable {
+package enum RemoteState: Sendable {
     case parts(PartListing)
     /// The store does not know the upload, or not any more.
     case gone
@@ -36,7 +36,7 @@ package enum Holding: Sendable {
 
 /// An upload that a store lists, as this ledger sees it.
 package struct ListedUpload: Sendable {
-    package enum Standing: Sendable {
+    package enum LedgerState: Sendable {
         /// The ledger has it among what is unfinished.
         case open(UploadRecord)
         /// The ledger knows it, and takes it for done or given up.
@@ -47,11 +47,11 @@ package struct ListedUpload: Sendable {
 
     package var upload: OpenUpload
     package var address: ObjectAddress
-    package var standing: Standing
+    package var standing: LedgerState
 }
 
 /// Asks as patiently as a person waits, not as a transfer does.
-package final class StoreInquiry {
+package final class RemoteUploads {
     let remote: RemoteSteps
     private var client: StoreClient { remote.client }
     private var ledger: Ledger { remote.ledger }
@@ -65,7 +65,7 @@ package final class StoreInquiry {
         ledger: Ledger,
         settings: RunSettings,
         cancellation: Cancellation,
-        patience: Double = StoreInquiry.patience,
+        patience: Double = RemoteUploads.patience,
         onEvent: @escaping @Sendable (UploadEvent) -> Void = { _ in }
     ) {
         var settings = settings
@@ -94,7 +94,7 @@ package final class StoreInquiry {
         of uploadID: String,
         at address: ObjectAddress,
         _ service: S3Service
-    ) throws(UploadFailure) -> Holding {
+    ) throws(UploadFailure) -> RemoteState {
         let answer = try ask(service) { (connection) throws(S3Error) in
             try connection.listParts(address, uploadID: uploadID)
         }
@@ -109,7 +109,7 @@ package final class StoreInquiry {
     }
 
     /// The same for an upload of this ledger; shows by what name the store knows us. Nil when nothing was created yet.
-    package func holding(of record: UploadRecord, _ service: S3Service) throws(UploadFailure) -> Holding? {
+    package func holding(of record: UploadRecord, _ service: S3Service) throws(UploadFailure) -> RemoteState? {
         guard let uploadID = record.uploadID else { return nil }
         let holding = try holding(of: uploadID, at: record.upload.destination, service)
         if case .parts(let listing) = holding { learn(listing.initiator, record.upload.store) }
@@ -169,7 +169,7 @@ package final class StoreInquiry {
         for (upload, records) in zip(uploads, rows) where !records.isEmpty { learn(upload.initiator, place.address) }
         let names = ownNames[place.address]
         return zip(uploads, rows).map { upload, records in
-            let standing: ListedUpload.Standing
+            let standing: ListedUpload.LedgerState
             if let open = records.first(where: \.isOpen) {
                 standing = .open(open)
             } else if let last = records.last {
