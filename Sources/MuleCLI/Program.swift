@@ -119,7 +119,7 @@ package enum Program {
                     output: output
                 ).run()
             }
-            let service = ServiceReport(environment: environment)
+            let service = SystemdNotifier(environment: environment)
             let session = try Session(
                 arguments,
                 environment: environment,

@@ -32,7 +32,7 @@ struct CleanCommand {
         let age = arguments.olderThan ?? Self.defaultAge
         // No age at all does not depend on what two clocks say of the last second.
         let cutoff = age == 0 ? Int64.max / 2 : wallClockMilliseconds() - Int64(age * 1000)
-        let stores = StoreBook(session, followsOptions: false)
+        let stores = StoreCache(session, followsOptions: false)
         func pass(removes: Bool) throws(CommandFailure) -> CleanSummary {
             let rules = CleanRun.Rules(
                 cutoff: cutoff,
@@ -60,7 +60,7 @@ struct CleanCommand {
     /// A wrong clock must not make history look old: one of the stores in the ledger is asked for the time. If none
     /// answers, this machine's clock is used.
     private func checkClock(_ ledger: Ledger, _ endpoint: String?) throws(CommandFailure) {
-        let stores = StoreBook(session, followsOptions: false)
+        let stores = StoreCache(session, followsOptions: false)
         let remoteUploads = RemoteUploads(
             ledger: ledger,
             settings: session.runSettings,
@@ -129,7 +129,7 @@ struct CleanCommand {
         _ ledger: Ledger,
         _ named: [ObjectAddress],
         _ endpoint: String?,
-        _ stores: StoreBook
+        _ stores: StoreCache
     ) throws(CommandFailure) -> CleanSummary {
         let printer = EventPrinter(console: console)
         let lines = CleanLines(console: console, isList: !rules.removes)
@@ -166,7 +166,7 @@ struct CleanCommand {
         _ ledger: Ledger,
         _ named: [ObjectAddress],
         _ endpoint: String?,
-        _ stores: StoreBook,
+        _ stores: StoreCache,
         _ rules: CleanRun.Rules
     ) throws(LedgerError) -> [StorePlace] {
         guard named.isEmpty else { return named.compactMap { stores.place(named: $0) } }

@@ -12,7 +12,7 @@ struct ResumeCommand {
         var uploads = try session.uploads(ledger, ids: session.arguments.operands, .open, limit: Self.batch)
         var isEmpty = true
         let printer = EventPrinter(console: session.console)
-        let stores = StoreBook(session, followsOptions: true)
+        let stores = StoreCache(session, followsOptions: true)
         var failures = FailureTally()
         let feed = JobFeed { () throws(UploadFailure) in
             guard let records = try known({ () throws(LedgerError) in try uploads.next() }, ledger) else {
@@ -41,7 +41,7 @@ struct ResumeCommand {
     private func job(
         _ record: UploadRecord,
         _ ledger: Ledger,
-        _ stores: StoreBook,
+        _ stores: StoreCache,
         _ printer: EventPrinter
     ) throws(UploadFailure) -> UploadJob? {
         guard try isReadable(record) else { return nil }

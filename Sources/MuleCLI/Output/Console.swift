@@ -10,7 +10,7 @@ final class Console: Sendable {
     let isQuiet: Bool
     let isVerbose: Bool
     private let diagnostics: Diagnostics
-    private let service: ServiceReport?
+    private let service: SystemdNotifier?
     private let display: ProgressDisplay
     private let output: StandardOutput
     private let sharesTerminal: Bool
@@ -25,7 +25,7 @@ final class Console: Sendable {
         environment: [String: String],
         diagnostics: Diagnostics,
         output: StandardOutput,
-        service: ServiceReport? = nil
+        service: SystemdNotifier? = nil
     ) {
         isJSON = arguments.json
         isQuiet = arguments.quiet

@@ -31,7 +31,7 @@ struct Session {
         cancellation: Cancellation,
         diagnostics: Diagnostics,
         output: StandardOutput,
-        service: ServiceReport? = nil
+        service: SystemdNotifier? = nil
     ) throws(CommandFailure) {
         self.arguments = arguments
         self.environment = environment

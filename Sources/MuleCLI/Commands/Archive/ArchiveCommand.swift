@@ -103,7 +103,7 @@ struct ArchiveCommand {
     private func note(_ failure: CommandFailure, _ options: JobOptions, of job: Int64, _ ledger: Ledger) {
         guard let run = try? ledger.beginRun(of: job) else { return }
         try? ledger.note(RunCounts(), of: run, status: Int(failure.status.rawValue), error: failure.message)
-        _ = AfterRun(session: session, options: options, ledger: ledger).carryOut(run, status: failure.status)
+        _ = PostRun(session: session, options: options, ledger: ledger).run(run, status: failure.status)
     }
 
     private func run(
@@ -116,7 +116,7 @@ struct ArchiveCommand {
         let printer = EventPrinter(console: session.console)
         var settings = serving.runSettings
         settings.pageCache = serving.transferOptions.pageCache ?? .drop
-        let stores = StoreBook(serving, followsOptions: false)
+        let stores = StoreCache(serving, followsOptions: false)
         do {
             let run = try ArchiveRun(
                 job,
@@ -142,8 +142,8 @@ struct ArchiveCommand {
             // The summary is the last line, even if the ledger can no longer be written.
             defer { ArchiveSummary(job: job, report: report, status: status).print(to: session.console) }
             try run.close(report, status: Int(ended.rawValue))
-            status = AfterRun(session: session, options: options, ledger: ledger)
-                .carryOut(report.run.run, status: ended)
+            status = PostRun(session: session, options: options, ledger: ledger)
+                .run(report.run.run, status: ended)
             return status
         } catch {
             session.console.stopProgress(final: nil)

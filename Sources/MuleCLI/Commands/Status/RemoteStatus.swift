@@ -10,14 +10,14 @@ struct RemoteStatus {
     let session: Session
     let lines: StatusLines
     private let remoteUploads: RemoteUploads
-    private let stores: StoreBook
+    private let stores: StoreCache
     private let ledger: Ledger
 
     init(session: Session, ledger: Ledger) {
         self.session = session
         self.ledger = ledger
         lines = StatusLines(console: session.console, ledger: ledger)
-        stores = StoreBook(session, followsOptions: true)
+        stores = StoreCache(session, followsOptions: true)
         let printer = EventPrinter(console: session.console)
         remoteUploads = RemoteUploads(
             ledger: ledger,

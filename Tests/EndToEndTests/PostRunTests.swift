@@ -6,7 +6,7 @@ import Testing
 @testable import MuleLedger
 
 /// What follows a run of a job: receipts, metrics, hooks.
-@Suite struct AfterRunTests {
+@Suite struct PostRunTests {
     private let store = FakeS3()
     private let mule: MuleRun
 

@@ -2,7 +2,7 @@ import MuleSystem
 
 /// Reports to the service manager from its own thread: start, progress and stop of a command, and keep-alives while the
 /// run makes progress.
-final class ServiceReport: Sendable {
+final class SystemdNotifier: Sendable {
     private struct Subject {
         var job: String?
         var isAlive: @Sendable () -> Bool
@@ -17,7 +17,7 @@ final class ServiceReport: Sendable {
         var isOver = false
     }
 
-    private let manager: ServiceManager
+    private let manager: NotifySocket
     private let state = Monitor(State())
     private let thread = Monitor<Thread?>(nil)
 
@@ -26,7 +26,7 @@ final class ServiceReport: Sendable {
 
     /// Nil without a service manager that listens.
     init?(environment: [String: String]) {
-        guard let manager = ServiceManager(environment: environment) else { return nil }
+        guard let manager = NotifySocket(environment: environment) else { return nil }
         self.manager = manager
     }
 

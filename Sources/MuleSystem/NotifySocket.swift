@@ -2,7 +2,7 @@ import Glibc
 
 /// The service manager that has started this process, where there is one that wants to hear of it: a socket for datagrams that is
 /// named in the environment, sd_notify(3). Whether anybody listens is no matter of the run's.
-package final class ServiceManager: Sendable {
+package final class NotifySocket: Sendable {
     private let descriptor: Int32
     /// A `sockaddr_un` up to the end of its path.
     private let address: [UInt8]

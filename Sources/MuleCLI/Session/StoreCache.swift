@@ -4,7 +4,7 @@ import MuleS3
 import MuleUpload
 
 /// The stores that a command has to do with, each made once, so that its connections and what is learned of it are shared.
-final class StoreBook {
+final class StoreCache {
     private let session: Session
     private let followsOptions: Bool
     private var known: [StoreAddress: S3Service] = [:]

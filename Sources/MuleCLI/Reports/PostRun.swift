@@ -5,7 +5,7 @@ import MuleSystem
 import MuleUpload
 
 /// Writes the receipt and metrics of a recorded run and calls its hooks. Their failures do not change what was archived.
-struct AfterRun {
+struct PostRun {
     let session: Session
     let options: JobOptions
     let ledger: Ledger
