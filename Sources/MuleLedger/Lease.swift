@@ -3,12 +3,12 @@ import Synchronization
 
 /// The right to carry an upload, held until it is released or the process ends in any way.
 package final class Lease: Sendable {
-    private let book: LeaseBook
+    private let book: LockFile
     private let number: Int64
     private let isHeld = Atomic<Bool>(true)
 
     /// Nil when somebody has it: another process, another ledger of this one, or this very ledger.
-    init?(_ book: LeaseBook, number: Int64) throws(SystemError) {
+    init?(_ book: LockFile, number: Int64) throws(SystemError) {
         guard try book.take(number) else { return nil }
         self.book = book
         self.number = number
@@ -17,7 +17,7 @@ package final class Lease: Sendable {
     /// Takes up one that was handed in.
     ///
     /// - Returns: nil when it was not.
-    init?(handedInTo book: LeaseBook, number: Int64) {
+    init?(handedInTo book: LockFile, number: Int64) {
         guard book.holds(number) else { return nil }
         self.book = book
         self.number = number
@@ -36,7 +36,7 @@ package final class Lease: Sendable {
 
 /// The leases of a ledger: a lock for the others, and a list for itself, since the kernel lets whoever holds a lock take
 /// it again.
-final class LeaseBook: Sendable {
+final class LockFile: Sendable {
     private let locks: RangeLock
     /// Rows that are made one after another are one range, here and in the kernel.
     private let held = Monitor(RangeSet<Int64>())

@@ -9,9 +9,9 @@ package final class Ledger: Sendable {
     /// Without links, whatever it was opened by.
     package let path: [UInt8]
     private let database: Monitor<Database>
-    let leases: LeaseBook
+    let leases: LockFile
     private let reserved: ReservedFiles
-    let reserve: Reserve
+    let reserve: DiskReserve
     /// Milliseconds since 1970.
     package let now: @Sendable () -> Int64
 
@@ -40,7 +40,7 @@ package final class Ledger: Sendable {
     init(
         path given: [UInt8],
         now: @escaping @Sendable () -> Int64 = wallClockMilliseconds,
-        fileSystem: @escaping Reserve.Look,
+        fileSystem: @escaping DiskReserve.Look,
         busyTimeout: Double = 10
     ) throws(LedgerError) {
         self.now = now
@@ -55,7 +55,7 @@ package final class Ledger: Sendable {
             throw LedgerError(error)
         }
         self.path = path
-        reserve = Reserve(path: path, fileSystem: fileSystem)
+        reserve = DiskReserve(path: path, fileSystem: fileSystem)
         // SQLite would read from a FIFO.
         guard status.kind == .regular else { throw LedgerError.cannotOpen("it is not a regular file") }
         try LedgerName.check(path, status)
@@ -76,7 +76,7 @@ package final class Ledger: Sendable {
             throw LedgerError.failed("\(error)")
         }
         do {
-            leases = try LeaseBook(path: path + Array(".leases".utf8))
+            leases = try LockFile(path: path + Array(".leases".utf8))
         } catch {
             throw LedgerError(error)
         }

@@ -92,7 +92,7 @@ import Testing
         let (record, lease) = try #require(try ledger.take())
         try ledger.makeRoom()
         let first = try Files.size(path + "-wal")
-        #expect(first >= Reserve.room && first < Reserve.room + 2 * mebibyte)
+        #expect(first >= DiskReserve.room && first < DiskReserve.room + 2 * mebibyte)
         for number in 1...50 {
             try ledger.commit(.sample(number), of: record)
             try ledger.makeRoom()
@@ -109,7 +109,7 @@ import Testing
         let ledger = try ledger()
         let (record, lease) = try #require(try ledger.take())
         try ledger.makeRoom()
-        #expect(try Files.size(directory.path("there/real.sqlite-wal")) >= Reserve.room)
+        #expect(try Files.size(directory.path("there/real.sqlite-wal")) >= DiskReserve.room)
         try ledger.commit(.sample(1), of: record)
         withExtendedLifetime(lease) {}
     }
@@ -161,7 +161,7 @@ import Testing
 
     @Test func `without a log, the free space is looked at`() throws {
         #expect(throws: LedgerError.diskFull) { try self.ledger(isShared: true, available: 1 << 20).makeRoom() }
-        try ledger(isShared: true, available: Reserve.room).makeRoom()
+        try ledger(isShared: true, available: DiskReserve.room).makeRoom()
     }
 
     // MARK: Files that go away

@@ -59,8 +59,8 @@ extension Session {
     func fitted(_ settings: RunSettings) -> RunSettings {
         var settings = settings
         let wanted = settings.concurrency
-        let room = RequestRoom(
-            openFiles: ProcessLimits.openFiles(wanted: RequestRoom.files(for: wanted)),
+        let room = RequestCapacity(
+            openFiles: ProcessLimits.openFiles(wanted: RequestCapacity.files(for: wanted)),
             memory: ProcessLimits.memory()
         )
         settings.concurrency = room.most(wanted)

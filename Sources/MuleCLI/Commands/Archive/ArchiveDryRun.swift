@@ -108,7 +108,7 @@ private struct PlanSummary {
     }
 
     private var requestsAtOnce: Int { max(1, min(settings.concurrency, totals.bodies)) }
-    private var memory: Int64 { RequestRoom.likelyMemory(requests: requestsAtOnce) }
+    private var memory: Int64 { RequestCapacity.likelyMemory(requests: requestsAtOnce) }
 
     /// Nil if no rate limit applies now.
     private var seconds: Double? {

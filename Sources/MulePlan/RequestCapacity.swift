@@ -1,5 +1,5 @@
 /// How many requests at a time a process has room for.
-package struct RequestRoom: Hashable, Sendable {
+package struct RequestCapacity: Hashable, Sendable {
     /// Files that may be open at a time, sockets among them.
     package var openFiles: Int
     /// Bytes of the machine's memory, or of what the process may take of it; nil where that is not known.

@@ -6,7 +6,7 @@ import MuleSystem
 /// The write-ahead log is made longer than it need be: what SQLite writes there later takes blocks that the file has
 /// already, and can't fail for want of space. The next open takes the zeros behind the last commit for the end of the log.
 /// Where there is no such log, or the file system can't reserve, a look at its free space has to do.
-final class Reserve: Sendable {
+final class DiskReserve: Sendable {
     /// For some 300 rows, each of which may touch its own page of three B-trees, or the end of an upload of 10,000 parts.
     static let room: Int64 = 4 << 20
     private static let step: Int64 = 1 << 20
@@ -70,7 +70,7 @@ final class Reserve: Sendable {
 
 extension Ledger {
     /// Free space without which nothing is sent, in bytes.
-    package static let roomForRows = Reserve.room
+    package static let roomForRows = DiskReserve.room
 
     /// Makes room for what is under way, before it is sent and after each commit.
     ///

@@ -1,7 +1,7 @@
 import MulePlan
 import Testing
 
-@Suite struct RequestRoomTests {
+@Suite struct RequestCapacityTests {
     @Test(
         "as many as there are files and memory for, one at least",
         arguments: [
@@ -12,14 +12,14 @@ import Testing
         ] as [(Int, Int64?, Int, Int)]
     )
     func most(openFiles: Int, memory: Int64?, wanted: Int, expected: Int) {
-        #expect(RequestRoom(openFiles: openFiles, memory: memory).most(wanted) == expected)
+        #expect(RequestCapacity(openFiles: openFiles, memory: memory).most(wanted) == expected)
     }
 
     @Test("what is asked for is enough")
     func files() {
         for wanted in 1...256 {
-            #expect(RequestRoom(openFiles: RequestRoom.files(for: wanted)).most(wanted) == wanted)
-            #expect(RequestRoom(openFiles: RequestRoom.files(for: wanted) - 1).most(wanted) < max(wanted, 2))
+            #expect(RequestCapacity(openFiles: RequestCapacity.files(for: wanted)).most(wanted) == wanted)
+            #expect(RequestCapacity(openFiles: RequestCapacity.files(for: wanted) - 1).most(wanted) < max(wanted, 2))
         }
     }
 }
