@@ -158,7 +158,7 @@ package struct AfterActionExecutor {
                     checked.file.giveWriteLeaseBack()
                     try copy(plan, name, directory, to: target, targetDirectory)
                     return ItemAction(Self.move, target: target)
-                default: throw Refusal(reason: "cannot be moved to \(UTF8Repair.string(target)): \(error.reason)")
+                default: throw Refusal(reason: "cannot be moved to \(LossyUTF8.string(target)): \(error.reason)")
                 }
             }
             try putBackUnless(Self.name(target), is: checked, plan, in: targetDirectory, as: name, in: directory)
@@ -185,7 +185,7 @@ package struct AfterActionExecutor {
             try copy.sync()
         } catch {
             try? targetDirectory.remove(partial)
-            let place = UTF8Repair.string(target)
+            let place = LossyUTF8.string(target)
             if error.code == ENOTSUP { throw Self.opens("cannot be copied to \(place)") }
             throw Refusal(reason: "cannot be copied to \(place): \(error.reason)")
         }
@@ -275,7 +275,7 @@ package struct AfterActionExecutor {
         if !isThere, file.mayHaveDeparted(departing, in: directory) {
             guard plan.action.name == Self.delete || file.isMoved else {
                 throw Refusal(
-                    reason: "is still named \(UTF8Repair.string(departing)), and the ledger does not say "
+                    reason: "is still named \(LossyUTF8.string(departing)), and the ledger does not say "
                         + "what to do with it"
                 )
             }
@@ -349,7 +349,7 @@ package struct AfterActionExecutor {
             return .changed
         } catch {
             return Refusal(
-                reason: "was replaced at the same moment; the new file is now named \(UTF8Repair.string(newName)): "
+                reason: "was replaced at the same moment; the new file is now named \(LossyUTF8.string(newName)): "
                     + error.reason
             )
         }
@@ -385,7 +385,7 @@ package struct AfterActionExecutor {
             try syncNames(leadingTo: path + Self.slash)
             return try Directory.open(path)
         } catch {
-            let place = UTF8Repair.string(path)
+            let place = LossyUTF8.string(path)
             if error.code == ENOTSUP { throw Self.opens("cannot be moved to \(place)") }
             throw Refusal(reason: "cannot be moved to \(place): \(error.reason)")
         }

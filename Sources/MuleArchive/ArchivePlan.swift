@@ -233,7 +233,7 @@ package final class ArchivePlanner {
         if let item = try items([file.path])[0], policy.isQuarantined(item), item.upload == nil {
             return note(quarantined(item))
         }
-        fail(file.path, UploadFailure(.source, problem.sentence(for: UTF8Repair.string(file.path))))
+        fail(file.path, UploadFailure(.source, problem.sentence(for: LossyUTF8.string(file.path))))
     }
 
     private func fail(_ path: [UInt8], to destination: ObjectAddress? = nil, _ failure: UploadFailure) {
@@ -298,8 +298,8 @@ package final class ArchivePlanner {
     ) throws(UploadFailure) {
         let intent = try policy.intent(found, to: address)
         if intent.sharesKey, let other = try rival(of: intent) {
-            let name = UTF8Repair.string(intent.path)
-            return fail(intent.path, to: address, .taken(address, name, by: UTF8Repair.string(other)))
+            let name = LossyUTF8.string(intent.path)
+            return fail(intent.path, to: address, .taken(address, name, by: LossyUTF8.string(other)))
         }
         var file = PlannedFile(kind: kind, source: found.file.path, destination: address, requests: requests)
         file.size = found.status.size
@@ -350,7 +350,7 @@ package final class ArchivePlanner {
         do {
             return try look()
         } catch {
-            throw UploadFailure(ledger: error, path: UTF8Repair.string(ledger?.path ?? []))
+            throw UploadFailure(ledger: error, path: LossyUTF8.string(ledger?.path ?? []))
         }
     }
 }

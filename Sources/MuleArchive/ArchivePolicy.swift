@@ -245,7 +245,7 @@ struct ArchivePolicy {
         guard length <= StoreLimits.amazon.maximumKeyLength else {
             throw UploadFailure(
                 .usage,
-                "The key for \(UTF8Repair.string(found.file.path)) is \(length) bytes long; S3 allows "
+                "The key for \(LossyUTF8.string(found.file.path)) is \(length) bytes long; S3 allows "
                     + "\(StoreLimits.amazon.maximumKeyLength)."
             )
         }
@@ -291,7 +291,7 @@ struct ArchivePolicy {
                 offset += Int64(count)
             }
         } catch {
-            throw UploadFailure(.source, "\(UTF8Repair.string(found.file.path)) cannot be read: \(error.reason).")
+            throw UploadFailure(.source, "\(LossyUTF8.string(found.file.path)) cannot be read: \(error.reason).")
         }
         throw UploadFailure(.interrupted, "interrupted", isResumable: true)
     }

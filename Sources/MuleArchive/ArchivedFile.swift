@@ -155,7 +155,7 @@ struct ArchivedFile {
         SourceIdentity(path: plan.identity.path, status)
     }
 
-    private var name: String { UTF8Repair.string(plan.source) }
+    private var name: String { LossyUTF8.string(plan.source) }
 
     /// Where other machines write too, the kernel refuses leases for reasons of its own.
     private func isOnSharedFileSystem(_ path: [UInt8]) -> Bool {

@@ -99,7 +99,7 @@ final class DirectoryFeed {
         if let item = try known(file.path), item.run != run.run, policy.isQuarantined(item), item.upload == nil {
             return recorder.leaveAlone(item)
         }
-        let failure = UploadFailure(.source, problem.sentence(for: UTF8Repair.string(file.path)))
+        let failure = UploadFailure(.source, problem.sentence(for: LossyUTF8.string(file.path)))
         recorder.fail(FailedUpload(file.path, job.nowhere, failure))
     }
 

@@ -462,7 +462,7 @@ final class JobRecorder: Sendable {
     }
 
     private func fail(_ next: Case, _ reason: String, _ events: inout [ArchiveEvent]) {
-        let name = UTF8Repair.string(next.plan.source)
+        let name = LossyUTF8.string(next.plan.source)
         let verb = next.plan.action.name == AfterActionExecutor.move ? "moved" : "deleted"
         let failure = UploadFailure(
             .source,

@@ -95,7 +95,7 @@ struct SourcePlaces {
                 return nil
             }
         }
-        let name = UTF8Repair.string(place.path)
+        let name = LossyUTF8.string(place.path)
         return UploadFailure(
             .source,
             "\(name): the files that the job knows are gone, and the directory is on another file system than in "

@@ -21,7 +21,7 @@ struct TargetPlace {
         guard let known = try known, let now = nearest else { return nil }
         guard !now.isSame(as: FileSystemIdentity(device: known.device, number: known.fileSystem)) else { return nil }
         guard (try? DirectoryNames(of: directory))?.count ?? 0 == 0 else { return nil }
-        let name = UTF8Repair.string(directory)
+        let name = LossyUTF8.string(directory)
         return UploadFailure(
             .source,
             "Nothing is moved to \(name): it is on another file system than in earlier runs, and empty. Mount the disk "

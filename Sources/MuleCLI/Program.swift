@@ -28,7 +28,7 @@ package enum Program {
                 onStop: { _ in cancellation.cancel() },
                 onHangUp: { diagnostics.hangUp() },
                 lastWords: {
-                    Producer.killAll()
+                    PipedProcess.killAll()
                     diagnostics.error(diagnostics.lastWords)
                 }
             )

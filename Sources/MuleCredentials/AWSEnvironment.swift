@@ -90,7 +90,7 @@ package struct AWSEnvironment: Sendable {
         try CredentialChain(
             selection: selection,
             configuration: configuration,
-            context: FetchContext(environment: variables, cancellation: cancellation, notice: notice),
+            context: CredentialContext(environment: variables, cancellation: cancellation, notice: notice),
             endpoints: ServiceEndpoints(
                 environment: variables,
                 profile: profile,

@@ -5,7 +5,7 @@ import MuleSigning
 /// https://docs.aws.amazon.com/sdkref/latest/guide/feature-assume-role-credentials.html
 struct AssumedRole: CredentialSource {
     let profile: Profile?
-    let context: FetchContext
+    let context: CredentialContext
     let service: @Sendable () throws(CredentialsUnavailable) -> TokenService
     /// Who signs for the profile of that name.
     let ofProfile: @Sendable (String) throws(CredentialsUnavailable) -> any CredentialsProvider

@@ -6,7 +6,7 @@ import MuleXML
 /// The role of a container, from a service that the variables name: ECS and EKS Pod Identity set them.
 /// https://docs.aws.amazon.com/sdkref/latest/guide/feature-container-credentials.html
 struct ContainerCredentials: CredentialSource {
-    let context: FetchContext
+    let context: CredentialContext
     let transport: TransportSettings
 
     /// Where plain HTTP may go with the token: never off this machine.
@@ -53,7 +53,7 @@ struct ContainerCredentials: CredentialSource {
     private static func fetch(
         _ url: ServiceURL,
         _ transport: TransportSettings,
-        _ context: FetchContext
+        _ context: CredentialContext
     ) throws(CredentialsUnavailable) -> Credentials {
         var request = HTTPRequest(method: "GET", url: url.text)
         request.headers = [("accept", "application/json")]
@@ -75,7 +75,7 @@ struct ContainerCredentials: CredentialSource {
     }
 
     /// The file, which is read each time as it is replaced while the upload runs, outranks the variable (botocore).
-    private static func token(_ context: FetchContext) throws(CredentialsUnavailable) -> String? {
+    private static func token(_ context: CredentialContext) throws(CredentialsUnavailable) -> String? {
         var token = context.environment[nonEmpty: "AWS_CONTAINER_AUTHORIZATION_TOKEN"]
         if let path = context.environment[nonEmpty: "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"] {
             do throws(SystemError) {

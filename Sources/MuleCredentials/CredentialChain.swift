@@ -7,7 +7,7 @@ import MuleTransport
 struct CredentialChain: Sendable {
     let selection: ProfileSelection
     let configuration: SharedConfiguration
-    let context: FetchContext
+    let context: CredentialContext
     let endpoints: ServiceEndpoints
     /// The region of the token service; nil for the one place that serves all.
     let region: String?

@@ -9,7 +9,7 @@ import MuleSystem
 /// says on standard error goes to the terminal when it fails, without what looks like a key.
 struct CredentialProcess: CredentialSource {
     let profile: Profile?
-    let context: FetchContext
+    let context: CredentialContext
     var timeout = 60.0
 
     func provider() throws(CredentialsUnavailable) -> (any CredentialsProvider)? {
@@ -29,7 +29,7 @@ struct CredentialProcess: CredentialSource {
     private static func fetch(
         _ process: ChildProcess,
         _ name: String,
-        _ context: FetchContext
+        _ context: CredentialContext
     ) throws(CredentialsUnavailable) -> Credentials {
         let outcome: ChildProcess.Outcome
         do throws(SystemError) {
@@ -40,7 +40,7 @@ struct CredentialProcess: CredentialSource {
             )
         }
         if let problem = problem(outcome.end, process) {
-            let words = HiddenKeys.masked(
+            let words = Redactor.masked(
                 outcome.lastError,
                 isCut: outcome.lastError.count >= ChildProcess.errorLimit
             )

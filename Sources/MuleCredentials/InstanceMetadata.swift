@@ -7,7 +7,7 @@ import MuleTransport
 /// https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instancedata-data-retrieval.html
 struct InstanceMetadata {
     let profile: Profile?
-    let context: FetchContext
+    let context: CredentialContext
     let userAgent: String
 
     /// What came of the look.
@@ -63,7 +63,7 @@ struct InstanceMetadata {
     }
 
     private struct Service: Sendable {
-        let context: FetchContext
+        let context: CredentialContext
         let endpoint: ServiceURL
         let transport: TransportSettings
         let attempts: Int

@@ -32,9 +32,9 @@ final class RefreshingCredentials: CredentialsProvider {
     /// Told for every request; atomic, so that the common case takes no lock.
     private let wasAccepted = Atomic<Bool>(false)
     private let fetch: Fetch
-    private let context: FetchContext
+    private let context: CredentialContext
 
-    init(_ context: FetchContext, fetch: @escaping Fetch) {
+    init(_ context: CredentialContext, fetch: @escaping Fetch) {
         self.context = context
         self.fetch = fetch
     }

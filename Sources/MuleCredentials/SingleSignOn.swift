@@ -10,7 +10,7 @@ import MuleTransport
 struct SingleSignOn: CredentialSource {
     let profile: Profile?
     let configuration: SharedConfiguration
-    let context: FetchContext
+    let context: CredentialContext
     let endpoints: ServiceEndpoints
     let transport: TransportSettings
 
@@ -64,7 +64,7 @@ private struct SignOnExchange: Sendable {
     let role: String
     let portal: ServiceURL
     let cache: SignOnCache
-    let context: FetchContext
+    let context: CredentialContext
     let transport: TransportSettings
 
     private static let names = CredentialDocument.Names(
@@ -109,7 +109,7 @@ struct SignOnCache: Sendable {
     let isRenewable: Bool
     /// The command that a person has to run when it is over.
     let login: String
-    let context: FetchContext
+    let context: CredentialContext
     let transport: TransportSettings
 
     /// Seconds before the token's end from which on it is renewed (botocore).
@@ -120,7 +120,7 @@ struct SignOnCache: Sendable {
         isRenewable: Bool,
         tokenService: ServiceURL,
         login: String,
-        context: FetchContext,
+        context: CredentialContext,
         transport: TransportSettings
     ) throws(CredentialsUnavailable) {
         guard let home = context.environment[nonEmpty: "HOME"] else {

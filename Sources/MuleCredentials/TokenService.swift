@@ -7,7 +7,7 @@ import MuleXML
 /// AWS's Security Token Service, or another store's that speaks its query API: gives out credentials of roles.
 /// https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
 struct TokenService: Sendable {
-    let context: FetchContext
+    let context: CredentialContext
     let endpoint: ServiceURL
     let region: String
     let transport: TransportSettings

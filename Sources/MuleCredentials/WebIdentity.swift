@@ -11,7 +11,7 @@ struct WebIdentity: CredentialSource {
     /// Nothing of the environment counts beside a profile that was named by a flag, or that another one leads to.
     let usesVariables: Bool
     let profile: Profile?
-    let context: FetchContext
+    let context: CredentialContext
     /// Made only when it is needed: the place of the service may be written wrongly.
     let service: @Sendable () throws(CredentialsUnavailable) -> TokenService
 
@@ -66,7 +66,7 @@ struct WebIdentity: CredentialSource {
 
 enum RoleSession {
     /// A session's name as botocore makes one up, for logs at the other end.
-    static func name(_ context: FetchContext) -> String {
+    static func name(_ context: CredentialContext) -> String {
         "mule-\(context.wallClock().millisecondsSince1970 / 1000)"
     }
 }

@@ -39,7 +39,7 @@ package enum LedgerError: Error, Hashable, Sendable {
             "is mounted as a single file: its log would be outside of that mount, and be lost"
         case .secondName(let name):
             "is a second name (hard link) of "
-                + (name.map { "the ledger \(UTF8Repair.string($0)): its log is next to that name" } ?? "another file")
+                + (name.map { "the ledger \(LossyUTF8.string($0)): its log is next to that name" } ?? "another file")
         case .cannotOpen(let detail): "cannot be opened (\(detail))"
         case .noFile(let error): "cannot be opened (\(error.reason))"
         case .failed(let detail): "could not be used: \(detail)"

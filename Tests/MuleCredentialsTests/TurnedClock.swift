@@ -35,8 +35,8 @@ final class TurnedClock: Sendable {
         environment: [String: String] = [:],
         cancellation: Cancellation = Cancellation(),
         notice: @escaping @Sendable (String) -> Void = { _ in }
-    ) -> FetchContext {
-        FetchContext(
+    ) -> CredentialContext {
+        CredentialContext(
             environment: environment,
             cancellation: cancellation,
             notice: notice,

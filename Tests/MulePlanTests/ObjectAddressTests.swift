@@ -91,8 +91,8 @@ struct UTF8RepairTests {
         ] as [([UInt8], String)]
     )
     func repairs(bytes: [UInt8], text: String) {
-        #expect(UTF8Repair.percentEscapingInvalid(bytes) == Array(text.utf8))
-        #expect(Array(UTF8Repair.string(bytes).utf8) == Array(text.utf8))
+        #expect(LossyUTF8.percentEscapingInvalid(bytes) == Array(text.utf8))
+        #expect(Array(LossyUTF8.string(bytes).utf8) == Array(text.utf8))
         #expect(ObjectKey(bytes).utf8 == Array(text.utf8))
     }
 
@@ -103,8 +103,8 @@ struct UTF8RepairTests {
         let bytes = (0..<64).map { _ in
             Bool.random(using: &random) ? UInt8.random(in: 0x70...0xFF, using: &random) : 0x41
         }
-        let repaired = UTF8Repair.percentEscapingInvalid(bytes)
+        let repaired = LossyUTF8.percentEscapingInvalid(bytes)
         #expect(String(validating: repaired, as: UTF8.self) != nil)
-        #expect(UTF8Repair.percentEscapingInvalid(repaired) == repaired)
+        #expect(LossyUTF8.percentEscapingInvalid(repaired) == repaired)
     }
 }

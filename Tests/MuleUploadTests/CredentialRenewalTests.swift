@@ -16,7 +16,7 @@ struct CredentialRenewalTests {
 
     /// Hands out the first key, then the second, and so on.
     private func provider(failing: CredentialsUnavailable? = nil) -> RefreshingCredentials {
-        let context = FetchContext(environment: [:], cancellation: Cancellation(), notice: { _ in })
+        let context = CredentialContext(environment: [:], cancellation: Cancellation(), notice: { _ in })
         return RefreshingCredentials(context) { [fetches] () throws(CredentialsUnavailable) in
             let number = fetches.withLock { count in
                 count += 1
@@ -88,7 +88,7 @@ struct CredentialRenewalTests {
     @Test("and whose service does not answer for a while are waited for")
     func serviceAway() throws {
         let attempts = Monitor(0)
-        let context = FetchContext(environment: [:], cancellation: Cancellation(), notice: { _ in })
+        let context = CredentialContext(environment: [:], cancellation: Cancellation(), notice: { _ in })
         let provider = RefreshingCredentials(context) { () throws(CredentialsUnavailable) in
             let number = attempts.withLock { count in
                 count += 1

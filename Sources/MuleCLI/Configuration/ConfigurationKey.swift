@@ -2,12 +2,12 @@ import MuleJSON
 import MulePlan
 
 /// The names that lead to a key, from the document on.
-struct KeyTrail: Sendable {
+struct ConfigurationPath: Sendable {
     let names: [String]
 
-    static let document = KeyTrail(names: [])
+    static let document = ConfigurationPath(names: [])
 
-    func then(_ name: String) -> KeyTrail { KeyTrail(names: names + [name]) }
+    func then(_ name: String) -> ConfigurationPath { ConfigurationPath(names: names + [name]) }
 
     /// `buckets.photos.region`, made safe to show.
     var shown: String {
@@ -21,15 +21,15 @@ struct KeyTrail: Sendable {
 
 /// A mistake in a key, before its place in the file is known.
 struct ConfigurationObjection: Error {
-    let trail: KeyTrail
+    let trail: ConfigurationPath
     let problem: ConfigurationError.Problem
 
-    init(_ trail: KeyTrail, _ why: String) {
+    init(_ trail: ConfigurationPath, _ why: String) {
         self.trail = trail
         problem = .badValue(path: trail.names.isEmpty ? "the document" : trail.shown, why: why)
     }
 
-    fileprivate init(unknown trail: KeyTrail, _ name: String, known: [String]) {
+    fileprivate init(unknown trail: ConfigurationPath, _ name: String, known: [String]) {
         self.trail = trail
         let lowered = name.lowercased()
         let hint: String
@@ -46,7 +46,7 @@ struct ConfigurationObjection: Error {
     }
 
     /// Where in the document a key has a meaning that has none here; nil for one that has none anywhere.
-    private static func home(of name: String, known: [String], _ trail: KeyTrail) -> String? {
+    private static func home(of name: String, known: [String], _ trail: ConfigurationPath) -> String? {
         if ConfigurationKey<ObjectOptions>.rows.contains(where: { $0.name == name }) {
             return known.contains("object") ? "in \"object\"" : "in the \"object\" of the document or of a job"
         }
@@ -66,14 +66,14 @@ struct ConfigurationKey<Root>: Sendable {
     /// What the key does; nil where the option of the same meaning says it.
     let about: String?
     /// `trail` leads to this key, for messages. Mistakes are added to the objections, and the rest is read.
-    let read: @Sendable (inout Root, JSONValue, _ trail: KeyTrail, inout [ConfigurationObjection]) -> Void
+    let read: @Sendable (inout Root, JSONValue, _ trail: ConfigurationPath, inout [ConfigurationObjection]) -> Void
 
     /// A key with one value, which is good or not.
     static func value(
         _ name: String,
         kind: String,
         about: String? = nil,
-        _ read: @escaping @Sendable (inout Root, JSONValue, KeyTrail) throws(ConfigurationObjection) -> Void
+        _ read: @escaping @Sendable (inout Root, JSONValue, ConfigurationPath) throws(ConfigurationObjection) -> Void
     ) -> Self {
         Self(name: name, kind: kind, about: about) { root, value, trail, objections in
             do throws(ConfigurationObjection) { try read(&root, value, trail) } catch { objections.append(error) }
@@ -121,7 +121,7 @@ struct ConfigurationKey<Root>: Sendable {
         }
     }
 
-    static func path(_ value: JSONValue, _ trail: KeyTrail) throws(ConfigurationObjection) -> [UInt8] {
+    static func path(_ value: JSONValue, _ trail: ConfigurationPath) throws(ConfigurationObjection) -> [UInt8] {
         guard case .string(let text) = value else {
             throw ConfigurationObjection(trail, "expected a file path in double quotes, found \(value.kind)")
         }
@@ -198,7 +198,7 @@ struct ConfigurationKey<Root>: Sendable {
         }
     }
 
-    static func string(_ value: JSONValue, _ trail: KeyTrail) throws(ConfigurationObjection) -> String {
+    static func string(_ value: JSONValue, _ trail: ConfigurationPath) throws(ConfigurationObjection) -> String {
         guard case .string(let text) = value else {
             throw ConfigurationObjection(trail, "expected a string in double quotes, found \(value.kind)")
         }
@@ -207,7 +207,7 @@ struct ConfigurationKey<Root>: Sendable {
 
     static func reading<Value>(
         _ text: String,
-        at trail: KeyTrail,
+        at trail: ConfigurationPath,
         _ read: (String) throws(OptionValueError) -> Value
     ) throws(ConfigurationObjection) -> Value {
         do { return try read(text) } catch {
@@ -221,7 +221,7 @@ struct ConfigurationKey<Root>: Sendable {
         _ value: JSONValue,
         _ keys: [Self],
         into root: inout Root,
-        trail: KeyTrail,
+        trail: ConfigurationPath,
         _ objections: inout [ConfigurationObjection]
     ) {
         for (name, value) in members(of: value, trail, &objections) {
@@ -237,7 +237,7 @@ struct ConfigurationKey<Root>: Sendable {
     /// Sorted, so that the same file always gives the same objections.
     static func members(
         of value: JSONValue,
-        _ trail: KeyTrail,
+        _ trail: ConfigurationPath,
         _ objections: inout [ConfigurationObjection]
     ) -> [(String, JSONValue)] {
         guard case .object(let members) = value else {

@@ -203,7 +203,9 @@ extension ConfigurationKey<JobOptions> {
         + ConfigurationKey<TransferOptions>.rows.map { $0.within(\.transfer) }
 
     /// A whole job, with its required keys.
-    static func job(_ value: JSONValue, _ trail: KeyTrail, _ objections: inout [ConfigurationObjection]) -> JobOptions {
+    static func job(_ value: JSONValue, _ trail: ConfigurationPath, _ objections: inout [ConfigurationObjection])
+        -> JobOptions
+    {
         var job = JobOptions()
         let before = objections.count
         read(value, rows, into: &job, trail: trail, &objections)
@@ -232,7 +234,7 @@ extension ConfigurationKey<JobOptions> {
     }
 
     /// A web address, or a program with its arguments.
-    private static func hook(_ value: JSONValue, _ trail: KeyTrail) throws(ConfigurationObjection) -> Hook {
+    private static func hook(_ value: JSONValue, _ trail: ConfigurationPath) throws(ConfigurationObjection) -> Hook {
         switch value {
         case .string(let text): return .post(try reading(text, at: trail, OptionValue.hookURL))
         case .array(let values):

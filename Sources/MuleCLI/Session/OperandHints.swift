@@ -5,7 +5,7 @@ import MuleSystem
 enum SourceHint {
     /// A sentence; nil for a name that only does not exist.
     static func text(for path: [UInt8]) -> String? {
-        let name = UTF8Repair.string(path)
+        let name = LossyUTF8.string(path)
         let lowered = name.lowercased()
         if lowered.hasPrefix("s3://") { return Self.direction }
         if lowered.hasPrefix("file://") { return "Write the path without file://." }
@@ -58,7 +58,7 @@ enum DestinationHint {
     /// A sentence for a destination that cannot be read.
     static func text(for destination: [UInt8]) -> String? {
         if let meant = misspelling(destination) { return meant }
-        let text = UTF8Repair.string(destination)
+        let text = LossyUTF8.string(destination)
         let lowered = text.lowercased()
         if lowered.hasPrefix("http://") || lowered.hasPrefix("https://") {
             return "The address of a store belongs in --endpoint-url."
@@ -83,7 +83,7 @@ enum DestinationHint {
 
     /// A sentence for a destination that can be read, but as something that no user means.
     static func misspelling(_ destination: [UInt8]) -> String? {
-        let text = UTF8Repair.string(destination)
+        let text = LossyUTF8.string(destination)
         let lowered = text.lowercased()
         if !lowered.hasPrefix("s3://"), lowered.hasPrefix("s3:") || lowered.hasPrefix("s3//") {
             let rest = text.dropFirst(2).drop { ":/".contains($0) }
@@ -118,7 +118,7 @@ extension Session {
     func checkOrder(_ sources: some Collection<[UInt8]>, _ destination: [UInt8], usage: String) throws(CommandFailure) {
         let slash = UInt8(ascii: "/")
         guard let first = sources.first, let status = try? FileStatus.of(path: destination) else { return }
-        let isBucketAddress = UTF8Repair.string(first).lowercased().hasPrefix("s3://")
+        let isBucketAddress = LossyUTF8.string(first).lowercased().hasPrefix("s3://")
         guard status.kind == .regular || (status.kind == .directory && isBucketAddress) else { return }
         let shown = TextSafety.displayName(destination)
         if (try? FileStatus.of(path: first)) == nil {

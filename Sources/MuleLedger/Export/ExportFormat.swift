@@ -132,7 +132,7 @@ package enum ExportFormat {
 
     /// `%` and bytes that are not UTF-8 become `%XX`.
     static func escape(path: [UInt8]) -> String {
-        UTF8Repair.string(path.flatMap { $0 == UInt8(ascii: "%") ? Array("%25".utf8) : [$0] })
+        LossyUTF8.string(path.flatMap { $0 == UInt8(ascii: "%") ? Array("%25".utf8) : [$0] })
     }
 
     /// Nil where a `%` is not followed by two digits.

@@ -40,7 +40,7 @@ package enum AfterAction: Hashable, Sendable, CustomStringConvertible {
         if word.elementsEqual("move".utf8) {
             self = .move(try Self.directory(parts[1]))
         } else if word.elementsEqual("delete-after".utf8) {
-            do { self = .deleteAfter(try DurationText.parse(UTF8Repair.string(Array(parts[1])))) } catch {
+            do { self = .deleteAfter(try DurationText.parse(LossyUTF8.string(Array(parts[1])))) } catch {
                 throw .badDelay(error)
             }
         } else {
@@ -62,7 +62,7 @@ package enum AfterAction: Hashable, Sendable, CustomStringConvertible {
     package var description: String {
         switch self {
         case .keep: "keep"
-        case .move(let directory): "move:" + UTF8Repair.string(directory)
+        case .move(let directory): "move:" + LossyUTF8.string(directory)
         case .delete: "delete"
         case .deleteAfter(let seconds):
             seconds == seconds.rounded() ? "delete-after:\(Int64(seconds))s" : "delete-after:\(seconds)s"

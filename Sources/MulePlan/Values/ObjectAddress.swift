@@ -5,7 +5,7 @@ package struct ObjectKey: Hashable, Sendable {
 
     /// Bytes that are not UTF-8 can't be in a key; each becomes `%XX`, so that no two names fall together by loss.
     package init(_ bytes: some Sequence<UInt8>) {
-        utf8 = UTF8Repair.percentEscapingInvalid(Array(bytes))
+        utf8 = LossyUTF8.percentEscapingInvalid(Array(bytes))
     }
 
     package init(_ string: String) {
@@ -48,7 +48,7 @@ package enum Destination: Hashable, Sendable {
         let key = slash == rest.endIndex ? [] : rest[(slash + 1)...]
         guard !bucket.isEmpty else { throw .noBucket }
         guard bucket.allSatisfy(Self.isBucketByte) else {
-            throw .badBucket(UTF8Repair.string(Array(bucket)))
+            throw .badBucket(LossyUTF8.string(Array(bucket)))
         }
         let address = ObjectAddress(bucket: String(decoding: bucket, as: UTF8.self), key: ObjectKey(key))
         let isPrefix = key.isEmpty || (key.last == UInt8(ascii: "/") && !exactKey)
@@ -92,7 +92,7 @@ package enum DestinationError: Error, Hashable, Sendable {
 }
 
 /// Bytes that should be UTF-8 and may not be: file names on Linux are any bytes but `/` and NUL.
-package enum UTF8Repair {
+package enum LossyUTF8 {
     /// Keeps what is UTF-8 and writes every other byte as `%XX`.
     package static func percentEscapingInvalid(_ bytes: [UInt8]) -> [UInt8] {
         if isValid(bytes[...]) { return bytes }

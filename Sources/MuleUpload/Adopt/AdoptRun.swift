@@ -32,7 +32,7 @@ package struct AdoptRun {
         onNotice: (String) -> Void
     ) throws(UploadFailure) -> (UploadRecord, Lease) {
         let source = try SourceFile.open(path: intent.path)
-        let name = UTF8Repair.string(intent.path)
+        let name = LossyUTF8.string(intent.path)
         guard source.size > 0 else {
             throw UploadFailure(
                 .usage,
@@ -110,7 +110,7 @@ package struct AdoptRun {
         var candidates: [Candidate] = []
         for upload in uploads {
             if let record = known[upload.uploadID] {
-                let source = record.upload.sourceName.map(UTF8Repair.string) ?? "standard input"
+                let source = record.upload.sourceName.map(LossyUTF8.string) ?? "standard input"
                 onNotice("The ledger already has \(upload.uploadID) as \(record.id), the upload of \(source).")
                 continue
             }

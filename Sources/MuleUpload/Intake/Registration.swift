@@ -180,7 +180,7 @@ package struct Registration {
         do {
             method = try intent.sizing.method(size: source.size, limits: limits)
         } catch {
-            throw UploadFailure(.usage, error.sentence(for: UTF8Repair.string(intent.path)))
+            throw UploadFailure(.usage, error.sentence(for: LossyUTF8.string(intent.path)))
         }
         let partSize: Int64? = if case .multipart(let size) = method { size } else { nil }
         return NewUpload(
@@ -217,8 +217,8 @@ package struct Registration {
         case .heldElsewhere(let record):
             return .refused(.heldElsewhere(record))
         case .taken(let other):
-            let name = UTF8Repair.string(intent.path)
-            return .refused(.taken(upload.destination, name, by: UTF8Repair.string(other)))
+            let name = LossyUTF8.string(intent.path)
+            return .refused(.taken(upload.destination, name, by: LossyUTF8.string(other)))
         case .doneBefore(let done):
             return .job(.doneBefore(done, again: upload), restartsAs: nil)
         case .began(let record, let lease):

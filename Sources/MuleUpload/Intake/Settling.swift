@@ -41,7 +41,7 @@ package enum Settling {
             else {
                 failures[index] = UploadFailure(
                     .source,
-                    "\(UTF8Repair.string(seen.path)) is still being written: it changed within "
+                    "\(LossyUTF8.string(seen.path)) is still being written: it changed within "
                         + "\(DurationText.format(seconds)) (--settle). Run the same command again when it is finished.",
                     isResumable: true
                 )

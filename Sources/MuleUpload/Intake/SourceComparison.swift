@@ -58,7 +58,7 @@ extension Worker {
             run.emit(
                 .notice(
                     id: record.id,
-                    "\(UTF8Repair.string(source.identity.path)) changed since its upload started: it is sent again "
+                    "\(LossyUTF8.string(source.identity.path)) changed since its upload started: it is sent again "
                         + "from its start."
                 )
             )

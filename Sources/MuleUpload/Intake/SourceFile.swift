@@ -29,7 +29,7 @@ package struct SourceFile: Sendable {
         canonical: [UInt8]? = nil,
         isCancelled: () -> Bool = { false }
     ) throws(UploadFailure) -> SourceFile {
-        var name: String { UTF8Repair.string(path) }
+        var name: String { LossyUTF8.string(path) }
         do {
             let canonical = if let canonical { canonical } else { try canonicalPath(path) }
             let file = try File.openForReading(path: canonical, isCancelled: isCancelled)
@@ -67,7 +67,7 @@ package struct SourceFile: Sendable {
         seen: FileStatus?,
         _ paths: inout CanonicalPaths
     ) throws(UploadFailure) -> SourceIdentity {
-        if let seen, ReservedFiles.contains(seen) { throw .ofLedger(UTF8Repair.string(path)) }
+        if let seen, ReservedFiles.contains(seen) { throw .ofLedger(LossyUTF8.string(path)) }
         if let seen, seen.kind == .regular, let canonical = try? paths.path(ofNoLink: path), isReadable(canonical) {
             return SourceIdentity(path: canonical, seen)
         }
@@ -95,7 +95,7 @@ package struct SourceFile: Sendable {
         do {
             status = try file.status()
         } catch {
-            throw UploadFailure(.source, "\(UTF8Repair.string(identity.path)) cannot be read: \(error.reason).")
+            throw UploadFailure(.source, "\(LossyUTF8.string(identity.path)) cannot be read: \(error.reason).")
         }
         let now = SourceIdentity(path: identity.path, status)
         if case .changed(let changes) = now.verdict(since: identity, changing: changing) {
@@ -115,7 +115,7 @@ package struct SourceFile: Sendable {
             holdsMore = try file.holdsMore(than: status.size)
             now = [status, try FileStatus.of(path: identity.path)]
         } catch {
-            let name = UTF8Repair.string(identity.path)
+            let name = LossyUTF8.string(identity.path)
             throw UploadFailure(.source, "\(name) was removed while it was sent (\(error.reason)).")
         }
         var compared: [SourceChange] = []
@@ -126,7 +126,7 @@ package struct SourceFile: Sendable {
             case .changed(let changes): throw .changed(identity.path, changes, while: "while it was sent")
             }
         }
-        if holdsMore { throw .moreThanItsSize(UTF8Repair.string(identity.path), identity.size) }
+        if holdsMore { throw .moreThanItsSize(LossyUTF8.string(identity.path), identity.size) }
         return compared.isEmpty ? .same : .compare(compared)
     }
 
@@ -145,7 +145,7 @@ package struct SourceFile: Sendable {
         shouldStop: @escaping @Sendable () -> Bool,
         onProgress: @escaping @Sendable () -> Void = {}
     ) throws(UploadFailure) -> [Int] {
-        let name = UTF8Repair.string(identity.path)
+        let name = LossyUTF8.string(identity.path)
         let found = try content.differences(
             FileDigests(file: file, name: name, shouldStop: shouldStop, onProgress: onProgress)
         )
@@ -197,7 +197,7 @@ extension UploadFailure {
     package static func changed(_ path: [UInt8], _ changes: [SourceChange], while when: String) -> UploadFailure {
         UploadFailure(
             .source,
-            "\(UTF8Repair.string(path)) changed \(when): \(words(changes)). Parts of two versions are never mixed; to "
+            "\(LossyUTF8.string(path)) changed \(when): \(words(changes)). Parts of two versions are never mixed; to "
                 + "send it as it is now, run the upload again with --restart. (For a file that only grows, "
                 + "--changing=snapshot-size sends the size first seen.)"
         )
@@ -217,7 +217,7 @@ extension UploadFailure {
     static func unsteady(_ path: [UInt8], _ changes: [SourceChange]) -> UploadFailure {
         UploadFailure(
             .source,
-            "\(UTF8Repair.string(path)) changed while it was compared: \(words(changes)). Run the same command again "
+            "\(LossyUTF8.string(path)) changed while it was compared: \(words(changes)). Run the same command again "
                 + "when no program writes to it.",
             isResumable: true
         )

@@ -293,6 +293,6 @@ extension Ledger {
     }
 
     package func failure(_ error: LedgerError) -> UploadFailure {
-        UploadFailure(ledger: error, path: UTF8Repair.string(path))
+        UploadFailure(ledger: error, path: LossyUTF8.string(path))
     }
 }

@@ -25,7 +25,7 @@ extension Worker {
         do throws(VerifyFailure) {
             let looked = try verification.subject(
                 source,
-                named: UTF8Repair.string(source.identity.path),
+                named: LossyUTF8.string(source.identity.path),
                 transfer.job.destination,
                 transfer.job.service
             )

@@ -33,7 +33,7 @@ package struct StreamInput: Sendable {
 /// A stream that is being read.
 final class OpenStream: Sendable {
     private let descriptor: Int32
-    private let producer: Producer?
+    private let producer: PipedProcess?
     /// For messages: the object.
     private let name: String
 
@@ -47,7 +47,7 @@ final class OpenStream: Sendable {
         case .descriptor(let descriptor): (self.descriptor, producer) = (descriptor, nil)
         case .program(let words):
             do throws(SystemError) {
-                let producer = try Producer(words: words)
+                let producer = try PipedProcess(words: words)
                 (descriptor, self.producer) = (producer.output, producer)
             } catch {
                 throw UploadFailure(.source, "The command for \(name) cannot be started: \(error.reason).")

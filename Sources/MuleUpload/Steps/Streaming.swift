@@ -270,7 +270,7 @@ final class Spool: Sendable {
         } catch {
             throw UploadFailure(
                 .source,
-                "Cannot buffer the stream's parts in \(UTF8Repair.string(directory)): \(error.reason). Set TMPDIR to "
+                "Cannot buffer the stream's parts in \(LossyUTF8.string(directory)): \(error.reason). Set TMPDIR to "
                     + "another directory."
             )
         }

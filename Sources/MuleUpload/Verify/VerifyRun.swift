@@ -34,7 +34,7 @@ package struct VerifyRun {
     ) throws(VerifyFailure) -> Verification {
         let source = try asking { () throws(UploadFailure) in try SourceFile.open(path: path) }
         service.remember(regions: remote.ledger.regions(of: service.endpoint.url))
-        let named = UTF8Repair.string(path)
+        let named = LossyUTF8.string(path)
         guard let subject = try subject(source, named: named, address, service) else {
             throw VerifyFailure(.missing, "The object \(address) does not exist.")
         }

@@ -320,10 +320,10 @@ struct ConfigurationLint {
 
 extension Configuration.Reading {
     func warning(_ names: [String], _ message: String) -> Finding {
-        .warning("configuration", "\(KeyTrail(names: names).shown): \(message)", at: places[names])
+        .warning("configuration", "\(ConfigurationPath(names: names).shown): \(message)", at: places[names])
     }
 
     func problem(_ names: [String], _ message: String) -> Finding {
-        .problem("configuration", .usage, "\(KeyTrail(names: names).shown): \(message)", at: places[names])
+        .problem("configuration", .usage, "\(ConfigurationPath(names: names).shown): \(message)", at: places[names])
     }
 }

@@ -1,5 +1,5 @@
 /// Words of another program, made fit to show: what looks like a key is taken out.
-enum HiddenKeys {
+enum Redactor {
     /// Keys and tokens are long runs of these letters; both capitals and digits are in every one of them.
     private static let shortestKey = 16
 

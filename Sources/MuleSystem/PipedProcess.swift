@@ -4,7 +4,7 @@ import Glibc
 ///
 /// It reads nothing and has no terminal; its standard error and its environment are those of this process. It leads a process group of its own, with
 /// which it is ended when nobody wants its output any more. No zombie is left.
-package final class Producer: @unchecked Sendable {
+package final class PipedProcess: @unchecked Sendable {
     // Made Sendable by `state`, and by `pipe`, of which only the descriptor is used once it is made.
     private let pid: pid_t
     private let pipe: Pipe

@@ -2,7 +2,7 @@ import MulePlan
 import MuleSystem
 
 /// What every way to temporary credentials needs of its surroundings.
-struct FetchContext: Sendable {
+struct CredentialContext: Sendable {
     /// All variables of the run.
     let environment: [String: String]
     let cancellation: Cancellation

@@ -5,15 +5,15 @@ import Testing
 @testable import MuleSystem
 
 /// A program whose output is read as a stream.
-@Suite struct ProducerTests {
+@Suite struct PipedProcessTests {
     private let scratch = ScratchDirectory("mule-producer")
 
-    private static func shell(_ command: String) throws -> Producer {
-        try Producer(words: ["/bin/sh", "-c", command].map { Array($0.utf8) })
+    private static func shell(_ command: String) throws -> PipedProcess {
+        try PipedProcess(words: ["/bin/sh", "-c", command].map { Array($0.utf8) })
     }
 
     /// All that it prints.
-    private static func read(_ producer: Producer) -> [UInt8] {
+    private static func read(_ producer: PipedProcess) -> [UInt8] {
         var all: [UInt8] = []
         var buffer = [UInt8](repeating: 0, count: 64 << 10)
         while true {
@@ -25,7 +25,7 @@ import Testing
         }
     }
 
-    private static func end(of producer: Producer) -> ChildProcess.End? {
+    private static func end(of producer: PipedProcess) -> ChildProcess.End? {
         for _ in 0..<2000 {
             if let end = producer.end() { return end }
             usleep(5000)
@@ -71,7 +71,7 @@ import Testing
     }
 
     @Test func aProgramThatIsMissingIsAnError() {
-        #expect(throws: SystemError.self) { try Producer(words: [Array("/no/such/program".utf8)]) }
+        #expect(throws: SystemError.self) { try PipedProcess(words: [Array("/no/such/program".utf8)]) }
     }
 
     @Test func aStopEndsTheWholeGroup() throws {
@@ -103,7 +103,7 @@ import Testing
 
     @Test func nobodyIsLeftWhenItIsForgotten() throws {
         let path = scratch.path("self")
-        var producer: Producer? = try Self.shell("echo $$ > '\(path)'; exec sleep 1000")
+        var producer: PipedProcess? = try Self.shell("echo $$ > '\(path)'; exec sleep 1000")
         let pid = try pid(in: "self")
         #expect(producer?.end() == nil)
         producer = nil

@@ -8,7 +8,7 @@ import Testing
 @testable import MuleUpload
 
 /// Streams that a command prints: how it ends decides whether there is an object.
-@Suite struct ProducerStreamTests {
+@Suite struct PipedStreamTests {
     private static let part = Int(EngineHarness.partSize)
 
     /// A file, and a command that prints it.
