@@ -22,7 +22,7 @@ struct CombinedFeed<Old: UploadFeed, New: UploadFeed>: UploadFeed {
         return isOldOver ? new.onlyPlace : nil
     }
 
-    package mutating func find() throws(UploadFailure) -> Findings {
+    package mutating func find() throws(UploadFailure) -> FeedCounts {
         old.mayFind ? try old.find() : try new.find()
     }
 

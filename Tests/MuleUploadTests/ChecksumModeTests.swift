@@ -17,8 +17,8 @@ import Testing
     func theLedgersWordIsReadBack(checksumMode: ChecksumMode) {
         #expect(ChecksumMode(text: checksumMode.text) == checksumMode)
         for type in [ChecksumType.fullObject, .composite, nil] {
-            let negotiated = Negotiated(checksumMode: checksumMode, wholeObject: type)
-            #expect(Negotiated(text: negotiated.text) == negotiated)
+            let negotiated = NegotiatedIntegrity(checksumMode: checksumMode, wholeObject: type)
+            #expect(NegotiatedIntegrity(text: negotiated.text) == negotiated)
         }
     }
 
@@ -29,7 +29,7 @@ import Testing
     @Test(arguments: ["", "?", "CRC", "crc64nvme", "/FULL_OBJECT", "payload?"])
     func otherWordsAreNone(text: String) {
         #expect(ChecksumMode(text: text) == nil)
-        #expect(Negotiated(text: text) == nil)
+        #expect(NegotiatedIntegrity(text: text) == nil)
     }
 
     @Test(

@@ -65,7 +65,7 @@ import Testing
     @Test(arguments: [0, 3, 100])
     func `what is taken is what was found, in its order and with its lease`(_ whole: Int) throws {
         var feed = try feed(whole: whole)
-        var found = Findings()
+        var found = FeedCounts()
         while feed.mayFind {
             let findings = try feed.find()
             found.uploads += findings.uploads
@@ -100,7 +100,7 @@ import Testing
 
     @Test func `totals count as totals only when all is found`() {
         let progress = RunProgress()
-        var findings = Findings()
+        var findings = FeedCounts()
         (findings.uploads, findings.bytes) = (3, 30)
         progress.found(findings)
         #expect(progress.snapshot().filesTotal == 3)

@@ -386,7 +386,7 @@ extension WorkQueue {
             concurrency: concurrency,
             pacer: isAdaptive ? BodyPacer(nil, isBounded: true) : nil
         )
-        var findings = Findings()
+        var findings = FeedCounts()
         for transfer in transfers { findings.count(transfer.job) }
         queue.announce(findings.waiting)
         queue.add(transfers)

@@ -173,7 +173,7 @@ package struct AdoptRun {
     /// What a candidate comes to when it is the file's.
     struct Match {
         var plan: PartPlan
-        var negotiated: Negotiated
+        var negotiated: NegotiatedIntegrity
         var rows: [PartRecord]
     }
 
@@ -182,7 +182,7 @@ package struct AdoptRun {
         _ source: SourceFile,
         _ name: String
     ) throws(UploadFailure) -> Comparison {
-        let negotiated: Negotiated
+        let negotiated: NegotiatedIntegrity
         switch ForeignIntegrity(candidate.listing) {
         case .known(let known): negotiated = known
         case .foreign(let reason): return .refused(reason)
@@ -222,7 +222,7 @@ package struct AdoptRun {
     private func digestedRows(
         _ candidate: Candidate,
         _ plan: PartPlan,
-        _ negotiated: Negotiated,
+        _ negotiated: NegotiatedIntegrity,
         _ source: SourceFile,
         _ digests: FileDigests
     ) throws(UploadFailure) -> Result<[PartRecord], Difference> {

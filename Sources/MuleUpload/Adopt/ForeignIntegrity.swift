@@ -3,14 +3,14 @@ import MuleS3
 
 /// What an upload that was started elsewhere requires for resuming it: the checksum that it was created with.
 enum ForeignIntegrity {
-    case known(Negotiated)
+    case known(NegotiatedIntegrity)
     /// Words that follow on "it".
     case foreign(String)
 
     init(_ listing: PartListing) {
         guard let name = listing.checksumAlgorithm else {
             // AWS refuses a checksum on parts of an upload that was created without one; Content-MD5 is always taken.
-            self = .known(Negotiated(checksumMode: .md5, wholeObject: nil))
+            self = .known(NegotiatedIntegrity(checksumMode: .md5, wholeObject: nil))
             return
         }
         guard let algorithm = ChecksumAlgorithm(rawValue: name), algorithm != .md5 else {
@@ -19,7 +19,7 @@ enum ForeignIntegrity {
         }
         // The defaults of CreateMultipartUpload where a store does not list the type.
         let type = listing.checksumType ?? (algorithm == .crc64nvme ? .fullObject : .composite)
-        self = .known(Negotiated(checksumMode: .checksum(algorithm, confirmed: true), wholeObject: type))
+        self = .known(NegotiatedIntegrity(checksumMode: .checksum(algorithm, confirmed: true), wholeObject: type))
     }
 }
 

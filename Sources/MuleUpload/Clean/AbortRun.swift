@@ -87,7 +87,7 @@ package struct AbortRun {
 
     /// Whether there is an object of this upload: a store says that it does not know an upload, or that it has removed it,
     /// also of one that has been completed.
-    private func completion(of record: UploadRecord, _ transfer: Transfer) throws(UploadFailure) -> Completion {
+    private func completion(of record: UploadRecord, _ transfer: Transfer) throws(UploadFailure) -> CompletionCheck {
         guard record.mayHaveBeenCompleted else { return .notOurs }
         let rows = try ledger.reporting { ledger throws(LedgerError) in try ledger.parts(of: record.number) }
         return try remote.completion(of: record, rows, transfer)

@@ -62,8 +62,8 @@ package struct RegistrationFeed: UploadFeed {
 
     package var mayFind: Bool { !hasFoundAll && jobsKept < most }
 
-    package mutating func find() throws(UploadFailure) -> Findings {
-        var findings = Findings()
+    package mutating func find() throws(UploadFailure) -> FeedCounts {
+        var findings = FeedCounts()
         guard let intents = try more() else {
             hasFoundAll = true
             return findings

@@ -161,7 +161,7 @@ package final class Transfer: Sendable {
     var source: SourceFile? { state.withLock { $0.source } }
     var size: Int64? { state.withLock { $0.size } }
     var partCount: Int? { state.withLock { $0.partCount } }
-    var negotiated: Negotiated { state.withLock { $0.negotiated } }
+    var negotiated: NegotiatedIntegrity { state.withLock { $0.negotiated } }
     var checksumMode: ChecksumMode { negotiated.checksumMode }
     var hasLookedAgain: Bool { state.withLock { $0.hasLookedAgain } }
     var hasEnded: Bool { state.withLock { $0.hasEnded } }
@@ -182,7 +182,7 @@ package final class Transfer: Sendable {
         change { $0.update(record) }
     }
 
-    func use(_ negotiated: Negotiated) {
+    func use(_ negotiated: NegotiatedIntegrity) {
         change { $0.use(negotiated) }
     }
 

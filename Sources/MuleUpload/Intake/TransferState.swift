@@ -14,7 +14,7 @@ struct TransferState: Sendable {
     private(set) var lease: Lease?
     /// The open file; nil for a stream, before it is opened, and after the end.
     private(set) var source: SourceFile?
-    private(set) var negotiated = Negotiated(checksumMode: .none, wholeObject: nil)
+    private(set) var negotiated = NegotiatedIntegrity(checksumMode: .none, wholeObject: nil)
     private(set) var phase = TransferPhase.waiting
     /// In bytes. Known for files at once; for streams the expected size until they end, nil where none is known.
     private(set) var size: Int64?
@@ -89,7 +89,7 @@ struct TransferState: Sendable {
         self.phase = phase
     }
 
-    mutating func use(_ negotiated: Negotiated) {
+    mutating func use(_ negotiated: NegotiatedIntegrity) {
         self.negotiated = negotiated
     }
 

@@ -15,7 +15,7 @@ package protocol UploadFeed {
     /// Finds some more.
     ///
     /// - Throws: what every upload of the run would meet.
-    mutating func find() throws(UploadFailure) -> Findings
+    mutating func find() throws(UploadFailure) -> FeedCounts
 
     /// How many were found that have not been taken.
     func count(of share: Share) -> Int
@@ -25,7 +25,7 @@ package protocol UploadFeed {
 }
 
 /// What a feed has found.
-package struct Findings: Equatable, Sendable {
+package struct FeedCounts: Equatable, Sendable {
     package var uploads = 0
     /// Of those whose size is known.
     package var bytes: Int64 = 0
@@ -72,8 +72,8 @@ package struct JobFeed: UploadFeed {
 
     package var mayFind: Bool { !hasFoundAll && waiting.values.reduce(0) { $0 + $1.count } < Self.most }
 
-    package mutating func find() throws(UploadFailure) -> Findings {
-        var findings = Findings()
+    package mutating func find() throws(UploadFailure) -> FeedCounts {
+        var findings = FeedCounts()
         guard let jobs = try more() else {
             hasFoundAll = true
             return findings

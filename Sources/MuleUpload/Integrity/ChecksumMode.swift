@@ -91,7 +91,7 @@ package enum ChecksumMode: Hashable, Sendable {
 }
 
 /// What Create and the store's answers have settled for one upload, in the form the ledger keeps.
-package struct Negotiated: Hashable, Sendable {
+package struct NegotiatedIntegrity: Hashable, Sendable {
     var checksumMode: ChecksumMode
     /// The type of checksum that the store promised for the whole object; nil where it promised none.
     var wholeObject: ChecksumType?

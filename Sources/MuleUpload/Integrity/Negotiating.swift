@@ -7,11 +7,14 @@ import MuleSystem
 
 extension UploadRun {
     /// Where an upload stands on the ladder when it is taken up.
-    func negotiated(_ record: UploadRecord, endpoint: String) -> Negotiated {
-        if let settled = record.negotiated.flatMap(Negotiated.init(text:)) { return settled }
+    func negotiated(_ record: UploadRecord, endpoint: String) -> NegotiatedIntegrity {
+        if let settled = record.negotiated.flatMap(NegotiatedIntegrity.init(text:)) { return settled }
         let option = record.upload.integrity.checksum
         let checksumMode = option == "auto" ? facts.checksumMode(of: endpoint) : ChecksumMode(option: option)
-        return Negotiated(checksumMode: checksumMode ?? .checksum(.crc64nvme, confirmed: false), wholeObject: nil)
+        return NegotiatedIntegrity(
+            checksumMode: checksumMode ?? .checksum(.crc64nvme, confirmed: false),
+            wholeObject: nil
+        )
     }
 
     func signs(_ transfer: Transfer, _ checksumMode: ChecksumMode) -> Bool {

@@ -46,7 +46,7 @@ final class RunProgress: Sendable {
 
     private struct State {
         var active: [Transfer] = []
-        var found = Findings()
+        var found = FeedCounts()
         var hasFoundAll = false
         var filesDone = 0
         /// Of transfers that have ended.
@@ -56,7 +56,7 @@ final class RunProgress: Sendable {
         var waiting: (reason: String, until: Moment)?
     }
 
-    func found(_ findings: Findings) {
+    func found(_ findings: FeedCounts) {
         state.withLock { state in
             state.found.uploads += findings.uploads
             state.found.bytes += findings.bytes

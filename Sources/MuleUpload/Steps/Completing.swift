@@ -318,7 +318,7 @@ struct MultipartChecksum {
     var value: String
 
     /// - Parameter rows: all parts, in order.
-    init(_ rows: [PartRecord], _ negotiated: Negotiated) {
+    init(_ rows: [PartRecord], _ negotiated: NegotiatedIntegrity) {
         let checksumMode = negotiated.checksumMode
         if let crc = checksumMode.checksumAlgorithm, crc != .sha256, negotiated.wholeObject == .composite {
             algorithm = crc

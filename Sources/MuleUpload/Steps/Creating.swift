@@ -69,7 +69,7 @@ extension Worker {
                     guard let lower = run.lowerRung(checksumMode, after: error, record) else {
                         throw refusal(error, transfer)
                     }
-                    transfer.use(Negotiated(checksumMode: lower, wholeObject: nil))
+                    transfer.use(NegotiatedIntegrity(checksumMode: lower, wholeObject: nil))
                 case .success(let created, _):
                     transfer.change { $0.noteCreated(for: checksumMode.checksumAlgorithm != nil) }
                     let mayHaveSiblings = isUnanswered
@@ -100,7 +100,7 @@ extension Worker {
         if case .checksum(let algorithm, _) = checksumMode, created.checksumAlgorithm == algorithm {
             checksumMode = .checksum(algorithm, confirmed: true)
         }
-        let negotiated = Negotiated(
+        let negotiated = NegotiatedIntegrity(
             checksumMode: checksumMode,
             wholeObject: checksumMode.isConfirmed ? created.checksumType : nil
         )

@@ -114,7 +114,7 @@ extension Worker {
                 } else if let lower = run.lowerRung(checksumMode, after: error, record) {
                     // Without the condition it was refused as well, so that was not the reason.
                     onlyIfAbsent = record.upload.onlyIfAbsent
-                    transfer.use(Negotiated(checksumMode: lower, wholeObject: nil))
+                    transfer.use(NegotiatedIntegrity(checksumMode: lower, wholeObject: nil))
                 } else if error.retryClass == .unsupported, onlyIfAbsent {
                     throw .cannotKnow(transfer)
                 } else {

@@ -85,7 +85,7 @@ extension Worker {
         }
         let before = transfer.negotiated
         let isFirst = transfer.change { $0.recordedParts == 0 }
-        transfer.use(Negotiated(checksumMode: lower, wholeObject: before.wholeObject))
+        transfer.use(NegotiatedIntegrity(checksumMode: lower, wholeObject: before.wholeObject))
         do {
             try uploadPart(part, of: transfer)
         } catch {

@@ -6,7 +6,7 @@ import MuleS3
 import MuleSystem
 
 /// What happened to an upload that is gone at the store.
-enum Completion: Sendable {
+enum CompletionCheck: Sendable {
     /// The object is its, and what is on record.
     case proven(ObjectProof, size: Int64)
     /// There is no object, or one that another program made.
@@ -34,7 +34,7 @@ extension RemoteSteps {
         of record: UploadRecord,
         _ rows: [PartRecord],
         _ transfer: Transfer
-    ) throws(UploadFailure) -> Completion {
+    ) throws(UploadFailure) -> CompletionCheck {
         let head: ObjectHead
         switch try lookAtObject(transfer) {
         case .refused(let error, _): return .hidden(error)
