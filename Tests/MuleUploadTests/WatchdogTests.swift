@@ -6,7 +6,7 @@ import Testing
 @testable import MuleUpload
 
 /// What a service manager's watchdog is told by: a run that gets on, and one whose workers hang.
-@Suite struct LifeTests {
+@Suite struct WatchdogTests {
     /// A worker that never comes back, held by whoever hears of its upload.
     private final class Hang: Sendable {
         let isOver = Monitor(false)

@@ -7,7 +7,7 @@ import Testing
 @testable import MuleLedger
 
 /// Disks of other machines, disks that fill up, files that go away, and locks that others hold.
-@Suite struct PlaceTests {
+@Suite struct LedgerPlaceTests {
     private let directory = ScratchDirectory()
     private var path: String { directory.path("ledger.sqlite") }
 
