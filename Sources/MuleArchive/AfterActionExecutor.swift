@@ -102,7 +102,7 @@ package struct AfterActionExecutor {
 
     /// - Parameter replan: called before a move goes to another name than planned, since the planned one has been taken.
     /// - Returns: what was done.
-    package mutating func carryOut(
+    package mutating func perform(
         _ plan: Plan,
         replan: (ItemAction) throws(LedgerError) -> Void
     ) throws(Refusal) -> ItemAction {
@@ -257,7 +257,7 @@ package struct AfterActionExecutor {
     /// Goes on with what an earlier run had begun, as far as it had come.
     ///
     /// - Returns: what was done; nil when nothing is left of the file that was archived.
-    package mutating func goOn(
+    package mutating func resume(
         _ plan: Plan,
         replan: (ItemAction) throws(LedgerError) -> Void
     ) throws(Refusal) -> ItemAction? {
@@ -310,9 +310,9 @@ package struct AfterActionExecutor {
             try writeDown(other, replan)
             var again = plan
             again.action = other
-            return try carryOut(again, replan: replan)
+            return try perform(again, replan: replan)
         }
-        return try carryOut(plan, replan: replan)
+        return try perform(plan, replan: replan)
     }
 
     /// The run that moved it may have died before the move was durable.

@@ -136,7 +136,7 @@ package final class ArchivePlanner {
             file.kind = .check
             file.requests = 1
             file.destination = try record(upload, ledger)?.upload.destination
-        case .goOn(let upload):
+        case .resume(let upload):
             guard let record = try record(upload, ledger) else { return }
             if ledger.isActive(record) {
                 file.kind = .problem
@@ -257,7 +257,7 @@ package final class ArchivePlanner {
         if item.state != .settled {
             switch policy.decide(left: item) {
             case .giveUp: return try send(found, as: .changed, requests: Self.requestsToGiveUp)
-            case .goOn(let upload):
+            case .resume(let upload):
                 guard let record = try record(upload, ledger), record.abortRequested else { return }
                 return try send(found, as: .new, requests: Self.requestsToGiveUp)
             case .finish, .ask, .leaveAlone: return

@@ -124,7 +124,7 @@ struct ArchivePolicy {
         /// took it up.
         case ask(ItemUpload)
         case leaveAlone
-        case goOn(ItemUpload)
+        case resume(ItemUpload)
         /// Another file, or another content, stands there: what was begun is given up.
         case giveUp(ItemUpload)
     }
@@ -153,7 +153,7 @@ struct ArchivePolicy {
         case (.pending, _):
             let hasChanged = hasChanged(item, upload)
             if isQuarantined(item), !hasChanged { return .leaveAlone }
-            return hasChanged ? .giveUp(upload) : .goOn(upload)
+            return hasChanged ? .giveUp(upload) : .resume(upload)
         }
     }
 

@@ -119,7 +119,7 @@ package final class ArchiveRun: Sendable {
     /// Goes through the whole job. To be called once.
     ///
     /// - Parameter service: finds the store of an upload that an earlier run has left.
-    package func carryOut(
+    package func run(
         service: @escaping (StoreAddress) throws(UploadFailure) -> S3Service
     ) -> ArchiveReport {
         do throws(LedgerError) {

@@ -434,7 +434,7 @@ final class JobRecorder: Sendable {
         do throws(AfterActionExecutor.Refusal) {
             let done =
                 next.isLeft
-                ? try executor.goOn(next.plan, replan: replan) : try executor.carryOut(next.plan, replan: replan)
+                ? try executor.resume(next.plan, replan: replan) : try executor.perform(next.plan, replan: replan)
             guard let done else { throw AfterActionExecutor.Refusal(reason: "no longer exists", isOver: true) }
             state.withLock { state in
                 state.counts.acted += 1

@@ -73,7 +73,7 @@ final class OpenItemFeed {
         case .leaveAlone:
             recorder.leaveAlone(item)
             return nil
-        case .goOn(let upload): return try pending(item, upload, hasChanged: false)
+        case .resume(let upload): return try pending(item, upload, hasChanged: false)
         case .giveUp(let upload): return try pending(item, upload, hasChanged: true)
         }
     }

@@ -206,11 +206,11 @@ struct SignOnCache: Sendable {
         let expiry = context.wallClock().adding(milliseconds: min(max(seconds, 0), 1 << 32) * 1000)
         var members = ["accessToken": JSONValue.string(token), "expiresAt": .string(expiry.iso8601)]
         if let next = answer.text("refreshToken") { members["refreshToken"] = .string(next) }
-        keep(login.replacing(members))
+        save(login.replacing(members))
         return token
     }
 
-    private func keep(_ login: JSONValue) {
+    private func save(_ login: JSONValue) {
         do throws(SystemError) {
             try replaceFile(path: Array(path.utf8), with: Array(login.line.utf8), mode: 0o600)
         } catch {

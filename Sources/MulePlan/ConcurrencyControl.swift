@@ -175,7 +175,7 @@ package struct ConcurrencyControl: Sendable {
         guard now - lastThrottleAt >= 1 || inFlight < limit else { return }
         lastThrottleAt = now
         hasThrottled = true
-        settle(on: max(1, min(limit, max(inFlight, 1)) / 2), at: now, pause: max(pause, Self.throttlePause))
+        moveTo(limit: max(1, min(limit, max(inFlight, 1)) / 2), at: now, pause: max(pause, Self.throttlePause))
     }
 
     /// A connection broke. Many at a time mean that something on the way is full.
@@ -187,7 +187,7 @@ package struct ConcurrencyControl: Sendable {
         breaks += 1
         guard breaks >= max(3, limit / 3) else { return }
         breaks = 0
-        settle(on: max(1, limit * 3 / 4), at: now, pause: Self.throttlePause)
+        moveTo(limit: max(1, limit * 3 / 4), at: now, pause: Self.throttlePause)
     }
 
     /// A store that is given more than it can put away takes bodies in all the same, and lets them wait for their answers:
@@ -213,7 +213,7 @@ package struct ConcurrencyControl: Sendable {
             stepBack = nil
             hasCrowded = false
             ordinaryAnswer = waiting
-            settle(on: max(limit, before.limit), at: now, pause: Self.shortestPause)
+            moveTo(limit: max(limit, before.limit), at: now, pause: Self.shortestPause)
             return
         }
         stepBack = nil
@@ -234,7 +234,7 @@ package struct ConcurrencyControl: Sendable {
         let needed = Int((Double(before) * (sending + 2 * quick) / (sending + waiting)).rounded(.up))
         let fewer = max(min(max(needed, before / 4), before * 3 / 4), min(Self.fewest, ceiling))
         guard fewer < before else { return }
-        settle(on: fewer, at: now, pause: pauseAfterStepBack)
+        moveTo(limit: fewer, at: now, pause: pauseAfterStepBack)
         pauseAfterStepBack = min(pauseAfterStepBack * 2, Self.longestPause)
         leaving = before - fewer
         stepBack = (before, waiting)
@@ -331,7 +331,7 @@ package struct ConcurrencyControl: Sendable {
 
     private mutating func goBack(_ trial: Trial, at now: Double) {
         let excess = limit - trial.before
-        settle(on: trial.before, at: now, pause: excess > 0 ? min(pause * 2, Self.longestPause) : pause)
+        moveTo(limit: trial.before, at: now, pause: excess > 0 ? min(pause * 2, Self.longestPause) : pause)
         leaving = max(excess, 0)
         rate = trial.rateBefore
     }
@@ -354,7 +354,7 @@ package struct ConcurrencyControl: Sendable {
     }
 
     /// Stays on a limit for a while.
-    private mutating func settle(on newLimit: Int, at now: Double, pause: Double) {
+    private mutating func moveTo(limit newLimit: Int, at now: Double, pause: Double) {
         limit = newLimit
         leaving = 0
         calmWindows = 0

@@ -436,7 +436,7 @@ package struct SendingOrder: Sendable {
         )
     }
 
-    private mutating func settle(_ trial: Trial) {
+    private mutating func end(_ trial: Trial) {
         let settling = link.slotCount - trial.startedAt
         let isDraining = bodies.contains { $0.heldSince != nil && $0.sent - $0.delivered > Self.smallestPiece }
         guard settling >= (isDraining ? Self.longestSettling : Self.trialSettling) else { return }
@@ -446,7 +446,7 @@ package struct SendingOrder: Sendable {
     }
 
     private mutating func judge(_ trial: Trial, _ rate: Double) {
-        guard let judgedAfter = trial.judgedAfter else { return settle(trial) }
+        guard let judgedAfter = trial.judgedAfter else { return end(trial) }
         guard link.slotCount >= judgedAfter else { return }
         let seen = link.mean(of: Double(Self.trialSlots) * LinkRate.slotSeconds) ?? rate
         judgedAt = link.slotCount

@@ -179,8 +179,8 @@ extension File {
     /// far as this user may, its owner.
     ///
     /// - Throws: `ENOTSUP` where the copy would be open to more users than the original.
-    /// - Parameter goOn: asked now and then; false ends it with `ECANCELED`.
-    package func becomeCopy(of other: File, while goOn: () -> Bool) throws(SystemError) {
+    /// - Parameter shouldContinue: asked now and then; false ends it with `ECANCELED`.
+    package func becomeCopy(of other: File, while shouldContinue: () -> Bool) throws(SystemError) {
         var facts = stat()
         try retryingInterrupts("fstat") { fstat(other.descriptor, &facts) }
         let size = Int64(facts.st_size)
@@ -196,7 +196,7 @@ extension File {
             let end = start < 0 ? off_t(size) : lseek(other.descriptor, start, 4)
             offset = max(offset, Int64(max(start, 0)))
             while offset < Int64(end) {
-                guard goOn() else { throw SystemError(code: ECANCELED, call: "copy") }
+                guard shouldContinue() else { throw SystemError(code: ECANCELED, call: "copy") }
                 let wanted = Int(min(Int64(buffer.count), Int64(end) - offset))
                 let count = try other.read(into: UnsafeMutableRawBufferPointer(rebasing: buffer[..<wanted]), at: offset)
                 guard count > 0 else { throw SystemError(code: EIO, call: "read") }

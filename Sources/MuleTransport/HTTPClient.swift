@@ -195,7 +195,7 @@ package final class HTTPClient: HTTPPerformer {
             if let failure = connectionFailure() { throw failure }
             sockets.flush()
             curl_multi_poll(curl.multi, nil, 0, Int32(pollSeconds * 1000), nil)
-            goOn()
+            resume()
         }
     }
 
@@ -208,7 +208,7 @@ package final class HTTPClient: HTTPPerformer {
     }
 
     /// Lets libcurl ask for more of a body that is held. Meanwhile the server has nothing to be slow with.
-    private func goOn() {
+    private func resume() {
         guard exchange.isHeld else { return }
         exchange.isHeld = false
         exchange.lastProgress = Moment.now()

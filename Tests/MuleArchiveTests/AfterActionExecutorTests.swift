@@ -56,22 +56,22 @@ import Testing
     }
 
     @discardableResult
-    private func carryOut(_ plan: AfterActionExecutor.Plan) throws -> ItemAction {
+    private func perform(_ plan: AfterActionExecutor.Plan) throws -> ItemAction {
         var executor = AfterActionExecutor(isCancelled: { false })
-        let done = try executor.carryOut(plan, replan: { _ in })
+        let done = try executor.perform(plan, replan: { _ in })
         try executor.sync()
         return done
     }
 
-    private func goOn(_ plan: AfterActionExecutor.Plan) throws -> ItemAction? {
+    private func resume(_ plan: AfterActionExecutor.Plan) throws -> ItemAction? {
         var executor = AfterActionExecutor(isCancelled: { false })
-        let done = try executor.goOn(plan, replan: { _ in })
+        let done = try executor.resume(plan, replan: { _ in })
         try executor.sync()
         return done
     }
 
     private func refusal(_ plan: AfterActionExecutor.Plan) throws -> AfterActionExecutor.Refusal {
-        try #require(throws: AfterActionExecutor.Refusal.self) { try carryOut(plan) }
+        try #require(throws: AfterActionExecutor.Refusal.self) { try perform(plan) }
     }
 
     private func names() throws -> [String] { try directory.names().sorted() }
@@ -81,13 +81,13 @@ import Testing
     @Test func `a file is removed, and nothing else`() throws {
         let source = try make("file")
         _ = try make("other")
-        try carryOut(try deletion(of: source))
+        try perform(try deletion(of: source))
         #expect(try names() == ["other"])
     }
 
     @Test func `a file is moved into directories that are made for it`() throws {
         let source = try make("file")
-        let done = try carryOut(try move(of: source, to: "done/deep/er/file"))
+        let done = try perform(try move(of: source, to: "done/deep/er/file"))
         #expect(done.target == bytes("done/deep/er/file"))
         #expect(try directory.read("done/deep/er/file") == Array("content".utf8))
         #expect(try names() == ["done"])
@@ -99,15 +99,15 @@ import Testing
         try directory.makeDirectory("real")
         #expect(symlink(directory.path("real"), directory.path("link")) == 0)
         let plan = try move(of: source, to: place + "/file")
-        #expect(try carryOut(plan) == plan.action)
+        #expect(try perform(plan) == plan.action)
         #expect(try directory.read(place + "/file") == Array("content".utf8))
-        #expect(try goOn(plan) == plan.action)
+        #expect(try resume(plan) == plan.action)
     }
 
     @Test func `a file that has another name too loses only this one`() throws {
         let source = try make("file")
         #expect(link(directory.path("file"), directory.path("other")) == 0)
-        try carryOut(try deletion(of: source))
+        try perform(try deletion(of: source))
         #expect(try names() == ["other"])
     }
 
@@ -118,7 +118,7 @@ import Testing
         let target = AfterActionExecutor.target(in: bytes("done"), for: Array(name.utf8))
         #expect(target == bytes("done/\(name).~1~"))
         var plan = try move(of: source, to: "done/\(name)")
-        #expect(try carryOut(plan).target == target, "taken between the plan and the move")
+        #expect(try perform(plan).target == target, "taken between the plan and the move")
         #expect(try directory.read("done/\(name)") == Array("old".utf8))
         #expect(try directory.read("done/\(name).~1~") == Array("new".utf8))
         plan.source = try make(name, "third")
@@ -167,7 +167,7 @@ import Testing
         let plan = try deletion(of: source)
         #expect(chmod(directory.path("file"), 0o640) == 0)
         #expect(link(directory.path("file"), directory.path("other")) == 0)
-        try carryOut(plan)
+        try perform(plan)
         #expect(try names() == ["other"])
     }
 
@@ -179,7 +179,7 @@ import Testing
         let times = [timespec(tv_sec: 0, tv_nsec: omitted), time]
         #expect(utimensat(AT_FDCWD, directory.path("file"), times, 0) == 0)
         #expect(rename(directory.path("file"), directory.path(".mule-abcde.gone")) == 0)
-        #expect(try #require(throws: AfterActionExecutor.Refusal.self) { try goOn(plan) }.isOver)
+        #expect(try #require(throws: AfterActionExecutor.Refusal.self) { try resume(plan) }.isOver)
         #expect(try directory.read("file") == Array("CONTENT".utf8))
         #expect(try names() == ["file"])
     }
@@ -208,7 +208,7 @@ import Testing
         let writer = open(directory.path("file"), O_WRONLY | O_CLOEXEC)
         #expect(try refusal(plan).reason == "is still open for writing in another program")
         close(writer)
-        try carryOut(plan)
+        try perform(plan)
         #expect(try names() == [])
     }
 
@@ -226,23 +226,23 @@ import Testing
         let source = try make("file")
         let plan = try deletion(of: source)
         #expect(rename(directory.path("file"), directory.path(".mule-abcde.gone")) == 0)
-        #expect(try goOn(plan) == plan.action)
+        #expect(try resume(plan) == plan.action)
         #expect(try names() == [])
-        #expect(try goOn(plan) == nil, "nothing is left of it")
+        #expect(try resume(plan) == nil, "nothing is left of it")
     }
 
     @Test func `a move that had not begun is made`() throws {
         let source = try make("file")
         let plan = try move(of: source, to: "done/file")
-        #expect(try goOn(plan) == plan.action)
+        #expect(try resume(plan) == plan.action)
         #expect(try directory.read("done/file") == Array("content".utf8))
     }
 
     @Test func `a move that was made is found`() throws {
         let source = try make("file")
         let plan = try move(of: source, to: "done/file")
-        try carryOut(plan)
-        #expect(try goOn(plan) == plan.action)
+        try perform(plan)
+        #expect(try resume(plan) == plan.action)
         #expect(try directory.read("done/file") == Array("content".utf8))
     }
 
@@ -252,7 +252,7 @@ import Testing
         _ = try make("done/file")
         let times = [timespec(tv_sec: 0, tv_nsec: omitted), try modification(of: "file")]
         #expect(utimensat(AT_FDCWD, directory.path("done/file"), times, 0) == 0)
-        #expect(try goOn(plan) == plan.action)
+        #expect(try resume(plan) == plan.action)
         #expect(try names() == ["done"])
         #expect(try directory.names("done") == ["file"])
     }
@@ -263,7 +263,7 @@ import Testing
         _ = try make("done/file", "CONTENT")
         let times = [timespec(tv_sec: 0, tv_nsec: omitted), try modification(of: "file")]
         #expect(utimensat(AT_FDCWD, directory.path("done/file"), times, 0) == 0)
-        #expect(try goOn(plan)?.target == bytes("done/file.~1~"))
+        #expect(try resume(plan)?.target == bytes("done/file.~1~"))
         #expect(try directory.read("done/file") == Array("CONTENT".utf8))
         #expect(try directory.read("done/file.~1~") == Array("content".utf8))
     }
@@ -299,10 +299,10 @@ import Testing
         try setTime(of: departing)
         #expect(AfterActionExecutor.hasBegun(plan))
         if now == "content" {
-            #expect(try goOn(plan) == plan.action)
+            #expect(try resume(plan) == plan.action)
             #expect(try names() == [])
         } else {
-            #expect(try #require(throws: AfterActionExecutor.Refusal.self) { try goOn(plan) }.isOver)
+            #expect(try #require(throws: AfterActionExecutor.Refusal.self) { try resume(plan) }.isOver)
             #expect(try names() == ["file"])
         }
     }
@@ -315,7 +315,7 @@ import Testing
         if !isCopy { #expect(unlink(directory.path("file")) == 0) }
         try setTime(of: "done/file")
         #expect(AfterActionExecutor.hasBegun(plan) == !isCopy)
-        #expect(try goOn(plan) == plan.action)
+        #expect(try resume(plan) == plan.action)
         #expect(try names() == ["done"])
         #expect(try directory.names("done") == ["file"])
     }
@@ -324,7 +324,7 @@ import Testing
         let source = try make("file")
         let plan = try deletion(of: source)
         #expect(link(directory.path("file"), directory.path(".mule-abcde.gone")) == 0)
-        #expect(try goOn(plan)?.name == AfterActionExecutor.delete)
+        #expect(try resume(plan)?.name == AfterActionExecutor.delete)
         #expect(try names() == [])
     }
 
@@ -332,7 +332,7 @@ import Testing
         let source = try make("private/deep/file")
         try Files.setMode(directory.path("private"), 0o700)
         try Files.setMode(directory.path("private/deep"), 0o755)
-        try carryOut(try move(of: source, to: "done/private/deep/file"))
+        try perform(try move(of: source, to: "done/private/deep/file"))
         #expect(try FileStatus.of(path: bytes("done/private")).mode == 0o700)
         #expect(try FileStatus.of(path: bytes("done/private/deep")).mode == 0o755)
     }

@@ -101,7 +101,7 @@ final class ArchiveHarness: Sendable {
             events.withLock { $0.append(event) }
             onEvent(event)
         }
-        let report = run.carryOut { _ in service }
+        let report = run.run { _ in service }
         try run.close(report, status: report.obstacle != nil ? 3 : report.failures.count == 0 ? 0 : 1)
         return Outcome(report: report, events: events.withLock { $0 })
     }

@@ -27,7 +27,7 @@ struct TransferStateTests {
             for (place, step) in order.enumerated() {
                 let isWhole =
                     switch step {
-                    case 0: state.keep(parts: 1)
+                    case 0: state.addRecorded(parts: 1)
                     case 1: state.recordPart()
                     default: state.endStream(size: 10, partCount: 2).isWhole
                     }
@@ -40,7 +40,7 @@ struct TransferStateTests {
     @Test func `nothing kept does not complete an upload a second time`() {
         var state = TransferState(size: nil)
         _ = state.endStream(size: 10, partCount: 1)
-        let answers = [state.recordPart(), state.keep(parts: 0)]
+        let answers = [state.recordPart(), state.addRecorded(parts: 0)]
         #expect(answers == [true, false])
     }
 
@@ -96,7 +96,7 @@ struct TransferStateTests {
 
     @Test func `a checksum mode that has not changed is not written again`() {
         var state = TransferState(size: 1)
-        let isWritten = [ChecksumMode.none, .md5, .md5].map { state.settle(on: $0) != nil }
+        let isWritten = [ChecksumMode.none, .md5, .md5].map { state.setChecksumMode($0) != nil }
         #expect(isWritten == [false, true, false])
     }
 

@@ -31,7 +31,7 @@ struct ResumeCommand {
             }
             return jobs
         }
-        return session.carry(feed, ledger, printer, failuresBeside: { failures })
+        return session.upload(feed, ledger, printer, failuresBeside: { failures })
     }
 
     /// Uploads whose leases are taken at a time.

@@ -17,7 +17,7 @@ struct PostRun {
     ///
     /// - Returns: the exit status of the process: the run's own, or, if that is 0, that of a receipt that could not be
     ///   written.
-    func carryOut(_ number: Int64, status: ExitStatus) -> ExitStatus {
+    func run(_ number: Int64, status: ExitStatus) -> ExitStatus {
         var status = status
         do throws(LedgerError) {
             guard let record = try ledger.run(number: number) else { return status }

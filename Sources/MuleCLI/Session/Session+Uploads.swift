@@ -9,7 +9,7 @@ extension Session {
     /// - Parameters:
     ///   - canBeResumed: whether `mule resume` can resume them.
     ///   - failuresBeside: failures outside of the run, asked for at its end.
-    func carry(
+    func upload(
         _ feed: some UploadFeed,
         _ ledger: Ledger,
         _ printer: EventPrinter,

@@ -131,7 +131,7 @@ package final class CleanRun {
                 do throws(UploadFailure) {
                     let service = try service(record.upload.store)
                     if !record.abortRequested { try checkClock(of: service, bucket: stale.address.bucket) }
-                    try settle(&stale, record, service)
+                    try clean(&stale, record, service)
                 } catch {
                     fail(stale, error, at: record.upload.store)
                 }
@@ -144,8 +144,7 @@ package final class CleanRun {
         record.isOpen && (record.abortRequested || record.updatedAt < rules.cutoff)
     }
 
-    private func settle(_ stale: inout StaleUpload, _ record: UploadRecord, _ service: S3Service) throws(UploadFailure)
-    {
+    private func clean(_ stale: inout StaleUpload, _ record: UploadRecord, _ service: S3Service) throws(UploadFailure) {
         guard rules.removes else {
             if ledger.isActive(record) { return }
             let holding = try remoteUploads.holding(of: record, service)
@@ -248,14 +247,14 @@ package final class CleanRun {
         for upload in uploads where !cancellation.isCancelled && isReachable(place) {
             var upload = upload
             do throws(UploadFailure) {
-                try settle(&upload, place)
+                try clean(&upload, place)
             } catch {
                 fail(upload, error, at: place.address)
             }
         }
     }
 
-    private func settle(_ stale: inout StaleUpload, _ place: StorePlace) throws(UploadFailure) {
+    private func clean(_ stale: inout StaleUpload, _ place: StorePlace) throws(UploadFailure) {
         guard let uploadID = stale.uploadID else { return }
         var lease: Lease?
         if case .leftover(let record) = stale.origin {

@@ -82,7 +82,7 @@ package struct RegistrationFeed: UploadFeed {
                     onChange: onChange
                 )
                 findings.count(job)
-                keep(job, named: intent.path)
+                enqueue(job, named: intent.path)
             }
         }
         return findings
@@ -92,7 +92,7 @@ package struct RegistrationFeed: UploadFeed {
         try ledger.reporting { _ throws(LedgerError) in try registration.register(intents) }
     }
 
-    private mutating func keep(_ job: UploadJob, named path: [UInt8]) {
+    private mutating func enqueue(_ job: UploadJob, named path: [UInt8]) {
         counts[job.share] += 1
         guard jobsKept >= whole, case .claimed(let record, let lease) = job.row, job.restartsAs == nil,
             let canonical = record.upload.source?.path

@@ -96,7 +96,7 @@ struct TransferState: Sendable {
     /// An answer showed another checksum mode.
     ///
     /// - Returns: what the ledger should know; nil when nothing has changed.
-    mutating func settle(on checksumMode: ChecksumMode) -> String? {
+    mutating func setChecksumMode(_ checksumMode: ChecksumMode) -> String? {
         guard negotiated.checksumMode != checksumMode else { return nil }
         negotiated.checksumMode = checksumMode
         return negotiated.text
@@ -141,7 +141,7 @@ struct TransferState: Sendable {
     /// Parts of an earlier run, or of this one before it looked again, are at the store as recorded.
     ///
     /// - Returns: whether they were the last, so that Complete is due. The caller of one transition alone is told so.
-    mutating func keep(parts: Int) -> Bool {
+    mutating func addRecorded(parts: Int) -> Bool {
         recordedParts += parts
         return parts > 0 && isWhole
     }
@@ -150,7 +150,7 @@ struct TransferState: Sendable {
     ///
     /// - Returns: whether it was the last, so that Complete is due.
     mutating func recordPart() -> Bool {
-        keep(parts: 1)
+        addRecorded(parts: 1)
     }
 
     /// A stream in parts has ended.

@@ -32,9 +32,9 @@ extension UploadRun {
     }
 
     /// An answer has shown on which rung this store stands.
-    func settle(_ checksumMode: ChecksumMode, _ transfer: Transfer) {
+    func setChecksumMode(_ checksumMode: ChecksumMode, _ transfer: Transfer) {
         guard let record = transfer.record else { return }
-        guard let text = transfer.change({ $0.settle(on: checksumMode) }) else { return }
+        guard let text = transfer.change({ $0.setChecksumMode(checksumMode) }) else { return }
         do {
             try ledger.recordNegotiated(record.number, text)
         } catch {

@@ -199,7 +199,7 @@ package final class UploadRun: Sendable {
     }
 
     /// A thread that works for an upload, beside the workers.
-    func keep(reader: Thread) {
+    func add(reader: Thread) {
         state.withLock { $0.readers.append(reader) }
     }
 

@@ -74,7 +74,7 @@ extension Worker {
                     transfer.change { $0.noteCreated(for: checksumMode.checksumAlgorithm != nil) }
                     let mayHaveSiblings = isUnanswered
                     isUnanswered = true
-                    return try keep(created, transfer, record, mayHaveSiblings: mayHaveSiblings)
+                    return try recordCreated(created, transfer, record, mayHaveSiblings: mayHaveSiblings)
                 }
             }
         } catch {
@@ -90,7 +90,7 @@ extension Worker {
         )
     }
 
-    func keep(
+    func recordCreated(
         _ created: CreatedUpload,
         _ transfer: Transfer,
         _ record: UploadRecord,

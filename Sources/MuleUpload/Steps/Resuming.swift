@@ -152,7 +152,7 @@ extension Worker {
             run.watchAbortDate(of: transfer)
             run.queue.add(parts: work, of: transfer)
             // Last: those that went ahead are being recorded meanwhile, and one of all finds that it was the last.
-            if transfer.change({ $0.keep(parts: keptParts) }), !transfer.isStopped {
+            if transfer.change({ $0.addRecorded(parts: keptParts) }), !transfer.isStopped {
                 run.queue.add(completionOf: transfer)
             }
         }

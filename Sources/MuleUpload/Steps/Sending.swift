@@ -212,13 +212,13 @@ extension Worker {
             let mine = algorithm == .sha256 ? digest.sha256.map(Base64.encode) : digest.crc.base64
             if let theirs = stored.checksums[algorithm] {
                 guard theirs == mine else { return .differs("checksum") }
-                if !confirmed { run.settle(.checksum(algorithm, confirmed: true), transfer) }
+                if !confirmed { run.setChecksumMode(.checksum(algorithm, confirmed: true), transfer) }
                 return .agrees
             }
             // Complete will compare the whole object's.
             if confirmed && transfer.negotiated.wholeObject != nil { return .silent }
             // The store ignores the header. Its ETag is the MD5 of what it holds unless it encrypts: that is as good.
-            run.settle(.md5, transfer)
+            run.setChecksumMode(.md5, transfer)
             // A row must hold the CRC of the rung that the upload stands on, or the whole can't be combined from them.
             guard checksumMode.wholeObjectCRC == ChecksumMode.md5.wholeObjectCRC, let eTag = stored.eTag, isMD5(eTag)
             else {

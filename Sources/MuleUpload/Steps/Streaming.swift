@@ -57,7 +57,7 @@ extension Worker {
                     transfer.change { $0.endWork() }
                     run.endIfStopped(transfer)
                 }
-                run.keep(reader: thread)
+                run.add(reader: thread)
             } catch {
                 transfer.change { $0.endWork() }
                 throw UploadFailure.noThread(error)

@@ -45,7 +45,7 @@ extension Worker {
             guard let lower else { throw refusal(error, transfer) }
             var again = part
             (again.candidate, again.known) = (nil, nil)
-            try carry(again, of: transfer, on: lower, after: error)
+            try uploadPart(again, of: transfer, on: lower, after: error)
         case .success(let body, _):
             guard let eTag = body.stored.eTag else {
                 throw UploadFailure(
@@ -56,7 +56,7 @@ extension Worker {
                 )
             }
             try source?.checkUnchanged()
-            keep(
+            recordPart(
                 PartRecord(
                     number: part.number,
                     size: part.slice.length,
@@ -80,7 +80,7 @@ extension Worker {
         after error: S3Error
     ) throws(UploadFailure) {
         if error.refusesChecksum {
-            run.settle(lower, transfer)
+            run.setChecksumMode(lower, transfer)
             return try uploadPart(part, of: transfer)
         }
         let before = transfer.negotiated
@@ -97,7 +97,7 @@ extension Worker {
             // The header was the reason, and Complete would not do without what Create promised.
             throw refusal(error, transfer).restarting(on: lower)
         }
-        run.settle(lower, transfer)
+        run.setChecksumMode(lower, transfer)
     }
 
     /// The rung on which the upload is to be created once more; nil where its parts can go on as they are, or on a lower rung.
@@ -138,7 +138,7 @@ extension Worker {
             }
             return false
         }
-        keep(known, part, transfer, bytesSent: 0, bytesInFlight: nil)
+        recordPart(known, part, transfer, bytesSent: 0, bytesInFlight: nil)
         return true
     }
 
@@ -164,7 +164,7 @@ extension Worker {
         }
         guard isSame else { return false }
         try transfer.source?.checkUnchanged()
-        keep(
+        recordPart(
             PartRecord(
                 number: part.number,
                 size: candidate.size,
@@ -183,7 +183,7 @@ extension Worker {
     /// Hands the part to the recorder. It counts as finished, for everybody, when its row is committed.
     ///
     /// - Parameter bytesInFlight: nil for a part that was there already.
-    private func keep(
+    private func recordPart(
         _ row: PartRecord,
         _ part: PartWork,
         _ transfer: Transfer,

@@ -21,8 +21,11 @@ extension FuzzTarget {
         try promise(areSorted, "headers out of order, or twice")
         try promise(attributes.metadataSize <= text.utf8.count, "metadata larger than its text")
 
-        if let negotiated = Negotiated(text: text) {
-            try promise(Negotiated(text: negotiated.text) == negotiated, "\(negotiated.text) does not read back")
+        if let negotiated = NegotiatedIntegrity(text: text) {
+            try promise(
+                NegotiatedIntegrity(text: negotiated.text) == negotiated,
+                "\(negotiated.text) does not read back"
+            )
         }
         if let checksumMode = ChecksumMode(text: text) {
             try promise(checksumMode.text.isSame(as: text), "\(text) is written as \(checksumMode.text)")

@@ -40,7 +40,7 @@ struct UploadCommand {
                 return first.isEmpty ? try files.next() : first
             }
         )
-        return session.carry(feed, ledger, printer, failuresBeside: { files.failures })
+        return session.upload(feed, ledger, printer, failuresBeside: { files.failures })
     }
 
     private func firstFiles(of files: UploadSources) throws(CommandFailure) -> [UploadIntent]? {
