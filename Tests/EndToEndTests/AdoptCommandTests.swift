@@ -23,7 +23,7 @@ import Testing
     /// A user with a ledger of its own, which knows nothing.
     private func stranger() -> MuleRun { MuleRun(store) }
 
-    @Test func lostLedgerCostsNoPart() throws {
+    @Test func `lost ledger costs no part`() throws {
         let file = try lostUpload()
         let other = stranger()
         let begun = store.requests.count
@@ -40,7 +40,7 @@ import Testing
         #expect(try other.run("upload", file, "bucket/key").out.contains("already"))
     }
 
-    @Test func prefixTakesTheFilesNameAndEventsHaveTheirKeys() throws {
+    @Test func `prefix takes the files name and events have their keys`() throws {
         let file = try mule.file(parts: 3, "key")
         store.add(.on(.uploadPart, part: 2, times: 100, .status(403, code: "AccessDenied")))
         #expect(try mule.uploadInParts(file, "bucket/below/").run().exitCode == 4)
@@ -55,20 +55,20 @@ import Testing
         #expect(try store.holdsOnly(file, at: "below/key"))
     }
 
-    @Test func noUploadIs4() throws {
+    @Test func `no upload is 4`() throws {
         let outcome = try mule.run("adopt", try mule.file(parts: 2), "bucket/key")
         #expect(outcome.exitCode == 4)
         #expect(outcome.explains("no unfinished upload of bucket/key", "mule upload"), "\(outcome.err)")
     }
 
-    @Test func missingPermissionIs4() throws {
+    @Test func `missing permission is 4`() throws {
         store.profile.denied = [.listUploads]
         let outcome = try mule.run("adopt", try mule.file(parts: 2), "bucket/key")
         #expect(outcome.exitCode == 4)
         #expect(outcome.explains("s3:ListBucketMultipartUploads"), "\(outcome.err)")
     }
 
-    @Test func partsOfAnotherFileAre6() throws {
+    @Test func `parts of another file are 6`() throws {
         let file = try lostUpload()
         try Files.overwrite(file, at: 5, with: [1, 2, 3])
         let outcome = try stranger().run("adopt", "-q", file, "bucket/key")
@@ -77,7 +77,7 @@ import Testing
         #expect(store.uploads.count == 1)
     }
 
-    @Test func uploadThatTheLedgerKnowsIs2() throws {
+    @Test func `upload that the ledger knows is 2`() throws {
         let file = try lostUpload()
         let id = try #require(try mule.status().first?["id"]?.text)
         let outcome = try mule.run("adopt", file, "bucket/key")
@@ -85,13 +85,13 @@ import Testing
         #expect(outcome.explains("mule resume \(id)"), "\(outcome.err)")
     }
 
-    @Test func missingFileIs3() throws {
+    @Test func `missing file is 3`() throws {
         #expect(try mule.run("adopt", mule.home.path("missing"), "bucket/key").exitCode == 3)
         #expect(store.requests.isEmpty)
     }
 
     @Test(arguments: [["adopt"], ["adopt", "file"], ["adopt", "a", "b", "bucket/key"]])
-    func wrongOperandsAre2(arguments: [String]) throws {
+    func `wrong operands are 2`(arguments: [String]) throws {
         #expect(try mule.run(arguments).exitCode == 2)
     }
 }

@@ -31,7 +31,7 @@ import Testing
 
     // MARK: What it says
 
-    @Test func silentWhenAllIsWell() throws {
+    @Test func `silent when all is well`() throws {
         try file("a")
         let outcome = try mule.run(archive("-q", "--after", "move:" + mule.home.path("done")))
         #expect(outcome.exitCode == 0)
@@ -39,7 +39,7 @@ import Testing
         #expect(exists("done/a"))
     }
 
-    @Test func lastLineOfAJobSaysWhatHappened() throws {
+    @Test func `last line of a job says what happened`() throws {
         try file("a")
         let outcome = try mule.run(archive("--after", "delete"))
         #expect(outcome.lines.last?.contains("1 file archived (7 B), 1 deleted") == true)
@@ -51,7 +51,7 @@ import Testing
         #expect(end?["status"]?.integer == 0)
     }
 
-    @Test func jobsOfTheConfigurationRunInTheOrderOfTheirNames() throws {
+    @Test func `jobs of the configuration run in the order of their names`() throws {
         try file("a")
         try mule.home.makeDirectory("config/mule")
         let configuration = """
@@ -70,7 +70,7 @@ import Testing
         #expect(one.event("jobEnded")?["unchanged"]?.integer == 1)
     }
 
-    @Test func aSourceThatIsMissingIs3AndOtherJobsRun() throws {
+    @Test func `a source that is missing is 3 and other jobs run`() throws {
         try file("a")
         let configuration = """
             {"jobs": {"one": {"source": "\(mule.home.path("nowhere"))", "destination": "bucket/one/"},
@@ -83,7 +83,7 @@ import Testing
         #expect(names == ["two/a"])
     }
 
-    @Test func aTargetWithinTheSourceIs2() throws {
+    @Test func `a target within the source is 2`() throws {
         let outcome = try mule.run(archive("--after", "move:" + source + "/done"))
         #expect(outcome.exitCode == 2)
         #expect(outcome.explains("is inside the job's source"))
@@ -91,7 +91,7 @@ import Testing
 
     // MARK: Windows and locks
 
-    @Test func theSecondOfTwoRunsIs11AndSilent() throws {
+    @Test func `the second of two runs is 11 and silent`() throws {
         try file("a")
         store.add(.on(.putObject, .stall))
         let first = try mule.start(archive())
@@ -109,7 +109,7 @@ import Testing
         #expect(!exists("source/a"))
     }
 
-    @Test func aRunAtItsBorderIs10AndTheNextGoesOn() throws {
+    @Test func `a run at its border is 10 and the next continues`() throws {
         for number in 0..<40 { try file("\(number)", String(repeating: "x", count: 1000)) }
         store.add(.on(.putObject, times: 1000, .delay(0.05)))
         let first = try mule.run(archive("-j", "2", "--max-bytes", "1000", "--after", "delete"))
@@ -132,7 +132,7 @@ import Testing
         }.joined(separator: "-")
     }
 
-    @Test func aRunOutsideItsWindowIs10AndNothingBegins() throws {
+    @Test func `a run outside its window is 10 and nothing begins`() throws {
         try file("a")
         let outcome = try mule.run(archive("--window", window(120, 180)))
         #expect(outcome.exitCode == 10)
@@ -149,7 +149,7 @@ import Testing
         #expect(names == ["a"])
     }
 
-    @Test func anInterruptedRunIsOnRecordAsThatWhateverFailedBefore() throws {
+    @Test func `an interrupted run is on record as that whatever failed before`() throws {
         try file("a")
         #expect(mkfifo(mule.home.path("source/fifo"), 0o600) == 0)
         store.add(.on(.putObject, .stall))
@@ -164,7 +164,7 @@ import Testing
     // MARK: File systems
 
     @Test(.enabled(if: TestCommand.canMount, "needs the right to mount in a namespace (unshare)"))
-    func aDiskThatIsNotMountedIs3AndNoSuccess() throws {
+    func `a disk that is not mounted is 3 and no success`() throws {
         let outcome = try inNamespace(
             """
             source=$1; shift
@@ -182,7 +182,7 @@ import Testing
     }
 
     @Test(.enabled(if: TestCommand.canMount, "needs the right to mount in a namespace (unshare)"))
-    func aFileOnADiskThatIsNotMountedIsNotLeftAloneForIt() throws {
+    func `a file on a disk that is not mounted is not left alone for it`() throws {
         try mule.home.writeRandom("big", count: 6 << 20)
         let disk = try mule.home.makeDirectory("disk")
         try mule.home.makeDirectory("source/inner")
@@ -203,7 +203,7 @@ import Testing
     }
 
     @Test(.enabled(if: TestCommand.canMount, "needs the right to mount in a namespace (unshare)"))
-    func whatHasToBeMountedIsLookedForBeforeAnythingIsDone() throws {
+    func `what has to be mounted is looked for before anything is done`() throws {
         try file("a")
         let done = try mule.home.makeDirectory("done")
         let configuration = try mule.home.write(
@@ -225,7 +225,7 @@ import Testing
     }
 
     @Test(.enabled(if: TestCommand.canMount, "needs the right to mount in a namespace (unshare)"))
-    func aTargetWithinTheSourceIs2ByAnyName() throws {
+    func `a target within the source is 2 by any name`() throws {
         try mule.home.makeDirectory("source/inner")
         let done = try mule.home.makeDirectory("done")
         let outcome = try inNamespace(
@@ -248,7 +248,7 @@ import Testing
         #expect(check.exitCode == 2 && check.out.contains("is inside the job's source"), "\(check.out)")
     }
 
-    @Test func aTargetWithinTheSourceThatIsExcludedIsOne() throws {
+    @Test func `a target within the source that is excluded is one`() throws {
         try file("a")
         let place = source + "/sent"
         let outcome = try mule.run(archive("--after", "move:" + place, "--exclude", "/sent/"))
@@ -259,7 +259,7 @@ import Testing
     }
 
     @Test(.enabled(if: TestCommand.canMount, "needs the right to mount in a namespace (unshare)"))
-    func aReadOnlySourceIsArchivedAndItsFilesStayWith3() throws {
+    func `a read-only source is archived and its files stay with 3`() throws {
         try file("a")
         let outcome = try inNamespace(
             "mount --bind \"$1\" \"$1\" && mount -o remount,bind,ro \"$1\" && shift && exec \"$0\" \"$@\"",
@@ -276,7 +276,7 @@ import Testing
     }
 
     @Test(.enabled(if: TestCommand.canMount, "needs the right to mount in a namespace (unshare)"))
-    func aFullTargetLeavesTheFileWhereItIsWith3() throws {
+    func `a full target leaves the file where it is with 3`() throws {
         try mule.home.writeRandom("source/a", count: 500_000)
         let done = try mule.home.makeDirectory("done")
         let outcome = try inNamespace(
@@ -295,7 +295,7 @@ import Testing
     }
 
     @Test(.enabled(if: TestCommand.canMount, "needs the right to mount in a namespace (unshare)"))
-    func aMoveToAnotherFileSystemIsACopyOfAllThatTheFileIs() throws {
+    func `a move to another file system is a copy of all that the file is`() throws {
         let path = try mule.home.writeRandom("source/a", count: 300_000)
         #expect(chmod(path, 0o640) == 0)
         try Files.setModificationTime(path, seconds: 1_700_000_000)

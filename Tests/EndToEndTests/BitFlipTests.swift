@@ -59,7 +59,7 @@ import Testing
     /// The middle of three parts, the first, which shows what the store checks, and a file that goes whole.
     private static let shapes: [Int?] = [2, 1, nil]
 
-    @Test(arguments: Checks.allCases, shapes) func bitThatTurnsOnceIsMended(checks: Checks, part: Int?) throws {
+    @Test(arguments: Checks.allCases, shapes) func `bit that turns once is mended`(checks: Checks, part: Int?) throws {
         for (seed, way) in checks.ways.enumerated() {
             let line = Line(checks.profile)
             let file = try line.mule.file(parts: part == nil ? 1 : 3)
@@ -74,7 +74,7 @@ import Testing
         }
     }
 
-    @Test(arguments: Checks.allCases, shapes) func bitThatTurnsAlwaysIs6(checks: Checks, part: Int?) throws {
+    @Test(arguments: Checks.allCases, shapes) func `bit that turns always is 6`(checks: Checks, part: Int?) throws {
         for (seed, way) in checks.ways.enumerated() {
             let line = Line(checks.profile)
             let file = try line.mule.file(parts: part == nil ? 1 : 3)
@@ -101,7 +101,7 @@ import Testing
 
     /// A store that shows an object to be ours by its token, but holds other bytes: it checked nothing, and the request
     /// that says so came back only as "exists".
-    @Test func damagedObjectIsNotTakenForOursBecauseItBearsOurToken() throws {
+    @Test func `damaged object is not taken for ours because it bears our token`() throws {
         let line = Line(Checks.contentMD5.profile)
         let file = try line.mule.file(parts: 1)
         line.damage(3, part: nil, times: 1)
@@ -116,7 +116,7 @@ import Testing
     }
 
     /// A store whose entity tags were seen to be the MD5 of what it holds, and that checks nothing: the tag tells.
-    @Test func entityTagThatIsNoLongerTheMD5IsNoticed() throws {
+    @Test func `entity tag that is no longer the MD5 is noticed`() throws {
         var profile = Checks.contentMD5.profile
         profile.verifiesContentMD5 = false
         let line = Line(profile)
@@ -132,7 +132,10 @@ import Testing
 
     /// Who wants neither checksum nor signed payload leaves it to the store: one that computes a checksum by itself, as
     /// AWS does, still shows it at the end; one that does not is believed. docs/decisions.md says so.
-    @Test(arguments: [true, false], shapes) func storesOwnChecksumIsComparedWhenNoneWasSent(has: Bool, part: Int?)
+    @Test(arguments: [true, false], shapes) func `stores own checksum is compared when none was sent`(
+        has: Bool,
+        part: Int?
+    )
         throws
     {
         var profile = FakeProfile.aws()
@@ -154,7 +157,7 @@ import Testing
     // MARK: Answers
 
     @Test(arguments: [FakeOperation.uploadPart, .putObject], [Fault.Action.wrongChecksumEcho, .wrongETag])
-    func answerThatSaysOtherwiseIsNotBelieved(operation: FakeOperation, action: Fault.Action) throws {
+    func `answer that says otherwise is not believed`(operation: FakeOperation, action: Fault.Action) throws {
         for times in [1, Int.max] {
             let store = FakeS3(faults: [.on(operation, times: times, action)])
             let mule = MuleRun(store)
@@ -169,7 +172,7 @@ import Testing
         }
     }
 
-    @Test func completeThatSaysAnotherChecksumIs6() throws {
+    @Test func `Complete that says another checksum is 6`() throws {
         let store = FakeS3(faults: [.on(.complete, .wrongChecksumEcho)])
         let mule = MuleRun(store)
         let outcome = try mule.uploadInParts(try mule.file(parts: 2)).run()
@@ -180,7 +183,7 @@ import Testing
     // MARK: Real servers
 
     @Test(.serialized, arguments: [RealServer.Kind.localstack, .swift])
-    func realServersNoticeIt(kind: RealServer.Kind) throws {
+    func `real servers notice it`(kind: RealServer.Kind) throws {
         let server = try RealServer.start(kind)
         let port = try #require(server.endpoint.split(separator: ":").last.flatMap { UInt16($0) })
         let witness = try StoreWitness(server, bucket: "flips")

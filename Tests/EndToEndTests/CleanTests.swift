@@ -28,7 +28,7 @@ import Testing
         store.edit { $0.buckets["bucket"]?.uploads[id] = planted }
     }
 
-    @Test func whatIsYoungStaysAndWhatIsOldGoes() throws {
+    @Test func `what is young stays and what is old goes`() throws {
         let (file, id) = try pending()
         let young = try mule.run("clean")
         #expect(young.exitCode == 0)
@@ -43,7 +43,7 @@ import Testing
         #expect(try mule.status("--all").first?["state"]?.text == "aborted")
     }
 
-    @Test func eventsSayWhatIsRemoved() throws {
+    @Test func `events say what is removed`() throws {
         let (file, id) = try pending()
         plant("unknown")
         let list = try mule.run("clean", "--json", "--older-than", "0s", "--dry-run").objects
@@ -58,7 +58,7 @@ import Testing
         #expect(last["removed"] == .bool(true) && last["leftAlone"]?.integer == 1)
     }
 
-    @Test func aFailureHasItsEventAndStatusAndIsTriedAgain() throws {
+    @Test func `a failure has its event and status and is tried again`() throws {
         let (_, id) = try pending()
         store.profile.denied = [.abort]
         let outcome = try mule.run("clean", "--json", "--older-than", "0s")
@@ -73,14 +73,14 @@ import Testing
         #expect(store.uploads.isEmpty)
     }
 
-    @Test func quietSaysNothingUnlessSomethingFails() throws {
+    @Test func `quiet says nothing unless something fails`() throws {
         _ = try pending()
         plant("unknown")
         let outcome = try mule.run("clean", "-q", "--older-than", "0s")
         #expect(outcome.exitCode == 0 && outcome.out.isEmpty && outcome.err.isEmpty)
     }
 
-    @Test func onlyThePlaceThatIsNamedIsCleaned() throws {
+    @Test func `only the place that is named is cleaned`() throws {
         let (_, first) = try pending("a/1")
         _ = try pending("b/1")
         let outcome = try mule.run("clean", "--older-than", "0s", "s3://bucket/a/")
@@ -89,7 +89,7 @@ import Testing
         #expect(store.uploads.map(\.keyText) == ["b/1"])
     }
 
-    @Test func anotherEndpointLeavesTheLedgersUploadsAlone() throws {
+    @Test func `another endpoint leaves the ledgers uploads alone`() throws {
         _ = try pending()
         let other = FakeS3()
         let outcome = try mule.run("clean", "--older-than", "0s", "--endpoint-url", other.endpoint)
@@ -98,7 +98,7 @@ import Testing
     }
 
     /// Another store would answer NoSuchUpload, which is what a removed upload answers too.
-    @Test(arguments: [["abort", "--all"], ["resume"]]) func anotherEndpointIsNotAskedForTheLedgersUploads(
+    @Test(arguments: [["abort", "--all"], ["resume"]]) func `another endpoint is not asked for the ledgers uploads`(
         command: [String]
     ) throws {
         let (_, id) = try pending()
@@ -113,7 +113,7 @@ import Testing
         #expect(store.uploads.isEmpty)
     }
 
-    @Test func historyIsNotForgottenByAWrongClock() throws {
+    @Test func `history is not forgotten by a wrong clock`() throws {
         let file = try mule.file(parts: 1)
         #expect(try mule.run("upload", file, "bucket/key").exitCode == 0)
         store.profile.clockOffsetSeconds = -40 * 86_400
@@ -129,7 +129,7 @@ import Testing
     // MARK: What could not be sent
 
     /// Its store is gone, or its address was wrong: nothing that asks it can ever close the row.
-    @Test func anUploadWhoseStoreIsGoneCanBeForgotten() throws {
+    @Test func `an upload whose store is gone can be forgotten`() throws {
         let (_, id) = try pending()
         let requests = store.requests.count
         #expect(try mule.run("abort", "--forget", "--all").exitCode == 2)
@@ -146,7 +146,9 @@ import Testing
     }
 
     /// Whatever comes next finishes what `abort` could not tell the store.
-    @Test(arguments: ["resume", "abort", "clean", "upload"]) func anAbortThatCouldNotBeSentIsFinished(by next: String)
+    @Test(arguments: ["resume", "abort", "clean", "upload"]) func `an Abort that could not be sent is finished`(
+        by next: String
+    )
         throws
     {
         let (file, id) = try pending()
@@ -172,21 +174,21 @@ import Testing
 
     // MARK: Whoever began it
 
-    @Test func allInitiatorsNeedABucketByName() throws {
+    @Test func `all initiators need a bucket by name`() throws {
         let outcome = try mule.run("clean", "--all-initiators", "--yes")
         #expect(outcome.exitCode == 2)
         #expect(outcome.explains("--all-initiators", "BUCKET"))
         #expect(store.requests.isEmpty)
     }
 
-    @Test func whatIsTooYoungForAllInitiatorsIsSaid() throws {
+    @Test func `what is too young for all initiators is said`() throws {
         plant("u1", by: "somebody")
         let outcome = try mule.run("clean", "--all-initiators", "--yes", "--older-than", "3000d", "bucket")
         #expect(outcome.exitCode == 0 && store.uploads.count == 1)
         #expect(outcome.explains("1 upload", "--older-than"), "\(outcome.err)")
     }
 
-    @Test func withoutATerminalAllInitiatorsAreListedAndNothingMore() throws {
+    @Test func `without a terminal all initiators are listed and nothing more`() throws {
         plant("u1", by: "somebody")
         for arguments in [["--json"], ["-q"], []] {
             let outcome = try mule.run(["clean", "--all-initiators", "bucket"] + arguments)
@@ -197,7 +199,7 @@ import Testing
         #expect(store.uploads.count == 1 && store.count(.abort) == 0)
     }
 
-    @Test func withYesAllInitiatorsAreRemovedAfterAList() throws {
+    @Test func `with yes all initiators are removed after a list`() throws {
         plant("u1", by: "somebody")
         plant("u2", key: "p/2")
         let outcome = try mule.run("clean", "--all-initiators", "--yes", "bucket", "--json")
@@ -208,7 +210,7 @@ import Testing
         #expect(store.uploads.isEmpty)
     }
 
-    @Test(arguments: ["yes", "no", "y"]) func onATerminalAYesRemovesThem(answer: String) throws {
+    @Test(arguments: ["yes", "no", "y"]) func `on a terminal a yes removes them`(answer: String) throws {
         plant("u1", by: "somebody")
         var command = mule.command(["clean", "--all-initiators", "bucket"])
         command.terminal = .init()
@@ -222,7 +224,7 @@ import Testing
         #expect(store.uploads.isEmpty == (answer == "yes"))
     }
 
-    @Test func aSignalAtTheQuestionRemovesNothing() throws {
+    @Test func `a signal at the question removes nothing`() throws {
         plant("u1", by: "somebody")
         var command = mule.command(["clean", "--all-initiators", "bucket"])
         command.terminal = .init()
@@ -234,7 +236,7 @@ import Testing
         #expect(store.uploads.count == 1)
     }
 
-    @Test func aListOfAllInitiatorsAsksNothing() throws {
+    @Test func `a list of all initiators asks nothing`() throws {
         plant("u1", by: "somebody")
         let outcome = try mule.run("clean", "--all-initiators", "--dry-run", "bucket")
         #expect(outcome.exitCode == 0 && store.uploads.count == 1)

@@ -69,7 +69,7 @@ import Testing
         #expect(outcome.lines == [example.offered], "\(outcome.err)")
     }
 
-    @Test(.enabled(if: Files.exists("/usr/bin/bash"))) func bashCompletesTheValueAfterAnEqualsSign() throws {
+    @Test(.enabled(if: Files.exists("/usr/bin/bash"))) func `bash completes the value after an equals sign`() throws {
         let script = """
             source <(mule completion bash)
             COMP_WORDS=(mule upload --checksum = md)
@@ -111,7 +111,7 @@ import Testing
         #expect(completed.split(separator: " ").joined(separator: " ") == "mule \(typed)\(example.offered)")
     }
 
-    @Test func uploadIDsAreThoseOfPendingUploads() throws {
+    @Test func `upload I ds are those of pending uploads`() throws {
         let store = FakeS3()
         let mule = MuleRun(store)
         #expect(try mule.run("completion", "ids").out == "")

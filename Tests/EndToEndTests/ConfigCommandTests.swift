@@ -27,7 +27,7 @@ import Testing
         return try mule.home.write(text, to: name)
     }
 
-    @Test func whatIsInOrderIsSaidToBeSo() throws {
+    @Test func `what is in order is said to be so`() throws {
         let file = try config(#""buckets": {"x": {"region": "r"}, "y": {}},"#)
         let outcome = try mule.run("config", "check", file)
         #expect(outcome.exitCode == 0, "\(outcome.out)")
@@ -58,13 +58,13 @@ import Testing
             (#""endpointURL": "https://127.0.0.1", "addressing": "virtual","#, "--addressing path"),
         ]
     )
-    func whatNoStoreTakesIsAProblem(members: String, words: String) throws {
+    func `what no store takes is a problem`(members: String, words: String) throws {
         let outcome = try mule.run("config", "check", try config(members))
         #expect(outcome.exitCode == 2 && outcome.out.contains(words), "\(outcome.out)")
     }
 
     /// cron's variables are others than those of the shell in which the check runs.
-    @Test func whatComesFromVariablesOfTheShellIsSaid() throws {
+    @Test func `what comes from variables of the shell is said`() throws {
         var other = mule
         other.environment["AWS_ENDPOINT_URL_S3"] = "https://s3.example.org"
         let outcome = try other.run("config", "check", try config())
@@ -77,7 +77,7 @@ import Testing
         #expect(!(try other.run("config", "check", said).out.contains("variables")))
     }
 
-    @Test func everyProblemIsPrintedWithItsLine() throws {
+    @Test func `every problem is printed with its line`() throws {
         let file = try config(
             #""regon": "x", "partSize": "8Q","#,
             jobs: #""b": {"source": "rel", "destination": "{host}/x"},"#
@@ -97,7 +97,7 @@ import Testing
         #expect(json[0]["state"]?.text == "problem" && json[0]["check"]?.text == "configuration")
     }
 
-    @Test func brokenDocumentIsOneProblem() throws {
+    @Test func `broken document is one problem`() throws {
         let file = try mule.home.write("{\n  \"region\": \"a\",\n}", to: "c.json")
         let outcome = try mule.run("config", "check", "--json", file)
         #expect(outcome.exitCode == 2)
@@ -106,7 +106,7 @@ import Testing
         #expect(outcome.objects.first?["message"]?.text?.contains("not valid JSON") == true)
     }
 
-    @Test func missingFileIsAProblem() throws {
+    @Test func `missing file is a problem`() throws {
         for arguments in [["gone.json"], []] {
             let outcome = try mule.run(["config", "check"] + arguments)
             #expect(outcome.exitCode == 2)
@@ -150,7 +150,7 @@ import Testing
             #""b": {"source": "/usr", "destination": "b/", "onFailure": "http://[fd00::1]/?t=hunter2"},"#, 0,
             "The connection to fd00::1 is not encrypted"
         ),
-    ]) func whatIsHardlyMeantIsTold(job: String, status: Int32, part: String) throws {
+    ]) func `what is hardly meant is told`(job: String, status: Int32, part: String) throws {
         let home = mule.home.path
         try mule.home.makeDirectory(".local/state")
         func filled(_ text: String) -> String {
@@ -182,7 +182,7 @@ import Testing
         (#""buckets": {"x": {"partSize": "6GiB"}},"#, 2, "buckets.x.partSize: "),
         (#""limitRate": "*=off, Mon=1K","#, 0, "limitRate: entry 2 of the timetable never applies"),
         (#""limitRate": "Mon=0","#, 2, "write off for no limit"),
-    ]) func whatARunRefusesIsToldHereToo(members: String, status: Int32, part: String) throws {
+    ]) func `what a run refuses is told here too`(members: String, status: Int32, part: String) throws {
         let home = mule.home.path
         let file = try config(members.replacing("HOME", with: home))
         // A variable for the shell that checks is none for the job that runs at night.
@@ -199,7 +199,7 @@ import Testing
         (#""exclude": ["*.tmp "]"#, "jobs.b.exclude.0: \"*.tmp \" starts or ends with a space"),
         (#""include": [" x"]"#, "jobs.b.include.0: \" x\" starts or ends with a space"),
         (#""limitRate": "*=1K, Sat=off""#, "jobs.b.limitRate: entry 2"),
-    ]) func patternsThatMeanSomethingElseAreTold(members: String, part: String) throws {
+    ]) func `patterns that mean something else are told`(members: String, part: String) throws {
         let outcome = try mule.run(
             "config",
             "check",
@@ -209,7 +209,7 @@ import Testing
         #expect(outcome.out.contains(part) && outcome.lines.count == 2, "\(outcome.out)")
     }
 
-    @Test func aTimeZoneThatIsFoundNowhereIsTold() throws {
+    @Test func `a time zone that is found nowhere is told`() throws {
         var mule = mule
         mule.environment["TZ"] = "Nowhere/City"
         #expect(try mule.run("config", "check", config()).exitCode == 0)
@@ -233,7 +233,7 @@ import Testing
         #expect(store.keys().first?.starts(with: Array("box/".utf8)) == true)
     }
 
-    @Test func aByteOrderMarkIsNoPartOfTheConfiguration() throws {
+    @Test func `a byte order mark is no part of the configuration`() throws {
         let file = try mule.home.write([0xEF, 0xBB, 0xBF] + Array("{\"region\": \"a\"}".utf8), to: "c.json")
         #expect(try mule.run("config", "check", file).exitCode == 0)
         #expect(try mule.run("status", "--config", file).exitCode == 0)
@@ -242,7 +242,7 @@ import Testing
     }
 
     /// Time that grows with the pairs of jobs would be minutes.
-    @Test func twoThousandJobsAreCheckedAtOnce() throws {
+    @Test func `two thousand jobs are checked at once`() throws {
         try mule.home.makeDirectory("spool")
         let jobs = (0..<2000).map {
             #""j\#($0)": {"source": "\#(mule.home.path)/s/\#($0 % 10)/\#($0)", "destination": "b/\#($0)/"}"#
@@ -257,14 +257,14 @@ import Testing
         #""after": "move:/usr/sent", "exclude": ["/sent/"]"#, #""after": "move:/usr/a/sent/b", "exclude": ["sent"]"#,
         #""after": "move:/usrx""#, #""endpointURL": "http://127.0.0.1:9000""#, #""endpointURL": "http://localhost""#,
         #""endpointURL": "http://[::1]:9000""#, #""endpointURL": "https://s3.example.org""#,
-    ]) func whatIsMeantIsLeftAlone(members: String) throws {
+    ]) func `what is meant is left alone`(members: String) throws {
         let job = #""b": {"source": "/usr", "destination": "b/", "# + members + "},"
         let outcome = try mule.run("config", "check", config(jobs: job))
         #expect(outcome.exitCode == 0)
         #expect(outcome.lines.count == 1, "\(outcome.out)")
     }
 
-    @Test(.enabled(if: geteuid() != 0, "root can read everything")) func unreadableSourceIsTold() throws {
+    @Test(.enabled(if: geteuid() != 0, "root can read everything")) func `unreadable source is told`() throws {
         let file = try config()
         try Files.setMode(mule.home.path("spool"), 0o100)
         #expect(try mule.run("config", "check", file).out.contains("This user may not read"))
@@ -273,7 +273,7 @@ import Testing
     @Test(arguments: [
         ([], "config needs an action"), (["chek"], "unknown action \"chek\""),
         (["check", "a", "b"], "one FILE at a time"), (["check", "--ledger", "x"], "--ledger belongs to"),
-    ]) func otherWordsAreRefused(arguments: [String], part: String) throws {
+    ]) func `other words are refused`(arguments: [String], part: String) throws {
         let outcome = try mule.run(["config"] + arguments)
         #expect(outcome.exitCode == 2)
         #expect(outcome.explains(part), "\(outcome.err)")

@@ -28,7 +28,7 @@ import Testing
 
     // MARK: What is written
 
-    @Test func theAnswersAreTestedAndWritten() throws {
+    @Test func `the answers are tested and written`() throws {
         let outcome = try answering([store.endpoint, store.region, "", "bucket"])
         #expect(outcome.exitCode == 0, "\(outcome.out) \(outcome.err)")
         #expect(
@@ -48,7 +48,7 @@ import Testing
         #expect(try mule.run("config", "check").exitCode == 0)
     }
 
-    @Test func theEndOfInputTakesTheDefaults() throws {
+    @Test func `the end of input takes the defaults`() throws {
         let outcome = try answering([])
         #expect(outcome.exitCode == 0, "\(outcome.out) \(outcome.err)")
         #expect(outcome.err.contains("Endpoint URL [\(store.endpoint)]: \nRegion [\(store.region)]: \n"))
@@ -58,7 +58,7 @@ import Testing
         #expect(isOnlyGreeted, "there is no bucket to test")
     }
 
-    @Test mutating func withoutAnyAWSConfigurationTheDefaultsAreAmazons() throws {
+    @Test mutating func `without any AWS configuration the defaults are amazons`() throws {
         mule.environment = ["AWS_EC2_METADATA_DISABLED": "true"]
         let outcome = try answering([])
         #expect(outcome.exitCode == 5, "no credentials: \(outcome.out)")
@@ -69,7 +69,7 @@ import Testing
         #expect(outcome.out.contains("problem  credentials "))
     }
 
-    @Test mutating func aProfileIsChosenAndTested() throws {
+    @Test mutating func `a profile is chosen and tested`() throws {
         let keys = store.credentials
         try mule.home.write("[profile lab]\nregion = eu-west-1\n", to: ".aws/config")
         try mule.home.write(
@@ -91,7 +91,7 @@ import Testing
         #expect(!Files.exists(mule.home.path("other.json")))
     }
 
-    @Test func aJobIsWritten() throws {
+    @Test func `a job is written`() throws {
         try mule.home.makeDirectory("spool")
         let (source, sent) = (mule.home.path("spool"), mule.home.path("sent"))
         let outcome = try answering(["", "", "", "bucket", source, "", "move:\(sent)", ""])
@@ -123,7 +123,7 @@ import Testing
         #expect(Files.exists(sent + "/a"))
     }
 
-    @Test func aNamedFileIsNamedInTheCommandsThatFollow() throws {
+    @Test func `a named file is named in the commands that follow`() throws {
         try mule.home.makeDirectory("spool")
         let outcome = try answering(
             ["", "", "", "", mule.home.path("spool"), "bucket/x/", "", "a"],
@@ -141,7 +141,7 @@ import Testing
 
     // MARK: What is refused
 
-    @Test func anExistingFileIsNotReplaced() throws {
+    @Test func `an existing file is not replaced`() throws {
         try mule.home.write("{}", to: ".config/mule/config.json")
         let outcome = try answering(["", ""])
         #expect(outcome.exitCode == 2)
@@ -166,7 +166,7 @@ import Testing
         (["", "", "", "bucket", "/etc", "", "burn"], "After the upload: \"burn\" is not one of"),
         (["", "", "", "bucket", "/etc", "", "", "a/b"], "Name of the job: a job name has 1 to 100 characters"),
         (["", "\u{1B}[A"], "the answer contains control characters"),
-    ]) func aWrongAnswerEndsInputThatIsNoTerminal(answers: [String], words: String) throws {
+    ]) func `a wrong answer ends input that is no terminal`(answers: [String], words: String) throws {
         let outcome = try answering(answers)
         #expect(outcome.exitCode == 2)
         #expect(outcome.messages.last?.contains(words) == true, "\(outcome.err)")
@@ -177,7 +177,7 @@ import Testing
 
     // MARK: What the tests find
 
-    @Test func aProblemIsSaidAndTheFileWritten() throws {
+    @Test func `a problem is said and the file written`() throws {
         let unreachable = try answering(["http://127.0.0.1:9", "", "", "bucket"], "--json")
         #expect(unreachable.exitCode == 75, "\(unreachable.out)")
         let states = Self.states(unreachable)
@@ -199,7 +199,7 @@ import Testing
 
     // MARK: Stops and terminals
 
-    @Test func aStopWritesNothing() throws {
+    @Test func `a stop writes nothing`() throws {
         var command = mule.command(["config", "init"])
         command.input = .pipe
         let asked = try command.start()
@@ -221,7 +221,7 @@ import Testing
         #expect(!Files.exists(mule.home.path(".config")))
     }
 
-    @Test(arguments: [2, 3]) func onATerminalAQuestionIsAskedThreeTimes(mistakes: Int) throws {
+    @Test(arguments: [2, 3]) func `on a terminal a question is asked three times`(mistakes: Int) throws {
         var command = mule.command(["config", "init"])
         command.terminal = .init()
         command.input = .terminal

@@ -12,7 +12,7 @@ import Testing
         mule.environment["AWS_ENDPOINT_URL"] = nil
     }
 
-    @Test func endpointOfABucketHoldsForThatBucketOnly() throws {
+    @Test func `endpoint of a bucket holds for that bucket only`() throws {
         var mule = mule
         let config =
             #"{"endpointURL": "\#(store.endpoint)", "buckets": {"photos": {"endpointURL": "\#(other.endpoint)"}}}"#
@@ -24,14 +24,14 @@ import Testing
         #expect(other.requests.allSatisfy { $0.bucket == "photos" } && other.keys(bucket: "photos").count == 1)
     }
 
-    @Test func configurationInTheHomeDirectoryIsFound() throws {
+    @Test func `configuration in the home directory is found`() throws {
         try mule.home.write(#"{"endpointURL": "\#(store.endpoint)"}"#, to: ".config/mule/config.json")
         let file = try mule.home.write("text", to: "file")
         #expect(try mule.run("upload", file, "bucket/key").exitCode == 0)
         #expect(store.keys().count == 1)
     }
 
-    @Test func flagIsStrongerThanVariableAndVariableThanFile() throws {
+    @Test func `flag is stronger than variable and variable than file`() throws {
         var mule = mule
         try mule.home.write(#"{"endpointURL": "http://127.0.0.1:1"}"#, to: ".config/mule/config.json")
         let file = try mule.home.write("text", to: "file")
@@ -42,7 +42,7 @@ import Testing
         #expect(other.keys() == HostileKeys.sorted(["two"]))
     }
 
-    @Test func profileOfTheSharedFilesGivesKeysRegionAndEndpoint() throws {
+    @Test func `profile of the shared files gives keys region and endpoint`() throws {
         var mule = mule
         mule.environment = [:]
         let keys = store.credentials
@@ -63,7 +63,7 @@ import Testing
         #expect(mistyped.explains("lba", "lab"), "\(mistyped.err)")
     }
 
-    @Test func attributesOfTheConfigurationAndTheFlagsReachTheObject() throws {
+    @Test func `attributes of the configuration and the flags reach the object`() throws {
         var mule = mule
         mule.environment["AWS_ENDPOINT_URL"] = store.endpoint
         let config = #"{"object": {"contentType": "text/plain", "metadata": {"origin": "lab-3", "kind": "raw"}}}"#

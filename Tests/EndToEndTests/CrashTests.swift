@@ -29,7 +29,7 @@ import Testing
     }
 
     @Test(arguments: [1, 3, 7], ["upload", "resume"])
-    func partsThatTheStoreHasAreNotSentAgain(firstStuck: Int, command: String) throws {
+    func `parts that the store has are not sent again`(firstStuck: Int, command: String) throws {
         let file = try mule.file(parts: 9)
         let stuck = [firstStuck, firstStuck + 1]
         for part in stuck { store.add(.on(.uploadPart, part: part, .stallAfter(bytes: 2 << 20))) }
@@ -58,7 +58,7 @@ import Testing
         #expect(store.count(.create) == 1)
     }
 
-    @Test func partThatWasDeliveredButNotRecordedIsAdopted() throws {
+    @Test func `part that was delivered but not recorded is adopted`() throws {
         let file = try mule.file(parts: 4)
         store.add(.on(.uploadPart, part: 3, strike))
         try dieUploading(file)
@@ -67,7 +67,7 @@ import Testing
         #expect(store.partNumbers.count { $0 == 3 } == 1)
     }
 
-    @Test func partThatLiesThereButIsNotTheFilesIsSentAgain() throws {
+    @Test func `part at the store that is not the file's is sent again`() throws {
         let file = try mule.file(parts: 4)
         store.add(.on(.uploadPart, part: 3, strike))
         try dieUploading(file)
@@ -80,7 +80,7 @@ import Testing
         #expect(store.partNumbers.count { $0 == 3 } == 2)
     }
 
-    @Test func uploadWhoseCreateWasNotAnsweredLeavesNothingBehind() throws {
+    @Test func `upload whose Create was not answered leaves nothing behind`() throws {
         let file = try mule.file(parts: 3)
         store.add(.on(.create, strike))
         try dieUploading(file)
@@ -90,7 +90,9 @@ import Testing
         #expect(store.count(.abort) == 1)
     }
 
-    @Test(arguments: ["upload", "resume"]) func completedUploadWhoseAnswerWasLostIsRecognised(command: String) throws {
+    @Test(arguments: ["upload", "resume"]) func `completed upload whose answer was lost is recognised`(command: String)
+        throws
+    {
         let file = try mule.file(parts: 3)
         store.add(.on(.complete, strike))
         try dieUploading(file)
@@ -102,7 +104,7 @@ import Testing
         #expect(store.partNumbers.count == 3)
     }
 
-    @Test func uploadThatDiedJustBeforeCompleteOnlyCompletes() throws {
+    @Test func `upload that died just before Complete only completes`() throws {
         let file = try mule.file(parts: 3)
         store.add(.on(.complete, .run(.headersRead) { [killSwitch] _ in killSwitch.strike() }, .closeBeforeProcessing))
         try dieUploading(file)
@@ -113,7 +115,7 @@ import Testing
         #expect(try outcome.event("completed")?["bytesSkipped"]?.integer == Files.size(file))
     }
 
-    @Test func smallFileThatDiedInItsOnlyRequestIsSentAnew() throws {
+    @Test func `small file that died in its only request is sent again`() throws {
         let file = try mule.home.writeRandom("small", count: 100_000)
         store.add(.on(.putObject, .run(.headersRead) { [killSwitch] _ in killSwitch.strike() }))
         try dieUploading(file)
@@ -122,7 +124,7 @@ import Testing
         #expect(try mule.status().isEmpty)
     }
 
-    @Test func everyFileOfARunThatDiedIsPending() throws {
+    @Test func `every file of a run that died is pending`() throws {
         let files = try (1...3).map { try mule.file(parts: 2, "file\($0)", seed: UInt64($0)) }
         store.add(.on(.complete, key: "all/file1", strike))
         let running = try mule.command(["upload", "-j", "1"] + MuleRun.inParts + files + ["bucket/all/"]).start()
@@ -137,7 +139,7 @@ import Testing
         #expect(try mule.status().isEmpty)
     }
 
-    @Test func uploadThatTheStoreHasForgottenBeginsAnewAndSaysSo() throws {
+    @Test func `upload that the store has forgotten restarts and says so`() throws {
         let file = try mule.file(parts: 3)
         store.add(.on(.uploadPart, part: 2, strike))
         try dieUploading(file)
@@ -147,7 +149,7 @@ import Testing
         #expect(outcome.explains("no longer exists", "restarting the upload"), "\(outcome.err)")
     }
 
-    @Test func abortRemovesThePartsOfADeadRun() throws {
+    @Test func `abort removes the parts of a dead run`() throws {
         let file = try mule.file(parts: 3)
         store.add(.on(.uploadPart, part: 2, strike))
         try dieUploading(file)
@@ -160,7 +162,7 @@ import Testing
         #expect(try mule.status("--all").first?["state"]?.text == "aborted")
     }
 
-    @Test func resumeGoesToTheRecordedStoreWhateverTheEnvironmentSays() throws {
+    @Test func `resume goes to the recorded store whatever the environment says`() throws {
         let file = try mule.file(parts: 3)
         store.add(.on(.uploadPart, part: 2, strike))
         try dieUploading(file)

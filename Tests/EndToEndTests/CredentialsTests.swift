@@ -54,7 +54,7 @@ struct CredentialsTests {
         return text.contains("hush") || text.contains("whisper")
     }
 
-    @Test func thatEndInTheMiddleAreRenewedAndEveryPartArrives() throws {
+    @Test func `that end in the middle are renewed and every part arrives`() throws {
         try credentialProcess(printKeys())
         endFirstKey()
         let file = try mule.file(parts: 6)
@@ -65,7 +65,7 @@ struct CredentialsTests {
         #expect(try !holdsSecret(outcome))
     }
 
-    @Test func thatCantBeRenewedStopTheRunAndOthersGoOnWithIt() throws {
+    @Test func `that cannot be renewed stop the run and others go on with it`() throws {
         try credentialProcess(printKeys(afterFirst: "echo 'login is over' >&2; exit 4"))
         endFirstKey()
         let file = try mule.file(parts: 6)
@@ -87,7 +87,7 @@ struct CredentialsTests {
         #expect(!stored.isEmpty)
     }
 
-    @Test func thatAreNowhereAreToldOfWithEveryPlaceThatWasLookedAt() throws {
+    @Test func `that are nowhere are told of with every place that was looked at`() throws {
         var mule = mule
         mule.environment["AWS_EC2_METADATA_DISABLED"] = "false"
         mule.environment["AWS_EC2_METADATA_SERVICE_ENDPOINT"] = "http://127.0.0.1:1"
@@ -97,7 +97,7 @@ struct CredentialsTests {
         #expect(try mule.status().isEmpty)
     }
 
-    @Test func thatAProcessIsSlowToGiveDoNotHoldUpAStop() throws {
+    @Test func `that a process is slow to give do not hold up a stop`() throws {
         try credentialProcess("echo $$ > '\(mule.home.path("pid"))'; echo here >&2; exec sleep 600")
         let running = try mule.start(["upload", try mule.home.write("x", to: "small"), "bucket/key"])
         let deadline = Moment.now().adding(seconds: 60)

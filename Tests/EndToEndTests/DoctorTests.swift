@@ -131,7 +131,7 @@ import Testing
         #expect(!server.requests.contains { $0.operation == .complete || $0.operation == .putObject })
     }
 
-    @Test func `a part that is refused is a problem, and the upload is given up`() throws {
+    @Test func `a part that is refused is a problem, and the upload is aborted`() throws {
         let server = FakeS3()
         server.add(.on(.uploadPart, times: 99, .status(403, code: "AccessDenied")))
         let run = MuleRun(server)
@@ -141,7 +141,7 @@ import Testing
         #expect(server.uploads.isEmpty)
     }
 
-    @Test func `an upload that can't be given up is named`() throws {
+    @Test func `an upload that cannot be aborted is named`() throws {
         let server = FakeS3()
         server.add(.on(.abort, times: 99, .status(403, code: "AccessDenied")))
         let run = MuleRun(server)
@@ -152,7 +152,7 @@ import Testing
 
     // MARK: Ledgers that travel
 
-    @Test func `an exported upload goes on with another ledger`() throws {
+    @Test func `an exported upload continues with another ledger`() throws {
         let server = FakeS3()
         let run = MuleRun(server)
         let file = try pending(run, server)

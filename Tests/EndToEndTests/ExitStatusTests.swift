@@ -11,7 +11,7 @@ import Testing
 
     private func small() throws -> String { try mule.home.write("hello", to: "small") }
 
-    @Test func doneIs0() throws {
+    @Test func `done is 0`() throws {
         let file = try small()
         let outcome = try mule.run("upload", file, "bucket/key")
         #expect(outcome.exitCode == 0)
@@ -22,27 +22,27 @@ import Testing
 
     // MARK: 1 and 3: sources
 
-    @Test func severalReasonsAre1() throws {
+    @Test func `several reasons are 1`() throws {
         store.edit { $0.buckets["bucket"]?.objects[Array("there/small".utf8)] = FakeObject(content: [1]) }
         let outcome = try mule.run("upload", "--no-overwrite", try small(), mule.home.path("missing"), "bucket/there/")
         #expect(outcome.exitCode == 1)
         #expect(outcome.explains("missing") && outcome.explains("there/small"))
     }
 
-    @Test func missingFileIs3() throws {
+    @Test func `missing file is 3`() throws {
         let outcome = try mule.run("upload", mule.home.path("missing"), "bucket/key")
         #expect(outcome.exitCode == 3)
         #expect(outcome.explains("missing", "cannot be read"))
         #expect(store.requests.isEmpty)
     }
 
-    @Test func directoryWithoutRecursiveIs3() throws {
+    @Test func `directory without recursive is 3`() throws {
         let outcome = try mule.run("upload", mule.home.path, "bucket/dir/")
         #expect(outcome.exitCode == 3)
         #expect(outcome.explains("is a directory", "--recursive"))
     }
 
-    @Test func namedPipeIs3() throws {
+    @Test func `named pipe is 3`() throws {
         let pipe = mule.home.path("pipe")
         try #require(mkfifo(pipe, 0o600) == 0)
         let outcome = try mule.run("upload", pipe, "bucket/key")
@@ -51,7 +51,7 @@ import Testing
     }
 
     @Test(.enabled(if: geteuid() != 0, "root can read everything"))
-    func unreadableFileIs3() throws {
+    func `unreadable file is 3`() throws {
         let file = try small()
         try Files.setMode(file, 0)
         let outcome = try mule.run("upload", file, "bucket/key")
@@ -59,7 +59,7 @@ import Testing
         #expect(outcome.explains("small", "cannot be read"))
     }
 
-    @Test func sourceThatChangesWhileItIsSentIs3() throws {
+    @Test func `source that changes while it is sent is 3`() throws {
         let file = try mule.file(parts: 3)
         store.onBodyBytes(.uploadPart, part: 2, after: 1 << 20) { _ in
             try? Files.overwrite(file, at: 11 << 19, with: [0, 1, 2, 3])
@@ -72,21 +72,21 @@ import Testing
 
     // MARK: 4, 5, 6, 7: the store
 
-    @Test func missingBucketIs4() throws {
+    @Test func `missing bucket is 4`() throws {
         let outcome = try mule.run("upload", try small(), "nosuchbucket/key")
         #expect(outcome.exitCode == 4)
         #expect(outcome.explains("NoSuchBucket", "The bucket nosuchbucket does not exist"))
     }
 
     @Test(arguments: [(1, "s3:PutObject"), (2, "s3:PutObject")])
-    func missingPermissionIs4(parts: Int, permission: String) throws {
+    func `missing permission is 4`(parts: Int, permission: String) throws {
         store.profile.denied = [.putObject, .create]
         let outcome = try mule.uploadInParts(try mule.file(parts: parts)).run()
         #expect(outcome.exitCode == 4)
         #expect(outcome.explains("AccessDenied", permission, "bucket/key"), "\(outcome.err)")
     }
 
-    @Test func noCredentialsAre5() throws {
+    @Test func `no credentials are 5`() throws {
         var mule = mule
         mule.environment = ["AWS_ENDPOINT_URL": store.endpoint, "AWS_EC2_METADATA_DISABLED": "true"]
         let outcome = try mule.run("upload", try small(), "bucket/key")
@@ -95,7 +95,7 @@ import Testing
         #expect(store.requests.isEmpty)
     }
 
-    @Test func wrongSecretIs5() throws {
+    @Test func `wrong secret is 5`() throws {
         var mule = mule
         mule.environment["AWS_SECRET_ACCESS_KEY"] = "not-the-secret"
         let outcome = try mule.run("upload", try small(), "bucket/key")
@@ -104,7 +104,7 @@ import Testing
         #expect(!outcome.err.contains("not-the-secret"))
     }
 
-    @Test func unknownAccessKeyIs5() throws {
+    @Test func `unknown access key is 5`() throws {
         var mule = mule
         mule.environment["AWS_ACCESS_KEY_ID"] = "AKIDNOBODY"
         let outcome = try mule.run("upload", try small(), "bucket/key")
@@ -112,7 +112,7 @@ import Testing
         #expect(outcome.explains("InvalidAccessKeyId", "AWS_ACCESS_KEY_ID"), "\(outcome.err)")
     }
 
-    @Test func emptyAnswerToCompleteThatNothingProvesIs6() throws {
+    @Test func `empty answer to Complete that nothing proves is 6`() throws {
         store.profile.denied = [.headObject]
         store.add(.on(.complete, times: 100, .emptyBody200()))
         let outcome = try mule.uploadInParts(try mule.file(parts: 2)).run()
@@ -121,7 +121,7 @@ import Testing
         #expect(try mule.status().first?["state"]?.text == "unknown")
     }
 
-    @Test(arguments: [1, 2]) func existingObjectThatMayNotBeReplacedIs7(parts: Int) throws {
+    @Test(arguments: [1, 2]) func `existing object that may not be replaced is 7`(parts: Int) throws {
         store.edit { $0.buckets["bucket"]?.objects[Array("key".utf8)] = FakeObject(content: [1, 2, 3]) }
         let outcome = try mule.uploadInParts(try mule.file(parts: parts), "bucket/key", "--no-overwrite").run()
         #expect(outcome.exitCode == 7)
@@ -131,7 +131,7 @@ import Testing
         #expect(store.uploads.isEmpty)
     }
 
-    @Test(arguments: [1, 2]) func objectThatAppearsMeanwhileIsNotReplaced(parts: Int) throws {
+    @Test(arguments: [1, 2]) func `object that appears meanwhile is not replaced`(parts: Int) throws {
         let operation: FakeOperation = parts == 1 ? .putObject : .complete
         store.add(
             .on(
@@ -149,7 +149,7 @@ import Testing
     // MARK: 11 and 12: the ledger
 
     /// What a full btrfs does to the index of the log, which SQLite maps: there is no room for a page that is written over.
-    @Test func aMappedFileThatFailsIs12() throws {
+    @Test func `a mapped file that fails is 12`() throws {
         let gate = Gate()
         store.script([.on(.uploadPart, .run(.headersRead) { _ in gate.wait() })])
         let ledger = mule.home.path("ledger.sqlite")
@@ -162,7 +162,7 @@ import Testing
         #expect(outcome.explains("cannot be written", "Free some space"), "\(outcome.err)")
     }
 
-    @Test func secondRunOfTheSameUploadIs11() throws {
+    @Test func `second run of the same upload is 11`() throws {
         let gate = Gate()
         store.add(.on(.uploadPart, part: 2, .run(.beforeProcessing) { _ in gate.wait() }))
         defer { gate.open() }
@@ -187,7 +187,9 @@ import Testing
         #expect(try store.holdsOnly(file))
     }
 
-    @Test(arguments: ["text", "SQLite format 3"]) func damagedLedgerIs12AndLeftUntouched(beginning: String) throws {
+    @Test(arguments: ["text", "SQLite format 3"]) func `damaged ledger is 12 and left untouched`(beginning: String)
+        throws
+    {
         var random = SeededRandom(seed: 7)
         let damaged = Array(beginning.utf8) + (beginning == "text" ? [] : [0]) + random.bytes(9_000)
         let ledger = try mule.home.write(damaged, to: "ledger.sqlite")
@@ -200,7 +202,7 @@ import Testing
         #expect(store.requests.isEmpty)
     }
 
-    @Test func databaseOfAnotherProgramIs12AndLeftUntouched() throws {
+    @Test func `database of another program is 12 and left untouched`() throws {
         let ledger = mule.home.path("other.sqlite")
         let script = "import sqlite3, sys; sqlite3.connect(sys.argv[1]).execute('create table songs (name text)')"
         _ = try TestCommand("/usr/bin/env", ["python3", "-c", script, ledger], home: mule.home.path).run()
@@ -213,7 +215,7 @@ import Testing
         #expect(store.requests.isEmpty)
     }
 
-    @Test func ledgerThatCannotBeMadeIs12() throws {
+    @Test func `ledger that cannot be made is 12`() throws {
         // Not even root can make a file there.
         let outcome = try mule.run("upload", "--ledger", "/proc/self/ledger.sqlite", try small(), "bucket/key")
         #expect(outcome.exitCode == 12)
@@ -221,7 +223,7 @@ import Testing
         #expect(store.requests.isEmpty)
     }
 
-    @Test func ledgerIsItsOwnersAlone() throws {
+    @Test func `ledger is its owners alone`() throws {
         _ = try mule.run("upload", try small(), "bucket/key")
         var facts = stat()
         #expect(stat(mule.home.path(".local/state/mule/ledger.sqlite"), &facts) == 0)
@@ -232,7 +234,7 @@ import Testing
 
     // MARK: 75: the way to the store
 
-    @Test func storeThatIsDownIs75WhenTheStallLimitIsOver() throws {
+    @Test func `store that is down is 75 when the stall limit is over`() throws {
         let file = try mule.file(parts: 2)
         store.stop()
         let outcome = try mule.uploadInParts(file, "bucket/key", "--stall-limit", "1s").run()
@@ -245,7 +247,7 @@ import Testing
         #expect(try mule.status().first?["state"]?.text == "pending")
     }
 
-    @Test func storeThatKeepsThrottlingIs75AndIsGoneOnWithLater() throws {
+    @Test func `store that keeps throttling is 75 and is resumed later`() throws {
         let file = try mule.file(parts: 3)
         store.add(.on(.uploadPart, part: 2, times: 1_000, .status(503, code: "SlowDown")))
         let outcome = try mule.uploadInParts(file, "bucket/key", "--stall-limit", "1s").run()

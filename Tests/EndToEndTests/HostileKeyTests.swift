@@ -26,7 +26,7 @@ enum HostileKeys {
 }
 
 @Suite struct HostileKeyTests {
-    @Test(arguments: [1, 2]) func hostileKeysArriveUnderExactlyThatName(parts: Int) throws {
+    @Test(arguments: [1, 2]) func `hostile keys arrive under exactly that name`(parts: Int) throws {
         let store = FakeS3()
         let mule = MuleRun(store)
         let file = try mule.file(parts: parts)
@@ -38,7 +38,7 @@ enum HostileKeys {
     }
 
     /// S3 takes such names, though XML 1.0 can't write them: its answers are not well-formed then.
-    @Test(arguments: [1, 2]) func keyWithAControlCharacterThatXMLForbidsArrives(parts: Int) throws {
+    @Test(arguments: [1, 2]) func `key with a control character that XML forbids arrives`(parts: Int) throws {
         let store = FakeS3()
         let mule = MuleRun(store)
         let file = try mule.file(parts: parts)
@@ -46,7 +46,7 @@ enum HostileKeys {
         #expect(store.keys() == HostileKeys.sorted(["bell\u{07}"]))
     }
 
-    @Test func keyOfMoreThan1024BytesIsRefusedBeforeAnythingIsSent() throws {
+    @Test func `key of more than 1024 bytes is refused before anything is sent`() throws {
         let store = FakeS3()
         let mule = MuleRun(store)
         let outcome = try mule.run("upload", try mule.file(parts: 1), "bucket/" + String(repeating: "k", count: 1_025))
@@ -55,7 +55,7 @@ enum HostileKeys {
         #expect(store.requests.isEmpty)
     }
 
-    @Test func composedAndDecomposedNamesOfPendingUploadsAreTwoUploads() throws {
+    @Test func `composed and decomposed names of pending uploads are two uploads`() throws {
         let store = FakeS3()
         let mule = MuleRun(store)
         store.add(.on(.uploadPart, times: 2, .status(403, code: "AccessDenied")))

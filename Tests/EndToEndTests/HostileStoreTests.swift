@@ -73,7 +73,7 @@ import Testing
         if !TestCommand.isSanitized { #expect(result.peak < 96 << 20, "\(result.peak >> 20) MiB") }
     }
 
-    @Test(arguments: Flood.allCases) func anAnswerWithoutEndIsGivenUp(flood: Flood) throws {
+    @Test(arguments: Flood.allCases) func `an answer without end is aborted`(flood: Flood) throws {
         let home = ScratchDirectory()
         let server = ScriptedServer { peer in
             guard peer.request() != nil else { return }
@@ -107,7 +107,7 @@ import Testing
     }
 
     @Test(arguments: [Flood.body, .whiteSpace, .elements, .informational])
-    func aCompleteWithoutEndIsGivenUp(flood: Flood) throws {
+    func `a Complete without end is aborted`(flood: Flood) throws {
         let home = ScratchDirectory()
         let server = store(flood) { $0.hasPrefix("POST") && $0.contains("uploadId=") }
         let file = try home.writeRandom("file", count: 6 << 20, seed: 1)
@@ -117,7 +117,7 @@ import Testing
     }
 
     @Test(arguments: [Flood.body, .elements])
-    func aListOfPartsWithoutEndIsGivenUp(flood: Flood) throws {
+    func `a list of parts without end is aborted`(flood: Flood) throws {
         let home = ScratchDirectory()
         let file = try home.writeRandom("file", count: 6 << 20, seed: 1)
         let upload = ["upload", "--part-size", "5MiB", file, "bucket/key"]
@@ -130,7 +130,7 @@ import Testing
         #expect(server.heads.contains { $0.hasPrefix("GET") && $0.contains("uploadId=") })
     }
 
-    @Test func noEscapeCodeOfAStoreReachesTheTerminal() throws {
+    @Test func `no escape code of a store reaches the terminal`() throws {
         let text = "\u{9B}31m\u{202E}\u{7F}&#27;[31m&#10;mule: all is well"
         let body = "<Error><Code>A\(text)</Code><Message>M\(text)</Message><Region>r\(text)</Region></Error>"
         let headers = """

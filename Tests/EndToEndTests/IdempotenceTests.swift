@@ -8,7 +8,7 @@ import Testing
 
     init() { mule = MuleRun(store) }
 
-    @Test(arguments: [1, 3]) func secondRunSendsNothingAndSaysSo(parts: Int) throws {
+    @Test(arguments: [1, 3]) func `second run sends nothing and says so`(parts: Int) throws {
         let file = try mule.file(parts: parts)
         #expect(try mule.uploadInParts(file).run().exitCode == 0)
         let before = store.payloadBytesReceived
@@ -22,7 +22,7 @@ import Testing
         #expect(store.count(.create) == (parts == 1 ? 0 : 1))
     }
 
-    @Test func objectThatIsGoneOrReplacedIsSentAgain() throws {
+    @Test func `object that is gone or replaced is sent again`() throws {
         let file = try mule.file(parts: 1)
         #expect(try mule.uploadInParts(file).run().exitCode == 0)
         store.edit { $0.buckets["bucket"]?.objects.removeAll() }
@@ -33,7 +33,7 @@ import Testing
         #expect(try store.holdsOnly(file))
     }
 
-    @Test func changedFileIsSentAgain() throws {
+    @Test func `changed file is sent again`() throws {
         let file = try mule.file(parts: 1)
         #expect(try mule.uploadInParts(file).run().exitCode == 0)
         try Files.overwrite(file, at: 0, with: [9, 9, 9])
@@ -41,7 +41,7 @@ import Testing
         #expect(try store.holdsOnly(file))
     }
 
-    @Test func forceSendsWhatIsThere() throws {
+    @Test func `force sends what is there`() throws {
         let file = try mule.file(parts: 3)
         #expect(try mule.uploadInParts(file).run().exitCode == 0)
         #expect(try mule.uploadInParts(file, "bucket/key", "--force").run().exitCode == 0)
@@ -60,7 +60,7 @@ import Testing
         _ = running.wait()
     }
 
-    @Test func restartGivesUpTheOldUploadAndBeginsAnew() throws {
+    @Test func `restart gives up the old upload and restarts`() throws {
         let file = try mule.file(parts: 3)
         try leavePending(file)
         let old = try #require(store.uploads.first?.id)
@@ -72,7 +72,9 @@ import Testing
         #expect(try mule.status().isEmpty)
     }
 
-    @Test(arguments: ["upload", "resume"]) func sourceThatChangedBetweenTheRunsIsRefused(command: String) throws {
+    @Test(arguments: ["upload", "resume"]) func `source that changed between the runs is refused`(command: String)
+        throws
+    {
         let file = try mule.file(parts: 3)
         try leavePending(file)
         try Files.truncate(file, to: try Files.size(file) + 1)
@@ -91,7 +93,7 @@ import Testing
         #expect(try store.holdsOnly(file))
     }
 
-    @Test func sourceWithAnotherTimeButTheSameSizeIsRefused() throws {
+    @Test func `source with another time but the same size is refused`() throws {
         let file = try mule.file(parts: 3)
         try leavePending(file)
         try Files.setModificationTime(file, seconds: 1_700_000_000)
@@ -106,7 +108,7 @@ import Testing
             (["--no-overwrite"], "overwrite"), (["--checksum", "sha256"], "--checksum"),
         ] as [([String], String)]
     )
-    func otherOptionsForAPendingUploadAreRefused(options: [String], word: String) throws {
+    func `other options for a pending upload are refused`(options: [String], word: String) throws {
         let file = try mule.file(parts: 3)
         try leavePending(file)
         let outcome = try mule.run(["upload"] + MuleRun.inParts + options + [file, "bucket/key"])

@@ -20,7 +20,7 @@ import Testing
         #expect(store.requests.count == 0, "\(what)")
     }
 
-    @Test(arguments: endings) func flagsAreRefused(ending: String) throws {
+    @Test(arguments: endings) func `flags are refused`(ending: String) throws {
         let file = try mule.home.write("x", to: "file")
         let flags = [
             "--content-type", "--cache-control", "--content-disposition", "--content-encoding", "--content-language",
@@ -40,7 +40,7 @@ import Testing
         expectRefused(try mule.run("upload", file, "buck\(ending)et/key"), "bucket")
     }
 
-    @Test(arguments: endings) func variablesAreRefused(ending: String) throws {
+    @Test(arguments: endings) func `variables are refused`(ending: String) throws {
         let file = try mule.home.write("x", to: "file")
         let names = [
             "MULE_REGION", "MULE_PROFILE", "MULE_ENDPOINT_URL", "AWS_REGION", "AWS_PROFILE", "AWS_ACCESS_KEY_ID",
@@ -60,7 +60,7 @@ import Testing
     }
 
     @Test(arguments: ["\\r\\nx-amz-acl: public-read", "\\n", "\\u0000", "\\u001b[31m", "\\u007f", "\\u0085"])
-    func configurationIsRefused(ending: String) throws {
+    func `configuration is refused`(ending: String) throws {
         let file = try mule.home.write("x", to: "file")
         let keys = ["contentType", "cacheControl", "contentDisposition", "storageClass", "acl", "sseKMSKeyID"]
         let documents =
@@ -80,7 +80,7 @@ import Testing
     }
 
     @Test(arguments: ["\0", "\u{1B}[31m", "\u{7F}", "\n x-amz-acl: public-read", " x\u{85}"])
-    func awsFilesAreRefused(ending: String) throws {
+    func `aws files are refused`(ending: String) throws {
         let file = try mule.home.write("x", to: "file")
         for (name, keys) in [("region", ["k", "s"]), ("aws_access_key_id", []), ("aws_session_token", ["k", "s"])] {
             var text = "[default]\n\(name) = v\(ending)\n"
@@ -93,7 +93,7 @@ import Testing
         }
     }
 
-    @Test func namesAndTextsOfOtherScriptsArrive() throws {
+    @Test func `names and texts of other scripts arrive`() throws {
         let file = try mule.home.write("x", to: "naïve \u{202E}name\u{1}")
         let key = "ключ \u{1}\r\n\u{7F}?uploads=&x=y#z"
         let outcome = try mule.run("upload", "--tag", "größe=ü&x=y", file, "bucket/\(key)")

@@ -9,7 +9,7 @@ import Testing
 
     init() { mule = MuleRun(store) }
 
-    @Test(arguments: [1, 3]) func completedSaysWhatWasSentAndConfirmed(parts: Int) throws {
+    @Test(arguments: [1, 3]) func `completed says what was sent and confirmed`(parts: Int) throws {
         let file = try mule.file(parts: parts)
         let outcome = try mule.uploadInParts(file, "bucket/key", "--json").run()
         #expect(outcome.exitCode == 0)
@@ -28,7 +28,7 @@ import Testing
         #expect(event["checksum"]?["value"]?.text == object.checksum?.value)
     }
 
-    @Test func retriesCountAsBytesSent() throws {
+    @Test func `retries count as bytes sent`() throws {
         let file = try mule.file(parts: 2)
         store.add(.on(.uploadPart, part: 1, .status(500, code: "InternalError")))
         let event = try mule.uploadInParts(file, "bucket/key", "--json").run().event("completed")
@@ -36,7 +36,7 @@ import Testing
         #expect(event?["bytesSkipped"]?.integer == 0)
     }
 
-    @Test func failedSaysWhatTheStoreAnswered() throws {
+    @Test func `failed says what the store answered`() throws {
         store.profile.denied = [.create]
         let file = try mule.file(parts: 2)
         let outcome = try mule.uploadInParts(file, "bucket/key", "--json").run()
@@ -53,7 +53,7 @@ import Testing
         #expect(error["message"]?.text?.contains("bucket/key") == true)
     }
 
-    @Test(arguments: ["missing", "."]) func sourceThatCannotBeSentHasItsFailedEvent(source: String) throws {
+    @Test(arguments: ["missing", "."]) func `source that cannot be sent has its failed event`(source: String) throws {
         let outcome = try mule.run("upload", "--json", source, "bucket/below/")
         #expect(outcome.exitCode == 3)
         let event = try #require(outcome.objects.last)
@@ -62,7 +62,7 @@ import Testing
         #expect(event["resumable"] == .bool(false))
     }
 
-    @Test func statusSaysHowFarTheUploadIs() throws {
+    @Test func `status says how far the upload is`() throws {
         let file = try mule.file(parts: 3)
         for part in [2, 3] { store.add(.on(.uploadPart, part: part, .stallAfter(bytes: 1 << 20))) }
         let running = try mule.uploadInParts(file).start()
@@ -85,7 +85,7 @@ import Testing
         #expect(upload["createdAt"]?.text != nil && upload["updatedAt"]?.text != nil)
     }
 
-    @Test func anActiveUploadNamesItsProcessAndStore() throws {
+    @Test func `an active upload names its process and store`() throws {
         let file = try mule.file(parts: 2)
         store.add(.on(.uploadPart, times: 1_000, .stallAfter(bytes: 1 << 20)))
         let running = try mule.uploadInParts(file, "bucket/key", "--stall-limit", "1h").start()
@@ -108,13 +108,13 @@ import Testing
         #expect(try mule.status().first?["process"] == .null)
     }
 
-    @Test func statusOfNothingPrintsNothing() throws {
+    @Test func `status of nothing prints nothing`() throws {
         let outcome = try mule.run("status", "--json")
         #expect(outcome.exitCode == 0)
         #expect(outcome.standardOutput.isEmpty && outcome.standardError.isEmpty)
     }
 
-    @Test func everyFileHasItsLastEvent() throws {
+    @Test func `every file has its last event`() throws {
         let good = try mule.home.write("good", to: "good")
         store.add(.on(.putObject, key: "all/bad", times: 100, .status(403, code: "AccessDenied")))
         let bad = try mule.home.write("bad", to: "bad")

@@ -8,7 +8,7 @@ import Testing
 
     // MARK: The document
 
-    @Test func everyRecordHasCommandsKeysAndAnExample() {
+    @Test func `every record has commands keys and an example`() {
         #expect(Self.reference.records.count > 20)
         for table in Self.reference.records {
             #expect(!table.keys.isEmpty && !table.examples.isEmpty, "\(table.heading)")
@@ -24,7 +24,7 @@ import Testing
         }
     }
 
-    @Test func keysAreSortedAndTheirTypesAreExplained() {
+    @Test func `keys are sorted and their types are explained`() {
         var used: Set<String> = []
         for table in Self.reference.tables {
             #expect(table.keys.isEmpty != table.values.isEmpty, "\(table.heading)")
@@ -45,7 +45,7 @@ import Testing
         #expect(unused.isEmpty, "\(unused): no key has this type, and no command prints it")
     }
 
-    @Test func linksLeadToTables() {
+    @Test func `links lead to tables`() {
         let anchors = Set(Self.reference.nested.keys.map { "#" + $0.replacing(" ", with: "-") })
         let links = JSONReference.document.matches(of: /\]\(([^)]*)\)/).map { String($0.1) }
         #expect(!links.isEmpty && Set(links).isSubset(of: anchors), "\(Set(links).subtracting(anchors))")
@@ -77,7 +77,7 @@ import Testing
             (#"{"event":"received"}"#, "mule upload printed the event \"received\", which docs/json.md does not list"),
             (#"{"id":"a"}"#, "mule upload printed an object without \"event\""),
         ] as [(String, String?)]
-    ) func aDifferenceIsNamed(line: String, problem: String?) throws {
+    ) func `a difference is named`(line: String, problem: String?) throws {
         let reference = JSONReference(
             """
             ### `sent`: example
@@ -120,7 +120,7 @@ import Testing
         if let problem { #expect(problems.first?.contains(problem) == true, "\(problems)") }
     }
 
-    @Test func outputOfACommandIsCompared() throws {
+    @Test func `output of a command is compared`() throws {
         let mule = MuleRun(FakeS3())
         var command = TestCommand("/bin/sh", ["-c", "echo '{\"event\":\"adopted\"}'", "upload"], home: mule.home.path)
         let outcome = try command.run()
@@ -155,7 +155,7 @@ import Testing
     }
 
     /// A key, or an event, that no command prints any more must leave the document.
-    @Test func everythingInTheDocumentIsPrinted() throws {
+    @Test func `everything in the document is printed`() throws {
         let seen = Seen()
         try transfer(seen)
         try look(seen)

@@ -48,7 +48,7 @@ import Testing
     ]
 
     @Test(arguments: MistakeTests.refused.indices)
-    func whatWasMeantIsSaidAndNothingIsSent(number: Int) throws {
+    func `what was meant is said and nothing is sent`(number: Int) throws {
         let (arguments, status, words) = Self.refused[number]
         let outcome = try mule.run(arguments)
         #expect(outcome.exitCode == status, "\(arguments): \(outcome.err)")
@@ -56,7 +56,7 @@ import Testing
         #expect(store.requests.isEmpty)
     }
 
-    @Test func aListWithWindowsLineEndsIsRecognized() throws {
+    @Test func `a list with Windows line ends is recognized`() throws {
         let list = try mule.home.write("f\r\n", to: "list")
         let outcome = try mule.run("upload", "--files-from", list, "bucket/")
         #expect(outcome.exitCode == 3)
@@ -64,7 +64,7 @@ import Testing
     }
 
     /// Names with such characters exist, so they are used after all.
-    @Test func unusualNamesAreUsed() throws {
+    @Test func `unusual names are used`() throws {
         for name in ["*.gz", "$HOME", "~f"] { try mule.home.write("z", to: name) }
         let outcome = try mule.run("upload", "*.gz", "$HOME", "~f", "bucket/")
         #expect(outcome.exitCode == 0 && outcome.messages.isEmpty, "\(outcome.err)")
@@ -80,7 +80,7 @@ import Testing
             (["--tag", "a=b&c=d"], "--tag once for each pair"),
         ] as [([String], String)]
     )
-    func valuesThatStoresMayKnowAreSentWithAWarning(flags: [String], words: String) throws {
+    func `values that stores may know are sent with a warning`(flags: [String], words: String) throws {
         let outcome = try mule.run(["upload", "--json"] + flags + ["f", "bucket/key"])
         #expect(outcome.exitCode == 0, "\(outcome.err)")
         #expect(outcome.event("warning")?["message"]?.text?.contains(words) == true, "\(outcome.out)")
@@ -96,19 +96,19 @@ import Testing
             ["--metadata", "a=b, c"], ["--tag", "a=b=c"],
         ]
     )
-    func valuesThatAreKnownAreSentWithoutAWord(flags: [String]) throws {
+    func `values that are known are sent without a word`(flags: [String]) throws {
         let outcome = try mule.run(["upload"] + flags + ["f", "bucket/key"])
         #expect(outcome.exitCode == 0 && outcome.messages.isEmpty, "\(outcome.err)")
     }
 
     @Test(arguments: ["Mule-Test", "b_b"])
-    func unusualNameOfABucketIsQuestioned(bucket: String) throws {
+    func `unusual name of a bucket is questioned`(bucket: String) throws {
         let outcome = try mule.run("upload", "f", "\(bucket)/x")
         #expect(outcome.exitCode == 4)
         #expect(outcome.explains("Is \(bucket) the bucket's name?", "lower-case"), "\(outcome.err)")
     }
 
-    @Test func warningsOfTheConfigurationAreFindings() throws {
+    @Test func `warnings of the configuration are findings`() throws {
         let text = #"{"object": {"storageClass": "glacier"}}"#
         let outcome = try mule.run("config", "check", try mule.home.write(text, to: "config.json"))
         #expect(outcome.exitCode == 0)
@@ -116,7 +116,7 @@ import Testing
         #expect(outcome.err.isEmpty)
     }
 
-    @Test func whoTypesTheDataIsToldHowToEnd() throws {
+    @Test func `who types the data is told how to end`() throws {
         var command = mule.command(["upload", "--progress", "none", "-", "bucket/key"])
         command.terminal = .init()
         command.input = .terminal
@@ -133,7 +133,7 @@ import Testing
         outcome.objects.first { $0["check"]?.text == check }?["message"]?.text
     }
 
-    @Test func doctorSaysWhereEachSettingComesFrom() throws {
+    @Test func `doctor says where each setting comes from`() throws {
         var mule = mule
         mule.environment["AWS_REGION"] = nil
         mule.environment["AWS_DEFAULT_REGION"] = nil
@@ -158,7 +158,7 @@ import Testing
         #expect(message("region", try mule.run("doctor", "--json")) == "eu-west-11 (AWS_REGION).")
     }
 
-    @Test func doctorConnectsToTheEndpoint() throws {
+    @Test func `doctor connects to the endpoint`() throws {
         let outcome = try mule.run("doctor")
         #expect(outcome.exitCode == 0 && outcome.out.contains("\(store.endpoint) (AWS_ENDPOINT_URL"), "\(outcome.out)")
         #expect(store.requests.map(\.method) == ["HEAD"])

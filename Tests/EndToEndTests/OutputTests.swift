@@ -8,7 +8,7 @@ import Testing
 
     init() { mule = MuleRun(store) }
 
-    @Test func quietSaysNothingOfASuccess() throws {
+    @Test func `quiet says nothing of a success`() throws {
         let file = try mule.file(parts: 2)
         let outcome = try mule.uploadInParts(file, "bucket/key", "-q").run()
         #expect(outcome.exitCode == 0)
@@ -17,13 +17,13 @@ import Testing
         #expect(again.standardOutput.isEmpty && again.standardError.isEmpty)
     }
 
-    @Test func quietStillTellsErrors() throws {
+    @Test func `quiet still tells errors`() throws {
         let outcome = try mule.run("upload", "-q", "missing", "bucket/key")
         #expect(outcome.exitCode == 3)
         #expect(outcome.explains("missing"))
     }
 
-    @Test func resultsGoToStandardOutputAndMessagesToStandardError() throws {
+    @Test func `results go to standard output and messages to standard error`() throws {
         let file = try mule.file(parts: 2)
         let outcome = try mule.uploadInParts(file).run()
         #expect(outcome.lines.count == 1)
@@ -34,7 +34,7 @@ import Testing
         #expect(nothing.explains("no unfinished uploads"))
     }
 
-    @Test func noEscapeCodesWithoutATerminal() throws {
+    @Test func `no escape codes without a terminal`() throws {
         var mule = mule
         mule.environment["TERM"] = "xterm-256color"
         let file = try mule.file(parts: 3)
@@ -46,7 +46,7 @@ import Testing
         }
     }
 
-    @Test func verboseNamesRequestsButNoSecret() throws {
+    @Test func `verbose names requests but no secret`() throws {
         store.accept([
             FakeCredentials(accessKey: "AKIDEXAMPLE", secretKey: "Very+Secret/Key", sessionToken: "SessionWord")
         ])
@@ -65,7 +65,7 @@ import Testing
         }
     }
 
-    @Test func namesWithControlCharactersAreShownEscaped() throws {
+    @Test func `names with control characters are shown escaped`() throws {
         let name = "new\nline\u{1B}[31m"
         let file = try mule.home.write("text", to: name)
         let sent = try mule.run("upload", file, "bucket/\(name)")
@@ -79,7 +79,7 @@ import Testing
         #expect(json.event("completed")?["source"]?.text == file)
     }
 
-    @Test func failuresOfFilesWithControlCharactersAreOneLineEach() throws {
+    @Test func `failures of files with control characters are one line each`() throws {
         store.profile.denied = [.putObject]
         let name = "new\nline\u{1B}[31m"
         let outcome = try mule.run("upload", try mule.home.write("text", to: name), "bucket/\(name)")
@@ -90,7 +90,7 @@ import Testing
 
     // MARK: On a terminal
 
-    @Test(arguments: [80, 40] as [UInt16]) func barIsDrawnAndFitsTheTerminal(columns: UInt16) throws {
+    @Test(arguments: [80, 40] as [UInt16]) func `bar is drawn and fits the terminal`(columns: UInt16) throws {
         store.profile.connectionBytesPerSecond = 12 << 20
         let file = try mule.home.writeRandom("a-rather-long-name-of-a-database-dump.tar.zst", count: 11 << 20)
         var command = mule.command(["upload", "-j", "1"] + MuleRun.inParts + [file, "bucket/key"])
@@ -107,7 +107,7 @@ import Testing
         #expect(outcome.lines.count == 1 && !outcome.standardOutput.contains(0x1B))
     }
 
-    @Test func dumbTerminalGetsNoEscapeCodes() throws {
+    @Test func `dumb terminal gets no escape codes`() throws {
         var command = mule.uploadInParts(try mule.file(parts: 2))
         command.environment["TERM"] = "dumb"
         command.terminal = .init()

@@ -52,7 +52,7 @@ import Testing
 
     // MARK: Receipts
 
-    @Test func aRunHasAReceiptAndOneWithoutNewsHasNone() throws {
+    @Test func `a run has a receipt and one without news has none`() throws {
         try configure(#""receipts": "~/receipts""#)
         let file = try mule.home.write("content", to: "spool/a")
         #expect(try archive().exitCode == 0)
@@ -73,7 +73,7 @@ import Testing
         #expect(report.last == objects.last)
     }
 
-    @Test func theReceiptOfAKilledRunIsMadeUpFor() throws {
+    @Test func `the receipt of a killed run is made up for`() throws {
         try configure(#""receipts": "~/receipts", "partSize": "5MiB", "concurrency": 2"#)
         try mule.home.write("small", to: "spool/a")
         _ = try mule.file(parts: 3, "spool/b")
@@ -92,7 +92,7 @@ import Testing
         #expect(killed.count == 2 && killed.last?["source"]?.text?.hasSuffix("/spool/a") == true, "\(killed)")
     }
 
-    @Test func aReceiptThatCanNotBeWrittenIsSaidAndMadeUpFor() throws {
+    @Test func `a receipt that cannot be written is said and made up for`() throws {
         try configure(#""receipts": "~/receipts""#)
         try mule.home.write("content", to: "spool/a")
         try mule.home.write("in the way", to: "receipts")
@@ -107,7 +107,7 @@ import Testing
         #expect(names(in: receipts).count == 1)
     }
 
-    @Test func theReceiptIsAnObjectToo() throws {
+    @Test func `the receipt is an object too`() throws {
         try configure(#""receiptObject": "bucket/r/""#)
         try mule.home.write("content", to: "spool/a")
         store.add(.on(.putObject, key: "n/b", .status(403, code: "AccessDenied")))
@@ -123,7 +123,7 @@ import Testing
 
     // MARK: Metrics
 
-    @Test func metricsAreReplacedAfterEachRun() throws {
+    @Test func `metrics are replaced after each run`() throws {
         try configure(#""metrics": "~/mule.prom""#)
         let path = mule.home.path("mule.prom")
         try mule.home.write("content", to: "spool/a")
@@ -146,7 +146,7 @@ import Testing
         #expect(names(in: mule.home.path).filter { $0.hasPrefix("mule.prom") } == ["mule.prom"])
     }
 
-    @Test func aJobThatCanNotBeginHasMetricsToo() throws {
+    @Test func `a job that cannot begin has metrics too`() throws {
         try configure(#""metrics": "~/mule.prom""#)
         rmdir(mule.home.path("spool"))
         #expect(try archive().exitCode == 3)
@@ -165,7 +165,7 @@ import Testing
         return path
     }
 
-    @Test func programsGetTheReportAndNoSecrets() throws {
+    @Test func `programs get the report and no secrets`() throws {
         let good = try hook("good")
         let bad = try hook("bad", "exit 7")
         try configure(#""onSuccess": ["\#(good)", "word"], "onFailure": ["\#(bad)"]"#)
@@ -223,7 +223,7 @@ import Testing
         )
     }
 
-    @Test func aPostIsTriedAgainAndItsAddressIsNowhere() throws {
+    @Test func `a post is tried again and its address is nowhere`() throws {
         let server = listener(["500 Internal Server Error", "200 OK"])
         try configure(#""onSuccess": "\#(server.url)/hook?key=s3cr3t""#)
         try mule.home.write("content", to: "spool/a")
@@ -251,7 +251,7 @@ import Testing
         #expect(server.bodies.count == 2, "it was taken")
     }
 
-    @Test func aPostThatDoesNotGetThroughIsGivenUpAfterAWeek() throws {
+    @Test func `a post that does not get through is aborted after a week`() throws {
         let server = listener(["503 Service Unavailable"])
         try configure(#""onSuccess": "\#(server.url)/hook""#)
         try mule.home.write("content", to: "spool/a")

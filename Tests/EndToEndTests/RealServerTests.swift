@@ -133,24 +133,24 @@ enum RealServerCases {
 
     init() throws { server = try RealServer.start(.localstack) }
 
-    @Test func killedUploadIsGoneOnWith() throws { try RealServerCases.surviveKill(server, bucket: "kill") }
+    @Test func `killed upload is resumed`() throws { try RealServerCases.surviveKill(server, bucket: "kill") }
 
-    @Test func uploadsOfNoLedgerAreTakenOver() throws {
+    @Test func `uploads of no ledger are taken over`() throws {
         try RealServerCases.adopt(server, bucket: "adopt")
     }
 
-    @Test func objectsAreProvenByTheirChecksum() throws {
+    @Test func `objects are proven by their checksum`() throws {
         let proof = "fullObjectChecksum"
         try RealServerCases.verify(server, bucket: "verify", proofs: [proof, proof])
     }
 
-    @Test func unfinishedUploadsAreSeenAndRemoved() throws { try RealServerCases.tidyUp(server, bucket: "tidy") }
+    @Test func `unfinished uploads are seen and removed`() throws { try RealServerCases.tidyUp(server, bucket: "tidy") }
 
-    @Test func hostileKeysArriveUnderExactlyThatName() throws {
+    @Test func `hostile keys arrive under exactly that name`() throws {
         try RealServerCases.keepNames(server, bucket: "names", HostileKeys.all)
     }
 
-    @Test func filesAtTheEdgesOfTheCutArriveWhole() throws {
+    @Test func `files at the edges of the cut arrive whole`() throws {
         let mule = MuleRun(server)
         let witness = try StoreWitness(server, bucket: "sizes")
         for (size, parts) in SizeTests.cases {
@@ -164,7 +164,7 @@ enum RealServerCases {
         }
     }
 
-    @Test(arguments: [1, 2]) func existingObjectIsNotReplaced(parts: Int) throws {
+    @Test(arguments: [1, 2]) func `existing object is not replaced`(parts: Int) throws {
         let mule = MuleRun(server)
         let first = try mule.file(parts: parts, "first", seed: 1)
         let second = try mule.file(parts: parts, "second", seed: 2)
@@ -173,7 +173,7 @@ enum RealServerCases {
         #expect(try mule.uploadInParts(second, address, "--no-overwrite").run().exitCode == 7)
     }
 
-    @Test func missingBucketIs4() throws {
+    @Test func `missing bucket is 4`() throws {
         let mule = MuleRun(server)
         let outcome = try mule.uploadInParts(try mule.file(parts: 2), "nosuchbucket/key").run()
         #expect(outcome.exitCode == 4)
@@ -187,23 +187,23 @@ enum RealServerCases {
 
     init() throws { server = try RealServer.start(.swift) }
 
-    @Test func killedUploadIsGoneOnWith() throws { try RealServerCases.surviveKill(server, bucket: "kill") }
+    @Test func `killed upload is resumed`() throws { try RealServerCases.surviveKill(server, bucket: "kill") }
 
-    @Test func uploadsOfNoLedgerAreTakenOver() throws {
+    @Test func `uploads of no ledger are taken over`() throws {
         try RealServerCases.adopt(server, bucket: "adopt")
     }
 
-    @Test func objectsAreProvenByTheirETag() throws {
+    @Test func `objects are proven by their ETag`() throws {
         try RealServerCases.verify(server, bucket: "verify", proofs: ["eTagMD5", "multipartETagMD5"])
     }
 
-    @Test func unfinishedUploadsAreSeenAndRemoved() throws { try RealServerCases.tidyUp(server, bucket: "tidy") }
+    @Test func `unfinished uploads are seen and removed`() throws { try RealServerCases.tidyUp(server, bucket: "tidy") }
 
-    @Test func hostileKeysArriveUnderExactlyThatName() throws {
+    @Test func `hostile keys arrive under exactly that name`() throws {
         try RealServerCases.keepNames(server, bucket: "names", HostileKeys.all.filter { $0 != HostileKeys.long })
     }
 
-    @Test func wrongSecretIs5() throws { try RealServerCases.refuseWrongSecret(server) }
+    @Test func `wrong secret is 5`() throws { try RealServerCases.refuseWrongSecret(server) }
 }
 
 /// rclone's small server: checks signatures, keeps objects as files.
@@ -212,9 +212,9 @@ enum RealServerCases {
 
     init() throws { server = try RealServer.start(.rclone) }
 
-    @Test func killedUploadIsGoneOnWith() throws { try RealServerCases.surviveKill(server, bucket: "kill") }
+    @Test func `killed upload is resumed`() throws { try RealServerCases.surviveKill(server, bucket: "kill") }
 
-    @Test func unfinishedUploadsAreSeenAndRemoved() throws { try RealServerCases.tidyUp(server, bucket: "tidy") }
+    @Test func `unfinished uploads are seen and removed`() throws { try RealServerCases.tidyUp(server, bucket: "tidy") }
 
-    @Test func wrongSecretIs5() throws { try RealServerCases.refuseWrongSecret(server) }
+    @Test func `wrong secret is 5`() throws { try RealServerCases.refuseWrongSecret(server) }
 }

@@ -9,7 +9,7 @@ import Testing
 
     init() { mule = MuleRun(store) }
 
-    @Test func oddNamesGoBelowThePrefix() throws {
+    @Test func `odd names go below the prefix`() throws {
         let names = ["-r", "a b", "deep/er/file", "new\nline", "plain", "ümlaut"]
         for name in names { try mule.home.write(name, to: "tree/\(name)") }
         let outcome = try mule.run("upload", "-r", "tree", "bucket/top/")
@@ -20,7 +20,7 @@ import Testing
         #expect(store.violations.isEmpty)
     }
 
-    @Test func aRunOfSeveralFilesEndsWithItsSummary() throws {
+    @Test func `a run of several files ends with its summary`() throws {
         for number in 1...30 { try mule.home.write("file \(number)", to: "tree/\(number)") }
         store.add(.on(.putObject, key: "top/7", times: 100, .status(403, code: "AccessDenied")))
         let first = try mule.run("upload", "-r", "tree", "bucket/top/")
@@ -42,7 +42,7 @@ import Testing
         #expect(try mule.run("upload", "tree/1", "bucket/top/").lines.count == 1)
     }
 
-    @Test func aDryRunShowsWhatWouldBeSentAndAsksNoStore() throws {
+    @Test func `a dry run shows what would be sent and asks no store`() throws {
         let big = try mule.file(parts: 3, "tree/big")
         let fresh = try mule.run(["upload", "-n", "-r", "tree", "bucket/top/"] + MuleRun.inParts)
         #expect(fresh.exitCode == 0 && store.requests.isEmpty)
@@ -79,7 +79,7 @@ import Testing
         #expect(try mule.run("upload", "-n", "-", "bucket/key").exitCode == 2)
     }
 
-    @Test func nameThatIsNotUTF8IsPercentEscaped() throws {
+    @Test func `name that is not UTF-8 is percent-escaped`() throws {
         try mule.home.makeDirectory("tree")
         let path = Array(mule.home.path("tree/caf").utf8CString.dropLast()) + [CChar(bitPattern: 0xE9), 0]
         let descriptor = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0o644)
@@ -92,7 +92,7 @@ import Testing
     }
 
     /// Closing any descriptor of a file drops all POSIX locks that the process holds on it, SQLite's too.
-    @Test func filesOfTheLedgerAreNotSentWhileItIsInUse() throws {
+    @Test func `files of the ledger are not sent while it is in use`() throws {
         try mule.home.write("data", to: "tree/data")
         let ledger = mule.home.path("tree/ledger.sqlite")
         // The first run makes it, perhaps after the directory was listed.
@@ -112,7 +112,7 @@ import Testing
     }
 
     /// More than are held in memory at once.
-    @Test func killedAmongThousandsOfFilesAllArriveOnce() throws {
+    @Test func `killed among thousands of files all arrive once`() throws {
         let count = 3000
         for number in 0..<count { try mule.home.write("\(number)", to: "tree/\(number % 7)/\(number)") }
         let process = try mule.start(["upload", "--recursive", "--quiet", "tree", "bucket/top/"])
@@ -136,7 +136,7 @@ import Testing
         #expect(store.violations.isEmpty)
     }
 
-    @Test func linkToADirectoryIsSkippedWithAMessage() throws {
+    @Test func `link to a directory is skipped with a message`() throws {
         try mule.home.write("1", to: "tree/file")
         try mule.home.write("2", to: "elsewhere/hidden")
         try #require(symlink(mule.home.path("elsewhere"), mule.home.path("tree/link")) == 0)
@@ -149,7 +149,7 @@ import Testing
         #expect(json.event("failed")?["destination"]?.text == "bucket/link")
     }
 
-    @Test func linkThatLeadsToItselfIsNamedAndTheRestIsSent() throws {
+    @Test func `link that leads to itself is named and the rest is sent`() throws {
         try mule.home.write("1", to: "tree/file")
         try #require(symlink("loop", mule.home.path("tree/loop")) == 0)
         try #require(symlink("..", mule.home.path("tree/up")) == 0)
@@ -163,7 +163,7 @@ import Testing
         #expect(alone.explains("tree/loop", "symbolic links"))
     }
 
-    @Test func severalSourcesGoBelowThePrefixUnderTheirNames() throws {
+    @Test func `several sources go below the prefix under their names`() throws {
         let files = try ["one", "sub/two", "-three"].map { try mule.home.write($0, to: $0) }
         let outcome = try mule.run("upload", "--json", files[0], files[1], "--", "-three", "s3://bucket/in/")
         #expect(outcome.exitCode == 0, "\(outcome.err)")
@@ -171,7 +171,7 @@ import Testing
         #expect(outcome.objects.count { $0["event"]?.text == "completed" } == 3)
     }
 
-    @Test func twoSourcesOfOneNameAreNotSentOverEachOther() throws {
+    @Test func `two sources of one name are not sent over each other`() throws {
         let files = try ["a/same", "b/same"].map { try mule.home.write($0, to: $0) }
         let outcome = try mule.run(["upload"] + files + ["bucket/"])
         #expect(outcome.exitCode == 2)
@@ -179,7 +179,7 @@ import Testing
         #expect(store.object(key: "same")?.bytes == Array("a/same".utf8))
     }
 
-    @Test func filesOfOneCallShareThePool() throws {
+    @Test func `files of one call share the pool`() throws {
         let files = try (1...4).map { try mule.file(parts: 2, "file\($0)", seed: UInt64($0)) }
         let outcome = try mule.run(["upload", "-j", "4"] + MuleRun.inParts + files + ["bucket/"])
         #expect(outcome.exitCode == 0)
@@ -191,7 +191,7 @@ import Testing
     }
 
     /// A file is closed when its upload has ended, not when the run has.
-    @Test func moreFilesThanMayBeOpenAreSent() throws {
+    @Test func `more files than may be open are sent`() throws {
         for number in 0..<200 { try mule.home.write("\(number)", to: "tree/\(number)") }
         var command = mule.command(["upload", "-j", "4", "-r", "tree", "bucket/"])
         command.limit("-n 64")
@@ -200,7 +200,9 @@ import Testing
         #expect(store.keys().count == 200)
     }
 
-    @Test(arguments: [["-j", "40"], []]) func requestsStayWithinTheLimitOfOpenFiles(concurrency: [String]) throws {
+    @Test(arguments: [["-j", "40"], []]) func `requests stay within the limit of open files`(concurrency: [String])
+        throws
+    {
         store.profile.latencySeconds = 0.1
         for number in 0..<60 { try mule.home.write("\(number)", to: "tree/\(number)") }
         var command = mule.command(["upload", "-v"] + concurrency + ["-r", "tree", "bucket/"])
@@ -212,7 +214,7 @@ import Testing
         #expect(outcome.explains("concurrency reduced to 6 requests", "64 open files"))
     }
 
-    @Test func emptyDirectoryIsNothingToSend() throws {
+    @Test func `empty directory is nothing to send`() throws {
         try mule.home.makeDirectory("empty")
         let outcome = try mule.run("upload", "-r", "empty", "bucket/")
         #expect(outcome.exitCode == 0)

@@ -26,7 +26,7 @@ import Testing
         store.edit { $0.buckets["bucket"]?.uploads[id] = planted }
     }
 
-    @Test func whatTheStoreHoldsIsShownBesideWhatIsOnRecord() throws {
+    @Test func `what the store holds is shown next to what is on record`() throws {
         let id = try pending()
         let uploadID = try #require(store.uploads.first?.id)
         store.profile.abortDate = "Fri, 01 Jan 2100 00:00:00 GMT"
@@ -47,7 +47,7 @@ import Testing
         #expect(text.contains("will be aborted at 2100-01-01 00:00:00 UTC by lifecycle rule expire-parts"))
     }
 
-    @Test func anOperandThatIsNoUploadOfTheLedgerIsABucket() throws {
+    @Test func `an operand that is no upload of the ledger is a bucket`() throws {
         let id = try pending()
         plant("u1")
         let bucket = try mule.run("status", "--remote", "bucket")
@@ -58,7 +58,7 @@ import Testing
         #expect(both.exitCode == 4 && both.objects.map { $0["id"]?.text } == [id], "\(both.out) \(both.err)")
     }
 
-    @Test func withoutRemoteNothingIsAskedAndTheKeyIsLeftOut() throws {
+    @Test func `without remote nothing is asked and the key is left out`() throws {
         _ = try pending()
         let before = store.requests.count
         let upload = try #require(try mule.status().first)
@@ -66,7 +66,7 @@ import Testing
         #expect(store.requests.count == before)
     }
 
-    @Test func anUploadThatTheStoreNoLongerKnowsIsToldSo() throws {
+    @Test func `an upload that the store no longer knows is told so`() throws {
         let id = try pending()
         store.edit { $0.buckets["bucket"]?.uploads = [:] }
         let remote = try #require(try mule.status("--remote").first?["remote"])
@@ -74,7 +74,7 @@ import Testing
         #expect(try mule.run("status", "--remote", id).out.contains("no longer exists"))
     }
 
-    @Test func orphansOfTheSameUserAreShownOverAllPages() throws {
+    @Test func `orphans of the same user are shown over all pages`() throws {
         _ = try pending()
         store.profile.listUploadsPageSize = 2
         for number in 1...5 { plant("u\(number)", key: "lost/\(number)") }
@@ -93,7 +93,7 @@ import Testing
         }
     }
 
-    @Test func aLostLedgersUploadsAreFoundInTheBucketThatIsNamed() throws {
+    @Test func `a lost ledgers uploads are found in the bucket that is named`() throws {
         plant("u1", key: "a/1")
         plant("u2", key: "b/1")
         #expect(try mule.run("status", "--remote").out.isEmpty)
@@ -109,7 +109,7 @@ import Testing
         #expect(refused.explains("--remote"))
     }
 
-    @Test func whatMayNotBeAskedIsNamedAndTheRestIsShown() throws {
+    @Test func `what may not be asked is named and the rest is shown`() throws {
         _ = try pending()
         plant("u1")
         store.profile.denied = [.listParts]
@@ -126,7 +126,7 @@ import Testing
         #expect(uploads.objects.first?["remote"]?["parts"]?.integer == 2)
     }
 
-    @Test func aDateThatIsNearIsToldWithoutAskingTheStore() throws {
+    @Test func `a date that is near is told without asking the store`() throws {
         store.profile.abortDate = "Fri, 27 Nov 2020 00:00:00 GMT"
         _ = try pending()
         let before = store.requests.count

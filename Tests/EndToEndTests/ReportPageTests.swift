@@ -8,7 +8,7 @@ import Testing
 
     init() { mule = MuleRun(store) }
 
-    @Test func thePageHasRunsDaysFilesAndWhatNeedsAttention() throws {
+    @Test func `the page has runs days files and what needs attention`() throws {
         let source = try mule.home.makeDirectory("spool")
         try mule.home.write(
             #"{"jobs": {"nightly": {"source": "\#(source)", "destination": "bucket/n/"}}}"#,
@@ -42,7 +42,7 @@ import Testing
         #expect(again.hasPrefix("<!DOCTYPE html>") && again.hasSuffix("</html>\n") && again.contains("spool/empty"))
     }
 
-    @Test func aPageThatCannotBeWrittenIs1AndWithoutRunsThereIsOne() throws {
+    @Test func `a page that cannot be written is 1 and without runs there is one`() throws {
         try mule.home.write("x", to: "file")
         #expect(try mule.run("upload", "file", "bucket/key").exitCode == 0)
         let outcome = try mule.run("report", "--html", mule.home.path("no/such/report.html"))

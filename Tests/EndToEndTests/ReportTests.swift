@@ -22,7 +22,7 @@ import Testing
         store.add(.on(.putObject, times: 1_000, .status(403, code: "AccessDenied")))
     }
 
-    @Test func withoutALedgerNothingHasRunAndNothingIsMade() throws {
+    @Test func `without a ledger nothing has run and nothing is made`() throws {
         let ledger = mule.home.path("no/ledger.sqlite")
         let outcome = try mule.run("report", "--ledger", ledger)
         #expect(outcome.exitCode == 0 && outcome.out.isEmpty)
@@ -30,7 +30,7 @@ import Testing
         #expect(access(mule.home.path("no"), F_OK) != 0)
     }
 
-    @Test func runsAreTwoLinesEachTheNewestLast() throws {
+    @Test func `runs are two lines each the newest last`() throws {
         try configure()
         try mule.home.write("one", to: "spool/a")
         try mule.home.write("three", to: "spool/b")
@@ -48,7 +48,7 @@ import Testing
         #expect(try mule.run("report", "--run", "3").explains("run 3 does not exist"))
     }
 
-    @Test func runsAndTheirFilesAreObjects() throws {
+    @Test func `runs and their files are objects`() throws {
         try configure(#", "after": "move:\#(mule.home.path("done"))""#)
         let file = try mule.home.write("content", to: "spool/a b")
         #expect(try mule.run("archive", "nightly").exitCode == 0)
@@ -70,7 +70,7 @@ import Testing
         #expect(text.out.contains("\(file) -> bucket/n/a b\n") && text.out.contains("moved to"), "\(text.out)")
     }
 
-    @Test func tablesHaveAHeaderAndQuoteWhatMustBe() throws {
+    @Test func `tables have a header and quote what must be`() throws {
         try configure()
         try mule.home.write("content", to: "spool/a,\"b\"\n\u{1B}c")
         #expect(try mule.run("archive", "nightly").exitCode == 0)
@@ -83,7 +83,7 @@ import Testing
         #expect(try mule.run("report", "--json", "--format", "csv").exitCode == 2)
     }
 
-    @Test func peopleGetLocalTimeAndProgramsUniversalTime() throws {
+    @Test func `people get local time and programs universal time`() throws {
         try configure()
         try mule.home.write("one", to: "spool/a")
         #expect(try mule.run("archive", "nightly").exitCode == 0)
@@ -100,7 +100,7 @@ import Testing
         #expect(try elsewhere.run("report", "--format", "csv").out.contains(begun))
     }
 
-    @Test func aTerminalGetsAHeading() throws {
+    @Test func `a terminal gets a heading`() throws {
         try configure()
         try mule.home.write("one", to: "spool/a")
         #expect(try mule.run("archive", "nightly").exitCode == 0)
@@ -116,7 +116,7 @@ import Testing
         #expect(text[1].dropFirst(35).hasPrefix("    0 done "), "\(text)")
     }
 
-    @Test func whatNeedsSomebodyIsBelowAndInStatus() throws {
+    @Test func `what needs someone is below and in status`() throws {
         try configure()
         let file = try mule.home.write("content", to: "spool/a")
         denyPuts()
@@ -141,7 +141,7 @@ import Testing
         )
     }
 
-    @Test func aRunWithoutAnEndIsRunningOrWasKilled() throws {
+    @Test func `a run without an end is running or was killed`() throws {
         // However long the test takes, the run does not end.
         try configure(#", "partSize": "5MiB", "concurrency": 2, "stallLimit": "1h""#)
         try mule.home.write("small", to: "spool/a")
@@ -162,7 +162,7 @@ import Testing
         #expect(try mule.run("report").lines.first?.hasSuffix("     killed       nightly") == true)
     }
 
-    @Test func theHistoryIsForgottenAndNothingIsSentAgain() throws {
+    @Test func `the history is forgotten and nothing is sent again`() throws {
         try configure()
         try mule.home.write("one", to: "spool/a")
         let gone = try mule.home.write("two", to: "spool/b")

@@ -11,7 +11,7 @@ import Testing
 
     private var keys: Set<String> { Set(store.keys().map { String(decoding: $0, as: UTF8.self) }) }
 
-    @Test func patternsChooseAmongTheFilesOfADirectory() throws {
+    @Test func `patterns choose among the files of a directory`() throws {
         for name in ["a.db", "b.txt", "tmp/c.db", "sub/d.db", "sub/keep.tmp", "sub/e.tmp", "odd\n.db", "-r.db"] {
             try mule.home.write(name, to: "tree/\(name)")
         }
@@ -26,7 +26,7 @@ import Testing
         #expect(store.violations.isEmpty)
     }
 
-    @Test func sizesAndAgesChoose() throws {
+    @Test func `sizes and ages choose`() throws {
         for (name, size, age) in [("old", 10, 7200), ("new", 10, 0), ("empty", 0, 7200), ("large", 2000, 7200)] {
             let path = try mule.home.write([UInt8](repeating: 1, count: size), to: "tree/\(name)")
             try Files.setModificationTime(path, seconds: Int64(time(nil)) - Int64(age))
@@ -43,7 +43,7 @@ import Testing
         #expect(keys == ["old"])
     }
 
-    @Test func nothingLeftIsSaidToBeSo() throws {
+    @Test func `nothing left is said to be so`() throws {
         try mule.home.write("1", to: "tree/a")
         let outcome = try mule.run("upload", "-r", "--include", "*.db", "tree", "bucket/")
         #expect(outcome.exitCode == 0)
@@ -55,7 +55,7 @@ import Testing
             ("files", 3, ["file", "links/one"]), ("follow", 3, ["file", "links/one", "links/other/deep"]),
             ("skip", 0, ["file"]), ("report", 3, ["file"]),
         ] as [(String, Int32, Set<String>)]
-    ) func linksAreTreatedAsAsked(policy: String, status: Int32, sent: Set<String>) throws {
+    ) func `links are treated as asked`(policy: String, status: Int32, sent: Set<String>) throws {
         try mule.home.write("1", to: "tree/file")
         try mule.home.write("2", to: "other/deep")
         try mule.home.makeDirectory("tree/links")
@@ -68,7 +68,7 @@ import Testing
     }
 
     @Test(arguments: [("largest", ["c", "a", "b"]), ("oldest", ["b", "c", "a"]), ("newest", ["a", "c", "b"])])
-    func orderIsKept(order: String, sent: [String]) throws {
+    func `order is kept`(order: String, sent: [String]) throws {
         for (name, size, time) in [("a", 2, 30), ("b", 1, 10), ("c", 3, 20)] as [(String, Int, Int64)] {
             let path = try mule.home.write([UInt8](repeating: 1, count: size), to: "tree/\(name)")
             try Files.setModificationTime(path, seconds: time)
@@ -81,7 +81,7 @@ import Testing
 
     // MARK: Lists
 
-    @Test func listedFilesKeepTheirPaths() throws {
+    @Test func `listed files keep their paths`() throws {
         let longest = String(repeating: "n", count: 255)
         for name in ["a", "sub/b", "-r", "new\nline", "empty\r", longest, "unlisted"] {
             try mule.home.write("", to: name)
@@ -103,7 +103,7 @@ import Testing
         #expect(keys.isSuperset(of: ["nul/new\nline", "nul/a"]))
     }
 
-    @Test func listedDirectoryNeedsRecursive() throws {
+    @Test func `listed directory needs recursive`() throws {
         for name in ["dir/a", "dir/sub/b", "dir/c.tmp"] { try mule.home.write(name, to: name) }
         try mule.home.write("dir/\n", to: "list")
         let alone = try mule.run("upload", "--files-from", "list", "bucket/")
@@ -114,7 +114,7 @@ import Testing
         #expect(keys == ["dir/a", "dir/sub/b"])
     }
 
-    @Test func twoListedFilesOfOneKeyAreNotSentOverEachOther() throws {
+    @Test func `two listed files of one key are not sent over each other`() throws {
         let path = mule.home.path("")
         try mule.home.write("outer", to: "a")
         try mule.home.write("inner", to: String(path.dropFirst()) + "a")
@@ -127,7 +127,7 @@ import Testing
     }
 
     /// A program that finds files slowly does not keep those that it has found from being sent.
-    @Test func slowListIsSentAsItComes() throws {
+    @Test func `slow list is sent as it comes`() throws {
         for name in ["one", "two"] { try mule.home.write(name, to: name) }
         var command = mule.command(["upload", "--files-from", "-", "bucket/"])
         command.input = .pipe
@@ -143,7 +143,7 @@ import Testing
         #expect(keys == ["one", "two"])
     }
 
-    @Test func stopIsHeardWhileAListIsWaitedFor() throws {
+    @Test func `stop is heard while a list is waited for`() throws {
         try mule.home.write("1", to: "one")
         try #require(mkfifo(mule.home.path("list"), 0o600) == 0)
         let process = try mule.start(["upload", "-v", "--files-from", "list", "bucket/"])
@@ -173,7 +173,7 @@ import Testing
             (["-r", "--min-size", "1X", "a", "bucket/"], 2, "--min-size: \"1X\""),
         ] as [([String], Int32, String)]
     )
-    func whatMakesNoSenseIsRefused(arguments: [String], status: Int32, part: String) throws {
+    func `what makes no sense is refused`(arguments: [String], status: Int32, part: String) throws {
         try mule.home.write("a\n", to: "list")
         try mule.home.write("1", to: "a")
         let outcome = try mule.run(["upload"] + arguments)
@@ -182,7 +182,7 @@ import Testing
         #expect(store.requests.isEmpty)
     }
 
-    @Test func variablesLeaveNothingOut() throws {
+    @Test func `variables leave nothing out`() throws {
         var mule = mule
         mule.environment["MULE_EXCLUDE"] = "*"
         mule.environment["MULE_MAX_SIZE"] = "0"
@@ -192,7 +192,7 @@ import Testing
     }
 
     /// What a backup meets in the wild, in one tree.
-    @Test func oddFilesAreSentOrReported() throws {
+    @Test func `odd files are sent or reported`() throws {
         let home = mule.home
         for name in ["-leading", "new\nline", "sub/plain", String(repeating: "x", count: 255)] {
             try home.write(name, to: "tree/\(name)")

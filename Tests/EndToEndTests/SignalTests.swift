@@ -14,7 +14,7 @@ import Testing
     init() { mule = MuleRun(store) }
 
     @Test(arguments: [SIGINT, SIGTERM, SIGHUP])
-    func signalEndsTheRunWithinASecondAndKeepsTheParts(signal: Int32) throws {
+    func `signal ends the run within a second and keeps the parts`(signal: Int32) throws {
         let file = try mule.file(parts: 5)
         store.add(
             .on(.uploadPart, part: 3, .stallAfter(bytes: 1 << 20)),
@@ -42,7 +42,7 @@ import Testing
     }
 
     /// timeout(1) signals the process and its group, so that each signal comes twice.
-    @Test func oneSignalThatComesTwiceIsOneStop() throws {
+    @Test func `one signal that comes twice is one stop`() throws {
         let file = try mule.file(parts: 5)
         store.add(
             .on(.uploadPart, part: 3, .stallAfter(bytes: 1 << 20)),
@@ -59,7 +59,7 @@ import Testing
     }
 
     /// A stop when all but the last hundredth of the last part has gone: that part alone goes again.
-    @Test func stopShortlyBeforeTheEndCostsTheLastPartAlone() throws {
+    @Test func `stop shortly before the end costs the last part alone`() throws {
         let file = try mule.home.writeRandom("file", count: 3 * MuleRun.partSize)
         store.add(.on(.uploadPart, part: 3, .stallAfter(bytes: MuleRun.partSize / 100 * 99)))
         let running = try mule.uploadInParts(file).start()
@@ -77,7 +77,7 @@ import Testing
         #expect(try store.holdsOnly(file))
     }
 
-    @Test func signalWhileTheStoreCompletesIsHeardAtOnce() throws {
+    @Test func `signal while the store completes is heard at once`() throws {
         let file = try mule.file(parts: 2)
         store.add(.on(.complete, .whitespaceThenResult(seconds: 30)))
         let running = try mule.uploadInParts(file).start()
@@ -89,7 +89,7 @@ import Testing
         #expect(outcome.end == .signal(SIGTERM))
     }
 
-    @Test func signalWhileTheStoreIsDownIsHeardAtOnce() throws {
+    @Test func `signal while the store is down is heard at once`() throws {
         let file = try mule.file(parts: 2)
         store.add(.on(.uploadPart, times: 1_000, .status(503, code: "SlowDown")))
         let running = try mule.uploadInParts(file).start()
@@ -100,7 +100,7 @@ import Testing
         #expect(Moment.now().seconds(since: before) < Self.soon)
     }
 
-    @Test func runThatTheParentShieldsFromHangupsGoesOn() throws {
+    @Test func `run that the parent shields from hangups continues`() throws {
         let gate = Gate()
         store.add(.on(.uploadPart, part: 1, .run(.beforeProcessing) { _ in gate.wait() }))
         defer { gate.open() }

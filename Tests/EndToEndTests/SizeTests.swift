@@ -11,7 +11,7 @@ import Testing
         (0, 0), (1, 0), (part - 1, 0), (part, 0), (part + 1, 2), (2 * part - 1, 2), (2 * part, 2), (2 * part + 1, 3),
     ]
 
-    @Test(arguments: cases) func fileIsCutIntoTheRightParts(size: Int64, parts: Int) throws {
+    @Test(arguments: cases) func `file is cut into the right parts`(size: Int64, parts: Int) throws {
         let store = FakeS3()
         let mule = MuleRun(store)
         let file = try mule.home.writeRandom("file", count: size)
@@ -23,7 +23,7 @@ import Testing
         #expect(try store.holdsOnly(file))
     }
 
-    @Test func partsGrowWhenTenThousandWouldNotSuffice() throws {
+    @Test func `parts grow when ten thousand would not suffice`() throws {
         let store = FakeS3(.sink)
         let mule = MuleRun(store)
         let file = try mule.home.makeSparse("sparse", size: 10_001 * Self.part)
@@ -39,7 +39,7 @@ import Testing
 
     /// Fifty gigabytes, a minute and a half with everything on one machine: by hand, with `MULE_TEST_LONG=1`.
     @Test(.enabled(if: getenv("MULE_TEST_LONG") != nil, "takes minutes"))
-    func fileOf10001SmallestPartsArrivesWhole() throws {
+    func `file of 10001 smallest parts arrives whole`() throws {
         let store = FakeS3(.sink)
         let mule = MuleRun(store)
         let size = 10_001 * Self.part

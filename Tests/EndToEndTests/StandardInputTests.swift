@@ -16,7 +16,7 @@ import Testing
             (0, 0), (1, 0), (part - 1, 0), (part, 0), (part + 1, 2), (2 * part, 2), (2 * part + 1, 3), (13_000_000, 3),
         ]
     )
-    func streamArrivesWhole(count: Int, parts: Int) throws {
+    func `stream arrives whole`(count: Int, parts: Int) throws {
         var random = SeededRandom(seed: UInt64(count))
         let bytes = random.bytes(count)
         var command = mule.uploadInParts("-", "bucket/key", "--json")
@@ -32,7 +32,7 @@ import Testing
         #expect(try mule.status().isEmpty)
     }
 
-    @Test func nothingIsSaidOfAStreamThatArrives() throws {
+    @Test func `nothing is said of a stream that arrives`() throws {
         var command = mule.uploadInParts("-")
         command.input = .bytes([1, 2, 3])
         let outcome = try command.run()
@@ -40,7 +40,7 @@ import Testing
         #expect(outcome.out.contains("standard input -> bucket/key"))
     }
 
-    @Test func interruptedStreamGoesOnWithTheSameCommandOnly() throws {
+    @Test func `interrupted stream continues with the same command only`() throws {
         var command = mule.uploadInParts("-", "bucket/key", "--json")
         command.input = .pipe
         let running = try command.start()
@@ -72,7 +72,7 @@ import Testing
         #expect(try mule.status().isEmpty)
     }
 
-    @Test func interruptedStreamCanBeGivenUp() throws {
+    @Test func `interrupted stream can be aborted`() throws {
         var command = mule.uploadInParts("-")
         command.input = .pipe
         let running = try command.start()
@@ -94,7 +94,7 @@ import Testing
         return line.flatMap { Int64($0.split(separator: " ").dropLast().last ?? "") }.map { $0 << 10 } ?? 0
     }
 
-    @Test func memoryDoesNotGrowWithTheStream() throws {
+    @Test func `memory does not grow with the stream`() throws {
         let store = FakeS3(.sink)
         let mule = MuleRun(store)
         var command = mule.command(["upload", "--json", "-", "bucket/key"])

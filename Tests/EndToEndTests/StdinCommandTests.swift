@@ -36,7 +36,7 @@ import Testing
     }
 
     @Test(arguments: [1, 2, 4])
-    func whatTheCommandPrintsArrives(parts: Int) throws {
+    func `what the command prints arrives`(parts: Int) throws {
         let file = try mule.file(parts: parts)
         let outcome = try upload("cat \(file)", "--json").run()
         #expect(outcome.exitCode == 0, "\(outcome.err)")
@@ -47,7 +47,7 @@ import Testing
         #expect(try mule.status("--all").first?["source"]?.text == "stdin-command")
     }
 
-    @Test func theCommandHasTheEnvironmentAndTheDirectoryOfMule() throws {
+    @Test func `the command has the environment and the directory of mule`() throws {
         var command = upload("printf '%s %s' \"$WORD\" \"$PWD\"; cat")
         command.environment["WORD"] = "ä"
         command.input = .bytes(Array("not for it".utf8))
@@ -58,7 +58,7 @@ import Testing
     }
 
     @Test(arguments: [1, 4])
-    func aCommandThatFailsMakesNoObject(parts: Int) throws {
+    func `a command that fails makes no object`(parts: Int) throws {
         let file = try mule.file(parts: parts)
         let outcome = try upload("cat \(file); echo its own words >&2; exit 9", "--json").run()
         #expect(outcome.exitCode == 3)
@@ -70,7 +70,7 @@ import Testing
     }
 
     /// There may be a password in it.
-    @Test func theCommandIsWrittenNowhere() throws {
+    @Test func `the command is written nowhere`() throws {
         let file = try mule.file(parts: 3)
         let running = try upload("cat \(file); PASSWORD=hunter2 sleep 1000", "--verbose").start()
         #expect(store.waitUntil { $0.storedParts == [1, 2] })
@@ -89,7 +89,7 @@ import Testing
 
     /// Killed in mid-stream; the command is run again, and goes on.
     @Test(arguments: [1, 3, 5])
-    func theSameCommandGoesOnAfterAKill(killedAfter: Int) throws {
+    func `the same command resumes after a kill`(killedAfter: Int) throws {
         let file = try mule.file(parts: 6)
         let gate = mule.home.path("gate")
         // Prints the rest only when it is told to.
@@ -114,7 +114,7 @@ import Testing
     }
 
     /// The command ends with the test's directory: nobody ends it when mule is killed, and it prints no more.
-    @Test func anotherContentAfterAKillIsTheObject() throws {
+    @Test func `another Content after a kill is the object`() throws {
         let first = try mule.file(parts: 5)
         let second = try mule.file(parts: 4, "second", seed: 2)
         let running = try upload("cat \(first); while [ -e \(first) ]; do sleep 0.05; done").start()
@@ -128,7 +128,7 @@ import Testing
     }
 
     @Test(arguments: [SIGINT, SIGTERM, SIGHUP])
-    func anInterruptionLeavesNoChildBehind(signal: Int32) throws {
+    func `an interruption leaves no child behind`(signal: Int32) throws {
         let running = try upload("echo $$ > pid; head -c 11000000 /dev/zero; sleep 1000 & echo $! > child; wait")
             .start()
         let pids = try [line(of: "pid"), line(of: "child")]
@@ -141,7 +141,7 @@ import Testing
     }
 
     /// Who asks twice does not wait for a command that will not hear.
-    @Test func aSecondInterruptionKillsTheCommand() throws {
+    @Test func `a second interruption kills the command`() throws {
         let running = try upload("trap '' TERM INT; echo $$ > pid; while :; do sleep 0.01; done").start()
         let pid = try line(of: "pid")
         running.signal(SIGINT)
@@ -154,7 +154,7 @@ import Testing
 
     /// Whoever starts mule may have said that the ends of children are not to be heard.
     @Test(arguments: [(0, 0), (6, 3)])
-    func theStatusIsHeardWhereChildrenAreIgnored(status: Int, exit: Int32) throws {
+    func `the status is heard where children are ignored`(status: Int, exit: Int32) throws {
         var command = upload("printf hello; exit \(status)")
         command.arguments =
             ["-c", "trap '' CHLD; exec \"$0\" \"$@\"", command.executable].map { Array($0.utf8) }
@@ -166,7 +166,7 @@ import Testing
         #expect(store.keys().count == (status == 0 ? 1 : 0))
     }
 
-    @Test func resumeSaysThatTheCommandIsNotOnRecord() throws {
+    @Test func `resume says that the command is not on record`() throws {
         let file = try mule.file(parts: 3)
         #expect(try upload("cat \(file); exit 1").run().exitCode == 3)
         let id = try #require(try mule.status().first?["id"]?.text)
@@ -189,7 +189,7 @@ import Testing
             (["--expected-size", "0", "-", "bucket/key"], "more than 0"),
         ]
     )
-    func mistakesAreToldBeforeAnythingIsDone(arguments: [String], word: String) throws {
+    func `mistakes are told before anything is done`(arguments: [String], word: String) throws {
         let outcome = try mule.run(["upload"] + arguments)
         #expect(outcome.exitCode == 2)
         #expect(outcome.err.contains(word), "\(outcome.err)")
@@ -198,7 +198,7 @@ import Testing
     }
 
     /// They belong to one command line; in the environment they would reach every other.
-    @Test func theEnvironmentIsNotAskedForThem() throws {
+    @Test func `the environment is not asked for them`() throws {
         let file = try mule.file(parts: 1)
         var command = mule.command(["upload", file, "bucket/key"])
         command.environment["MULE_STDIN_COMMAND"] = "echo other"
@@ -209,7 +209,7 @@ import Testing
     }
 
     @Test(arguments: ["1MiB", "11000003", "1GiB"])
-    func anExpectedSizeIsAHint(size: String) throws {
+    func `an expected size is a hint`(size: String) throws {
         let file = try mule.file(parts: 3)
         let outcome = try upload("cat \(file)", "--expected-size", size, "--json").run()
         #expect(outcome.exitCode == 0, "\(outcome.err)")

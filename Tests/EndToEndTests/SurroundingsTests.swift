@@ -22,7 +22,7 @@ import Testing
     // MARK: Closed descriptors
 
     @Test(arguments: ["exec \"$0\" \"$@\" <&-", "exec \"$0\" \"$@\" 0>>file"])
-    func aStandardInputThatCannotBeReadIsNoEmptyStream(script: String) throws {
+    func `a standard input that cannot be read is no empty stream`(script: String) throws {
         #expect(try mule.run("upload", try mule.home.write("old", to: "old"), "bucket/key").exitCode == 0)
         let outcome = try run(script, "upload", "-", "bucket/key")
         #expect(outcome.exitCode == 3)
@@ -34,7 +34,7 @@ import Testing
         #expect(records.exitCode == 2, "\(records.err)")
     }
 
-    @Test func aClosedStandardOutputIsAFailureWhereItIsNeeded() throws {
+    @Test func `a closed standard output is a failure where it is needed`() throws {
         let script = "exec \"$0\" \"$@\" >&-"
         let file = try mule.home.write("text", to: "file")
         #expect(try run(script, "upload", file, "bucket/key").exitCode == 0)
@@ -48,7 +48,7 @@ import Testing
         #expect(store.keys().count == 2)
     }
 
-    @Test func closedDescriptorsAreGivenToNoFile() throws {
+    @Test func `closed descriptors are given to no file`() throws {
         let file = try mule.file(parts: 2)
         let script = "exec \"$0\" \"$@\" <&- >&- 2>&-"
         #expect(try command(script, ["upload", "-v"] + MuleRun.inParts + [file, "bucket/key"]).run().exitCode == 0)
@@ -67,7 +67,7 @@ import Testing
             ["archive", "--json", "--source", "source", "--to", "bucket/archive/"],
         ]
     )
-    func aFullDiskBehindStandardOutputIsNeverASuccess(arguments: [String]) throws {
+    func `a full disk behind standard output is never a success`(arguments: [String]) throws {
         try mule.home.write("{}", to: "config.json")
         let file = try mule.home.write("text", to: "file")
         try mule.home.write("text", to: "source/file")
@@ -80,7 +80,7 @@ import Testing
         #expect(outcome.messages.count { $0.contains("No space left") } <= 1)
     }
 
-    @Test func aReaderThatLeavesIsNoFailure() throws {
+    @Test func `a reader that leaves is no failure`() throws {
         let file = try mule.home.write("text", to: "file")
         let script = "{ \"$0\" \"$@\"; echo $? >&2; } | true"
         let outcome = try run("sleep 0.2; " + script, "upload", "--json", file, "bucket/key")
@@ -91,7 +91,7 @@ import Testing
     // MARK: Signals
 
     @Test(arguments: [SIGTERM, SIGINT])
-    func aFullStandardErrorHoldsUpNoSignal(signal: Int32) throws {
+    func `a full standard error holds up no signal`(signal: Int32) throws {
         store.add(.on(.uploadPart, times: 100, .status(503, code: "SlowDown")))
         let file = try mule.file(parts: 2)
         // A pipe that this process alone has open, and that is full.
@@ -105,7 +105,7 @@ import Testing
         #expect(outcome.end == .signal(signal) && !outcome.timedOut)
     }
 
-    @Test func childrenAreHeardWhereTheParentIgnoredTheirEnds() throws {
+    @Test func `children are heard where the parent ignored their ends`() throws {
         let script = "trap '' CHLD; exec \"$0\" \"$@\""
         let source = try mule.home.write("text", to: "source/file")
         try mule.home.write(
@@ -129,7 +129,7 @@ import Testing
     // MARK: What the system lacks
 
     @Test(.enabled(if: TestCommand.canMount && !TestCommand.isSanitized, "the leak sanitizer needs /proc"))
-    func argumentsAreReadWithoutProc() throws {
+    func `arguments are read without proc`() throws {
         let file = try mule.file(parts: 2)
         let script = "mount -t tmpfs none /proc && exec \"$0\" \"$@\""
         let outcome = try mule.command(["upload"] + MuleRun.inParts + [file, "bucket/key"])
@@ -139,7 +139,7 @@ import Testing
     }
 
     @Test(.enabled(if: geteuid() == 0, "it takes two users"))
-    func aLedgerOfAnotherUserIsSaidToBeSo() throws {
+    func `a ledger of another user is said to be so`() throws {
         #expect(try mule.run("upload", try mule.home.write("text", to: "file"), "bucket/key").exitCode == 0)
         // The file is root's, in a directory that all may look into.
         let script =
@@ -150,7 +150,7 @@ import Testing
     }
 
     @Test(.enabled(if: geteuid() == 0, "needs another user"))
-    func aConfigurationOfAnotherUserIsSaidToBeSo() throws {
+    func `a configuration of another user is said to be so`() throws {
         try mule.home.write("{}", to: "etc/c.json")
         let script = "chmod 755 . && chmod 750 etc && exec setpriv --reuid 1 --regid 1 --clear-groups \"$0\" \"$@\""
         let outcome = try run(script, "status", "--config", mule.home.path("etc/c.json"))
@@ -164,7 +164,7 @@ import Testing
         arguments: [1, 2, 3, 4, 6, 9, 14],
         [["upload"], ["archive"]]
     )
-    func aLimitOfThreadsIsNoCrash(threads: Int, words: [String]) throws {
+    func `a limit of threads is no crash`(threads: Int, words: [String]) throws {
         let file = try mule.file(parts: 3, "source/file")
         let arguments =
             words == ["upload"]
@@ -183,7 +183,7 @@ import Testing
 }
 
 extension SurroundingsTests {
-    @Test func aShortageOfOpenFilesIsNoFaultOfAFile() throws {
+    @Test func `a shortage of open files is no fault of a file`() throws {
         let file = try mule.file(parts: 2)
         var said: Set<Int32> = []
         for limit in 4...24 {

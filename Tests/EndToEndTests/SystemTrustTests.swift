@@ -18,7 +18,7 @@ import Testing
         .enabled(if: bundle != nil, "the system's bundle can't be replaced for one process"),
         arguments: [[:], ["all_proxy": "https://127.0.0.1:1", "no_proxy": "*"]]
     )
-    func systemsAuthoritiesAreTrusted(proxies: [String: String]) throws {
+    func `systems authorities are trusted`(proxies: [String: String]) throws {
         let server = try TLSServer()
         let home = ScratchDirectory()
         var environment = [

@@ -63,14 +63,14 @@ import Testing
     }
 
     /// Neither finds a ledger: each makes it, or the other's half.
-    @Test(arguments: 0..<10) func sameUploadOnANewLedgerIsCarriedByOne(number: Int) throws {
+    @Test(arguments: 0..<10) func `same upload on a new ledger is uploaded by one`(number: Int) throws {
         let file = try sparse("file", seed: 1)
         try expectOneCarries((upload(file), upload(file)), trial: number, file)
         #expect(store.count(.create) == 1)
         #expect(store.partNumbers.count == Self.parts)
     }
 
-    @Test func sameUploadOnOneLedgerIsCarriedByOne() throws {
+    @Test func `same upload on one ledger is uploaded by one`() throws {
         for number in 10..<20 {
             let file = try sparse("file\(number)", seed: UInt64(number))
             let before = store.count(.uploadPart)
@@ -79,7 +79,7 @@ import Testing
         }
     }
 
-    @Test(arguments: 20..<26) func pendingUploadIsGoneOnWithByOne(number: Int) throws {
+    @Test(arguments: 20..<26) func `pending upload is resumed by one`(number: Int) throws {
         let file = try sparse("file", seed: 2)
         try dieHalfWay(file)
         let held = store.storedParts
@@ -105,7 +105,7 @@ import Testing
     }
 
     /// Either is first; in the end the object is the file or there is none, and nothing is left.
-    @Test(arguments: 30..<40) func abortAndUploadDoNotTearOneAnother(number: Int) throws {
+    @Test(arguments: 30..<40) func `abort and upload do not tear one another`(number: Int) throws {
         let file = try sparse("file", seed: 3)
         try dieHalfWay(file)
         let id = try #require(try mule.status().first?["id"]?.text)
@@ -128,7 +128,9 @@ import Testing
 
     // MARK: Two names of one ledger
 
-    @Test(arguments: ["upload", "abort", "resume"]) func byAnotherNameOfTheLedgerTheLeaseIsMet(command: String) throws {
+    @Test(arguments: ["upload", "abort", "resume"]) func `by another name of the ledger the lease is met`(
+        command: String
+    ) throws {
         let file = try sparse("file", seed: 9)
         let gate = Gate()
         store.script([.on(.uploadPart, .run(.headersRead) { _ in gate.wait() })])
@@ -149,7 +151,7 @@ import Testing
 
     // MARK: Two uploads that meet at the store
 
-    @Test func sameFileToTwoKeysIsTwoUploads() throws {
+    @Test func `same file to two keys is two uploads`() throws {
         let file = try sparse("file", seed: 4)
         let (one, two) = try race(upload(file, "one"), upload(file, "two"), offset: 0)
         for outcome in [one.wait(timeoutSeconds: 300), two.wait(timeoutSeconds: 300)] {
@@ -160,7 +162,7 @@ import Testing
     }
 
     /// The last Complete wins. Who finds the other's object in the place of its own does not call its own proven.
-    @Test func twoFilesToOneKeyAreNotBothCalledThere() throws {
+    @Test func `two files to one key are not both called there`() throws {
         let first = try sparse("first", seed: 5)
         let second = try sparse("second", seed: 6)
         let gate = Gate()
@@ -185,7 +187,7 @@ import Testing
         #expect(try store.holdsOnly(second))
     }
 
-    @Test(arguments: 40..<46) func twoFilesToOneKeyLeaveOneOfThemWhole(number: Int) throws {
+    @Test(arguments: 40..<46) func `two files to one key leave one of them whole`(number: Int) throws {
         let first = try sparse("first", seed: 7)
         let second = try sparse("second", seed: 8)
         let (one, two) = try race(upload(first), upload(second), offset: Self.trial(number).offset)

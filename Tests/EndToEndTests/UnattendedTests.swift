@@ -26,7 +26,7 @@ import Testing
 
     // MARK: The log
 
-    @Test func notesGoToTheLogAndErrorsToBoth() throws {
+    @Test func `notes go to the log and errors to both`() throws {
         try file("a\n\u{1B}[31m")
         #expect(mkfifo(mule.home.path("source/fifo"), 0o600) == 0)
         let log = mule.home.path("log")
@@ -53,7 +53,7 @@ import Testing
         #expect(try lines("log").count > 3)
     }
 
-    @Test func theConfigurationNamesTheLogOfCommandsThatFail() throws {
+    @Test func `the configuration names the log of commands that fail`() throws {
         let log = mule.home.path("log")
         let configuration = try mule.home.write(
             Array(#"{"logFile": "\#(log)", "jobs": {}}"#.utf8),
@@ -65,7 +65,7 @@ import Testing
         #expect(try lines("log").contains { $0.contains(" error The configuration has no jobs") })
     }
 
-    @Test func hangupOpensTheLogAnewAndTheRunGoesOn() throws {
+    @Test func `hangup opens the log again and the run continues`() throws {
         let gate = Gate()
         store.add(.on(.putObject, key: "b", .run(.beforeProcessing) { _ in gate.wait() }))
         defer { gate.open() }
@@ -84,7 +84,7 @@ import Testing
         #expect(try lines("log").contains { $0.contains("bucket/b") })
     }
 
-    @Test func aLogThatCantBeOpenedIs2BeforeAnythingIsSent() throws {
+    @Test func `a log that cannot be opened is 2 before anything is sent`() throws {
         try file("a")
         for log in [mule.home.path("nowhere/log"), mule.home.path("source")] {
             let outcome = try mule.run(archive("--log-file", log))
@@ -96,7 +96,7 @@ import Testing
         #expect(store.requests.isEmpty)
     }
 
-    @Test func aLogThatCantBeWrittenIsToldOnceAndStopsNothing() throws {
+    @Test func `a log that cannot be written is told once and stops nothing`() throws {
         for name in ["a", "b", "c"] { try file(name) }
         let outcome = try mule.run(archive("-q", "--log-file", "/dev/full"))
         #expect(outcome.exitCode == 0)
@@ -114,7 +114,7 @@ import Testing
         return try command.run()
     }
 
-    @Test func linesInTheJournalHaveTheirPriorityAndNoName() throws {
+    @Test func `lines in the journal have their priority and no name`() throws {
         try file("a")
         #expect(mkfifo(mule.home.path("source/fifo"), 0o600) == 0)
         let here = "$(stat -Lc %d:%i /proc/self/fd/2)"
@@ -134,7 +134,7 @@ import Testing
     // MARK: The service manager
 
     @Test(arguments: [false, true])
-    func theServiceManagerHearsHowItGoes(isAbstract: Bool) throws {
+    func `the service manager hears how it goes`(isAbstract: Bool) throws {
         let gate = Gate()
         store.add(.on(.putObject, key: "a", .run(.beforeProcessing) { _ in gate.wait() }))
         defer { gate.open() }
@@ -163,7 +163,7 @@ import Testing
         #expect(manager.words.contains { $0.contains("a ") && $0.contains("7 B") || $0.contains("of 1") })
     }
 
-    @Test func aStopIsToldAtOnceAndAnotherProcesssWatchdogIsLeftAlone() throws {
+    @Test func `a stop is told at once and another processs watchdog is left alone`() throws {
         store.add(.on(.putObject, .stall))
         try file("a")
         let manager = try FakeManager(mule.home.path("notify"))
@@ -179,7 +179,7 @@ import Testing
         #expect(!manager.words.contains("WATCHDOG=1"))
     }
 
-    @Test func aManagerThatIsNotThereIsNoReasonToFail() throws {
+    @Test func `a manager that is not there is no reason to fail`() throws {
         try file("a")
         for name in [
             mule.home.path("nobody"), "@nobody-\(getpid())", "nonsense", "/" + String(repeating: "x", count: 200),
@@ -193,7 +193,7 @@ import Testing
 
     // MARK: Dry runs
 
-    @Test func aDryRunSaysWhatTheRunWouldDoAndLeavesNothingBehind() throws {
+    @Test func `a dry run says what the run would do and leaves nothing behind`() throws {
         try file("a")
         let ledger = mule.home.path("fresh/ledger.sqlite")
         let plan = try mule.run(archive("-n", "-v", "--limit-rate", "1", "--ledger", ledger))
@@ -221,7 +221,7 @@ import Testing
     }
 
     @Test(.enabled(if: hasAnalyze, "needs systemd-analyze and make"))
-    func theUnitsThatAreInstalledAreInOrder() throws {
+    func `the units that are installed are in order`() throws {
         let place = try mule.home.makeDirectory("installed")
         let binary = mule.command([]).executable
         let install = TestCommand(

@@ -8,7 +8,7 @@ import Testing
     @Test(arguments: [
         ["--help"], ["help"], ["upload", "--help"], ["help", "resume"], ["status", "-h"], ["abort", "--help"],
     ])
-    func helpGoesToStandardOutput(arguments: [String]) throws {
+    func `help goes to standard output`(arguments: [String]) throws {
         let outcome = try mule.run(arguments)
         #expect(outcome.exitCode == 0)
         #expect(outcome.out.contains("mule") && outcome.out.contains("--help"))
@@ -17,7 +17,7 @@ import Testing
     }
 
     @Test(arguments: ["upload", "resume", "status", "abort", "clean"])
-    func everyCommandsHelpHasExamplesAndExitStatuses(command: String) throws {
+    func `every commands help has examples and exit statuses`(command: String) throws {
         let help = try mule.run(command, "--help").out
         #expect(help.contains("mule \(command)"))
         #expect(help.lowercased().contains("examples"))
@@ -29,14 +29,14 @@ import Testing
         }
     }
 
-    @Test func versionIsOneLine() throws {
+    @Test func `version is one line`() throws {
         let outcome = try mule.run("--version")
         #expect(outcome.exitCode == 0)
         #expect(outcome.lines.count == 1 && outcome.out.hasPrefix("mule "))
         #expect(outcome.err.isEmpty)
     }
 
-    @Test func unknownOptionIsRefusedWithTheNearestOne() throws {
+    @Test func `unknown option is refused with the nearest one`() throws {
         let outcome = try mule.run("upload", "--partsize", "8MiB", "file", "bucket/key")
         #expect(outcome.exitCode == 2)
         #expect(outcome.explains("--partsize", "--part-size", "mule upload --help"))
@@ -63,7 +63,9 @@ import Testing
             (["--cache-control", "à"], "bucket/key", "ASCII"),
         ] as [([String], String, String)]
     )
-    func whatNoStoreTakesIsRefusedBeforeAnythingIsSent(flags: [String], destination: String, words: String) throws {
+    func `what no store takes is refused before anything is sent`(flags: [String], destination: String, words: String)
+        throws
+    {
         let store = FakeS3()
         let mule = MuleRun(store)
         let file = try mule.home.write("x", to: "file")
@@ -74,7 +76,7 @@ import Testing
         #expect(try mule.status().isEmpty)
     }
 
-    @Test func unknownCommandIsRefusedWithTheNearestOne() throws {
+    @Test func `unknown command is refused with the nearest one`() throws {
         let outcome = try mule.run("uplaod", "file", "bucket/key")
         #expect(outcome.exitCode == 2)
         #expect(outcome.explains("uplaod", "\"upload\""))
@@ -94,7 +96,7 @@ import Testing
             (["upload", "--secret-key", "x", "f", "b/k"], "takes no secrets"),
         ] as [([String], String)]
     )
-    func whatCannotBeMeantIsRefusedBeforeAnythingIsSent(arguments: [String], word: String) throws {
+    func `what cannot be meant is refused before anything is sent`(arguments: [String], word: String) throws {
         let store = FakeS3()
         let outcome = try MuleRun(store).run(arguments)
         #expect(outcome.exitCode == 2)
@@ -103,26 +105,26 @@ import Testing
         #expect(store.requests.isEmpty)
     }
 
-    @Test func withoutArgumentsTheCommandsAreListed() throws {
+    @Test func `without arguments the commands are listed`() throws {
         let outcome = try mule.run([])
         #expect(outcome.exitCode == 2)
         #expect(outcome.err.contains("Usage: mule COMMAND") && outcome.err.contains("  upload "))
         #expect(outcome.out.isEmpty)
     }
 
-    @Test(arguments: ["help", "version"]) func theyMayBeWrittenAsCommands(word: String) throws {
+    @Test(arguments: ["help", "version"]) func `they may be written as commands`(word: String) throws {
         #expect(try mule.run(word).out == mule.run("--" + word).out)
         #expect(try mule.run(word).exitCode == 0)
     }
 
-    @Test func unknownKeyOfTheConfigurationIsNamedWithTheNearest() throws {
+    @Test func `unknown key of the configuration is named with the nearest`() throws {
         let file = try mule.home.write(#"{"buckets": {"photos": {"regoin": "eu-west-1"}}}"#, to: "config.json")
         let outcome = try mule.run("status", "--config", file)
         #expect(outcome.exitCode == 2)
         #expect(outcome.explains(file, "buckets.photos.regoin", "region"), "\(outcome.err)")
     }
 
-    @Test func missingConfigurationThatWasNamedIsAnError() throws {
+    @Test func `missing configuration that was named is an error`() throws {
         var mule = mule
         mule.environment["MULE_CONFIG"] = mule.home.path("nowhere.json")
         let outcome = try mule.run("status")

@@ -14,7 +14,7 @@ import Testing
         return file
     }
 
-    @Test func provenObjectIs0WithItsProof() throws {
+    @Test func `proven object is 0 with its proof`() throws {
         let file = try uploaded()
         let outcome = try mule.run("verify", file, "bucket/key")
         #expect(outcome.exitCode == 0)
@@ -29,13 +29,13 @@ import Testing
         #expect(quiet.exitCode == 0 && quiet.out.isEmpty && quiet.err.isEmpty)
     }
 
-    @Test func destinationThatEndsInSlashTakesTheFilesName() throws {
+    @Test func `destination that ends in slash takes the files name`() throws {
         let file = try uploaded(parts: 1, to: "bucket/below/")
         #expect(try mule.run("verify", file, "s3://bucket/below/").exitCode == 0)
         #expect(try mule.run("verify", "--exact-key", file, "bucket/below/").exitCode == 6)
     }
 
-    @Test func verifiedNamesItsProof() throws {
+    @Test func `verified names its proof`() throws {
         let file = try uploaded()
         let outcome = try mule.run("verify", "--json", file, "bucket/key")
         #expect(outcome.exitCode == 0 && outcome.lines.count == 1)
@@ -54,7 +54,7 @@ import Testing
         #expect(store.count(.getObject) == 1)
     }
 
-    @Test func failedHasAVerdict() throws {
+    @Test func `failed has a verdict`() throws {
         let file = try uploaded()
         try Files.overwrite(file, at: 3, with: [0, 0, 0])
         for (destination, verdict) in [("bucket/key", "differs"), ("bucket/none", "missing")] {
@@ -67,7 +67,7 @@ import Testing
         }
     }
 
-    @Test func differenceIs6() throws {
+    @Test func `difference is 6`() throws {
         let file = try uploaded()
         try Files.overwrite(file, at: 3, with: [0, 0, 0])
         let outcome = try mule.run("verify", file, "bucket/key")
@@ -79,7 +79,7 @@ import Testing
         #expect(downloaded.explains("at byte 3"), "\(downloaded.err)")
     }
 
-    @Test func whatNothingProvesIs6AndSaysWhatToDo() throws {
+    @Test func `what nothing proves is 6 and says what to do`() throws {
         store.profile.checksums = .ignored
         store.profile.eTagStyle = .random
         let file = try mule.file(parts: 1)
@@ -92,7 +92,7 @@ import Testing
         #expect(try mule.run("verify", "--download", file, "bucket/key").exitCode == 0)
     }
 
-    @Test func missingFileIs3MissingPermissionIs4() throws {
+    @Test func `missing file is 3, missing permission is 4`() throws {
         #expect(try mule.run("verify", mule.home.path("missing"), "bucket/key").exitCode == 3)
         let file = try uploaded(parts: 1)
         store.profile.denied = [.headObject]
@@ -104,7 +104,7 @@ import Testing
     @Test(arguments: [
         ["verify"], ["verify", "file"], ["verify", "a", "b", "bucket/key"], ["verify", "file", "/key"],
     ])
-    func wrongOperandsAre2(arguments: [String]) throws {
+    func `wrong operands are 2`(arguments: [String]) throws {
         #expect(try mule.run(arguments).exitCode == 2)
         #expect(store.requests.isEmpty)
     }

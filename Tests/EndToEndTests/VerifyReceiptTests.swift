@@ -56,7 +56,7 @@ import Testing
 
     // MARK: Proven
 
-    @Test func everythingIsProvenByItsChecksum() throws {
+    @Test func `everything is proven by its checksum`() throws {
         let receipt = try archived(["a", "b \"quoted\"\nline", "ü%41"])
         let before = store.requests.count
         let outcome = try mule.run("verify", "--receipt", receipt)
@@ -71,7 +71,7 @@ import Testing
         #expect(quiet.exitCode == 0 && quiet.out.isEmpty && quiet.err.isEmpty)
     }
 
-    @Test func objectsHaveTheShapeOfVerify() throws {
+    @Test func `objects have the shape of verify`() throws {
         let receipt = try archived()
         remove("n/b")
         let outcome = try mule.run("verify", "--json", "--receipt", receipt)
@@ -92,7 +92,7 @@ import Testing
         #expect(last["proven"]?.integer == 2 && last["notProven"]?.integer == 1 && last["stopped"] == .bool(false))
     }
 
-    @Test func whatHEADDoesNotShowIsAskedForElsewhere() throws {
+    @Test func `what HEAD does not show is asked for elsewhere`() throws {
         let receipt = try archived(["a"])
         store.profile.headOmitsChecksum = true
         store.profile.attributesShowOmitted = true
@@ -118,7 +118,7 @@ import Testing
         #expect(denied.lines.last == "0 verified, 1 not verified")
     }
 
-    @Test func compositeChecksumsAreComparedAsSuch() throws {
+    @Test func `composite checksums are compared as such`() throws {
         let receipt = try archived(["a"], #", "partSize": "5MiB", "checksum": "sha256""#)
         _ = try mule.file(parts: 2, "spool/large")
         unlink(receipt)
@@ -140,7 +140,7 @@ import Testing
 
     // MARK: Not proven
 
-    @Test func changedAndGoneObjectsAreNamed() throws {
+    @Test func `changed and gone objects are named`() throws {
         let receipt = try archived()
         change("n/a") { $0.checksum?.value = "AAAAAAAAAAA=" }
         remove("n/b")
@@ -152,7 +152,7 @@ import Testing
         #expect(try mule.run("verify", "-q", "--receipt", receipt).lines.count == 2)
     }
 
-    @Test func anObjectThatWasWrittenAnewIsSeen() throws {
+    @Test func `an object that was written again is seen`() throws {
         let receipt = try archived(["a", "b"])
         let file = try mule.home.write("content of z, longer", to: "other")
         #expect(try mule.run("upload", file, "bucket/n/a").exitCode == 0)
@@ -170,7 +170,7 @@ import Testing
         )
     }
 
-    @Test func anotherVersionIsADifference() throws {
+    @Test func `another version is a difference`() throws {
         store.profile.hasVersions = true
         let receipt = try archived(["a", "b"])
         #expect(try mule.run("verify", "--receipt", receipt).exitCode == 0)
@@ -183,7 +183,7 @@ import Testing
         #expect(outcome.lines.last == "1 verified, 1 not verified")
     }
 
-    @Test func oneRefusalIs4AndNoCredentialsStopIt() throws {
+    @Test func `one refusal is 4 and no credentials stop it`() throws {
         let receipt = try archived()
         store.add(.on(.headObject, key: "n/b", times: 100, .status(403, code: "AccessDenied")))
         let one = try mule.run("verify", "--receipt", receipt)
@@ -199,7 +199,7 @@ import Testing
         #expect(all.objects.count == 1 && all.objects.last?["stopped"] == .bool(true), "\(all.out)")
     }
 
-    @Test func aStoreOutOfReachIs75() throws {
+    @Test func `a store out of reach is 75`() throws {
         let receipt = try archived()
         store.add(.on(.headObject, times: 10_000, .status(503, code: "SlowDown")))
         let outcome = try mule.run("verify", "--stall-limit", "1s", "--receipt", receipt)
@@ -209,7 +209,7 @@ import Testing
 
     // MARK: Receipts
 
-    @Test func malformedLinesAre2AfterTheOthersWereAsked() throws {
+    @Test func `malformed lines are 2 after the others were asked`() throws {
         let receipt = try archived()
         var lines = try text(receipt).split(separator: "\n").map(String.init)
         let index = try #require(lines.firstIndex { $0.contains("bucket/n/b") })
@@ -226,7 +226,7 @@ import Testing
         #expect(both.lines.last == "1 verified, 1 not verified")
     }
 
-    @Test func aReceiptThatWasCutAtTheEndOfALineIs2() throws {
+    @Test func `a receipt that was cut at the end of a line is 2`() throws {
         let receipt = try archived()
         let lines = try text(receipt).split(separator: "\n")
         #expect(lines.count == 4)
@@ -247,7 +247,7 @@ import Testing
         #expect(third.explains("more.jsonl, up to line 5, has 1 more files than its run"), "\(third.err)")
     }
 
-    @Test func anEmptyFileIsNoReceipt() throws {
+    @Test func `an empty file is no receipt`() throws {
         let empty = try mule.home.write("", to: "empty.jsonl")
         let outcome = try mule.run("verify", "--receipt", empty)
         #expect(outcome.exitCode == 2)
@@ -255,7 +255,7 @@ import Testing
         #expect(store.requests.isEmpty)
     }
 
-    @Test func severalReceiptsAndAPipeAreReadOneAfterAnother() throws {
+    @Test func `several receipts and a pipe are read one after another`() throws {
         let receipt = try archived()
         #expect(
             try mule.run("verify", "--receipt", receipt, "--receipt", receipt).lines == ["6 verified, 0 not verified"]
@@ -265,7 +265,7 @@ import Testing
         #expect(try command.run().lines == ["3 verified, 0 not verified"])
     }
 
-    @Test func theStoreIsTheReceiptsAndFlagsGoFirst() throws {
+    @Test func `the store is the receipts and flags go first`() throws {
         let receipt = try archived()
         var user = mule
         user.environment["AWS_ENDPOINT_URL"] = "http://127.0.0.1:1"
@@ -285,7 +285,7 @@ import Testing
         #expect(store.requests.count == before)
     }
 
-    @Test func aStoreThatNobodyKnowsIsNotAsked() throws {
+    @Test func `a store that no one knows is not asked`() throws {
         let receipt = try archived()
         let other = FakeS3()
         let changed = try text(receipt).split(separator: store.endpoint, omittingEmptySubsequences: false)
@@ -300,7 +300,7 @@ import Testing
     }
 
     @Test(arguments: [["file", "bucket/key"], ["bucket/key"], ["--download"], ["--receipt", ""]])
-    func wrongOperandsAre2(more: [String]) throws {
+    func `wrong operands are 2`(more: [String]) throws {
         #expect(try mule.run(["verify", "--receipt", "x.jsonl"] + more).exitCode == 2)
         #expect(store.requests.isEmpty)
     }

@@ -10,8 +10,8 @@ struct CorpusTests {
         with: "/Tests/Fuzz/corpus"
     )
 
-    @Test("no promise is broken by the corpus", arguments: FuzzTarget.all.map(\.name))
-    func corpus(name: String) throws {
+    @Test(arguments: FuzzTarget.all.map(\.name))
+    func `no promise is broken by the corpus`(name: String) throws {
         let target = try #require(FuzzTarget.all.first { $0.name == name })
         let files = try Files.names(in: "\(Self.corpus)/\(name)")
         #expect(!files.isEmpty)
@@ -21,8 +21,8 @@ struct CorpusTests {
         }
     }
 
-    @Test("no promise is broken by the corpus with a few bytes changed", arguments: FuzzTarget.all.map(\.name))
-    func damagedCorpus(name: String) throws {
+    @Test(arguments: FuzzTarget.all.map(\.name))
+    func `no promise is broken by the corpus with a few bytes changed`(name: String) throws {
         let target = try #require(FuzzTarget.all.first { $0.name == name })
         var random = SeededRandom(seed: 1)
         for file in try Files.names(in: "\(Self.corpus)/\(name)") {

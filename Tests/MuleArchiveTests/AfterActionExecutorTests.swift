@@ -202,7 +202,7 @@ import Testing
         #expect(try directory.read("elsewhere/file") == Array("content".utf8))
     }
 
-    @Test func `a file that somebody writes to stays`() throws {
+    @Test func `a file that someone writes to stays`() throws {
         let source = try make("file")
         let plan = try deletion(of: source)
         let writer = open(directory.path("file"), O_WRONLY | O_CLOEXEC)
@@ -231,7 +231,7 @@ import Testing
         #expect(try resume(plan) == nil, "nothing is left of it")
     }
 
-    @Test func `a move that had not begun is made`() throws {
+    @Test func `a move that had not started is made`() throws {
         let source = try make("file")
         let plan = try move(of: source, to: "done/file")
         #expect(try resume(plan) == plan.action)
@@ -290,7 +290,7 @@ import Testing
     }
 
     @Test(arguments: ["content", "CONTENT"])
-    func `a file whose time its departing name has changed is gone on with by its content`(now: String) throws {
+    func `a file whose time its departing name has changed is resumed by its content`(now: String) throws {
         let source = try make("file")
         let plan = try deletion(of: source)
         let departing = ".mule-abcde.gone"

@@ -86,7 +86,7 @@ import Testing
         #expect(!Files.exists(path))
     }
 
-    @Test func `an upload that is pending goes on under its own name`() throws {
+    @Test func `an upload that is pending continues under its own name`() throws {
         try harness.scratch.writeRandom("source/big", count: 400_000)
         let sizing = PartSizing(partSize: 100_000, multipartThreshold: 1000)
         try harness.ledger.remember("smallest-part", "1", of: harness.server.endpoint, lifetime: 3600)
@@ -104,7 +104,7 @@ import Testing
         #expect(harness.server.requests(.create).count == 1)
     }
 
-    @Test func `a pending upload whose file has changed is given up, and the file archived as it is now`() throws {
+    @Test func `a pending upload whose file has changed is aborted, and the file archived as it is now`() throws {
         try harness.scratch.writeRandom("source/big", count: 400_000)
         let sizing = PartSizing(partSize: 100_000, multipartThreshold: 1000)
         try harness.ledger.remember("smallest-part", "1", of: harness.server.endpoint, lifetime: 3600)
@@ -156,7 +156,7 @@ import Testing
         #expect(!harness.exists("source/a"))
     }
 
-    @Test func `a file that can't be moved is archived, and moved by the next run without being sent again`() throws {
+    @Test func `a file that cannot be moved is archived, and moved by the next run without being sent again`() throws {
         try harness.file("a")
         // A file where a directory is to be.
         try harness.scratch.write(Array("".utf8), to: "done")
@@ -334,7 +334,7 @@ import Testing
     }
 
     @Test(arguments: ["delete", "move"])
-    func `a file whose action has not begun stays when the job comes to keep files`(action: String) throws {
+    func `a file whose action has not started stays when the job comes to keep files`(action: String) throws {
         let item = try fail(action == "delete" ? .delete : .move(harness.path("done")))
         let plan = try harness.plan { $0.after = .keep }
         #expect(plan.totals.files == [.unchanged: 1])
@@ -349,7 +349,7 @@ import Testing
     }
 
     @Test(arguments: ["delete", "move"])
-    func `a file whose action has not begun goes where the job moves files today`(action: String) throws {
+    func `a file whose action has not started goes where the job moves files today`(action: String) throws {
         _ = try fail(action == "delete" ? .delete : .move(harness.path("done")))
         let other = harness.path("other")
         let second = try harness.run { $0.after = .move(other) }
@@ -359,7 +359,7 @@ import Testing
     }
 
     @Test(arguments: ["delete", "move"])
-    func `a file whose action has not begun waits when the job comes to wait`(action: String) throws {
+    func `a file whose action has not started waits when the job comes to wait`(action: String) throws {
         _ = try fail(action == "delete" ? .delete : .move(harness.path("done")))
         for _ in 1...2 {
             let early = try harness.run { $0.after = .deleteAfter(3600) }
@@ -379,7 +379,7 @@ import Testing
         #expect(harness.exists("source/a"))
     }
 
-    @Test func `a removal that has begun is finished whatever the job says`() throws {
+    @Test func `a removal that has started is finished whatever the job says`() throws {
         let item = try fail(.delete)
         let id = try #require(item.upload?.id)
         #expect(rename(harness.scratch.path("source/a"), harness.scratch.path("source/.mule-\(id).gone")) == 0)
@@ -486,7 +486,7 @@ import Testing
 
     // MARK: Limits
 
-    @Test func `a run stops at its border, and the next goes on`() throws {
+    @Test func `a run stops at its border, and the next continues`() throws {
         for name in ["a", "b", "c", "d", "e", "f"] { try harness.file(name) }
         let first = try harness.run { job in
             job.limits = RunLimits(until: wallClockMilliseconds() - 1)
@@ -560,7 +560,7 @@ import Testing
     }
 
     @Test(arguments: [true, false])
-    func `a file whose object can not be asked for is left alone after some runs, and stays`(isKnown: Bool) throws {
+    func `a file whose object cannot be asked for is left alone after some runs, and stays`(isKnown: Bool) throws {
         let path = try harness.file("a")
         let due: (inout ArchiveJob) -> Void = {
             $0.after = isKnown ? .deleteAfter(60) : .delete

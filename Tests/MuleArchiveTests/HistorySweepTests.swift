@@ -88,7 +88,7 @@ import Testing
         try ledger.items(of: job, at: [Array(directory.path(name).utf8)])[0]
     }
 
-    @Test func aFileThatStandsThereKeepsItsRows() throws {
+    @Test func `a file that exists keeps its rows`() throws {
         let number = try archive("a")
         try archive("b")
         let counts = try sweep()
@@ -100,7 +100,7 @@ import Testing
         #expect(try sweep().isEmpty)
     }
 
-    @Test func aFileThatIsGoneTakesItsRowsAlong() throws {
+    @Test func `a file that is gone takes its rows along`() throws {
         let number = try archive("sub/deep/a")
         #expect(system("rm -r '\(directory.path("sub"))'") == 0)
         let dry = try sweep(removes: false)
@@ -112,7 +112,7 @@ import Testing
         #expect(try ledger.upload(number: number) == nil)
     }
 
-    @Test func youngRowsStay() throws {
+    @Test func `young rows stay`() throws {
         try archive("a")
         unlink(directory.path("a"))
         let counts = try HistorySweep(ledger, cutoff: ledger.now(), removes: true, cancellation: Cancellation()).run()
@@ -120,7 +120,7 @@ import Testing
     }
 
     /// A disk that is not mounted takes its files along, and brings them back.
-    @Test func aFileOnAnotherDiskThanItsDirectoryIsNotTakenForGone() throws {
+    @Test func `a file on another disk than its directory is not taken for gone`() throws {
         let number = try archive("a", device: 1)
         unlink(directory.path("a"))
         let counts = try sweep()
@@ -128,7 +128,7 @@ import Testing
         #expect(try item("a")?.upload?.number == number)
     }
 
-    @Test(arguments: ["move", "delete"]) func whatWasTakenAwayIsGoneWhateverTheDisk(action: String) throws {
+    @Test(arguments: ["move", "delete"]) func `what was taken away is gone whatever the disk`(action: String) throws {
         try archive("a", device: 1, action: ItemAction(action))
         unlink(directory.path("a"))
         let counts = try sweep()
@@ -136,7 +136,7 @@ import Testing
         #expect(try ledger.all().isEmpty)
     }
 
-    @Test func whatIsStillToBeDoneStays() throws {
+    @Test func `what is still to be done stays`() throws {
         let source = Array(directory.path("a").utf8)
         try archive("a")
         let run = JobRun(job: job, run: 1)
@@ -146,7 +146,7 @@ import Testing
         #expect(try item("a")?.state == .acting)
     }
 
-    @Test func uploadsWithoutAJobStayWhileTheirFileIsTheSame() throws {
+    @Test func `uploads without a job stay while their file is the same`() throws {
         let kept = try archive("kept", asItem: false)
         let older = try archive("twice", asItem: false)
         let newer = try archive("twice", asItem: false)
@@ -163,7 +163,7 @@ import Testing
         #expect(left == [kept, newer, unmounted], "\(left), gone \(older), \(changed), \(gone)")
     }
 
-    @Test func countersGoOnOverForgottenRuns() throws {
+    @Test func `counters go on over forgotten runs`() throws {
         for name in ["a", "b", "c"] { try archive(name) }
         let known = try #require(try ledger.jobs().first)
         let before = try ledger.totals(of: known)
@@ -172,7 +172,7 @@ import Testing
         #expect(try ledger.totals(of: known) == before)
     }
 
-    @Test func manyRowsGoInSlices() throws {
+    @Test func `many rows go in slices`() throws {
         let run = JobRun(job: job, run: try ledger.beginRun(of: job))
         for first in stride(from: 1, through: 12_000, by: 1000) {
             let steps: [Ledger.JobStep] = (first..<first + 1000).map { number in

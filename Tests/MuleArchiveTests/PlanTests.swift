@@ -72,7 +72,7 @@ import Testing
     }
 
     @Test(arguments: [false, true])
-    func `what is pending goes on, or begins anew when the file has changed`(hasChanged: Bool) throws {
+    func `what is pending continues, or restarts when the file has changed`(hasChanged: Bool) throws {
         try harness.scratch.writeRandom("source/big", count: 450_000)
         let sizing = inParts
         let cancellation = Cancellation()

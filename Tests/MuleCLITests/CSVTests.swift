@@ -14,14 +14,14 @@ import Testing
         #expect(CSV(isShown: false).row(["a": .string(text)], ["a"]) == cell + "\r")
     }
 
-    @Test func otherValuesAreAsInJSON() {
+    @Test func `other values are as in JSON`() {
         let members: [String: JSONValue] = ["n": -7, "x": nil, "d": 0.5, "b": true, "o": ["in": "=x"]]
         #expect(
             CSV(isShown: false).row(members, ["n", "x", "d", "b", "o.in", "o.out", "none"]) == "-7,,0.5,true,'=x,,\r"
         )
     }
 
-    @Test func aTerminalIsNotSteered() {
+    @Test func `a terminal is not steered`() {
         #expect(CSV(isShown: true).row(["a": "x\u{1B}[2J"], ["a"]) == "x\\x1B[2J\r")
     }
 }

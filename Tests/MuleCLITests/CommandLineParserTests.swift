@@ -5,8 +5,8 @@ import Testing
 
 @Suite("The command line")
 struct CommandLineParserTests {
-    @Test("a whole command line is read into plain values")
-    func readsAll() throws {
+    @Test
+    func `a whole command line is read into plain values`() throws {
         let typed = try parse([
             "upload", "--part-size=8MiB", "--limit-rate", "20MB/s", "-j4", "--stall-limit", "1h30m",
             "--page-cache=drop", "--checksum",
@@ -42,44 +42,40 @@ struct CommandLineParserTests {
         #expect(typed.object.encryption == .kms)
     }
 
-    @Test(
-        "every way of writing a value means the same",
-        arguments: [
-            ["-j4"], ["-j", "4"], ["--concurrency=4"], ["--concurrency", "4"], ["-qj4"], ["-qj", "4"],
-            ["-j", "9", "-j4"],
-        ]
+    @Test(arguments: [
+        ["-j4"], ["-j", "4"], ["--concurrency=4"], ["--concurrency", "4"], ["-qj4"], ["-qj", "4"],
+        ["-j", "9", "-j4"],
+    ]
     )
-    func valueForms(flags: [String]) throws {
+    func `every way of writing a value means the same`(flags: [String]) throws {
         #expect(try parse(["resume"] + flags).transfer.concurrency == .fixed(4))
         #expect(try parse(flags + ["resume"]).transfer.concurrency == .fixed(4))
     }
 
-    @Test(
-        "of two flags of one name the command decides, also when it stands behind",
-        arguments: [["status"], ["upload", "a", "b/c"], ["doctor"], ["archive"], ["clean"]]
+    @Test(arguments: [["status"], ["upload", "a", "b/c"], ["doctor"], ["archive"], ["clean"]]
     )
-    func flagsOfOneName(command: [String]) throws {
+    func `of two flags of one name the command decides, also when it stands behind`(command: [String]) throws {
         let ledger = ["--ledger", "FILE"]
         #expect(try parse(ledger + command) == parse(command + ledger))
         #expect(try parse(["--ledger=FILE"] + command).ledger == Array("FILE".utf8))
     }
 
-    @Test("a value that only another command's flag may be without is asked for")
-    func flagWithoutItsValue() throws {
+    @Test
+    func `a value that only another command's flag may be without is asked for`() throws {
         #expect(try parse(["--ledger", "--json", "doctor"]).ledgerAlone)
         #expect { try parse(["--ledger", "--json", "status"]) } throws: { "\($0)".contains("needs a value") }
     }
 
-    @Test("flags of one name all take a value or none, and the same letter")
-    func flagsOfOneNameAgree() {
+    @Test
+    func `flags of one name all take a value or none, and the same letter`() {
         for (name, rows) in Dictionary(grouping: FlagTable.rows, by: \.name) {
             #expect(Set(rows.map { $0.placeholder == nil }).count == 1, "\(name)")
             #expect(Set(rows.map(\.letter)).count == 1, "\(name)")
         }
     }
 
-    @Test("flags and operands may stand in any order, and -- ends the flags")
-    func anyOrder() throws {
+    @Test
+    func `flags and operands may stand in any order, and -- ends the flags`() throws {
         let expected = [Array("a".utf8), Array("b/".utf8)]
         #expect(try parse(["-q", "upload", "a", "--json", "b/", "-v"]).operands == expected)
         #expect(try parse(["upload", "--", "--json", "-"]).operands == [Array("--json".utf8), Array("-".utf8)])
@@ -88,8 +84,8 @@ struct CommandLineParserTests {
         #expect(try parse(["upload", "help", "upload"]).operands == [Array("help".utf8), Array("upload".utf8)])
     }
 
-    @Test("operands and paths keep every byte, UTF-8 or not; texts must be UTF-8")
-    func rawBytes() throws {
+    @Test
+    func `operands and paths keep every byte, UTF-8 or not; texts must be UTF-8`() throws {
         let name: [UInt8] = [0x66, 0xFF, 0x0A, 0xC3]
         let arguments = ["upload", "b/", "--config"].map { Array($0.utf8) }
         let typed = try CommandLineParser.parse([arguments[0], name, arguments[1], arguments[2], name])
@@ -101,15 +97,15 @@ struct CommandLineParserTests {
         #expect(error?.description.contains("--region: \"f%FF\\n%C3\" is not valid UTF-8") == true)
     }
 
-    @Test("the last of a switch and its opposite wins")
-    func negation() throws {
+    @Test
+    func `the last of a switch and its opposite wins`() throws {
         #expect(try parse(["upload", "a", "b/", "--no-overwrite", "--overwrite"]).noOverwrite == false)
         #expect(try parse(["upload", "a", "b/", "--overwrite", "--no-overwrite"]).noOverwrite)
         #expect(try parse(["status", "--json", "--no-json"]).json == false)
     }
 
-    @Test("pairs add up, and a later one of the same name replaces the earlier")
-    func pairs() throws {
+    @Test
+    func `pairs add up, and a later one of the same name replaces the earlier`() throws {
         let typed = try parse([
             "upload", "a", "b/", "--metadata", "a=1", "--metadata", "b=2", "--metadata", "A=3", "--tag", "a=1", "--tag",
             "A=2",
@@ -118,14 +114,14 @@ struct CommandLineParserTests {
         #expect(typed.object.tags == [NamedText(name: "a", text: "1"), NamedText(name: "A", text: "2")])
     }
 
-    @Test("names that look alike but differ in bytes stay two")
-    func canonicalEquivalence() throws {
+    @Test
+    func `names that look alike but differ in bytes stay two`() throws {
         let typed = try parse(["upload", "a", "b/", "--tag", "u\u{308}=1", "--tag", "\u{FC}=2"])
         #expect(typed.object.tags.count == 2)
     }
 
-    @Test("help and version are given whatever else is missing or wrong")
-    func helpAndVersion() throws {
+    @Test
+    func `help and version are given whatever else is missing or wrong`() throws {
         #expect(try parse(["--help"]).wantsHelp)
         #expect(try parse(["--version"]).wantsVersion)
         #expect(try parse(["help"]).command == nil)
@@ -136,8 +132,8 @@ struct CommandLineParserTests {
         #expect(try parse(["upload", "--part-size", "x", "-h"], environment: ["MULE_CHECKSUM": "x"]).wantsHelp)
     }
 
-    @Test("a MULE_ variable stands in for a flag that was not typed")
-    func environment() throws {
+    @Test
+    func `a MULE_ variable stands in for a flag that was not typed`() throws {
         let environment = [
             "MULE_PART_SIZE": "8M", "MULE_CONCURRENCY": "7", "MULE_LEDGER": "/l", "MULE_REGION": "", "MULE_JSON": "1",
         ]
@@ -154,7 +150,6 @@ struct CommandLineParserTests {
     }
 
     @Test(
-        "a wrong line is refused with a sentence that names what was typed and what helps",
         arguments: [
             ([], "no command given; see \"mule --help\""),
             (["uplaod"], "unknown command \"uplaod\"; did you mean \"upload\"? See \"mule --help\""),
@@ -208,31 +203,32 @@ struct CommandLineParserTests {
             (["abort", "--all", "k3v9"], "abort takes IDs or --all, not both"),
         ] as [([String], String)]
     )
-    func refuses(line: [String], part: String) {
+    func `a wrong line is refused with a sentence that names what was typed and what helps`(
+        line: [String],
+        part: String
+    ) {
         #expect(message(line).contains(part))
     }
 
-    @Test("every refusal ends with the help page that tells more")
-    func refersToHelp() {
+    @Test
+    func `every refusal ends with the help page that tells more`() {
         #expect(message(["upload", "--xyzzy"]).hasSuffix("; see \"mule upload --help\""))
         #expect(message(["--xyzzy"]).hasSuffix("; see \"mule --help\""))
     }
 
-    @Test(
-        "a secret on the line is refused and never repeated",
-        arguments: [
-            ["upload", "--secret-access-key=hunter2"], ["upload", "--secret_key=hunter2"], ["--session-token=hunter2"],
-            ["upload", "--password=hunter2"], ["status", "--endpoint-url", "https://me:hunter2@example.org"],
-            ["status", "--endpoint-url", "https://example.org/?key=hunter2"],
-        ]
+    @Test(arguments: [
+        ["upload", "--secret-access-key=hunter2"], ["upload", "--secret_key=hunter2"], ["--session-token=hunter2"],
+        ["upload", "--password=hunter2"], ["status", "--endpoint-url", "https://me:hunter2@example.org"],
+        ["status", "--endpoint-url", "https://example.org/?key=hunter2"],
+    ]
     )
-    func secrets(line: [String]) {
+    func `a secret on the line is refused and never repeated`(line: [String]) {
         #expect(!message(line).contains("hunter2"))
         #expect(!message(line).isEmpty)
     }
 
-    @Test("rows of one name agree on whether they take a value, and no letter or negation stands for two")
-    func tableIsConsistent() {
+    @Test
+    func `rows of one name agree on whether they take a value, and no letter or negation stands for two`() {
         for row in FlagTable.rows {
             let same = FlagTable.rows.filter { $0.name == row.name }
             #expect(same.allSatisfy { ($0.placeholder == nil) == (row.placeholder == nil) })
@@ -258,8 +254,8 @@ struct CommandLineParserTests {
         return ""
     }
 
-    @Test("--ledger of doctor may stand without a file")
-    func ledgerAlone() throws {
+    @Test
+    func `--ledger of doctor may stand without a file`() throws {
         func parse(_ line: String) throws -> Arguments {
             try CommandLineParser.parse(line.split(separator: " ").map { Array($0.utf8) })
         }

@@ -8,8 +8,8 @@ import Testing
 
 @Suite("The configuration file")
 struct ConfigurationTests {
-    @Test("the example shows every key, and parses")
-    func example() throws {
+    @Test
+    func `the example shows every key, and parses`() throws {
         let here = #filePath.split(separator: "/").dropLast(3).joined(separator: "/")
         let configuration = try Configuration.load(path: Array("/\(here)/config.example.json".utf8))
         #expect(Mirror.unsetFields(of: configuration.store) == [])
@@ -31,13 +31,13 @@ struct ConfigurationTests {
         #expect(configuration.object.tags == [NamedText(name: "retention", text: "10y")])
     }
 
-    @Test("an empty object is a configuration without settings")
-    func empty() throws {
+    @Test
+    func `an empty object is a configuration without settings`() throws {
         #expect(try Configuration.parse(Array("{}".utf8)) == Configuration())
     }
 
-    @Test("numbers stand for bytes, seconds and requests")
-    func numbers() throws {
+    @Test
+    func `numbers stand for bytes, seconds and requests`() throws {
         let text = #"{"partSize": 8388608, "stallLimit": 90, "concurrency": 8, "limitRate": 500, "pageCache": "drop"}"#
         let configuration = try Configuration.parse(Array(text.utf8))
         #expect(configuration.store.partSize == 8_388_608)
@@ -47,8 +47,8 @@ struct ConfigurationTests {
         #expect(configuration.transfer.limitRate == RateTimetable(always: 500))
     }
 
-    @Test("a bucket's options lie over the general ones")
-    func buckets() throws {
+    @Test
+    func `a bucket's options lie over the general ones`() throws {
         let text = #"{"region": "a", "profile": "p", "buckets": {"photos": {"region": "b", "checksum": "md5"}}}"#
         let configuration = try Configuration.parse(Array(text.utf8))
         #expect(configuration.store(forBucket: "photos").region == "b")
@@ -58,8 +58,8 @@ struct ConfigurationTests {
         #expect(configuration.store(forBucket: "other").checksum == nil)
     }
 
-    @Test("options laid over others hide only what they set, and pairs meet name by name")
-    func layers() {
+    @Test
+    func `options laid over others hide only what they set, and pairs meet name by name`() {
         var upper = ObjectOptions()
         upper.contentType = "text/plain"
         upper.metadata = [NamedText(name: "a", text: "upper"), NamedText(name: "c", text: "3")]
@@ -73,62 +73,60 @@ struct ConfigurationTests {
         #expect(result.metadata.map(\.text) == ["upper", "2", "3"])
     }
 
-    @Test(
-        "a mistake is named with its key, what was found and what is allowed",
-        arguments: [
-            (#"{"regon": "x"}"#, "unknown key regon; did you mean \"region\"?"),
-            (#"{"buckets": {"photos": {"regon": "x"}}}"#, "unknown key buckets.photos.regon; did you mean \"region\"?"),
-            (
-                #"{"buckets": {"my.photos": {"x": 1}}}"#,
-                "unknown key buckets.\"my.photos\".x; known keys: endpointURL, region"
-            ),
-            (
-                #"{"buckets": {"photos": {"storageClass": "x"}}}"#,
-                "unknown key buckets.photos.storageClass; it belongs in the \"object\" of the document or of a job"
-            ),
-            (#"{"object": {"region": "x"}}"#, "unknown key object.region; it belongs outside of \"object\""),
-            (#"{"after": "keep"}"#, "unknown key after; it belongs in a job of \"jobs\""),
-            ("{\n  // here\n}", "line 2, column 3: JSON has no comments"),
-            ("{\n  \"region\": \"a\" /* here */\n}", "line 2, column 17: JSON has no comments"),
-            ("{\"concurrency\": # here\n 1}", "line 1, column 17: JSON has no comments"),
-            ("{\"buckets\": {\"a\": {},\n}}", "line 1, column 21: remove the comma"),
-            (#"{"object": {"contentTyp": "x"}}"#, "unknown key object.contentTyp; did you mean \"contentType\"?"),
-            (#"{"part-size": 1}"#, "unknown key part-size; did you mean \"partSize\"?"),
-            (#"{"a\u001bb": 1}"#, #"unknown key "a\x1Bb""#),
-            (#"{"secretAccessKey": "hunter2"}"#, "secrets do not belong here"),
-            (#"{"region": 5}"#, "region: expected a string in double quotes, found the number 5"),
-            (#"{"region": null}"#, "region: expected a string in double quotes, found null"),
-            (#"{"partSize": true}"#, "partSize: expected a string or a whole number, found true"),
-            (#"{"partSize": 1.5}"#, "partSize: expected a string or a whole number, found the number 1.5"),
-            (#"{"partSize": "8Q"}"#, "partSize: \"8Q\" has the unknown unit \"Q\""),
-            (#"{"partSize": -1}"#, "partSize: \"-1\" is not a size"),
-            (#"{"checksum": "crc23"}"#, "checksum: \"crc23\" is not one of auto, crc64nvme"),
-            (#"{"caBundle": "/x\u0000y"}"#, "caBundle: a path cannot contain a NUL character"),
-            (#"{"ledger": "x.sqlite"}"#, "ledger: \"x.sqlite\" is a relative path; start it with / or ~/"),
-            (#"{"object": {"metadata": {"a": 1}}}"#, "object.metadata.a: expected a string in double quotes"),
-            (
-                #"{"object": {"metadata": {"a b": "c"}}}"#,
-                "object.metadata.\"a b\": \"c\" has a name that cannot be a header"
-            ),
-            (#"{"object": []}"#, "object: expected an object { }, found an array [ ]"),
-            ("[]", "the document: expected an object { }, found an array [ ]"),
-            ("{\n  \"region\": \"a\",\n}", "is not valid JSON, line 2, column 16: remove the comma"),
-            (#"{"region": "a", "region": "b"}"#, "the key \"region\" appears twice"),
-            (#"{"\u001b[2J": 1, "\u001b[2J": 2}"#, "the key \"\\x1B[2J\" appears twice"),
-            (
-                #"{"endpointURL": "https://me:hunter2@x"}"#,
-                "endpointURL: the value must not hold a user name or password"
-            ),
-        ]
+    @Test(arguments: [
+        (#"{"regon": "x"}"#, "unknown key regon; did you mean \"region\"?"),
+        (#"{"buckets": {"photos": {"regon": "x"}}}"#, "unknown key buckets.photos.regon; did you mean \"region\"?"),
+        (
+            #"{"buckets": {"my.photos": {"x": 1}}}"#,
+            "unknown key buckets.\"my.photos\".x; known keys: endpointURL, region"
+        ),
+        (
+            #"{"buckets": {"photos": {"storageClass": "x"}}}"#,
+            "unknown key buckets.photos.storageClass; it belongs in the \"object\" of the document or of a job"
+        ),
+        (#"{"object": {"region": "x"}}"#, "unknown key object.region; it belongs outside of \"object\""),
+        (#"{"after": "keep"}"#, "unknown key after; it belongs in a job of \"jobs\""),
+        ("{\n  // here\n}", "line 2, column 3: JSON has no comments"),
+        ("{\n  \"region\": \"a\" /* here */\n}", "line 2, column 17: JSON has no comments"),
+        ("{\"concurrency\": # here\n 1}", "line 1, column 17: JSON has no comments"),
+        ("{\"buckets\": {\"a\": {},\n}}", "line 1, column 21: remove the comma"),
+        (#"{"object": {"contentTyp": "x"}}"#, "unknown key object.contentTyp; did you mean \"contentType\"?"),
+        (#"{"part-size": 1}"#, "unknown key part-size; did you mean \"partSize\"?"),
+        (#"{"a\u001bb": 1}"#, #"unknown key "a\x1Bb""#),
+        (#"{"secretAccessKey": "hunter2"}"#, "secrets do not belong here"),
+        (#"{"region": 5}"#, "region: expected a string in double quotes, found the number 5"),
+        (#"{"region": null}"#, "region: expected a string in double quotes, found null"),
+        (#"{"partSize": true}"#, "partSize: expected a string or a whole number, found true"),
+        (#"{"partSize": 1.5}"#, "partSize: expected a string or a whole number, found the number 1.5"),
+        (#"{"partSize": "8Q"}"#, "partSize: \"8Q\" has the unknown unit \"Q\""),
+        (#"{"partSize": -1}"#, "partSize: \"-1\" is not a size"),
+        (#"{"checksum": "crc23"}"#, "checksum: \"crc23\" is not one of auto, crc64nvme"),
+        (#"{"caBundle": "/x\u0000y"}"#, "caBundle: a path cannot contain a NUL character"),
+        (#"{"ledger": "x.sqlite"}"#, "ledger: \"x.sqlite\" is a relative path; start it with / or ~/"),
+        (#"{"object": {"metadata": {"a": 1}}}"#, "object.metadata.a: expected a string in double quotes"),
+        (
+            #"{"object": {"metadata": {"a b": "c"}}}"#,
+            "object.metadata.\"a b\": \"c\" has a name that cannot be a header"
+        ),
+        (#"{"object": []}"#, "object: expected an object { }, found an array [ ]"),
+        ("[]", "the document: expected an object { }, found an array [ ]"),
+        ("{\n  \"region\": \"a\",\n}", "is not valid JSON, line 2, column 16: remove the comma"),
+        (#"{"region": "a", "region": "b"}"#, "the key \"region\" appears twice"),
+        (#"{"\u001b[2J": 1, "\u001b[2J": 2}"#, "the key \"\\x1B[2J\" appears twice"),
+        (
+            #"{"endpointURL": "https://me:hunter2@x"}"#,
+            "endpointURL: the value must not hold a user name or password"
+        ),
+    ]
     )
-    func mistakes(text: String, part: String) {
+    func `a mistake is named with its key, what was found and what is allowed`(text: String, part: String) {
         let error = #expect(throws: ConfigurationError.self) { try Configuration.parse(Array(text.utf8)) }
         #expect(error?.description.contains(part) == true, "\(error?.description ?? "")")
         #expect(error?.description.contains("hunter2") == false)
     }
 
-    @Test("a job is read, with what lies over the general settings")
-    func job() throws {
+    @Test
+    func `a job is read, with what lies over the general settings`() throws {
         let text = #"""
             {"jobs": {"a.b_c-1": {"source": "~/spool", "destination": "b/x/", "exclude": ["*.tmp", "!a.tmp"], "minAge": 60,
              "after": "delete-after:7d", "overwrite": "allow", "until": "23:59", "maxBytes": "1G", "quarantineAfter": 1,
@@ -148,52 +146,50 @@ struct ConfigurationTests {
         #expect(job.object.acl == "private")
     }
 
-    @Test(
-        "a mistake in a job is named with its key",
-        arguments: [
-            (#""source": "spool""#, #"jobs.j.source: "spool" is a relative path"#),
-            (#""destination": "b/fixed""#, #"jobs.j.destination: "b/fixed" is the same key for every file"#),
-            (
-                #""destination": "b/{relpat}""#,
-                #"jobs.j.destination: "b/{relpat}" has the unknown placeholder {relpat}; did"#
-            ),
-            (#""include": "*.db""#, "jobs.j.include: expected an array [ ] of strings, found a string"),
-            (#""include": ["a", "["]"#, #"jobs.j.include.1: "[" has a [ without its ]"#),
-            (#""exclude": ["!"]"#, #"jobs.j.exclude.0: "!" is an empty pattern"#),
-            (#""exclude": [1]"#, "jobs.j.exclude.0: expected a string"),
-            (#""minAge": "2h", "maxAge": "1h""#, "jobs.j.minAge: it is larger than maxAge, so that no file matches"),
-            (#""minSize": 2, "maxSize": 1"#, "jobs.j.minSize: it is larger than maxSize"),
-            (#""after": "move:sent""#, #"jobs.j.after: "move:sent" moves to a relative path"#),
-            (#""after": "archive""#, "is not one of keep, move:DIR, delete, delete-after:7d"),
-            (#""overwrite": "newer""#, #"jobs.j.overwrite: "newer" is not one of never, allow"#),
-            (#""window": "22:00""#, "is not a window; write it like 22:00-06:00"),
-            (#""window": "22:00-24:00""#, "is not a time of day; the last one is 23:59"),
-            (#""window": "06:00-06:00""#, "starts and ends at the same time"),
-            (#""requireMount": "disk""#, "is a relative path"),
-            (#""requireMount": ["/a", 1]"#, "jobs.j.requireMount.1: expected a file path in double quotes"),
-            (#""requireMount": {}"#, "expected a path in double quotes or an array [ ] of paths"),
-            (#""until": "6:00""#, #"jobs.j.until: "6:00" is not a time of day"#),
-            (#""until": "24:00""#, #"jobs.j.until: "24:00" is not a time of day"#),
-            (#""until": "0a:00""#, "is not a time of day"),
-            (#""maxBytes": 0"#, #"jobs.j.maxBytes: "0" must be more than 0"#),
-            (#""maxDuration": "500ms""#, #"jobs.j.maxDuration: "500ms" is too short"#),
-            (#""quarantineAfter": 0"#, "jobs.j.quarantineAfter: expected a whole number of runs, 1 or more"),
-            (#""quarantineAfter": "3""#, "jobs.j.quarantineAfter: expected a whole number"),
-            (#""receiptObject": "b/key""#, #"jobs.j.receiptObject: "b/key" is a single object"#),
-            (#""receiptObject": "/x""#, #"jobs.j.receiptObject: "/x" has no bucket"#),
-            (#""onSuccess": []"#, "jobs.j.onSuccess: expected a program and its arguments"),
-            (#""onSuccess": ["sh", "-c"]"#, #"jobs.j.onSuccess.0: "sh" is not an absolute path"#),
-            (#""onFailure": "ftp://x""#, "jobs.j.onFailure: the value is not a URL"),
-            (#""onFailure": "https://me:hunter2@x""#, "jobs.j.onFailure: the value must not contain a user name"),
-            (#""onFailure": "https://x/?token=hunter2 ""#, "jobs.j.onFailure: the value must be plain ASCII"),
-            (#""onFailure": true"#, "jobs.j.onFailure: expected an array [ ] with a program"),
-            (#""symlink": "skip""#, #"unknown key jobs.j.symlink; did you mean "symlinks"?"#),
-            (#""storageClass": "x""#, #"unknown key jobs.j.storageClass; it belongs in "object""#),
-            (#""logFile": "/x""#, "unknown key jobs.j.logFile; it belongs at the top of the document"),
-            (#""object": {"acll": "x"}"#, #"unknown key jobs.j.object.acll; did you mean "acl"?"#),
-        ]
+    @Test(arguments: [
+        (#""source": "spool""#, #"jobs.j.source: "spool" is a relative path"#),
+        (#""destination": "b/fixed""#, #"jobs.j.destination: "b/fixed" is the same key for every file"#),
+        (
+            #""destination": "b/{relpat}""#,
+            #"jobs.j.destination: "b/{relpat}" has the unknown placeholder {relpat}; did"#
+        ),
+        (#""include": "*.db""#, "jobs.j.include: expected an array [ ] of strings, found a string"),
+        (#""include": ["a", "["]"#, #"jobs.j.include.1: "[" has a [ without its ]"#),
+        (#""exclude": ["!"]"#, #"jobs.j.exclude.0: "!" is an empty pattern"#),
+        (#""exclude": [1]"#, "jobs.j.exclude.0: expected a string"),
+        (#""minAge": "2h", "maxAge": "1h""#, "jobs.j.minAge: it is larger than maxAge, so that no file matches"),
+        (#""minSize": 2, "maxSize": 1"#, "jobs.j.minSize: it is larger than maxSize"),
+        (#""after": "move:sent""#, #"jobs.j.after: "move:sent" moves to a relative path"#),
+        (#""after": "archive""#, "is not one of keep, move:DIR, delete, delete-after:7d"),
+        (#""overwrite": "newer""#, #"jobs.j.overwrite: "newer" is not one of never, allow"#),
+        (#""window": "22:00""#, "is not a window; write it like 22:00-06:00"),
+        (#""window": "22:00-24:00""#, "is not a time of day; the last one is 23:59"),
+        (#""window": "06:00-06:00""#, "starts and ends at the same time"),
+        (#""requireMount": "disk""#, "is a relative path"),
+        (#""requireMount": ["/a", 1]"#, "jobs.j.requireMount.1: expected a file path in double quotes"),
+        (#""requireMount": {}"#, "expected a path in double quotes or an array [ ] of paths"),
+        (#""until": "6:00""#, #"jobs.j.until: "6:00" is not a time of day"#),
+        (#""until": "24:00""#, #"jobs.j.until: "24:00" is not a time of day"#),
+        (#""until": "0a:00""#, "is not a time of day"),
+        (#""maxBytes": 0"#, #"jobs.j.maxBytes: "0" must be more than 0"#),
+        (#""maxDuration": "500ms""#, #"jobs.j.maxDuration: "500ms" is too short"#),
+        (#""quarantineAfter": 0"#, "jobs.j.quarantineAfter: expected a whole number of runs, 1 or more"),
+        (#""quarantineAfter": "3""#, "jobs.j.quarantineAfter: expected a whole number"),
+        (#""receiptObject": "b/key""#, #"jobs.j.receiptObject: "b/key" is a single object"#),
+        (#""receiptObject": "/x""#, #"jobs.j.receiptObject: "/x" has no bucket"#),
+        (#""onSuccess": []"#, "jobs.j.onSuccess: expected a program and its arguments"),
+        (#""onSuccess": ["sh", "-c"]"#, #"jobs.j.onSuccess.0: "sh" is not an absolute path"#),
+        (#""onFailure": "ftp://x""#, "jobs.j.onFailure: the value is not a URL"),
+        (#""onFailure": "https://me:hunter2@x""#, "jobs.j.onFailure: the value must not contain a user name"),
+        (#""onFailure": "https://x/?token=hunter2 ""#, "jobs.j.onFailure: the value must be plain ASCII"),
+        (#""onFailure": true"#, "jobs.j.onFailure: expected an array [ ] with a program"),
+        (#""symlink": "skip""#, #"unknown key jobs.j.symlink; did you mean "symlinks"?"#),
+        (#""storageClass": "x""#, #"unknown key jobs.j.storageClass; it belongs in "object""#),
+        (#""logFile": "/x""#, "unknown key jobs.j.logFile; it belongs at the top of the document"),
+        (#""object": {"acll": "x"}"#, #"unknown key jobs.j.object.acll; did you mean "acl"?"#),
+    ]
     )
-    func jobMistakes(members: String, part: String) {
+    func `a mistake in a job is named with its key`(members: String, part: String) {
         var job = members
         if !members.contains(#""source""#) { job += #", "source": "/s""# }
         if !members.contains(#""destination""#) { job += #", "destination": "b/""# }
@@ -203,8 +199,8 @@ struct ConfigurationTests {
         #expect(error?.description.contains("hunter2") == false)
     }
 
-    @Test("a job needs a source, a destination and a name that files can have")
-    func jobNeeds() {
+    @Test
+    func `a job needs a source, a destination and a name that files can have`() {
         for name in ["", "a/b", "..", ".a", "-a", "ä", "a b", "a@b", String(repeating: "a", count: 101)] {
             let text = #"{"jobs": {"\#(name)": {"source": "/s", "destination": "b/"}}}"#
             let error = #expect(throws: ConfigurationError.self) { try Configuration.parse(Array(text.utf8)) }
@@ -215,8 +211,8 @@ struct ConfigurationTests {
         #expect(empty?.description.contains("jobs.j: the job has no source") == true)
     }
 
-    @Test("every problem is found, each with its line and column, in their order")
-    func places() throws {
+    @Test
+    func `every problem is found, each with its line and column, in their order`() throws {
         let text = #"""
             {
               "regon": "x",
@@ -237,8 +233,8 @@ struct ConfigurationTests {
         #expect(reading.configuration.jobs["ü"]?.destination?.bucket == "b")
     }
 
-    @Test("a missing file is an error only when it was named")
-    func missing() throws {
+    @Test
+    func `a missing file is an error only when it was named`() throws {
         let path = Array("/nowhere/\u{1B}config.json".utf8)
         #expect(try Configuration.load(FileLocation(path: path, isExplicit: false)) == Configuration())
         #expect(try Configuration.load(nil) == Configuration())
@@ -248,8 +244,8 @@ struct ConfigurationTests {
         #expect(error?.description.hasPrefix("configuration file /nowhere/\\x1Bconfig.json does not exist") == true)
     }
 
-    @Test("a directory or an endless file cannot be read, and the reason is told")
-    func unreadable() {
+    @Test
+    func `a directory or an endless file cannot be read, and the reason is told`() {
         for path in ["/", "/dev/zero"] {
             let error = #expect(throws: ConfigurationError.self) {
                 try Configuration.load(FileLocation(path: Array(path.utf8), isExplicit: false))
@@ -261,8 +257,8 @@ struct ConfigurationTests {
 
 @Suite("Where mule's files are")
 struct FileLocationTests {
-    @Test("the configuration is looked for in order")
-    func configuration() {
+    @Test
+    func `the configuration is looked for in order`() {
         var environment = ["HOME": "/home/u"]
         #expect(path(environment) == "/home/u/.config/mule/config.json")
         environment["XDG_CONFIG_HOME"] = "relative"
@@ -282,8 +278,8 @@ struct FileLocationTests {
         #expect(FileLocation.configuration(flag: nil, environment: [:]) == nil)
     }
 
-    @Test("the ledger is looked for in order")
-    func ledger() {
+    @Test
+    func `the ledger is looked for in order`() {
         var environment = ["HOME": "/home/u"]
         var configuration = Configuration()
         let path = { (flag: [UInt8]?) in

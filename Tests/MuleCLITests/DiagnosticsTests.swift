@@ -4,7 +4,7 @@ import Testing
 @testable import MuleCLI
 
 @Suite struct DiagnosticsTests {
-    @Test func theLastWordsSayWhatIsKeptOfTheRunThatEnds() {
+    @Test func `the last words say what is kept of the run that ends`() {
         let diagnostics = Diagnostics(environment: [:])
         #expect(diagnostics.lastWords.contains("Run the same command to continue"))
         var kept = KeptParts()
@@ -18,7 +18,7 @@ import Testing
         #expect(!diagnostics.lastWords.contains("300.0"))
     }
 
-    @Test func aStoppedRunSaysHowToResumeIt() {
+    @Test func `a stopped run says how to resume it`() {
         var kept = KeptParts()
         kept.add(bytes: 40 << 20, of: 300 << 20, parts: 5, of: 38, id: "k3v9p")
         #expect(

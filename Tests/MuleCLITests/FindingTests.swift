@@ -8,7 +8,7 @@ import Testing
         "Not checked. \"mule doctor --write backups\" starts an upload there and aborts it.\nSecond line."
     )
 
-    @Test func linesAreBrokenAtBlanksBelowTheMessage() {
+    @Test func `lines are broken at blanks below the message`() {
         let lines = finding.text(width: 80, hasColors: false).split(separator: "\n")
         #expect(lines.count == 3 && lines.allSatisfy { $0.count <= 80 }, "\(lines)")
         #expect(lines[0].hasPrefix("warning  permissions.write   Not checked. \"mule doctor"))
@@ -17,12 +17,12 @@ import Testing
         #expect(lines[2] == margin + "Second line.")
     }
 
-    @Test func elsewhereALineIsAsLongAsItsText() {
+    @Test func `elsewhere a line is as long as its text`() {
         let lines = finding.text(width: nil, hasColors: false).split(separator: "\n")
         #expect(lines.count == 2 && lines[0].hasSuffix("and aborts it."))
     }
 
-    @Test func onlyTheStateIsColored() {
+    @Test func `only the state is colored`() {
         let plain = finding.text(width: 80, hasColors: false)
         let colored = finding.text(width: 80, hasColors: true)
         #expect(colored == "\u{1B}[33mwarning\u{1B}[0m" + plain.dropFirst("warning".count))

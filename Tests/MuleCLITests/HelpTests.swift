@@ -3,8 +3,8 @@ import Testing
 
 @Suite("Help")
 struct HelpTests {
-    @Test("every page names every option, exit status and example that it should", arguments: Command.allCases)
-    func isComplete(command: Command) {
+    @Test(arguments: Command.allCases)
+    func `every page names every option, exit status and example that it should`(command: Command) {
         let page = Help.page(for: command)
         for flag in FlagTable.rows(for: command) { #expect(page.contains("--" + flag.name)) }
         for flag in FlagTable.rows where !flag.commands.contains(command) {
@@ -17,15 +17,15 @@ struct HelpTests {
         #expect(page.contains("AWS_SECRET_ACCESS_KEY"))
     }
 
-    @Test("the overview names every command and every exit status")
-    func overview() {
+    @Test
+    func `the overview names every command and every exit status`() {
         let page = Help.overview()
         for command in Command.allCases { #expect(page.contains("  " + command.rawValue + " ")) }
         for status in ExitStatus.allCases { #expect(page.contains(" \(status.rawValue)  ")) }
     }
 
-    @Test("text wraps to the width, at 60 columns at the least", arguments: [0, 60, 61, 72, 80, 100, 110, 500])
-    func wraps(width: Int) {
+    @Test(arguments: [0, 60, 61, 72, 80, 100, 110, 500])
+    func `text wraps to the width, at 60 columns at the least`(width: Int) {
         let limit = min(max(width, 60), 110)
         for page in [Help.overview(width: width)] + Command.allCases.map({ Help.page(for: $0, width: width) }) {
             let isExample = { (line: Substring) in
@@ -40,8 +40,8 @@ struct HelpTests {
         }
     }
 
-    @Test("the exit statuses are the published ones")
-    func exitStatuses() {
+    @Test
+    func `the exit statuses are the published ones`() {
         #expect(ExitStatus.allCases.map(\.rawValue) == [0, 1, 2, 3, 4, 5, 6, 7, 10, 11, 12, 75, 129, 130, 143])
         for status in ExitStatus.allCases {
             #expect(status.isResumable == status.meaning.hasSuffix("resumable") || status == .interrupted)
@@ -49,8 +49,8 @@ struct HelpTests {
         for status in ExitStatus.allCases where status.isResumable { #expect(status.worthRetrying == "yes") }
     }
 
-    @Test("every example in help is a line that the parser takes", arguments: Command.allCases)
-    func examplesParse(command: Command) throws {
+    @Test(arguments: Command.allCases)
+    func `every example in help is a line that the parser takes`(command: Command) throws {
         for example in command.page.examples {
             let stages = example.line.split(separator: " | ")
             let lines = stages.compactMap { $0.firstMatch(of: /(^|<\()(mule [^)>]*)/)?.output.2 }

@@ -46,7 +46,9 @@ import Testing
         return samples
     }
 
-    @Test(arguments: ["nightly", "a\"b\\c\nd", "/srv/x -> bucket/é/"]) func everySampleCanBeRead(name: String) throws {
+    @Test(arguments: ["nightly", "a\"b\\c\nd", "/srv/x -> bucket/é/"]) func `every sample can be read`(name: String)
+        throws
+    {
         let job = KnownJob(number: 1, name: name, quarantineAfter: 3)
         var totals = JobTotals()
         totals.archived = 3

@@ -4,8 +4,8 @@ import Testing
 
 @Suite("Speed and time left")
 struct RateWindowTests {
-    @Test("a steady flow has its own rate, whatever the window")
-    func steady() throws {
+    @Test
+    func `a steady flow has its own rate, whatever the window`() throws {
         var window = RateWindow(length: 15)
         #expect(window.rate == nil)
         for step in 0...200 {
@@ -14,8 +14,8 @@ struct RateWindowTests {
         }
     }
 
-    @Test("what lies before the window is forgotten")
-    func forgets() throws {
+    @Test
+    func `what lies before the window is forgotten`() throws {
         var window = RateWindow(length: 10)
         window.add(0, at: 0)
         window.add(1_000_000, at: 1)
@@ -25,8 +25,8 @@ struct RateWindowTests {
         #expect(window.rate == 0)
     }
 
-    @Test("a single old sample still tells the rate of a slow flow")
-    func sparse() {
+    @Test
+    func `a single old sample still tells the rate of a slow flow`() {
         var window = RateWindow(length: 15)
         window.add(0, at: 0)
         window.add(30_000, at: 30)
@@ -35,8 +35,8 @@ struct RateWindowTests {
         #expect(window.rate == 2000)
     }
 
-    @Test("time that stands still or goes back changes nothing, and a falling count is no negative rate")
-    func oddities() {
+    @Test
+    func `time that stands still or goes back changes nothing, and a falling count is no negative rate`() {
         var window = RateWindow()
         window.add(0, at: 10)
         window.add(1000, at: 11)
@@ -47,8 +47,8 @@ struct RateWindowTests {
         #expect(window.rate == 0)
     }
 
-    @Test("skipped bytes are no speed, and shorten the time left")
-    func skipped() {
+    @Test
+    func `skipped bytes are no speed, and shorten the time left`() {
         var pace = TransferPace()
         var snapshot = TransferSnapshot(totalBytes: 1000)
         pace.add(snapshot, at: 0)
@@ -60,8 +60,8 @@ struct RateWindowTests {
         #expect(pace.secondsLeft == 3)
     }
 
-    @Test("bytes that go out twice are speed on the wire but no advance")
-    func retried() {
+    @Test
+    func `bytes that go out twice are speed on the wire but no advance`() {
         var pace = TransferPace()
         var snapshot = TransferSnapshot(totalBytes: 1000)
         pace.add(snapshot, at: 0)
@@ -72,8 +72,8 @@ struct RateWindowTests {
         #expect(pace.secondsLeft == 9)
     }
 
-    @Test("without a total, or while nothing moves, no time is promised")
-    func unknown() {
+    @Test
+    func `without a total, or while nothing moves, no time is promised`() {
         var pace = TransferPace()
         for second in 0...3 { pace.add(TransferSnapshot(totalBytes: 10), at: Double(second)) }
         #expect(pace.secondsLeft == nil)
@@ -85,8 +85,8 @@ struct RateWindowTests {
 
 @Suite("Bars")
 struct BarPrinterTests {
-    @Test("one file is one bar line, and a line of facts below it")
-    func singleFile() {
+    @Test
+    func `one file is one bar line, and a line of facts below it`() {
         let lines = BarPrinter(glyphs: .ascii).lines(single(), pace: pace(), width: 100, height: 24)
         #expect(
             lines == [
@@ -96,24 +96,24 @@ struct BarPrinterTests {
         )
     }
 
-    @Test("on a wide terminal the facts stand on the same line")
-    func wide() {
+    @Test
+    func `on a wide terminal the facts stand on the same line`() {
         let lines = BarPrinter(glyphs: .unicode).lines(single(), pace: pace(), width: 140, height: 24)
         #expect(lines.count == 1)
         #expect(lines[0].hasPrefix("dump.zst   61%  [\u{2588}"))
         #expect(lines[0].hasSuffix("183.1/300.0 GiB    92.4 MiB/s  ETA 21m36s  8 parts in flight, 2 retries"))
     }
 
-    @Test("a reason for waiting is shown, made safe")
-    func waiting() {
+    @Test
+    func `a reason for waiting is shown, made safe`() {
         var snapshot = single()
         snapshot.waitingReason = "network down\u{1B}, trying again in 8 s"
         let lines = BarPrinter(glyphs: .ascii).lines(snapshot, pace: pace(), width: 140, height: 24)
         #expect(lines[1].hasPrefix("  waiting: network down\\x1B, trying again in 8 s, 8 parts in flight, 2 retries"))
     }
 
-    @Test("failures are counted while the others run")
-    func failures() {
+    @Test
+    func `failures are counted while the others run`() {
         var snapshot = several(active: 2)
         snapshot.failures = 3
         let lines = BarPrinter(glyphs: .ascii).lines(snapshot, pace: pace(), width: 80, height: 24)
@@ -121,8 +121,8 @@ struct BarPrinterTests {
         #expect(PlainPrinter.line(snapshot, pace: pace()).hasSuffix(", 3 failed"))
     }
 
-    @Test("several files show those in progress and one line for all")
-    func manyFiles() {
+    @Test
+    func `several files show those in progress and one line for all`() {
         let lines = BarPrinter(glyphs: .ascii).lines(several(active: 9), pace: pace(), width: 80, height: 24)
         #expect(lines.count == 7)
         #expect(lines[0].hasPrefix("file-1.dat"))
@@ -131,8 +131,8 @@ struct BarPrinterTests {
         #expect(lines[6].hasPrefix("  4 parts in flight, 4 more files in progress"))
     }
 
-    @Test("100 % is shown only when the store has confirmed the whole")
-    func percent() {
+    @Test
+    func `100 % is shown only when the store has confirmed the whole`() {
         var snapshot = single()
         snapshot.files[0].bytesDone = 300 << 30
         snapshot.files[0].bytesInFlight = 0
@@ -146,8 +146,8 @@ struct BarPrinterTests {
         #expect(line(snapshot).contains("100%"))
     }
 
-    @Test("a size that is not known gives neither bar nor percent nor time left")
-    func unknownSize() {
+    @Test
+    func `a size that is not known gives neither bar nor percent nor time left`() {
         var snapshot = single()
         snapshot.totalBytes = nil
         snapshot.files[0].size = nil
@@ -156,8 +156,8 @@ struct BarPrinterTests {
         #expect(line(snapshot).contains("183.1 GiB"))
     }
 
-    @Test("while files are still being found no total is shown as one, and nothing is complete")
-    func stillFinding() {
+    @Test
+    func `while files are still being found no total is shown as one, and nothing is complete`() {
         let snapshot = finding()
         let total = BarPrinter(glyphs: .ascii).lines(snapshot, pace: pace(), width: 90, height: 24).first {
             $0.contains("files")
@@ -174,8 +174,8 @@ struct BarPrinterTests {
         )
     }
 
-    @Test("a lost part takes back what was on its way, never what is confirmed")
-    func lostPart() {
+    @Test
+    func `a lost part takes back what was on its way, never what is confirmed`() {
         var snapshot = single()
         let before = line(snapshot)
         snapshot.files[0].bytesInFlight = 0
@@ -185,8 +185,8 @@ struct BarPrinterTests {
         #expect(!after.contains("+"))
     }
 
-    @Test("every line fills the width exactly, for every width, height, name and state")
-    func fits() {
+    @Test
+    func `every line fills the width exactly, for every width, height, name and state`() {
         let names = [
             "a", "dump.zst", String(repeating: "very-long-name-", count: 20), "文件文件文件文件文件文件.zst", "🐴🐴🐴🐴🐴🐴🐴🐴🐴🐴🐴",
         ]
@@ -213,13 +213,13 @@ struct BarPrinterTests {
         }
     }
 
-    @Test("twenty columns still show the name and how far it is")
-    func narrow() {
+    @Test
+    func `twenty columns still show the name and how far it is`() {
         #expect(line(single(), width: 20) == "dump.zst         61%")
     }
 
-    @Test("a locale that is not UTF-8 gets ASCII bars")
-    func glyphs() {
+    @Test
+    func `a locale that is not UTF-8 gets ASCII bars`() {
         #expect(BarGlyphs(environment: ["LANG": "de_DE.UTF-8"]) == .unicode)
         #expect(BarGlyphs(environment: ["LC_ALL": "C.utf8", "LANG": "C"]) == .unicode)
         #expect(BarGlyphs(environment: ["LC_ALL": "C", "LANG": "de_DE.UTF-8"]) == .ascii)
@@ -233,16 +233,16 @@ struct BarPrinterTests {
 
 @Suite("Plain progress")
 struct PlainPrinterTests {
-    @Test("one file is one sentence")
-    func singleFile() {
+    @Test
+    func `one file is one sentence`() {
         #expect(
             PlainPrinter.line(single(), pace: pace())
                 == "mule: dump.zst 61 % (183.1 of 300.0 GiB), 92.4 MiB/s, about 21m36s left, 2 retries"
         )
     }
 
-    @Test("several files are counted")
-    func manyFiles() {
+    @Test
+    func `several files are counted`() {
         #expect(
             PlainPrinter.line(several(active: 2), pace: pace()).hasPrefix(
                 "mule: 3 of 12 files, 60 % (300 of 500 B), 92.4"
@@ -250,15 +250,15 @@ struct PlainPrinterTests {
         )
     }
 
-    @Test("while files are still being found no total is shown as one, and nothing is complete")
-    func stillFinding() {
+    @Test
+    func `while files are still being found no total is shown as one, and nothing is complete`() {
         let line = PlainPrinter.line(finding(), pace: pace())
         #expect(line.hasPrefix("mule: 12 of 12+ files, 300 B, 92.4 MiB/s"))
         #expect(!line.contains("%") && !line.contains("left"))
     }
 
-    @Test("the end says so, without speed and time left")
-    func finished() {
+    @Test
+    func `the end says so, without speed and time left`() {
         var snapshot = single()
         snapshot.files[0].bytesDone = 300 << 30
         snapshot.files[0].bytesInFlight = 0
@@ -270,8 +270,8 @@ struct PlainPrinterTests {
         )
     }
 
-    @Test("no control character ever gets into a line")
-    func isPlain() {
+    @Test
+    func `no control character ever gets into a line`() {
         var snapshot = single()
         snapshot.files[0].name = "a\u{1B}[2J\r\n"
         snapshot.waitingReason = "b\rc"
@@ -281,8 +281,8 @@ struct PlainPrinterTests {
         #expect(line.hasSuffix("waiting: b\\rc"))
     }
 
-    @Test("a line is due after a second, and then every thirty seconds")
-    func isDue() {
+    @Test
+    func `a line is due after a second, and then every thirty seconds`() {
         var printer = PlainPrinter()
         let due = (0...1000).filter { printer.isDue(at: 5 + Double($0) / 5) }
         #expect(due == [5, 155, 305, 455, 605, 755, 905])

@@ -29,7 +29,7 @@ import Testing
         try ReceiptLine(Array(JSONValue.object(members).line.utf8))
     }
 
-    @Test func whatIsWrittenIsRead() throws {
+    @Test func `what is written is read`() throws {
         let changes: [String: JSONValue] = [
             "checksum": ["algorithm": "SHA256", "type": "COMPOSITE", "value": "eA==-2"], "eTag": "tag", "id": "k3v9p",
             "endpoint": "http://127.0.0.1:9000", "region": "eu-central-1", "size": 9_007_199_254_740_993,
@@ -56,7 +56,7 @@ import Testing
         #expect(file.endpoint == "http://127.0.0.1:9000" && file.region == "eu-central-1")
     }
 
-    @Test func whatTheLedgerHadForgottenIsReadToo() throws {
+    @Test func `what the ledger had forgotten is read too`() throws {
         guard case .archived(let file) = try read(members()) else {
             Issue.record("not taken for an archived file")
             return
@@ -64,7 +64,7 @@ import Testing
         #expect(file.object.proof == ObjectProof() && file.object.size == nil && file.endpoint == nil)
     }
 
-    @Test func linesThatProveNothingArePassedOver() throws {
+    @Test func `lines that prove nothing are passed over`() throws {
         for result in ["failed", "settled"] {
             guard case .other = try read(members(["result": .string(result), "destination": nil])) else {
                 Issue.record("\(result) was taken for an archived file")
@@ -74,7 +74,7 @@ import Testing
     }
 
     @Test(arguments: [("", nil), (#","files":7"#, 7)] as [(String, Int64?)])
-    func theLineOfARunIsKnownByItsEvent(more: String, files: Int64?) throws {
+    func `the line of a run is known by its event`(more: String, files: Int64?) throws {
         let line = Array(#"{"event":"run"\#(more),"run":1}"#.utf8)
         #expect(ReceiptLine.isRun(line))
         guard case .run(files) = try ReceiptLine(line) else {
@@ -94,12 +94,12 @@ import Testing
         ("endpoint", "ftp://x"),
         ("region", "a b"), ("source", nil),
     ])
-    func otherLinesAreRefused(name: String, value: JSONValue) {
+    func `other lines are refused`(name: String, value: JSONValue) {
         #expect(throws: ReceiptLine.Problem.self) { _ = try read(members([name: value])) }
     }
 
     @Test(arguments: ["", "{", "[]", "1", "{\"event\":\"run\"} x"])
-    func otherTextIsRefused(text: String) {
+    func `other text is refused`(text: String) {
         #expect(throws: ReceiptLine.Problem.self) { _ = try ReceiptLine(Array(text.utf8)) }
     }
 }

@@ -6,7 +6,7 @@ import Testing
 /// The days and charts of the page of `mule report --html`.
 @Suite struct CalendarTests {
     @Test(arguments: ["2024-02-29", "1970-01-01", "2026-11-30", "2000-03-01", "1999-12-31"])
-    func daysAndWeekdaysAreThoseOfTheCLibrary(text: String) throws {
+    func `days and weekdays are those of the c library`(text: String) throws {
         let day = try #require(CivilDay(text))
         var fields = tm()
         fields.tm_year = Int32(day.year - 1900)
@@ -18,7 +18,7 @@ import Testing
         #expect(day.text == text)
     }
 
-    @Test func aBarIsAsHighAsItsShareAndTextIsEscaped() {
+    @Test func `a bar is as high as its share and text is escaped`() {
         let chart = SVGChart.bars(
             [.init(label: "<1>", value: 5, title: "a & b"), .init(label: "2", value: 10, title: "")],
             height: 132

@@ -5,8 +5,8 @@ import Testing
 
 @Suite("Drawing on a terminal")
 struct TerminalPainterTests {
-    @Test("lines are drawn again in the same place, more and fewer of them")
-    func repaints() {
+    @Test
+    func `lines are drawn again in the same place, more and fewer of them`() {
         var terminal = VirtualTerminal(columns: 20, rows: 6)
         var painter = TerminalPainter()
         terminal.feed("$ mule\r\n")
@@ -20,8 +20,8 @@ struct TerminalPainterTests {
         #expect(terminal.text == ["$ mule"])
     }
 
-    @Test("messages stand above the bars, whole and in order, while the screen scrolls")
-    func messages() {
+    @Test
+    func `messages stand above the bars, whole and in order, while the screen scrolls`() {
         var terminal = VirtualTerminal(columns: 40, rows: 5)
         var screen = ProgressScreen(style: .bar)
         let size = WindowSize(columns: 40, rows: 5)
@@ -36,8 +36,8 @@ struct TerminalPainterTests {
         #expect(terminal.text.count == 44)
     }
 
-    @Test("a terminal that is made narrower or wider keeps no debris", arguments: 20...60)
-    func resizes(columns: Int) {
+    @Test(arguments: 20...60)
+    func `a terminal that is made narrower or wider keeps no debris`(columns: Int) {
         var terminal = VirtualTerminal(columns: 50, rows: 40)
         var screen = ProgressScreen(style: .bar)
         terminal.feed("$ mule\r\n")
@@ -49,8 +49,8 @@ struct TerminalPainterTests {
         #expect(terminal.text.last?.hasPrefix("  4 parts in flight") == true)
     }
 
-    @Test("a last picture stays, or the bars disappear")
-    func finishes() {
+    @Test
+    func `a last picture stays, or the bars disappear`() {
         let size = WindowSize(columns: 40, rows: 10)
         for isFinal in [true, false] {
             var terminal = VirtualTerminal(columns: 40, rows: 10)
@@ -63,8 +63,8 @@ struct TerminalPainterTests {
         }
     }
 
-    @Test("plain and silent styles write no escape, no carriage return, and nothing too often")
-    func plainStyles() {
+    @Test
+    func `plain and silent styles write no escape, no carriage return, and nothing too often`() {
         let size = WindowSize(columns: 80, rows: 24)
         var plain = ProgressScreen(style: .plain)
         var silent = ProgressScreen(style: .none)
@@ -82,8 +82,10 @@ struct TerminalPainterTests {
 
 @Suite("The display on a real descriptor", .serialized)
 struct ProgressDisplayTests {
-    @Test("on a pseudo-terminal bars are drawn in its width, messages above, and nothing is left but the last picture")
-    func drawsOnTerminal() throws {
+    @Test
+    func `on a pseudo-terminal bars are drawn in its width, messages above, and nothing is left but the last picture`()
+        throws
+    {
         let terminal = try PseudoTerminal(columns: 60, rows: 20)
         let display = ProgressDisplay(.auto, descriptor: terminal.inner, environment: ["TERM": "xterm"])
         #expect(display.style == .bar)
@@ -106,18 +108,17 @@ struct ProgressDisplayTests {
     }
 
     @Test(
-        "auto is plain where no cursor can be moved",
         arguments: [["TERM": "dumb"], ["TERM": ""], [:]] as [[String: String]]
     )
-    func dumbTerminals(environment: [String: String]) throws {
+    func `auto is plain where no cursor can be moved`(environment: [String: String]) throws {
         let terminal = try PseudoTerminal(columns: 60, rows: 20)
         #expect(ProgressDisplay(.auto, descriptor: terminal.inner, environment: environment).style == .plain)
         #expect(ProgressDisplay(.bar, descriptor: terminal.inner, environment: environment).style == .plain)
         #expect(ProgressDisplay(.none, descriptor: terminal.inner, environment: ["TERM": "xterm"]).style == .none)
     }
 
-    @Test("on a pipe there are plain lines and every message, none twice, in order")
-    func pipes() throws {
+    @Test
+    func `on a pipe there are plain lines and every message, none twice, in order`() throws {
         let pipe = try Pipe()
         let display = ProgressDisplay(.auto, descriptor: pipe.inner, environment: ["TERM": "xterm"])
         #expect(display.style == .plain)
@@ -135,8 +136,8 @@ struct ProgressDisplayTests {
         #expect(lines.last == "after")
     }
 
-    @Test("a reader that went away ends neither the process nor the run")
-    func closedPipe() throws {
+    @Test
+    func `a reader that went away ends neither the process nor the run`() throws {
         let pipe = try Pipe()
         pipe.closeReader()
         let display = ProgressDisplay(.plain, descriptor: pipe.inner, environment: [:])
@@ -152,8 +153,8 @@ struct ProgressDisplayTests {
         display.message("three")
     }
 
-    @Test("it can be started again after a stop")
-    func restarts() throws {
+    @Test
+    func `it can be started again after a stop`() throws {
         let pipe = try Pipe()
         let display = ProgressDisplay(.plain, descriptor: pipe.inner, environment: [:])
         for round in 1...3 {

@@ -3,34 +3,31 @@ import Testing
 
 @Suite("Names made safe to show")
 struct TextSafetyTests {
-    @Test(
-        "controls and direction marks are escaped, other text stays",
-        arguments: [
-            ("plain.txt", "plain.txt"), ("", ""), ("a\nb\rc\td", "a\\nb\\rc\\td"), ("\u{1B}[2J", "\\x1B[2J"),
-            ("\u{0}\u{7F}", "\\x00\\x7F"), ("\u{9B}31m", "\\u{9b}31m"), ("a\u{202E}txt.exe", "a\\u{202e}txt.exe"),
-            ("\u{2066}\u{2028}", "\\u{2066}\\u{2028}"), ("\u{200B}", "\\u{200b}"), ("grün 文件 🐴", "grün 文件 🐴"),
-            ("👩\u{200D}🚀", "👩\u{200D}🚀"), ("100%FF\\n", "100%FF\\n"), ("\r\n", "\\r\\n"),
-        ]
+    @Test(arguments: [
+        ("plain.txt", "plain.txt"), ("", ""), ("a\nb\rc\td", "a\\nb\\rc\\td"), ("\u{1B}[2J", "\\x1B[2J"),
+        ("\u{0}\u{7F}", "\\x00\\x7F"), ("\u{9B}31m", "\\u{9b}31m"), ("a\u{202E}txt.exe", "a\\u{202e}txt.exe"),
+        ("\u{2066}\u{2028}", "\\u{2066}\\u{2028}"), ("\u{200B}", "\\u{200b}"), ("grün 文件 🐴", "grün 文件 🐴"),
+        ("👩\u{200D}🚀", "👩\u{200D}🚀"), ("100%FF\\n", "100%FF\\n"), ("\r\n", "\\r\\n"),
+    ]
     )
-    func displayNames(name: String, shown: String) {
+    func `controls and direction marks are escaped, other text stays`(name: String, shown: String) {
         #expect(TextSafety.displayName(Array(name.utf8)).utf8.elementsEqual(shown.utf8))
     }
 
     @Test(
-        "bytes that are not UTF-8 are percent-escaped, none is dropped",
         arguments: [
             ([0xFF], "%FF"), ([0x61, 0xC3], "a%C3"), ([0xC3, 0x61], "%C3a"), ([0xE2, 0x82], "%E2%82"),
             ([0xED, 0xA0, 0x80], "%ED%A0%80"), ([0xC0, 0xAF], "%C0%AF"), ([0xF5, 0x80], "%F5%80"),
             ([0x80, 0xC3, 0xBC, 0x80], "%80\u{FC}%80"), ([0xF0, 0x9F, 0x90], "%F0%9F%90"),
         ] as [([UInt8], String)]
     )
-    func invalidBytes(bytes: [UInt8], shown: String) {
+    func `bytes that are not UTF-8 are percent-escaped, none is dropped`(bytes: [UInt8], shown: String) {
         #expect(TextSafety.displayName(bytes) == shown)
         #expect(TextSafety.jsonName(bytes) == shown)
     }
 
-    @Test("every string of up to two bytes shows each of its bytes, and shows no control")
-    func walksShortStrings() {
+    @Test
+    func `every string of up to two bytes shows each of its bytes, and shows no control`() {
         for first in UInt8.min...UInt8.max {
             for second in UInt8.min...UInt8.max {
                 let bytes = [first, second]
@@ -46,32 +43,30 @@ struct TextSafetyTests {
         }
     }
 
-    @Test("JSON names keep what is valid, controls too")
-    func jsonNames() {
+    @Test
+    func `JSON names keep what is valid, controls too`() {
         #expect(TextSafety.jsonName(Array("a\n\u{202E}".utf8)) == "a\n\u{202E}")
     }
 
-    @Test("messages keep their line feeds and nothing else")
-    func displayText() {
+    @Test
+    func `messages keep their line feeds and nothing else`() {
         #expect(TextSafety.displayText("a\n\u{1B}b\r\n\n") == "a\n\\x1Bb\\r\n\n")
     }
 }
 
 @Suite("Columns on a terminal")
 struct DisplayWidthTests {
-    @Test(
-        "wide characters take two columns, combining marks none",
-        arguments: [
-            ("", 0), ("abc", 3), ("ü", 1), ("u\u{308}", 1), ("文件", 4), ("한글", 4), ("ｆｕ", 4), ("🐴", 2), ("é文a", 4),
-            ("…", 1), ("\u{200D}", 0), ("Ω", 1),
-        ]
+    @Test(arguments: [
+        ("", 0), ("abc", 3), ("ü", 1), ("u\u{308}", 1), ("文件", 4), ("한글", 4), ("ｆｕ", 4), ("🐴", 2), ("é文a", 4),
+        ("…", 1), ("\u{200D}", 0), ("Ω", 1),
+    ]
     )
-    func widths(text: String, columns: Int) {
+    func `wide characters take two columns, combining marks none`(text: String, columns: Int) {
         #expect(DisplayWidth.of(text) == columns)
     }
 
-    @Test("a shortened text keeps both ends and never exceeds its room")
-    func shortens() {
+    @Test
+    func `a shortened text keeps both ends and never exceeds its room`() {
         #expect(DisplayWidth.shorten("dump.zst", to: 8) == "dump.zst")
         #expect(DisplayWidth.shorten("database-2026.dump.zst", to: 13) == "datab...p.zst")
         #expect(DisplayWidth.shorten("文件文件文件.zst", to: 9, ellipsis: "…") == "文件….zst")

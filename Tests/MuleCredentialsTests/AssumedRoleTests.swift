@@ -30,8 +30,8 @@ struct AssumedRoleTests {
         }
     }
 
-    @Test("is taken on with the keys of another profile")
-    func sourceProfile() throws {
+    @Test
+    func `is taken on with the keys of another profile`() throws {
         let config = """
             [profile a]
             role_arn = arn:a
@@ -50,8 +50,8 @@ struct AssumedRoleTests {
         #expect(authorization.contains("/eu-north-1/sts/aws4_request"))
     }
 
-    @Test("is taken on by way of another role")
-    func chain() throws {
+    @Test
+    func `is taken on by way of another role`() throws {
         let config =
             "[profile a]\nrole_arn=arn:a\nsource_profile=b\n[profile b]\nrole_arn=arn:b\nsource_profile=c\n"
             + "[profile c]\ncredential_process=/bin/echo {\"Version\":1}\n\(Self.keys)"
@@ -60,21 +60,21 @@ struct AssumedRoleTests {
         #expect(server.requests.last?.headers["x-amz-security-token"] == "token-ROLE-b")
     }
 
-    @Test("is taken on with keys of its own profile, which names itself")
-    func ownKeys() throws {
+    @Test
+    func `is taken on with keys of its own profile, which names itself`() throws {
         #expect(try signer("[profile a]\nrole_arn=arn:a\nsource_profile=a\n\(Self.keys)") == "ROLE-a")
     }
 
-    @Test("is taken on with the keys of the environment")
-    func environment() throws {
+    @Test
+    func `is taken on with the keys of the environment`() throws {
         let variables = ["AWS_ACCESS_KEY_ID": "ENV", "AWS_SECRET_ACCESS_KEY": "s"]
         let config = "[profile a]\nrole_arn=arn:a\ncredential_source=environment\n"
         #expect(try signer(config, variables: variables) == "ROLE-a")
         #expect(server.requests.first?.headers["authorization"]?.contains("Credential=ENV/") == true)
     }
 
-    @Test("is taken on with keys that have just been renewed when the old ones are over")
-    func expiredSource() throws {
+    @Test
+    func `is taken on with keys that have just been renewed when the old ones are over`() throws {
         let directory = ScratchDirectory()
         let script = try directory.write(
             """
@@ -90,50 +90,48 @@ struct AssumedRoleTests {
         #expect(server.requests.count == 2)
     }
 
-    @Test(
-        "that is described wrongly is refused with the reason",
-        arguments: [
-            (
-                "mfa_serial=arn:m\nsource_profile=b",
-                "the profile \"a\" requires an MFA code (mfa_serial), which cannot be entered in an unattended upload; "
-                    + "use a profile without it"
-            ),
-            (
-                "source_profile=b\ncredential_source=Environment",
-                "the profile \"a\" has both source_profile and credential_source; remove one of them"
-            ),
-            (
-                "",
-                "the profile \"a\" has role_arn, but neither source_profile nor credential_source, which name the "
-                    + "credentials that assume the role"
-            ),
-            (
-                "credential_source=Moon",
-                "credential_source of the profile \"a\" is \"Moon\"; supported are Environment, Ec2InstanceMetadata, "
-                    + "EcsContainer"
-            ),
-            (
-                "credential_source=Environment",
-                "there are no credentials in Environment, which credential_source of the profile \"a\" names"
-            ),
-            (
-                "source_profile=z",
-                "source_profile of the profile \"a\" is \"z\", which does not exist"
-            ),
-            ("source_profile=e", "source_profile of the profile \"a\" is \"e\", which has no credentials"),
-            (
-                "source_profile=b\nduration_seconds=60",
-                "duration_seconds of the profile \"a\" is \"60\"; it must be from 900 to 43200 seconds"
-            ),
-            (
-                "source_profile=c",
-                "the profiles refer to each other in a circle by source_profile: \"a\", then \"c\", then \"d\", then "
-                    + "\"c\""
-            ),
-            ("source_profile=a", "the profiles refer to each other in a circle by source_profile: \"a\", then \"a\""),
-        ]
+    @Test(arguments: [
+        (
+            "mfa_serial=arn:m\nsource_profile=b",
+            "the profile \"a\" requires an MFA code (mfa_serial), which cannot be entered in an unattended upload; "
+                + "use a profile without it"
+        ),
+        (
+            "source_profile=b\ncredential_source=Environment",
+            "the profile \"a\" has both source_profile and credential_source; remove one of them"
+        ),
+        (
+            "",
+            "the profile \"a\" has role_arn, but neither source_profile nor credential_source, which name the "
+                + "credentials that assume the role"
+        ),
+        (
+            "credential_source=Moon",
+            "credential_source of the profile \"a\" is \"Moon\"; supported are Environment, Ec2InstanceMetadata, "
+                + "EcsContainer"
+        ),
+        (
+            "credential_source=Environment",
+            "there are no credentials in Environment, which credential_source of the profile \"a\" names"
+        ),
+        (
+            "source_profile=z",
+            "source_profile of the profile \"a\" is \"z\", which does not exist"
+        ),
+        ("source_profile=e", "source_profile of the profile \"a\" is \"e\", which has no credentials"),
+        (
+            "source_profile=b\nduration_seconds=60",
+            "duration_seconds of the profile \"a\" is \"60\"; it must be from 900 to 43200 seconds"
+        ),
+        (
+            "source_profile=c",
+            "the profiles refer to each other in a circle by source_profile: \"a\", then \"c\", then \"d\", then "
+                + "\"c\""
+        ),
+        ("source_profile=a", "the profiles refer to each other in a circle by source_profile: \"a\", then \"a\""),
+    ]
     )
-    func wrong(lines: String, reason: String) throws {
+    func `that is described wrongly is refused with the reason`(lines: String, reason: String) throws {
         let config =
             "[profile a]\nrole_arn=arn:a\n\(lines)\n[profile b]\n\(Self.keys)[profile e]\nregion=r\n"
             + "[profile c]\nrole_arn=arn:c\nsource_profile=d\n[profile d]\nrole_arn=arn:d\nsource_profile=c\n"
@@ -141,8 +139,8 @@ struct AssumedRoleTests {
         #expect(server.requests.isEmpty)
     }
 
-    @Test("that may not be taken on is refused with the service's reason")
-    func denied() throws {
+    @Test
+    func `that may not be taken on is refused with the service's reason`() throws {
         let server = CredentialServer { _ in
             CredentialServer.refusal("AccessDenied", "User: arn:u is not authorized to perform: sts:AssumeRole")
         }

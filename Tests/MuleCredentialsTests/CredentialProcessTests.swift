@@ -42,8 +42,8 @@ struct CredentialProcessTests {
 
     private static let secret = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
 
-    @Test("gives keys, token and end, and is run with the words of its line and the variables of the run")
-    func keys() throws {
+    @Test
+    func `gives keys, token and end, and is run with the words of its line and the variables of the run`() throws {
         let command = try script(
             """
             echo "{\\"Version\\": 1, \\"AccessKeyId\\": \\"$1-$COLOUR\\", \\"SecretAccessKey\\": \\"$2\\","
@@ -62,39 +62,37 @@ struct CredentialProcessTests {
         )
     }
 
-    @Test(
-        "that prints something else is refused, and nothing of it is shown",
-        arguments: [
-            ("", "printed nothing"),
-            ("%", "printed something that is not JSON (line 1, column 1)"),
-            ("{\"%\": 1, \"%\": 2}", "printed something that is not JSON (line 1, column 49)"),
-            ("[1]", "printed JSON that is not an object { }"),
-            ("{\"AccessKeyId\": \"A\", \"SecretAccessKey\": \"%\"}", "printed JSON whose Version is not 1"),
-            ("{\"Version\": 2, \"AccessKeyId\": \"A\"}", "printed JSON whose Version is not 1"),
-            ("{\"Version\": 1, \"AccessKeyId\": \"A\"}", "printed JSON without SecretAccessKey"),
-            (
-                "{\"Version\": 1, \"AccessKeyId\": 7, \"SecretAccessKey\": \"%\"}",
-                "printed a AccessKeyId that is not a string"
-            ),
-            (
-                "{\"Version\": 1, \"AccessKeyId\": \"A\\n\", \"SecretAccessKey\": \"%\"}",
-                "printed a AccessKeyId with a character that is not allowed in a key"
-            ),
-            (
-                "{\"Version\": 1, \"AccessKeyId\": \"A\", \"SecretAccessKey\": \"%\", \"Expiration\": \"soon\"}",
-                "printed Expiration in a form other than 2026-11-20T23:56:00Z"
-            ),
-        ]
+    @Test(arguments: [
+        ("", "printed nothing"),
+        ("%", "printed something that is not JSON (line 1, column 1)"),
+        ("{\"%\": 1, \"%\": 2}", "printed something that is not JSON (line 1, column 49)"),
+        ("[1]", "printed JSON that is not an object { }"),
+        ("{\"AccessKeyId\": \"A\", \"SecretAccessKey\": \"%\"}", "printed JSON whose Version is not 1"),
+        ("{\"Version\": 2, \"AccessKeyId\": \"A\"}", "printed JSON whose Version is not 1"),
+        ("{\"Version\": 1, \"AccessKeyId\": \"A\"}", "printed JSON without SecretAccessKey"),
+        (
+            "{\"Version\": 1, \"AccessKeyId\": 7, \"SecretAccessKey\": \"%\"}",
+            "printed a AccessKeyId that is not a string"
+        ),
+        (
+            "{\"Version\": 1, \"AccessKeyId\": \"A\\n\", \"SecretAccessKey\": \"%\"}",
+            "printed a AccessKeyId with a character that is not allowed in a key"
+        ),
+        (
+            "{\"Version\": 1, \"AccessKeyId\": \"A\", \"SecretAccessKey\": \"%\", \"Expiration\": \"soon\"}",
+            "printed Expiration in a form other than 2026-11-20T23:56:00Z"
+        ),
+    ]
     )
-    func junk(output: String, problem: String) throws {
+    func `that prints something else is refused, and nothing of it is shown`(output: String, problem: String) throws {
         let command = try script("cat <<'END'\n\(output.replacing("%", with: Self.secret))\nEND\n")
         let reason = try reason(command)
         #expect(reason.hasPrefix("the credential_process of the profile \"p\" \(problem);"), "\(reason)")
         #expect(!reason.contains("wJalr"))
     }
 
-    @Test("that fails is quoted with what it says, but for keys, and the quote is not part of the failure")
-    func failure() throws {
+    @Test
+    func `that fails is quoted with what it says, but for keys, and the quote is not part of the failure`() throws {
         let command = try script("echo {}; echo 'token is over,' >&2; echo 'was \(Self.secret)!' >&2; exit 3")
         #expect(
             try reason(command)
@@ -106,8 +104,8 @@ struct CredentialProcessTests {
         )
     }
 
-    @Test("that says more than is kept shows no key that was cut in two")
-    func cutKey() throws {
+    @Test
+    func `that says more than is kept shows no key that was cut in two`() throws {
         // 4096 bytes are kept: the last 12 of the key, a line feed, and the rest.
         let command = try script(
             "printf '%s\\n' \(Self.secret) >&2; head -c 4083 /dev/zero | tr '\\0' 'x' >&2; exit 1"
@@ -116,8 +114,8 @@ struct CredentialProcessTests {
         #expect(notices.withLock { $0 }.first?.contains("EXAMPLEKEY") == false)
     }
 
-    @Test("that can't be started, or whose line can't be split, is told so")
-    func notStarted() throws {
+    @Test
+    func `that cannot be started, or whose line cannot be split, is told so`() throws {
         #expect(
             try reason("/no/such/program")
                 == "the credential_process of the profile \"p\" cannot be started: No such file or directory; check "
@@ -130,14 +128,14 @@ struct CredentialProcessTests {
         )
     }
 
-    @Test("that ends by a signal, or prints without end, is told so")
-    func badEnds() throws {
+    @Test
+    func `that ends by a signal, or prints without end, is told so`() throws {
         #expect(try reason(try script("kill -9 $$")).contains("was killed by signal 9"))
         #expect(try reason(try script("exec cat /dev/zero")).contains("printed more than 64 KiB"))
     }
 
-    @Test("is run again when its credentials are refused, and not for every request")
-    func runAgain() throws {
+    @Test
+    func `is run again when its credentials are refused, and not for every request`() throws {
         let command = try script(
             """
             echo run >> \(directory.path("runs"))

@@ -12,8 +12,8 @@ struct ContainerCredentialsTests {
         ["AWS_CONTAINER_CREDENTIALS_FULL_URI": server.url + "/v1/credentials?id=1"]
     }
 
-    @Test("comes from the service that the variables name, with the token of a file that is read each time")
-    func tokenFile() throws {
+    @Test
+    func `comes from the service that the variables name, with the token of a file that is read each time`() throws {
         let server = CredentialServer { CredentialServer.metadata(id: $0.headers["authorization"] ?? "none") }
         var variables = variables(server)
         #expect(try SharedFilesFixture(variables: variables).resolved().get().credentials().accessKeyID == "none")
@@ -32,18 +32,16 @@ struct ContainerCredentialsTests {
         #expect(server.requests.last?.line == "GET /v1/credentials?id=1")
     }
 
-    @Test(
-        "is not asked for over plain HTTP on another machine",
-        arguments: ["http://10.0.0.1/x", "http://127.evil.org/"]
+    @Test(arguments: ["http://10.0.0.1/x", "http://127.evil.org/"]
     )
-    func elsewhere(url: String) throws {
+    func `is not asked for over plain HTTP on another machine`(url: String) throws {
         let fixture = try SharedFilesFixture(variables: ["AWS_CONTAINER_CREDENTIALS_FULL_URI": url])
         let error = #expect(throws: CredentialsUnavailable.self) { try fixture.resolved().get() }
         #expect(error?.reason.contains("use https:// for other machines") == true)
     }
 
-    @Test("is named by a relative path that can't lead elsewhere")
-    func relative() throws {
+    @Test
+    func `is named by a relative path that cannot lead elsewhere`() throws {
         let fixture = try SharedFilesFixture(variables: ["AWS_CONTAINER_CREDENTIALS_RELATIVE_URI": ".evil.org/x"])
         let error = #expect(throws: CredentialsUnavailable.self) { try fixture.resolved().get() }
         #expect(
@@ -53,8 +51,8 @@ struct ContainerCredentialsTests {
         )
     }
 
-    @Test("is asked for again when the service is in trouble, and not when it refuses or answers junk")
-    func trouble() throws {
+    @Test
+    func `is asked for again when the service is in trouble, and not when it refuses or answers junk`() throws {
         func result(_ answer: CredentialServer.Answer) throws -> CredentialsUnavailable? {
             let server = CredentialServer { _ in answer }
             switch try SharedFilesFixture(variables: variables(server)).resolved() {
@@ -72,8 +70,8 @@ struct ContainerCredentialsTests {
         )
     }
 
-    @Test("is not asked for with a token that would end its header")
-    func badToken() throws {
+    @Test
+    func `is not asked for with a token that would end its header`() throws {
         let server = CredentialServer { _ in "" }
         var variables = variables(server)
         variables["AWS_CONTAINER_AUTHORIZATION_TOKEN"] = "a\r\nx: y"
@@ -120,15 +118,15 @@ struct InstanceMetadataTests {
         }
     }
 
-    @Test("is found with a token, past the proxies of the environment")
-    func version2() throws {
+    @Test
+    func `is found with a token, past the proxies of the environment`() throws {
         let server = CredentialServer(Self.answer)
         #expect(try signer(server, config: "[default]\nregion=r\n") == "INSTANCE")
         #expect(server.requests.count == 3)
     }
 
-    @Test("is not looked for without a token when the service refuses one", arguments: ["403 No", "404 No", "500 No"])
-    func noToken(status: String) throws {
+    @Test(arguments: ["403 No", "404 No", "500 No"])
+    func `is not looked for without a token when the service refuses one`(status: String) throws {
         let server = CredentialServer { $0.line.hasPrefix("PUT") ? .init("", status: status) : "my-role" }
         let sentence = try signer(server)
         #expect(sentence.contains("no credentials found: looked for AWS_ACCESS_KEY_ID"))
@@ -136,8 +134,8 @@ struct InstanceMetadataTests {
         #expect(server.requests.count == 1)
     }
 
-    @Test("is looked for without a token when that is allowed in so many words")
-    func version1() throws {
+    @Test
+    func `is looked for without a token when that is allowed in so many words`() throws {
         let server = CredentialServer { request in
             switch request.line {
             case "GET \(Self.roles)": "my-role"
@@ -148,8 +146,8 @@ struct InstanceMetadataTests {
         #expect(try signer(server, ["AWS_EC2_METADATA_V1_DISABLED": "false"]) == "VERSION1")
     }
 
-    @Test("is not waited for when the service does not answer")
-    func silent() throws {
+    @Test
+    func `is not waited for when the service does not answer`() throws {
         let server = CredentialServer { _ in nil }
         let began = Moment.now()
         let sentence = try signer(server, ["AWS_METADATA_SERVICE_TIMEOUT": "0.1"])
@@ -159,15 +157,15 @@ struct InstanceMetadataTests {
         #expect(server.requests.count <= 1)
     }
 
-    @Test("is not looked for where that is switched off")
-    func disabled() throws {
+    @Test
+    func `is not looked for where that is switched off`() throws {
         let server = CredentialServer(Self.answer)
         #expect(try signer(server, ["AWS_EC2_METADATA_DISABLED": "True"]).contains("AWS_EC2_METADATA_DISABLED is set"))
         #expect(server.requests.isEmpty)
     }
 
-    @Test("is nobody's when the instance has none, or it can't be used")
-    func noRole() throws {
+    @Test
+    func `is no one's when the instance has none, or it cannot be used`() throws {
         let none = CredentialServer { request in
             request.line == "GET \(Self.roles)" ? .init("", status: "404 Not Found") : Self.answer(request)
         }
@@ -178,8 +176,8 @@ struct InstanceMetadataTests {
         #expect(try signer(failed).contains("answered AssumeRoleUnauthorizedAccess for the role my-role"))
     }
 
-    @Test("signs for a profile's role")
-    func credentialSource() throws {
+    @Test
+    func `signs for a profile's role`() throws {
         let metadata = CredentialServer(Self.answer)
         let sts = CredentialServer { request in
             CredentialServer.sts(

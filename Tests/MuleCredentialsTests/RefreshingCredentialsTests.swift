@@ -66,8 +66,8 @@ struct RefreshingCredentialsTests {
         }
     }
 
-    @Test("are fetched once, and again 15 minutes before they end")
-    func advisory() {
+    @Test
+    func `are fetched once, and again 15 minutes before they end`() {
         let provider = mint.provider()
         #expect(key(provider) == "KEY1")
         mint.clock.turn(seconds: 2699)
@@ -77,8 +77,8 @@ struct RefreshingCredentialsTests {
         #expect(mint.fetches == 2)
     }
 
-    @Test("that don't end are fetched once")
-    func endless() {
+    @Test
+    func `that don't end are fetched once`() {
         mint.setLife(nil)
         let provider = mint.provider()
         #expect(key(provider) == "KEY1")
@@ -86,8 +86,8 @@ struct RefreshingCredentialsTests {
         #expect(key(provider) == "KEY1")
     }
 
-    @Test("that live for a quarter of an hour are not fetched for every request")
-    func shortLife() {
+    @Test
+    func `that live for a quarter of an hour are not fetched for every request`() {
         mint.setLife(900)
         let provider = mint.provider()
         for _ in 0..<44 {
@@ -98,8 +98,8 @@ struct RefreshingCredentialsTests {
         #expect(key(provider) == "KEY2")
     }
 
-    @Test("in the advisory window one fetches and the others go on with the old ones")
-    func othersGoOn() {
+    @Test
+    func `in the advisory window one fetches and the others go on with the old ones`() {
         let provider = mint.provider()
         #expect(key(provider) == "KEY1")
         mint.clock.turn(seconds: 2800)
@@ -122,8 +122,8 @@ struct RefreshingCredentialsTests {
         #expect(mint.fetches == 2)
     }
 
-    @Test("in the mandatory window, and when there are none yet, all wait for one fetch", arguments: [0.0, 3100, 4000])
-    func allWait(after seconds: Double) {
+    @Test(arguments: [0.0, 3100, 4000])
+    func `in the mandatory window, and when there are none yet, all wait for one fetch`(after seconds: Double) {
         let provider = mint.provider()
         if seconds > 0 {
             #expect(key(provider) == "KEY1")
@@ -147,8 +147,8 @@ struct RefreshingCredentialsTests {
         #expect(mint.fetches == (seconds > 0 ? 2 : 1))
     }
 
-    @Test("that can't be renewed are used to their end, tried again from time to time, and told of once")
-    func failures() {
+    @Test
+    func `that cannot be renewed are used to their end, tried again from time to time, and told of once`() {
         let provider = mint.provider()
         #expect(key(provider) == "KEY1")
         mint.fail(CredentialsUnavailable(reason: "STS sleeps"))
@@ -170,8 +170,8 @@ struct RefreshingCredentialsTests {
         #expect(key(provider) == "KEY6")
     }
 
-    @Test("that could not be had a moment ago are not asked for by every worker")
-    func sharedFailure() {
+    @Test
+    func `that could not be had a moment ago are not asked for by every worker`() {
         mint.fail(CredentialsUnavailable(reason: "no"))
         let provider = mint.provider()
         for _ in 0..<5 { #expect(key(provider) == "no") }
@@ -181,16 +181,16 @@ struct RefreshingCredentialsTests {
         #expect(mint.fetches == 2)
     }
 
-    @Test("end with the wall clock when the machine has slept")
-    func suspended() {
+    @Test
+    func `end with the wall clock when the machine has slept`() {
         let provider = mint.provider()
         #expect(key(provider) == "KEY1")
         mint.clock.setWall(forward: 7200)
         #expect(key(provider) == "KEY2")
     }
 
-    @Test("do not live longer when the wall clock is set back")
-    func clockSetBack() {
+    @Test
+    func `do not live longer when the wall clock is set back`() {
         let provider = mint.provider()
         #expect(key(provider) == "KEY1")
         mint.clock.setWall(forward: -86_400)
@@ -200,16 +200,16 @@ struct RefreshingCredentialsTests {
         #expect(key(provider) == "KEY2")
     }
 
-    @Test("that have ended by this machine's clock when they come are left to the store to judge")
-    func wrongClock() {
+    @Test
+    func `that have ended by this machine's clock when they come are left to the store to judge`() {
         mint.setLife(-1200)
         let provider = mint.provider()
         for _ in 0..<3 { #expect(key(provider) == "KEY1") }
         #expect(mint.fetches == 1)
     }
 
-    @Test("that the store refuses are renewed once for all, and not again before it has accepted the new ones")
-    func refused() throws {
+    @Test
+    func `that the store refuses are renewed once for all, and not again before it has accepted the new ones`() throws {
         let provider = mint.provider()
         let first = try provider.credentials()
         mint.close()
@@ -230,8 +230,8 @@ struct RefreshingCredentialsTests {
         #expect(key(provider) == "KEY3")
     }
 
-    @Test("that the store refuses and that can't be renewed are the end, with the reason")
-    func refusedForGood() throws {
+    @Test
+    func `that the store refuses and that cannot be renewed are the end, with the reason`() throws {
         let provider = mint.provider()
         let first = try provider.credentials()
         mint.fail(CredentialsUnavailable(reason: "gone"))
@@ -239,8 +239,8 @@ struct RefreshingCredentialsTests {
         #expect(key(provider) == "gone")
     }
 
-    @Test("are asked for at the start, and only what can't succeed later is an error there")
-    func atTheStart() throws {
+    @Test
+    func `are asked for at the start, and only what cannot succeed later is an error there`() throws {
         mint.fail(CredentialsUnavailable(reason: "unreachable", isTransient: true))
         _ = try mint.provider().fetched()
         mint.fail(CredentialsUnavailable(reason: "denied"))

@@ -27,8 +27,8 @@ struct ReloadedCredentialsTests {
 
     private func signer() throws -> String { try provider.credentials().accessKeyID }
 
-    @Test("stay the same between two looks, and are replaced at the next")
-    func reload() throws {
+    @Test
+    func `stay the same between two looks, and are replaced at the next`() throws {
         try write(Self.text("THE-SECOND"))
         #expect(try signer() == "FIRST")
         clock.turn(seconds: 4.9)
@@ -38,11 +38,9 @@ struct ReloadedCredentialsTests {
         #expect(try signer() == "THE-SECOND")
     }
 
-    @Test(
-        "stay in place when the file holds nothing usable, until it does",
-        arguments: ["", "[default]\naws_access_key_id=HALF", "nonsense", "[other]\naws_access_key_id=X"]
+    @Test(arguments: ["", "[default]\naws_access_key_id=HALF", "nonsense", "[other]\naws_access_key_id=X"]
     )
-    func unusable(_ content: String) throws {
+    func `stay in place when the file holds nothing usable, until it does`(_ content: String) throws {
         try write(content)
         clock.turn(seconds: 5)
         #expect(try signer() == "FIRST")
@@ -51,8 +49,8 @@ struct ReloadedCredentialsTests {
         #expect(try signer() == "THE-SECOND")
     }
 
-    @Test("are not read again while the files are unchanged")
-    func unchanged() throws {
+    @Test
+    func `are not read again while the files are unchanged`() throws {
         let reads = Mutex(0)
         let first = Credentials(accessKeyID: "FIRST", secretAccessKey: "s")
         let reloaded = ReloadedCredentials(
@@ -72,8 +70,8 @@ struct ReloadedCredentialsTests {
         #expect(reads.withLock { $0 } == 0)
     }
 
-    @Test("are looked at by one worker only, while the others go on with the old ones")
-    func oneLook() throws {
+    @Test
+    func `are looked at by one worker only, while the others go on with the old ones`() throws {
         let first = Credentials(accessKeyID: "FIRST", secretAccessKey: "s")
         let looks = Mutex(0)
         let inner = Mutex<ReloadedCredentials?>(nil)

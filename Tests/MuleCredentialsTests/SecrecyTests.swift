@@ -13,8 +13,8 @@ struct SecrecyTests {
         return "\(value)" + String(reflecting: value) + dumped
     }
 
-    @Test("are not shown by any value that came from a file or the environment")
-    func values() throws {
+    @Test
+    func `are not shown by any value that came from a file or the environment`() throws {
         let pair = "aws_access_key_id=A\naws_secret_access_key=\(Self.secret)\naws_session_token=\(Self.token)\n"
         let variables = [
             "AWS_ACCESS_KEY_ID": "A", "AWS_SECRET_ACCESS_KEY": Self.secret, "AWS_SESSION_TOKEN": Self.token,
@@ -40,15 +40,13 @@ struct SecrecyTests {
         }
     }
 
-    @Test(
-        "are not shown by any error",
-        arguments: [
-            "aws_secret_access_key=%", "aws_access_key_id=A\naws_secret_access_key=% # mine",
-            "aws_access_key_id=A\naws_secret_access_key=%\n  %", "aws_access_key_id=A\naws_secret_access_key %",
-            "%", "aws_access_key_id=% x\naws_secret_access_key=%", "aws_access_key_id=A\naws_session_token=%\n %",
-        ]
+    @Test(arguments: [
+        "aws_secret_access_key=%", "aws_access_key_id=A\naws_secret_access_key=% # mine",
+        "aws_access_key_id=A\naws_secret_access_key=%\n  %", "aws_access_key_id=A\naws_secret_access_key %",
+        "%", "aws_access_key_id=% x\naws_secret_access_key=%", "aws_access_key_id=A\naws_session_token=%\n %",
+    ]
     )
-    func errors(_ template: String) throws {
+    func `are not shown by any error`(_ template: String) throws {
         let fixture = try SharedFilesFixture(credentials: "[default]\n" + template.replacing("%", with: Self.secret))
         let reason = fixture.signer()
         #expect(reason.contains("~/.aws/credentials"))

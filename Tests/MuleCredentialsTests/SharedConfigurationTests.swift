@@ -7,14 +7,14 @@ import Testing
 
 @Suite("The shared configuration")
 struct SharedConfigurationTests {
-    @Test("of a machine without the files is empty")
-    func missingFiles() throws {
+    @Test
+    func `of a machine without the files is empty`() throws {
         #expect(try SharedFilesFixture().configuration().profileNames.isEmpty)
         #expect(try SharedConfiguration.load(environment: [:]).profileNames.isEmpty)
     }
 
-    @Test("takes a profile's settings from both files, the credentials file first")
-    func merges() throws {
+    @Test
+    func `takes a profile's settings from both files, the credentials file first`() throws {
         let shared = try SharedFilesFixture(
             config: "[profile a]\nregion=r1\noutput=json\n[default]\nregion=r0",
             credentials: "[a]\nregion=r2\naws_access_key_id=AK\n[b]\nregion=r3\n[profile c]\nregion=r4"
@@ -29,11 +29,9 @@ struct SharedConfigurationTests {
         #expect(shared.profile("c") == nil)
     }
 
-    @Test(
-        "of [default] and [profile default] the last counts as a whole",
-        arguments: [("[default]", "[profile default]"), ("[profile default]", "[default]")]
+    @Test(arguments: [("[default]", "[profile default]"), ("[profile default]", "[default]")]
     )
-    func lastWholeSection(first: String, last: String) throws {
+    func `of [default] and [profile default] the last counts as a whole`(first: String, last: String) throws {
         let shared = try SharedFilesFixture(
             config: "\(first)\naws_access_key_id=1\naws_session_token=1\n\(last)\naws_access_key_id=2\nregion=r\n"
         ).configuration()
@@ -43,15 +41,13 @@ struct SharedConfigurationTests {
         #expect(profile["region"] == "r")
     }
 
-    @Test(
-        "paths in variables may hold variables and ~, as with botocore",
-        arguments: [
-            ("$HOME/x", "/home/u/x"), ("${HOME}/x", "/home/u/x"), ("~/x", "/home/u/x"), ("$A/$B", "/a/b"),
-            ("$TILDE/x", "/home/u/x"), ("/a$NONE/${NONE}/$", "/a$NONE/${NONE}/$"), ("/$", "/$"), ("/${HOME", "/${HOME"),
-            ("/$EMPTY/x", "//x"), ("~", "/home/u"), ("~other/x", "~other/x"), ("/a/$Bä", "/a/bä"),
-        ]
+    @Test(arguments: [
+        ("$HOME/x", "/home/u/x"), ("${HOME}/x", "/home/u/x"), ("~/x", "/home/u/x"), ("$A/$B", "/a/b"),
+        ("$TILDE/x", "/home/u/x"), ("/a$NONE/${NONE}/$", "/a$NONE/${NONE}/$"), ("/$", "/$"), ("/${HOME", "/${HOME"),
+        ("/$EMPTY/x", "//x"), ("~", "/home/u"), ("~other/x", "~other/x"), ("/a/$Bä", "/a/bä"),
+    ]
     )
-    func expands(written: String, path: String) {
+    func `paths in variables may hold variables and ~, as with botocore`(written: String, path: String) {
         let variables = ["HOME": "/home/u", "A": "/a", "B": "b", "TILDE": "~", "EMPTY": ""]
         for name in ["AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"] {
             let locations = SharedFileLocations(environment: variables.merging([name: written]) { $1 })
@@ -60,8 +56,8 @@ struct SharedConfigurationTests {
         }
     }
 
-    @Test("keys in quotes are refused by name before anything is sent", arguments: ["\"", "'"])
-    func quotedKeys(quote: String) throws {
+    @Test(arguments: ["\"", "'"])
+    func `keys in quotes are refused by name before anything is sent`(quote: String) throws {
         let quoted = "\(quote)AKIDEXAMPLE\(quote)"
         let file = try SharedFilesFixture(
             credentials: "[default]\naws_access_key_id = \(quoted)\naws_secret_access_key = s\n"
@@ -78,8 +74,8 @@ struct SharedConfigurationTests {
         }
     }
 
-    @Test("merges sections of the same header, the later one first")
-    func mergesDuplicates() throws {
+    @Test
+    func `merges sections of the same header, the later one first`() throws {
         let shared = try SharedFilesFixture(
             config: "[default]\na=1\nb=1\n[profile x]\n[default]\nb=2\ns3 =\n c=3\n"
         ).configuration()
@@ -89,8 +85,8 @@ struct SharedConfigurationTests {
         #expect(profile.nested("s3") == ["c": "3"])
     }
 
-    @Test("tells text from nested settings, and takes empty ones for missing")
-    func textAndNested() throws {
+    @Test
+    func `tells text from nested settings, and takes empty ones for missing`() throws {
         let shared = try SharedFilesFixture(config: "[default]\na =\nb = 1\ns3 =\n c =\n d = 1").configuration()
         let profile = try #require(shared.profile("default"))
         #expect(profile["a"] == nil)
@@ -100,8 +96,8 @@ struct SharedConfigurationTests {
         #expect(profile.nested("s3") == ["d": "1"])
     }
 
-    @Test("keeps profiles apart whose names differ in bytes only")
-    func namesAreBytes() throws {
+    @Test
+    func `keeps profiles apart whose names differ in bytes only`() throws {
         let (composed, decomposed) = ("\u{FC}", "u\u{308}")
         let shared = try SharedFilesFixture(
             config: "[profile \(composed)]\nregion=one\n[profile \(decomposed)]\nregion=two"
@@ -111,8 +107,8 @@ struct SharedConfigurationTests {
         #expect(shared.profile(decomposed)?["region"] == "two")
     }
 
-    @Test("knows sections of services and of single sign-on")
-    func otherSections() throws {
+    @Test
+    func `knows sections of services and of single sign-on`() throws {
         let shared = try SharedFilesFixture(
             config: "[services a]\ns3 =\n endpoint_url=u\n[sso-session b]\nsso_region=r"
         ).configuration()
@@ -121,8 +117,8 @@ struct SharedConfigurationTests {
         #expect(shared.profileNames.isEmpty)
     }
 
-    @Test("is where the variables say, with ~ for the home directory")
-    func namedFiles() throws {
+    @Test
+    func `is where the variables say, with ~ for the home directory`() throws {
         var fixture = try SharedFilesFixture(config: "[profile usual]")
         try fixture.directory.write("[profile a]", to: "c")
         try fixture.directory.write("[b]", to: "k")
@@ -134,8 +130,8 @@ struct SharedConfigurationTests {
         #expect(try fixture.configuration().profileNames == ["usual"])
     }
 
-    @Test("that can't be understood is refused with file and line")
-    func malformed() throws {
+    @Test
+    func `that cannot be understood is refused with file and line`() throws {
         let fixture = try SharedFilesFixture(credentials: "[a]\nnonsense")
         #expect {
             try fixture.configuration()
@@ -145,8 +141,8 @@ struct SharedConfigurationTests {
         }
     }
 
-    @Test("that is no file, or too large, is refused")
-    func unreadable() throws {
+    @Test
+    func `that is no file, or too large, is refused`() throws {
         let fixture = try SharedFilesFixture()
         let directory = try fixture.directory.makeDirectory(".aws/config")
         #expect(throws: SharedConfigurationError(path: directory, problem: "cannot be read: it is not a file")) {
@@ -159,8 +155,8 @@ struct SharedConfigurationTests {
         }
     }
 
-    @Test("that this user may not read is refused", .enabled(if: geteuid() != 0, "root may read everything"))
-    func forbidden() throws {
+    @Test(.enabled(if: geteuid() != 0, "root may read everything"))
+    func `that this user may not read is refused`() throws {
         let fixture = try SharedFilesFixture(config: "[default]")
         chmod(fixture.configPath, 0)
         #expect(

@@ -35,8 +35,8 @@ struct SharedFileTests {
         render(try SharedFile(parsing: bytes, path: "f"))
     }
 
-    @Test("a value of very many lines is read in the time of its bytes")
-    func manyLines() throws {
+    @Test
+    func `a value of very many lines is read in the time of its bytes`() throws {
         let text = "[a]\nx = 0" + String(repeating: "\n 1", count: 300_000)
         let file = try SharedFile(parsing: Array(text.utf8), path: "f")
         #expect(file.sections[0].settings["x"] == .text("0" + String(repeating: "\n1", count: 300_000)))
@@ -70,46 +70,44 @@ struct SharedFileTests {
         .init("a header that is no profile", "[plugins]\nx=1", ["[plugins] x=1"]),
     ]
 
-    @Test("is read as the AWS command line reads it", arguments: readable)
-    func reads(_ example: SharedFileCase) throws {
+    @Test(arguments: readable)
+    func `is read as the AWS command line reads it`(_ example: SharedFileCase) throws {
         #expect(try Self.parse(Array(example.text.utf8)) == example.sections)
     }
 
-    @Test(
-        "that makes no sense is refused with the line's number",
-        arguments: [
-            ("x=1", 1, "a setting comes before the first [section]"),
-            ("\n\n# c\nx=1\n[a]", 4, "a setting comes before the first [section]"),
-            ("[a", 1, "a section needs a name and a closing ]"),
-            ("[]", 1, "a section needs a name and a closing ]"),
-            ("[  ]", 1, "a section needs a name and a closing ]"),
-            ("[a]\r\nx\r\n", 2, "neither a [section] nor a setting of the form name = value"),
-            ("[a]\n=1", 2, "neither a [section] nor a setting of the form name = value"),
-            (
-                "[a]\ns3 =\n  x=1\n  y\nz=1", 4,
-                "an indented line under a name without a value must be of the form name = value"
-            ),
-            (
-                "[a]\ns3 =\n\n  y", 4,
-                "an indented line under a name without a value must be of the form name = value"
-            ),
-        ]
+    @Test(arguments: [
+        ("x=1", 1, "a setting comes before the first [section]"),
+        ("\n\n# c\nx=1\n[a]", 4, "a setting comes before the first [section]"),
+        ("[a", 1, "a section needs a name and a closing ]"),
+        ("[]", 1, "a section needs a name and a closing ]"),
+        ("[  ]", 1, "a section needs a name and a closing ]"),
+        ("[a]\r\nx\r\n", 2, "neither a [section] nor a setting of the form name = value"),
+        ("[a]\n=1", 2, "neither a [section] nor a setting of the form name = value"),
+        (
+            "[a]\ns3 =\n  x=1\n  y\nz=1", 4,
+            "an indented line under a name without a value must be of the form name = value"
+        ),
+        (
+            "[a]\ns3 =\n\n  y", 4,
+            "an indented line under a name without a value must be of the form name = value"
+        ),
+    ]
     )
-    func refusesMalformed(_ text: String, _ line: Int, _ problem: String) {
+    func `that makes no sense is refused with the line's number`(_ text: String, _ line: Int, _ problem: String) {
         #expect(throws: SharedConfigurationError(path: "f", line: line, problem: problem)) {
             try Self.parse(Array(text.utf8))
         }
     }
 
-    @Test("with bytes that are not UTF-8 is refused with the line's number")
-    func refusesOtherEncodings() {
+    @Test
+    func `with bytes that are not UTF-8 is refused with the line's number`() {
         #expect(throws: SharedConfigurationError(path: "f", line: 2, problem: "not UTF-8 text")) {
             try Self.parse(Array("[a]\nx=".utf8) + [0xFC])
         }
     }
 
-    @Test("quotes nothing of a line that makes no sense", arguments: ["%", "[%", "=%", "[a]\n%", "[a]\n%=\n  %\n"])
-    func errorsQuoteNothing(_ template: String) {
+    @Test(arguments: ["%", "[%", "=%", "[a]\n%", "[a]\n%=\n  %\n"])
+    func `quotes nothing of a line that makes no sense`(_ template: String) {
         let secret = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
         let text = template.replacing("%", with: secret)
         #expect {
@@ -119,16 +117,16 @@ struct SharedFileTests {
         }
     }
 
-    @Test("never crashes the reader, wherever it is cut off")
-    func survivesTruncation() {
+    @Test
+    func `never crashes the reader, wherever it is cut off`() {
         for example in Self.readable {
             let bytes = Array(example.text.utf8)
             for end in bytes.indices { _ = try? Self.parse(Array(bytes[..<end])) }
         }
     }
 
-    @Test("never crashes the reader, whatever its bytes are", arguments: 0..<40)
-    func survivesNoise(_ seed: UInt64) {
+    @Test(arguments: 0..<40)
+    func `never crashes the reader, whatever its bytes are`(_ seed: UInt64) {
         var random = SeededRandom(seed: seed)
         let alphabet = Array("[]=:#;\n\r\t  ab\"'\\\u{FEFF}ü".utf8) + [0, 0xFF]
         for _ in 0..<200 {
@@ -141,7 +139,6 @@ struct SharedFileTests {
     }
 
     @Test(
-        "has sections of four kinds",
         arguments: [
             ("default", .profile("default")),
             ("profile default", .profile("default")),
@@ -162,7 +159,7 @@ struct SharedFileTests {
             ("profiles a", .other("profiles a")),
         ] as [(String, SectionHeader)]
     )
-    func knowsSections(_ header: String, _ kind: SectionHeader) {
+    func `has sections of four kinds`(_ header: String, _ kind: SectionHeader) {
         #expect(SectionHeader(header) == kind)
     }
 }

@@ -113,8 +113,8 @@ struct SignerTests {
         ),
     ]
 
-    @Test("is the one whom the AWS command line would take", arguments: signers)
-    func signs(_ example: SignerCase) throws {
+    @Test(arguments: signers)
+    func `is the one whom the AWS command line would take`(_ example: SignerCase) throws {
         let fixture = try SharedFilesFixture(
             config: example.config,
             credentials: example.credentials,
@@ -271,17 +271,19 @@ struct SignerTests {
         ),
     ]
 
-    @Test("is said to be nobody, with the reason and a way out", arguments: sentences)
-    func refuses(_ example: SignerCase) throws { try signs(example) }
+    @Test(arguments: sentences)
+    func `is missing, with the reason and a way out`(_ example: SignerCase) throws {
+        try `is the one whom the AWS command line would take`(example)
+    }
 
-    @Test("counts the profiles that are not listed")
-    func manyProfiles() throws {
+    @Test
+    func `counts the profiles that are not listed`() throws {
         let names = (10..<35).map { "[p\($0)]\n" }.joined()
         #expect(try SharedFilesFixture(credentials: names).signer(profile: "x").hasSuffix(" p28, p29 and 5 more"))
     }
 
-    @Test("signs with the session token, under its new or its old name")
-    func sessionTokens() throws {
+    @Test
+    func `signs with the session token, under its new or its old name`() throws {
         func token(_ variables: [String: String]) throws -> String? {
             try SharedFilesFixture(variables: Self.plus(variables)).awsEnvironment().credentialsProvider().credentials()
                 .sessionToken
@@ -304,15 +306,15 @@ struct SignerTests {
         #expect(try token(ofProfile: "aws_security_token=old\naws_session_token=new") == "new")
     }
 
-    @Test("signs until the time that the environment gives")
-    func expiration() throws {
+    @Test
+    func `signs until the time that the environment gives`() throws {
         let variables = Self.plus(["AWS_CREDENTIAL_EXPIRATION": "2026-11-20T23:56:00+00:00"])
         let provider = try SharedFilesFixture(variables: variables).awsEnvironment().credentialsProvider()
         #expect(try provider.credentials().expiration == UTCTime(iso8601: "2026-11-20T23:56:00Z"))
     }
 
-    @Test("signs with a secret that only another store than Amazon's would give out")
-    func oddSecrets() throws {
+    @Test
+    func `signs with a secret that only another store than Amazon's would give out`() throws {
         for secret in ["päss wörd", "a#b;c", "a=b:c"] {
             let text = "[default]\naws_access_key_id=A\naws_secret_access_key=\(secret)"
             let found = try SharedFilesFixture(credentials: text).awsEnvironment().credentialsProvider().credentials()

@@ -60,13 +60,13 @@ struct SingleSignOnTests {
         #"{"accessToken":"OVER","expiresAt":"2020-01-01T00:00:00Z","clientId":"c","clientSecret":"d","#
         + #""refreshToken":"R1","registrationExpiresAt":"2126-01-01T00:00:00Z","startUrl":"u","custom":7}"#
 
-    @Test("knows the login's file by the SHA-1 of the session's name")
-    func fileName() {
+    @Test
+    func `knows the login's file by the SHA-1 of the session's name`() {
         #expect(Hex.encode(sha1("abc".utf8)) == "a9993e364706816aba3e25717850c26c9cd0d89d")
     }
 
-    @Test("exchanges the login for credentials of the role")
-    func exchange() throws {
+    @Test
+    func `exchanges the login for credentials of the role`() throws {
         let fixture = try fixture(#"{"accessToken":"GOOD","expiresAt":"2126-01-01T00:00:00Z"}"#)
         let credentials = try fixture.resolved(profile: "p").get().credentials()
         #expect(credentials.accessKeyID == "SSO")
@@ -76,8 +76,8 @@ struct SingleSignOnTests {
         )
     }
 
-    @Test("takes the login of a URL, from the time before there were sessions")
-    func legacy() throws {
+    @Test
+    func `takes the login of a URL, from the time before there were sessions`() throws {
         let fixture = try fixture(
             key: "https://corp.example/start",
             #"{"accessToken":"GOOD","expiresAt":"2126-01-01T00:00:00UTC"}"#
@@ -85,8 +85,8 @@ struct SingleSignOnTests {
         #expect(try signer(fixture, profile: "old") == "SSO")
     }
 
-    @Test("renews a login that is over, and keeps the new one where the AWS command line finds it")
-    func renewal() throws {
+    @Test
+    func `renews a login that is over, and keeps the new one where the AWS command line finds it`() throws {
         let fixture = try fixture(Self.renewable)
         #expect(try signer(fixture) == "SSO")
         #expect(server.requests.map(\.line).first == "POST /token")
@@ -104,8 +104,8 @@ struct SingleSignOnTests {
 
     private static let over = "the single sign-on login has expired: run \"aws sso login --profile p\""
 
-    @Test("names the command that a person has to run when the login is over for good")
-    func ended() throws {
+    @Test
+    func `names the command that a person has to run when the login is over for good`() throws {
         #expect(try signer(fixture(nil)) == "there is no single sign-on login: run \"aws sso login --profile p\"")
         #expect(try signer(fixture(#"{"accessToken":"OVER","expiresAt":"2020-01-01T00:00:00Z"}"#)) == Self.over)
         #expect(try signer(fixture(Self.renewable.replacing("R1", with: "R0"))) == Self.over)
@@ -115,8 +115,8 @@ struct SingleSignOnTests {
         #expect(try signer(fixture("GOOD")).contains("has something that is not JSON"))
     }
 
-    @Test("says what a profile lacks")
-    func incomplete() throws {
+    @Test
+    func `says what a profile lacks`() throws {
         let lacking = try SharedFilesFixture(config: "[profile p]\nsso_account_id=1\n")
         #expect(
             try signer(lacking) == "the profile \"p\" uses single sign-on, but has no sso_region; run \"aws configure "

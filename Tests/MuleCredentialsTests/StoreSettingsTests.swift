@@ -18,7 +18,6 @@ struct StoreSettingsTests {
         """
 
     @Test(
-        "come from the variables, then from the profile",
         arguments: [
             ([:], "profile-region", "http://profile-s3", "/profile.pem"),
             (["AWS_DEFAULT_REGION": "d"], "d", "http://profile-s3", "/profile.pem"),
@@ -36,7 +35,12 @@ struct StoreSettingsTests {
             (["AWS_CA_BUNDLE": "/v.pem"], "profile-region", "http://profile-s3", "/v.pem"),
         ] as [([String: String], String, String, String)]
     )
-    func precedence(_ variables: [String: String], _ region: String, _ endpoint: String, _ bundle: String) throws {
+    func `come from the variables, then from the profile`(
+        _ variables: [String: String],
+        _ region: String,
+        _ endpoint: String,
+        _ bundle: String
+    ) throws {
         let found = try SharedFilesFixture(config: Self.config, variables: variables).awsEnvironment()
         #expect(
             found.settings
@@ -44,8 +48,8 @@ struct StoreSettingsTests {
         )
     }
 
-    @Test("of variables and profile can be had apart, for mule's own file stands between them")
-    func apart() throws {
+    @Test
+    func `of variables and profile can be had apart, for mule's own file stands between them`() throws {
         let fixture = try SharedFilesFixture(config: Self.config, variables: ["AWS_REGION": "r"])
         let found = try fixture.awsEnvironment()
         #expect(found.environmentSettings == StoreSettings(region: "r"))
@@ -53,21 +57,21 @@ struct StoreSettingsTests {
         #expect(found.profileName == "default")
     }
 
-    @Test("of nobody are all unset")
-    func nothing() throws {
+    @Test
+    func `of no one are all unset`() throws {
         let found = try SharedFilesFixture().awsEnvironment()
         #expect(found.settings == StoreSettings())
         #expect(found.profileName == nil)
     }
 
-    @Test(
-        "leave endpoints out when they are to be ignored",
-        arguments: [
-            ("true", "", true), ("TRUE", "", true), ("false", "", false), ("1", "", false), ("", "", false),
-            ("", "true", true), ("false", "true", false), ("true", "false", true),
-        ]
+    @Test(arguments: [
+        ("true", "", true), ("TRUE", "", true), ("false", "", false), ("1", "", false), ("", "", false),
+        ("", "true", true), ("false", "true", false), ("true", "false", true),
+    ]
     )
-    func ignoredEndpoints(_ variable: String, _ setting: String, _ ignores: Bool) throws {
+    func `leave endpoints out when they are to be ignored`(_ variable: String, _ setting: String, _ ignores: Bool)
+        throws
+    {
         let config = Self.config.replacing(
             "ca_bundle",
             with: "ignore_configured_endpoint_urls = \(setting)\nca_bundle"
@@ -85,46 +89,44 @@ struct StoreSettingsTests {
 
     // https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html and
     // https://docs.aws.amazon.com/cli/latest/userguide/cli-configure-files.html; the blank behind "s3 =" is theirs.
-    @Test(
-        "are those of AWS's documented examples",
-        arguments: [
-            (
-                "dev",
-                "[profile dev]\nservices = s3-specific\n\n[services s3-specific]\ns3 = \n"
-                    + "  endpoint_url = http://localhost:4567\n"
-            ),
-            (
-                "dev",
-                "[profile dev]\nendpoint_url = http://localhost:1234\nservices = s3-specific\n\n"
-                    + "[services s3-specific]\ns3 = \n  endpoint_url = http://localhost:4567\n"
-            ),
-            (
-                "dev1",
-                "[profile dev1]\nservices = testing-s3-and-eb\n\n[services testing-s3-and-eb]\ns3 = \n"
-                    + "  endpoint_url = http://localhost:4567\nelastic_beanstalk = \n"
-                    + "  endpoint_url = http://localhost:8000\n"
-            ),
-            (
-                "dev2",
-                "[profile dev1]\noutput = json\nservices = testing-s3\n\n[profile dev2]\noutput = text\n"
-                    + "services = testing-s3\n\n[services testing-s3]\ns3 = \n  endpoint_url = http://localhost:4567\n"
-            ),
-        ]
+    @Test(arguments: [
+        (
+            "dev",
+            "[profile dev]\nservices = s3-specific\n\n[services s3-specific]\ns3 = \n"
+                + "  endpoint_url = http://localhost:4567\n"
+        ),
+        (
+            "dev",
+            "[profile dev]\nendpoint_url = http://localhost:1234\nservices = s3-specific\n\n"
+                + "[services s3-specific]\ns3 = \n  endpoint_url = http://localhost:4567\n"
+        ),
+        (
+            "dev1",
+            "[profile dev1]\nservices = testing-s3-and-eb\n\n[services testing-s3-and-eb]\ns3 = \n"
+                + "  endpoint_url = http://localhost:4567\nelastic_beanstalk = \n"
+                + "  endpoint_url = http://localhost:8000\n"
+        ),
+        (
+            "dev2",
+            "[profile dev1]\noutput = json\nservices = testing-s3\n\n[profile dev2]\noutput = text\n"
+                + "services = testing-s3\n\n[services testing-s3]\ns3 = \n  endpoint_url = http://localhost:4567\n"
+        ),
+    ]
     )
-    func documentedExamples(_ profile: String, _ config: String) throws {
+    func `are those of AWS's documented examples`(_ profile: String, _ config: String) throws {
         let found = try SharedFilesFixture(config: config).awsEnvironment(profile: profile)
         #expect(found.settings.endpointURL == "http://localhost:4567")
     }
 
-    @Test("take the profile's endpoint when its services section has none for S3")
-    func servicesOfOthers() throws {
+    @Test
+    func `take the profile's endpoint when its services section has none for S3`() throws {
         let config = "[default]\nendpoint_url = http://all\nservices = x\n[services x]\nendpoint_url = http://no\n"
         let settings = try SharedFilesFixture(config: config).awsEnvironment().settings
         #expect(settings.endpointURL == "http://all")
     }
 
-    @Test("are refused when the profile names a services section that is not there")
-    func missingServices() throws {
+    @Test
+    func `are refused when the profile names a services section that is not there`() throws {
         var fixture = try SharedFilesFixture(config: "[default]\nendpoint_url = http://all\nservices = x\n")
         #expect {
             try fixture.awsEnvironment()

@@ -27,8 +27,8 @@ struct WebIdentityTests {
         ]
     }
 
-    @Test("of the environment is exchanged without a signature, and the file is read again at each renewal")
-    func environment() throws {
+    @Test
+    func `of the environment is exchanged without a signature, and the file is read again at each renewal`() throws {
         let server = server()
         var variables = try variables(server)
         variables["AWS_ROLE_SESSION_NAME"] = "me"
@@ -56,8 +56,8 @@ struct WebIdentityTests {
         #expect(server.requests.last?.form("WebIdentityToken") == "second")
     }
 
-    @Test("of a profile counts where the environment's does not")
-    func profile() throws {
+    @Test
+    func `of a profile counts where the environment's does not`() throws {
         let server = server()
         var variables = try variables(server)
         variables["AWS_WEB_IDENTITY_TOKEN_FILE"] = "/no/such/file"
@@ -69,8 +69,8 @@ struct WebIdentityTests {
         #expect(server.requests.first?.form("RoleSessionName")?.hasPrefix("mule-") == true)
     }
 
-    @Test("that is refused is told with the service's reason, and never with the token")
-    func refused() throws {
+    @Test
+    func `that is refused is told with the service's reason, and never with the token`() throws {
         let server = server(
             CredentialServer.refusal("InvalidIdentityToken", "bad: first.token-1", status: "400 Bad Request")
         )
@@ -83,8 +83,8 @@ struct WebIdentityTests {
         ) { try SharedFilesFixture(variables: variables(server)).resolved().get() }
     }
 
-    @Test("whose service is in trouble is asked again later; what is no token service is not")
-    func trouble() throws {
+    @Test
+    func `whose service is in trouble is asked again later; what is no token service is not`() throws {
         let busy = server(CredentialServer.Answer("<html>", status: "503 Slow"))
         let provider = try SharedFilesFixture(variables: variables(busy)).resolved().get()
         let error = #expect(throws: CredentialsUnavailable.self) { try provider.credentials() }
@@ -97,8 +97,8 @@ struct WebIdentityTests {
         #expect(answer?.reason.contains("got an answer without usable credentials") == true)
     }
 
-    @Test("lacks its role or its file")
-    func incomplete() throws {
+    @Test
+    func `lacks its role or its file`() throws {
         let server = server()
         var variables = try variables(server)
         variables["AWS_ROLE_ARN"] = nil

@@ -69,7 +69,7 @@ struct Kernel: CustomTestStringConvertible, Sendable {
     }
 
     @Test(arguments: Kernel.supported, TestedCRC.allCases)
-    func `carries on from any split of a buffer`(kernel: Kernel, crc: TestedCRC) {
+    func `resumes from any split of a buffer`(kernel: Kernel, crc: TestedCRC) {
         var random = SeededGenerator(seed: 3)
         let bytes = random.bytes(700)
         let whole = crc.value(by: kernel.number, of: bytes)

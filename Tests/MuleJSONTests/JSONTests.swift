@@ -3,8 +3,8 @@ import Testing
 
 @Suite("JSON")
 struct JSONTests {
-    @Test("an object is one line with sorted keys")
-    func objects() {
+    @Test
+    func `an object is one line with sorted keys`() {
         let value: JSONValue = [
             "size": 1_073_741_824, "bytesDone": 0, "lastError": nil, "Z": true, "list": [1, "two", 3.5, [:]],
             "é": false,
@@ -15,8 +15,8 @@ struct JSONTests {
         #expect(JSONValue(5 as Int64?).line == "5")
     }
 
-    @Test("integers are exact, doubles short, and what is not finite is null")
-    func numbers() {
+    @Test
+    func `integers are exact, doubles short, and what is not finite is null`() {
         #expect(JSONValue.int(.max).line == "9223372036854775807")
         #expect(JSONValue.int(.min).line == "-9223372036854775808")
         #expect(JSONValue.double(4.2).line == "4.2")
@@ -25,16 +25,16 @@ struct JSONTests {
         #expect(JSONValue.double(.nan).line == "null")
     }
 
-    @Test("strings are escaped as RFC 8259 asks, and so that no terminal obeys them")
-    func strings() {
+    @Test
+    func `strings are escaped as RFC 8259 asks, and so that no terminal obeys them`() {
         #expect(JSONValue.string("a\"b\\c/d").line == #""a\"b\\c/d""#)
         #expect(JSONValue.string("\u{08}\u{0C}\n\r\t").line == #""\b\f\n\r\t""#)
         #expect(JSONValue.string("\u{00}\u{1F}\u{7F}\u{FC}\r\n").line == #""\u0000\u001f\u007fü\r\n""#)
         #expect(JSONValue.string("\u{9B}31m\u{202E}\u{2028}\u{E0041}").line == #""\u009b31m\u202e\u2028\udb40\udc41""#)
     }
 
-    @Test("what is written reads back the same, for every ASCII character and the edges of Unicode")
-    func roundTrips() throws {
+    @Test
+    func `what is written reads back the same, for every ASCII character and the edges of Unicode`() throws {
         let scalars = (0..<128).compactMap { Unicode.Scalar($0 as UInt32) } + ["\u{D7FF}", "\u{E000}", "\u{10FFFF}"]
         for scalar in scalars {
             let text = "x\(Character(scalar))y"
@@ -46,18 +46,16 @@ struct JSONTests {
     }
 
     @Test(
-        "a valid document is read",
         arguments: [
             (" [ ] ", []), ("{}", [:]), ("[1, -0.5e1 ,\n2E+2]", [1, -5.0, 200.0]), (#""\u00fc\ud83d\udc34\/""#, "ü🐴/"),
             ("18446744073709551616", 18446744073709551616.0), ("-0", 0),
         ] as [(String, JSONValue)]
     )
-    func reads(text: String, value: JSONValue) throws {
+    func `a valid document is read`(text: String, value: JSONValue) throws {
         #expect(try JSONReader.read(Array(text.utf8)) == value)
     }
 
     @Test(
-        "a broken one is refused at its place",
         arguments: [
             ("", 1, 1), (" \n ", 2, 2), ("{\"a\":1,\n  b}", 2, 3), ("{\"a\":1,}", 1, 7), ("[1,]", 1, 3),
             ("[1 2]", 1, 4),
@@ -69,14 +67,14 @@ struct JSONTests {
             ("{", 1, 2),
         ] as [(String, Int, Int)]
     )
-    func refuses(text: String, line: Int, column: Int) {
+    func `a broken one is refused at its place`(text: String, line: Int, column: Int) {
         let error = #expect(throws: JSONReader.SyntaxError.self) { try JSONReader.read(Array(text.utf8)) }
         #expect(error?.line == line)
         #expect(error?.column == column)
     }
 
-    @Test("no prefix of a document is a document, and none is fatal; nor is deep nesting or invalid UTF-8")
-    func survivesAnything() {
+    @Test
+    func `no prefix of a document is a document, and none is fatal; nor is deep nesting or invalid UTF-8`() {
         let document = Array(#"{"a":[1,-2.5e3,"\u00fc\ud83d\udc34"],"b":{"c":true,"d":null}}"#.utf8)
         for length in 0..<document.count {
             #expect(throws: JSONReader.SyntaxError.self) { try JSONReader.read(Array(document[..<length])) }
@@ -86,8 +84,8 @@ struct JSONTests {
         #expect(throws: JSONReader.SyntaxError.self) { try JSONReader.read([0x22, 0xFF, 0x22]) }
     }
 
-    @Test("the place of every key and element is known, escaped or not")
-    func places() throws {
+    @Test
+    func `the place of every key and element is known, escaped or not`() throws {
         let text = "  {\n \"a\" : [1,\n  {\"ü\\n\":2, \"x.y\": []}], \"b\":{}}"
         let (value, places) = try JSONReader.readWithPlaces(Array(text.utf8))
         #expect(try value == JSONReader.read(Array(text.utf8)))

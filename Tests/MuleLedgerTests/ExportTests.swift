@@ -89,7 +89,7 @@ import Testing
         )
     }
 
-    @Test func `an upload that begins anew has a token of its own, also one that was begun elsewhere`() {
+    @Test func `an upload that restarts has a token of its own, also one that was started elsewhere`() {
         let token = RandomName.token()
         #expect(RandomName.token(after: token) == token + "-2")
         #expect(RandomName.token(after: token + "-2") == token + "-3")
@@ -97,7 +97,7 @@ import Testing
         #expect(RandomName.token(after: "") != RandomName.token(after: ""))
     }
 
-    @Test func `uploads that were begun elsewhere or anew go along`() throws {
+    @Test func `uploads that were started elsewhere or again go along`() throws {
         var upload = try #require(try content(try filled()).first)
         let token = upload.record.token
         for other in ["", token + "-2", token + "-31"] {

@@ -79,7 +79,7 @@ import Testing
         withExtendedLifetime(first) {}
     }
 
-    @Test func `an unknown number can't be claimed`() throws {
+    @Test func `an unknown number cannot be claimed`() throws {
         #expect(try Ledger(directory).claim(77) == nil)
     }
 

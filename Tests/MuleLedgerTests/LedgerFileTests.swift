@@ -172,7 +172,7 @@ import Testing
         #expect(try Ledger(directory).unfinished().count == 1)
     }
 
-    @Test func `a directory in place of the ledger can't be opened`() throws {
+    @Test func `a directory instead of the ledger cannot be opened`() throws {
         try directory.makeDirectory("ledger.sqlite")
         guard case .cannotOpen = errorOfOpening(path) else {
             Issue.record("\(String(describing: errorOfOpening(path)))")
@@ -180,7 +180,7 @@ import Testing
         }
     }
 
-    @Test func `a device in place of the ledger is left alone`() throws {
+    @Test func `a device instead of the ledger is left alone`() throws {
         #expect(symlink("/dev/null", path) == 0)
         #expect(errorOfOpening(path) == .cannotOpen("it is not a regular file"))
         for beside in ["/dev/null-journal", path + "-journal"] { #expect(!Files.exists(beside)) }
@@ -256,7 +256,7 @@ import Testing
         #expect(try directory.read("ledger.sqlite") == before)
     }
 
-    @Test func `a ledger can't be made in a read-only directory`() throws {
+    @Test func `a ledger cannot be made in a read-only directory`() throws {
         try Files.setMode(try directory.makeDirectory("locked"), 0o555)
         try Files.setMode(directory.path, 0o755)
         for name in ["locked/ledger.sqlite", "locked/deeper/ledger.sqlite"] {

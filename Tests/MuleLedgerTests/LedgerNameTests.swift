@@ -12,7 +12,7 @@ import Testing
 
     private func open(_ path: String) throws(LedgerError) -> Ledger { try Ledger(path: Array(path.utf8)) }
 
-    @Test func `by a symbolic link the lease is met, and nothing lies beside the link`() throws {
+    @Test func `by a symbolic link the lease is met, and nothing lies next to the link`() throws {
         let ledger = try open(path)
         let (record, lease) = try #require(try ledger.take())
         #expect(symlink(path, directory.path("link.sqlite")) == 0)
@@ -39,7 +39,7 @@ import Testing
         #expect(try FileStatus.of(path: Array(path.utf8)).mode == 0o600)
     }
 
-    @Test func `a second hard link is refused, in use or not, and the first goes on`() throws {
+    @Test func `a second hard link is refused, in use or not, and the first continues`() throws {
         let second = directory.path("second.sqlite")
         do {
             let ledger = try open(path)

@@ -133,7 +133,7 @@ import Testing
 
     /// SQLite says only that it can't open a file: its second try, for reading alone, meets another error.
     @Test(.enabled(if: TestCommand.canMount))
-    func `no room for a new file is told as a full disk, and not as a file that can't be opened`() throws {
+    func `no room for a new file is told as a full disk, and not as a file that cannot be opened`() throws {
         // Three files: the directory, the ledger and its leases.
         let script = """
             mount -t tmpfs -o size=1m,nr_inodes=3 mule-test "$1" && cp "$1.sqlite" "$1/l.sqlite" && : > "$1/l.sqlite.leases"
@@ -147,7 +147,7 @@ import Testing
         #expect(outcome.exitCode == 12)
     }
 
-    @Test func `a file that can't be opened for another reason is told as that`() {
+    @Test func `a file that cannot be opened for another reason is told as that`() {
         let error = SQLiteError(
             code: 14,
             message: "unable to open database file",
@@ -204,7 +204,7 @@ import Testing
 
     // MARK: Locks
 
-    @Test func `a writer that takes long is waited for, and not for ever`() throws {
+    @Test func `a writer that takes long is waited for, and not forever`() throws {
         let ledger = try ledger(busyTimeout: 0.05)
         let (record, lease) = try #require(try ledger.take())
         let other = try RawDatabase(path)
@@ -230,7 +230,7 @@ import Testing
         }
     }
 
-    @Test func `a directory in place of the leases is turned away`() throws {
+    @Test func `a directory instead of the leases is turned away`() throws {
         try directory.makeDirectory("ledger.sqlite.leases")
         guard case .cannotOpen = errorOfOpening(path) else {
             Issue.record("\(String(describing: errorOfOpening(path)))")

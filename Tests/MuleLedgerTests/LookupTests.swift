@@ -146,7 +146,7 @@ import Testing
         #expect(try ledger.upload(id: nasty) == nil)
     }
 
-    @Test func `an id nobody has is nobody's`() throws {
+    @Test func `an id no one has is no one's`() throws {
         let ledger = try Ledger(directory)
         _ = try ledger.take()
         #expect(try ledger.upload(id: "") == nil)
@@ -169,7 +169,7 @@ import Testing
         #expect(try ledger.fact("checksum", of: "https://a") == nil)
     }
 
-    @Test func `a fact learned again replaces the old one and lives anew`() throws {
+    @Test func `a fact learned again replaces the old one and lives again`() throws {
         let ledger = try Ledger(directory, clock: clock)
         try ledger.remember("checksum", "CRC64NVME", of: "https://a", lifetime: 1)
         clock.advance(milliseconds: 999)

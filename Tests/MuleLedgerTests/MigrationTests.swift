@@ -51,7 +51,7 @@ import Testing
     }
 
     @Test(arguments: ["v1", "v2", "v3"])
-    func `an old ledger goes on from where it was`(version: String) throws {
+    func `an old ledger continues from where it was`(version: String) throws {
         let ledger = try openFixture(version)
         let pending = try #require(try ledger.upload(id: "k3v9p"))
         guard case .found(let record, let lease) = try ledger.claim([pending.upload]).first else {

@@ -4,8 +4,8 @@ import Testing
 
 @Suite("What is held on disk for the moment")
 struct SpillTests {
-    @Test("records come in the order of their ranks, equals in the order in which they were added")
-    func sorts() throws {
+    @Test
+    func `records come in the order of their ranks, equals in the order in which they were added`() throws {
         let sorter = try SpillSorter()
         var random = SeededRandom(seed: 5)
         var expected: [(rank: Int64, number: Int)] = []
@@ -23,8 +23,8 @@ struct SpillTests {
     }
 
     /// More than the pages that are kept in memory.
-    @Test("what does not fit into memory is held on disk")
-    func spills() throws {
+    @Test
+    func `what does not fit into memory is held on disk`() throws {
         let sorter = try SpillSorter()
         let names = try SpillNames()
         let count = 20_000
@@ -39,8 +39,8 @@ struct SpillTests {
         }
     }
 
-    @Test("a name belongs to whoever took it first; bytes are compared, not letters")
-    func names() throws {
+    @Test
+    func `a name belongs to who took it first; bytes are compared, not letters`() throws {
         let names = try SpillNames()
         #expect(try names.take([0xFF, 0], for: [1]) == nil)
         #expect(try names.take([0xFF], for: [2]) == nil)

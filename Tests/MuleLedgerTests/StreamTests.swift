@@ -79,7 +79,7 @@ import Testing
         #expect(others.isEmpty)
     }
 
-    @Test func `what is to be given up is not found`() throws {
+    @Test func `what is to be aborted is not found`() throws {
         let ledger = try Ledger(directory)
         _ = try ledger.requestAbort(try begun(ledger, Self.stream(.command)))
         guard case (.began, let others) = try claim(ledger, Self.stream(.command)) else {
@@ -89,7 +89,7 @@ import Testing
         #expect(others.isEmpty)
     }
 
-    @Test func `what failed, and what nobody knows, is found`() throws {
+    @Test func `what failed, and what no one knows, is found`() throws {
         for state in [UploadState.failed, .unknown] {
             let directory = ScratchDirectory()
             let ledger = try Ledger(directory)

@@ -72,7 +72,7 @@ import Testing
     }
 
     @Test(.enabled(if: TestCommand.canMount, "needs the right to mount a tmpfs in a namespace (unshare)"))
-    func `a ledger can't be made on a full disk, and can when there is room`() throws {
+    func `a ledger cannot be made on a full disk, and can when there is room`() throws {
         let room = try directory.makeDirectory("room")
         let script = """
             mount -t tmpfs -o size=1m mule-test "$1"

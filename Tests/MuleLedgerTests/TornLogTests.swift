@@ -96,7 +96,7 @@ import Testing
         #expect(try parts(main, [UInt8](repeating: 0, count: 1 << 20), "empty") == (try parts(main, [], "no-log")))
     }
 
-    @Test func `shared memory of a process that was killed is made anew`() throws {
+    @Test func `shared memory of a process that was killed is made again`() throws {
         let (main, log) = try files()
         for (index, content) in [[], [UInt8](repeating: 0xA5, count: 32_768)].enumerated() {
             try directory.write(content, to: "shm-\(index)/ledger.sqlite-shm")

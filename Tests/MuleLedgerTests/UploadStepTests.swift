@@ -40,7 +40,7 @@ import Testing
         withExtendedLifetime(lease) {}
     }
 
-    @Test func `an upload that was begun elsewhere is taken over with its parts and without a token`() throws {
+    @Test func `an upload that was started elsewhere is taken over with its parts and without a token`() throws {
         let ledger = try Ledger(directory, clock: clock)
         let (claimed, _) = try #require(try ledger.take())
         let attempted = try ledger.recordCreateAttempt(claimed)

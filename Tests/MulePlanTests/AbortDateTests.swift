@@ -8,7 +8,7 @@ import Testing
         AbortDate(time: now.adding(milliseconds: seconds * 1000))
     }
 
-    @Test func bothSpellingsOfADateAreRead() {
+    @Test func `both spellings of a date are read`() {
         let expected = AbortDate(time: UTCTime(secondsSince1970: 1_795_737_600))
         #expect(AbortDate("Fri, 27 Nov 2026 00:00:00 GMT") == expected)
         #expect(AbortDate("2026-11-27T00:00:00.000Z") == expected)
@@ -25,7 +25,7 @@ import Testing
             (864_000, 1, 0, .tooSlow(left: 864_000, needed: .infinity)), (864_000, 0, 0, nil),
         ] as [(Int64, Int64?, Double?, AbortDate.Risk?)]
     )
-    func riskFollowsFromTimeBytesAndRate(left: Int64, bytes: Int64?, rate: Double?, risk: AbortDate.Risk?) {
+    func `risk follows from time bytes and rate`(left: Int64, bytes: Int64?, rate: Double?, risk: AbortDate.Risk?) {
         #expect(Self.date(in: left).risk(at: Self.now, bytesLeft: bytes, rate: rate) == risk)
     }
 }

@@ -19,8 +19,8 @@ import Testing
         Link(name: "a busy line, whose rate wavers", perConnection: 12.5e6, total: 150e6, noise: 0.25),
     ]
 
-    @Test("finds what is within a tenth of the best fixed number", arguments: links)
-    func finds(link: Link) {
+    @Test(arguments: links)
+    func `finds what is within a tenth of the best fixed number`(link: Link) {
         var slow = link
         // Half a minute of what the line can carry, so that the beginning does not decide.
         slow.bytes = Int64(30 * min(link.total, 64 * link.perConnection))
@@ -29,16 +29,16 @@ import Testing
         #expect(found.seconds <= best * 1.1, "\(found) against \(best)")
     }
 
-    @Test("takes no more requests than a full line has use for", arguments: links.filter { $0.total < 1e9 })
-    func restraint(link: Link) {
+    @Test(arguments: links.filter { $0.total < 1e9 })
+    func `takes no more requests than a full line has use for`(link: Link) {
         var long = link
         long.bytes = Int64(30 * min(link.total, 64 * link.perConnection))
         let needed = max(ConcurrencyControl.start, Int((link.total / link.perConnection).rounded(.up)))
         #expect(long.run(ceiling: 64).meanLimit <= Double(needed) * 2.2)
     }
 
-    @Test("and fewer still in the long run", arguments: [links[1], links[2]])
-    func longRestraint(link: Link) {
+    @Test(arguments: [links[1], links[2]])
+    func `and fewer still in the long run`(link: Link) {
         var long = link
         long.bytes = Int64(120 * link.total)
         let found = long.run(ceiling: 64)
@@ -57,8 +57,8 @@ import Testing
         Link(name: "one that gets much slower", perConnection: 12.5e6, total: 1e9, store: 100e6, strain: 0.05),
     ]
 
-    @Test("goes back from a store that lets bodies wait for their answers", arguments: stores)
-    func crowds(link: Link) {
+    @Test(arguments: stores)
+    func `goes back from a store that lets bodies wait for their answers`(link: Link) {
         var long = link
         long.bytes = Int64(120 * link.store)
         let best = [8, 12].map { long.run(fixed: $0).seconds }.min() ?? 0
@@ -69,8 +69,8 @@ import Testing
         #expect(found.answerSeconds <= 2.5, "\(found)")
     }
 
-    @Test("slow answers that fewer requests would not make quicker are borne", arguments: [0.3, 2])
-    func whims(seconds: Double) {
+    @Test(arguments: [0.3, 2])
+    func `slow answers that fewer requests would not make quicker are survived`(seconds: Double) {
         var link = Link(name: "", perConnection: 12.5e6, total: .infinity, bytes: 8 << 30)
         link.whim = seconds
         let best = link.run(fixed: 64).seconds
@@ -78,8 +78,8 @@ import Testing
         #expect(found.seconds <= best * 1.1, "\(found) against \(best)")
     }
 
-    @Test("a store that is slow from some day on, for all alike, is not left with two requests")
-    func slowStore() {
+    @Test
+    func `a store that is slow from some day on, for all alike, is not left with two requests`() {
         var link = Link(name: "", perConnection: 12.5e6, total: .infinity, bytes: 20 << 30)
         link.slowLater = (at: 10, seconds: 3)
         let best = link.run(fixed: 64).seconds
@@ -87,14 +87,14 @@ import Testing
         #expect(found.seconds <= best * 1.25, "\(found) against \(best)")
     }
 
-    @Test("is at the top within two seconds where each connection adds its share")
-    func climbs() {
+    @Test
+    func `is at the top within two seconds where each connection adds its share`() {
         let link = Link(name: "", perConnection: 12.5e6, total: .infinity, bytes: 1 << 30)
         #expect(link.run(ceiling: 64).secondsToTop <= 2)
     }
 
-    @Test("follows a line that grows, and one that shrinks")
-    func changes() {
+    @Test
+    func `follows a line that grows, and one that shrinks`() {
         var link = Link(name: "", perConnection: 12.5e6, total: 50e6, bytes: 20 << 30)
         link.totals = [(at: 60, total: 400e6)]
         let grown = link.run(ceiling: 64)
@@ -107,8 +107,8 @@ import Testing
         #expect(shrunk.seconds <= best * 1.1, "\(shrunk) against \(best)")
     }
 
-    @Test("goes back where the store asks for less, and does not ask for more at once")
-    func throttles() {
+    @Test
+    func `goes back where the store asks for less, and does not ask for more at once`() {
         var link = Link(name: "", perConnection: 12.5e6, total: .infinity, bytes: 20 << 30)
         link.throttledAbove = 12
         let outcome = link.run(ceiling: 64)
@@ -117,8 +117,8 @@ import Testing
         #expect(outcome.meanLimit >= 6, "\(outcome)")
     }
 
-    @Test("small bodies count by their number")
-    func smallBodies() {
+    @Test
+    func `small bodies count by their number`() {
         let link = Link(
             name: "",
             perConnection: 12.5e6,
@@ -132,8 +132,8 @@ import Testing
         #expect(found.seconds <= best * 1.3, "\(found) against \(best)")
     }
 
-    @Test("broken connections, many at a time, take a quarter away; single ones nothing")
-    func breaks() {
+    @Test
+    func `broken connections, many at a time, take a quarter away; single ones nothing`() {
         var control = ConcurrencyControl(ceiling: 6)
         control.broken(at: 0)
         control.broken(at: 1)
@@ -144,8 +144,8 @@ import Testing
         #expect(control.limit == 4)
     }
 
-    @Test("while fewer are in flight than the limit allows, nothing is learned of it")
-    func narrow() {
+    @Test
+    func `while fewer are in flight than the limit allows, nothing is learned of it`() {
         var control = ConcurrencyControl(ceiling: 64)
         control.room = .narrow
         for step in 1...100 {

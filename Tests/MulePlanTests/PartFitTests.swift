@@ -8,8 +8,8 @@ struct PartFitTests {
         numbers.map { ListedPart(number: $0, size: plan.size(of: $0), eTag: "") }
     }
 
-    @Test("any parts of any small plan lead back to it")
-    func everySubset() {
+    @Test
+    func `any parts of any small plan lead back to it`() {
         for objectSize in Int64(1)...9 {
             for partSize in Int64(1)...objectSize {
                 let plan = PartPlan(objectSize: objectSize, partSize: partSize)
@@ -31,8 +31,8 @@ struct PartFitTests {
         }
     }
 
-    @Test("the end alone gives the others' size away")
-    func lastPart() {
+    @Test
+    func `the end alone gives the others' size away`() {
         let parts = [ListedPart(number: 4, size: 3, eTag: "")]
         #expect(
             PartFit.of(parts, objectSize: 33)
@@ -40,8 +40,8 @@ struct PartFitTests {
         )
     }
 
-    @Test("a part that does not fit is named")
-    func misfits() {
+    @Test
+    func `a part that does not fit is named`() {
         func reason(_ sizes: [Int: Int64], of objectSize: Int64) -> String {
             let parts = sizes.map { ListedPart(number: $0.key, size: $0.value, eTag: "") }
             guard case .misfit(let reason) = PartFit.of(parts, objectSize: objectSize) else { return "" }

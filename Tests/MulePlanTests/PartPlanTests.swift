@@ -4,8 +4,8 @@ import Testing
 
 @Suite("Part plan")
 struct PartPlanTests {
-    @Test("the parts of every small file cover it once, in order, and only the last is shorter")
-    func coversSmallFiles() {
+    @Test
+    func `the parts of every small file cover it once, in order, and only the last is shorter`() {
         for objectSize in Int64(1)...40 {
             for partSize in Int64(1)...42 {
                 expectExactCover(PartPlan(objectSize: objectSize, partSize: partSize))
@@ -13,8 +13,8 @@ struct PartPlanTests {
         }
     }
 
-    @Test("so do those of large files", arguments: UInt64(1)...20)
-    func coversLargeFiles(seed: UInt64) {
+    @Test(arguments: UInt64(1)...20)
+    func `so do those of large files`(seed: UInt64) {
         var random = SeededRandom(seed: seed)
         let objectSize = Int64.random(in: 1...StoreLimits.amazon.maximumObjectSize, using: &random)
         let smallest = (objectSize - 1) / 10_000 + 1
@@ -22,8 +22,8 @@ struct PartPlanTests {
         expectExactCover(PartPlan(objectSize: objectSize, partSize: partSize))
     }
 
-    @Test("a part larger than the file is the file")
-    func oversizedPart() {
+    @Test
+    func `a part larger than the file is the file`() {
         let plan = PartPlan(objectSize: 5, partSize: .max)
         #expect(plan.count == 1)
         #expect(plan.range(of: 1) == 0..<5)
@@ -52,27 +52,31 @@ struct PartSizingTests {
     private static let gibibyte: Int64 = 1 << 30
 
     @Test(
-        "by default files up to 16 MiB go in one request and larger ones in 128 parts of 5 to 8 MiB, or in larger ones",
         arguments: [
             (0, nil), (1, nil), (8 << 20, nil), (16 << 20, nil), ((16 << 20) + 1, 5 << 20),
             (640 << 20, 5 << 20), (641 << 20, 6 << 20), (1 << 30, 8 << 20),
             (80_000 << 20, 8 << 20), ((80_000 << 20) + 1, 9 << 20), (10_000 * (5 << 30), 5 << 30),
         ] as [(Int64, Int64?)]
     )
-    func defaults(size: Int64, partSize: Int64?) throws {
+    func
+        `by default files up to 16 MiB go in one request and larger ones in 128 parts of 5 to 8 MiB, or in larger ones`(
+            size: Int64,
+            partSize: Int64?
+        ) throws
+    {
         #expect(try PartSizing().method(size: size) == partSize.map { .multipart(partSize: $0) } ?? .put)
     }
 
-    @Test("one byte more than 10,000 parts of 5 GiB has no plan")
-    func tooLarge() {
+    @Test
+    func `one byte more than 10,000 parts of 5 GiB has no plan`() {
         let maximum = 10_000 * 5 * Self.gibibyte
         #expect(throws: PlanError.objectTooLarge(size: maximum + 1, maximum: maximum)) {
             try PartSizing().method(size: maximum + 1)
         }
     }
 
-    @Test("a chosen part size is kept as long as 10,000 parts suffice, and grows to whole MiB beyond")
-    func chosenPartSize() throws {
+    @Test
+    func `a chosen part size is kept as long as 10,000 parts suffice, and grows to whole MiB beyond`() throws {
         let sizing = PartSizing(partSize: 10_000_000)
         #expect(try sizing.method(size: 10_000_000) == .put)
         #expect(try sizing.method(size: 10_000_001) == .multipart(partSize: 10_000_000))
@@ -80,15 +84,15 @@ struct PartSizingTests {
         #expect(try sizing.method(size: 100_000_000_001) == .multipart(partSize: 10 * Self.mebibyte))
     }
 
-    @Test("a file that fits in one part goes in one request, however large the part")
-    func onePartIsPut() throws {
+    @Test
+    func `a file that fits in one part goes in one request, however large the part`() throws {
         let sizing = PartSizing(partSize: 100 * Self.mebibyte)
         #expect(try sizing.method(size: 100 * Self.mebibyte) == .put)
         #expect(try sizing.method(size: 100 * Self.mebibyte + 1) == .multipart(partSize: 100 * Self.mebibyte))
     }
 
-    @Test("a chosen threshold moves the border, but not below one part nor above the largest PUT")
-    func threshold() throws {
+    @Test
+    func `a chosen threshold moves the border, but not below one part nor above the largest PUT`() throws {
         let low = PartSizing(multipartThreshold: 1)
         #expect(try low.method(size: 5 * Self.mebibyte) == .put)
         #expect(try low.method(size: 5 * Self.mebibyte + 1) == .multipart(partSize: 5 * Self.mebibyte))
@@ -97,8 +101,8 @@ struct PartSizingTests {
         #expect(try high.method(size: 5 * Self.gibibyte + 1) == .multipart(partSize: 8 * Self.mebibyte))
     }
 
-    @Test("a part size that the store refuses is refused at once", arguments: [0, 1, (5 << 20) - 1, (5 << 30) + 1])
-    func outOfRange(partSize: Int64) {
+    @Test(arguments: [0, 1, (5 << 20) - 1, (5 << 30) + 1])
+    func `a part size that the store refuses is refused at once`(partSize: Int64) {
         #expect(
             throws: PlanError.partSizeOutOfRange(partSize, minimum: 5 * Self.mebibyte, maximum: 5 * Self.gibibyte)
         ) {
@@ -106,8 +110,8 @@ struct PartSizingTests {
         }
     }
 
-    @Test("other stores' limits are kept: 1,000 parts, or parts of 64 MiB at least")
-    func otherLimits() throws {
+    @Test
+    func `other stores' limits are kept: 1,000 parts, or parts of 64 MiB at least`() throws {
         var scaleway = StoreLimits.amazon
         scaleway.maximumPartCount = 1000
         #expect(
@@ -123,8 +127,8 @@ struct PartSizingTests {
         )
     }
 
-    @Test("whatever is chosen, the plan keeps the store's limits", arguments: UInt64(1)...50)
-    func keepsLimits(seed: UInt64) throws {
+    @Test(arguments: UInt64(1)...50)
+    func `whatever is chosen, the plan keeps the store's limits`(seed: UInt64) throws {
         var random = SeededRandom(seed: seed)
         let limits = StoreLimits.amazon
         // Sizes spread over all orders of magnitude.

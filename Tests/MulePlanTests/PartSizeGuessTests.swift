@@ -4,8 +4,8 @@ import Testing
 
 @Suite("Part size guess")
 struct PartSizeGuessTests {
-    @Test("each candidate makes exactly so many parts, none comes twice, and those known go first")
-    func smallObjects() {
+    @Test
+    func `each candidate makes exactly so many parts, none comes twice, and those known go first`() {
         for objectSize in Int64(1)...60 {
             for count in 1...Int(objectSize) + 1 {
                 let known = Array(1...objectSize)
@@ -16,8 +16,8 @@ struct PartSizeGuessTests {
         }
     }
 
-    @Test("what common clients cut by is found without being known", arguments: UInt64(1)...50)
-    func usualSizes(seed: UInt64) {
+    @Test(arguments: UInt64(1)...50)
+    func `what common clients cut by is found without being known`(seed: UInt64) {
         var random = SeededRandom(seed: seed)
         let partSize = Int64([5, 8, 16, 64].randomElement(using: &random) ?? 8) << 20
         // Few parts leave the widest choice.
@@ -29,8 +29,8 @@ struct PartSizeGuessTests {
         #expect(candidates.allSatisfy { PartPlan(objectSize: objectSize, partSize: $0).count == count })
     }
 
-    @Test("nothing is guessed where there is nothing to cut")
-    func impossible() {
+    @Test
+    func `nothing is guessed where there is nothing to cut`() {
         #expect(PartSizeGuess.candidates(objectSize: 0, partCount: 1, known: [1]) == [])
         #expect(PartSizeGuess.candidates(objectSize: 3, partCount: 4, known: [1]) == [])
         #expect(PartSizeGuess.candidates(objectSize: 10, partCount: 0, known: [1]) == [])

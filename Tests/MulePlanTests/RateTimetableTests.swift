@@ -7,49 +7,44 @@ import Testing
         try RateTimetable(text).rate(at: RateTimetable.Time(weekday: day, minute: hour * 60 + minute))
     }
 
-    @Test("one rate holds at all times", arguments: [("20MB/s", 20_000_000), ("512K", 524_288), ("1", 1)])
-    func one(text: String, rate: Int64) throws {
+    @Test(arguments: [("20MB/s", 20_000_000), ("512K", 524_288), ("1", 1)])
+    func `one rate holds at all times`(text: String, rate: Int64) throws {
         #expect(try Self.rate(text, 0, 0) == rate)
         #expect(try Self.rate(text, 6, 23, 59) == rate)
         #expect(try RateTimetable(text).constant == rate)
     }
 
-    @Test(
-        "a rate of 0 is refused, alone and in a timetable",
-        arguments: ["0", "0MB/s", "0.0K", "Mon=0", "08:00-18:00=0, *=off", "08:00-18:00=1K, *=0B/s"]
+    @Test(arguments: ["0", "0MB/s", "0.0K", "Mon=0", "08:00-18:00=0, *=off", "08:00-18:00=1K, *=0B/s"]
     )
-    func zero(text: String) {
+    func `a rate of 0 is refused, alone and in a timetable`(text: String) {
         #expect { try RateTimetable(text) } throws: { "\($0)".contains("write off for no limit") }
     }
 
     @Test(
-        "entries that never hold are known",
         arguments: [
             ("*=1K, Mon=2K", [2]), ("Mon=1K, *=2K", []), ("*=off, *=1K, Sun=off", [2, 3]), ("1K", []), ("off", []),
             ("00:00-12:00=1K, 12:00-24:00=2K, 22:00-02:00 Fri=3K, *=off", [3, 4]),
             ("Mon-Fri=1K, Tue 08:00-09:00=2K", [2]),
         ] as [(String, [Int])]
     )
-    func hidden(text: String, numbers: [Int]) throws {
+    func `entries that never hold are known`(text: String, numbers: [Int]) throws {
         #expect(try RateTimetable(text).hiddenEntries == numbers)
     }
 
-    @Test(
-        "one rate at all times does not depend on the clock",
-        arguments: [("1K", false), ("off", false), ("*=1K", false), ("Mon=1K", true), ("08:00-09:00=1K", true)]
+    @Test(arguments: [("1K", false), ("off", false), ("*=1K", false), ("Mon=1K", true), ("08:00-09:00=1K", true)]
     )
-    func clock(text: String, depends: Bool) throws {
+    func `one rate at all times does not depend on the clock`(text: String, depends: Bool) throws {
         #expect(try RateTimetable(text).dependsOnTime == depends)
     }
 
-    @Test("off is no limit", arguments: ["off", "OFF", "*=off"])
-    func none(text: String) throws {
+    @Test(arguments: ["off", "OFF", "*=off"])
+    func `off is no limit`(text: String) throws {
         #expect(try Self.rate(text, 0, 12) == nil)
         #expect(try RateTimetable(text).constant == nil)
     }
 
-    @Test("the first entry that fits holds, and none is no limit")
-    func order() throws {
+    @Test
+    func `the first entry that fits holds, and none is no limit`() throws {
         let text = "08:00-18:00 Mon-Fri=20MB/s, Sat+Sun=off,*=100MB/s"
         #expect(try Self.rate(text, 0, 7, 59) == 100_000_000)
         #expect(try Self.rate(text, 0, 8) == 20_000_000)
@@ -60,8 +55,8 @@ import Testing
         #expect(try RateTimetable(text).constant == nil)
     }
 
-    @Test("a stretch over midnight belongs to the day on which it begins")
-    func midnight() throws {
+    @Test
+    func `a stretch over midnight belongs to the day on which it begins`() throws {
         let text = "22:00-06:00 Fri=1K"
         #expect(try Self.rate(text, 4, 22) == 1024)
         #expect(try Self.rate(text, 5, 5, 59) == 1024)
@@ -73,23 +68,21 @@ import Testing
         #expect(try Self.rate("18:00-24:00=1K", 2, 0) == nil)
     }
 
-    @Test("days may go over the end of the week, and letters be of either case")
-    func days() throws {
+    @Test
+    func `days may go over the end of the week, and letters be of either case`() throws {
         let on = try (0..<7).filter { try Self.rate("fri-MON+Wed=1K", $0, 12) != nil }
         #expect(on == [0, 2, 4, 5, 6])
     }
 
-    @Test(
-        "what is no timetable is told",
-        arguments: [
-            "", "fast", "08:00-18:00", "=1K", "08:00=1K", "08:00-08:00=1K", "24:00-06:00=1K", "8-18=1K",
-            "08:60-09:00=1K",
-            "25:00-26:00=1K", "Mon-Foo=1K", "Mon-Tue-Wed=1K", "Mon Tue=1K", "*=", "*=fast", "*=1K,", "*=1K=2K",
-            "* Mon=1K",
-            "08:00-09:00 10:00-11:00=1K", "+1:00-02:00=1K", "Mon+=1K",
-        ]
+    @Test(arguments: [
+        "", "fast", "08:00-18:00", "=1K", "08:00=1K", "08:00-08:00=1K", "24:00-06:00=1K", "8-18=1K",
+        "08:60-09:00=1K",
+        "25:00-26:00=1K", "Mon-Foo=1K", "Mon-Tue-Wed=1K", "Mon Tue=1K", "*=", "*=fast", "*=1K,", "*=1K=2K",
+        "* Mon=1K",
+        "08:00-09:00 10:00-11:00=1K", "+1:00-02:00=1K", "Mon+=1K",
+    ]
     )
-    func refused(text: String) throws {
+    func `what is no timetable is told`(text: String) throws {
         #expect(throws: RateTimetable.ParseError.self) { try RateTimetable(text) }
     }
 

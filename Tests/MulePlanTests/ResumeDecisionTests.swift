@@ -5,13 +5,13 @@ import Testing
 struct SourceIdentityTests {
     private let before = SourceIdentity(path: [0x2F], device: 1, inode: 2, size: 3, modificationTime: 4)
 
-    @Test("the same file has no changes")
-    func same() {
+    @Test
+    func `the same file has no changes`() {
         #expect(before.changes(since: before) == [])
     }
 
-    @Test("each fact that differs is named, size first")
-    func changes() {
+    @Test
+    func `each fact that differs is named, size first`() {
         let now = SourceIdentity(path: [0x2F], device: 10, inode: 20, size: 30, modificationTime: 40)
         #expect(
             now.changes(since: before) == [
@@ -21,7 +21,6 @@ struct SourceIdentityTests {
     }
 
     @Test(
-        "a whole second within two before the look, or within a day after it, may hide a change, a fine time never does",
         arguments: [
             (1_700_000_000_000_000_000, 1_700_000_000_000, true), (1_700_000_000_000_000_000, 1_700_000_001_999, true),
             (1_700_000_000_000_000_000, 1_700_000_002_000, false),
@@ -32,22 +31,28 @@ struct SourceIdentityTests {
             (-1_000_000_000, 1_700_000_000_000, false),
         ] as [(Int64, Int64, Bool)]
     )
-    func coarseTimes(time: Int64, moment: Int64, hides: Bool) {
+    func
+        `a whole second within two before the look, or within a day after it, may hide a change, a fine time never does`(
+            time: Int64,
+            moment: Int64,
+            hides: Bool
+        )
+    {
         var source = before
         source.modificationTime = time
         #expect(source.mayHideChanges(since: moment) == hides)
     }
 
-    @Test("a time that moved back is a change like any other")
-    func backwards() {
+    @Test
+    func `a time that moved back is a change like any other`() {
         var now = before
         now.modificationTime = -1
         #expect(now.changes(since: before) == [.modificationTime(before: 4, now: -1)])
         #expect(now.verdict(since: before) == .changed([.modificationTime(before: 4, now: -1)]))
     }
 
-    @Test("a change time tells nothing that size and modification time tell already")
-    func changeTime() {
+    @Test
+    func `a change time tells nothing that size and modification time tell already`() {
         var now = before
         now.changeTime = 9
         #expect(now.changes(since: before) == [.changeTime])
@@ -55,10 +60,10 @@ struct SourceIdentityTests {
         #expect(now.changes(since: before) == [.size(before: 3, now: 30)])
     }
 
-    @Test(
-        "another inode, device or change time says that the content must be compared, and so does one that is unknown"
-    )
-    func compared() {
+    @Test
+    func
+        `another inode, device or change time says that the content must be compared, and so does one that is unknown`()
+    {
         var known = before
         known.changeTime = 9
         #expect(known.verdict(since: known) == .same)
@@ -73,12 +78,14 @@ struct SourceIdentityTests {
     }
 
     @Test(
-        "a time that is off by whole quarters of an hour, a day at most, may be another zone's",
         arguments: [
             (900, true), (-3600, true), (86_400, true), (-86_400, true), (87_300, false), (901, false), (60, false),
         ] as [(Int64, Bool)]
     )
-    func otherZone(seconds: Int64, isCompared: Bool) {
+    func `a time that is off by whole quarters of an hour, a day at most, may be another zone's`(
+        seconds: Int64,
+        isCompared: Bool
+    ) {
         var now = before
         now.modificationTime += seconds * 1_000_000_000
         let changes = [SourceChange.modificationTime(before: 4, now: now.modificationTime)]
@@ -87,15 +94,15 @@ struct SourceIdentityTests {
         #expect(now.verdict(since: before).isChanged)
     }
 
-    @Test("times at both ends are no trap")
-    func extremeTimes() {
+    @Test
+    func `times at both ends are no trap`() {
         var (first, last) = (before, before)
         (first.modificationTime, last.modificationTime) = (.min, .max)
         #expect(first.verdict(since: last).isChanged && last.verdict(since: first).isChanged)
     }
 
-    @Test("a fine change time shows what the modification time could hide, and a coarse one hides it")
-    func coarseChangeTime() {
+    @Test
+    func `a fine change time shows what the modification time could hide, and a coarse one hides it`() {
         var file = before
         file.modificationTime = 1_700_000_000_000_000_000
         #expect(file.verdict(since: file, lookedAt: 1_700_000_001_000) == .compare([]))
@@ -115,21 +122,21 @@ struct ChangingSourceTests {
     private static let touched = SourceChange.modificationTime(before: 4, now: 5)
     private static let replaced = SourceChange.inode(before: 1, now: 2)
 
-    @Test("another size or time is no change that is allowed; other facts tell nothing of the content")
-    func refuse() {
+    @Test
+    func `another size or time is no change that is allowed; other facts tell nothing of the content`() {
         let changes = [Self.grown, Self.touched, Self.replaced, .device, .changeTime]
         #expect(ChangingSource.refuse.offences(in: changes) == [Self.grown, Self.touched])
         #expect(ChangingSource.refuse.offences(in: [Self.shrunk]) == [Self.shrunk])
     }
 
-    @Test("growth is allowed where the size first seen is wanted; truncation never is")
-    func snapshot() {
+    @Test
+    func `growth is allowed where the size first seen is wanted; truncation never is`() {
         #expect(ChangingSource.snapshotSize.offences(in: [Self.grown, Self.touched, .device, Self.replaced]) == [])
         #expect(ChangingSource.snapshotSize.offences(in: [Self.shrunk, Self.touched]) == [Self.shrunk])
     }
 
-    @Test("a file that has grown is compared")
-    func grown() {
+    @Test
+    func `a file that has grown is compared`() {
         let before = SourceIdentity(path: [0x2F], device: 1, inode: 2, size: 25, modificationTime: 4)
         var now = before
         now.size = 40
@@ -165,8 +172,8 @@ struct ResumeDecisionTests {
         ListedPart(number: number, size: size ?? plan.size(of: number), eTag: eTag, lastModified: time)
     }
 
-    @Test("for one part, row and list together decide")
-    func onePart() {
+    @Test
+    func `for one part, row and list together decide`() {
         let rows: [RecordedPart?] = [nil, row(1), row(1, "other"), row(1, size: 9)]
         let lists: [ListedPart?] = [nil, there(1), there(1, size: 9)]
         let expected: [[PartAction]] = [
@@ -184,8 +191,8 @@ struct ResumeDecisionTests {
         }
     }
 
-    @Test("after any prefix of finished parts, the rest is sent and no more")
-    func everyPrefix() {
+    @Test
+    func `after any prefix of finished parts, the rest is sent and no more`() {
         for done in 0...3 {
             let numbers = Array((1...3).prefix(done))
             let decision = decide(recorded: numbers.map { row($0) }, .parts(numbers.map { there($0) }))
@@ -193,8 +200,8 @@ struct ResumeDecisionTests {
         }
     }
 
-    @Test("rows and listed parts may come in any order")
-    func anyOrder() {
+    @Test
+    func `rows and listed parts may come in any order`() {
         let decision = decide(
             recorded: [row(3, "c"), row(1, "a")],
             .parts([there(2, "b"), there(3, "c"), there(1, "a")])
@@ -202,8 +209,8 @@ struct ResumeDecisionTests {
         #expect(decision == .proceed([.keep, .verify, .keep]))
     }
 
-    @Test("of a part listed twice the one modified last counts, whatever the order")
-    func duplicates() {
+    @Test
+    func `of a part listed twice the one modified last counts, whatever the order`() {
         let (old, new) = (there(1, "old", at: 1), there(1, "new", at: 2))
         for list in [[old, new], [new, old]] {
             #expect(decide(recorded: [row(1, "new")], .parts(list)) == .proceed([.keep, .send, .send]))
@@ -211,32 +218,32 @@ struct ResumeDecisionTests {
         }
     }
 
-    @Test("of a part listed twice without times the later entry counts")
-    func duplicatesWithoutTimes() {
+    @Test
+    func `of a part listed twice without times the later entry counts`() {
         let decision = decide(recorded: [row(1, "b")], .parts([there(1, "a"), there(1, "b")]))
         #expect(decision == .proceed([.keep, .send, .send]))
     }
 
-    @Test("numbers outside the plan do no harm")
-    func strangeNumbers() {
+    @Test
+    func `numbers outside the plan do no harm`() {
         let rows = [RecordedPart(number: 0, size: 10, eTag: "e"), RecordedPart(number: 4, size: 10, eTag: "e")]
         let list = [ListedPart(number: -1, size: 10, eTag: "e"), ListedPart(number: 10_001, size: 10, eTag: "e")]
         #expect(decide(recorded: rows, .parts(list)) == .proceed([.send, .send, .send]))
     }
 
-    @Test("without a list, committed rows stand for themselves")
-    func noList() {
+    @Test
+    func `without a list, committed rows stand for themselves`() {
         let decision = decide(recorded: [row(1), row(2, size: 9)], .unavailable)
         #expect(decision == .proceed([.keep, .send, .send]))
     }
 
-    @Test("an upload ID that is gone proves nothing: the object must be looked at")
-    func gone() {
+    @Test
+    func `an upload ID that is gone proves nothing: the object must be looked at`() {
         #expect(decide(recorded: [row(1), row(2), row(3)], .noSuchUpload) == .reconcile)
     }
 
-    @Test("the same ETag with another checksum is not the same part; without one on either side it is")
-    func checksums() {
+    @Test
+    func `the same ETag with another checksum is not the same part; without one on either side it is`() {
         for (recorded, listed, action) in [
             ("a", "a", PartAction.keep), ("a", "b", .verify), ("a", nil, .keep), (nil, "b", .keep),
         ] {

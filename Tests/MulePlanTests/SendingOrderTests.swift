@@ -7,8 +7,8 @@ import Testing
     private static let megabit = 1e6 / 8
     private static let part = Double(8 << 20)
 
-    @Test("on a slow link parts end one after the other", arguments: [1.0, 4, 8, 20])
-    func slowLinks(megabits: Double) {
+    @Test(arguments: [1.0, 4, 8, 20])
+    func `on a slow link parts end one after the other`(megabits: Double) {
         let rate = megabits * Self.megabit
         let link = Link(name: "", perConnection: 12.5e6, total: rate, bytes: 400 << 20)
         let time = max(60, 2.5 * Self.part / rate)
@@ -23,8 +23,8 @@ import Testing
         #expect((found.timeline.last?.kept ?? 0) >= (all.timeline.last?.kept ?? 0))
     }
 
-    @Test("what a proxy takes in is not taken for what the link carries", arguments: [0.5e6, 4e6, 16e6])
-    func proxies(buffer: Double) {
+    @Test(arguments: [0.5e6, 4e6, 16e6])
+    func `what a proxy takes in is not taken for what the link carries`(buffer: Double) {
         let link = Link(name: "", perConnection: 1e9, total: 1.5e6, bytes: 400 << 20, buffer: buffer)
         let found = link.run(ceiling: 64, for: 120)
         let loss = found.lossOnStop(from: 2)
@@ -34,8 +34,8 @@ import Testing
         #expect((found.timeline.last?.carried ?? 0) >= 1.5e6 * 115)
     }
 
-    @Test("a link that becomes slow, and fast again")
-    func changes() {
+    @Test
+    func `a link that becomes slow, and fast again`() {
         var link = Link(name: "", perConnection: 125e6, total: 125e6, bytes: 20 << 30)
         link.totals = [(at: 5, total: 2e6), (at: 65, total: 125e6)]
         let found = link.run(ceiling: 64, for: 80)
@@ -46,8 +46,8 @@ import Testing
         #expect((found.timeline.last?.carried ?? 0) - before >= 125e6 * 15 * 0.6)
     }
 
-    @Test("a rate limit goes to the oldest part", arguments: [1e6, 3e6, 4e6, 20e6])
-    func limits(rate: Double) {
+    @Test(arguments: [1e6, 3e6, 4e6, 20e6])
+    func `a rate limit goes to the oldest part`(rate: Double) {
         var link = Link(name: "", perConnection: 12.5e6, total: 100e6, bytes: 200 << 20)
         link.rateLimit = rate
         let found = link.run(ceiling: 64, for: 40)
@@ -59,18 +59,19 @@ import Testing
         #expect(end.carried <= rate * (end.at + 0.5))
     }
 
-    @Test("where each connection is slow by itself, all send", arguments: [0.3e6, 0.5e6, 1e6])
-    func slowConnections(each: Double) {
+    @Test(arguments: [0.3e6, 0.5e6, 1e6])
+    func `where each connection is slow by itself, all send`(each: Double) {
         let link = Link(name: "", perConnection: each, total: .infinity, bytes: 256 << 20)
         let found = link.run(ceiling: 16)
         #expect(found.seconds <= link.run(fixed: 8).seconds * 1.1)
     }
 
-    @Test(
-        "where each connection is slow by itself and they fill a link together, as many send as it takes",
-        arguments: [(each: 0.5e6, total: 4e6), (0.5e6, 2e6), (1e6, 4e6), (2e6, 8e6)]
+    @Test(arguments: [(each: 0.5e6, total: 4e6), (0.5e6, 2e6), (1e6, 4e6), (2e6, 8e6)]
     )
-    func slowConnectionsOnASlowLink(each: Double, total: Double) {
+    func `where each connection is slow by itself and they fill a link together, as many send as it takes`(
+        each: Double,
+        total: Double
+    ) {
         let link = Link(name: "", perConnection: each, total: total, bytes: 256 << 20)
         let found = link.run(ceiling: 64)
         #expect(found.seconds <= link.run(fixed: 8).seconds * 1.1)
@@ -78,29 +79,29 @@ import Testing
         #expect(found.mostInFlight <= 16)
     }
 
-    @Test("connections that are slow by themselves get more requests at a time", arguments: [0.5e6, 1e6, 2e6])
-    func manySlowConnections(each: Double) {
+    @Test(arguments: [0.5e6, 1e6, 2e6])
+    func `connections that are slow by themselves get more requests at a time`(each: Double) {
         let link = Link(name: "", perConnection: each, total: .infinity, bytes: 1 << 30)
         #expect(link.run(ceiling: 64).seconds <= link.run(fixed: 64).seconds * 1.6)
     }
 
-    @Test("a long way is not taken for a proxy that takes bytes in")
-    func longWay() {
+    @Test
+    func `a long way is not taken for a proxy that takes bytes in`() {
         var link = Link(name: "", perConnection: 12.5e6, total: .infinity, bytes: 1 << 30)
         link.roundTrip = 0.5
         #expect(link.run(ceiling: 64).seconds <= link.run(fixed: 8).seconds * 0.7)
     }
 
-    @Test("a slow link that becomes faster for each connection is found out")
-    func slowLinkGrows() {
+    @Test
+    func `a slow link that becomes faster for each connection is found out`() {
         var link = Link(name: "", perConnection: 0.5e6, total: 0.5e6, bytes: 1 << 30)
         link.totals = [(at: 30, total: 8e6)]
         let found = link.run(ceiling: 64, for: 200)
         #expect((found.timeline.last?.carried ?? 0) >= 4 * 0.5e6 * 200)
     }
 
-    @Test("a held part sends a few bytes now and then, and the oldest goes on")
-    func trickle() {
+    @Test
+    func `a held part sends a few bytes now and then, and the oldest continues`() {
         var order = SendingOrder(isBounded: true)
         order.limit(to: 1e6, at: 0)
         for number in 1...3 { order.begin(number, length: 8 << 20, at: 0) }
@@ -118,8 +119,8 @@ import Testing
         #expect(order.isHeld(3))
     }
 
-    @Test("with a number of requests that the user has named only the rate limit holds parts back")
-    func unbounded() {
+    @Test
+    func `with a number of requests that the user has named only the rate limit holds parts back`() {
         var order = SendingOrder(isBounded: false)
         for number in 1...3 { order.begin(number, length: 8 << 20, at: 0) }
         #expect((1...3).allSatisfy { order.grant(1 << 20, to: $0, at: 0.1) == 1 << 20 })
@@ -133,8 +134,8 @@ import Testing
         #expect(order.budget == nil)
     }
 
-    @Test("a rate limit says at once how much may be in flight, and a slow link more strictly")
-    func budget() {
+    @Test
+    func `a rate limit says at once how much may be in flight, and a slow link more strictly`() {
         var order = SendingOrder(isBounded: true)
         #expect(order.budget == nil)
         order.limit(to: 3e6, at: 0)

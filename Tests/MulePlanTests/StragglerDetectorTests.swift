@@ -9,11 +9,10 @@ import Testing
     static let last = 64
 
     @Test(
-        "one that crawls at the end costs seconds, where it cost minutes",
         arguments: [0, 10e3, 100e3, 1e6] as [Double],
         [60, 64]
     )
-    func oneCrawls(rate: Double, body: Int) {
+    func `one that crawls at the end costs seconds, where it cost minutes`(rate: Double, body: Int) {
         var link = Self.line
         let smooth = link.run(fixed: 8)
         link.crawls = [body: rate]
@@ -25,8 +24,8 @@ import Testing
         #expect(link.run(fixed: 8).seconds >= smooth.seconds + 7)
     }
 
-    @Test("all that crawl at the end are cut, each once", arguments: [2, 3])
-    func severalCrawl(count: Int) {
+    @Test(arguments: [2, 3])
+    func `all that crawl at the end are cut, each once`(count: Int) {
         var link = Self.line
         for body in 0..<count { link.crawls[Self.last - body] = 20e3 }
         let outcome = link.run(fixed: 8)
@@ -34,8 +33,8 @@ import Testing
         #expect(outcome.seconds <= 15, "\(outcome)")
     }
 
-    @Test("one that has begun to crawl while there was other work is cut when that is done")
-    func anEarlyOne() {
+    @Test
+    func `one that has started to crawl while there was other work is cut when that is done`() {
         var link = Self.line
         link.crawls = [3: 10e3]
         let outcome = link.run(fixed: 8)
@@ -43,11 +42,9 @@ import Testing
         #expect(outcome.seconds <= link.run(fixed: 7).seconds + 3, "\(outcome)")
     }
 
-    @Test(
-        "nobody is cut where all are slow, from the beginning or all at once",
-        arguments: [(0.0, 20e3), (2.5, 100e3), (4.5, 100e3), (5.2, 100e3), (5.5, 1e3)]
+    @Test(arguments: [(0.0, 20e3), (2.5, 100e3), (4.5, 100e3), (5.2, 100e3), (5.5, 1e3)]
     )
-    func allAreSlow(at: Double, total: Double) {
+    func `no one is cut where all are slow, from the beginning or all at once`(at: Double, total: Double) {
         var link = Self.line
         link.bytes = at == 0 ? 64 << 20 : link.bytes
         link.totals = [(at: at, total: total)]
@@ -55,8 +52,8 @@ import Testing
         #expect(link.run(ceiling: 64).cuts == 0)
     }
 
-    @Test("nobody is cut where the line is shared unevenly", arguments: [8, 16, 48])
-    func unfair(concurrency: Int) {
+    @Test(arguments: [8, 16, 48])
+    func `no one is cut where the line is shared unevenly`(concurrency: Int) {
         for total in [1e6, 10e6, 100e6] {
             var link = Self.line
             link.isUnfair = true
@@ -67,8 +64,8 @@ import Testing
         }
     }
 
-    @Test("what is nearly there, or all there, is not cut")
-    func almostThere() {
+    @Test
+    func `what is nearly there, or all there, is not cut`() {
         for gone in [6_000_000, 8_000_000] as [Int64] {
             var stragglers = Self.afterFour()
             let number = stragglers.begin(length: 8_000_000, cuts: 0, at: 10)
@@ -81,8 +78,8 @@ import Testing
         }
     }
 
-    @Test("each is cut twice at most, the second time after twice the time")
-    func bounded() {
+    @Test
+    func `each is cut twice at most, the second time after twice the time`() {
         for (cuts, seconds) in [(0, 5.0), (1, 9.0), (2, nil)] as [(Int, Double?)] {
             var stragglers = Self.afterFour()
             let number = stragglers.begin(length: 8_000_000, cuts: cuts, at: 10)
@@ -91,8 +88,8 @@ import Testing
         }
     }
 
-    @Test("without others nothing is known")
-    func alone() {
+    @Test
+    func `without others nothing is known`() {
         var stragglers = StragglerDetector()
         let number = stragglers.begin(length: 8_000_000, cuts: 0, at: 0)
         #expect(!stragglers.isLeftBehind(number, at: 100))

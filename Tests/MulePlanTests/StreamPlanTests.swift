@@ -27,8 +27,8 @@ struct StreamPlanTests {
         }.map { $0 + 1 } ?? .max
     }
 
-    @Test("10,000 parts that grow from 8 MiB hold 48 TiB, and none passes 5 GiB")
-    func holdsTheLargestObject() {
+    @Test
+    func `10,000 parts that grow from 8 MiB hold 48 TiB, and none passes 5 GiB`() {
         let parts = Self.parts(StreamPlan())
         #expect(parts.count == 10_000)
         #expect(parts.reduce(0, +) >= 48 * Self.tebibyte)
@@ -37,8 +37,8 @@ struct StreamPlanTests {
         #expect(zip(parts, parts.dropFirst()).allSatisfy { $0 <= $1 })
     }
 
-    @Test("short streams are cheap: small parts, each a small share of what has gone")
-    func shortStreamsAreCheap() {
+    @Test
+    func `short streams are cheap: small parts, each a small share of what has gone`() {
         var sent: Int64 = 0
         for size in Self.parts(StreamPlan()) {
             #expect(size <= max(8 * Self.mebibyte, sent / 25 + Self.mebibyte))
@@ -50,11 +50,10 @@ struct StreamPlanTests {
     }
 
     @Test(
-        "the same with other limits: what a store takes at most is nearly reached",
         arguments: [(10_000, 5 << 30), (10_000, 64 << 20), (1000, 5 << 30), (10_000, 5 << 40), (100, 1 << 30)]
             as [(Int, Int64)]
     )
-    func otherStores(count: Int, largest: Int64) {
+    func `the same with other limits: what a store takes at most is nearly reached`(count: Int, largest: Int64) {
         var limits = StoreLimits.amazon
         (limits.maximumPartCount, limits.maximumPartSize) = (count, largest)
         let parts = Self.parts(StreamPlan(), limits)
@@ -63,8 +62,8 @@ struct StreamPlanTests {
         #expect(share > (count >= 1000 ? 0.95 : 0.7), "\(share)")
     }
 
-    @Test("a store's smallest part and its wish for equal parts are kept")
-    func smallestAndEqual() {
+    @Test
+    func `a store's smallest part and its wish for equal parts are kept`() {
         var storj = StoreLimits.amazon
         storj.minimumPartSize = 64 * Self.mebibyte
         #expect(StreamPlan().partSize(number: 1, after: 0, limits: storj) == 64 * Self.mebibyte)
@@ -77,10 +76,9 @@ struct StreamPlanTests {
     }
 
     @Test(
-        "an expected size is cut into equal parts, as a file of that size",
         arguments: [1, 8 << 20, 1 << 30, 70 << 30, 1 << 40, 40 << 40] as [Int64]
     )
-    func expectedSize(size: Int64) throws {
+    func `an expected size is cut into equal parts, as a file of that size`(size: Int64) throws {
         let plan = try StreamPlan(expectedSize: size)
         let parts = Self.parts(plan)
         let first = try #require(plan.equalPartSize)
@@ -92,8 +90,8 @@ struct StreamPlanTests {
         if first > 8 * Self.mebibyte { #expect(Int64(9000) * (first - Self.mebibyte) < size) }
     }
 
-    @Test("a stream that is longer than expected goes on in parts that grow", arguments: [1, 1 << 40] as [Int64])
-    func longerThanExpected(size: Int64) throws {
+    @Test(arguments: [1, 1 << 40] as [Int64])
+    func `a stream that is longer than expected continues in parts that grow`(size: Int64) throws {
         let parts = Self.parts(try StreamPlan(expectedSize: size))
         #expect(parts.reduce(0, +) >= 4 * Self.tebibyte)
         #expect(zip(parts, parts.dropFirst()).allSatisfy { $0 <= $1 && $1 <= max(2 * $0, 5 * Self.gibibyte) })
@@ -101,8 +99,8 @@ struct StreamPlanTests {
         #expect(parts.last == 5 * Self.gibibyte)
     }
 
-    @Test("the largest object may be expected, nothing larger")
-    func largestExpectation() throws {
+    @Test
+    func `the largest object may be expected, nothing larger`() throws {
         let largest = StoreLimits.amazon.maximumObjectSize
         #expect(try StreamPlan(expectedSize: largest).equalPartSize == 5 * Self.gibibyte)
         #expect(throws: PlanError.objectTooLarge(size: largest + 1, maximum: largest)) {
@@ -110,15 +108,15 @@ struct StreamPlanTests {
         }
     }
 
-    @Test("a size that was asked for is kept as long as it can hold what is expected")
-    func askedSize() throws {
+    @Test
+    func `a size that was asked for is kept as long as it can hold what is expected`() throws {
         #expect(try StreamPlan(expectedSize: 1 << 30, asked: 5 << 20).equalPartSize == 5 << 20)
         #expect(try StreamPlan(expectedSize: 1 << 30, asked: 64 << 20).equalPartSize == 64 << 20)
         #expect(try StreamPlan(expectedSize: 1 << 40, asked: 5 << 20).equalPartSize == 117 << 20)
     }
 
-    @Test("the cut is the same however often it is asked for, and from wherever", arguments: UInt64(1)...10)
-    func cutIsAFunction(seed: UInt64) {
+    @Test(arguments: UInt64(1)...10)
+    func `the cut is the same however often it is asked for, and from wherever`(seed: UInt64) {
         var random = SeededRandom(seed: seed)
         let plan = StreamPlan(equalPartSize: Bool.random(using: &random) ? 5 << 20 : nil)
         let parts = Self.parts(plan)

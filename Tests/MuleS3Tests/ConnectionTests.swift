@@ -21,11 +21,11 @@ struct ConnectionTests {
         )
     }
 
-    @Test(
-        "a clock that is off is put right by the store's own, once for all requests, even if HEAD has no words for it",
-        arguments: [3600, -3600]
+    @Test(arguments: [3600, -3600]
     )
-    func skew(seconds: Int) async throws {
+    func `a clock that is off is put right by the store's own, once for all requests, even if HEAD has no words for it`(
+        seconds: Int
+    ) async throws {
         var profile = FakeProfile.aws()
         profile.clockOffsetSeconds = seconds
         let store = try Store(profile)
@@ -38,8 +38,8 @@ struct ConnectionTests {
         #expect(abs(offset - Int64(seconds) * 1000) < 3000)
     }
 
-    @Test("a document that names the store's time is enough to put the clock right")
-    func skewFromDocument() async throws {
+    @Test
+    func `a document that names the store's time is enough to put the clock right`() async throws {
         var profile = FakeProfile.aws()
         profile.clockOffsetSeconds = 7200
         let store = try Store(profile)
@@ -47,24 +47,24 @@ struct ConnectionTests {
         #expect(store.server.requests.map(\.errorCode) == ["RequestTimeTooSkewed", nil])
     }
 
-    @Test("a refusal without a reason is one, when the clocks agree")
-    func refusedWithoutReason() async throws {
+    @Test
+    func `a refusal without a reason is one, when the clocks agree`() async throws {
         let store = try Store(faults: [.on(.headBucket, times: 9, .status(403, code: ""))])
         let error = try await store.failure { try $0.headBucket("bucket") }
         #expect(error?.code == "Forbidden" && error?.retryClass == .fatal)
         #expect(store.server.requests.count == 1)
     }
 
-    @Test("a store that stays unhappy with the clock is asked twice, no more")
-    func hopelessClock() async throws {
+    @Test
+    func `a store that stays unhappy with the clock is asked twice, no more`() async throws {
         let store = try Store(faults: [.on(.listUploads, times: 9, .status(403, code: "RequestTimeTooSkewed"))])
         let error = try await store.failure { _ = try $0.listMultipartUploads(of: address("k")) }
         #expect(error?.retryClass == .clock)
         #expect(store.server.requests.count == 2)
     }
 
-    @Test("a large body waits for leave until the connection is proven, a small one never")
-    func expectation() async throws {
+    @Test
+    func `a large body waits for leave until the connection is proven, a small one never`() async throws {
         let store = try Store()
         let large = Payload([UInt8](repeating: 1, count: 1 << 20))
         try await store.use { connection throws in
@@ -77,8 +77,8 @@ struct ConnectionTests {
         #expect(store.server.requests.map { $0.header("expect") } == [nil, "100-continue", nil])
     }
 
-    @Test("a refusal before the body costs no body")
-    func earlyRefusal() async throws {
+    @Test
+    func `a refusal before the body costs no body`() async throws {
         let store = try Store(faults: [.on(.putObject, .earlyStatus(403, code: "AccessDenied"))])
         let error = try await store.failure { connection in
             try put(connection, Payload([UInt8](repeating: 1, count: 4 << 20)))
@@ -87,8 +87,8 @@ struct ConnectionTests {
         #expect(store.server.payloadBytesReceived == 0)
     }
 
-    @Test("a way that refuses the expectation is not asked for it again")
-    func expectationFailed() async throws {
+    @Test
+    func `a way that refuses the expectation is not asked for it again`() async throws {
         let store = try Store(faults: [.on(.putObject, times: 9, .expectationFailed)])
         let large = Payload([UInt8](repeating: 1, count: 1 << 20))
         for _ in 1...2 {
@@ -100,8 +100,8 @@ struct ConnectionTests {
         #expect(store.server.payloadBytesReceived == 2 << 20)
     }
 
-    @Test("a way that swallows the expectation is not asked for it again")
-    func expectationIgnored() async throws {
+    @Test
+    func `a way that swallows the expectation is not asked for it again`() async throws {
         let store = try Store(faults: [.on(.putObject, times: 9, .no100Continue)])
         let large = Payload([UInt8](repeating: 1, count: 1 << 20))
         for _ in 1...2 {
@@ -110,8 +110,8 @@ struct ConnectionTests {
         #expect(store.server.requests.map { $0.header("expect") } == ["100-continue", nil])
     }
 
-    @Test("all bytes of a body are counted and seen")
-    func transfer() async throws {
+    @Test
+    func `all bytes of a body are counted and seen`() async throws {
         let store = try Store()
         let sent = Monitor(Int64(0))
         try await store.use { connection throws in
@@ -122,8 +122,8 @@ struct ConnectionTests {
         #expect(sent.withLock { $0 } == 300_000)
     }
 
-    @Test("without credentials nothing is sent, and the reason is told")
-    func noCredentials() async throws {
+    @Test
+    func `without credentials nothing is sent, and the reason is told`() async throws {
         struct Nobody: CredentialsProvider {
             func credentials() throws(CredentialsUnavailable) -> Credentials {
                 throw CredentialsUnavailable(reason: "none found")
@@ -139,8 +139,8 @@ struct ConnectionTests {
         #expect(store.server.requests.isEmpty)
     }
 
-    @Test("keys that the store does not know, or a wrong secret, are a matter of credentials")
-    func wrongCredentials() async throws {
+    @Test
+    func `keys that the store does not know, or a wrong secret, are a matter of credentials`() async throws {
         let known = FakeCredentials()
         for (keyID, secret, code) in [
             ("AKIASTRANGER", known.secretKey, "InvalidAccessKeyId"),
@@ -153,8 +153,8 @@ struct ConnectionTests {
         }
     }
 
-    @Test("temporary credentials bring their token along, signed")
-    func sessionToken() async throws {
+    @Test
+    func `temporary credentials bring their token along, signed`() async throws {
         let known = FakeCredentials(sessionToken: "tok+en/=")
         let store = try Store(
             provider: FixedCredentials(
@@ -167,8 +167,8 @@ struct ConnectionTests {
         #expect(store.server.violations == [])
     }
 
-    @Test("a token that would break out of its header is never sent")
-    func poisonedToken() async throws {
+    @Test
+    func `a token that would break out of its header is never sent`() async throws {
         let credentials = Credentials(accessKeyID: "a", secretAccessKey: "s", sessionToken: "t\r\nx-evil: 1")
         let store = try Store(provider: FixedCredentials(credentials))
         let error = try await store.failure { try $0.headBucket("bucket") }
@@ -179,8 +179,8 @@ struct ConnectionTests {
         #expect(store.server.requests.isEmpty)
     }
 
-    @Test("nobody waits longer than the run's patience")
-    func patience() async throws {
+    @Test
+    func `no one waits longer than the run's stall limit`() async throws {
         let store = try Store(faults: [.on(.headBucket, .stall)], patience: 1)
         let error = try await store.failure { try $0.headBucket("bucket") }
         guard case .transport(let failure) = error?.cause, case .stalled(let seconds) = failure.network?.reason else {
@@ -190,8 +190,8 @@ struct ConnectionTests {
         #expect(seconds < 30, "not the two minutes that an answer may take")
     }
 
-    @Test("a cancelled request is neither failed nor tried again")
-    func cancelled() async throws {
+    @Test
+    func `a cancelled request is neither failed nor tried again`() async throws {
         let cancellation = Cancellation()
         let store = try Store(
             faults: [.on(.headBucket, .run(.beforeProcessing) { _ in cancellation.cancel() }, .stall)],
@@ -202,8 +202,8 @@ struct ConnectionTests {
         #expect(store.server.requests.count == 1)
     }
 
-    @Test("a refused request leaves the connection of use")
-    func goesOn() async throws {
+    @Test
+    func `a refused request leaves the connection of use`() async throws {
         let store = try Store()
         try await store.use { connection throws in
             #expect(throws: S3Error.self) { try connection.headBucket("none") }
@@ -214,8 +214,8 @@ struct ConnectionTests {
         #expect(store.server.connectionsAccepted == 1)
     }
 
-    @Test("the log names operation, object and outcome, and no secret")
-    func log() async throws {
+    @Test
+    func `the log names operation, object and outcome, and no secret`() async throws {
         let store = try Store()
         try await store.use { connection throws in try put(connection, Payload("x")) }
         let lines = store.logged.withLock { $0 }
@@ -232,8 +232,8 @@ struct S3ErrorTests {
         return try await store.failure { _ = try $0.listMultipartUploads(of: address("k")) }
     }
 
-    @Test("the evidence is kept: status, code, message, request ID")
-    func evidence() async throws {
+    @Test
+    func `the evidence is kept: status, code, message, request ID`() async throws {
         let store = try Store(faults: [
             .on(.listUploads, .status(400, code: "InvalidArgument", message: "No <way> & no"))
         ])
@@ -247,8 +247,8 @@ struct S3ErrorTests {
         #expect(error?.retryAfter == nil)
     }
 
-    @Test("the wait that a store asks for is in seconds, its own header in milliseconds comes first")
-    func retryAfter() async throws {
+    @Test
+    func `the wait that a store asks for is in seconds, its own header in milliseconds comes first`() async throws {
         #expect(try await error(.status(503, code: "SlowDown", retryAfter: 7))?.retryAfter == 7)
         let headers = [FakeHeader("x-amz-retry-after", "1500")]
         #expect(try await error(.status(503, code: "SlowDown", retryAfter: 7, headers: headers))?.retryAfter == 1.5)
@@ -258,8 +258,8 @@ struct S3ErrorTests {
         #expect(try await error(.status(503, code: "SlowDown", headers: later))?.retryAfter == 86_400)
     }
 
-    @Test("metadata beyond ASCII travels in encoded words, which every store signs alike")
-    func metadataText() async throws {
+    @Test
+    func `metadata beyond ASCII travels in encoded words, which every store signs alike`() async throws {
         let text = "Voilà, " + String(repeating: "ein längerer Text mit Umlauten äöü ", count: 4)
         let header = MetadataText.header("x-amz-meta-note", text)
         #expect(header.utf8.allSatisfy { $0 < 0x80 })
@@ -275,7 +275,6 @@ struct S3ErrorTests {
     }
 
     @Test(
-        "an answer of something in between, in HTML or not at all, goes by its status",
         arguments: [
             (500, "HTTP500", RetryClass.transient), (502, "HTTP502", .transient), (504, "HTTP504", .transient),
             (503, "ServiceUnavailable", .throttled), (429, "HTTP429", .throttled), (403, "Forbidden", .fatal),
@@ -284,15 +283,19 @@ struct S3ErrorTests {
             (302, "TemporaryRedirect", .redirected), (303, "TemporaryRedirect", .redirected),
         ] as [(Int, String, RetryClass)]
     )
-    func byStatus(status: Int, code: String, kind: RetryClass) async throws {
+    func `an answer of something in between, in HTML or not at all, goes by its status`(
+        status: Int,
+        code: String,
+        kind: RetryClass
+    ) async throws {
         for body in ["<html><body><br>Bad gateway</body></html>", "<html><h1>Error</h1></html>", "", "oops"] {
             let error = try await error(.custom { _ in FakeReply(status, body: Array(body.utf8)) })
             #expect(error?.status == status && error?.code == code && error?.retryClass == kind, "\(body)")
         }
     }
 
-    @Test("the right region is found in the header or in the document")
-    func region() async throws {
+    @Test
+    func `the right region is found in the header or in the document`() async throws {
         // Where the request was made already, so that there is nowhere to follow to.
         #expect(try await error(.redirect(status: 301, region: "us-east-1"))?.region == "us-east-1")
         let text = """
@@ -304,8 +307,8 @@ struct S3ErrorTests {
         #expect(try await self.error(.status(500, code: "InternalError"))?.region == nil)
     }
 
-    @Test("a 404 without a document is only as telling as its operation")
-    func notFound() async throws {
+    @Test
+    func `a 404 without a document is only as telling as its operation`() async throws {
         let store = try Store(faults: [.on(nil, times: 9, .custom { _ in FakeReply(404) })])
         let listed = try await store.failure { _ = try $0.listParts(address("k"), uploadID: "u") }
         #expect(listed?.code == "NotFound" && listed?.retryClass == .fatal)
@@ -314,18 +317,18 @@ struct S3ErrorTests {
     }
 
     @Test(
-        "no answer and no stage of a connection is awaited longer than a third of the patience",
         arguments: [(0.3, 1.0), (24, 8), (900, 300), (.infinity, 300)] as [(Double, Double)]
     )
-    func longestWait(patience: Double, expected: Double) throws {
+    func `no answer and no stage of a connection is awaited longer than a third of the patience`(
+        patience: Double,
+        expected: Double
+    ) throws {
         #expect(try Store(patience: patience).service.longestWait == expected)
     }
 
-    @Test(
-        "a refused signature names the headers that stores may sign in another way",
-        arguments: ["Voilà", "=?UTF-8?B?w6A=?="]
+    @Test(arguments: ["Voilà", "=?UTF-8?B?w6A=?="]
     )
-    func doubtfulHeaders(value: String) async throws {
+    func `a refused signature names the headers that stores may sign in another way`(value: String) async throws {
         let store = try Store(faults: [.on(nil, times: 9, .status(403, code: "SignatureDoesNotMatch"))])
         let error = try await store.failure { connection in
             var attributes = ObjectAttributes()
@@ -336,8 +339,8 @@ struct S3ErrorTests {
         #expect(error?.doubtfulHeaders == ["x-amz-meta-note"])
     }
 
-    @Test("every operation has a permission")
-    func permissions() {
+    @Test
+    func `every operation has a permission`() {
         #expect(S3Operation.completeMultipartUpload.permission == "s3:PutObject")
         #expect(S3Operation.abortMultipartUpload.permission == "s3:AbortMultipartUpload")
         #expect(S3Operation.listMultipartUploads.permission == "s3:ListBucketMultipartUploads")

@@ -4,22 +4,20 @@ import Testing
 
 @Suite("Endpoints")
 struct EndpointTests {
-    @Test(
-        "what people type is read",
-        arguments: [
-            ("http://127.0.0.1:9000", "http://127.0.0.1:9000"), ("https://s3.example.com", "https://s3.example.com"),
-            ("HTTPS://S3.Example.COM/", "https://s3.example.com"), ("https://h:443", "https://h"),
-            ("http://h:80/", "http://h"), ("http://h:443", "http://h:443"), ("https://h:80", "https://h:80"),
-            ("https://h/base/path//", "https://h/base/path"), ("https://h/a b", "https://h/a%20b"),
-            ("http://[::1]:9000", "http://[::1]:9000"), ("http://a_b-c.d", "http://a_b-c.d"),
-            ("http://[0:0:0:0:0:0:0:1]:9000", "http://[::1]:9000"),
-            ("http://[2001:0DB8::0001]", "http://[2001:db8::1]"),
-            ("http://h:09000", "http://h:9000"), ("http://h:0080", "http://h"),
-            ("http://127.1:9000", "http://127.0.0.1:9000"),
-            ("https://h/a%20b/%c3%a4%2Fx%", "https://h/a%20b/%C3%A4%2Fx%25"),
-        ]
+    @Test(arguments: [
+        ("http://127.0.0.1:9000", "http://127.0.0.1:9000"), ("https://s3.example.com", "https://s3.example.com"),
+        ("HTTPS://S3.Example.COM/", "https://s3.example.com"), ("https://h:443", "https://h"),
+        ("http://h:80/", "http://h"), ("http://h:443", "http://h:443"), ("https://h:80", "https://h:80"),
+        ("https://h/base/path//", "https://h/base/path"), ("https://h/a b", "https://h/a%20b"),
+        ("http://[::1]:9000", "http://[::1]:9000"), ("http://a_b-c.d", "http://a_b-c.d"),
+        ("http://[0:0:0:0:0:0:0:1]:9000", "http://[::1]:9000"),
+        ("http://[2001:0DB8::0001]", "http://[2001:db8::1]"),
+        ("http://h:09000", "http://h:9000"), ("http://h:0080", "http://h"),
+        ("http://127.1:9000", "http://127.0.0.1:9000"),
+        ("https://h/a%20b/%c3%a4%2Fx%", "https://h/a%20b/%C3%A4%2Fx%25"),
+    ]
     )
-    func reads(text: String, url: String) throws {
+    func `what people type is read`(text: String, url: String) throws {
         let endpoint = try Endpoint(url: text, region: "r")
         #expect(endpoint.url == url)
         #expect(endpoint.isEncrypted == url.hasPrefix("https"))
@@ -27,57 +25,47 @@ struct EndpointTests {
         #expect(endpoint.region == "r")
     }
 
-    @Test(
-        "a URL without a scheme that we speak is refused",
-        arguments: ["", "h", "h:9000", "ftp://h", "//h", "http:/h"]
+    @Test(arguments: ["", "h", "h:9000", "ftp://h", "//h", "http:/h"]
     )
-    func noScheme(text: String) {
+    func `a URL without a scheme that we speak is refused`(text: String) {
         #expect(throws: EndpointError.noScheme(text)) { try Endpoint(url: text, region: "r") }
     }
 
-    @Test(
-        "so is a host that holds more than a host: a password would end in logs and the ledger",
-        arguments: [
-            "http://", "http:///path", "http://:80", "https://:443/", "http://:9000", "http://user:secret@h",
-            "http://user@h", "http://a b", "http://h?x=y",
-            "http://h/p?x=y", "http://h/p#f", "http://h\r\nx-a: b", "http://hö", "http://h%41",
-        ]
+    @Test(arguments: [
+        "http://", "http:///path", "http://:80", "https://:443/", "http://:9000", "http://user:secret@h",
+        "http://user@h", "http://a b", "http://h?x=y",
+        "http://h/p?x=y", "http://h/p#f", "http://h\r\nx-a: b", "http://hö", "http://h%41",
+    ]
     )
-    func badHost(text: String) {
+    func `so is a host that holds more than a host: a password would end in logs and the ledger`(text: String) {
         #expect(throws: EndpointError.badHost(text)) { try Endpoint(url: text, region: "r") }
     }
 
-    @Test(
-        "a port that is none is refused",
-        arguments: [
-            "http://h:", "http://h:0", "http://h:99999", "http://h:65536", "http://h:9000x", "http://[::1]:",
-            "http://h:9:9",
-        ]
+    @Test(arguments: [
+        "http://h:", "http://h:0", "http://h:99999", "http://h:65536", "http://h:9000x", "http://[::1]:",
+        "http://h:9:9",
+    ]
     )
-    func badPort(text: String) {
+    func `a port that is none is refused`(text: String) {
         #expect(throws: EndpointError.badPort(text)) { try Endpoint(url: text, region: "r") }
     }
 
-    @Test(
-        "what looks like an address and is none is refused",
-        arguments: ["http://[::g]", "http://[1.2.3.4]", "http://1.2.3.999"]
+    @Test(arguments: ["http://[::g]", "http://[1.2.3.4]", "http://1.2.3.999"]
     )
-    func badAddress(text: String) {
+    func `what looks like an address and is none is refused`(text: String) {
         #expect(throws: EndpointError.badHost(text)) { try Endpoint(url: text, region: "r") }
     }
 
-    @Test(
-        "no bucket goes in front of an address",
-        arguments: ["http://127.0.0.1:9000", "https://[::1]", "http://10.1"]
+    @Test(arguments: ["http://127.0.0.1:9000", "https://[::1]", "http://10.1"]
     )
-    func addressWithoutNames(text: String) {
+    func `no bucket goes in front of an address`(text: String) {
         #expect(throws: EndpointError.addressWithoutNames(text)) {
             try Endpoint(url: text, region: "r", addressing: .virtual)
         }
     }
 
-    @Test("an endpoint that holds the bucket already is known, and one that only looks like it is not")
-    func bucketInEndpoint() throws {
+    @Test
+    func `an endpoint that holds the bucket already is known, and one that only looks like it is not`() throws {
         func place(_ url: String, _ bucket: String) throws -> Endpoint.BucketPlace? {
             try Endpoint(url: url, region: "r").place(of: bucket)
         }
@@ -91,8 +79,8 @@ struct EndpointTests {
         #expect(try place("http://10.0.0.1", "10") == nil)
     }
 
-    @Test("Amazon's own endpoint goes by region and partition")
-    func amazon() {
+    @Test
+    func `Amazon's own endpoint goes by region and partition`() {
         let endpoint = Endpoint.amazon(region: "eu-central-1")
         #expect(endpoint.url == "https://s3.eu-central-1.amazonaws.com")
         #expect(endpoint.addressing == .virtual)
@@ -111,8 +99,8 @@ struct EndpointTests {
         return target.host + " " + target.path
     }
 
-    @Test("a bucket stands in the path or in the host")
-    func targets() throws {
+    @Test
+    func `a bucket stands in the path or in the host`() throws {
         #expect(try target("http://h:9000", .auto) == "h:9000 /bucket/a/b")
         #expect(try target("http://h:9000", .path) == "h:9000 /bucket/a/b")
         #expect(try target("http://h:9000", .virtual) == "bucket.h:9000 /a/b")
@@ -122,29 +110,27 @@ struct EndpointTests {
         #expect(amazon == (host: "bucket.s3.us-east-1.amazonaws.com", path: "/k"))
     }
 
-    @Test("a bucket alone has no key in its path")
-    func buckets() throws {
+    @Test
+    func `a bucket alone has no key in its path`() throws {
         #expect(try target("http://h", .path, key: nil) == "h /bucket")
         #expect(try target("http://h", .virtual, key: nil) == "bucket.h /")
     }
 
-    @Test("a bucket with a dot goes into the path where a certificate is checked")
-    func dots() throws {
+    @Test
+    func `a bucket with a dot goes into the path where a certificate is checked`() throws {
         #expect(try target("https://h", .virtual, bucket: "a.b") == "h /a.b/a/b")
         #expect(try target("http://h", .virtual, bucket: "a.b") == "a.b.h /a/b")
         #expect(Endpoint.amazon(region: "us-east-1").target(bucket: "a.b", key: nil).path == "/a.b")
     }
 
-    @Test(
-        "keys are encoded once, and never tidied up",
-        arguments: [
-            ("a//b", "a//b"), ("./x", "./x"), ("../x", "../x"), ("a+b", "a%2Bb"), ("a=b", "a%3Db"), ("%2F", "%252F"),
-            ("sp ace", "sp%20ace"), ("/lead", "/lead"), ("trail/", "trail/"), ("\u{FC}", "%C3%BC"),
-            ("u\u{308}", "u%CC%88"), ("😀", "%F0%9F%98%80"), ("~-._", "~-._"), ("", ""),
-            ("a@b:c?d#e", "a%40b%3Ac%3Fd%23e"),
-        ]
+    @Test(arguments: [
+        ("a//b", "a//b"), ("./x", "./x"), ("../x", "../x"), ("a+b", "a%2Bb"), ("a=b", "a%3Db"), ("%2F", "%252F"),
+        ("sp ace", "sp%20ace"), ("/lead", "/lead"), ("trail/", "trail/"), ("\u{FC}", "%C3%BC"),
+        ("u\u{308}", "u%CC%88"), ("😀", "%F0%9F%98%80"), ("~-._", "~-._"), ("", ""),
+        ("a@b:c?d#e", "a%40b%3Ac%3Fd%23e"),
+    ]
     )
-    func keys(key: String, path: String) throws {
+    func `keys are encoded once, and never tidied up`(key: String, path: String) throws {
         #expect(try target("http://h", .path, key: key) == "h /bucket/" + path)
     }
 }

@@ -48,14 +48,12 @@ struct HostileAnswerTests {
         if case .unreadable = error?.cause { true } else { false }
     }
 
-    @Test(
-        "a part that can't be is no part",
-        arguments: [
-            ("0", "1", "e"), ("-1", "1", "e"), ("10001", "1", "e"), ("1", "-1", "e"), ("1", "9223372036854775807", "e"),
-            ("1", "1", ""), ("1", "1", "e&#x7F;"), ("1", "1", String(repeating: "e", count: 1025)), ("1", "x", "e"),
-        ]
+    @Test(arguments: [
+        ("0", "1", "e"), ("-1", "1", "e"), ("10001", "1", "e"), ("1", "-1", "e"), ("1", "9223372036854775807", "e"),
+        ("1", "1", ""), ("1", "1", "e&#x7F;"), ("1", "1", String(repeating: "e", count: 1025)), ("1", "x", "e"),
+    ]
     )
-    func parts(number: String, size: String, eTag: String) throws {
+    func `a part that cannot be is no part`(number: String, size: String, eTag: String) throws {
         func list(_ number: String, _ size: String, _ eTag: String) throws -> PartListing {
             let part = "<Part><PartNumber>\(number)</PartNumber><Size>\(size)</Size><ETag>\(eTag)</ETag></Part>"
             let performer = Performer(200, [], "<ListPartsResult>\(part)</ListPartsResult>")
@@ -65,8 +63,8 @@ struct HostileAnswerTests {
         #expect(isUnreadable(failure { _ = try list(number, size, eTag) }))
     }
 
-    @Test("a list of parts ends, whatever its markers say", arguments: ["0", "5", "x", "-1", "99999999999999999999"])
-    func partMarkers(marker: String) throws {
+    @Test(arguments: ["0", "5", "x", "-1", "99999999999999999999"])
+    func `a list of parts ends, whatever its markers say`(marker: String) throws {
         let text = "<IsTruncated>true</IsTruncated><NextPartNumberMarker>\(marker)</NextPartNumberMarker>"
         let performer = Performer(200, [], "<ListPartsResult>\(text)</ListPartsResult>")
         let connection = try connection(performer)
@@ -74,8 +72,8 @@ struct HostileAnswerTests {
         #expect(performer.requests.count <= 2)
     }
 
-    @Test("an upload ID or a marker of megabytes goes into no URL")
-    func longNames() throws {
+    @Test
+    func `an upload ID or a marker of megabytes goes into no URL`() throws {
         let long = String(repeating: "é", count: 2 << 20)
         let create = Performer(
             200,
@@ -99,8 +97,8 @@ struct HostileAnswerTests {
         }
     }
 
-    @Test("an error's words have a measure, and its numbers are numbers")
-    func errors() throws {
+    @Test
+    func `an error's words have a measure, and its numbers are numbers`() throws {
         let long = String(repeating: "é", count: 100_000)
         let body = "<Error><Code>\(long)</Code><Message>\(long)</Message><Region>eu/../\(long)</Region></Error>"
         for (value, wait) in [("nan", nil), ("inf", nil), ("-5", nil), ("7", 7), ("1e300", 86_400)]
@@ -120,18 +118,16 @@ struct HostileAnswerTests {
         }
     }
 
-    @Test(
-        "an ETag that is none is not taken for one",
-        arguments: ["\u{1}", "a\u{7F}", String(repeating: "e", count: 1025)]
+    @Test(arguments: ["\u{1}", "a\u{7F}", String(repeating: "e", count: 1025)]
     )
-    func eTags(eTag: String) throws {
+    func `an ETag that is none is not taken for one`(eTag: String) throws {
         let performer = Performer(200, [("etag", "\"\(eTag)\""), ("x-amz-version-id", eTag)], "")
         let head = try #require(try connection(performer).headObject(address("k")))
         #expect(head.object.eTag == nil && head.object.versionID == nil)
     }
 
-    @Test("an ETag goes into Complete's document as text, and white space before the answer is not kept")
-    func complete() throws {
+    @Test
+    func `an ETag goes into Complete's document as text, and white space before the answer is not kept`() throws {
         let text = "<CompleteMultipartUploadResult><ETag>e</ETag></CompleteMultipartUploadResult>"
         let performer = Performer(200, [], text)
         let evil = "\"</ETag><PartNumber>7</PartNumber>&x;<!--]]>"
@@ -151,8 +147,8 @@ struct HostileAnswerTests {
         #expect(sent["Part"]?["ETag"]?.text == "\"\(evil)\"")
     }
 
-    @Test("what is no escape of a URL is left as it is")
-    func escapes() {
+    @Test
+    func `what is no escape of a URL is left as it is`() {
         for text in ["%+1", "%-1", "% 1", "%1", "%", "%g0", "%0g"] {
             #expect(urlDecoded(text) == Array(text.replacing("+", with: " ").utf8))
         }

@@ -21,8 +21,8 @@ struct ListPartsTests {
         FakePart(number: number, size: Int64(number) * 10, eTag: "e\(number)", lastModified: 1_700_000_000)
     }
 
-    @Test("all pages are read, at every page size and count around its border")
-    func pages() async throws {
+    @Test
+    func `all pages are read, at every page size and count around its border`() async throws {
         for pageSize in 1...3 {
             for count in 0...7 {
                 var profile = FakeProfile.aws()
@@ -36,8 +36,8 @@ struct ListPartsTests {
         }
     }
 
-    @Test("every page is asked for in thousands, as the real page border is")
-    func thousands() async throws {
+    @Test
+    func `every page is asked for in thousands, as the real page border is`() async throws {
         let store = try store((1...2500).map(part))
         let parts = try await store.use { try $0.listParts(address("k"), uploadID: "u").parts }
         #expect(parts.map(\.number) == Array(1...2500))
@@ -45,11 +45,9 @@ struct ListPartsTests {
         #expect(store.server.requests.map { $0.parameter("part-number-marker") } == [nil, "1000", "2000"])
     }
 
-    @Test(
-        "tags come without quotes, however the store writes them",
-        arguments: [FakeProfile.ETagQuoting.entity, .plain, .none]
+    @Test(arguments: [FakeProfile.ETagQuoting.entity, .plain, .none]
     )
-    func quotes(style: FakeProfile.ETagQuoting) async throws {
+    func `tags come without quotes, however the store writes them`(style: FakeProfile.ETagQuoting) async throws {
         var profile = FakeProfile.aws()
         profile.eTagQuoting = style
         let store = try store([part(1)], profile)
@@ -58,8 +56,8 @@ struct ListPartsTests {
         #expect(parts[0].lastModified == UTCTime(secondsSince1970: 1_700_000_000))
     }
 
-    @Test("checksums are told where the store keeps them")
-    func checksums() async throws {
+    @Test
+    func `checksums are told where the store keeps them`() async throws {
         var withChecksum = part(1)
         withChecksum.checksum = Payload("x").checksum
         for isOmitted in [false, true] {
@@ -71,8 +69,8 @@ struct ListPartsTests {
         }
     }
 
-    @Test("both versions of a part are told when the store shows both")
-    func superseded() async throws {
+    @Test
+    func `both versions of a part are told when the store shows both`() async throws {
         var profile = FakeProfile.aws()
         profile.listPartsShowsSuperseded = true
         let store = try store([part(1)], profile)
@@ -83,8 +81,8 @@ struct ListPartsTests {
         #expect(Set(parts.map(\.eTag)) == ["old", "e1"])
     }
 
-    @Test("the day of removal and its rule are told, where a lifecycle rule applies")
-    func abortDate() async throws {
+    @Test
+    func `the day of removal and its rule are told, where a lifecycle rule applies`() async throws {
         var profile = FakeProfile.aws()
         profile.abortDate = "Fri, 27 Nov 2026 00:00:00 GMT"
         for profile in [profile, .aws()] {
@@ -96,8 +94,8 @@ struct ListPartsTests {
         }
     }
 
-    @Test("a refusal names the permission that is missing")
-    func denied() async throws {
+    @Test
+    func `a refusal names the permission that is missing`() async throws {
         var profile = FakeProfile.aws()
         profile.denied = [.listParts]
         let store = try store([part(1)], profile)
@@ -106,17 +104,15 @@ struct ListPartsTests {
         #expect(error?.operation.permission == "s3:ListMultipartUploadParts")
     }
 
-    @Test(
-        "a list that stands still, or lacks what a part must have, is no list",
-        arguments: [
-            "<IsTruncated>true</IsTruncated>",
-            "<IsTruncated>true</IsTruncated><NextPartNumberMarker>0</NextPartNumberMarker>",
-            "<Part><Size>1</Size><ETag>e</ETag></Part>", "<Part><PartNumber>1</PartNumber><ETag>e</ETag></Part>",
-            "<Part><PartNumber>1</PartNumber><Size>1</Size></Part>",
-            "<Part><PartNumber>x</PartNumber><Size>1</Size><ETag>e</ETag></Part>",
-        ]
+    @Test(arguments: [
+        "<IsTruncated>true</IsTruncated>",
+        "<IsTruncated>true</IsTruncated><NextPartNumberMarker>0</NextPartNumberMarker>",
+        "<Part><Size>1</Size><ETag>e</ETag></Part>", "<Part><PartNumber>1</PartNumber><ETag>e</ETag></Part>",
+        "<Part><PartNumber>1</PartNumber><Size>1</Size></Part>",
+        "<Part><PartNumber>x</PartNumber><Size>1</Size><ETag>e</ETag></Part>",
+    ]
     )
-    func unusable(content: String) async throws {
+    func `a list that stands still, or lacks what a part must have, is no list`(content: String) async throws {
         let reply = FakeReply(200, body: Array("<ListPartsResult>\(content)</ListPartsResult>".utf8))
         let store = try store([])
         store.server.add(.on(.listParts, times: 9, .custom { _ in reply }))
@@ -151,8 +147,8 @@ struct ListUploadsTests {
     /// Tells one key's uploads from another's, and has no character that XML can't hold.
     private static func uploadID(_ key: String, _ number: Int) -> String { Hex.encode(Array(key.utf8)) + "#\(number)" }
 
-    @Test("only uploads of exactly this key are told, not of keys that begin like it", arguments: oddKeys)
-    func exactKey(key: String) async throws {
+    @Test(arguments: oddKeys)
+    func `only uploads of exactly this key are told, not of keys that begin like it`(key: String) async throws {
         let store = try store([(key, 2), (key + "x", 1), (key + "/", 1), (key + "\u{301}", 1), ("z" + key, 1)])
         let uploads = try await store.use { try $0.listMultipartUploads(of: address(key)) }
         #expect(uploads.map(\.uploadID) == [Self.uploadID(key, 0), Self.uploadID(key, 1)])
@@ -161,8 +157,8 @@ struct ListUploadsTests {
         #expect(store.server.violations == [])
     }
 
-    @Test("all pages are read, also when one key fills several")
-    func pages() async throws {
+    @Test
+    func `all pages are read, also when one key fills several`() async throws {
         for pageSize in 1...4 {
             let store = try store([("a b", 5), ("a b c", 3), ("a", 2)], pageSize: pageSize)
             let uploads = try await store.use { try $0.listMultipartUploads(of: address("a b")) }
@@ -170,8 +166,8 @@ struct ListUploadsTests {
         }
     }
 
-    @Test("a bucket, or what is below a prefix, is told page by page")
-    func bucketPages() async throws {
+    @Test
+    func `a bucket, or what is below a prefix, is told page by page`() async throws {
         let store = try store([("a b", 2), ("a/1", 3), ("a/2", 1), ("b", 1)], pageSize: 2)
         let all = try await store.use { connection in
             var pages: [[String]] = []
@@ -188,16 +184,16 @@ struct ListUploadsTests {
         #expect(markers == [[nil, nil], ["a b", Self.uploadID("a b", 1)], ["a/1", Self.uploadID("a/1", 1)]])
     }
 
-    @Test("more than a thousand uploads of one key go over the border of a page, each told once")
-    func thousandsOfOneKey() async throws {
+    @Test
+    func `more than a thousand uploads of one key go over the border of a page, each told once`() async throws {
         let store = try store([("a", 1), ("k", 2_100), ("z", 1)])
         let uploads = try await store.use { try $0.listMultipartUploads(of: address("k")) }
         #expect(uploads.map(\.uploadID) == (0..<2_100).map { Self.uploadID("k", $0) })
         #expect(store.server.count(.listUploads) == 3)
     }
 
-    @Test("a list without markers of IDs goes on by its key, which need not be any object's")
-    func directoryBucket() async throws {
+    @Test
+    func `a list without markers of IDs continues by its key, which need not be any object's`() async throws {
         @Sendable func page(_ content: String) -> FakeReply {
             let text = "<ListMultipartUploadsResult>\(content)</ListMultipartUploadsResult>"
             return FakeReply(200, body: Array(text.utf8))
@@ -232,8 +228,8 @@ struct ListUploadsTests {
         #expect(request.parameter("key-marker") == "opaque" && request.parameter("upload-id-marker") == nil)
     }
 
-    @Test("what does not begin with the prefix is not told, even by a store that does not heed it")
-    func prefixIsHeeded() async throws {
+    @Test
+    func `what does not begin with the prefix is not told, even by a store that does not heed it`() async throws {
         let text = """
             <ListMultipartUploadsResult><Upload><Key>other</Key><UploadId>1</UploadId></Upload>\
             <Upload><Key>pre/1</Key><UploadId>2</UploadId></Upload></ListMultipartUploadsResult>
@@ -246,8 +242,9 @@ struct ListUploadsTests {
         #expect(page.uploads.map(\.uploadID) == ["2"] && page.next == nil)
     }
 
-    @Test("a key is read in both spellings of URL encoding, and as it is where the store does not encode")
-    func encodings() async throws {
+    @Test
+    func `a key is read in both spellings of URL encoding, and as it is where the store does not encode`() async throws
+    {
         for (encoding, name) in [
             ("<EncodingType>url</EncodingType>", "a+b%2B%C3%BC%2f100%25"),
             ("<EncodingType>url</EncodingType>", "a%20b%2B%c3%bc/100%"), ("", "a b+ü/100%"),
@@ -264,8 +261,8 @@ struct ListUploadsTests {
         }
     }
 
-    @Test("a list that does not go on is no list")
-    func standsStill() async throws {
+    @Test
+    func `a list that does not go on is no list`() async throws {
         let text = """
             <ListMultipartUploadsResult><IsTruncated>true</IsTruncated><NextKeyMarker>k</NextKeyMarker>\
             <NextUploadIdMarker>u</NextUploadIdMarker></ListMultipartUploadsResult>

@@ -38,8 +38,8 @@ struct MultipartOperationsTests {
         )
     }
 
-    @Test("an upload goes through from beginning to end, whatever the key", arguments: oddKeys)
-    func roundTrip(key: String) async throws {
+    @Test(arguments: oddKeys)
+    func `an upload goes through from beginning to end, whatever the key`(key: String) async throws {
         let store = try Store()
         let (first, last, whole) = (first, last, whole)
         try await store.use { connection throws in
@@ -82,8 +82,9 @@ struct MultipartOperationsTests {
         #expect(store.server.violations == [])
     }
 
-    @Test("Complete names parts in order, with quoted tags and checksums, and says what the whole must be")
-    func completeDocument() async throws {
+    @Test
+    func `Complete names parts in order, with quoted tags and checksums, and says what the whole must be`() async throws
+    {
         let store = try Store(faults: [.on(.complete, .status(400, code: "InvalidPart"))])
         let (first, last) = (first, last)
         _ = try await store.failure { connection in
@@ -112,8 +113,8 @@ struct MultipartOperationsTests {
         #expect(parts.map { $0.value("ChecksumCRC64NVME") } == [first.checksum.base64, nil])
     }
 
-    @Test("without a checksum nothing is said of one")
-    func withoutChecksum() async throws {
+    @Test
+    func `without a checksum nothing is said of one`() async throws {
         let store = try Store()
         try await store.use { connection throws in
             let upload = try connection.createMultipartUpload(
@@ -127,8 +128,8 @@ struct MultipartOperationsTests {
         #expect(!request.headers.contains { $0.name.lowercased().hasPrefix("x-amz-checksum") })
     }
 
-    @Test("Create tells when a lifecycle rule will end the upload")
-    func abortDate() async throws {
+    @Test
+    func `Create tells when a lifecycle rule will end the upload`() async throws {
         var profile = FakeProfile.aws()
         profile.abortDate = "Fri, 27 Nov 2026 00:00:00 GMT"
         let store = try Store(profile)
@@ -138,8 +139,8 @@ struct MultipartOperationsTests {
         #expect(date == "Fri, 27 Nov 2026 00:00:00 GMT")
     }
 
-    @Test("Abort removes the upload, and says so when there is none")
-    func abort() async throws {
+    @Test
+    func `Abort removes the upload, and says so when there is none`() async throws {
         let store = try Store()
         let error = try await store.failure { connection throws in
             let upload = try connection.createMultipartUpload(
@@ -156,8 +157,8 @@ struct MultipartOperationsTests {
         #expect(store.server.uploads.isEmpty)
     }
 
-    @Test("a damaged part is the store's BadDigest")
-    func damagedPart() async throws {
+    @Test
+    func `a damaged part is the store's BadDigest`() async throws {
         let store = try Store(faults: [.on(.uploadPart, .flipBit)])
         let first = first
         let error = try await store.failure { connection throws in
@@ -210,14 +211,14 @@ struct CompleteAnswerTests {
         }
     }
 
-    @Test("white space before the result is life, not an answer")
-    func whiteSpace() async throws {
+    @Test
+    func `white space before the result is life, not an answer`() async throws {
         let outcome = try await complete(.whitespaceThenResult(seconds: 0.2))
         #expect(outcome.answer?.eTag?.hasSuffix("-1") == true)
     }
 
-    @Test("an error inside a 200 is an error, with its code", arguments: ["InternalError", "SlowDown", "AccessDenied"])
-    func errorInside(code: String) async throws {
+    @Test(arguments: ["InternalError", "SlowDown", "AccessDenied"])
+    func `an error inside a 200 is an error, with its code`(code: String) async throws {
         let outcome = try await complete(.respond200ThenError(code: code))
         #expect(outcome.error?.code == code)
         #expect(outcome.error?.status == 200)
@@ -225,8 +226,8 @@ struct CompleteAnswerTests {
         #expect(outcome.error?.retryClass == expected[code] ?? .fatal)
     }
 
-    @Test("an empty, cut or foreign document is no success, even when the object is there")
-    func unreadable() async throws {
+    @Test
+    func `an empty, cut or foreign document is no success, even when the object is there`() async throws {
         let foreign = FakeReply(200, body: Array("<html><body>Welcome</body></html>".utf8))
         for fault in [Fault.Action.emptyBody200(), .truncatedXML, .custom { _ in foreign }] {
             let outcome = try await complete(fault)
@@ -238,8 +239,10 @@ struct CompleteAnswerTests {
         }
     }
 
-    @Test("a connection that closes instead of answering, or inside the answer, leaves it open what happened")
-    func closed() async throws {
+    @Test
+    func `a connection that closes instead of answering, or inside the answer, leaves it open what happened`()
+        async throws
+    {
         for (fault, began) in [(Fault.Action.closeAfterProcessing, false), (.closeInAnswer, true)] {
             let outcome = try await complete(fault)
             guard case .transport(.network(let failure)) = outcome.error?.cause, failure.answered == began else {
@@ -251,8 +254,8 @@ struct CompleteAnswerTests {
         }
     }
 
-    @Test("a result without an ETag has none")
-    func noETag() async throws {
+    @Test
+    func `a result without an ETag has none`() async throws {
         let outcome = try await complete(.emptyETag)
         #expect(outcome.error == nil)
         #expect(outcome.answer != nil && outcome.answer?.eTag == nil)

@@ -39,8 +39,8 @@ struct ObjectEvidenceTests {
         }
     }
 
-    @Test("attributes come with all parts, over all pages", arguments: [1, 2, 3, 1_000])
-    func attributes(page: Int) async throws {
+    @Test(arguments: [1, 2, 3, 1_000])
+    func `attributes come with all parts, over all pages`(page: Int) async throws {
         let store = try Store()
         try await multipart(store)
         store.server.profile.listPartsPageSize = page
@@ -56,8 +56,10 @@ struct ObjectEvidenceTests {
         #expect(store.server.violations == [])
     }
 
-    @Test("an object that was put has no parts; one that is missing, or may not be asked about, is an error")
-    func otherAttributes() async throws {
+    @Test
+    func `an object that was put has no parts; one that is missing, or may not be asked about, is an error`()
+        async throws
+    {
         let store = try Store()
         store.server.edit { $0.buckets["bucket"]?.objects[Array("k".utf8)] = FakeObject(content: [1, 2]) }
         let answer = try await store.use { try $0.objectAttributes(address("k")) }
@@ -75,8 +77,8 @@ struct ObjectEvidenceTests {
         }
     }
 
-    @Test("a list of parts that stands still is an error, not an endless loop")
-    func standingList() async throws {
+    @Test
+    func `a list of parts that stands still is an error, not an endless loop`() async throws {
         let text = """
             <GetObjectAttributesResponse><ObjectParts><IsTruncated>true</IsTruncated>\
             <NextPartNumberMarker>1</NextPartNumberMarker></ObjectParts></GetObjectAttributesResponse>
@@ -87,8 +89,8 @@ struct ObjectEvidenceTests {
         #expect(store.server.requests.count == 2)
     }
 
-    @Test("HEAD shows one part, where there is one")
-    func parts() async throws {
+    @Test
+    func `HEAD shows one part, where there is one`() async throws {
         let store = try Store()
         try await multipart(store)
         let second = try await store.use { try $0.headPart(address("k"), number: 2) }
@@ -98,8 +100,8 @@ struct ObjectEvidenceTests {
         #expect(try await store.use { try $0.headPart(address("none"), number: 1) } == nil)
     }
 
-    @Test("HEAD tells who encrypts, and whether the ETag may still be an MD5")
-    func encryption() async throws {
+    @Test
+    func `HEAD tells who encrypts, and whether the ETag may still be an MD5`() async throws {
         let cases: [(String?, String, ObjectEncryption?, Bool?)] = [
             (nil, "", nil, nil),
             ("x-amz-server-side-encryption", "AES256", .store("AES256"), true),

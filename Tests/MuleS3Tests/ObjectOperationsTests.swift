@@ -7,8 +7,8 @@ import Testing
 
 @Suite("Object operations")
 struct ObjectOperationsTests {
-    @Test("an object is put with its attributes, and HEAD tells of them", arguments: oddKeys)
-    func putAndHead(key: String) async throws {
+    @Test(arguments: oddKeys)
+    func `an object is put with its attributes, and HEAD tells of them`(key: String) async throws {
         let store = try Store()
         let payload = Payload("content")
         try await store.use { connection throws in
@@ -36,8 +36,8 @@ struct ObjectOperationsTests {
         #expect(store.server.violations == [])
     }
 
-    @Test("an object of no bytes is put")
-    func empty() async throws {
+    @Test
+    func `an object of no bytes is put`() async throws {
         let store = try Store()
         let payload = Payload("")
         let put = try await store.use { connection in
@@ -53,8 +53,8 @@ struct ObjectOperationsTests {
         #expect(store.server.object(key: "k")?.bytes == [])
     }
 
-    @Test("Content-MD5 is sent, and believed only when it is right")
-    func contentMD5() async throws {
+    @Test
+    func `Content-MD5 is sent, and believed only when it is right`() async throws {
         let store = try Store()
         let payload = Payload("content")
         let md5 = try #require(Hex.decode("9a0364b9e99bb480dd25e1f0284c8555"))
@@ -74,8 +74,8 @@ struct ObjectOperationsTests {
         }
     }
 
-    @Test("an object that must be absent and is not is a failed condition")
-    func onlyIfAbsent() async throws {
+    @Test
+    func `an object that must be absent and is not is a failed condition`() async throws {
         let store = try Store()
         store.server.edit { $0.buckets["bucket"]?.objects[Array("k".utf8)] = FakeObject(content: [1]) }
         let payload = Payload("content")
@@ -92,8 +92,8 @@ struct ObjectOperationsTests {
         #expect(store.server.object(key: "k")?.bytes == [1])
     }
 
-    @Test("a missing object is nil, one that may not be looked at is an error")
-    func missing() async throws {
+    @Test
+    func `a missing object is nil, one that may not be looked at is an error`() async throws {
         let store = try Store(faults: [.on(.headObject, key: "secret", .status(403, code: ""))])
         #expect(try await store.use { try $0.headObject(address("none")) == nil })
         let error = try await store.failure { _ = try $0.headObject(address("secret")) }
@@ -101,8 +101,8 @@ struct ObjectOperationsTests {
         #expect(error?.operation.permission == "s3:GetObject")
     }
 
-    @Test("a store that refuses to be asked for checksums is asked without", arguments: [400, 501])
-    func withoutChecksumMode(status: Int) async throws {
+    @Test(arguments: [400, 501])
+    func `a store that refuses to be asked for checksums is asked without`(status: Int) async throws {
         let store = try Store(
             faults: [
                 .on(
@@ -119,8 +119,8 @@ struct ObjectOperationsTests {
         #expect(store.server.requests.map(\.status) == [status, 200, status, 404])
     }
 
-    @Test("a bucket is there, is not, or is somewhere else")
-    func buckets() async throws {
+    @Test
+    func `a bucket is there, is not, or is somewhere else`() async throws {
         let store = try Store()
         try await store.use { try $0.headBucket("bucket") }
         let missing = try await store.failure { try $0.headBucket("none") }
@@ -130,18 +130,16 @@ struct ObjectOperationsTests {
         #expect(elsewhere?.retryClass == .redirected && elsewhere?.region == "us-east-1")
     }
 
-    @Test(
-        "tags come without quotes, however the store writes them",
-        arguments: ["\"e\"", "e", "W/\"e\"", "&quot;e&quot;", " \"e\" "]
+    @Test(arguments: ["\"e\"", "e", "W/\"e\"", "&quot;e&quot;", " \"e\" "]
     )
-    func quotes(text: String) async throws {
+    func `tags come without quotes, however the store writes them`(text: String) async throws {
         let reply = FakeReply(200, headers: [FakeHeader("ETag", text)])
         let store = try Store(faults: [.on(.headObject, .custom { _ in reply })])
         #expect(try await store.use { try $0.headObject(address("k"))?.object.eTag } == "e")
     }
 
-    @Test("an empty tag is none", arguments: ["", "\"\"", " "])
-    func emptyTag(text: String) async throws {
+    @Test(arguments: ["", "\"\"", " "])
+    func `an empty tag is none`(text: String) async throws {
         let reply = FakeReply(200, headers: [FakeHeader("ETag", text)])
         let store = try Store(faults: [.on(.headObject, .custom { _ in reply })])
         #expect(try await store.use { try $0.headObject(address("k"))?.object.eTag } == nil)

@@ -7,21 +7,19 @@ import Testing
 
 @Suite("Buckets in other regions")
 struct RegionTests {
-    @Test(
-        "Amazon's hosts follow the region in all their forms",
-        arguments: [
-            ("https://s3.us-east-1.amazonaws.com", "s3.eu-west-3.amazonaws.com"),
-            ("https://s3.amazonaws.com", "s3.eu-west-3.amazonaws.com"),
-            ("https://s3.dualstack.us-east-1.amazonaws.com", "s3.dualstack.eu-west-3.amazonaws.com"),
-        ]
+    @Test(arguments: [
+        ("https://s3.us-east-1.amazonaws.com", "s3.eu-west-3.amazonaws.com"),
+        ("https://s3.amazonaws.com", "s3.eu-west-3.amazonaws.com"),
+        ("https://s3.dualstack.us-east-1.amazonaws.com", "s3.dualstack.eu-west-3.amazonaws.com"),
+    ]
     )
-    func amazonHosts(url: String, host: String) throws {
+    func `Amazon's hosts follow the region in all their forms`(url: String, host: String) throws {
         let endpoint = try #require(try Endpoint(url: url, region: "us-east-1").serving(region: "eu-west-3"))
         #expect(endpoint.host == host && endpoint.region == "eu-west-3")
     }
 
-    @Test("the endpoint made for a region follows to another, with its addressing")
-    func amazonEndpoint() throws {
+    @Test
+    func `the endpoint made for a region follows to another, with its addressing`() throws {
         let there = try #require(Endpoint.amazon(region: "us-east-1").serving(region: "ap-south-1"))
         #expect(there == .amazon(region: "ap-south-1"))
         #expect(
@@ -29,26 +27,27 @@ struct RegionTests {
         )
     }
 
-    @Test(
-        "no answer leads out of the partition, out of a VPC, to a made-up host, or back to where it came from",
-        arguments: [
-            ("https://s3.us-east-1.amazonaws.com", "cn-north-1"),
-            ("https://s3.us-east-1.amazonaws.com", "us-east-1"),
-            ("https://s3.us-east-1.amazonaws.com", "evil.example.com/"),
-            ("https://s3.us-east-1.amazonaws.com", "x.evil"),
-            ("https://s3.us-east-1.amazonaws.com", ""),
-            ("https://s3.us-east-1.amazonaws.com", "a b"),
-            ("https://s3.us-east-1.amazonaws.com", String(repeating: "a", count: 65)),
-            ("https://bucket.vpce-1a.s3.us-east-1.vpce.amazonaws.com", "eu-west-1"),
-            ("https://strange.amazonaws.com", "eu-west-1"),
-        ]
+    @Test(arguments: [
+        ("https://s3.us-east-1.amazonaws.com", "cn-north-1"),
+        ("https://s3.us-east-1.amazonaws.com", "us-east-1"),
+        ("https://s3.us-east-1.amazonaws.com", "evil.example.com/"),
+        ("https://s3.us-east-1.amazonaws.com", "x.evil"),
+        ("https://s3.us-east-1.amazonaws.com", ""),
+        ("https://s3.us-east-1.amazonaws.com", "a b"),
+        ("https://s3.us-east-1.amazonaws.com", String(repeating: "a", count: 65)),
+        ("https://bucket.vpce-1a.s3.us-east-1.vpce.amazonaws.com", "eu-west-1"),
+        ("https://strange.amazonaws.com", "eu-west-1"),
+    ]
     )
-    func refused(url: String, region: String) throws {
+    func `no answer leads out of the partition, out of a VPC, to a made-up host, or back to where it came from`(
+        url: String,
+        region: String
+    ) throws {
         #expect(try Endpoint(url: url, region: "us-east-1").serving(region: region) == nil)
     }
 
-    @Test("another store keeps its host and is signed for the region that it names")
-    func otherStore() throws {
+    @Test
+    func `another store keeps its host and is signed for the region that it names`() throws {
         let endpoint = try #require(
             try Endpoint(url: "http://s3.example.org:9000/base", region: "us-east-1").serving(region: "RegionOne")
         )
@@ -62,8 +61,10 @@ struct RegionTests {
         #expect(alike.host == "s3.us-east-1.amazonaws.com.evil.org")
     }
 
-    @Test("400 AuthorizationHeaderMalformed: signed anew for the named region, once for all requests to the bucket")
-    func malformed() async throws {
+    @Test
+    func `400 AuthorizationHeaderMalformed: signed again for the named region, once for all requests to the bucket`()
+        async throws
+    {
         let store = try Store(region: "eu-west-9")
         try await store.use { connection throws in
             _ = try connection.listMultipartUploads(of: address("k"))
@@ -72,15 +73,15 @@ struct RegionTests {
         #expect(store.server.requests.map(\.status) == [400, 200, 200])
     }
 
-    @Test("HEAD's 400 has no body: the header names the region")
-    func muteHead() async throws {
+    @Test
+    func `HEAD's 400 has no body: the header names the region`() async throws {
         let store = try Store(region: "eu-west-9")
         #expect(try await store.use { try $0.headObject(address("k")) == nil })
         #expect(store.server.requests.map(\.status) == [400, 404])
     }
 
-    @Test("301 with the region in its header is followed, once")
-    func movedWithHeader() async throws {
+    @Test
+    func `301 with the region in its header is followed, once`() async throws {
         let store = try Store(faults: [.on(.listUploads, .redirect(status: 301, region: "eu-west-9"))])
         // There the fake store points back to its own region, which would go on for ever.
         let error = try await store.failure { _ = try $0.listMultipartUploads(of: address("k")) }
@@ -88,8 +89,8 @@ struct RegionTests {
         #expect(error?.code == "AuthorizationHeaderMalformed" && error?.region == store.server.region)
     }
 
-    @Test("301 without a region: a look at the bucket tells it")
-    func movedWithoutHeader() async throws {
+    @Test
+    func `301 without a region: a look at the bucket tells it`() async throws {
         let store = try Store(
             faults: [
                 .on(.listUploads, .redirect(status: 301)),
@@ -104,8 +105,8 @@ struct RegionTests {
         #expect(store.server.requests.last?.signedRegion == "eu-west-9")
     }
 
-    @Test("a redirect to another host is never followed, whatever its status", arguments: [301, 302, 303, 307, 308])
-    func evilHost(status: Int) async throws {
+    @Test(arguments: [301, 302, 303, 307, 308])
+    func `a redirect to another host is never followed, whatever its status`(status: Int) async throws {
         let evil = FakeS3()
         let location = FakeHeader("location", evil.endpoint + "/bucket/k")
         let store = try Store(faults: [.on(.listUploads, times: 9, .redirect(status: status, headers: [location]))])
@@ -115,8 +116,8 @@ struct RegionTests {
         #expect(evil.requests.isEmpty)
     }
 
-    @Test("what was learned is kept, and what is remembered is used")
-    func memory() async throws {
+    @Test
+    func `what was learned is kept, and what is remembered is used`() async throws {
         let saved = Monitor([String: String]())
         let memory = RegionMemory(
             load: { bucket in saved.withLock { $0[bucket] } },
@@ -133,8 +134,8 @@ struct RegionTests {
         #expect(second.server.requests.map(\.status) == [200])
     }
 
-    @Test("a memory that is out of date is corrected")
-    func staleMemory() async throws {
+    @Test
+    func `a memory that is out of date is corrected`() async throws {
         let saved = Monitor(["bucket": "ap-south-7"])
         let store = try Store()
         store.service.remember(

@@ -18,16 +18,14 @@ struct RetryClassTests {
     }
 
     /// RFC 9110, section 15: an unknown status is one of its class.
-    @Test(
-        "a status that is not known is treated as its class",
-        arguments: [
-            (520, RetryClass.transient), (522, .transient), (530, .transient), (506, .transient), (508, .transient),
-            (511, .transient), (561, .transient), (598, .transient), (599, .transient), (600, .transient),
-            (999, .transient), (529, .throttled), (501, .unsupported), (505, .fatal), (507, .fatal), (423, .transient),
-            (425, .transient), (418, .fatal), (451, .fatal), (499, .fatal), (302, .redirected), (304, .fatal),
-        ]
+    @Test(arguments: [
+        (520, RetryClass.transient), (522, .transient), (530, .transient), (506, .transient), (508, .transient),
+        (511, .transient), (561, .transient), (598, .transient), (599, .transient), (600, .transient),
+        (999, .transient), (529, .throttled), (501, .unsupported), (505, .fatal), (507, .fatal), (423, .transient),
+        (425, .transient), (418, .fatal), (451, .fatal), (499, .fatal), (302, .redirected), (304, .fatal),
+    ]
     )
-    func unknownStatus(status: Int, expected: RetryClass) {
+    func `a status that is not known is treated as its class`(status: Int, expected: RetryClass) {
         #expect(classOf(status, "HTTP\(status)") == expected)
         #expect(classOf(.unreadable(status: status, reason: "")) == expected)
     }
@@ -88,14 +86,14 @@ struct RetryClassTests {
         ),
     ]
 
-    @Test("every code and status of the protocol's table has its class", arguments: table.indices)
-    func answers(index: Int) {
+    @Test(arguments: table.indices)
+    func `every code and status of the protocol's table has its class`(index: Int) {
         let (expected, answers) = Self.table[index]
         for (status, code) in answers { #expect(classOf(status, code) == expected, "\(status) \(code)") }
     }
 
-    @Test("no answer is worth another try, unless trying can't help")
-    func transport() {
+    @Test
+    func `no answer is worth another try, unless trying cannot help`() {
         let lasting: [NetworkFailure.Reason] = [
             .certificate(.expired), .speaksNoTLS, .wantsTLS, .wantsClientCertificate, .refusedByProxy(status: 407),
             .refusedByProxy(status: 403), .refusedByProxy(status: 405),
@@ -123,8 +121,8 @@ struct RetryClassTests {
         #expect(classOf(.transport(.cancelled)) == .cancelled)
     }
 
-    @Test("an unreadable answer goes by its status; a successful one that says nothing is tried again")
-    func unreadable() {
+    @Test
+    func `an unreadable answer goes by its status; a successful one that says nothing is tried again`() {
         for (status, expected) in [
             (200, RetryClass.transient), (204, .transient), (500, .transient), (503, .throttled), (400, .fatal),
             (404, .fatal),
@@ -144,8 +142,8 @@ struct RetryPolicyTests {
         policy.delay(for: kind, failures: failures, retryAfter: after, random: random)
     }
 
-    @Test("the ceiling doubles with each failure from its base up to 20 s")
-    func ceilings() {
+    @Test
+    func `the ceiling doubles with each failure from its base up to 20 s`() {
         #expect(
             (1...11).map { delay(.transient, $0, random: 1) } == [
                 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 20, 20,
@@ -157,15 +155,15 @@ struct RetryPolicyTests {
         #expect(delay(.throttled, .min, random: 1) == 1)
     }
 
-    @Test("jitter is full: from nothing to the ceiling")
-    func jitter() {
+    @Test
+    func `jitter is full: from nothing to the ceiling`() {
         #expect(delay(.throttled, 3, random: 0) == 0)
         #expect(delay(.throttled, 3, random: 0.25) == 1)
         #expect(delay(.throttled, 3, random: 0.5) == 2)
     }
 
-    @Test("what the store asks for is waited at least, up to a minute, and not by all at the same moment")
-    func retryAfter() {
+    @Test
+    func `what the store asks for is waited at least, up to a minute, and not by all at the same moment`() {
         #expect(delay(.throttled, 1, after: 7, random: 0) == 7)
         #expect(delay(.throttled, 1, after: 7, random: 0.5) == 7.5)
         #expect(delay(.throttled, 9, after: 7, random: 1) == 12)
@@ -176,8 +174,8 @@ struct RetryPolicyTests {
         }
     }
 
-    @Test("any delay is finite, not negative, and less than 66 s")
-    func bounds() {
+    @Test
+    func `any delay is finite, not negative, and less than 66 s`() {
         for kind in [RetryClass.transient, .throttled, .damaged, .reconcile] {
             for failures in [1, 2, 5, 31, 64, 1000] {
                 for after in [nil, 0.001, 59, 1e300] {

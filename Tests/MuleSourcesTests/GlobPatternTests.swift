@@ -5,7 +5,6 @@ import Testing
 @Suite("Patterns of names")
 struct GlobPatternTests {
     @Test(
-        "a pattern means what gitignore(5) says",
         arguments: [
             ("*.log", ["a.log", "b/c.log", ".log", "b.d/.log"], ["a.log.1", "a.log/b", "log"]),
             ("/*.log", ["a.log"], ["b/c.log"]),
@@ -47,14 +46,14 @@ struct GlobPatternTests {
             ("*", ["a", ".a", "a/b"], []),
         ] as [(String, [String], [String])]
     )
-    func meaning(text: String, matching: [String], others: [String]) throws {
+    func `a pattern means what gitignore(5) says`(text: String, matching: [String], others: [String]) throws {
         let pattern = try GlobPattern(Array(text.utf8))
         for path in matching { #expect(pattern.matches(Array(path.utf8), isDirectory: false), "\(path)") }
         for path in others { #expect(!pattern.matches(Array(path.utf8), isDirectory: false), "\(path)") }
     }
 
-    @Test("a slash at the end is for directories, and anchors nothing")
-    func directories() throws {
+    @Test
+    func `a slash at the end is for directories, and anchors nothing`() throws {
         let pattern = try GlobPattern(Array("cache/".utf8))
         #expect(pattern.matches(Array("a/cache".utf8), isDirectory: true))
         #expect(!pattern.matches(Array("a/cache".utf8), isDirectory: false))
@@ -64,8 +63,8 @@ struct GlobPatternTests {
         #expect(try GlobPattern(Array("a/**/".utf8)).matches(Array("a/b/c".utf8), isDirectory: true))
     }
 
-    @Test("names that are not UTF-8 are matched byte by byte")
-    func bytes() throws {
+    @Test
+    func `names that are not UTF-8 are matched byte by byte`() throws {
         let pattern = try GlobPattern([0x63, 0xE9, UInt8(ascii: "*")])
         #expect(pattern.matches([0x63, 0xE9, 0xFF, 0x0A], isDirectory: false))
         #expect(!pattern.matches([0x63, 0xE8], isDirectory: false))
@@ -73,7 +72,6 @@ struct GlobPatternTests {
     }
 
     @Test(
-        "what is no pattern is refused with a reason",
         arguments: [
             ("", GlobError.empty), ("/", .empty), ("a//b", .emptyName), ("a//", .emptyName), ("./a", .dots),
             ("a/../b", .dots), ("..", .dots), ("[", .openBracket), ("[a", .openBracket), ("[]", .openBracket),
@@ -81,15 +79,15 @@ struct GlobPatternTests {
             ("[[:digits:]]", .unknownClass), ("[z-a]", .backwardRange), ("a\\", .loneBackslash), ("a\0", .noName),
         ] as [(String, GlobError)]
     )
-    func refused(text: String, error: GlobError) {
+    func `what is no pattern is refused with a reason`(text: String, error: GlobError) {
         #expect(throws: error) { try GlobPattern(Array(text.utf8)) }
         #expect(throws: error) { try ExcludeRule(Array(("!" + text).utf8)) }
         #expect(!error.description.isEmpty)
     }
 
     /// With backtracking into each star these would take longer than the universe.
-    @Test("no pattern takes longer than its length times the path's")
-    func hostile() throws {
+    @Test
+    func `no pattern takes longer than its length times the path's`() throws {
         let stars = try GlobPattern(Array((String(repeating: "a*", count: 200) + "b").utf8))
         #expect(!stars.matches([UInt8](repeating: UInt8(ascii: "a"), count: 4096), isDirectory: false))
         let deep = try GlobPattern(Array((String(repeating: "**/a/", count: 200) + "b").utf8))
@@ -100,8 +98,8 @@ struct GlobPatternTests {
         #expect(!both.matches(Array(path.utf8), isDirectory: false))
     }
 
-    @Test("a slow and plain reader of patterns agrees on all small patterns and paths")
-    func agreesWithTheSlowOne() throws {
+    @Test
+    func `a slow and plain reader of patterns agrees on all small patterns and paths`() throws {
         let letters = ["a", "*", "?", "/", "**", "[!a]"]
         let paths = (1...5).flatMap { Self.texts(of: ["a", "b", "/"], count: $0) }
             .filter { !$0.hasPrefix("/") && !$0.hasSuffix("/") && !$0.contains("//") }

@@ -8,8 +8,8 @@ import Testing
 struct NameListTests {
     private let home = ScratchDirectory()
 
-    @Test("names are cut at their separator alone, wherever the reads end", arguments: 1...9)
-    func cuts(chunk: Int) throws {
+    @Test(arguments: 1...9)
+    func `names are cut at their separator alone, wherever the reads end`(chunk: Int) throws {
         let text = Array("a\r\nb c\n\n\nnew\0line\n".utf8) + [0xFF, 0x0A] + Array("last".utf8)
         let path = Array(try home.write(text, to: "list").utf8)
         let lines = try NameList(path: path, separator: 0x0A, chunk: chunk)
@@ -21,8 +21,8 @@ struct NameListTests {
         #expect(names(records).isEmpty)
     }
 
-    @Test("a name that no file can have is passed over, in bounded memory")
-    func tooLong() throws {
+    @Test
+    func `a name that no file can have is passed over, in bounded memory`() throws {
         let text = [UInt8](repeating: UInt8(ascii: "x"), count: 10_000) + Array("\nnext\n".utf8)
         let list = try NameList(path: Array(home.write(text, to: "list").utf8), separator: 0x0A, chunk: 100)
         let beginning = [UInt8](repeating: UInt8(ascii: "x"), count: 64)
@@ -34,8 +34,8 @@ struct NameListTests {
         #expect(fits.next() == .name(longest))
     }
 
-    @Test("a stream gives what it has, and says when it has nothing")
-    func stream() throws {
+    @Test
+    func `a stream gives what it has, and says when it has nothing`() throws {
         let path = home.path("fifo")
         try #require(mkfifo(path, 0o600) == 0)
         let list = try NameList(path: Array(path.utf8), separator: 0x0A)
@@ -48,8 +48,8 @@ struct NameListTests {
         #expect(list.next() == .name(Array("two".utf8)))
     }
 
-    @Test("a list that is none is refused")
-    func refused() throws {
+    @Test
+    func `a list that is none is refused`() throws {
         #expect(throws: SystemError(code: ENOENT, call: "open")) {
             try NameList(path: Array(home.path("gone").utf8), separator: 0)
         }

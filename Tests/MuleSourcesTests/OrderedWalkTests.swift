@@ -8,14 +8,12 @@ import Testing
 struct OrderedWalkTests {
     private let home = ScratchDirectory()
 
-    @Test(
-        "files come as the order says, equals as they are found",
-        arguments: [
-            (FileOrder.name, ["a", "b", "c", "d"]), (.oldest, ["b", "d", "a", "c"]), (.newest, ["c", "a", "b", "d"]),
-            (.smallest, ["c", "a", "b", "d"]), (.largest, ["d", "a", "b", "c"]),
-        ]
+    @Test(arguments: [
+        (FileOrder.name, ["a", "b", "c", "d"]), (.oldest, ["b", "d", "a", "c"]), (.newest, ["c", "a", "b", "d"]),
+        (.smallest, ["c", "a", "b", "d"]), (.largest, ["d", "a", "b", "c"]),
+    ]
     )
-    func orders(order: FileOrder, names: [String]) throws {
+    func `files come as the order says, equals as they are found`(order: FileOrder, names: [String]) throws {
         for (name, size, time) in [("a", 5, 30), ("b", 5, -7), ("c", 0, 40), ("d", 9, -7)] as [(String, Int, Int64)] {
             let path = try home.write([UInt8](repeating: 1, count: size), to: "tree/\(name)")
             try Files.setModificationTime(path, seconds: time)
@@ -25,8 +23,8 @@ struct OrderedWalkTests {
         #expect(found.allSatisfy { $0.status?.kind == .regular })
     }
 
-    @Test("paths, names and links come out as they went in", arguments: FileOrder.allCases)
-    func keepsAll(order: FileOrder) throws {
+    @Test(arguments: FileOrder.allCases)
+    func `paths, names and links come out as they went in`(order: FileOrder) throws {
         let odd: [UInt8] = Array(home.path("tree/").utf8) + [0xE9, 0x0A]
         try home.write("1", to: "tree/sub/a")
         _ = try File.open(path: odd, flags: O_WRONLY | O_CREAT, mode: 0o600)
@@ -49,8 +47,8 @@ struct OrderedWalkTests {
         }
     }
 
-    @Test("what has changed since it was found is looked at again")
-    func changes() throws {
+    @Test
+    func `what has changed since it was found is looked at again`() throws {
         for name in ["a", "b", "c"] { try home.write(name, to: "tree/\(name)") }
         var walk = OrderedWalk(SourceWalk([Array(home.path("tree").utf8)], isRecursive: true), order: .smallest)
         guard case .file(let first)? = try walk.next() else { throw Unexpected() }

@@ -8,8 +8,8 @@ import Testing
 struct SourceWalkTests {
     private let home = ScratchDirectory()
 
-    @Test("files come in the order of their names' bytes, whatever their names are")
-    func order() throws {
+    @Test
+    func `files come in the order of their names' bytes, whatever their names are`() throws {
         let names = [
             "-r", "a b", "deep/er/file", "deep.txt", "new\nline", String(repeating: "n", count: 255), "ümlaut",
         ]
@@ -25,8 +25,8 @@ struct SourceWalkTests {
         #expect(seen.files[2].size == 12)
     }
 
-    @Test("what can't be sent is a problem, and the walk goes on")
-    func problems() throws {
+    @Test
+    func `what cannot be sent is a problem, and the walk continues`() throws {
         try home.write("1", to: "tree/a")
         try home.write("2", to: "tree/z")
         try home.write("3", to: "other/file")
@@ -49,8 +49,8 @@ struct SourceWalkTests {
         )
     }
 
-    @Test("a directory that was named is gone into only when that was asked for")
-    func directoryAlone() throws {
+    @Test
+    func `a directory that was named is gone into only when that was asked for`() throws {
         try home.write("1", to: "tree/a")
         let seen = Seen(SourceWalk([bytes("tree"), bytes("tree/a")], isRecursive: false), home)
         #expect(seen.names == ["a"])
@@ -59,8 +59,8 @@ struct SourceWalkTests {
 
     // MARK: Selection
 
-    @Test("of the rules that match the last one decides, and a directory that is left out is not gone into")
-    func exclusion() throws {
+    @Test
+    func `of the rules that match the last one decides, and a directory that is left out is not gone into`() throws {
         for name in ["a.log", "keep.log", "b", "tmp/x", "tmp/keep.log", "deep/c.log", "deep/tmp/y"] {
             try home.write(name, to: "tree/\(name)")
         }
@@ -78,8 +78,8 @@ struct SourceWalkTests {
         #expect(Seen(SourceWalk([bytes("tree")], isRecursive: true, selection: selection), home).names.count == 3)
     }
 
-    @Test("patterns see the path below the directory that was named, whatever leads to it")
-    func anchors() throws {
+    @Test
+    func `patterns see the path below the directory that was named, whatever leads to it`() throws {
         for name in ["top/a", "top/sub/a"] { try home.write(name, to: name) }
         var selection = Selection()
         selection.exclude = try rules("/a")
@@ -91,8 +91,8 @@ struct SourceWalkTests {
         #expect(listed.names == [String(home.path("top/sub/a").dropFirst())])
     }
 
-    @Test("with include patterns only what one of them means is sent, a directory with all that is in it")
-    func inclusion() throws {
+    @Test
+    func `with include patterns only what one of them means is sent, a directory with all that is in it`() throws {
         for name in ["a.db", "b.txt", "sub/c.db", "sub/d", "logs/e", "logs/deep/f"] {
             try home.write("", to: "tree/\(name)")
         }
@@ -104,8 +104,8 @@ struct SourceWalkTests {
         #expect(seen.leftOut == ["tree/b.txt": .notIncluded, "tree/sub/d": .notIncluded, "tree/logs/deep": .excluded])
     }
 
-    @Test("a file that was named itself is sent whatever is left out")
-    func namedFile() throws {
+    @Test
+    func `a file that was named itself is sent whatever is left out`() throws {
         let file = try home.write("1", to: "a.log")
         var selection = Selection()
         selection.exclude = try rules("*")
@@ -116,8 +116,8 @@ struct SourceWalkTests {
         #expect(seen.names == ["a.log", "link"])
     }
 
-    @Test("sizes and ages have both their ends")
-    func sizesAndAges() throws {
+    @Test
+    func `sizes and ages have both their ends`() throws {
         let now: Int64 = 1_000_000
         for (name, age) in [("10", 10), ("20", 20), ("30", 30), ("future", -5)] {
             let path = try home.write([UInt8](repeating: 0, count: abs(age)), to: "tree/\(name)")
@@ -146,8 +146,8 @@ struct SourceWalkTests {
         #expect(names() == ["10", "20"])
     }
 
-    @Test("an excluded problem is none")
-    func excludedProblems() throws {
+    @Test
+    func `an excluded problem is none`() throws {
         try home.write("1", to: "tree/a")
         try #require(mkfifo(home.path("tree/fifo"), 0o600) == 0)
         try #require(symlink("loop", home.path("tree/loop")) == 0)
@@ -162,8 +162,8 @@ struct SourceWalkTests {
 
     // MARK: Links
 
-    @Test("links are treated as the policy says", arguments: SymlinkPolicy.allCases)
-    func links(policy: SymlinkPolicy) throws {
+    @Test(arguments: SymlinkPolicy.allCases)
+    func `links are treated as the policy says`(policy: SymlinkPolicy) throws {
         try home.write("1", to: "tree/sub/file")
         try home.write("22", to: "other/deep/file")
         try #require(symlink(home.path("other/deep/file"), home.path("tree/a-file")) == 0)
@@ -190,11 +190,11 @@ struct SourceWalkTests {
         }
     }
 
-    @Test(
-        "with include patterns a link is a problem where something behind it may be meant",
-        arguments: [SymlinkPolicy.files, .report]
+    @Test(arguments: [SymlinkPolicy.files, .report]
     )
-    func linksAndInclude(policy: SymlinkPolicy) throws {
+    func `with include patterns a link is a problem where something behind it may be meant`(policy: SymlinkPolicy)
+        throws
+    {
         try home.write("1", to: "other/x.db")
         try home.write("1", to: "tree/y.db")
         for (target, name) in [("other", "current"), ("other/x.db", "a.txt"), ("other/x.db", "b.db")] {
@@ -210,8 +210,8 @@ struct SourceWalkTests {
     }
 
     /// What two walks go into at once is no loop.
-    @Test("a directory that two links lead to is gone into under both names")
-    func twice() throws {
+    @Test
+    func `a directory that two links lead to is gone into under both names`() throws {
         try home.write("1", to: "other/file")
         try home.makeDirectory("tree")
         for name in ["a", "b"] { try #require(symlink(home.path("other"), home.path("tree/\(name)")) == 0) }
@@ -223,8 +223,8 @@ struct SourceWalkTests {
 
     // MARK: Lists
 
-    @Test("listed names keep the path they are listed with, without what no key should have")
-    func listed() throws {
+    @Test
+    func `listed names keep the path they are listed with, without what no key should have`() throws {
         for name in ["sub/a", "b", "dir/c/d"] { try home.write(name, to: name) }
         let here = home.path("")
         let lines = [
@@ -242,8 +242,8 @@ struct SourceWalkTests {
         )
     }
 
-    @Test("a listed directory needs to be asked for")
-    func listedDirectory() throws {
+    @Test
+    func `a listed directory needs to be asked for`() throws {
         try home.write("1", to: "dir/c")
         let list = try NameList(path: Array(home.write(home.path("dir"), to: "list").utf8), separator: 0x0A)
         #expect(Seen(SourceWalk(list, isRecursive: false), home).problems == ["dir": .directory])

@@ -21,16 +21,16 @@ struct ChildProcessTests {
 
     private func text(_ script: String) throws -> String { String(decoding: try run(script).output, as: UTF8.self) }
 
-    @Test("is given its words and variables, and its output, error and status come back")
-    func plain() throws {
+    @Test
+    func `is given its words and variables, and its output, error and status come back`() throws {
         let outcome = try run("echo hello $NAME; echo oh >&2; exit 7")
         #expect(outcome.end == .exit(7))
         #expect(String(decoding: outcome.output, as: UTF8.self) == "hello värld\n")
         #expect(String(decoding: outcome.lastError, as: UTF8.self) == "oh\n")
     }
 
-    @Test("reads nothing, and has no descriptor, no blocked or ignored signal and no terminal of ours")
-    func inheritsNothing() throws {
+    @Test
+    func `reads nothing, and has no descriptor, no blocked or ignored signal and no terminal of ours`() throws {
         var blocked = sigset_t()
         sigemptyset(&blocked)
         sigaddset(&blocked, SIGTERM)
@@ -44,8 +44,8 @@ struct ChildProcessTests {
         #expect(try text("ps -o tty= -p $$ | tr -d ' '; test $(ps -o sid= -p $$) = $$ && echo alone") == "?\nalone\n")
     }
 
-    @Test("is killed with all it has started when its time is up")
-    func timeout() throws {
+    @Test
+    func `is killed with all it has started when its time is up`() throws {
         let outcome = try run("sleep 600 & echo $! > \(directory.path("pid")); sync; wait", timeout: 1)
         #expect(outcome.end == .timeout)
         // A loaded machine may not have come as far as the file.
@@ -63,16 +63,16 @@ struct ChildProcessTests {
         return String(decoding: status, as: UTF8.self).contains(") Z ")
     }
 
-    @Test("ends when it ends, whatever holds its output open")
-    func leftovers() throws {
+    @Test
+    func `ends when it ends, whatever holds its output open`() throws {
         let outcome = try run("sleep 600 & echo $!", timeout: 300)
         #expect(outcome.end == .exit(0))
         let pid = try #require(Int32(String(decoding: outcome.output, as: UTF8.self).dropLast()))
         #expect(kill(pid, SIGKILL) == 0)
     }
 
-    @Test("is stopped with the run, and when it prints too much")
-    func stopped() throws {
+    @Test
+    func `is stopped with the run, and when it prints too much`() throws {
         let cancellation = Cancellation()
         cancellation.cancel()
         #expect(try run("sleep 600", cancellation: cancellation).end == .cancelled)
@@ -81,8 +81,8 @@ struct ChildProcessTests {
         #expect(outcome.output.count < 128 << 10)
     }
 
-    @Test("whose output fills pipes many times over is read to its end")
-    func muchOutput() throws {
+    @Test
+    func `whose output fills pipes many times over is read to its end`() throws {
         let outcome = try ChildProcess(
             words: [
                 "/bin/sh", "-c", "head -c 3000000 /dev/zero | tr '\\0' x; head -c 300000 /dev/zero >&2; echo end >&2",
@@ -97,8 +97,8 @@ struct ChildProcessTests {
         #expect(outcome.lastError.suffix(4).elementsEqual("end\n".utf8))
     }
 
-    @Test("that is not there is an error of the start")
-    func missing() {
+    @Test
+    func `that is not there is an error of the start`() {
         #expect(throws: SystemError.self) {
             try ChildProcess(words: ["/no/such"], environment: [:], timeout: 1).run(Cancellation())
         }

@@ -11,8 +11,8 @@ struct ClockTests {
         tzset()
     }
 
-    @Test("an ordinary day has each time once, and it is the next one that counts")
-    func ordinaryDay() async {
+    @Test
+    func `an ordinary day has each time once, and it is the next one that counts`() async {
         await #expect(processExitsWith: .success) {
             ClockTests.useBerlin()
             // 2026-06-15 10:00 UTC is noon.
@@ -21,8 +21,8 @@ struct ClockTests {
         }
     }
 
-    @Test("in the night in which the clocks go forward, a time that they jump over is the moment of the jump")
-    func springForward() async {
+    @Test
+    func `in the night in which the clocks go forward, a time that they jump over is the moment of the jump`() async {
         await #expect(processExitsWith: .success) {
             ClockTests.useBerlin()
             let jump = 1_774_746_000
@@ -41,8 +41,8 @@ struct ClockTests {
         }
     }
 
-    @Test("in the night in which the clocks go back, a time that comes twice counts both times")
-    func autumnBack() async {
+    @Test
+    func `in the night in which the clocks go back, a time that comes twice counts both times`() async {
         await #expect(processExitsWith: .success) {
             ClockTests.useBerlin()
             let change = 1_792_890_000

@@ -9,8 +9,8 @@ struct FileTests {
 
     private func path(_ name: String) -> [UInt8] { Array(scratch.path(name).utf8) }
 
-    @Test("bytes are read at any offset, and the end of the file is no error")
-    func reading() throws {
+    @Test
+    func `bytes are read at any offset, and the end of the file is no error`() throws {
         try scratch.write("0123456789", to: "f")
         let file = try File.openForReading(path: path("f"))
         for offset in 0...12 {
@@ -21,8 +21,8 @@ struct FileTests {
         }
     }
 
-    @Test("a write at an offset leaves the rest as it is, and grows the file")
-    func writing() throws {
+    @Test
+    func `a write at an offset leaves the rest as it is, and grows the file`() throws {
         try scratch.write("0123456789", to: "f")
         let file = try File.open(path: path("f"), flags: O_RDWR)
         for (text, offset) in [("ab", Int64(2)), ("", 5), ("yz", 9)] {
@@ -31,8 +31,8 @@ struct FileTests {
         #expect(try scratch.read("f") == Array("01ab45678yz".utf8))
     }
 
-    @Test("a name with a NUL is no name, not the one that ends there")
-    func nameWithNUL() throws {
+    @Test
+    func `a name with a NUL is no name, not the one that ends there`() throws {
         try scratch.write("x", to: "f")
         let name = path("f") + [0] + Array("g".utf8)
         #expect(throws: SystemError(code: EINVAL, call: "open")) { try File.openForReading(path: name) }
@@ -41,24 +41,24 @@ struct FileTests {
         #expect(throws: SystemError(code: EINVAL, call: "mkdir")) { try makeDirectories(path: name, mode: 0o700) }
     }
 
-    @Test("names are bytes: one that is not UTF-8 is opened like any other")
-    func namesAreBytes() throws {
+    @Test
+    func `names are bytes: one that is not UTF-8 is opened like any other`() throws {
         let name = path("f") + [0xFF, 0x0A, 0xC3]
         _ = try File.open(path: name, flags: O_WRONLY | O_CREAT, mode: 0o600)
         #expect(try FileStatus.of(path: name).kind == .regular)
         #expect(try canonicalPath(name) == name)
     }
 
-    @Test("a missing file is an error that says which call failed and why")
-    func missing() {
+    @Test
+    func `a missing file is an error that says which call failed and why`() {
         let error = #expect(throws: SystemError.self) { try File.openForReading(path: path("none")) }
         #expect(error?.code == ENOENT)
         #expect(error?.description == "open: No such file or directory")
         #expect(throws: SystemError(code: ENOENT, call: "stat")) { try FileStatus.of(path: path("none")) }
     }
 
-    @Test("a descriptor is closed with its file, and is not inherited by other programs")
-    func descriptors() throws {
+    @Test
+    func `a descriptor is closed with its file, and is not inherited by other programs`() throws {
         try scratch.write("x", to: "f")
         // A number far above those that other tests open and close meanwhile.
         let file = try File.openForReading(path: path("f"))
@@ -72,14 +72,14 @@ struct FileTests {
         #expect(fcntl(descriptor, F_GETFD) == -1)
     }
 
-    @Test("a FIFO without a writer does not hold up opening, and shows as what it is")
-    func fifo() throws {
+    @Test
+    func `a FIFO without a writer does not hold up opening, and shows as what it is`() throws {
         #expect(mkfifo(scratch.path("fifo"), 0o600) == 0)
         #expect(try File.openForReading(path: path("fifo")).status().kind == .fifo)
     }
 
-    @Test("a nameless file leaves nothing in its directory, and can be written and read")
-    func nameless() throws {
+    @Test
+    func `a nameless file leaves nothing in its directory, and can be written and read`() throws {
         let directory = try scratch.makeDirectory("spool")
         let file = try File.openNameless(directory: Array(directory.utf8))
         #expect(rmdir(directory) == 0, "the directory is empty")
@@ -89,8 +89,8 @@ struct FileTests {
         #expect(fcntl(file.descriptor, F_GETFD) & FD_CLOEXEC != 0)
     }
 
-    @Test("a small file is read whole up to its limit, and refused above it")
-    func contents() throws {
+    @Test
+    func `a small file is read whole up to its limit, and refused above it`() throws {
         try scratch.write("12345", to: "f")
         try scratch.write("", to: "empty")
         #expect(try File.contents(path: path("f"), limit: 5) == Array("12345".utf8))
@@ -99,8 +99,8 @@ struct FileTests {
         #expect(throws: SystemError(code: EISDIR, call: "read")) { try File.contents(path: path(""), limit: 9) }
     }
 
-    @Test("a file under another's lease is opened when it is given back")
-    func leased() throws {
+    @Test
+    func `a file under another's lease is opened when it is given back`() throws {
         signal(SIGIO, SIG_IGN)
         try scratch.write([1, 2, 3], to: "leased")
         let holder = try File.open(path: path("leased"), flags: O_RDWR)
@@ -121,14 +121,14 @@ struct FileTests {
         #expect(try opened.bytes(at: 0, count: 10) == [1, 2, 3])
     }
 
-    @Test("a file that holds more than its size says is known", arguments: ["/proc/version", "/proc/self/mounts"])
-    func endless(name: String) throws {
+    @Test(arguments: ["/proc/version", "/proc/self/mounts"])
+    func `a file that holds more than its size says is known`(name: String) throws {
         let file = try File.openForReading(path: Array(name.utf8))
         #expect(try file.holdsMore(than: file.status().size))
     }
 
-    @Test("a file of the size that it says holds no more", arguments: [0, 3, 100_000])
-    func whole(count: Int) throws {
+    @Test(arguments: [0, 3, 100_000])
+    func `a file of the size that it says holds no more`(count: Int) throws {
         try scratch.write([UInt8](repeating: 7, count: count), to: "whole")
         let whole = try File.openForReading(path: path("whole"))
         #expect(try !whole.holdsMore(than: whole.status().size))
@@ -143,8 +143,8 @@ struct FileStatusTests {
         try FileStatus.of(path: Array(scratch.path(name).utf8), followingLinks: followingLinks)
     }
 
-    @Test("size and modification time are exact to the nanosecond")
-    func facts() throws {
+    @Test
+    func `size and modification time are exact to the nanosecond`() throws {
         let file = try scratch.write("12345", to: "f")
         try Files.setModificationTime(file, seconds: 1_700_000_000, nanoseconds: 123_456_789)
         let status = try status("f")
@@ -153,8 +153,8 @@ struct FileStatusTests {
         #expect(try File.openForReading(path: Array(file.utf8)).status() == status)
     }
 
-    @Test("a time before 1970, or beyond what nanoseconds can count, is no reason to fall over")
-    func strangeTimes() throws {
+    @Test
+    func `a time before 1970, or beyond what nanoseconds can count, is no reason to fall over`() throws {
         let file = try scratch.write("1", to: "f")
         try Files.setModificationTime(file, seconds: -1)
         #expect(try status("f").modificationTime == -1_000_000_000)
@@ -163,8 +163,8 @@ struct FileStatusTests {
         #expect(try status("f").size == 1)
     }
 
-    @Test("a file that was replaced under its name has another inode")
-    func replaced() throws {
+    @Test
+    func `a file that was replaced under its name has another inode`() throws {
         try scratch.write("1", to: "f")
         let before = try status("f")
         try scratch.write("1", to: "g")
@@ -173,8 +173,8 @@ struct FileStatusTests {
         #expect(now.inode != before.inode && now.device == before.device)
     }
 
-    @Test("links are followed unless they are asked for themselves")
-    func links() throws {
+    @Test
+    func `links are followed unless they are asked for themselves`() throws {
         try scratch.write("12345", to: "f")
         #expect(symlink("f", scratch.path("link")) == 0)
         #expect(symlink("loop", scratch.path("loop")) == 0)
@@ -183,8 +183,8 @@ struct FileStatusTests {
         #expect(throws: SystemError(code: ELOOP, call: "stat")) { try status("loop") }
     }
 
-    @Test("directories and devices show as what they are")
-    func kinds() throws {
+    @Test
+    func `directories and devices show as what they are`() throws {
         #expect(try status("").kind == .directory)
         #expect(try FileStatus.of(path: Array("/dev/null".utf8)).kind == .characterDevice)
     }
@@ -196,8 +196,8 @@ struct DirectoryTests {
 
     private func path(_ name: String) -> [UInt8] { Array(scratch.path(name).utf8) }
 
-    @Test("missing parents are made, each with the mode, and a second call changes nothing", arguments: ["", "/"])
-    func makes(end: String) throws {
+    @Test(arguments: ["", "/"])
+    func `missing parents are made, each with the mode, and a second call changes nothing`(end: String) throws {
         for _ in 1...2 { try makeDirectories(path: path("a/b/c" + end), mode: 0o700) }
         for name in ["a", "a/b", "a/b/c"] {
             var facts = stat()
@@ -206,16 +206,16 @@ struct DirectoryTests {
         }
     }
 
-    @Test("a file in the way is an error")
-    func fileInTheWay() throws {
+    @Test
+    func `a file in the way is an error`() throws {
         try scratch.write("", to: "f")
         #expect(throws: SystemError(code: ENOTDIR, call: "mkdir")) {
             try makeDirectories(path: path("f/a/b"), mode: 0o700)
         }
     }
 
-    @Test("a canonical path has no links, no dots and no double slashes")
-    func canonical() throws {
+    @Test
+    func `a canonical path has no links, no dots and no double slashes`() throws {
         try scratch.write("", to: "dir/f")
         #expect(symlink("dir", scratch.path("link")) == 0)
         for name in ["dir/f", "link/f", "./link//f", "dir/../link/./f"] {
@@ -226,8 +226,8 @@ struct DirectoryTests {
 }
 
 @Suite struct CanonicalPathsTests {
-    @Test("a path is what realpath makes of it, asked for directory by directory or not")
-    func paths() throws {
+    @Test
+    func `a path is what realpath makes of it, asked for directory by directory or not`() throws {
         let home = ScratchDirectory("mule-paths")
         for name in ["a/one", "a/two", "b/three", "a/deep/four"] { try home.write("", to: name) }
         for (target, link) in [("a", "to-a"), ("one", "a/link"), ("../b/three", "a/far"), ("loop", "a/loop")] {

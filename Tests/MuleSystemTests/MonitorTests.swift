@@ -4,8 +4,8 @@ import Testing
 
 @Suite("Monitor")
 struct MonitorTests {
-    @Test("what many threads add up under the lock is all there")
-    func excludes() {
+    @Test
+    func `what many threads add up under the lock is all there`() {
         let monitor = Monitor(0)
         let threads = (1...4).map { number in
             startedThread("adder-\(number)") {
@@ -16,8 +16,8 @@ struct MonitorTests {
         #expect(monitor.withLock { $0 } == 20_000)
     }
 
-    @Test("a waiter goes on when an update makes its condition true, and not before")
-    func waits() {
+    @Test
+    func `a waiter continues when an update makes its condition true, and not before`() {
         let monitor = Monitor(0)
         let thread = startedThread("counter") {
             for _ in 1...3 { monitor.update { $0 += 1 } }
@@ -27,8 +27,8 @@ struct MonitorTests {
         #expect(seen == 3)
     }
 
-    @Test("one update wakes all who wait, and each may take its own")
-    func wakesAll() {
+    @Test
+    func `one update wakes all who wait, and each may take its own`() {
         let tickets = Monitor([Int]())
         let taken = Monitor(Set<Int>())
         let threads = (1...4).map { number in
@@ -42,24 +42,24 @@ struct MonitorTests {
         #expect(taken.withLock { $0 } == [1, 2, 3, 4])
     }
 
-    @Test("a deadline ends the wait with nil, and not early")
-    func deadline() {
+    @Test
+    func `a deadline ends the wait with nil, and not early`() {
         let start = Moment.now()
         let answer: Int? = Monitor(0).wait(until: start.adding(seconds: 0.05)) { _ in nil }
         #expect(answer == nil)
         #expect(Moment.now().seconds(since: start) >= 0.05)
     }
 
-    @Test("a deadline that has passed still looks once", arguments: [-1, 0, 1] as [Int64])
-    func pastDeadline(nanoseconds: Int64) {
+    @Test(arguments: [-1, 0, 1] as [Int64])
+    func `a deadline that has passed still looks once`(nanoseconds: Int64) {
         let monitor = Monitor(7)
         let past = Moment(nanoseconds: nanoseconds)
         #expect(monitor.wait(until: past) { $0 } == 7)
         #expect(monitor.wait(until: past) { _ in Int?.none } == nil)
     }
 
-    @Test("a body that throws leaves the lock free")
-    func throwing() {
+    @Test
+    func `a body that throws leaves the lock free`() {
         struct Problem: Error {}
         let monitor = Monitor(1)
         #expect(throws: Problem.self) { try monitor.withLock { _ throws in throw Problem() } }
@@ -70,8 +70,8 @@ struct MonitorTests {
 
 @Suite("Cancellation")
 struct CancellationTests {
-    @Test("every waker is called, those that were taken back are not")
-    func wakers() {
+    @Test
+    func `every waker is called, those that were taken back are not`() {
         let cancellation = Cancellation()
         let called = Monitor([Int]())
         let tickets = (1...3).map { number in cancellation.onCancel { called.update { $0.append(number) } } }
@@ -83,8 +83,8 @@ struct CancellationTests {
         #expect(called.withLock { $0.sorted() } == [1, 3])
     }
 
-    @Test("it may be asked for again, and taking back an unknown waker does no harm")
-    func again() {
+    @Test
+    func `it may be asked for again, and taking back an unknown waker does no harm`() {
         let cancellation = Cancellation()
         cancellation.removeWaker(42)
         cancellation.cancel()
@@ -92,8 +92,8 @@ struct CancellationTests {
         #expect(cancellation.isCancelled)
     }
 
-    @Test("a waker that reads the flag sees it set, on another thread too")
-    func flagBeforeWakers() {
+    @Test
+    func `a waker that reads the flag sees it set, on another thread too`() {
         let cancellation = Cancellation()
         let seen = Monitor(Bool?.none)
         let ticket = cancellation.onCancel { seen.update { $0 = cancellation.isCancelled } }
@@ -106,8 +106,8 @@ struct CancellationTests {
 
 @Suite("Moments, threads and system errors")
 struct SystemFactsTests {
-    @Test("moments are ordered and differ by what was added")
-    func moments() {
+    @Test
+    func `moments are ordered and differ by what was added`() {
         let start = Moment(nanoseconds: 1_000)
         #expect(start.adding(seconds: 1.5).nanoseconds == 1_500_001_000)
         #expect(start.adding(seconds: 1.5).seconds(since: start) == 1.5)
@@ -116,14 +116,14 @@ struct SystemFactsTests {
         #expect(Moment.now() <= Moment.now())
     }
 
-    @Test("the wall clock is the one that the machine's dates come from")
-    func wallClock() {
+    @Test
+    func `the wall clock is the one that the machine's dates come from`() {
         // Between 2024 and 2100.
         #expect((1_704_067_200_000...4_102_444_800_000).contains(wallClockMilliseconds()))
     }
 
-    @Test("a thread runs its body under its name")
-    func threads() {
+    @Test
+    func `a thread runs its body under its name`() {
         let name = Monitor("")
         startedThread("mule-part-7") {
             let text = try? File.contents(path: Array("/proc/thread-self/comm".utf8), limit: 100)
@@ -133,8 +133,8 @@ struct SystemFactsTests {
         #expect(name.withLock { $0 } == "mule-part-7\n")
     }
 
-    @Test("an error's reason is the C library's sentence, for unknown codes too")
-    func reasons() {
+    @Test
+    func `an error's reason is the C library's sentence, for unknown codes too`() {
         #expect(SystemError(code: 28, call: "write").description == "write: No space left on device")
         #expect(!SystemError(code: 9999, call: "write").reason.isEmpty)
     }

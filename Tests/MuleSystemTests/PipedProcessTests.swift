@@ -61,7 +61,7 @@ import Testing
             ("cat", "", .exit(0)), ("printf ä | od -An -tx1 | tr -d ' \n'", "c3a4", .exit(0)),
         ] as [(String, String, ChildProcess.End)]
     )
-    func outputAndEndAreToldApart(command: String, output: String, end: ChildProcess.End) throws {
+    func `output and end are told apart`(command: String, output: String, end: ChildProcess.End) throws {
         let producer = try Self.shell(command)
         #expect(Self.read(producer) == Array(output.utf8))
         #expect(Self.end(of: producer) == end)
@@ -70,11 +70,11 @@ import Testing
         #expect(producer.end() == end)
     }
 
-    @Test func aProgramThatIsMissingIsAnError() {
+    @Test func `a program that is missing is an error`() {
         #expect(throws: SystemError.self) { try PipedProcess(words: [Array("/no/such/program".utf8)]) }
     }
 
-    @Test func aStopEndsTheWholeGroup() throws {
+    @Test func `a stop ends the whole group`() throws {
         let path = scratch.path("child")
         let producer = try Self.shell("sleep 1000 & echo $! > '\(path)'; wait")
         let child = try pid(in: "child")
@@ -84,7 +84,7 @@ import Testing
         #expect(!Self.isAlive(child))
     }
 
-    @Test func whoIgnoresTheRequestIsKilled() throws {
+    @Test func `who ignores the request is killed`() throws {
         let path = scratch.path("self")
         let producer = try Self.shell("trap '' TERM; echo $$ > '\(path)'; while :; do sleep 0.01; done")
         let pid = try pid(in: "self")
@@ -93,7 +93,7 @@ import Testing
         #expect(!Self.isAlive(pid))
     }
 
-    @Test func oneThatIsStoppedHearsItToo() throws {
+    @Test func `one that is stopped hears it too`() throws {
         let path = scratch.path("self")
         let producer = try Self.shell("echo $$ > '\(path)'; kill -STOP $$; sleep 1000")
         _ = try pid(in: "self")
@@ -101,7 +101,7 @@ import Testing
         #expect(producer.end() == .signal(SIGTERM))
     }
 
-    @Test func nobodyIsLeftWhenItIsForgotten() throws {
+    @Test func `no one is left when it is forgotten`() throws {
         let path = scratch.path("self")
         var producer: PipedProcess? = try Self.shell("echo $$ > '\(path)'; exec sleep 1000")
         let pid = try pid(in: "self")
@@ -111,7 +111,7 @@ import Testing
     }
 
     /// This process ignores SIGPIPE for itself; a program that did would go on printing into nothing.
-    @Test func aProgramDiesOfAPipeThatNobodyReads() throws {
+    @Test func `a program dies of a pipe that no one reads`() throws {
         signal(SIGPIPE, SIG_IGN)
         let path = scratch.path("status")
         let producer = try Self.shell("(yes; echo $? > '\(path)') | head -c 1")

@@ -4,8 +4,8 @@ import TestSupport
 import Testing
 
 @Suite(.serialized) struct ProcessLimitsTests {
-    @Test("the soft limit of open files is raised to what is wanted, as far as the hard one goes, and never lowered")
-    func openFiles() {
+    @Test
+    func `the soft limit of open files is raised to what is wanted, as far as the hard one goes, and never lowered`() {
         let resource = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
         var before = rlimit()
         #expect(getrlimit(resource, &before) == 0)
@@ -19,8 +19,9 @@ import Testing
         #expect(ProcessLimits.openFiles(wanted: .max) == hard)
     }
 
-    @Test("memory is what the narrowest group allows, in both versions, also where the group shows as the root")
-    func memory() throws {
+    @Test
+    func `memory is what the narrowest group allows, in both versions, also where the group shows as the root`() throws
+    {
         let scratch = ScratchDirectory()
         var count = 0
         func limit(_ groups: String, _ files: [String: String]) throws -> Int64 {

@@ -12,8 +12,8 @@ struct RangeLockTests {
         try RangeLock(path: Array(scratch.path("lock").utf8), mode: 0o600)
     }
 
-    @Test("a byte has one holder at a time, inside one process too")
-    func excludes() throws {
+    @Test
+    func `a byte has one holder at a time, inside one process too`() throws {
         let (one, other) = (try lock(), try lock())
         #expect(try one.tryLock(5))
         #expect(try !other.tryLock(5))
@@ -24,8 +24,8 @@ struct RangeLockTests {
         #expect(try other.tryLock(5))
     }
 
-    @Test("the holder is found with the time at which it started")
-    func holder() throws {
+    @Test
+    func `the holder is found with the time at which it started`() throws {
         let (one, other) = (try lock(), try lock())
         #expect(other.holder(5) == nil)
         #expect(try one.tryLock(5))
@@ -39,7 +39,6 @@ struct RangeLockTests {
     }
 
     @Test(
-        "a lock is read from the kernel's text",
         arguments: [
             ("lock:\t1: OFDLCK ADVISORY  WRITE -1 fe:00:16556205 5 8", 8, true),
             ("pos:\t0\nlock:\t1: OFDLCK ADVISORY  WRITE -1 fe:00:1 5 8\n", 9, false),
@@ -48,12 +47,12 @@ struct RangeLockTests {
             ("lock:\t1: FLOCK  ADVISORY  WRITE 12 fe:00:1 0 EOF", 5, false), ("", 0, false),
         ] as [(String, Int64, Bool)]
     )
-    func kernelText(info: String, position: Int64, isLocked: Bool) {
+    func `a lock is read from the kernel's text`(info: String, position: Int64, isLocked: Bool) {
         #expect(LockHolders.locks(info).contains { $0.bytes.contains(position) } == isLocked)
     }
 
-    @Test("bytes are locked apart from each other, far beyond the file's end")
-    func positions() throws {
+    @Test
+    func `bytes are locked apart from each other, far beyond the file's end`() throws {
         let (one, other) = (try lock(), try lock())
         for position in [Int64(0), 1, 1 << 40] { #expect(try one.tryLock(position)) }
         #expect(try other.tryLock(2))
@@ -64,8 +63,8 @@ struct RangeLockTests {
         #expect(try Files.size(scratch.path("lock")) == 0)
     }
 
-    @Test("locks go with their holder")
-    func dropped() throws {
+    @Test
+    func `locks go with their holder`() throws {
         var one: RangeLock? = try lock()
         let other = try lock()
         #expect(try one?.tryLock(7) == true)
@@ -74,8 +73,8 @@ struct RangeLockTests {
         #expect(try other.tryLock(7))
     }
 
-    @Test("the lock file is made with its mode, and another one is left as it is")
-    func mode() throws {
+    @Test
+    func `the lock file is made with its mode, and another one is left as it is`() throws {
         _ = try lock()
         try Files.setMode(scratch.path("lock"), 0o644)
         _ = try lock()
@@ -87,8 +86,8 @@ struct RangeLockTests {
         }
     }
 
-    @Test("another process is kept out, sees our locks, and leaves none behind when it is killed")
-    func betweenProcesses() throws {
+    @Test
+    func `another process is kept out, sees our locks, and leaves none behind when it is killed`() throws {
         let ours = try lock()
         #expect(try ours.tryLock(1))
         // Takes byte 2, tries byte 1, says what came of it and waits.

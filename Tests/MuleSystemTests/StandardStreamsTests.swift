@@ -13,8 +13,8 @@ struct StandardStreamsTests {
         signal(SIGPIPE, SIG_IGN)
     }
 
-    @Test("waits for a slow reader of a non-blocking pipe, and loses nothing")
-    func waits() throws {
+    @Test
+    func `waits for a slow reader of a non-blocking pipe, and loses nothing`() throws {
         _ = fcntl(ends.writing, F_SETFL, O_NONBLOCK)
         let line = [UInt8](repeating: 7, count: 999)
         let writer = startedThread("writer") { [ends] in
@@ -38,16 +38,16 @@ struct StandardStreamsTests {
         #expect(total == 300 * 999)
     }
 
-    @Test("is silent when its reader has gone, and writes nothing more")
-    func readerGone() throws {
+    @Test
+    func `is silent when its reader has gone, and writes nothing more`() throws {
         close(ends.reading)
         let output = StandardOutput(descriptor: ends.writing, isNeeded: true)
         #expect(output.write([1]) == nil && output.write([2]) == nil && output.failure == nil)
         close(ends.writing)
     }
 
-    @Test("tells once why it can't be written")
-    func fullDisk() throws {
+    @Test
+    func `tells once why it cannot be written`() throws {
         let full = try File.open(path: Array("/dev/full".utf8), flags: O_WRONLY)
         let output = StandardOutput(descriptor: full.descriptor, isNeeded: false)
         #expect(output.write([1])?.code == ENOSPC)
@@ -55,16 +55,16 @@ struct StandardStreamsTests {
         #expect(output.failure?.code == ENOSPC)
     }
 
-    @Test("may be closed where nobody needs it", arguments: [true, false])
-    func closed(isNeeded: Bool) throws {
+    @Test(arguments: [true, false])
+    func `may be closed where no one needs it`(isNeeded: Bool) throws {
         let null = try File.open(path: Array("/dev/null".utf8), flags: O_RDONLY)
         let output = StandardOutput(descriptor: null.descriptor, isNeeded: isNeeded)
         #expect(output.write([1])?.code == (isNeeded ? EBADF : nil))
         #expect((output.failure == nil) == !isNeeded)
     }
 
-    @Test("a thread that must not wait writes to no full pipe")
-    func doesNotWait() throws {
+    @Test
+    func `a thread that must not wait writes to no full pipe`() throws {
         let piece = [UInt8](repeating: 7, count: 100)
         var held: Int32 = 0
         for _ in 0..<2000 { writeWithoutWaiting(piece, to: ends.writing) }
@@ -73,8 +73,8 @@ struct StandardStreamsTests {
         close(ends.writing)
     }
 
-    @Test("a thread that can't be had is an error")
-    func noThread() {
+    @Test
+    func `a thread that cannot be had is an error`() {
         #expect(throws: SystemError.self) { try Thread(name: "too large", stackSize: 1 << 60) {} }
     }
 }

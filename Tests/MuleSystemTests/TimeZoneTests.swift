@@ -11,29 +11,25 @@ struct TimeZoneTests {
         TimeZone.trouble(environment: more.merging(zone.map { ["TZ": $0] } ?? [:]) { $1 }, root: root.path)
     }
 
-    @Test(
-        "one that is named and found nowhere is said, with where it was looked for",
-        arguments: [
-            "Pacific/Kiritimati", ":Europe/Berlin", "/etc/zone", "CET", "Nonsense", "<+14>", "Etc/GMT+1", ":UTC0",
-        ]
+    @Test(arguments: [
+        "Pacific/Kiritimati", ":Europe/Berlin", "/etc/zone", "CET", "Nonsense", "<+14>", "Etc/GMT+1", ":UTC0",
+    ]
     )
-    func missing(zone: String) throws {
+    func `one that is named and found nowhere is said, with where it was looked for`(zone: String) throws {
         let text = try #require(trouble(zone))
         #expect(text.contains(zone) && text.contains("tzdata"))
     }
 
-    @Test(
-        "one that needs no file is found",
-        arguments: [
-            "", ":", "UTC", "GMT", "Etc/UTC", "Zulu", "UTC0", "CET-1CEST,M3.5.0,M10.5.0/3", "<+14>-14", "EST5EDT",
-        ]
+    @Test(arguments: [
+        "", ":", "UTC", "GMT", "Etc/UTC", "Zulu", "UTC0", "CET-1CEST,M3.5.0,M10.5.0/3", "<+14>-14", "EST5EDT",
+    ]
     )
-    func without(zone: String) {
+    func `one that needs no file is found`(zone: String) {
         #expect(trouble(zone) == nil)
     }
 
-    @Test("one whose file is there is found; a file of something else is none")
-    func files() throws {
+    @Test
+    func `one whose file is there is found; a file of something else is none`() throws {
         try root.write("TZif2", to: "usr/share/zoneinfo/Europe/Berlin")
         try root.write("TZif2", to: "zones/Here")
         try root.write("text", to: "usr/share/zoneinfo/README")
@@ -42,8 +38,8 @@ struct TimeZoneTests {
         #expect(trouble("Europe/Berlin", ["TZDIR": "/zones"]) != nil && trouble("README") != nil)
     }
 
-    @Test("the machine's own is missing where its link leads nowhere")
-    func machine() throws {
+    @Test
+    func `the machine's own is missing where its link leads nowhere`() throws {
         #expect(trouble(nil) == nil)
         try root.makeDirectory("etc")
         #expect(symlink("/nowhere/at/all", root.path("etc/localtime")) == 0)

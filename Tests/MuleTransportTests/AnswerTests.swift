@@ -18,8 +18,8 @@ struct AnswerTests {
         }
     }
 
-    @Test("names are lower case, values trimmed, doubles kept in order")
-    func headers() async throws {
+    @Test
+    func `names are lower case, values trimmed, doubles kept in order`() async throws {
         let answer = try await read(
             "HTTP/1.1 200 OK\r\nETag:  \"a\" \r\nX-Twice: 1\r\nx-twice:2\r\nContent-Length: 2\r\n\r\nhi"
         )
@@ -31,16 +31,14 @@ struct AnswerTests {
         #expect(!answer.continued)
     }
 
-    @Test(
-        "the status is read with any reason, or none",
-        arguments: ["HTTP/1.1 503 Slow Down", "HTTP/1.1 503 ", "HTTP/1.1 503", "HTTP/1.0 503 x 200"]
+    @Test(arguments: ["HTTP/1.1 503 Slow Down", "HTTP/1.1 503 ", "HTTP/1.1 503", "HTTP/1.0 503 x 200"]
     )
-    func statusLine(line: String) async throws {
+    func `the status is read with any reason, or none`(line: String) async throws {
         #expect(try await read("\(line)\r\nContent-Length: 0\r\n\r\n").status == 503)
     }
 
-    @Test("answers before the last one leave nothing behind")
-    func informational() async throws {
+    @Test
+    func `answers before the last one leave nothing behind`() async throws {
         let answer = try await read(
             "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nX-Early: 1\r\n\r\n"
                 + "HTTP/1.1 204 No Content\r\nX-Last: 1\r\n\r\n"
@@ -49,35 +47,35 @@ struct AnswerTests {
         #expect(answer.headers.map(\.name) == ["x-last"])
     }
 
-    @Test("a chunked body is put together, and its trailer is no trouble")
-    func chunked() async throws {
+    @Test
+    func `a chunked body is put together, and its trailer is no trouble`() async throws {
         let answer = try await read(
             "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\nX-Trailer: 1\r\n\r\n"
         )
         #expect(answer.body == Array("abcde".utf8))
     }
 
-    @Test("a body without a length ends with the connection")
-    func untilClose() async throws {
+    @Test
+    func `a body without a length ends with the connection`() async throws {
         #expect(try await read("HTTP/1.1 200 OK\r\n\r\nabc").body == Array("abc".utf8))
     }
 
-    @Test("HEAD has no body, whatever length it announces")
-    func head() async throws {
+    @Test
+    func `HEAD has no body, whatever length it announces`() async throws {
         let answer = try await read("HTTP/1.1 200 OK\r\nContent-Length: 1234567890123\r\n\r\n", method: "HEAD")
         #expect(answer[header: "content-length"] == "1234567890123")
         #expect(answer.body == [])
     }
 
-    @Test("the head of an answer to HEAD must be whole")
-    func brokenHead() async throws {
+    @Test
+    func `the head of an answer to HEAD must be whole`() async throws {
         await #expect(throws: TransportError.self) {
             try await read("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n", method: "HEAD")
         }
     }
 
-    @Test("a redirect is an answer, and nobody goes where it points")
-    func redirect() async throws {
+    @Test
+    func `a redirect is an answer, and no one goes where it points`() async throws {
         let elsewhere = ScriptedServer { peer in peer.request() }
         let answer = try await read(
             "HTTP/1.1 307 Temporary Redirect\r\nLocation: \(elsewhere.url)/\r\nContent-Length: 0\r\n\r\n"
@@ -86,14 +84,14 @@ struct AnswerTests {
         #expect(elsewhere.connections == 0)
     }
 
-    @Test("an answer may be as long as its limit")
-    func atLimit() async throws {
+    @Test
+    func `an answer may be as long as its limit`() async throws {
         let text = String(repeating: "x", count: 1000)
         #expect(try await read("HTTP/1.1 200 OK\r\n\r\n\(text)", limit: 1000).body.count == 1000)
     }
 
-    @Test("a longer answer is given up")
-    func tooLong() async throws {
+    @Test
+    func `a longer answer is aborted`() async throws {
         let text = String(repeating: "x", count: 1001)
         await #expect(throws: TransportError.answerTooLong(limit: 1000)) {
             try await read("HTTP/1.1 200 OK\r\n\r\n\(text)", limit: 1000)
@@ -101,17 +99,15 @@ struct AnswerTests {
         #expect(!TransportError.answerTooLong(limit: 1).isTransient)
     }
 
-    @Test(
-        "a connection that breaks says whether an answer had begun",
-        arguments: [
-            ("", false), ("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n12345", true),
-            ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n", true),
-            // Within the head: the line that is missing may be the ETag.
-            ("HTTP/1.1 200 OK\r\n", true), ("HTTP/1.1 200 OK\r\nDate: x\r\nContent-Len", true),
-            ("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n", true),
-        ]
+    @Test(arguments: [
+        ("", false), ("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n12345", true),
+        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n", true),
+        // Within the head: the line that is missing may be the ETag.
+        ("HTTP/1.1 200 OK\r\n", true), ("HTTP/1.1 200 OK\r\nDate: x\r\nContent-Len", true),
+        ("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n", true),
+    ]
     )
-    func broken(answer: String, answered: Bool) async throws {
+    func `a connection that breaks says whether an answer had started`(answer: String, answered: Bool) async throws {
         let error = try await failureOf(answer)
         guard case .closed = error?.network?.reason, error?.network?.answered == answered else {
             Issue.record("\(String(describing: error))")
@@ -120,8 +116,8 @@ struct AnswerTests {
         #expect(error?.isTransient == true)
     }
 
-    @Test("what is no HTTP is no answer", arguments: ["SSH-2.0-OpenSSH\r\n", "<html>\n", "\u{15}\u{3}\u{1}\0\u{2}"])
-    func noHTTP(answer: String) async throws {
+    @Test(arguments: ["SSH-2.0-OpenSSH\r\n", "<html>\n", "\u{15}\u{3}\u{1}\0\u{2}"])
+    func `what is no HTTP is no answer`(answer: String) async throws {
         guard try await failureOf(answer)?.network?.reason == .notHTTP else {
             Issue.record("taken for an answer: \(answer)")
             return
@@ -158,15 +154,16 @@ struct EndlessAnswerTests {
         }
     }
 
-    @Test(
-        "headers without end are given up at their limit, 1xx answers, trailers and one long line too",
-        arguments: [
-            ("HTTP/1.1 200 OK\r\n", "x-a: bcdefghijklmnopqrstuvwxyz\r\n"), ("", "HTTP/1.1 102 Processing\r\n\r\n"),
-            ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n", "x-a: bcdefghijklmnopqrstuvwxyz\r\n"),
-            ("HTTP/1.1 200 OK\r\nx-a: ", "bcdefghijklmnopqrstuvwxyz"),
-        ]
+    @Test(arguments: [
+        ("HTTP/1.1 200 OK\r\n", "x-a: bcdefghijklmnopqrstuvwxyz\r\n"), ("", "HTTP/1.1 102 Processing\r\n\r\n"),
+        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n", "x-a: bcdefghijklmnopqrstuvwxyz\r\n"),
+        ("HTTP/1.1 200 OK\r\nx-a: ", "bcdefghijklmnopqrstuvwxyz"),
+    ]
     )
-    func headers(beginning: String, piece: String) async throws {
+    func `headers without end are aborted at their limit, 1xx answers, trailers and one long line too`(
+        beginning: String,
+        piece: String
+    ) async throws {
         let error = try await failure(beginning, piece)
         switch error {
         case .answerTooLong, .network, .unusable: break  // curl has limits of its own for lines and trailers.
@@ -174,14 +171,14 @@ struct EndlessAnswerTests {
         }
     }
 
-    @Test("1xx answers are counted by their bytes")
-    func informational() async throws {
+    @Test
+    func `1xx answers are counted by their bytes`() async throws {
         let error = try await failure("", "HTTP/1.1 102 Processing\r\n\r\n")
         #expect(error == .answerTooLong(limit: ResponseHead.sizeLimit))
     }
 
-    @Test("white space before an answer is not kept where it is expected, and has an end all the same")
-    func leadingSpace() async throws {
+    @Test
+    func `white space before an answer is not kept where it is expected, and has an end all the same`() async throws {
         let space = String(repeating: " \n\t\r", count: 250)
         let server = ScriptedServer { peer in
             for spaces in [1, 2] {
@@ -204,8 +201,8 @@ struct EndlessAnswerTests {
         #expect(endless == .answerTooLong(limit: 1 << 20))
     }
 
-    @Test("a byte now and then does not hold the client for ever")
-    func trickle() async throws {
+    @Test
+    func `a byte now and then does not hold the client forever`() async throws {
         let server = ScriptedServer { peer in
             peer.request()
             peer.send("HTTP/1.1 200 OK\r\n\r\n")
@@ -222,8 +219,8 @@ struct EndlessAnswerTests {
         }
     }
 
-    @Test("what is not to be decoded is kept as it comes, and compression is not asked for")
-    func compression() async throws {
+    @Test
+    func `what is not to be decoded is kept as it comes, and compression is not asked for`() async throws {
         let server = ScriptedServer { peer in
             peer.request()
             peer.answer("\u{1F}packed", headers: "Content-Encoding: gzip\r\n")
@@ -241,8 +238,8 @@ struct EndlessAnswerTests {
 
 @Suite("HTTP connections that end between or inside requests")
 struct ReconnectTests {
-    @Test("a connection that the server closed while it was idle is replaced without a word")
-    func idleClose() async throws {
+    @Test
+    func `a connection that the server closed while it was idle is replaced without a word`() async throws {
         let closed = Monitor(false)
         let server = ScriptedServer { peer in
             peer.request()
@@ -259,8 +256,10 @@ struct ReconnectTests {
         #expect(server.bodies == [[1, 2, 3], [4, 5, 6]])
     }
 
-    @Test("a connection that dies under a second request is replaced, and the body goes again from its start")
-    func diesUnderRequest() async throws {
+    @Test
+    func `a connection that dies under a second request is replaced, and the body goes again from its start`()
+        async throws
+    {
         let server = ScriptedServer { peer in
             peer.request()
             peer.answer()
@@ -285,8 +284,8 @@ struct ReconnectTests {
         #expect(server.bodies == [expected, expected])
     }
 
-    @Test("a POST whose connection dies is not sent again: it may have been done")
-    func postIsNotRepeated() async throws {
+    @Test
+    func `a POST whose connection dies is not sent again: it may have been done`() async throws {
         let server = ScriptedServer { peer in
             peer.request()
             peer.answer()
@@ -306,8 +305,10 @@ struct ReconnectTests {
         #expect(server.heads.count == 3)
     }
 
-    @Test("an answer that is compressed unasked is decoded where it is read here, and kept as it is for a reader")
-    func compressed() async throws {
+    @Test
+    func `an answer that is compressed unasked is decoded where it is read here, and kept as it is for a reader`()
+        async throws
+    {
         // gzip of <Error><Code>SlowDown</Code></Error>
         let bytes: [UInt8] = [
             0x1F, 0x8B, 0x08, 0, 0, 0, 0, 0, 0x02, 0x03, 0xB3, 0x71, 0x2D, 0x2A, 0xCA, 0x2F, 0xB2, 0xB3, 0x71, 0xCE,
@@ -331,8 +332,8 @@ struct ReconnectTests {
         #expect(answers[1] == bytes)
     }
 
-    @Test("nobody listening is told as such")
-    func refused() async throws {
+    @Test
+    func `no one listening is told as such`() async throws {
         let (descriptor, port) = Loopback.listener(backlog: 1)
         _ = File(descriptor: descriptor)  // Closes it.
         let error = try await withClient { client in failure { try client.perform(.get("http://127.0.0.1:\(port)/")) } }
@@ -345,8 +346,8 @@ struct ReconnectTests {
 
     // MARK: Readers
 
-    @Test("a reader gets a body of any length, after its head", arguments: [200, 206])
-    func reader(status: Int) async throws {
+    @Test(arguments: [200, 206])
+    func `a reader gets a body of any length, after its head`(status: Int) async throws {
         let text = String(repeating: "0123456789", count: 10_000)
         let read = try await readByReader("HTTP/1.1 \(status) OK\r\nX-A: 1\r\n", text, limit: 10)
         #expect(read.answer?.status == status)
@@ -355,15 +356,15 @@ struct ReconnectTests {
         #expect(read.bytes == Array(text.utf8))
     }
 
-    @Test("a refusal's body does not go to the reader")
-    func refusalBesideReader() async throws {
+    @Test
+    func `a refusal's body does not go to the reader`() async throws {
         let read = try await readByReader("HTTP/1.1 404 Not Found\r\n", "<Error/>", limit: 100)
         #expect(read.answer?.body == Array("<Error/>".utf8))
         #expect(read.heads.isEmpty && read.bytes.isEmpty)
     }
 
-    @Test("a reader that has enough ends the request")
-    func readerThatStops() async throws {
+    @Test
+    func `a reader that has enough ends the request`() async throws {
         let text = String(repeating: "x", count: 1 << 20)
         let read = try await readByReader("HTTP/1.1 200 OK\r\n", text, limit: 10, mostBytes: 1)
         #expect(read.error == .cancelled)

@@ -23,15 +23,13 @@ struct ConnectionFailureTests {
 
     // MARK: TLS
 
-    @Test(
-        "each fault of a certificate is told by its name, with its own advice, and is final on the first connection",
-        arguments: [
-            (TLSServer.Kind.expired, NetworkFailure.Certificate.expired, "has expired", "clock"),
-            (.notYetValid, .notYetValid, "not valid yet", "clock"),
-            (.wrongName, .wrongName, "another name", "Use the host name in the certificate"),
-        ]
+    @Test(arguments: [
+        (TLSServer.Kind.expired, NetworkFailure.Certificate.expired, "has expired", "clock"),
+        (.notYetValid, .notYetValid, "not valid yet", "clock"),
+        (.wrongName, .wrongName, "another name", "Use the host name in the certificate"),
+    ]
     )
-    func certificate(
+    func `each fault of a certificate is told by its name, with its own advice, and is final on the first connection`(
         kind: TLSServer.Kind,
         fault: NetworkFailure.Certificate,
         words: String,
@@ -46,19 +44,19 @@ struct ConnectionFailureTests {
         #expect(failure.cure?.contains("--ca-bundle") == false)
     }
 
-    @Test(
-        "a client certificate that is demanded is told, whether the server refuses within the handshake or after it",
-        arguments: [TLSServer.Kind.wantsCertificate, .wantsCertificate12]
+    @Test(arguments: [TLSServer.Kind.wantsCertificate, .wantsCertificate12]
     )
-    func clientCertificate(kind: TLSServer.Kind) async throws {
+    func `a client certificate that is demanded is told, whether the server refuses within the handshake or after it`(
+        kind: TLSServer.Kind
+    ) async throws {
         let server = try await onThread { try TLSServer(kind) }
         let failure = try #require(try await failureOf(server.url, caBundle: server.certificate))
         #expect(failure.reason == .wantsClientCertificate, "\(failure)")
         #expect(!failure.isTransient)
     }
 
-    @Test("http to a port that speaks TLS is final, whether it closes the connection or says so")
-    func plainToTLS() async throws {
+    @Test
+    func `http to a port that speaks TLS is final, whether it closes the connection or says so`() async throws {
         let server = try await onThread { try TLSServer() }
         let closed = try #require(try await failureOf("http://127.0.0.1:\(server.port)/"))
         #expect(closed.reason == .wantsTLS && !closed.isTransient, "\(closed)")
@@ -78,8 +76,8 @@ struct ConnectionFailureTests {
         }
     }
 
-    @Test("a server that takes the connection and does not answer the handshake answers TCP and not TLS")
-    func silentHandshake() async throws {
+    @Test
+    func `a server that takes the connection and does not answer the handshake answers TCP and not TLS`() async throws {
         let server = ScriptedServer { peer in
             _ = peer.hearsSomething(within: 10)
             peer.waitForClose()
@@ -93,15 +91,15 @@ struct ConnectionFailureTests {
 
     // MARK: Names and addresses
 
-    @Test("a name that does not exist is told with host and port")
-    func noSuchHost() async throws {
+    @Test
+    func `a name that does not exist is told with host and port`() async throws {
         let failure = try #require(try await failureOf("http://there-is-no-such-host.invalid:81/"))
         #expect(failure.stage == .lookup && failure.isTransient)
         #expect(failure.sentence.hasPrefix("there-is-no-such-host.invalid:81: "), "\(failure.sentence)")
     }
 
-    @Test("an unknown host of Amazon may be that of a forgotten endpoint")
-    func forgottenEndpoint() {
+    @Test
+    func `an unknown host of Amazon may be that of a forgotten endpoint`() {
         let peer = RemoteEnd(host: "bucket.s3.us-east-1.amazonaws.com", port: 443)
         let cure = NetworkFailure(.lookup, peer, .noSuchHost).cure ?? ""
         #expect(cure.contains("if no endpoint is set") && cure.contains("--endpoint-url"), "\(cure)")
@@ -109,8 +107,8 @@ struct ConnectionFailureTests {
         #expect(!other.contains("Amazon"), "\(other)")
     }
 
-    @Test("an address that never answers is told as such, with the address")
-    func noAnswer() async throws {
+    @Test
+    func `an address that never answers is told as such, with the address`() async throws {
         let server = ScriptedServer { peer in peer.answer() }
         let dead = DeadAddresses(1, port: server.port)
         let failure = try #require(try await failureOf("http://127.0.0.2:\(server.port)/", connectTimeout: 1))
@@ -120,8 +118,8 @@ struct ConnectionFailureTests {
         withExtendedLifetime(dead) {}
     }
 
-    @Test("dead addresses before the good one cost two seconds each, once in a run")
-    func deadAddresses() async throws {
+    @Test
+    func `dead addresses before the good one cost two seconds each, once in a run`() async throws {
         let server = ScriptedServer { peer in
             while peer.request() != nil { peer.answer() }
         }
@@ -146,8 +144,9 @@ struct ConnectionFailureTests {
         withExtendedLifetime(dead) {}
     }
 
-    @Test("an address that breaks its first exchange is not the one that the next connection begins with")
-    func brokenAddress() async throws {
+    @Test
+    func `an address that breaks its first exchange is not the one that the next connection begins with`() async throws
+    {
         let broken = ScriptedServer { peer in _ = peer.head() }
         let good = Monitor(0)
         let (listener, _) = Loopback.listener(backlog: 16, address: 0x7F00_0002, port: broken.port)
@@ -186,8 +185,8 @@ struct ConnectionFailureTests {
         return outcome.failure?.reason
     }
 
-    @Test("a connection that is refused, has no route or can have no socket is told by the system's reason")
-    func connecting() {
+    @Test
+    func `a connection that is refused, has no route or can have no socket is told by the system's reason`() {
         let text = "Failed to connect"
         #expect(reasonOf(CURLE_COULDNT_CONNECT, text) { $0.systemCode = ECONNREFUSED } == .refused)
         #expect(
@@ -204,11 +203,9 @@ struct ConnectionFailureTests {
         #expect(failure.cure?.contains("ulimit -n") == true)
     }
 
-    @Test(
-        "the proxy's answer to CONNECT is told with its status, and only a refusal is final",
-        arguments: [407, 403, 405, 502]
+    @Test(arguments: [407, 403, 405, 502]
     )
-    func tunnel(status: Int) throws {
+    func `the proxy's answer to CONNECT is told with its status, and only a refusal is final`(status: Int) throws {
         var outcome = CurlOutcome(CURLE_RECV_ERROR, text: "CONNECT tunnel failed, response \(status)")
         outcome.connectStatus = status
         let (stage, reason) = try #require(outcome.failure)
@@ -219,22 +216,22 @@ struct ConnectionFailureTests {
         #expect(failure.sentence.hasPrefix("the proxy proxy.test:3128 (address 10.0.0.9), for s3.test:443: "))
     }
 
-    @Test(
-        "a proxy that is out of reach or refuses is named with the variable that names it, and not the endpoint",
-        arguments: [
-            NetworkFailure.Reason.refused, .noConnection(addresses: 1), .noRoute("x"), .noSuchHost, .silentNameServer,
-            .failedLookup("x"), .refusedByProxy(status: 403), .refusedByProxy(status: 502), .closed("x"),
-        ]
+    @Test(arguments: [
+        NetworkFailure.Reason.refused, .noConnection(addresses: 1), .noRoute("x"), .noSuchHost, .silentNameServer,
+        .failedLookup("x"), .refusedByProxy(status: 403), .refusedByProxy(status: 502), .closed("x"),
+    ]
     )
-    func proxyCures(reason: NetworkFailure.Reason) {
+    func `a proxy that is out of reach or refuses is named with the variable that names it, and not the endpoint`(
+        reason: NetworkFailure.Reason
+    ) {
         let peer = RemoteEnd(host: "s3.test", port: 443, proxy: "proxy.test:3128", proxyVariable: "https_proxy")
         let cure = NetworkFailure(.tunnel, peer, reason).cure ?? ""
         #expect(cure.contains("proxy.test:3128") && cure.contains("https_proxy"), "\(cure)")
         #expect(!cure.contains("--endpoint-url"), "\(cure)")
     }
 
-    @Test("OpenSSL's verdicts have their names; only an unknown authority is advised to be named")
-    func verdicts() {
+    @Test
+    func `OpenSSL's verdicts have their names; only an unknown authority is advised to be named`() {
         let table: [(Int, NetworkFailure.Certificate)] = [
             (10, .expired), (9, .notYetValid), (62, .wrongName), (18, .unknownAuthority("x")),
             (20, .unknownAuthority("x")), (23, .other("x")),
@@ -252,8 +249,8 @@ struct ConnectionFailureTests {
 
     // MARK: Proxies
 
-    @Test("the proxy is that of libcurl's variables, without its password")
-    func proxies() {
+    @Test
+    func `the proxy is that of libcurl's variables, without its password`() {
         func name(_ scheme: String, _ host: String, _ variables: [String: String]) -> String? {
             Proxy(scheme: scheme, host: host) { variables[$0] }?.name
         }

@@ -23,7 +23,7 @@ import Testing
         body(&sockets, descriptor)
     }
 
-    @Test func onlyABodyThatCanBeHeldIsLimited() {
+    @Test func `only a body that can be held is limited`() {
         withSocket { sockets, descriptor in
             #expect(!isLimited(descriptor))
             sockets.start(canHoldBody: true)
@@ -37,7 +37,7 @@ import Testing
         }
     }
 
-    @Test func aFastConnectionIsNotLimitedUntilItIsSlow() {
+    @Test func `a fast connection is not limited until it is slow`() {
         withSocket { sockets, descriptor in
             sockets.start(canHoldBody: true)
             // A proxy may have taken these bytes in.

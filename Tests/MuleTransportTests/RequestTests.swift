@@ -12,8 +12,8 @@ struct RequestTests {
         }
     }
 
-    @Test("a slice of a file arrives whole, is seen by the observer, and is counted exactly")
-    func fileBody() async throws {
+    @Test
+    func `a slice of a file arrives whole, is seen by the observer, and is counted exactly`() async throws {
         let server = obligingServer()
         let file = try BodyFile(5_000_000)
         let range: Range<Int64> = 1_000_003..<4_300_001
@@ -35,8 +35,8 @@ struct RequestTests {
         #expect(!server.heads[0].lowercased().contains("transfer-encoding"))
     }
 
-    @Test("bodies of every small size arrive whole", arguments: [0, 1, 2, 3, 16, 100])
-    func smallBodies(size: Int) async throws {
+    @Test(arguments: [0, 1, 2, 3, 16, 100])
+    func `bodies of every small size arrive whole`(size: Int) async throws {
         let server = obligingServer()
         let bytes = (0..<size).map { UInt8($0) }
         try await withClient { client throws in
@@ -51,8 +51,8 @@ struct RequestTests {
         #expect(server.bodies == (size == 0 ? [] : [bytes, bytes]))
     }
 
-    @Test("an empty PUT or POST says that its length is 0, other methods say nothing of a length")
-    func emptyBodies() async throws {
+    @Test
+    func `an empty PUT or POST says that its length is 0, other methods say nothing of a length`() async throws {
         let server = obligingServer()
         try await withClient { client throws in
             for method in ["PUT", "POST", "GET", "DELETE", "HEAD"] {
@@ -66,8 +66,8 @@ struct RequestTests {
         )
     }
 
-    @Test("one connection carries many requests, whatever their methods, and each count starts at 0")
-    func keepAlive() async throws {
+    @Test
+    func `one connection carries many requests, whatever their methods, and each count starts at 0`() async throws {
         let server = obligingServer()
         let counts = try await withClient { client throws in
             var counts: [Int64] = []
@@ -89,11 +89,9 @@ struct RequestTests {
     }
 
     // Less than 64 KiB leave with their head, and what comes after a lent body must not be taken for one.
-    @Test(
-        "lent bodies arrive as they are, among other requests",
-        arguments: [1, 4096, 65_535, 65_536, 65_537, 262_144]
+    @Test(arguments: [1, 4096, 65_535, 65_536, 65_537, 262_144]
     )
-    func lentBodies(size: Int) async throws {
+    func `lent bodies arrive as they are, among other requests`(size: Int) async throws {
         let server = obligingServer()
         let bytes = (0..<size).map { UInt8(truncatingIfNeeded: $0 &* 31) }
         let file = try BodyFile(70_000)
@@ -144,8 +142,8 @@ struct RequestTests {
         #expect(isPaced.withLock { $0 } > 0)
     }
 
-    @Test("a lent body goes again as a whole when a warm connection turns out to be dead", arguments: [4096, 200_000])
-    func lentAgain(size: Int) async throws {
+    @Test(arguments: [4096, 200_000])
+    func `a lent body goes again as a whole when a warm connection turns out to be dead`(size: Int) async throws {
         let requests = Monitor(0)
         let server = ScriptedServer { peer in
             while let head = peer.head() {
@@ -175,8 +173,8 @@ struct RequestTests {
         #expect(size > 65_536 || server.bodies.filter { $0 == bytes }.count == 2)
     }
 
-    @Test("many long headers go out as they are")
-    func manyHeaders() async throws {
+    @Test
+    func `many long headers go out as they are`() async throws {
         let server = obligingServer()
         let headers = (0..<60).map { (name: "x-amz-meta-\($0)", value: String(repeating: "v", count: $0 * 20) + ".") }
         try await withClient { client throws in
@@ -193,21 +191,19 @@ struct RequestTests {
         #expect(server.heads.count == 3)
     }
 
-    @Test(
-        "the path goes out as it is given",
-        arguments: [
-            "/a/../b//c", "/", "//", "/./x/", "/..", "/a%2Fb/%2e%2E/c", "/b/k?partNumber=1&uploadId=a%2F..%2Fb",
-            "/b/?uploads=", "/%00%FF", "/~!$&'()*+,;=:@",
-        ]
+    @Test(arguments: [
+        "/a/../b//c", "/", "//", "/./x/", "/..", "/a%2Fb/%2e%2E/c", "/b/k?partNumber=1&uploadId=a%2F..%2Fb",
+        "/b/?uploads=", "/%00%FF", "/~!$&'()*+,;=:@",
+    ]
     )
-    func pathAsIs(path: String) async throws {
+    func `the path goes out as it is given`(path: String) async throws {
         let server = obligingServer()
         try await withClient { client in _ = try client.perform(.get(server.url + path)) }
         #expect(server.heads[0].hasPrefix("GET \(path) HTTP/1.1\r\nHost: 127.0.0.1:\(server.port)\r\n"))
     }
 
-    @Test("headers go out as they are, empty and blank values too")
-    func headers() async throws {
+    @Test
+    func `headers go out as they are, empty and blank values too`() async throws {
         let server = obligingServer()
         try await withClient { client throws in
             var request = HTTPRequest.put(server.url)
@@ -228,14 +224,14 @@ struct RequestTests {
         #expect(!server.heads[1].contains("x-amz"), "headers do not stay for the next request")
     }
 
-    @Test(
-        "a header that would end early or begin another is refused, and nothing is sent",
-        arguments: [
-            ("x-a", "v\r\nx-amz-acl: public-read"), ("x-a", "v\n"), ("x-a", "v\rw"), ("x-a", "v\0w"),
-            ("x-a\r\nx-b", "v"), ("x-a: v\n", "w"), ("", "v"),
-        ]
+    @Test(arguments: [
+        ("x-a", "v\r\nx-amz-acl: public-read"), ("x-a", "v\n"), ("x-a", "v\rw"), ("x-a", "v\0w"),
+        ("x-a\r\nx-b", "v"), ("x-a: v\n", "w"), ("", "v"),
+    ]
     )
-    func injection(name: String, value: String) async throws {
+    func `a header that would end early or begin another is refused, and nothing is sent`(name: String, value: String)
+        async throws
+    {
         let server = obligingServer()
         let error = try await withClient { client throws in
             var request = HTTPRequest.put(server.url)
@@ -249,8 +245,8 @@ struct RequestTests {
         #expect(server.heads.isEmpty)
     }
 
-    @Test("the body goes no faster than its pace")
-    func pace() async throws {
+    @Test
+    func `the body goes no faster than its pace`() async throws {
         let server = obligingServer()
         let wishes = Monitor([Int]())
         try await withClient { client throws in
@@ -265,8 +261,8 @@ struct RequestTests {
         #expect(wishes.withLock { $0 } == Array(stride(from: 200, to: 0, by: -7)))
     }
 
-    @Test("a body that is held goes on when it may, and its stall timer does not run meanwhile")
-    func heldBody() async throws {
+    @Test
+    func `a body that is held continues when it may, and its stall timer does not run meanwhile`() async throws {
         let server = obligingServer()
         let asked = Monitor(0)
         let began = Moment.now()
@@ -286,11 +282,9 @@ struct RequestTests {
         #expect(asked.withLock { $0 } < 500)
     }
 
-    @Test(
-        "a URL that is none, or has another protocol, is refused",
-        arguments: ["", "http://", "ftp://127.0.0.1/x", "file:///etc/passwd", "http://127.0.0.1/a b\r\nx-a: b"]
+    @Test(arguments: ["", "http://", "ftp://127.0.0.1/x", "file:///etc/passwd", "http://127.0.0.1/a b\r\nx-a: b"]
     )
-    func badURLs(url: String) async throws {
+    func `a URL that is none, or has another protocol, is refused`(url: String) async throws {
         let error = try await withClient { client in failure { try client.perform(.get(url)) } }
         guard case .unusable = error else {
             Issue.record("\(String(describing: error))")
@@ -298,11 +292,10 @@ struct RequestTests {
         }
     }
 
-    @Test(
-        "a URL that curl would cut, rewrite or not survive is refused, and nothing is sent",
-        arguments: ["/a\0b", "/a\tb", "/ü", "/a\u{7F}", "/" + String(repeating: "a", count: 10_000_000)]
+    @Test(arguments: ["/a\0b", "/a\tb", "/ü", "/a\u{7F}", "/" + String(repeating: "a", count: 10_000_000)]
     )
-    func badPaths(path: String) async throws {
+    func `a URL that curl would cut, rewrite or not survive is refused, and nothing is sent`(path: String) async throws
+    {
         let server = obligingServer()
         let error = try await withClient { client in failure { try client.perform(.get(server.url + path)) } }
         guard case .unusable = error else {
@@ -315,8 +308,8 @@ struct RequestTests {
 
 @Suite("HTTP bodies that cannot be read")
 struct SourceFailureTests {
-    @Test("a file that ends before its range is told with the offset, and the client goes on")
-    func truncated() async throws {
+    @Test
+    func `a file that ends before its range is told with the offset, and the client continues`() async throws {
         let server = ScriptedServer { peer in
             while peer.request() != nil { peer.answer() }
         }
@@ -329,8 +322,8 @@ struct SourceFailureTests {
         #expect(outcome.1 == 200)
     }
 
-    @Test("a file that is cut while it is sent is told too")
-    func truncatedMeanwhile() async throws {
+    @Test
+    func `a file that is cut while it is sent is told too`() async throws {
         let file = try BodyFile(8 << 20)
         let server = ScriptedServer { peer in
             _ = peer.head()
@@ -347,8 +340,8 @@ struct SourceFailureTests {
         #expect(error == .sourceEnded(offset: 1 << 20))
     }
 
-    @Test("a read error is told with its cause and offset")
-    func readError() async throws {
+    @Test
+    func `a read error is told with its cause and offset`() async throws {
         let server = ScriptedServer { peer in
             _ = peer.head()
             peer.drain()

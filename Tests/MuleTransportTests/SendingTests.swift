@@ -5,8 +5,8 @@ import Testing
 
 @Suite("Bodies that wait for leave")
 struct ExpectTests {
-    @Test("the body waits for 100 Continue")
-    func honoured() async throws {
+    @Test
+    func `the body waits for 100 Continue`() async throws {
         let early = Monitor(false)
         let server = ScriptedServer { peer in
             _ = peer.head()
@@ -29,8 +29,8 @@ struct ExpectTests {
         #expect(server.heads[0].contains("\r\nExpect: 100-continue"))
     }
 
-    @Test("success before the body was read is no success")
-    func successTooEarly() async throws {
+    @Test
+    func `success before the body was read is no success`() async throws {
         let server = ScriptedServer { peer in
             _ = peer.head()
             peer.answer(headers: "Connection: close\r\n")
@@ -44,8 +44,8 @@ struct ExpectTests {
         }
     }
 
-    @Test("success before the body was read is no success although the rest is read afterwards")
-    func successBeforeTheRest() async throws {
+    @Test
+    func `success before the body was read is no success although the rest is read afterwards`() async throws {
         let size = 16 << 20
         let server = ScriptedServer(receiveBuffer: 64 << 10) { peer in
             while peer.head() != nil {
@@ -64,8 +64,8 @@ struct ExpectTests {
         }
     }
 
-    @Test("a refusal comes as an answer, and no byte of the body goes", arguments: ["", "Connection: close\r\n"])
-    func refused(header: String) async throws {
+    @Test(arguments: ["", "Connection: close\r\n"])
+    func `a refusal comes as an answer, and no byte of the body goes`(header: String) async throws {
         let server = ScriptedServer { peer in
             _ = peer.head()
             peer.answer("<Error/>", status: "403 Forbidden", headers: header)
@@ -87,8 +87,8 @@ struct ExpectTests {
         }
     }
 
-    @Test("a server that never gives leave gets the body all the same, after a second")
-    func silent() async throws {
+    @Test
+    func `a server that never gives leave gets the body all the same, after a second`() async throws {
         let server = ScriptedServer { peer in
             peer.request()
             peer.answer()
@@ -104,8 +104,8 @@ struct ExpectTests {
         #expect(server.bodies == [[1, 2, 3]])
     }
 
-    @Test("417 is an answer, from which the next request may go without the expectation")
-    func expectationFailed() async throws {
+    @Test
+    func `417 is an answer, from which the next request may go without the expectation`() async throws {
         let server = ScriptedServer { peer in
             while let head = peer.head() {
                 if head.contains("Expect:") {
@@ -129,8 +129,8 @@ struct ExpectTests {
 
 @Suite("Bodies that do not get through")
 struct InterruptedBodyTests {
-    @Test("an early refusal is read while the body is on its way", arguments: ["", "Connection: close\r\n"])
-    func earlyAnswer(header: String) async throws {
+    @Test(arguments: ["", "Connection: close\r\n"])
+    func `an early refusal is read while the body is on its way`(header: String) async throws {
         let server = ScriptedServer { peer in
             _ = peer.head()
             peer.body(100_000)
@@ -149,8 +149,8 @@ struct InterruptedBodyTests {
         }
     }
 
-    @Test("a reset inside the body breaks the request, and the client goes on")
-    func reset() async throws {
+    @Test
+    func `a reset inside the body breaks the request, and the client continues`() async throws {
         let server = ScriptedServer { peer in
             if peer.number == 1 {
                 _ = peer.head()
@@ -211,8 +211,8 @@ struct StallTests {
         #expect(outcome.error?.isTransient == true)
     }
 
-    @Test("a server that stops reading stalls the request by its stall timeout")
-    func stopsReading() async throws {
+    @Test
+    func `a server that stops reading stalls the request by its stall timeout`() async throws {
         let server = ScriptedServer { peer in
             _ = peer.head()
             peer.body(100_000)
@@ -221,8 +221,8 @@ struct StallTests {
         expectStall(try await outcome(server, stall: 1))
     }
 
-    @Test("a server that takes the body and never answers stalls it by the answer timeout")
-    func neverAnswers() async throws {
+    @Test
+    func `a server that takes the body and never answers stalls it by the answer timeout`() async throws {
         let server = ScriptedServer { peer in
             peer.request()
             peer.waitForClose()
@@ -230,8 +230,8 @@ struct StallTests {
         expectStall(try await outcome(server, answer: 1, size: 100_000))
     }
 
-    @Test("an answer that stops half way stalls too")
-    func stopsAnswering() async throws {
+    @Test
+    func `an answer that stops half way stalls too`() async throws {
         let server = ScriptedServer { peer in
             peer.request()
             peer.send("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf")
@@ -240,8 +240,9 @@ struct StallTests {
         expectStall(try await outcome(server, answer: 1, size: 100_000))
     }
 
-    @Test("a server that takes little at a time does not stall the request, whoever holds the bytes meanwhile")
-    func slowReader() async throws {
+    @Test
+    func `a server that takes little at a time does not stall the request, who holds the bytes meanwhile`() async throws
+    {
         // The kernel has the whole body at once; the server takes three seconds for it.
         let server = ScriptedServer(receiveBuffer: 32 << 10) { peer in
             _ = peer.head()
@@ -257,8 +258,8 @@ struct StallTests {
         #expect(outcome.seconds > 2.9)
     }
 
-    @Test("white space that trickles in keeps the answer alive")
-    func slowAnswer() async throws {
+    @Test
+    func `white space that trickles in keeps the answer alive`() async throws {
         let server = ScriptedServer { peer in
             peer.request()
             peer.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
@@ -321,8 +322,8 @@ struct CancelledRequestTests {
         #expect(TransportError.cancelled.isTransient == false)
     }
 
-    @Test("while the body waits for the server to read on")
-    func whileSending() async throws {
+    @Test
+    func `while the body waits for the server to read on`() async throws {
         let file = try BodyFile(64 << 20, sparse: true)
         expectPrompt(
             try await cancelling(file.slice()) { peer, ready in
@@ -334,8 +335,8 @@ struct CancelledRequestTests {
         )
     }
 
-    @Test("while the body flows as fast as it can")
-    func whileFlowing() async throws {
+    @Test
+    func `while the body flows as fast as it can`() async throws {
         let file = try BodyFile(64 << 30, sparse: true)
         expectPrompt(
             try await cancelling(file.slice()) { peer, ready in
@@ -347,8 +348,8 @@ struct CancelledRequestTests {
         )
     }
 
-    @Test("while the answer is awaited")
-    func whileWaiting() async throws {
+    @Test
+    func `while the answer is awaited`() async throws {
         expectPrompt(
             try await cancelling(.bytes([1, 2, 3])) { peer, ready in
                 peer.request()
@@ -358,8 +359,8 @@ struct CancelledRequestTests {
         )
     }
 
-    @Test("while the connection is being made")
-    func whileConnecting() async throws {
+    @Test
+    func `while the connection is being made`() async throws {
         // A full backlog leaves further connections without an answer.
         let (listener, port) = Loopback.listener(backlog: 0)
         let kept = [File(descriptor: listener)] + (1...8).map { _ in File(descriptor: Loopback.connecting(to: port)) }
@@ -367,8 +368,8 @@ struct CancelledRequestTests {
         #expect(kept.count == 9)
     }
 
-    @Test("before anything was sent: then nothing is")
-    func beforehand() async throws {
+    @Test
+    func `before anything was sent: then nothing is`() async throws {
         let cancellation = Cancellation()
         cancellation.cancel()
         let server = ScriptedServer { peer in peer.request() }
@@ -377,8 +378,8 @@ struct CancelledRequestTests {
         #expect(server.connections == 0)
     }
 
-    @Test("while the body's next bytes are being read")
-    func whileReading() async throws {
+    @Test
+    func `while the body's next bytes are being read`() async throws {
         let cancellation = Cancellation()
         let server = ScriptedServer { peer in
             _ = peer.head()
@@ -395,8 +396,8 @@ struct CancelledRequestTests {
         #expect(error == .cancelled)
     }
 
-    @Test("for being left behind: the connection is closed, and the next request has another")
-    func leftBehind() async throws {
+    @Test
+    func `for being left behind: the connection is closed, and the next request has another`() async throws {
         let server = ScriptedServer { peer in
             if peer.number == 1 {
                 _ = peer.head()
@@ -417,8 +418,8 @@ struct CancelledRequestTests {
         #expect(server.connections == 2)
     }
 
-    @Test("by the request's own wish, within a second or so")
-    func ownWish() async throws {
+    @Test
+    func `by the request's own wish, within a second or so`() async throws {
         let server = ScriptedServer { peer in
             peer.request()
             peer.waitForClose()

@@ -5,8 +5,8 @@ import Testing
 
 @Suite("TLS")
 struct TLSTests {
-    @Test("a certificate that nobody has vouched for is refused, and accepted with its CA bundle")
-    func verification() async throws {
+    @Test
+    func `a certificate that no one has vouched for is refused, and accepted with its CA bundle`() async throws {
         let server = try await onThread { try TLSServer() }
         let refused = try await withClient { client in failure { try client.perform(.get(server.url)) } }
         guard case .certificate(.unknownAuthority) = refused?.network?.reason else {
@@ -30,8 +30,8 @@ struct TLSTests {
         }
     }
 
-    @Test("a reset inside an encrypted body is a broken connection, and no signal")
-    func reset() async throws {
+    @Test
+    func `a reset inside an encrypted body is a broken connection, and no signal`() async throws {
         let server = try await onThread { try TLSServer() }
         let file = try BodyFile(64 << 20, sparse: true)
         let error = try await withClient(caBundle: server.certificate) { client throws in
@@ -43,8 +43,8 @@ struct TLSTests {
         }
     }
 
-    @Test("a server that speaks no TLS is told as such")
-    func plainServer() async throws {
+    @Test
+    func `a server that speaks no TLS is told as such`() async throws {
         let server = ScriptedServer { peer in
             _ = peer.hearsSomething(within: 5)
             peer.answer()
@@ -58,8 +58,8 @@ struct TLSTests {
         }
     }
 
-    @Test("a CA bundle that is missing, or holds no certificate, can't be used")
-    func badBundle() async throws {
+    @Test
+    func `a CA bundle that is missing, or holds no certificate, cannot be used`() async throws {
         let server = try await onThread { try TLSServer() }
         let bundles = [
             server.scratch.path("none.pem"),
@@ -78,8 +78,8 @@ struct TLSTests {
         }
     }
 
-    @Test("a CA bundle that could not be used is read again by the next connection")
-    func mendedBundle() async throws {
+    @Test
+    func `a CA bundle that could not be used is read again by the next connection`() async throws {
         let server = try await onThread { try TLSServer() }
         let bundle = try server.scratch.write("no certificate", to: "bundle.pem")
         let answer = try await withClient(caBundle: bundle) { client throws in
@@ -96,8 +96,10 @@ struct TLSTests {
         #expect(answer.status == 200)
     }
 
-    @Test("many threads that share what each of two bundles holds are refused and accepted each by its own")
-    func sharedBundles() async throws {
+    @Test
+    func `many threads that share what each of two bundles holds are refused and accepted each by its own`()
+        async throws
+    {
         let server = try await onThread { try TLSServer() }
         let other = try await onThread { try TLSServer() }
         try await withThrowingTaskGroup(of: Void.self) { group in

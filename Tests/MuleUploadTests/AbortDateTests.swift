@@ -22,7 +22,7 @@ import Testing
         outcome.notices.filter { $0.contains("lifecycle rule") }
     }
 
-    @Test func aDistantDateIsNotWorthAWord() throws {
+    @Test func `a distant date is not worth a word`() throws {
         let harness = try Self.harness(Self.date(in: 30 * 86_400))
         let path = try harness.file()
         let outcome = try harness.upload(path)
@@ -31,7 +31,7 @@ import Testing
     }
 
     @Test(arguments: [(-60, "was due to abort"), (3_600, "will abort")] as [(Int64, String)])
-    func aDateThatIsPastOrNearIsToldOnce(seconds: Int64, words: String) throws {
+    func `a date that is past or near is told once`(seconds: Int64, words: String) throws {
         let date = Self.date(in: seconds)
         let harness = try Self.harness(date)
         let path = try harness.file()
@@ -44,7 +44,7 @@ import Testing
         #expect(Self.warnings(second).allSatisfy { $0.contains(words) && $0.contains("bucket/key") })
     }
 
-    @Test func aRuleMadeAfterTheUploadBeganIsLearnedFromTheListOfParts() throws {
+    @Test func `a rule made after the upload began is learned from the list of parts`() throws {
         let harness = try Self.harness(nil)
         let path = try harness.file()
         try harness.interrupt(path, afterParts: 2)
@@ -58,7 +58,7 @@ import Testing
         #expect(try harness.record().abortDate == date)
     }
 
-    @Test func aLimitThatCannotMakeItIsToldAtTheStart() throws {
+    @Test func `a limit that cannot make it is told at the start`() throws {
         let harness = try Self.harness(Self.date(in: 2 * 86_400))
         let path = try harness.scratch.write([1], to: "huge")
         try Files.truncate(path, to: 1 << 40)
@@ -72,7 +72,7 @@ import Testing
         #expect(Self.warnings(outcome).first?.contains("12d03h") == true, "\(outcome.notices)")
     }
 
-    @Test func aRateThatCannotMakeItIsToldWhenItIsMeasured() throws {
+    @Test func `a rate that cannot make it is told when it is measured`() throws {
         let harness = try Self.harness(Self.date(in: 90_000))
         harness.server.profile.bodies = .discard
         // 12 MB/s would do; what the kernel takes at once does not make it that.

@@ -14,7 +14,7 @@ import Testing
         return try harness.record()
     }
 
-    @Test func partsAreRemovedAndTheRowIsClosed() throws {
+    @Test func `parts are removed and the row is closed`() throws {
         let harness = try EngineHarness()
         let record = try Self.pending(harness)
         try harness.abort(record)
@@ -29,7 +29,7 @@ import Testing
             .on(.abort, .closeBeforeProcessing), .on(.abort, times: 3, .status(503, code: "SlowDown")),
         ] as [Fault]
     )
-    func partsAreRemovedThroughPassingFaults(fault: Fault) throws {
+    func `parts are removed through passing faults`(fault: Fault) throws {
         let harness = try EngineHarness()
         let record = try Self.pending(harness)
         harness.server.script([fault])
@@ -38,7 +38,7 @@ import Testing
         harness.expectClean()
     }
 
-    @Test func anUploadThatIsGoneIsAborted() throws {
+    @Test func `an upload that is gone is aborted`() throws {
         let harness = try EngineHarness()
         let record = try Self.pending(harness)
         harness.server.edit { $0.buckets["bucket"]?.uploads = [:] }
@@ -46,7 +46,7 @@ import Testing
         #expect(try harness.record().state == .aborted)
     }
 
-    @Test func aPartThatLandsAfterTheAbortIsRemovedToo() throws {
+    @Test func `a part that lands after the Abort is removed too`() throws {
         let harness = try EngineHarness()
         let record = try Self.pending(harness)
         harness.server.script([Self.landing(in: harness, record, times: 1)])
@@ -56,7 +56,7 @@ import Testing
         harness.expectClean()
     }
 
-    @Test func partsThatNeverStopLandingLeaveTheWishPending() throws {
+    @Test func `parts that never stop landing leave the wish pending`() throws {
         let harness = try EngineHarness()
         let record = try Self.pending(harness)
         harness.server.script([Self.landing(in: harness, record, times: 100)])
@@ -82,7 +82,7 @@ import Testing
         )
     }
 
-    @Test func withoutANetworkTheWishStaysAndIsFulfilledLater() throws {
+    @Test func `without a network the wish stays and is fulfilled later`() throws {
         let harness = try EngineHarness()
         let record = try Self.pending(harness)
         harness.server.script([.on(.abort, times: 1_000_000, .closeBeforeProcessing)])
@@ -97,7 +97,7 @@ import Testing
         harness.expectClean()
     }
 
-    @Test func aStoreThatSwallowsRequestsIsGivenUp() throws {
+    @Test func `a store that swallows requests is aborted`() throws {
         // Longer than a pause that would count as the process having been stopped.
         let harness = try EngineHarness(stallLimit: 6)
         let path = try harness.file()
@@ -111,7 +111,7 @@ import Testing
         #expect((2...4).contains(harness.server.count(.abort)))
     }
 
-    @Test func withoutLeaveToAbortThePermissionIsNamed() throws {
+    @Test func `without leave to Abort the permission is named`() throws {
         let harness = try EngineHarness()
         let record = try Self.pending(harness)
         harness.server.profile.denied = [.abort]
@@ -121,7 +121,7 @@ import Testing
         #expect(try harness.record().state != .aborted)
     }
 
-    @Test func withoutLeaveToListPartsTheAnswerHasToDoAndThatIsSaid() throws {
+    @Test func `without leave to list parts the answer has to do and that is said`() throws {
         let harness = try EngineHarness()
         let record = try Self.pending(harness)
         harness.server.profile.denied = [.listParts]
@@ -131,7 +131,7 @@ import Testing
         harness.expectClean()
     }
 
-    @Test func aListThatIsRefusedForAnotherReasonProvesNothing() throws {
+    @Test func `a list that is refused for another reason proves nothing`() throws {
         let harness = try EngineHarness()
         let record = try Self.pending(harness)
         harness.server.script([.on(.listParts, .status(400, code: "ExpiredToken"))])
@@ -144,7 +144,7 @@ import Testing
         harness.expectClean()
     }
 
-    @Test func whatAnUnansweredCreateMayHaveLeftDoesNotKeepThePartsFromGoing() throws {
+    @Test func `what an unanswered Create may have left does not keep the parts from going`() throws {
         let harness = try EngineHarness(faults: [.on(.create, .closeAfterProcessing)])
         let path = try harness.file()
         let cancellation = Cancellation()
@@ -163,7 +163,7 @@ import Testing
         #expect(harness.server.uploads.map(\.parts.count) == [0])
     }
 
-    @Test func whatCouldNotBeRemovedIsNotForgottenWhenItsUploadBeginsAnew() throws {
+    @Test func `what could not be removed is not forgotten when its upload restarts`() throws {
         let harness = try EngineHarness()
         let path = try harness.file()
         try harness.interrupt(path, afterParts: 3)
@@ -187,7 +187,7 @@ import Testing
         #expect(try harness.ledger.unfinished().isEmpty)
     }
 
-    @Test func anUploadThatIsToBeAbortedIsNotGoneOnWith() throws {
+    @Test func `an upload that is to be aborted is not resumed`() throws {
         let harness = try EngineHarness()
         let path = try harness.file()
         try harness.interrupt(path, afterParts: 3)
@@ -203,7 +203,7 @@ import Testing
         #expect(harness.server.requests(.abort).map(\.uploadID) == [old.uploadID])
     }
 
-    @Test func anUploadOfWhichNothingWasSentNeedsNoRequest() throws {
+    @Test func `an upload of which nothing was sent needs no request`() throws {
         let harness = try EngineHarness()
         _ = try harness.ledger.claim([try harness.newUpload(try harness.file())])
         try harness.abort(try harness.record())

@@ -79,7 +79,7 @@ import Testing
         arguments: ["auto", "crc32c", "crc32", "sha256", "md5", "none"].map { ($0, false) }
             + ["auto", "md5", "none"].map { ($0, true) }
     )
-    func onlyMissingPartsAreSentAfterTheLedgerIsLost(checksum: String, storeIgnoresChecksums: Bool) throws {
+    func `only missing parts are sent after the ledger is lost`(checksum: String, storeIgnoresChecksums: Bool) throws {
         if storeIgnoresChecksums { server.profile.checksums = .ignored }
         let path = try harness.file()
         try harness.interrupt(path, .init(checksum: checksum), afterParts: 4)
@@ -94,7 +94,7 @@ import Testing
         #expect(server.count(.create) == 1)
     }
 
-    @Test(arguments: [1, 6]) func oneOrAllPartsAreEnough(parts: Int) throws {
+    @Test(arguments: [1, 6]) func `one or all parts are enough`(parts: Int) throws {
         let path = try harness.file()
         let cancellation = Cancellation()
         if parts == 6 {
@@ -109,7 +109,7 @@ import Testing
         try expectFinished(path, sending: Array((parts + 1)..<7), from: begun)
     }
 
-    @Test func theLastPartAloneTellsThePlan() throws {
+    @Test func `the last part alone tells the plan`() throws {
         let path = try harness.file()
         try harness.interrupt(path, afterParts: 4)
         let upload = try #require(server.uploads.first)
@@ -120,7 +120,7 @@ import Testing
         try expectFinished(path, sending: [1, 2, 3, 4, 5], from: begun)
     }
 
-    @Test func anAdoptedUploadMayBeInterruptedAgain() throws {
+    @Test func `an adopted upload may be interrupted again`() throws {
         let path = try harness.file()
         try harness.interrupt(path, afterParts: 2)
         #expect(try adopt(path).failure == nil)
@@ -187,7 +187,7 @@ import Testing
     }
 
     @Test(arguments: [nil, ChecksumAlgorithm.crc64nvme, .crc32], [false, true])
-    func partsWithoutADeclaredChecksumAreTakenOver(own: ChecksumAlgorithm?, ignored: Bool) throws {
+    func `parts without a declared checksum are taken over`(own: ChecksumAlgorithm?, ignored: Bool) throws {
         if ignored { server.profile.checksums = .ignored }
         let path = try harness.file()
         try plant(path, [1, 3, 6], own: own)
@@ -205,7 +205,7 @@ import Testing
             (.sha256, .composite), (.crc64nvme, .fullObject),
         ]
     )
-    func theDeclaredChecksumIsKept(algorithm: ChecksumAlgorithm, kind: FakeChecksum.Kind) throws {
+    func `the declared checksum is kept`(algorithm: ChecksumAlgorithm, kind: FakeChecksum.Kind) throws {
         let path = try harness.file()
         try plant(path, [1, 2], declared: (algorithm, kind))
         #expect(try adopt(path).failure == nil)
@@ -215,7 +215,7 @@ import Testing
         #expect(try ledger.all().first?.proof.checksumValue == object.value)
     }
 
-    @Test func aChecksumThatMuleDoesNotComputeIsRefused() throws {
+    @Test func `a checksum that mule does not compute is refused`() throws {
         let path = try harness.file()
         try plant(path, [1, 2], declared: (.md5, .composite))
         let adoption = try adopt(path)
@@ -226,7 +226,7 @@ import Testing
 
     // MARK: Which of several
 
-    @Test func theOneWithTheMostBytesIsTaken() throws {
+    @Test func `the one with the most bytes is taken`() throws {
         let path = try harness.file()
         try plant(path, [1, 2, 3], id: "most")
         try plant(path, [1, 2], id: "newer", initiated: 1_700_000_100)
@@ -239,14 +239,14 @@ import Testing
         try expectFinished(path, sending: [4, 5, 6], from: 0, openUploads: 1)
     }
 
-    @Test func ofEqualOnesTheNewestIsTaken() throws {
+    @Test func `of equal ones the newest is taken`() throws {
         let path = try harness.file()
         try plant(path, [1, 2], id: "older")
         try plant(path, [2, 3], id: "newer", initiated: 1_700_000_100)
         #expect(try adopt(path).record?.uploadID == "newer")
     }
 
-    @Test func oneOfAnotherFileIsPassedBy() throws {
+    @Test func `one of another file is passed by`() throws {
         let path = try harness.file()
         let other = try harness.file("other", seed: 2)
         try plant(other, [1, 2, 3, 4], id: "other", own: .crc64nvme)
@@ -261,7 +261,7 @@ import Testing
     // MARK: Refusals
 
     @Test(arguments: [1, 4], [false, true])
-    func aPartWithOtherBytesIsNamed(number: Int, hasChecksum: Bool) throws {
+    func `a part with other bytes is named`(number: Int, hasChecksum: Bool) throws {
         let path = try harness.file()
         try plant(path, [1, 2, 3, 4], own: hasChecksum ? .crc64nvme : nil)
         if !hasChecksum { server.profile.checksums = .ignored }
@@ -280,7 +280,7 @@ import Testing
         harness.expectClean(openUploads: 1)
     }
 
-    @Test(arguments: [FakeProfile.ETagStyle.random, .opaque]) func partsThatNothingProvesAreRefused(
+    @Test(arguments: [FakeProfile.ETagStyle.random, .opaque]) func `parts that nothing proves are refused`(
         style: FakeProfile.ETagStyle
     ) throws {
         server.profile.checksums = .ignored
@@ -293,7 +293,7 @@ import Testing
         #expect(try ledger.all().isEmpty)
     }
 
-    @Test func partsOfUnequalSizesAreRefused() throws {
+    @Test func `parts of unequal sizes are refused`() throws {
         let path = try harness.file()
         try plant(path, [1, 2])
         server.edit(upload: "theirs") { $0.parts[1] = Self.part(1, [1, 2, 3], checksum: nil) }
@@ -301,7 +301,7 @@ import Testing
         #expect(adoption.failure?.message.contains("a part 1 of 3 bytes") == true)
     }
 
-    @Test func anUploadOfTheLedgerIsNamed() throws {
+    @Test func `an upload of the ledger is named`() throws {
         let path = try harness.file()
         try harness.interrupt(path, afterParts: 2)
         let record = try harness.record()
@@ -314,7 +314,7 @@ import Testing
         withExtendedLifetime(lease) {}
     }
 
-    @Test func anUploadOfAnotherFileOfTheLedgerIsNotTaken() throws {
+    @Test func `an upload of another file of the ledger is not taken`() throws {
         let other = try harness.file("other")
         try harness.interrupt(other, afterParts: 2)
         // The same bytes under another name.
@@ -323,7 +323,7 @@ import Testing
         #expect(adoption.notices.first?.contains(try harness.record().id) == true)
     }
 
-    @Test func anEmptyRowOfTheLedgerIsUsed() throws {
+    @Test func `an empty row of the ledger is used`() throws {
         let path = try harness.file()
         try plant(path, [1, 2])
         _ = try ledger.claim([try harness.newUpload(path, .init(partSize: 8 << 20))])
@@ -332,7 +332,7 @@ import Testing
         try expectFinished(path, sending: [3, 4, 5, 6], from: 0)
     }
 
-    @Test func whatMayNotBeListedIsSaid() throws {
+    @Test func `what may not be listed is said`() throws {
         let path = try harness.file()
         try plant(path, [1, 2])
         server.profile.denied = [.listUploads]
@@ -345,7 +345,7 @@ import Testing
         #expect(parts.notices.first?.contains("s3:ListMultipartUploadParts") == true)
     }
 
-    @Test func nothingToTakeOverIsSaid() throws {
+    @Test func `nothing to take over is said`() throws {
         let adoption = try adopt(try harness.file())
         #expect(adoption.failure?.kind == .store)
         #expect(adoption.failure?.message.contains("no unfinished upload of bucket/key") == true)
@@ -353,7 +353,7 @@ import Testing
         #expect(try ledger.all().isEmpty)
     }
 
-    @Test func aFileThatChangesMeanwhileIsNotRecorded() throws {
+    @Test func `a file that changes meanwhile is not recorded`() throws {
         let path = try harness.file()
         try plant(path, [1, 2])
         server.add(
@@ -368,7 +368,8 @@ import Testing
 
     // MARK: The proof at the end
 
-    @Test(arguments: [true, false]) func aLostAnswerToCompleteIsSettledByTheChecksum(checksums: Bool) throws {
+    @Test(arguments: [true, false]) func `a lost answer to Complete is settled by the checksum`(checksums: Bool) throws
+    {
         if !checksums { server.profile.checksums = .ignored }
         let path = try harness.file()
         try harness.interrupt(path, afterParts: 4)
@@ -378,7 +379,7 @@ import Testing
         try expectFinished(path, sending: [5, 6], from: begun)
     }
 
-    @Test func aLostAnswerThatNothingSettlesIsUnknown() throws {
+    @Test func `a lost answer that nothing settles is unknown`() throws {
         let path = try harness.file()
         try plant(path, [1, 2])
         #expect(try adopt(path).failure == nil)
@@ -390,7 +391,7 @@ import Testing
         #expect(try ledger.all().first?.state == .unknown)
     }
 
-    @Test func anotherObjectIsNotTakenForTheAdoptedOne() throws {
+    @Test func `another object is not taken for the adopted one`() throws {
         let path = try harness.file()
         let other = try harness.file("other", seed: 2)
         try plant(path, [1, 2], declared: (.crc64nvme, .fullObject))
@@ -419,7 +420,7 @@ import Testing
         #expect(try server.object(key: "key")?.equals(file: other) == true)
     }
 
-    @Test func anObjectThatStandsThereIsNotReplacedAgainstTheWish() throws {
+    @Test func `an object that exists is not replaced against the wish`() throws {
         let path = try harness.file()
         try plant(path, [1, 2])
         server.edit { $0.buckets["bucket"]?.objects[Array("key".utf8)] = FakeObject(content: [1]) }
@@ -429,7 +430,7 @@ import Testing
     }
 
     /// Neither what bears no token nor what bears one that this ledger does not know.
-    @Test(arguments: [true, false]) func whatWasAdoptedIsNotSentAgain(byMule: Bool) throws {
+    @Test(arguments: [true, false]) func `what was adopted is not sent again`(byMule: Bool) throws {
         let path = try harness.file()
         if byMule { try harness.interrupt(path, afterParts: 2) } else { try plant(path, [1, 2]) }
         #expect(try adopt(path).failure == nil)

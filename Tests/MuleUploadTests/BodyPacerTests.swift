@@ -14,7 +14,7 @@ import Testing
         return sum
     }
 
-    @Test func theRateIsKeptByAllTogether() {
+    @Test func `the rate is kept by all together`() {
         let pacer = BodyPacer(RateTimetable(always: 1_000_000), isBounded: false)
         var transfer = BodyTransfer()
         let began = Moment.now()
@@ -26,14 +26,14 @@ import Testing
     }
 
     @Test(arguments: [(true, false), (false, false), (false, true)])
-    func aBodyIsPacedOnlyWhereItCanBeHeld(isBounded: Bool, hasLimit: Bool) {
+    func `a body is paced only where it can be held`(isBounded: Bool, hasLimit: Bool) {
         let pacer = BodyPacer(hasLimit ? RateTimetable(always: 1000) : nil, isBounded: isBounded)
         var transfer = BodyTransfer()
         _ = pacer.start(pacer.nextAge(), length: 1 << 30, with: &transfer) {}
         #expect((transfer.pace != nil) == (isBounded || hasLimit))
     }
 
-    @Test func theTimetableIsAskedAgainWhileItLasts() throws {
+    @Test func `the timetable is asked again while it lasts`() throws {
         let minute = Monitor(7 * 60 + 59)
         let pacer = BodyPacer(try RateTimetable("08:00-18:00=10, *=off"), isBounded: true) {
             RateTimetable.Time(weekday: 0, minute: minute.withLock { $0 })
@@ -54,7 +54,7 @@ import Testing
         body.end(isThere: true)
     }
 
-    @Test func aBodyThatIsHeldIsNotSlowAndIsToldWhenItGoesOn() {
+    @Test func `a body that is held is not slow and is told when it continues`() {
         let pacer = BodyPacer(RateTimetable(always: 1000), isBounded: true)
         let released = Monitor(0)
         var transfer = BodyTransfer()

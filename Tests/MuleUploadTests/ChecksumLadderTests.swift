@@ -31,7 +31,7 @@ import Testing
     ]
 
     @Test(arguments: stores, [EngineHarness.partSize, nil])
-    func theStoresRungIsFoundAndRemembered(store: Store, partSize: Int64?) throws {
+    func `the stores rung is found and remembered`(store: Store, partSize: Int64?) throws {
         var profile = FakeProfile.aws(minimumPartSize: 1)
         profile.checksums = store.checksums
         let harness = try EngineHarness(profile)
@@ -57,7 +57,7 @@ import Testing
         ],
         [EngineHarness.partSize, nil] as [Int64?]
     )
-    func aRefusalThatTheHeaderMayHaveCausedIsAnsweredByALowerRung(
+    func `a refusal that the header may have caused is answered by a lower rung`(
         refusal: (status: Int, code: String, message: String),
         partSize: Int64?
     ) throws {
@@ -81,7 +81,7 @@ import Testing
     }
 
     /// The lower rung is a guess, of which nothing stays where it was wrong.
-    @Test func aRefusalThatTheHeaderHasNotCausedIsReportedAndNotLearned() throws {
+    @Test func `a refusal that the header has not caused is reported and not learned`() throws {
         let harness = try EngineHarness(faults: [
             .on(.uploadPart, times: .max, .status(400, code: "InvalidArgument", message: "No."))
         ])
@@ -94,7 +94,7 @@ import Testing
 
     /// A row from before the rung changed can't be combined with those after it: its part is digested once more, not sent.
     @Test(arguments: [false, true])
-    func partsThatWereDigestedForAnotherRungAreDigestedAgain(isRungForgotten: Bool) throws {
+    func `parts that were digested for another rung are digested again`(isRungForgotten: Bool) throws {
         var profile = FakeProfile.aws(minimumPartSize: 1)
         profile.checksums = .ignored
         let harness = try EngineHarness(profile)
@@ -125,7 +125,7 @@ import Testing
     }
 
     @Test(arguments: stores)
-    func everyBodyIsCheckedByTheStoreAgainstSomethingComputedHere(store: Store) throws {
+    func `every body is checked by the store against something computed here`(store: Store) throws {
         var profile = FakeProfile.aws(minimumPartSize: 1)
         profile.checksums = store.checksums
         let harness = try EngineHarness(profile)
@@ -138,7 +138,7 @@ import Testing
     }
 
     @Test(arguments: stores)
-    func anInterruptedUploadGoesOnOnItsRung(store: Store) throws {
+    func `an interrupted upload resumes on its rung`(store: Store) throws {
         var profile = FakeProfile.aws(minimumPartSize: 1)
         profile.checksums = store.checksums
         let harness = try EngineHarness(profile)
@@ -150,7 +150,7 @@ import Testing
     }
 
     @Test(arguments: [FakeProfile.ETagStyle.opaque, .random, .kms])
-    func aStoreThatShowsNoProofAtAllIsSentContentMD5(style: FakeProfile.ETagStyle) throws {
+    func `a store that shows no proof at all is sent Content-MD5`(style: FakeProfile.ETagStyle) throws {
         var profile = FakeProfile.aws(minimumPartSize: 1)
         profile.checksums = .ignored
         profile.eTagStyle = style
@@ -162,7 +162,7 @@ import Testing
         #expect(harness.partsSent() == [1, 1, 2, 3, 4, 5, 6])
     }
 
-    @Test func aStoreThatRefusesTheHeaderOnPartsAloneDoesNotLoseTheUpload() throws {
+    @Test func `a store that refuses the header on parts alone does not lose the upload`() throws {
         var profile = FakeProfile.aws(minimumPartSize: 1)
         profile.checksums = .ignored
         let refusal = Fault.on(
@@ -182,7 +182,7 @@ import Testing
         (400, "InvalidArgument", "Unsupported header 'x-amz-checksum-crc64nvme' received."),
         (403, "SignatureDoesNotMatch", "Invalid argument."),
     ])
-    func aStoreThatKeepsNoPromiseOfCreateIsBegunAgainWithoutIt(
+    func `a store that keeps no promise of Create is started again without it`(
         refusal: (status: Int, code: String, message: String)
     ) throws {
         let harness = try EngineHarness(faults: [
@@ -204,7 +204,7 @@ import Testing
         #expect(other.completed.isEmpty)
     }
 
-    @Test func theLadderEndsInTheSignedPayload() throws {
+    @Test func `the ladder ends in the signed payload`() throws {
         let refusal = Fault.on(
             nil,
             times: 1000,
@@ -230,7 +230,7 @@ import Testing
         arguments: ["auto", "crc64nvme", "crc32c", "crc32", "sha256", "md5", "none"],
         ["auto", "always", "never"]
     )
-    func everyBodyGoesWithItsLengthAndWithoutATrailer(checksum: String, payloadSigning: String) throws {
+    func `every body goes with its length and without a trailer`(checksum: String, payloadSigning: String) throws {
         let harness = try EngineHarness()
         let path = try harness.file()
         for partSize in [EngineHarness.partSize, nil] {
@@ -252,7 +252,7 @@ import Testing
     }
 
     /// Google's front end rewrites Accept-Encoding and others their own; a signature over them would not match.
-    @Test func headersThatServersInBetweenRewriteAreNotSigned() throws {
+    @Test func `headers that servers in between rewrite are not signed`() throws {
         let harness = try EngineHarness()
         let path = try harness.file()
         try harness.expectDone(try harness.upload(path), path)
@@ -276,7 +276,10 @@ import Testing
         arguments: ["crc64nvme", "crc32c", "crc32", "sha256", "md5", "none"],
         [FakeProfile.ETagStyle.md5, .opaque]
     )
-    func aChosenChecksumThatIsIgnoredStillLeadsToAProvenObject(option: String, style: FakeProfile.ETagStyle) throws {
+    func `a chosen checksum that is ignored still leads to a proven object`(
+        option: String,
+        style: FakeProfile.ETagStyle
+    ) throws {
         var profile = FakeProfile.aws(minimumPartSize: 1)
         profile.checksums = .ignored
         profile.eTagStyle = style
@@ -291,7 +294,7 @@ import Testing
     }
 
     @Test(arguments: ["crc32c", "sha256"], [EngineHarness.partSize, nil])
-    func aChecksumThatTheUserChoseIsNotExchanged(option: String, partSize: Int64?) throws {
+    func `a checksum that the user chose is not exchanged`(option: String, partSize: Int64?) throws {
         var profile = FakeProfile.aws(minimumPartSize: 1)
         profile.checksums = .refused(status: 400, code: "InvalidArgument")
         let harness = try EngineHarness(profile)
@@ -301,7 +304,7 @@ import Testing
         #expect(try harness.ledger.fact("protection", of: harness.server.endpoint) == nil)
     }
 
-    @Test func anObjectLockedBucketGetsItsDigest() throws {
+    @Test func `an object locked bucket gets its digest`() throws {
         var profile = FakeProfile.aws(minimumPartSize: 1)
         profile.demandsBodyDigest = true
         let harness = try EngineHarness(profile)
@@ -310,7 +313,7 @@ import Testing
         try harness.expectDone(try harness.upload(path, .init(key: "put", partSize: nil)), path, key: "put")
     }
 
-    @Test func aRefusedChecksumDoesNotCostTheCondition() throws {
+    @Test func `a refused checksum does not cost the condition`() throws {
         var profile = FakeProfile.aws(minimumPartSize: 1)
         profile.checksums = .refused(status: 501, code: "NotImplemented")
         let harness = try EngineHarness(profile)
@@ -319,7 +322,7 @@ import Testing
         #expect(harness.server.requests(.putObject).last?.header("if-none-match") == "*")
     }
 
-    @Test func createThatDoesNotEchoLeavesItToTheParts() throws {
+    @Test func `create that does not echo leaves it to the parts`() throws {
         let harness = try EngineHarness()
         harness.server.profile.createEchoesChecksum = false
         let path = try harness.file()

@@ -14,7 +14,7 @@ import Testing
         }
 
     @Test(arguments: all)
-    func theLedgersWordIsReadBack(checksumMode: ChecksumMode) {
+    func `the ledgers word is read back`(checksumMode: ChecksumMode) {
         #expect(ChecksumMode(text: checksumMode.text) == checksumMode)
         for type in [ChecksumType.fullObject, .composite, nil] {
             let negotiated = NegotiatedIntegrity(checksumMode: checksumMode, wholeObject: type)
@@ -22,12 +22,12 @@ import Testing
         }
     }
 
-    @Test func everyRungHasItsOwnWord() {
+    @Test func `every rung has its own word`() {
         #expect(Set(Self.all.map(\.text)).count == Self.all.count)
     }
 
     @Test(arguments: ["", "?", "CRC", "crc64nvme", "/FULL_OBJECT", "payload?"])
-    func otherWordsAreNone(text: String) {
+    func `other words are none`(text: String) {
         #expect(ChecksumMode(text: text) == nil)
         #expect(NegotiatedIntegrity(text: text) == nil)
     }
@@ -40,17 +40,17 @@ import Testing
             ("sha256", .checksum(.sha256, confirmed: false)), ("md5", .md5), ("none", .none),
         ]
     )
-    func optionsNameRungs(option: String, checksumMode: ChecksumMode) {
+    func `options name rungs`(option: String, checksumMode: ChecksumMode) {
         #expect(ChecksumMode(option: option) == checksumMode)
     }
 
-    @Test func anUnknownOptionIsNone() {
+    @Test func `an unknown option is none`() {
         #expect(ChecksumMode(option: "CRC32C") == nil)
         #expect(ChecksumMode(option: "") == nil)
     }
 
     @Test(arguments: all)
-    func theLadderEndsInTheSignatureAndNeverInNothing(checksumMode: ChecksumMode) {
+    func `the ladder ends in the signature and never in nothing`(checksumMode: ChecksumMode) {
         var rung = checksumMode
         var steps = 0
         while let next = rung.nextRung {
@@ -63,7 +63,7 @@ import Testing
     }
 
     @Test(arguments: all, [true, false])
-    func whatIsSigned(checksumMode: ChecksumMode, isEncrypted: Bool) {
+    func `what is signed`(checksumMode: ChecksumMode, isEncrypted: Bool) {
         #expect(PayloadSigning.always.signs(isEncrypted: isEncrypted, checksumMode: checksumMode))
         #expect(!PayloadSigning.never.signs(isEncrypted: isEncrypted, checksumMode: checksumMode))
         let hasNothingElse = checksumMode == .none || checksumMode == .signedPayload
@@ -73,7 +73,7 @@ import Testing
         )
     }
 
-    @Test func whatIsLearnedIsSavedOnce() {
+    @Test func `what is learned is saved once`() {
         let saved = Mutex<[String]>([])
         let facts = EndpointFacts(
             load: { $0 == "known" ? "MD5" : nil },
@@ -90,7 +90,7 @@ import Testing
         #expect(saved.withLock { $0 } == ["unknown=MD5"])
     }
 
-    @Test func aFactThatCannotBeReadIsNoFact() {
+    @Test func `a fact that cannot be read is no fact`() {
         let facts = EndpointFacts(load: { _ in "rubbish" }, save: { _, _ in })
         #expect(facts.checksumMode(of: "any") == .checksum(.crc64nvme, confirmed: false))
     }

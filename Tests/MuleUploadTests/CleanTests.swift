@@ -165,7 +165,7 @@ import Testing
 
     // MARK: Of this ledger
 
-    @Test func whatIsStaleIsRemovedAndItsRowClosed() throws {
+    @Test func `what is stale is removed and its row closed`() throws {
         let harness = try EngineHarness()
         let record = try pending(harness)
         let cleaned = try clean(harness)
@@ -177,7 +177,7 @@ import Testing
         harness.expectClean()
     }
 
-    @Test func whatHasMadeProgressSinceStays() throws {
+    @Test func `what has made progress since stays`() throws {
         let harness = try EngineHarness()
         let record = try pending(harness)
         let cleaned = try clean(harness, cutoff: record.updatedAt, takesAll: true)
@@ -186,7 +186,7 @@ import Testing
         harness.expectClean(openUploads: 1)
     }
 
-    @Test func aListRemovesNothing() throws {
+    @Test func `a list removes nothing`() throws {
         let harness = try EngineHarness()
         let record = try pending(harness)
         plant(harness, "foreign", by: Self.others, parts: [(7, Self.hour)])
@@ -197,7 +197,7 @@ import Testing
         #expect(try harness.record() == record)
     }
 
-    @Test(arguments: [false, true]) func whatAProcessCarriesStays(removes: Bool) throws {
+    @Test(arguments: [false, true]) func `what a process uploads stays`(removes: Bool) throws {
         let harness = try EngineHarness()
         let record = try pending(harness)
         // As another process does: through a ledger of its own.
@@ -209,7 +209,7 @@ import Testing
         withExtendedLifetime(lease) {}
     }
 
-    @Test func whatWasToBeGivenUpIsFinishedWhateverItsAge() throws {
+    @Test func `what was to be aborted is finished whatever its age`() throws {
         let harness = try EngineHarness()
         let record = try harness.ledger.requestAbort(try pending(harness))
         let cleaned = try clean(harness, cutoff: 0)
@@ -218,7 +218,7 @@ import Testing
         harness.expectClean()
     }
 
-    @Test func withoutANetworkTheStoreIsGivenUpOnceAndTheWishStays() throws {
+    @Test func `without a network the store is aborted once and the wish stays`() throws {
         let harness = try EngineHarness()
         for key in ["a", "b", "c"] { _ = try pending(harness, key: key) }
         harness.server.script([.on(nil, times: 1_000_000, .closeBeforeProcessing)])
@@ -236,7 +236,7 @@ import Testing
         harness.expectClean()
     }
 
-    @Test func aRefusalIsOneFailureAndTheRestGoesOn() throws {
+    @Test func `a refusal is one failure and the rest continues`() throws {
         let harness = try EngineHarness()
         for key in ["a", "b"] { _ = try pending(harness, key: key) }
         harness.server.script([.on(.abort, key: "a", .status(403, code: "AccessDenied"))])
@@ -251,7 +251,7 @@ import Testing
 
     // MARK: Over here, but not at the store
 
-    @Test func whatLandedAfterAnAbortIsRemoved() throws {
+    @Test func `what landed after an Abort is removed`() throws {
         let harness = try EngineHarness()
         let record = try pending(harness)
         try harness.abort(record)
@@ -263,7 +263,8 @@ import Testing
         harness.expectClean()
     }
 
-    @Test(arguments: [-hour, hour]) func anotherUploadOfTheSameIDIsNotTakenForOurs(difference: Int64) throws {
+    @Test(arguments: [-hour, hour]) func `another upload of the same ID is not taken for ours`(difference: Int64) throws
+    {
         let harness = try EngineHarness()
         let record = try pending(harness)
         try harness.abort(record)
@@ -276,7 +277,7 @@ import Testing
 
     // MARK: Not of this ledger
 
-    @Test func whatThisLedgerDoesNotKnowIsShownAndLeftAlone() throws {
+    @Test func `what this ledger does not know is shown and left alone`() throws {
         let harness = try EngineHarness()
         let record = try pending(harness)
         plant(harness, "own")
@@ -289,7 +290,7 @@ import Testing
         #expect(ids(harness) == ["own", "young", "foreign"])
     }
 
-    @Test func withoutAnUploadOfItsOwnALedgerCannotTellWhoseTheyAre() throws {
+    @Test func `without an upload of its own a ledger cannot tell whose they are`() throws {
         let harness = try EngineHarness()
         plant(harness, "own")
         plant(harness, "foreign", by: Self.others)
@@ -299,7 +300,7 @@ import Testing
         #expect(ids(harness) == ["own", "foreign"])
     }
 
-    @Test func allOfAPrefixAreRemovedOverAllPages() throws {
+    @Test func `all of a prefix are removed over all pages`() throws {
         let harness = try EngineHarness()
         harness.server.profile.listUploadsPageSize = 2
         // IDs fall while times rise: a list that goes on from an upload that is gone would skip the rest of the key.
@@ -315,7 +316,7 @@ import Testing
         #expect(ids(harness) == ["b", "c"])
     }
 
-    @Test func whatIsStillGivenPartsIsNotStaleHoweverLongAgoItWasBegun() throws {
+    @Test func `what is still given parts is not stale however long ago it was started`() throws {
         let harness = try EngineHarness()
         plant(harness, "busy", begun: Self.now - 100 * Self.hour, parts: [(5, 90 * Self.hour), (5, 0)])
         plant(harness, "idle", begun: Self.now - 100 * Self.hour, parts: [(5, 90 * Self.hour)])
@@ -329,7 +330,7 @@ import Testing
 
     // MARK: What may not be asked
 
-    @Test func withoutLeaveToListTheLedgersOwnAreRemovedAllTheSame() throws {
+    @Test func `without leave to list the ledgers own are removed all the same`() throws {
         let harness = try EngineHarness()
         let record = try pending(harness)
         harness.server.profile.denied = [.listUploads, .listParts]
@@ -341,7 +342,7 @@ import Testing
         harness.expectClean()
     }
 
-    @Test func withoutLeaveToListAPlaceThatWasNamedIsAFailure() throws {
+    @Test func `without leave to list a place that was named is a failure`() throws {
         let harness = try EngineHarness()
         harness.server.profile.denied = [.listUploads]
         let cleaned = try clean(harness, takesAll: true, named: true)
@@ -349,7 +350,7 @@ import Testing
         #expect(cleaned.summary.failures.count == 1)
     }
 
-    @Test func aBucketThatIsGoneHoldsNothing() throws {
+    @Test func `a bucket that is gone holds nothing`() throws {
         let harness = try EngineHarness()
         _ = try pending(harness)
         harness.server.edit { $0.buckets = [:] }

@@ -37,7 +37,7 @@ import Testing
     }
 
     @Test(arguments: Doubt.allCases)
-    func aDoubtfulAnswerEndsInAProvenObject(doubt: Doubt) throws {
+    func `a doubtful answer ends in a proven object`(doubt: Doubt) throws {
         let harness = try EngineHarness(faults: [doubt.fault])
         let path = try harness.file()
         let outcome = try harness.upload(path)
@@ -46,7 +46,7 @@ import Testing
         #expect(harness.partsSent().count == 6)
     }
 
-    @Test func whiteSpaceKeepsCompleteAliveForLongerThanAnAnswerMayTake() throws {
+    @Test func `white space keeps Complete alive for longer than an answer may take`() throws {
         let harness = try EngineHarness(
             requestPatience: 3,
             faults: [.on(.complete, .whitespaceThenResult(seconds: 3.5))]
@@ -58,7 +58,7 @@ import Testing
 
     /// Given up and repeated, while the first one may still be at work.
     @Test(arguments: [Fault.Action.stall, .delay(2.5)])
-    func silenceInPlaceOfWhiteSpaceIsALostAnswer(silence: Fault.Action) throws {
+    func `silence instead of white space is a lost answer`(silence: Fault.Action) throws {
         let harness = try EngineHarness(requestPatience: 3, faults: [.on(.complete, silence)])
         let path = try harness.file()
         try harness.expectDone(try harness.upload(path), path)
@@ -67,7 +67,7 @@ import Testing
 
     /// Something on the way swallows every answer to a request that is carried out.
     @Test(arguments: [FakeOperation.complete, .putObject])
-    func answersThatNeverComeAreSettledByALookBeforeTheRunEnds(operation: FakeOperation) throws {
+    func `answers that never come are settled by a look before the run ends`(operation: FakeOperation) throws {
         let harness = try EngineHarness(stallLimit: 2, requestPatience: 1)
         harness.server.script([
             .on(operation, times: 1, .closeAfterProcessing), .on(operation, times: 1_000, .stall),
@@ -79,7 +79,7 @@ import Testing
 
     /// One answer is swallowed; the run has time to look, or to ask again.
     @Test(arguments: [FakeOperation.create, .putObject, .uploadPart, .complete])
-    func oneAnswerThatNeverComesEndsNoRun(operation: FakeOperation) throws {
+    func `one answer that never comes ends no run`(operation: FakeOperation) throws {
         let harness = try EngineHarness(stallLimit: 4)
         let gate = Monitor(0)
         harness.server.script([
@@ -98,14 +98,14 @@ import Testing
         if operation == .putObject { #expect(harness.server.count(.putObject) == 1) }
     }
 
-    @Test func anAnswerThatIsWaitedForIsNamed() throws {
+    @Test func `an answer that is waited for is named`() throws {
         let harness = try EngineHarness(stallLimit: 1, faults: [.on(.complete, times: 1_000, .stall)])
         let outcome = try harness.upload(try harness.file())
         #expect(outcome.failure?.kind == .network)
         #expect(outcome.failure?.message.contains("CompleteMultipartUpload") == true)
     }
 
-    @Test func anErrorInsideA200ThatComesAgainAndAgainIsNoSuccess() throws {
+    @Test func `an error inside a 200 that comes again and again is no success`() throws {
         let harness = try EngineHarness(
             stallLimit: 0.5,
             faults: [.on(.complete, times: 1_000_000, .respond200ThenError(code: "InternalError"))]
@@ -118,14 +118,14 @@ import Testing
         #expect(harness.partsSent().count == 6)
     }
 
-    @Test func aResultInSpiteOfAnotherChecksumIsAFailure() throws {
+    @Test func `a result in spite of another checksum is a failure`() throws {
         let harness = try EngineHarness(faults: [.on(.complete, .wrongChecksumEcho)])
         let path = try harness.file()
         let outcome = try harness.upload(path)
         try harness.expectFailed(outcome, .verification, state: .unknown, openUploads: 0)
     }
 
-    @Test func anAnswerThatNeverComesIsUnknown() throws {
+    @Test func `an answer that never comes is unknown`() throws {
         let harness = try EngineHarness(faults: [.on(.complete, times: 100, .emptyBody200(processed: false))])
         let path = try harness.file()
         let outcome = try harness.upload(path)
@@ -137,7 +137,7 @@ import Testing
         #expect(harness.partsSent().count == 6)
     }
 
-    @Test func anotherObjectUnderTheKeyIsNotTakenForOurs() throws {
+    @Test func `another object under the key is not taken for ours`() throws {
         let harness = try EngineHarness(faults: [
             .on(.complete, .noSuchUploadButObjectPresent(other: true)),
             .on(.create, occurrence: 2, times: 100, .status(403, code: "AccessDenied")),
@@ -152,7 +152,7 @@ import Testing
     }
 
     /// The first answer was an error, the second says that the upload is gone, and an object of somebody else is there.
-    @Test func anotherObjectAfterALostAnswerIsLeftAsItIs() throws {
+    @Test func `another object after a lost answer is left as it is`() throws {
         let harness = try EngineHarness(faults: [
             .on(.complete, .respond200ThenError(code: "InternalError", whitespaceSeconds: 0.1)),
             .on(.complete, .noSuchUploadButObjectPresent(other: true)),
@@ -165,7 +165,7 @@ import Testing
         #expect(harness.server.count(.create) == 1)
     }
 
-    @Test func anObjectThatMayNotBeLookedAtAfterALostAnswerIsUnknown() throws {
+    @Test func `an object that may not be looked at after a lost answer is unknown`() throws {
         let harness = try EngineHarness(faults: [.on(.complete, .closeAfterProcessing)])
         harness.server.profile.denied = [.headObject]
         let path = try harness.file()
@@ -178,7 +178,7 @@ import Testing
         #expect(harness.partsSent().count == 6)
     }
 
-    @Test func confirmedButUnseenIsDoneWithANotice() throws {
+    @Test func `confirmed but unseen is done with a notice`() throws {
         let harness = try EngineHarness()
         harness.server.profile.denied = [.headObject]
         let path = try harness.file()
@@ -187,21 +187,21 @@ import Testing
         #expect(outcome.notices.count { $0.contains("s3:GetObject") } == 1)
     }
 
-    @Test func anObjectThatShowsLateIsWaitedFor() throws {
+    @Test func `an object that shows late is waited for`() throws {
         let harness = try EngineHarness(faults: [.on(.headObject, times: 2, .status(404, code: "NoSuchKey"))])
         let path = try harness.file()
         try harness.expectDone(try harness.upload(path), path)
         #expect(harness.server.count(.headObject) == 3)
     }
 
-    @Test func aHeadWithoutChecksumsIsEnough() throws {
+    @Test func `a head without checksums is enough`() throws {
         let harness = try EngineHarness()
         harness.server.profile.headOmitsChecksum = true
         let path = try harness.file()
         try harness.expectDone(try harness.upload(path), path)
     }
 
-    @Test func anObjectOverwrittenBySomebodyRightAfterCompleteIsNotReportedDone() throws {
+    @Test func `an object overwritten by someone right after Complete is not reported done`() throws {
         let harness = try EngineHarness()
         harness.server.script([
             .on(
@@ -222,7 +222,7 @@ import Testing
     // MARK: Conditions
 
     @Test(arguments: [EngineHarness.partSize, nil])
-    func anExistingObjectIsNotReplaced(partSize: Int64?) throws {
+    func `an existing object is not replaced`(partSize: Int64?) throws {
         let harness = try EngineHarness()
         harness.server.edit {
             $0.buckets["bucket"]?.objects[Array("key".utf8)] = FakeObject(content: [1, 2, 3])
@@ -234,7 +234,7 @@ import Testing
         #expect(harness.server.payloadBytesReceived == 0)
     }
 
-    @Test func anObjectThatAppearsWhilePartsAreSentIsNotReplaced() throws {
+    @Test func `an object that appears while parts are sent is not replaced`() throws {
         let harness = try EngineHarness()
         harness.server.script([
             .on(
@@ -254,7 +254,7 @@ import Testing
 
     /// Neither the store nor a look can tell whether there is an object: it must not be written without the condition.
     @Test(arguments: [EngineHarness.partSize, nil])
-    func aConditionIsNotDroppedUnseen(partSize: Int64?) throws {
+    func `a condition is not dropped unseen`(partSize: Int64?) throws {
         let harness = try EngineHarness(faults: [
             .on(
                 partSize == nil ? .putObject : .complete,
@@ -276,7 +276,7 @@ import Testing
 
     /// Without leave to list the bucket HEAD says 403 where nothing is; the store's own condition decides.
     @Test(arguments: [EngineHarness.partSize, nil])
-    func aMissingObjectThatMayNotBeLookedForIsWrittenOnCondition(partSize: Int64?) throws {
+    func `a missing object that may not be looked for is written on condition`(partSize: Int64?) throws {
         let harness = try EngineHarness()
         harness.server.profile.denied = [.headObject]
         let path = try harness.file()
@@ -286,7 +286,7 @@ import Testing
     }
 
     @Test(arguments: [true, false])
-    func aRepeatedConditionalCompleteThatHadWonIsOurs(preconditionFirst: Bool) throws {
+    func `a repeated conditional Complete that had won is ours`(preconditionFirst: Bool) throws {
         let harness = try EngineHarness(faults: [.on(.complete, .closeAfterProcessing)])
         harness.server.profile.completeChecksPreconditionFirst = preconditionFirst
         let path = try harness.file()
@@ -294,14 +294,14 @@ import Testing
     }
 
     @Test(arguments: [Fault.Action.closeAfterProcessing, .closeInAnswer])
-    func aRepeatedConditionalPutThatHadWonIsOurs(lost: Fault.Action) throws {
+    func `a repeated conditional put that had won is ours`(lost: Fault.Action) throws {
         let harness = try EngineHarness(faults: [.on(.putObject, lost)])
         let path = try harness.file()
         try harness.expectDone(try harness.upload(path, .init(partSize: nil, onlyIfAbsent: true)), path)
     }
 
     /// AWS asks for a new upload with all its parts.
-    @Test func aConflictAtCompleteBeginsAnew() throws {
+    @Test func `a conflict at Complete restarts`() throws {
         let harness = try EngineHarness(faults: [.on(.complete, .status(409, code: "ConditionalRequestConflict"))])
         let path = try harness.file()
         let outcome = try harness.upload(path, .init(onlyIfAbsent: true))
@@ -310,7 +310,7 @@ import Testing
         #expect(harness.partsSent().sorted() == (1...6).flatMap { [$0, $0] })
     }
 
-    @Test func aConflictAgainAndAgainIsNoSuccess() throws {
+    @Test func `a conflict again and again is no success`() throws {
         let harness = try EngineHarness(faults: [
             .on(.complete, times: 100, .status(409, code: "ConditionalRequestConflict"))
         ])
@@ -323,7 +323,7 @@ import Testing
         try harness.expectDone(try harness.resume(), path)
     }
 
-    @Test func aConflictInFavourOfAnotherObjectLeavesItThere() throws {
+    @Test func `a conflict in favour of another object leaves it there`() throws {
         let harness = try EngineHarness()
         harness.server.script([
             .on(
@@ -342,7 +342,7 @@ import Testing
         #expect(harness.server.object(key: "key")?.bytes == [1, 2, 3])
     }
 
-    @Test func aConflictAtPutIsAskedAgain() throws {
+    @Test func `a conflict at put is asked again`() throws {
         let harness = try EngineHarness(faults: [
             .on(.putObject, times: 2, .status(409, code: "ConditionalRequestConflict"))
         ])
@@ -351,7 +351,7 @@ import Testing
         #expect(harness.server.count(.putObject) == 3)
     }
 
-    @Test func conflictsAtPutEndSomeTime() throws {
+    @Test func `conflicts at put end some time`() throws {
         let harness = try EngineHarness(faults: [
             .on(.putObject, times: 100, .status(409, code: "ConditionalRequestConflict"))
         ])
@@ -363,7 +363,7 @@ import Testing
 
     // MARK: Lost parts
 
-    @Test func aPartLostBeforeCompleteIsSentAgain() throws {
+    @Test func `a part lost before Complete is sent again`() throws {
         let harness = try EngineHarness()
         harness.server.script([
             .on(
@@ -382,7 +382,7 @@ import Testing
         #expect(outcome.completed.first?.bytesSkipped == 0)
     }
 
-    @Test func aStoreThatLosesPartsForEverIsAFailure() throws {
+    @Test func `a store that loses parts forever is a failure`() throws {
         let harness = try EngineHarness(faults: [.on(.complete, times: 100, .status(400, code: "InvalidPart"))])
         let path = try harness.file()
         let outcome = try harness.upload(path)
@@ -390,7 +390,7 @@ import Testing
         #expect(harness.server.count(.complete) == 2)
     }
 
-    @Test func aBadDigestOfTheWholeIsAVerificationFailure() throws {
+    @Test func `a bad digest of the whole is a verification failure`() throws {
         let harness = try EngineHarness(faults: [.on(.complete, times: 100, .status(400, code: "BadDigest"))])
         let path = try harness.file()
         let outcome = try harness.upload(path)

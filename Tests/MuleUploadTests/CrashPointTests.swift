@@ -12,7 +12,7 @@ import Testing
     private static let partCount = 20
 
     @Test(arguments: [(Fault.Stage.headersRead, 1), (.afterProcessing, 1), (.afterProcessing, 3)])
-    func everyCrashIsGoneOnFrom(stage: Fault.Stage, concurrency: Int) throws {
+    func `every crash is gone on from`(stage: Fault.Stage, concurrency: Int) throws {
         var number = 1
         while try crash(at: number, stage, concurrency: concurrency) { number += 1 }
         // Create, the parts, Complete, and the look at the object.

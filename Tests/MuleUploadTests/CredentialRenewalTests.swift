@@ -51,8 +51,8 @@ struct CredentialRenewalTests {
         return harness
     }
 
-    @Test("are renewed once for all workers, and every part arrives")
-    func renewed() throws {
+    @Test
+    func `are renewed once for all workers, and every part arrives`() throws {
         let harness = try harness(provider())
         let outcome = try harness.upload(harness.file(size: 12 * EngineHarness.partSize))
         #expect(outcome.failure == nil)
@@ -62,8 +62,8 @@ struct CredentialRenewalTests {
         #expect(harness.server.violations.isEmpty)
     }
 
-    @Test("and can't be renewed stop the run, resumable, with both reasons")
-    func notRenewable() throws {
+    @Test
+    func `and cannot be renewed stop the run, resumable, with both reasons`() throws {
         let harness = try harness(provider(failing: CredentialsUnavailable(reason: "the login is over")))
         let outcome = try harness.upload(harness.file(size: 12 * EngineHarness.partSize))
         let failure = try #require(outcome.failure)
@@ -74,8 +74,8 @@ struct CredentialRenewalTests {
         #expect(try harness.ledger.unfinished().count == 1)
     }
 
-    @Test("and are renewed with some that the store refuses too stop the run after one renewal")
-    func refusedAgain() throws {
+    @Test
+    func `and are renewed with some that the store refuses too stop the run after one renewal`() throws {
         let harness = try EngineHarness(credentials: Self.keys, provider: provider())
         harness.server.add(.on(nil, times: .max, .status(400, code: "ExpiredToken")))
         let outcome = try harness.upload(harness.file())
@@ -85,8 +85,8 @@ struct CredentialRenewalTests {
         #expect(harness.server.requests.count == 2)
     }
 
-    @Test("and whose service does not answer for a while are waited for")
-    func serviceAway() throws {
+    @Test
+    func `and whose service does not answer for a while are waited for`() throws {
         let attempts = Monitor(0)
         let context = CredentialContext(environment: [:], cancellation: Cancellation(), notice: { _ in })
         let provider = RefreshingCredentials(context) { () throws(CredentialsUnavailable) in

@@ -48,7 +48,7 @@ import Testing
     }
 
     @Test(arguments: partSizes, partSizes)
-    func whatIsProvenCountsAsDone(before: Int64?, now: Int64?) throws {
+    func `what is proven counts as done`(before: Int64?, now: Int64?) throws {
         let (_, outcome) = try uploadedBefore(before, partSizeNow: now)
         try expectFound(outcome)
         #expect(outcome.completed.first?.bytesSent == 0)
@@ -56,7 +56,7 @@ import Testing
     }
 
     @Test(arguments: partSizes)
-    func whatWasProvenOnceIsKnownByTheNextRun(partSize: Int64?) throws {
+    func `what was proven once is known by the next run`(partSize: Int64?) throws {
         let (path, _) = try uploadedBefore(partSize, partSizeNow: partSize)
         let before = harness.server.requests.count
         let outcome = try again(path, partSize)
@@ -66,13 +66,13 @@ import Testing
     }
 
     @Test(arguments: [FakeProfile.Checksums.ignored, .enforced], partSizes)
-    func everyProofOfVerifyWillDo(checksums: FakeProfile.Checksums, partSize: Int64?) throws {
+    func `every proof of verify will do`(checksums: FakeProfile.Checksums, partSize: Int64?) throws {
         harness.server.profile.checksums = checksums
         try expectFound(try uploadedBefore(partSize, partSizeNow: nil).outcome)
     }
 
     /// Somebody else has sent the same while the parts went out: what was sent for nothing is removed.
-    @Test func anEqualObjectThatAppearsBeforeCompleteIsAccepted() throws {
+    @Test func `an equal object that appears before Complete is accepted`() throws {
         let path = try harness.file()
         let bytes = try Files.read(path)
         harness.server.script([
@@ -93,14 +93,14 @@ import Testing
         #expect(try harness.record().uploadID == nil)
     }
 
-    @Test func anotherSizeIsSaidWithoutReadingTheFile() throws {
+    @Test func `another size is said without reading the file`() throws {
         harness.server.edit { $0.buckets["bucket"]?.objects[Array("key".utf8)] = FakeObject(content: [1, 2, 3]) }
         let failure = try harness.upload(try harness.file(), options(nil)).failure
         #expect(failure?.kind == .exists)
         #expect(failure?.message.contains("it has 3 bytes, the file") == true, "\(failure?.message ?? "")")
     }
 
-    @Test func anotherContentStaysAFailureWithItsReason() throws {
+    @Test func `another Content stays a failure with its reason`() throws {
         let path = try harness.file()
         try harness.expectDone(try harness.upload(path, options(nil)), path)
         let other = try harness.file("other", seed: 2)
@@ -109,7 +109,7 @@ import Testing
         #expect(failure?.message.contains("CRC64NVME of it is") == true, "\(failure?.message ?? "")")
     }
 
-    @Test func whatCanNotBeProvenStaysAFailureWithItsReason() throws {
+    @Test func `what cannot be proven stays a failure with its reason`() throws {
         harness.server.profile.checksums = .ignored
         harness.server.profile.eTagStyle = .opaque
         let failure = try uploadedBefore(nil, partSizeNow: nil).outcome.failure
@@ -120,7 +120,7 @@ import Testing
         )
     }
 
-    @Test func whatMayNotBeLookedAtStaysAFailureWithItsReason() throws {
+    @Test func `what may not be looked at stays a failure with its reason`() throws {
         let path = try harness.file()
         try harness.expectDone(try harness.upload(path, options(nil)), path)
         harness.server.script([.on(.headObject, times: .max, .status(403, code: "AccessDenied"))])

@@ -27,7 +27,7 @@ import Testing
     ///   - partSize: nil for objects that go in one request.
     ///   - isLast: whether the bad ones come last.
     @Test(arguments: [(nil, false), (nil, true), (Int64(1000), false)] as [(Int64?, Bool)])
-    func objectsThatAlwaysFailLeaveTheOthersAlone(partSize: Int64?, isLast: Bool) throws {
+    func `objects that always fail leave the others alone`(partSize: Int64?, isLast: Bool) throws {
         let bad = (0..<10).map { "bad-\($0)" }
         let good = (0..<20).map { "good-\($0)" }
         let operation: FakeOperation = partSize == nil ? .putObject : .uploadPart
@@ -48,7 +48,7 @@ import Testing
         }
     }
 
-    @Test func aPartThatAlwaysFailsLeavesTheOtherPartsToArrive() throws {
+    @Test func `a part that always fails leaves the other parts to arrive`() throws {
         let harness = try EngineHarness(
             concurrency: 2,
             stallLimit: 0.5,
@@ -62,7 +62,7 @@ import Testing
     }
 
     /// Nothing says that the objects are what is wrong.
-    @Test func aStoreThatNeverTakesABodyIsOneFailureOfTheStore() throws {
+    @Test func `a store that never takes a body is one failure of the store`() throws {
         let harness = try EngineHarness(
             stallLimit: 0.3,
             requestPatience: 20,
@@ -90,7 +90,7 @@ import Testing
         )
     }
 
-    @Test func aDeadStoreEndsItsOwnUploadsAlone() throws {
+    @Test func `a dead store ends its own uploads alone`() throws {
         let harness = try EngineHarness(concurrency: 2, stallLimit: 0.4)
         let cancellation = Cancellation()
         let good = try harness.service(cancellation)
@@ -115,7 +115,7 @@ import Testing
         #expect(try harness.ledger.unfinished().allSatisfy { !$0.mayHoldParts })
     }
 
-    @Test func aMissingBucketEndsItsOwnUploadsAlone() throws {
+    @Test func `a missing bucket ends its own uploads alone`() throws {
         let harness = try EngineHarness(concurrency: 2)
         let cancellation = Cancellation()
         let service = try harness.service(cancellation)
@@ -127,7 +127,7 @@ import Testing
     }
 
     /// An upload in parts that was never created leaves a row that needs no store to be removed.
-    @Test func aCreateWithoutAConnectionIsNoCreate() throws {
+    @Test func `a Create without a connection is no Create`() throws {
         let harness = try EngineHarness(stallLimit: 0.3)
         harness.server.stop()
         let outcome = try harness.upload(try harness.file())
@@ -140,7 +140,7 @@ import Testing
     }
 
     /// The store takes two bodies at a time, and refuses the others when it has read them.
-    @Test func aStoreThatTakesFewAtATimeIsNotSentEverythingAgainAndAgain() throws {
+    @Test func `a store that takes few at a time is not sent everything again and again`() throws {
         let counts = Monitor((inFlight: 0, bodies: 0))
         let count = 40
         let harness = try EngineHarness(concurrency: 32, stallLimit: 60)

@@ -17,7 +17,7 @@ import Testing
     }
 
     @Test(arguments: [EngineHarness.partSize, nil])
-    func aFileThatGrowsWhileItIsSentIsSentAsLongAsItWas(partSize: Int64?) throws {
+    func `a file that grows while it is sent is sent as long as it was`(partSize: Int64?) throws {
         let harness = try EngineHarness()
         let path = try harness.file(size: 300_000)
         harness.server.onBodyBytes(partSize == nil ? .putObject : .uploadPart, after: 1000) { _ in
@@ -32,7 +32,7 @@ import Testing
         harness.expectClean()
     }
 
-    @Test func aFileThatHasGrownBetweenTwoRunsIsGoneOnWith() throws {
+    @Test func `a file that has grown between two runs is resumed`() throws {
         let harness = try EngineHarness()
         let path = try harness.file(size: 300_000)
         try harness.interrupt(path, options, afterParts: 2)
@@ -46,7 +46,7 @@ import Testing
     }
 
     @Test(arguments: [true, false])
-    func aFileWhoseBeginningHasChangedIsRefused(mayList: Bool) throws {
+    func `a file whose beginning has changed is refused`(mayList: Bool) throws {
         let harness = try EngineHarness()
         let path = try harness.file(size: 300_000)
         try harness.interrupt(path, options, afterParts: 2)
@@ -60,7 +60,7 @@ import Testing
     }
 
     @Test(arguments: [SourceChangeTests.Change.truncated, .replaced, .removed])
-    func otherChangesAreRefusedAllTheSame(change: SourceChangeTests.Change) throws {
+    func `other changes are refused all the same`(change: SourceChangeTests.Change) throws {
         let harness = try EngineHarness()
         let path = try harness.file(size: 400_000)
         harness.server.onBodyBytes(.uploadPart, part: 2, after: 1000) { _ in
@@ -72,7 +72,7 @@ import Testing
     }
 
     /// Somebody whose upload was refused for growth may bear it with the next command.
-    @Test func thePolicyOfAPendingUploadCanBeChanged() throws {
+    @Test func `the policy of a pending upload can be changed`() throws {
         let harness = try EngineHarness()
         let path = try harness.file(size: 300_000)
         try harness.interrupt(path, afterParts: 2)
@@ -88,7 +88,7 @@ import Testing
         try expectFirst(300_000, of: path, harness)
     }
 
-    @Test func aFileThatHasGrownSinceItWasConfirmedIsSentAnew() throws {
+    @Test func `a file that has grown since it was confirmed is sent again`() throws {
         let harness = try EngineHarness()
         let path = try harness.file(size: 300_000)
         #expect(try harness.upload(path, options).failure == nil)
@@ -125,13 +125,13 @@ import Testing
         return path
     }
 
-    @Test func oldFilesAreNotWaitedFor() throws {
+    @Test func `old files are not waited for`() throws {
         let path = try file("old", age: 60)
         let failures = wait([path, scratch.path("missing")], seconds: 60) { _ in Issue.record("waited") }
         #expect(failures.isEmpty)
     }
 
-    @Test func aYoungFileIsWaitedForOnce() throws {
+    @Test func `a young file is waited for once`() throws {
         let (young, younger) = (try file("young", age: 1), try file("younger", age: -3600))
         var waited: [Double] = []
         #expect(wait([young, younger], seconds: 1.2) { waited.append($0) }.isEmpty)
@@ -139,7 +139,7 @@ import Testing
         #expect(waited == [1.2])
     }
 
-    @Test func aFileThatChangesMeanwhileIsRefused() throws {
+    @Test func `a file that changes meanwhile is refused`() throws {
         let (still, changing) = (try file("still", age: 0), try file("changing", age: 0))
         let failures = wait([still, changing], seconds: 0.1) { _ in
             do { try Files.overwrite(changing, at: 3, with: [4]) } catch { Issue.record(error) }

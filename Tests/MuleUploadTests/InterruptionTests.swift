@@ -14,7 +14,7 @@ import Testing
             .on(.create, .stall), .on(.complete, .stall), .on(.complete, .whitespaceThenResult(seconds: 20)),
         ] as [Fault]
     )
-    func aStopIsHeardAtOnce(fault: Fault) throws {
+    func `a stop is heard at once`(fault: Fault) throws {
         let harness = try EngineHarness(faults: [fault])
         let path = try harness.file()
         let cancellation = Cancellation()
@@ -41,7 +41,7 @@ import Testing
         #expect(try harness.ledger.claim(row.number) != nil)
     }
 
-    @Test func filesThatHadNotBegunStayPendingToo() throws {
+    @Test func `files that had not started stay pending too`() throws {
         let harness = try EngineHarness(concurrency: 1, faults: [.on(.create, .stall)])
         let files = try (1...3).map { number in
             (try harness.file("file\(number)"), EngineHarness.Options(key: "key\(number)"))
@@ -61,7 +61,7 @@ import Testing
         for file in files { try harness.expectDone(again, file.0, key: file.1.key) }
     }
 
-    @Test func aStopBeforeTheBeginningSendsNothing() throws {
+    @Test func `a stop before the beginning sends nothing`() throws {
         let harness = try EngineHarness()
         let cancellation = Cancellation()
         cancellation.cancel()
@@ -73,7 +73,7 @@ import Testing
         #expect(harness.server.requests.isEmpty)
     }
 
-    @Test func theRateIsKeptForTheWholeRun() throws {
+    @Test func `the rate is kept for the whole run`() throws {
         let harness = try EngineHarness(rateLimit: 400_000)
         let path = try harness.file(size: 400_000)
         let began = Moment.now()
@@ -83,7 +83,7 @@ import Testing
         #expect(seconds < 30)
     }
 
-    @Test func aRateLimitDoesNotDelayAStop() throws {
+    @Test func `a rate limit does not delay a stop`() throws {
         let harness = try EngineHarness(rateLimit: 20_000)
         let path = try harness.file()
         let cancellation = Cancellation()
@@ -100,7 +100,7 @@ import Testing
         #expect(ended.seconds(since: try #require(stopped.value)) < 10)
     }
 
-    @Test func anUploadIsCarriedByOneRunAtATime() throws {
+    @Test func `an upload is uploaded by one run at a time`() throws {
         let harness = try EngineHarness()
         let path = try harness.file()
         let upload = try harness.newUpload(path)

@@ -3,7 +3,7 @@ import Testing
 @testable import MuleUpload
 
 @Suite struct KeptPartsTests {
-    @Test func aStopSaysHowMuchIsKept() {
+    @Test func `a stop says how much is kept`() {
         var kept = KeptParts()
         kept.add(bytes: 160 << 20, of: 500 << 20, parts: 20, of: 63)
         #expect(kept.sentence == "160.0 of 500.0 MiB are kept (20 of 63 parts)")

@@ -18,7 +18,7 @@ import Testing
     }
 
     @Test(arguments: Refusal.allCases)
-    func aFailedCommitEndsTheRunAndIsReported(refusal: Refusal) throws {
+    func `a failed commit ends the run and is reported`(refusal: Refusal) throws {
         let harness = try EngineHarness()
         let path = try harness.file()
         _ = try harness.ledger.claim([try harness.newUpload(path)])
@@ -36,7 +36,7 @@ import Testing
         try harness.expectDone(try harness.resume(), path)
     }
 
-    @Test func everyFileOfTheRunIsReportedOnce() throws {
+    @Test func `every file of the run is reported once`() throws {
         let harness = try EngineHarness()
         let files = try (1...4).map { number in
             (try harness.file("file\(number)", seed: UInt64(number)), EngineHarness.Options(key: "key\(number)"))
@@ -55,7 +55,7 @@ import Testing
         #expect(outcome.completed.count == done)
     }
 
-    @Test func aSmallFilesEndThatIsNotRecordedIsNotReportedDone() throws {
+    @Test func `a small files end that is not recorded is not reported done`() throws {
         let harness = try EngineHarness()
         let path = try harness.file()
         _ = try harness.ledger.claim([try harness.newUpload(path, .init(partSize: nil))])
@@ -93,7 +93,7 @@ import Testing
         }
     }
 
-    @Test func nothingIsSentWithoutRoomToRecordIt() throws {
+    @Test func `nothing is sent without room to record it`() throws {
         let disk = FillingDisk(goodLooks: 1)
         let harness = try disk.harness()
         let path = try harness.file()
@@ -114,7 +114,7 @@ import Testing
     /// The disk fills up while parts are on their way: they come to their end and are recorded, no other begins, and the
     /// next run sends the others alone.
     @Test(arguments: [1, 2])
-    func aDiskThatFillsUpStopsTheRunBehindWhatIsRecorded(commits: Int) throws {
+    func `a disk that fills up stops the run behind what is recorded`(commits: Int) throws {
         let disk = FillingDisk(goodLooks: 1 + commits)
         let harness = try disk.harness()
         let path = try harness.file(size: Int64(Self.parts) * EngineHarness.partSize)
@@ -138,7 +138,7 @@ import Testing
 
     /// A commit that fails all the same leaves parts at the store that are not on record: the next run compares them with
     /// the file and does not send them again.
-    @Test func whatReachedTheStoreAndWasNotRecordedIsAdopted() throws {
+    @Test func `what reached the store and was not recorded is adopted`() throws {
         let harness = try EngineHarness(concurrency: 1)
         let path = try harness.file()
         _ = try harness.ledger.claim([try harness.newUpload(path)])
@@ -159,7 +159,7 @@ import Testing
         #expect(Set(again.compactMap(\.partNumber)).isDisjoint(with: stored))
     }
 
-    @Test func aLedgerThatIsRemovedUnderARunIsNoSuccess() throws {
+    @Test func `a ledger that is removed under a run is no success`() throws {
         let harness = try EngineHarness(concurrency: 1)
         let path = try harness.file()
         harness.server.add(
@@ -177,7 +177,7 @@ import Testing
     }
 
     /// An import of many uploads holds the ledger for a while; the run waits for it.
-    @Test func aLongWriterIsWaitedFor() throws {
+    @Test func `a long writer is waited for`() throws {
         let harness = try EngineHarness(concurrency: 2) { path in
             try Ledger(
                 path: path,
@@ -211,7 +211,7 @@ import Testing
     }
 
     /// While the disk stands still, no more than a bounded number of parts is sent.
-    @Test func tooMuchThatIsUnrecordedHoldsTheWorkersBack() throws {
+    @Test func `too much that is unrecorded holds the workers back`() throws {
         let harness = try EngineHarness()
         let claims = try harness.ledger.claim([try harness.newUpload(try harness.file())])
         let number = try harness.record().number

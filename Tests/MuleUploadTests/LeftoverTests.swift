@@ -9,7 +9,7 @@ import Testing
 /// Uploads that a lost answer to Create has left, and those of others that must not be touched.
 @Suite struct LeftoverTests {
     @Test(arguments: [Fault.Action.closeAfterProcessing, .closeInAnswer, .truncatedXML, .emptyBody200()])
-    func anUploadWhoseAnswerWasLostIsRemoved(lost: Fault.Action) throws {
+    func `an upload whose answer was lost is removed`(lost: Fault.Action) throws {
         let harness = try EngineHarness(faults: [.on(.create, lost)])
         let path = try harness.file()
         try harness.expectDone(try harness.upload(path), path)
@@ -18,7 +18,7 @@ import Testing
     }
 
     /// The second abort of the same upload is answered by 404, which says nothing of the other ones.
-    @Test func aLostAnswerToOneRemovalDoesNotEndTheOthers() throws {
+    @Test func `a lost answer to one removal does not end the others`() throws {
         let harness = try EngineHarness(faults: [
             .on(.create, times: 3, .closeAfterProcessing), .on(.abort, .closeAfterProcessing),
         ])
@@ -27,7 +27,7 @@ import Testing
         #expect(harness.server.count(.create) == 4 && harness.server.count(.abort) == 4)
     }
 
-    @Test func severalLostAnswersOfOneKeyLeaveNothing() throws {
+    @Test func `several lost answers of one key leave nothing`() throws {
         let harness = try EngineHarness(faults: [.on(.create, times: 3, .closeAfterProcessing)])
         let path = try harness.file()
         try harness.expectDone(try harness.upload(path), path)
@@ -36,7 +36,7 @@ import Testing
     }
 
     /// Over a thousand uploads of the very key, so that a page ends among them; ours come last.
-    @Test func leftoversAreFoundBehindAThousandUploadsOfTheSameKey() throws {
+    @Test func `leftovers are found behind a thousand uploads of the same key`() throws {
         let harness = try EngineHarness(faults: [.on(.create, .closeAfterProcessing)])
         let old = wallClockMilliseconds() / 1000 - 86_400
         harness.server.edit { store in
@@ -51,7 +51,7 @@ import Testing
         #expect(harness.server.count(.abort) == 1)
     }
 
-    @Test func uploadsOfOthersAreLeftAlone() throws {
+    @Test func `uploads of others are left alone`() throws {
         let harness = try EngineHarness(faults: [.on(.create, .closeAfterProcessing)])
         harness.server.profile.listUploadsPageSize = 1
         let now = wallClockMilliseconds() / 1000
@@ -69,7 +69,7 @@ import Testing
         #expect(Set(harness.server.uploads.map(\.id)) == ["foreign", "old", "holding", "longer"])
     }
 
-    @Test func aRunThatDiedInCreateIsTidiedUpByTheNext() throws {
+    @Test func `a run that died in Create is tidied up by the next`() throws {
         let harness = try EngineHarness()
         let cancellation = Cancellation()
         harness.server.script([
@@ -82,7 +82,7 @@ import Testing
         try harness.expectDone(try harness.resume(), path)
     }
 
-    @Test func whatALostAnswerLeftOutlivesTheUploadThatFollowedIt() throws {
+    @Test func `what a lost answer left outlives the upload that followed it`() throws {
         let harness = try EngineHarness(faults: [.on(.create, .closeAfterProcessing)])
         let path = try harness.file()
         try harness.interrupt(path, afterParts: 3)
@@ -93,7 +93,7 @@ import Testing
         try harness.expectDone(try harness.resume(), path)
     }
 
-    @Test func aLostAnswerOnAWarmConnectionLeavesNothing() throws {
+    @Test func `a lost answer on a warm connection leaves nothing`() throws {
         // libcurl sends a request again by itself when a connection that it used before closes without an answer
         // (Curl_retry_request); a POST must not be sent twice behind the engine's back.
         let harness = try EngineHarness(concurrency: 1, faults: [.on(.create, key: "second", .closeAfterProcessing)])
@@ -104,7 +104,7 @@ import Testing
         for file in files { try harness.expectDone(outcome, file.0, key: file.1.key) }
     }
 
-    @Test func withoutLeaveToListUploadsTheUploadGoesOn() throws {
+    @Test func `without leave to list uploads the upload continues`() throws {
         let harness = try EngineHarness(faults: [.on(.create, .closeAfterProcessing)])
         harness.server.profile.denied = [.listUploads]
         let path = try harness.file()
@@ -113,7 +113,7 @@ import Testing
         #expect(outcome.notices.count { $0.contains("s3:ListBucketMultipartUploads") } == 1, "\(outcome.notices)")
     }
 
-    @Test func aStoreThatNeverAnswersCreateRightIsNotAskedForEver() throws {
+    @Test func `a store that never answers Create right is not asked forever`() throws {
         let harness = try EngineHarness(faults: [.on(.create, times: 1000, .emptyBody200())])
         let path = try harness.file()
         let outcome = try harness.upload(path)

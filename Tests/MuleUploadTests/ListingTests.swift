@@ -9,7 +9,7 @@ import Testing
 /// The resume truth: ledger and ListParts together.
 @Suite struct ListingTests {
     @Test(arguments: [0, 1, 3, 6])
-    func recordedPartsAreNotSentAgain(count: Int) throws {
+    func `recorded parts are not sent again`(count: Int) throws {
         let harness = try EngineHarness()
         let path = try harness.file()
         if count == 6 {
@@ -28,7 +28,7 @@ import Testing
         #expect(harness.server.count(.create) == 1)
     }
 
-    @Test func deliveredPartsWithoutARowAreAdopted() throws {
+    @Test func `delivered parts without a row are adopted`() throws {
         let harness = try EngineHarness()
         let path = try harness.file()
         try harness.interrupt(path, afterParts: 5)
@@ -41,7 +41,7 @@ import Testing
         #expect(outcome.completed.first?.bytesSkipped == 5 * EngineHarness.partSize)
     }
 
-    @Test func manyPartsAreListedOverAllPages() throws {
+    @Test func `many parts are listed over all pages`() throws {
         let count = 2_500
         let harness = try EngineHarness()
         let path = try harness.file(size: Int64(count) * 1024)
@@ -62,7 +62,7 @@ import Testing
         #expect(outcome.completed.first?.bytesSkipped == Int64(count) * 1024)
     }
 
-    @Test func aSupersededPartDoesNotCountForItsNewerOne() throws {
+    @Test func `a superseded part does not count for its newer one`() throws {
         let harness = try EngineHarness()
         harness.server.profile.listPartsShowsSuperseded = true
         let path = try harness.file()
@@ -87,7 +87,7 @@ import Testing
     }
 
     @Test(arguments: [false, true])
-    func partsThatAreNotTheFilesAreSentAgain(withoutRows: Bool) throws {
+    func `parts that are not the files are sent again`(withoutRows: Bool) throws {
         let harness = try EngineHarness()
         let path = try harness.file()
         try harness.interrupt(path, afterParts: 5)
@@ -104,7 +104,7 @@ import Testing
     }
 
     /// The store has kept the part's name, but not its bytes.
-    @Test func aPartWhoseListedChecksumIsAnotherIsNotTheOneThatWasRecorded() throws {
+    @Test func `a part whose listed checksum is another is not the one that was recorded`() throws {
         let harness = try EngineHarness()
         let path = try harness.file()
         try harness.interrupt(path, afterParts: 3)
@@ -121,7 +121,7 @@ import Testing
     }
 
     /// A list that goes in circles: the parts it has shown are not taken for all of them.
-    @Test func aListThatDoesNotGoOnIsNoList() throws {
+    @Test func `a list that does not go on is no list`() throws {
         let harness = try EngineHarness()
         let path = try harness.file()
         try harness.interrupt(path, afterParts: 5)
@@ -151,7 +151,7 @@ import Testing
     }
 
     @Test(arguments: [true, false])
-    func withoutListedChecksumsTheMD5TagDecides(isSame: Bool) throws {
+    func `without listed checksums the MD5 tag decides`(isSame: Bool) throws {
         let harness = try EngineHarness()
         harness.server.profile.listPartsOmitsChecksums = true
         let path = try harness.file()
@@ -168,7 +168,7 @@ import Testing
         #expect(harness.partsSent(from: begun).sorted() == (isSame ? [4, 5, 6] : [2, 4, 5, 6]))
     }
 
-    @Test func aPartThatNothingProvesIsSentAgain() throws {
+    @Test func `a part that nothing proves is sent again`() throws {
         var profile = FakeProfile.aws(minimumPartSize: 1)
         profile.eTagStyle = .opaque
         profile.listPartsOmitsChecksums = true
@@ -182,7 +182,7 @@ import Testing
     }
 
     @Test(arguments: [(403, "AccessDenied"), (501, "NotImplemented")])
-    func withoutLeaveToListTheLedgerIsGoneBy(status: Int, code: String) throws {
+    func `without leave to list the ledger is gone by`(status: Int, code: String) throws {
         let harness = try EngineHarness()
         let path = try harness.file()
         try harness.interrupt(path, afterParts: 3)
@@ -200,7 +200,7 @@ import Testing
             .on(.listParts, .emptyBody200()), .on(.listParts, occurrence: 2, .closeInAnswer),
         ] as [Fault]
     )
-    func aListThatBreaksOffIsAskedForAgain(fault: Fault) throws {
+    func `a list that breaks off is asked for again`(fault: Fault) throws {
         let harness = try EngineHarness()
         harness.server.profile.listPartsPageSize = 2
         let path = try harness.file()
@@ -215,7 +215,7 @@ import Testing
         arguments: [FakeProfile.ETagStyle.md5, .random, .kms, .opaque],
         [FakeProfile.ETagQuoting.entity, .plain, .none]
     )
-    func everyStyleOfETagIsResumed(style: FakeProfile.ETagStyle, quoting: FakeProfile.ETagQuoting) throws {
+    func `every style of ETag is resumed`(style: FakeProfile.ETagStyle, quoting: FakeProfile.ETagQuoting) throws {
         var profile = FakeProfile.aws(minimumPartSize: 1)
         profile.eTagStyle = style
         profile.eTagQuoting = quoting

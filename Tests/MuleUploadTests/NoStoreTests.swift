@@ -22,7 +22,7 @@ import Testing
     }
 
     @Test(arguments: [400, 401, 403, 404, 405, 406, 409, 410, 451, 501, 505])
-    func whatIsNoStoreIsSaidToBeNone(status: Int) {
+    func `what is no store is said to be none`(status: Int) {
         for operation in [S3Operation.putObject, .uploadPart, .createMultipartUpload, .listParts] {
             let failure = Self.failure(status, operation)
             #expect(failure.message.contains("portal.example:443 is not an S3 store"), "\(failure.message)")
@@ -33,7 +33,7 @@ import Testing
     }
 
     /// A captive portal's 404 says nothing of the upload.
-    @Test func aNotFoundOfWhatIsNoStoreForgetsNoUpload() throws {
+    @Test func `a not found of what is no store forgets no upload`() throws {
         let harness = try EngineHarness()
         let path = try harness.file()
         try harness.interrupt(path, afterParts: 3)
@@ -102,7 +102,7 @@ import Testing
     }
 
     @Test(arguments: ["404 Not Found", "200 OK", "403 Forbidden"], ["404 Not Found", "200 OK", "403 Forbidden"])
-    func whatAnswersHeadAndIsNoStoreIsSaidToBeNone(head: String, get: String) throws {
+    func `what answers head and is no store is said to be none`(head: String, get: String) throws {
         let failure = try verified(head: head, get: (get, Self.html))
         #expect(failure?.verdict == nil)
         #expect(failure?.failure.kind == .store)
@@ -111,11 +111,11 @@ import Testing
 
     /// Gateways leave out the headers that would tell; they answer in XML, or their answers say nothing.
     @Test(arguments: [("403 Forbidden", denied), ("200 OK", list), ("500 Oops", html), ("302 Found", html)])
-    func aStoreWithoutItsHeadersIsAStore(status: String, body: String) throws {
+    func `a store without its headers is a store`(status: String, body: String) throws {
         #expect(try verified(head: "404 Not Found", get: (status, body))?.verdict == .missing)
     }
 
-    @Test func aHeaderOfS3IsEnough() throws {
+    @Test func `a header of S3 is enough`() throws {
         let failure = try verified(
             head: "404 Not Found",
             get: ("404 Not Found", Self.html),
@@ -124,7 +124,7 @@ import Testing
         #expect(failure?.verdict == .missing)
     }
 
-    @Test func aHeaderThatMayBeSignedInAnotherWayIsNamedBeforeTheKey() throws {
+    @Test func `a header that may be signed in another way is named before the key`() throws {
         let harness = try EngineHarness(faults: [
             .on(.putObject, times: .max, .status(403, code: "SignatureDoesNotMatch"))
         ])
@@ -138,7 +138,7 @@ import Testing
 
     /// A front that answers success before it has read the body, and then reads it.
     @Test(arguments: [nil, 8 << 20] as [Int64?])
-    func successBeforeTheBodyBlamesNeitherTheSourceNorTheObject(partSize: Int64?) throws {
+    func `success before the body blames neither the source nor the object`(partSize: Int64?) throws {
         let harness = try EngineHarness(stallLimit: 0.5)
         let front = ScriptedServer(receiveBuffer: 64 << 10) { peer in
             while let head = peer.head() {

@@ -14,7 +14,7 @@ import Testing
         }
     }
 
-    @Test func theNextUploadIsCreatedWhileTheLastPartsAreSent() throws {
+    @Test func `the next upload is created while the last parts are sent`() throws {
         let harness = try EngineHarness(concurrency: 2)
         let server = harness.server
         let wasCreated = Atomic<Bool>(true)
@@ -50,7 +50,7 @@ import Testing
         #expect(createdMeanwhile)
     }
 
-    @Test func aStoreThatTakesItsTimeForCompleteKeepsNobodyFromSending() throws {
+    @Test func `a store that takes its time for Complete keeps no one from sending`() throws {
         let harness = try EngineHarness(concurrency: 1)
         var settings = EngineHarness.settings(concurrency: 1)
         settings.adaptsConcurrency = true

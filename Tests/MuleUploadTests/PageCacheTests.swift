@@ -80,18 +80,18 @@ import Testing
     }()
 
     @Test(.enabled(if: canDrop), arguments: [partSize, 1_000_000, nil])
-    func whatWasReadToBeSentIsDropped(partSize: Int64?) throws {
+    func `what was read to be sent is dropped`(partSize: Int64?) throws {
         let path = try Self.coldFile(disk)
         #expect(try Self.share(of: upload(path, .drop, partSize: partSize)) < Self.few)
     }
 
     @Test(.enabled(if: canDrop), arguments: [partSize, nil])
-    func withoutBeingAskedToAllIsKept(partSize: Int64?) throws {
+    func `without being asked to all is kept`(partSize: Int64?) throws {
         let path = try Self.coldFile(disk)
         #expect(try Self.share(of: upload(path, .keep, partSize: partSize)) > 1 - Self.few)
     }
 
-    @Test(.enabled(if: canDrop && canAsk)) func whatWasThereBeforeStays() throws {
+    @Test(.enabled(if: canDrop && canAsk)) func `what was there before stays`() throws {
         let path = try Self.coldFile(disk)
         let file = try File.openForReading(path: Array(path.utf8))
         // Without it the kernel reads ahead, into the next part.

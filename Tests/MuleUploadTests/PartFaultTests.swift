@@ -49,7 +49,7 @@ import Testing
     }
 
     @Test(arguments: Passing.allCases)
-    func aPassingFaultIsBorne(fault: Passing) throws {
+    func `a passing fault is survived`(fault: Passing) throws {
         let harness = try EngineHarness(faults: [fault.fault])
         let path = try harness.file()
         let outcome = try harness.upload(path)
@@ -61,7 +61,7 @@ import Testing
     }
 
     @Test(arguments: [Fault.Action.stall, .stallAfter(bytes: 10_000)])
-    func aPartThatStandsStillIsSentAgain(stall: Fault.Action) throws {
+    func `a part that stands still is sent again`(stall: Fault.Action) throws {
         let harness = try EngineHarness(requestPatience: 1, faults: [.on(.uploadPart, part: 2, stall)])
         let path = try harness.file()
         try harness.expectDone(try harness.upload(path), path)
@@ -69,7 +69,7 @@ import Testing
     }
 
     /// Others may send such a part a second time; here it is waited for, since its bytes have gone.
-    @Test func aSlowAnswerIsWaitedForAndItsPartIsNotSentTwice() throws {
+    @Test func `a slow answer is waited for and its part is not sent twice`() throws {
         let harness = try EngineHarness(faults: [.on(.uploadPart, part: 2, .delay(1.5))])
         let path = try harness.file()
         try harness.expectDone(try harness.upload(path), path)
@@ -77,7 +77,7 @@ import Testing
     }
 
     /// The bytes may have been damaged here, between disk and digest: they are read anew before they go again.
-    @Test func aBodyThatTheStoreCallsDamagedIsReadAndDigestedAnew() throws {
+    @Test func `a body that the store calls damaged is read and digested again`() throws {
         let harness = try EngineHarness()
         let path = try harness.file(size: 5 << 20)
         // Parts of 2 MiB wait for leave to send the body: it has been digested, and not read again, when it comes.
@@ -100,7 +100,7 @@ import Testing
         #expect(harness.server.requests(.uploadPart).first?.errorCode == "XAmzContentSHA256Mismatch")
     }
 
-    @Test func smallObjectsBearTheSameFaults() throws {
+    @Test func `small objects bear the same faults`() throws {
         let harness = try EngineHarness(faults: [
             .on(.putObject, .status(500, code: "InternalError")), .on(.putObject, .flipBit),
             .on(.putObject, .wrongChecksumEcho), .on(.putObject, .closeAfterProcessing),
@@ -111,7 +111,7 @@ import Testing
         #expect(harness.server.count(.putObject) >= 5)
     }
 
-    @Test func retryAfterIsHeeded() throws {
+    @Test func `retry after is heeded`() throws {
         let harness = try EngineHarness(faults: [
             .on(.uploadPart, part: 1, .status(503, code: "SlowDown", retryAfter: 1))
         ])
@@ -124,7 +124,7 @@ import Testing
     }
 
     @Test(arguments: [true, false])
-    func anEarlyRefusalIsHeardAsWhatItIs(honoursExpect: Bool) throws {
+    func `an early refusal is heard as what it is`(honoursExpect: Bool) throws {
         let harness = try EngineHarness(faults: [
             .on(.uploadPart, part: 1, .earlyStatus(403, code: "AccessDenied", honoursExpect: honoursExpect))
         ])
@@ -159,7 +159,7 @@ import Testing
             ],
         ] as [[Fault]]
     )
-    func aRefusalOfABodyThatIsOnItsWayIsHeardAsWhatItIs(faults: [Fault]) throws {
+    func `a refusal of a body that is on its way is heard as what it is`(faults: [Fault]) throws {
         let harness = try EngineHarness(faults: faults)
         let path = try harness.file(size: 9 << 20)
         let outcome = try harness.upload(
@@ -177,7 +177,7 @@ import Testing
     }
 
     @Test(arguments: [Fault.Action.no100Continue, .expectationFailed])
-    func aWayThatDoesNotKnowExpectIsGoneAllTheSame(action: Fault.Action) throws {
+    func `a way that does not know Expect is gone all the same`(action: Fault.Action) throws {
         let harness = try EngineHarness(faults: [.on(.uploadPart, times: 2, action)])
         let path = try harness.file(size: 3 << 20)
         let outcome = try harness.upload(
@@ -195,7 +195,7 @@ import Testing
             .on(.uploadPart, part: 2, times: 100, .wrongChecksumEcho),
         ] as [Fault]
     )
-    func bytesThatAreDamagedAgainAndAgainEndTheUpload(fault: Fault) throws {
+    func `bytes that are damaged again and again end the upload`(fault: Fault) throws {
         let harness = try EngineHarness(faults: [fault])
         let path = try harness.file()
         let outcome = try harness.upload(path)
@@ -206,7 +206,7 @@ import Testing
         try harness.expectDone(try harness.resume(), path)
     }
 
-    @Test func aPartWithoutAnETagIsNoPart() throws {
+    @Test func `a part without an ETag is no part`() throws {
         let harness = try EngineHarness(faults: [.on(.uploadPart, part: 2, .emptyETag)])
         let path = try harness.file()
         let outcome = try harness.upload(path)
@@ -215,7 +215,7 @@ import Testing
     }
 
     @Test(arguments: [Fault.Action.stall, .stallAfter(bytes: 10_000), .status(500, code: "InternalError")])
-    func nothingMovingForTheStallLimitEndsTheRunResumable(action: Fault.Action) throws {
+    func `nothing moving for the stall limit ends the run resumable`(action: Fault.Action) throws {
         let harness = try EngineHarness(stallLimit: 0.4, faults: [.on(.uploadPart, part: 4, times: 1_000_000, action)])
         let path = try harness.file()
         let outcome = try harness.upload(path)
@@ -229,7 +229,7 @@ import Testing
         #expect(harness.partsSent(from: begun).count <= 4)
     }
 
-    @Test func aServerThatIsDownLeavesAPendingRow() throws {
+    @Test func `a server that is down leaves a pending row`() throws {
         let harness = try EngineHarness(stallLimit: 0.3)
         let path = try harness.file()
         harness.server.stop()
@@ -237,7 +237,7 @@ import Testing
         try harness.expectFailed(outcome, .network, state: .pending, isResumable: true, openUploads: 0)
     }
 
-    @Test func throttlingLeavesFewerRequestsInFlight() throws {
+    @Test func `throttling leaves fewer requests in flight`() throws {
         let harness = try EngineHarness(
             concurrency: 8,
             faults: [.on(.uploadPart, times: 24, .status(503, code: "SlowDown"))]
@@ -248,7 +248,7 @@ import Testing
     }
 
     @Test(arguments: [(507, "QuotaExceeded"), (403, "QuotaExceeded"), (400, "EntityTooLarge"), (403, "AccessDenied")])
-    func aRefusalForGoodIsAFailureOfTheStore(status: Int, code: String) throws {
+    func `a refusal for good is a failure of the store`(status: Int, code: String) throws {
         let harness = try EngineHarness(faults: [.on(.uploadPart, part: 3, .status(status, code: code))])
         let path = try harness.file()
         let outcome = try harness.upload(path)
@@ -266,7 +266,7 @@ import Testing
             ("ExpiredToken", .credentials), ("NoSuchBucket", .store),
         ]
     )
-    func whatEveryFileWouldMeetStopsTheRun(code: String, kind: UploadFailure.Kind) throws {
+    func `what every file would meet stops the run`(code: String, kind: UploadFailure.Kind) throws {
         let status = code == "NoSuchBucket" ? 404 : 403
         let harness = try EngineHarness(
             concurrency: 1,
@@ -283,7 +283,7 @@ import Testing
         #expect(harness.server.requests.count == (code == "SignatureDoesNotMatch" ? 2 : 1))
     }
 
-    @Test func credentialsThatEndOnTheWayLeaveThePartsPending() throws {
+    @Test func `credentials that end on the way leave the parts pending`() throws {
         let harness = try EngineHarness(faults: [
             .on(.uploadPart, occurrence: 4, times: 100, .status(400, code: "ExpiredToken"))
         ])
@@ -295,7 +295,7 @@ import Testing
         #expect(harness.partsSent().sorted() == [1, 2, 3, 4, 4, 5, 6])
     }
 
-    @Test func aClockThatIsWrongIsMadeGood() throws {
+    @Test func `a clock that is wrong is made good`() throws {
         let harness = try EngineHarness()
         harness.server.profile.clockOffsetSeconds = 3600
         let path = try harness.file()

@@ -24,7 +24,7 @@ import Testing
     }
 
     @Test(arguments: [0, 1, 5])
-    func whatACommandPrintsArrives(parts: Int) throws {
+    func `what a command prints arrives`(parts: Int) throws {
         let harness = try EngineHarness()
         let (path, command) = try Self.file(harness, parts: parts)
         let outcome = try harness.upload(command: command)
@@ -34,7 +34,7 @@ import Testing
         #expect(harness.server.count(.putObject) == (parts == 0 ? 1 : 0))
     }
 
-    @Test func aCommandThatPrintsNothingMakesAnEmptyObject() throws {
+    @Test func `a command that prints nothing makes an empty object`() throws {
         let harness = try EngineHarness()
         let empty = try harness.file("empty", size: 0)
         try harness.expectDone(try harness.upload(command: "true"), empty)
@@ -49,7 +49,7 @@ import Testing
         ],
         [0, 1, 5]
     )
-    func aCommandThatFailsAtItsEndMakesNoObject(how: (String, String), parts: Int) throws {
+    func `a command that fails at its end makes no object`(how: (String, String), parts: Int) throws {
         let harness = try EngineHarness()
         let (_, command) = try Self.file(harness, parts: parts)
         let outcome = try harness.upload(command: "\(command); \(how.0)")
@@ -61,7 +61,7 @@ import Testing
         #expect(harness.server.count(.putObject) == 0 && harness.server.count(.complete) == 0)
     }
 
-    @Test func aCommandThatFailsInTheMiddleLeavesItsParts() throws {
+    @Test func `a command that fails in the middle leaves its parts`() throws {
         let harness = try EngineHarness()
         let (path, command) = try Self.file(harness, parts: 12)
         let broken = "head -c \(7 * Self.part + 9) '\(path)'; exit 1"
@@ -82,7 +82,7 @@ import Testing
 
     /// Its output has ended, and it goes on; nothing is made an object before it has said how it ended.
     @Test(arguments: [0, 4], [0, 6])
-    func aCommandThatLingersIsWaitedFor(parts: Int, status: Int) throws {
+    func `a command that lingers is waited for`(parts: Int, status: Int) throws {
         let harness = try EngineHarness()
         let (path, command) = try Self.file(harness, parts: parts)
         let gate = harness.scratch.path("gate")
@@ -105,7 +105,7 @@ import Testing
     }
 
     /// Something that it has left running holds its output open; its own failure is enough.
-    @Test func aFailureIsHeardAlthoughTheOutputStaysOpen() throws {
+    @Test func `a failure is heard although the output stays open`() throws {
         let harness = try EngineHarness()
         let path = harness.scratch.path("pid")
         let outcome = try harness.upload(command: "sleep 1000 & echo $! > '\(path)'; printf x; exit 5")
@@ -114,7 +114,7 @@ import Testing
         kill(try #require(pid_t(text)), SIGKILL)
     }
 
-    @Test func manyWordsOnStandardErrorStopNobody() throws {
+    @Test func `many words on standard error stop no one`() throws {
         let harness = try EngineHarness()
         let (path, command) = try Self.file(harness, parts: 3)
         // Into a file of its own: this process's standard error is the test's.
@@ -126,7 +126,7 @@ import Testing
         #expect(try Files.size(noise) == 10_000_000)
     }
 
-    @Test func aFailureOfTheUploadEndsTheCommand() throws {
+    @Test func `a failure of the upload ends the command`() throws {
         let harness = try EngineHarness(faults: [.on(.uploadPart, part: 2, .status(403, code: "AccessDenied"))])
         let pid = harness.scratch.path("pid")
         let outcome = try harness.upload(command: "echo $$ > '\(pid)'; exec cat /dev/zero")
@@ -135,7 +135,7 @@ import Testing
     }
 
     @Test(arguments: ["printf x; exec sleep 1000", "head -c 200000 /dev/zero; exec sleep 1000"])
-    func aStopEndsTheCommand(command: String) throws {
+    func `a stop ends the command`(command: String) throws {
         let harness = try EngineHarness()
         let pid = harness.scratch.path("pid")
         let cancellation = Cancellation()
@@ -155,7 +155,7 @@ import Testing
 
     /// While the command is silent, the parts that it has printed must move: else the run would never end.
     @Test(arguments: ["exec sleep 1000", "exec >&-; exec sleep 1000"])
-    func aSilentCommandHidesNoStall(then rest: String) throws {
+    func `a silent command hides no stall`(then rest: String) throws {
         let harness = try EngineHarness(
             stallLimit: 1.5,
             faults: [.on(.uploadPart, times: 100_000, .status(500, code: "InternalError"))]
@@ -166,13 +166,13 @@ import Testing
     }
 
     /// Nothing is under way: the time of the command is its own.
-    @Test func aSilentCommandIsNoStall() throws {
+    @Test func `a silent command is no stall`() throws {
         let harness = try EngineHarness(stallLimit: 1)
         let (path, command) = try Self.file(harness, parts: 1)
         try harness.expectDone(try harness.upload(command: "sleep 2; \(command); exec >&-; sleep 2"), path)
     }
 
-    @Test func aDiskWithoutRoomHoldsFewerParts() throws {
+    @Test func `a disk without room holds fewer parts`() throws {
         let spool = try Spool(slots: 9, available: 40 << 20)
         func slots(_ size: Int64) -> Int {
             var taken: [Spool.Slot] = []

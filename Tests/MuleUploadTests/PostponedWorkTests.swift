@@ -20,7 +20,7 @@ import Testing
         queue.done(work, in: 0, isSuccess: false)
     }
 
-    @Test func whatHasFailedGoesBehindOtherWorkAndComesAgain() throws {
+    @Test func `what has failed goes behind other work and comes again`() throws {
         let (_, transfers) = try WorkQueueTests.transfers(3)
         let queue = WorkQueue.holding(transfers, concurrency: 1)
         try Self.fail(queue, queue.next(), Self.later(0.05))
@@ -35,7 +35,7 @@ import Testing
         #expect(WorkQueueTests.describe(last) == "begin 0")
     }
 
-    @Test func retriesTakeAQuarterOfThePlacesWhileThereIsOtherWork() throws {
+    @Test func `retries take a quarter of the places while there is other work`() throws {
         let (_, transfers) = try WorkQueueTests.transfers(12)
         let queue = WorkQueue.holding(transfers, concurrency: 8)
         let failing = (0..<4).map { _ in queue.next() }
@@ -45,7 +45,7 @@ import Testing
         #expect(taken.count(where: \.isRetry) == 2)
     }
 
-    @Test func aBodyThatArrivesMakesRoomForOneThatWasAskedToWait() throws {
+    @Test func `a body that arrives makes room for one that was asked to wait`() throws {
         let (_, transfers) = try WorkQueueTests.transfers(1)
         let queue = WorkQueue.holding(transfers, concurrency: 4)
         try Self.fail(queue, queue.next(), Self.later(3600, isThrottled: true))
@@ -55,7 +55,7 @@ import Testing
         #expect(queue.next()?.isRetry == true)
     }
 
-    @Test func ofAnUploadThatOnlyFailsOnePartAtATimeIsTried() throws {
+    @Test func `of an upload that only fails one part at a time is tried`() throws {
         let (_, transfers) = try WorkQueueTests.transfers(1)
         let queue = WorkQueue.holding(transfers, concurrency: 4)
         queue.next().map { queue.done($0, in: 0) }
@@ -74,7 +74,7 @@ import Testing
         #expect((0..<4).map { _ in WorkQueueTests.describe(queue.next()) } == (3...6).map { "part 0.\($0)" })
     }
 
-    @Test func whatIsDroppedDoesNotComeAgain() throws {
+    @Test func `what is dropped does not come again`() throws {
         let (_, transfers) = try WorkQueueTests.transfers(1)
         let queue = WorkQueue.holding(transfers, concurrency: 1)
         try Self.fail(queue, queue.next(), Self.later(-1))
@@ -84,7 +84,7 @@ import Testing
     }
 
     /// Another upload's failures, hours ago, are none of today's.
-    @Test func aStreakCountsOnlyWhileSomethingIsTried() {
+    @Test func `a streak counts only while something is tried`() {
         let streak = FailureStreak()
         func at(_ seconds: Double) -> Moment { Moment(nanoseconds: Int64(seconds * 1e9)) }
         streak.noteFailure(ofTryStartedAt: at(10), at: at(11))

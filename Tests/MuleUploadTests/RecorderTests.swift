@@ -8,7 +8,7 @@ import Testing
 
 /// What is written down, in which order, and who hears of it.
 @Suite struct RecorderTests {
-    @Test func entriesAreDurableBeforeWhatHangsOnThemAndInOrder() throws {
+    @Test func `entries are durable before what hangs on them and in order`() throws {
         let harness = try EngineHarness()
         let claims = try harness.ledger.claim([try harness.newUpload(try harness.file())])
         let number = try harness.record().number
@@ -28,7 +28,7 @@ import Testing
         withExtendedLifetime(claims) {}
     }
 
-    @Test func whatHasPiledUpIsOneCommit() throws {
+    @Test func `what has piled up is one commit`() throws {
         let moments = Atomic<Int>(0)
         let harness = try EngineHarness()
         let ledger = try Ledger(path: harness.ledger.path) {
@@ -52,7 +52,7 @@ import Testing
     }
 
     /// A second look at an upload would take what is not on record for somebody else's, and count it twice.
-    @Test func allIsRecordedWhenWhatHangsOnItHasRun() throws {
+    @Test func `all is recorded when what hangs on it has run`() throws {
         let harness = try EngineHarness()
         let claims = try harness.ledger.claim([try harness.newUpload(try harness.file())])
         let number = try harness.record().number
@@ -73,7 +73,7 @@ import Testing
         withExtendedLifetime(claims) {}
     }
 
-    @Test func whatCouldNotBeRecordedIsSaidSo() throws {
+    @Test func `what could not be recorded is said so`() throws {
         let harness = try EngineHarness()
         let claims = try harness.ledger.claim([try harness.newUpload(try harness.file())])
         let number = try harness.record().number

@@ -6,8 +6,8 @@ import Testing
 
 @Suite("Uploads to a bucket of another region")
 struct RegionUploadTests {
-    @Test("the region is followed for parts and objects of any size, and remembered by the ledger")
-    func followed() throws {
+    @Test
+    func `the region is followed for parts and objects of any size, and remembered by the ledger`() throws {
         let harness = try EngineHarness(region: "eu-west-9")
         let path = try harness.file()
         var outcome = try harness.upload(path)
@@ -24,8 +24,8 @@ struct RegionUploadTests {
         #expect(harness.server.requests.dropFirst(before).allSatisfy { $0.signedRegion == harness.server.region })
     }
 
-    @Test("a store that points to another host is not followed, and the sentence names the host")
-    func otherHost() throws {
+    @Test
+    func `a store that points to another host is not followed, and the sentence names the host`() throws {
         let evil = FakeS3()
         let harness = try EngineHarness(
             faults: [

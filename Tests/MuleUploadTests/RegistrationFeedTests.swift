@@ -112,7 +112,7 @@ import Testing
         #expect(!progress.snapshot().findsMore && progress.snapshot().bytesTotal == 42)
     }
 
-    @Test func `all is carried, and each is reported once`() throws {
+    @Test func `all is uploaded, and each is reported once`() throws {
         let cancellation = Cancellation()
         let outcome = harness.run(try feed(whole: 2, cancellation: cancellation), cancellation: cancellation)
         #expect(outcome.result.completed == 24)
@@ -138,7 +138,7 @@ import Testing
         #expect(harness.server.keys().count == 24)
     }
 
-    @Test func `what can't be held as a number is not piled up`() throws {
+    @Test func `what cannot be held as a number is not piled up`() throws {
         var first = try feed(whole: 0)
         while first.mayFind { _ = try first.find() }
         for share in Share.allCases { _ = try first.take(share, atMost: 100) }

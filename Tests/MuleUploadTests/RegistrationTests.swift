@@ -8,7 +8,7 @@ import Testing
 
 /// `mule upload` finds what is pending or done by itself.
 @Suite struct RegistrationTests {
-    @Test func whatWasConfirmedIsNotSentAgain() throws {
+    @Test func `what was confirmed is not sent again`() throws {
         let harness = try EngineHarness()
         let path = try harness.file()
         try harness.expectDone(try harness.run(try harness.register(path), path: path), path)
@@ -27,7 +27,7 @@ import Testing
     }
 
     @Test(arguments: ["gone", "another", "hidden"])
-    func whatIsNoLongerThereIsSentAgain(state: String) throws {
+    func `what is no longer there is sent again`(state: String) throws {
         let harness = try EngineHarness()
         let path = try harness.file()
         try harness.expectDone(try harness.run(try harness.register(path), path: path), path)
@@ -45,7 +45,7 @@ import Testing
         #expect(try harness.ledger.all().map(\.state) == [.done, .done])
     }
 
-    @Test func forceSendsWhatIsThere() throws {
+    @Test func `force sends what is there`() throws {
         let harness = try EngineHarness()
         let path = try harness.file()
         try harness.expectDone(try harness.run(try harness.register(path), path: path), path)
@@ -55,7 +55,7 @@ import Testing
         #expect(outcome.completed.first?.wasThere == false)
     }
 
-    @Test func aChangedFileIsSentAgainWhenItsOldUploadWasDone() throws {
+    @Test func `a changed file is sent again when its old upload was done`() throws {
         let harness = try EngineHarness()
         let path = try harness.file()
         try harness.expectDone(try harness.run(try harness.register(path), path: path), path)
@@ -63,7 +63,7 @@ import Testing
         try harness.expectDone(try harness.run(try harness.register(path), path: path), path)
     }
 
-    @Test func aPendingUploadIsGoneOnWith() throws {
+    @Test func `a pending upload is resumed`() throws {
         let harness = try EngineHarness()
         let path = try harness.file(size: 17 << 20)
         try harness.interrupt(path, .init(partSize: 8 << 20), afterParts: 1)
@@ -91,7 +91,7 @@ import Testing
     }
 
     @Test(arguments: Demand.allCases)
-    func anotherDemandIsAnErrorWhilePartsArePending(demand: Demand) throws {
+    func `another demand is an error while parts are pending`(demand: Demand) throws {
         let harness = try EngineHarness()
         let path = try harness.file(size: 17 << 20)
         try harness.interrupt(path, .init(partSize: 8 << 20), afterParts: 1)
@@ -106,7 +106,7 @@ import Testing
     }
 
     @Test(arguments: Demand.allCases)
-    func anotherDemandHoldsWhenNothingWasSentYet(demand: Demand) throws {
+    func `another demand holds when nothing was sent yet`(demand: Demand) throws {
         let harness = try EngineHarness()
         let path = try harness.file(size: 17 << 20)
         _ = try harness.ledger.claim([try harness.newUpload(path, .init(partSize: 8 << 20))])
@@ -116,7 +116,7 @@ import Testing
         #expect(Set(harness.server.requests(.uploadPart).map(\.bodyBytes)) == expected)
     }
 
-    @Test func theRowsOfManyFilesAreInOrder() throws {
+    @Test func `the rows of many files are in order`() throws {
         let harness = try EngineHarness()
         let paths = try (0..<20).map { try harness.file("f\($0)", size: 10) }
         let intents = paths.enumerated().map { number, path in

@@ -33,7 +33,7 @@ import Testing
         }
     }
 
-    @Test func partsOfOnePageAreDealtWithWhileTheNextIsFetched() throws {
+    @Test func `parts of one page are dealt with while the next is fetched`() throws {
         let server = harness.server
         damage(1, upload: uploadID, on: server)
         let wasSent = Atomic<Bool>(false)
@@ -59,7 +59,7 @@ import Testing
         #expect(outcome.completed.first?.bytesSkipped == 4 * EngineHarness.partSize)
     }
 
-    @Test func anUploadThatIsGoneOnTheSecondPageIsBegunAnew() throws {
+    @Test func `an upload that is gone on the second page is started again`() throws {
         let server = harness.server
         let id = uploadID
         server.script([
@@ -77,7 +77,7 @@ import Testing
         #expect(server.count(.create) == 2)
     }
 
-    @Test func aListThatChangesWhenItIsAskedForAgainIsLookedAtOnceMore() throws {
+    @Test func `a list that changes when it is asked for again is looked at once more`() throws {
         let server = harness.server
         let id = uploadID
         let change = { @Sendable (server: FakeS3) in
@@ -102,7 +102,7 @@ import Testing
         #expect(harness.server.count(.complete) == 1)
     }
 
-    @Test func aListThatIsRefusedHalfWayIsGoneOnWithoutByTheLedger() throws {
+    @Test func `a list that is refused half way is gone on without by the ledger`() throws {
         harness.server.script([
             .on(.listParts, occurrence: 2, times: 100, .status(403, code: "AccessDenied"))
         ])

@@ -58,7 +58,7 @@ import Testing
     }
 
     @Test(arguments: Harmless.allCases, [EngineHarness.partSize, nil])
-    func aFileThatOnlySeemsChangedIsResumed(change: Harmless, partSize: Int64?) throws {
+    func `a file that only seems changed is resumed`(change: Harmless, partSize: Int64?) throws {
         let harness = try EngineHarness()
         let path = try harness.file()
         if partSize == nil {
@@ -75,7 +75,7 @@ import Testing
     }
 
     @Test(arguments: Harmless.allCases)
-    func aConfirmedFileThatOnlySeemsChangedIsNotSentAgain(change: Harmless) throws {
+    func `a confirmed file that only seems changed is not sent again`(change: Harmless) throws {
         for partSize in [EngineHarness.partSize, nil] {
             let harness = try EngineHarness()
             let path = try harness.file()
@@ -88,7 +88,7 @@ import Testing
     }
 
     @Test(arguments: [EngineHarness.partSize, nil], ["auto", "sha256"])
-    func aConfirmedFileThatWasChangedUnseenIsSentAgain(partSize: Int64?, checksum: String) throws {
+    func `a confirmed file that was changed unseen is sent again`(partSize: Int64?, checksum: String) throws {
         let harness = try EngineHarness()
         let path = try harness.file()
         try harness.expectDone(try harness.upload(path, .init(partSize: partSize, checksum: checksum)), path)
@@ -99,7 +99,7 @@ import Testing
     }
 
     @Test(arguments: Harmless.allCases, [EngineHarness.partSize, nil])
-    func aFileThatOnlySeemsChangedWhileItIsSentIsDone(change: Harmless, partSize: Int64?) throws {
+    func `a file that only seems changed while it is sent is done`(change: Harmless, partSize: Int64?) throws {
         let harness = try EngineHarness()
         let path = try harness.file(size: 300_000)
         harness.server.onBodyBytes(partSize == nil ? .putObject : .uploadPart, after: 1000) { _ in
@@ -109,7 +109,7 @@ import Testing
         #expect(try harness.record().upload.source == SourceFile.open(path: Array(path.utf8)).identity)
     }
 
-    @Test func anUploadOfAnOlderLedgerIsComparedBeforeItIsResumed() throws {
+    @Test func `an upload of an older ledger is compared before it is resumed`() throws {
         let harness = try EngineHarness()
         let path = try harness.file()
         try harness.interrupt(path, afterParts: 3)
@@ -121,7 +121,7 @@ import Testing
     }
 
     /// A job has nobody to run a command with --restart.
-    @Test func aJobSendsAChangedFileAgainFromItsStart() throws {
+    @Test func `a job sends a changed file again from its start`() throws {
         let harness = try EngineHarness()
         let path = try harness.file()
         try harness.interrupt(path, afterParts: 3)
@@ -143,7 +143,7 @@ import Testing
     }
 
     @Test(arguments: Change.allCases)
-    func aChangeBetweenTwoRunsIsRefused(change: Change) throws {
+    func `a change between two runs is refused`(change: Change) throws {
         let harness = try EngineHarness()
         let path = try harness.file()
         try harness.interrupt(path, afterParts: 3)
@@ -157,7 +157,7 @@ import Testing
     }
 
     @Test(arguments: [Change.truncated, .grown, .rewritten, .movedBack, .removed])
-    func aChangeBeforeAnythingIsSentIsRefused(change: Change) throws {
+    func `a change before anything is sent is refused`(change: Change) throws {
         let harness = try EngineHarness()
         let path = try harness.file()
         for (key, partSize) in [("parts", EngineHarness.partSize), ("put", nil)] {
@@ -171,7 +171,7 @@ import Testing
     }
 
     @Test(arguments: Change.allCases, [EngineHarness.partSize, 2 << 20])
-    func aChangeWhileAPartIsSentEndsTheUpload(change: Change, partSize: Int64) throws {
+    func `a change while a part is sent ends the upload`(change: Change, partSize: Int64) throws {
         // One after the other: a change of bytes that nothing has read yet makes no difference.
         let harness = try EngineHarness(concurrency: 1)
         let path = try harness.file(size: partSize == EngineHarness.partSize ? 400_000 : 5 << 20)
@@ -184,7 +184,7 @@ import Testing
     }
 
     @Test(arguments: [Change.truncated, .grown, .rewritten, .rewrittenUnseen, .movedBack])
-    func aChangeWhileASmallFileIsSentIsNotReportedDone(change: Change) throws {
+    func `a change while a small file is sent is not reported done`(change: Change) throws {
         let harness = try EngineHarness()
         let path = try harness.file(size: 300_000)
         harness.server.onBodyBytes(.putObject, after: 1000) { _ in
@@ -195,7 +195,7 @@ import Testing
     }
 
     @Test(arguments: [Change.rewritten, .rewrittenUnseen, .replaced])
-    func aChangeDuringCompleteIsNotReportedDone(change: Change) throws {
+    func `a change during Complete is not reported done`(change: Change) throws {
         let harness = try EngineHarness()
         let path = try harness.file()
         harness.server.script([
@@ -209,7 +209,7 @@ import Testing
 
     /// Parts of 2 MiB wait for leave to send the body, so that it has been digested but not read again when it comes.
     @Test(arguments: Guard.allCases, [true, false])
-    func aChangeBetweenTheTwoReadsOfAPartIsNoticed(by store: Guard, hidesItsTime: Bool) throws {
+    func `a change between the two reads of a part is noticed`(by store: Guard, hidesItsTime: Bool) throws {
         var profile = FakeProfile.aws(minimumPartSize: 1)
         if store != .checksum {
             profile.checksums = .ignored
@@ -244,7 +244,7 @@ import Testing
     }
 
     @Test(arguments: [Change.replaced, .rewrittenUnseen])
-    func aFileThatIsReplacedBeforeCompleteIsNotCompleted(change: Change) throws {
+    func `a file that is replaced before Complete is not completed`(change: Change) throws {
         let harness = try EngineHarness()
         let path = try harness.file()
         harness.server.script([
@@ -255,7 +255,7 @@ import Testing
         #expect(harness.server.count(.complete) == 0)
     }
 
-    @Test func restartGivesUpTheOldUploadAndSendsTheFileAsItIs() throws {
+    @Test func `restart gives up the old upload and sends the file as it is`() throws {
         let harness = try EngineHarness()
         let path = try harness.file(size: 17 << 20)
         let sizing: Int64 = 5 << 20

@@ -26,7 +26,7 @@ import Testing
 
     /// What is longer than a worker holds in memory is read twice.
     @Test(arguments: [Digester.mostHeld + 1, nil])
-    func aReadErrorNamesItsOffsetAndKeepsWhatHasGone(partSize: Int64?) throws {
+    func `a read error names its offset and keeps what has gone`(partSize: Int64?) throws {
         let harness = try EngineHarness()
         let path = try harness.file(size: 6 * (Digester.mostHeld + 1))
         harness.server.script([
@@ -63,7 +63,7 @@ import Testing
 
     /// Files that are made while they are read, of which no size is known.
     @Test(arguments: ["/proc/version", "/proc/self/mounts"])
-    func aFileThatHoldsMoreThanItsSizeIsRefused(path: String) throws {
+    func `a file that holds more than its size is refused`(path: String) throws {
         let harness = try EngineHarness()
         _ = try harness.ledger.claim([
             NewUpload(
@@ -83,7 +83,7 @@ import Testing
     }
 
     @Test(arguments: [EngineHarness.partSize, nil])
-    func aSparseFileArrivesWithItsHoles(partSize: Int64?) throws {
+    func `a sparse file arrives with its holes`(partSize: Int64?) throws {
         let harness = try EngineHarness()
         let path = try harness.file(size: 100)
         try Files.truncate(path, to: 900_000)
@@ -101,7 +101,7 @@ import Testing
         try Files.setModificationTime(path, seconds: second)
     }
 
-    @Test func aChangeWithinTheSecondOfTheFirstLookIsFoundByReadingAndRefused() throws {
+    @Test func `a change within the second of the first look is found by reading and refused`() throws {
         let harness = try EngineHarness()
         let path = try harness.file()
         let second = wallClockMilliseconds() / 1000
@@ -112,7 +112,7 @@ import Testing
         #expect(try harness.record().partsDone == 3)
     }
 
-    @Test func whatWasConfirmedIsSentAgainWhenAChangeCouldNotBeSeen() throws {
+    @Test func `what was confirmed is sent again when a change could not be seen`() throws {
         let harness = try EngineHarness()
         let path = try harness.file()
         let second = wallClockMilliseconds() / 1000
@@ -131,7 +131,7 @@ import Testing
         return failure
     }
 
-    @Test func anUnreadableFileIsNamed() throws {
+    @Test func `an unreadable file is named`() throws {
         let harness = try EngineHarness()
         let path = try harness.file()
         try Files.setMode(path, 0)
@@ -153,7 +153,7 @@ import Testing
         #expect(text.contains(path) && text.contains("cannot be read: Permission denied"), "\(text)")
     }
 
-    @Test func aFileThatBecomesUnreachableBetweenTwoRunsKeepsItsParts() throws {
+    @Test func `a file that becomes unreachable between two runs keeps its parts`() throws {
         let harness = try EngineHarness()
         let path = try harness.file()
         try harness.interrupt(path, afterParts: 3)
@@ -168,7 +168,7 @@ import Testing
         try harness.expectFailed(try harness.resume(), .source, state: .failed, openUploads: 1)
     }
 
-    @Test func aLinkThatLeadsToItselfIsNamed() throws {
+    @Test func `a link that leads to itself is named`() throws {
         let harness = try EngineHarness()
         let loop = harness.scratch.path("loop")
         try #require(symlink("loop", loop) == 0)
@@ -177,7 +177,7 @@ import Testing
         #expect(failure.message.contains(loop) && failure.message.contains("symbolic links"), "\(failure.message)")
     }
 
-    @Test func whatIsNoFileIsRefusedWithoutWaitingForIt() throws {
+    @Test func `what is no file is refused without waiting for it`() throws {
         let harness = try EngineHarness()
         let fifo = harness.scratch.path("fifo")
         #expect(mkfifo(fifo, 0o600) == 0)
@@ -187,7 +187,7 @@ import Testing
     }
 
     @Test(arguments: [Array("new\nline".utf8), [0x63, 0x61, 0x66, 0xE9], Array("-r".utf8), Array("\u{1B}[2J".utf8)])
-    func aStrangeNameIsAFileLikeAnyOther(name: [UInt8]) throws {
+    func `a strange name is a file like any other`(name: [UInt8]) throws {
         let harness = try EngineHarness()
         let plain = try harness.file()
         let path = Array(plain.utf8.dropLast(4)) + name

@@ -15,7 +15,7 @@ import Testing
         func now() -> Moment { Moment(nanoseconds: time.withLock { Int64($0 * 1e9) }) }
     }
 
-    @Test func theLimitCountsFromTheLastProgress() {
+    @Test func `the limit counts from the last progress`() {
         let clock = TestClock()
         let timer = StallTimer(limit: 10, clock: { clock.now() })
         #expect(timer.remaining == 10)
@@ -33,7 +33,7 @@ import Testing
     }
 
     /// Commands without ticks wait longer between two tries than a gap is.
-    @Test func withoutTicksAllTimeCounts() {
+    @Test func `without ticks all time counts`() {
         let clock = TestClock()
         let timer = StallTimer(limit: 10, clock: { clock.now() })
         clock.advance(7)
@@ -43,7 +43,7 @@ import Testing
     }
 
     /// SIGSTOP, a paused virtual machine: two hours in which nothing could move are not the network's fault.
-    @Test func timeInWhichTheProcessDidNotRunDoesNotCount() {
+    @Test func `time in which the process did not run does not count`() {
         let clock = TestClock()
         let timer = StallTimer(limit: 10, clock: { clock.now() })
         clock.advance(3)
@@ -55,7 +55,7 @@ import Testing
         #expect(timer.remaining == 3)
     }
 
-    @Test func aCancelledPauseIsOver() {
+    @Test func `a cancelled pause is over`() {
         let cancellation = Cancellation()
         cancellation.cancel()
         let began = Moment.now()

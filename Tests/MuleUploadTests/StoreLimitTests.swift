@@ -39,7 +39,7 @@ import Testing
     }
 
     /// Scaleway takes 1,000 parts.
-    @Test func aPartNumberThatIsTooHighIsNotReachedAgain() throws {
+    @Test func `a part number that is too high is not reached again`() throws {
         let harness = try EngineHarness(concurrency: 1)
         harness.server.profile.maxParts = 3
         let (_, begun) = try learn(
@@ -56,7 +56,7 @@ import Testing
         try harness.expectDone(try harness.run(entry, path: other, key: "other"), other, key: "other")
     }
 
-    @Test func aLimitThatIsNotToldIsAskedOfTheUser() throws {
+    @Test func `a limit that is not told is asked of the user`() throws {
         let harness = try EngineHarness(faults: [
             .on(.uploadPart, part: 3, times: 9, .status(400, code: "InvalidArgument", message: "Bad part number."))
         ])
@@ -68,7 +68,7 @@ import Testing
     }
 
     /// Storj takes no part below 64 MiB but the last, and says so at the end.
-    @Test func aPartInTheMiddleThatIsTooSmallNamesTheLimit() throws {
+    @Test func `a part in the middle that is too small names the limit`() throws {
         let harness = try EngineHarness(.aws(minimumPartSize: 6 << 20))
         let path = try harness.file(size: 17 << 20)
         let sizing = PartSizing(partSize: 5 << 20)
@@ -87,7 +87,7 @@ import Testing
         )
     }
 
-    @Test func partsThatAreTooLargeAreCutSmallerTheNextTime() throws {
+    @Test func `parts that are too large are cut smaller the next time`() throws {
         let harness = try EngineHarness()
         harness.server.profile.maximumPartSize = 6 << 20
         _ = try learn(
@@ -100,7 +100,7 @@ import Testing
         )
     }
 
-    @Test func aFileTooLargeForOneRequestGoesInPartsTheNextTime() throws {
+    @Test func `a file too large for one request goes in parts the next time`() throws {
         let harness = try EngineHarness()
         harness.server.profile.maximumPartSize = 6 << 20
         let (_, begun) = try learn(
@@ -114,7 +114,7 @@ import Testing
 
     /// A proxy that stops large bodies says no more than its status.
     @Test(arguments: [EngineHarness.partSize, nil])
-    func aProxyThatStopsLargeBodiesIsNamed(partSize: Int64?) throws {
+    func `a proxy that stops large bodies is named`(partSize: Int64?) throws {
         let harness = try EngineHarness(faults: [
             .on(
                 partSize == nil ? .putObject : .uploadPart,
@@ -130,7 +130,7 @@ import Testing
         #expect(outcome.failure?.message.contains("client_max_body_size") == true)
     }
 
-    @Test func anObjectThatIsTooLargeIsSaidSo() throws {
+    @Test func `an object that is too large is said so`() throws {
         let harness = try EngineHarness(faults: [.on(.complete, .status(400, code: "EntityTooLarge"))])
         let path = try harness.file()
         let outcome = try harness.upload(path)
@@ -140,14 +140,14 @@ import Testing
 
     /// R2: parts of equal size but the last, which is not larger. A file's are.
     @Test(arguments: [1, 2, 64 << 10, (64 << 10) + 1, 6 * (64 << 10), 6 * (64 << 10) - 100] as [Int64])
-    func theCutOfAFileIsEqualWhereTheStoreWantsIt(size: Int64) throws {
+    func `the cut of a file is equal where the store wants it`(size: Int64) throws {
         let harness = try EngineHarness()
         harness.server.profile.partsMustBeEqual = true
         let path = try harness.file(size: size)
         try harness.expectDone(try harness.upload(path), path)
     }
 
-    @Test func aStoreThatWantsEqualPartsIsRemembered() throws {
+    @Test func `a store that wants equal parts is remembered`() throws {
         let harness = try EngineHarness(faults: [
             .on(
                 .complete,
@@ -166,7 +166,7 @@ import Testing
         #expect(StreamPlan().partSize(number: 1, after: 0, limits: limits) == 64 << 20)
     }
 
-    @Test func limitsThatContradictEachOtherMakeAPlanAllTheSame() throws {
+    @Test func `limits that contradict each other make a plan all the same`() throws {
         let ledger = try Ledger(path: Array(ScratchDirectory().path("ledger.sqlite").utf8))
         try ledger.remember("smallest-part", "67108864", of: "here", lifetime: 60)
         try ledger.remember("largest-body", "1048576", of: "here", lifetime: 60)

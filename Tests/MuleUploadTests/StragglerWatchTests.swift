@@ -11,7 +11,7 @@ import Testing
     /// a busy machine, and in no time on another connection.
     private static let crawl = Fault.Action.crawl(bytesPerSecond: 20_000)
 
-    @Test func aPartThatCrawlsAtTheEndIsSentAnewOnAnotherConnection() throws {
+    @Test func `a part that crawls at the end is sent again on another connection`() throws {
         let harness = try EngineHarness(faults: [.on(.uploadPart, part: 6, Self.crawl)])
         let path = try harness.file(size: 6 * Self.partSize)
         let outcome = try harness.upload(path, .init(partSize: Self.partSize))
@@ -25,7 +25,7 @@ import Testing
     }
 
     /// An object in one request goes the same way.
-    @Test func oneOfManyObjectsThatCrawlsIsSentAnew() throws {
+    @Test func `one of many objects that crawls is sent again`() throws {
         let harness = try EngineHarness(faults: [.on(.putObject, key: "3", Self.crawl)])
         let files = try (1...5).map { number in
             let path = try harness.file("\(number)", size: Self.partSize, seed: UInt64(number))
@@ -39,7 +39,7 @@ import Testing
     }
 
     /// Whose turn does not come moves nothing for seconds.
-    @Test func underARateLimitNobodyIsWatched() {
+    @Test func `under a rate limit no one is watched`() {
         var transfer = BodyTransfer()
         let paced = StragglerWatch(isPaced: true, isDry: { true })
         #expect(paced.watch(Self.partSize, cuts: 0, with: &transfer) == nil)

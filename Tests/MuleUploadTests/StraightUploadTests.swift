@@ -9,7 +9,7 @@ import Testing
 /// Uploads that nothing disturbs.
 @Suite struct StraightUploadTests {
     @Test(arguments: [0, 1, EngineHarness.partSize])
-    func smallFilesGoInOneRequest(size: Int64) throws {
+    func `small files go in one request`(size: Int64) throws {
         let harness = try EngineHarness()
         let path = try harness.file(size: size)
         let outcome = try harness.upload(path, .init(partSize: nil))
@@ -20,7 +20,7 @@ import Testing
     }
 
     @Test(arguments: [-1, 0, 1])
-    func filesAboutAMultipleOfThePartSizeAreCutRight(difference: Int64) throws {
+    func `files about a multiple of the part size are cut right`(difference: Int64) throws {
         let harness = try EngineHarness()
         let path = try harness.file(size: 3 * EngineHarness.partSize + difference)
         let outcome = try harness.upload(path)
@@ -34,7 +34,7 @@ import Testing
         arguments: ["auto", "crc64nvme", "crc32c", "crc32", "sha256", "md5", "none"],
         [EngineHarness.partSize, nil]
     )
-    func everyChecksumLeadsToTheObject(checksum: String, partSize: Int64?) throws {
+    func `every checksum leads to the object`(checksum: String, partSize: Int64?) throws {
         let harness = try EngineHarness()
         let path = try harness.file()
         let outcome = try harness.upload(path, .init(partSize: partSize, checksum: checksum))
@@ -47,7 +47,7 @@ import Testing
     }
 
     @Test(arguments: ["always", "never", "auto"])
-    func payloadIsSignedWhereAskedFor(signing: String) throws {
+    func `payload is signed where asked for`(signing: String) throws {
         let harness = try EngineHarness()
         let path = try harness.file()
         try harness.expectDone(try harness.upload(path, .init(payloadSigning: signing)), path)
@@ -55,14 +55,14 @@ import Testing
         #expect((harness.server.unsignedPayloads > 0) == (signing == "never"))
     }
 
-    @Test func sessionTokensAreSent() throws {
+    @Test func `session tokens are sent`() throws {
         let harness = try EngineHarness(credentials: [FakeCredentials(sessionToken: "a/session+token==")])
         let path = try harness.file()
         try harness.expectDone(try harness.upload(path), path)
         #expect(harness.server.requests.allSatisfy { $0.header("x-amz-security-token") == "a/session+token==" })
     }
 
-    @Test func severalFilesShareThePool() throws {
+    @Test func `several files share the pool`() throws {
         let harness = try EngineHarness()
         let files = try (1...5).map { number in
             let path = try harness.file("file\(number)", size: Int64(number) * 70_000, seed: UInt64(number))
@@ -73,7 +73,7 @@ import Testing
         for (number, file) in zip(1..., files) { try harness.expectDone(outcome, file.0, key: "key\(number)") }
     }
 
-    @Test func aFailingFileDoesNotStopTheOthers() throws {
+    @Test func `a failing file does not stop the others`() throws {
         let harness = try EngineHarness(faults: [
             .on(.uploadPart, part: 2, key: "key2", .status(403, code: "AccessDenied"))
         ])
@@ -94,7 +94,7 @@ import Testing
         harness.expectClean(openUploads: 1)
     }
 
-    @Test func theRowIsDurableBeforeAnythingIsSent() throws {
+    @Test func `the row is durable before anything is sent`() throws {
         let harness = try EngineHarness()
         let path = try harness.file()
         harness.server.script([
@@ -114,7 +114,7 @@ import Testing
         try harness.expectDone(try harness.upload(path), path)
     }
 
-    @Test func aMissingSourceIsNamed() throws {
+    @Test func `a missing source is named`() throws {
         let harness = try EngineHarness()
         let path = try harness.file()
         let upload = try harness.newUpload(path)

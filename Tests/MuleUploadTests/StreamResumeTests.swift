@@ -48,7 +48,7 @@ import Testing
     }
 
     @Test(arguments: [1, 4, 9])
-    func partsThatTheStoreHasAreNotSentAgain(count: Int) throws {
+    func `parts that the store has are not sent again`(count: Int) throws {
         let harness = try EngineHarness()
         let path = try Self.write(harness, "file", parts: 9, seed: 1)
         try Self.interrupt(harness, Self.print(path), afterParts: count)
@@ -64,7 +64,7 @@ import Testing
 
     /// As a crash leaves them: at the store, and not in the ledger.
     @Test(arguments: [false, true])
-    func partsThatWereNotRecordedAreTakenOver(showsNoChecksums: Bool) throws {
+    func `parts that were not recorded are taken over`(showsNoChecksums: Bool) throws {
         let harness = try EngineHarness()
         harness.server.profile.listPartsOmitsChecksums = showsNoChecksums
         let path = try Self.write(harness, "file", parts: 9, seed: 1)
@@ -79,7 +79,7 @@ import Testing
     }
 
     /// Entity tags that say nothing, and no checksums in the list: the rows hold what the store confirmed of its parts.
-    @Test func partsOfAStoreThatShowsNoDigestAreKnownFromTheLedger() throws {
+    @Test func `parts of a store that shows no digest are known from the ledger`() throws {
         let harness = try EngineHarness()
         harness.server.profile.listPartsOmitsChecksums = true
         harness.server.profile.eTagStyle = .random
@@ -93,7 +93,7 @@ import Testing
 
     /// Nothing but the rows' MD5s and CRCs where the store takes no checksum.
     @Test(arguments: ["md5", "sha256", "none", "crc32c"])
-    func otherChecksumsServeAsWell(name: String) throws {
+    func `other checksums serve as well`(name: String) throws {
         let harness = try EngineHarness()
         let path = try Self.write(harness, "file", parts: 9, seed: 1)
         let change: (inout StreamIntent) -> Void = { $0.integrity.checksum = name }
@@ -103,7 +103,7 @@ import Testing
         #expect(harness.partsSent(from: begun).sorted() == [7, 8, 9, 10])
     }
 
-    @Test func partsThatMayNotBeListedAreKnownFromTheLedger() throws {
+    @Test func `parts that may not be listed are known from the ledger`() throws {
         let harness = try EngineHarness()
         let path = try Self.write(harness, "file", parts: 9, seed: 1)
         try Self.interrupt(harness, Self.print(path), afterParts: 6)
@@ -115,7 +115,7 @@ import Testing
     }
 
     @Test(arguments: [false, true])
-    func partsThatTheStoreHasLostAreSentAgain(otherETag: Bool) throws {
+    func `parts that the store has lost are sent again`(otherETag: Bool) throws {
         let harness = try EngineHarness()
         let path = try Self.write(harness, "file", parts: 9, seed: 1)
         try Self.interrupt(harness, Self.print(path), afterParts: 6)
@@ -135,7 +135,7 @@ import Testing
 
     /// Another content: nothing of the first may be in the object, wherever they differ and whichever is longer.
     @Test(arguments: [1, 3, 6, 9, 12], [[], [1], [2], [1, 2, 3, 4, 5, 6], [6], [9]] as [[Int]])
-    func anotherContentReplacesWhatWasThere(parts: Int, changed: [Int]) throws {
+    func `another Content replaces what was there`(parts: Int, changed: [Int]) throws {
         let harness = try EngineHarness()
         let first = try Self.write(harness, "first", parts: 9, seed: 1)
         try Self.interrupt(harness, Self.print(first), afterParts: 6)
@@ -154,7 +154,7 @@ import Testing
 
     /// The row of a part must go before other bytes take its place at the store.
     @Test(arguments: 1...8)
-    func aSecondInterruptionWithAnotherContentMixesNothing(count: Int) throws {
+    func `a second interruption with another Content mixes nothing`(count: Int) throws {
         let harness = try EngineHarness()
         let first = try Self.write(harness, "first", parts: 9, seed: 1)
         let second = try Self.write(harness, "second", parts: 9, seed: 2)
@@ -184,7 +184,7 @@ import Testing
         }
     }
 
-    @Test func aStreamThatHasBecomeEmptyLeavesNothingBehind() throws {
+    @Test func `a stream that has become empty leaves nothing behind`() throws {
         let harness = try EngineHarness()
         let path = try Self.write(harness, "file", parts: 9, seed: 1)
         try Self.interrupt(harness, Self.print(path), afterParts: 6)
@@ -193,7 +193,7 @@ import Testing
         #expect(harness.server.count(.putObject) == 1 && harness.server.count(.abort) >= 1)
     }
 
-    @Test func aStreamThatHasBecomeShortIsCompletedFromOnePart() throws {
+    @Test func `a stream that has become short is completed from one part`() throws {
         let harness = try EngineHarness()
         let path = try Self.write(harness, "file", parts: 9, seed: 1)
         try Self.interrupt(harness, Self.print(path), afterParts: 6)
@@ -203,7 +203,7 @@ import Testing
         #expect(outcome.completed.first?.parts == 1)
     }
 
-    @Test func standardInputIsComparedLikewise() throws {
+    @Test func `standard input is compared likewise`() throws {
         let harness = try EngineHarness()
         let path = try Self.write(harness, "file", parts: 9, seed: 1)
         func send(_ cancellation: Cancellation = Cancellation()) throws -> Outcome {
@@ -228,7 +228,7 @@ import Testing
 
     // MARK: Which upload
 
-    @Test func theSameStreamIsAlwaysSentOnceItIsDone() throws {
+    @Test func `the same stream is always sent once it is done`() throws {
         let harness = try EngineHarness()
         let path = try Self.write(harness, "file", parts: 3, seed: 1)
         try harness.expectDone(try harness.upload(command: Self.print(path)), path)
@@ -239,7 +239,7 @@ import Testing
         #expect(try harness.ledger.all().count == 2)
     }
 
-    @Test func theCutOnRecordWins() throws {
+    @Test func `the cut on record wins`() throws {
         let harness = try EngineHarness()
         let path = try Self.write(harness, "file", parts: 9, seed: 1)
         try Self.interrupt(harness, Self.print(path), afterParts: 6)
@@ -249,7 +249,7 @@ import Testing
         #expect(outcome.notices.contains { $0.contains("started with parts of 64.0 KiB") && $0.contains("--restart") })
     }
 
-    @Test func aRestartBeginsAnew() throws {
+    @Test func `a restart restarts`() throws {
         let harness = try EngineHarness()
         let path = try Self.write(harness, "file", parts: 9, seed: 1)
         try Self.interrupt(harness, Self.print(path), afterParts: 6)
@@ -266,7 +266,7 @@ import Testing
         #expect(try harness.record().upload.partSize == 100_000)
     }
 
-    @Test func anUploadWithOtherOptionsIsLeftAsItIs() throws {
+    @Test func `an upload with other options is left as it is`() throws {
         let harness = try EngineHarness()
         let path = try Self.write(harness, "file", parts: 9, seed: 1)
         try Self.interrupt(harness, Self.print(path), afterParts: 6)
@@ -283,7 +283,7 @@ import Testing
         harness.expectClean()
     }
 
-    @Test func oneThatAnotherRunCarriesIsLeftAlone() throws {
+    @Test func `one that another run uploads is skipped`() throws {
         let harness = try EngineHarness()
         let path = try Self.write(harness, "file", parts: 9, seed: 1)
         try Self.interrupt(harness, Self.print(path), afterParts: 6)
@@ -298,7 +298,7 @@ import Testing
     }
 
     @Test(arguments: [UploadState.pending, .failed])
-    func aRowWithoutPartsIsUsedAgain(state: UploadState) throws {
+    func `a row without parts is used again`(state: UploadState) throws {
         let harness = try EngineHarness()
         let path = try Self.write(harness, "file", parts: 3, seed: 1)
         // The lease goes with the claim.
@@ -311,7 +311,7 @@ import Testing
     }
 
     /// With --no-overwrite too: the object is this very upload's, and the token in its row says so.
-    @Test func aRequestWhoseAnswerWasLostIsKnownAgain() throws {
+    @Test func `a request whose answer was lost is known again`() throws {
         let harness = try EngineHarness()
         let path = try harness.file("small", size: 100)
         let cancellation = Cancellation()
@@ -345,7 +345,7 @@ import Testing
         harness.server.script([])
     }
 
-    @Test func aCompleteThatDidNotArriveIsSentAgain() throws {
+    @Test func `a Complete that did not arrive is sent again`() throws {
         let harness = try EngineHarness()
         let path = try Self.write(harness, "file", parts: 5, seed: 1)
         try Self.loseComplete(harness, path, isCarriedOut: false)
@@ -356,7 +356,7 @@ import Testing
         #expect(outcome.completed.first?.bytesSkipped == Int64(5 * Self.part + 7))
     }
 
-    @Test func aCompleteWhoseAnswerWasLostClosesItsRow() throws {
+    @Test func `a Complete whose answer was lost closes its row`() throws {
         let harness = try EngineHarness()
         let first = try Self.write(harness, "first", parts: 5, seed: 1)
         let second = try Self.write(harness, "second", parts: 4, seed: 2)
@@ -372,7 +372,7 @@ import Testing
         #expect(try harness.ledger.all().count == 2)
     }
 
-    @Test func anOutcomeThatNobodyMayLookAtStaysUnknown() throws {
+    @Test func `an outcome that no one may look at stays unknown`() throws {
         let harness = try EngineHarness()
         let path = try Self.write(harness, "file", parts: 5, seed: 1)
         try Self.loseComplete(harness, path)
@@ -384,7 +384,7 @@ import Testing
         #expect(outcome.notices.contains { $0.contains("head-object") })
     }
 
-    @Test func anUploadThatWasAbortedElsewhereBeginsAnew() throws {
+    @Test func `an upload that was aborted elsewhere restarts`() throws {
         let harness = try EngineHarness()
         let path = try Self.write(harness, "file", parts: 5, seed: 1)
         try Self.interrupt(harness, Self.print(path), afterParts: 3)
@@ -396,7 +396,7 @@ import Testing
     }
 
     /// The store has made the object: to say that the upload is given up would be a lie.
-    @Test func anAbortOfWhatWasCompletedLeavesItDone() throws {
+    @Test func `an Abort of what was completed leaves it done`() throws {
         let harness = try EngineHarness()
         let path = try Self.write(harness, "file", parts: 5, seed: 1)
         try Self.loseComplete(harness, path)
@@ -410,7 +410,7 @@ import Testing
         #expect(try harness.server.object(key: "key")?.equals(file: path) == true)
     }
 
-    @Test func anAbortOfWhatNobodyCanProveSaysSo() throws {
+    @Test func `an Abort of what no one can prove says so`() throws {
         let harness = try EngineHarness()
         let path = try Self.write(harness, "file", parts: 5, seed: 1)
         try Self.loseComplete(harness, path)
@@ -419,7 +419,7 @@ import Testing
         #expect(try harness.record().state == .unknown)
     }
 
-    @Test func anAbortWhereObjectsMayNotBeLookedAtEnds() throws {
+    @Test func `an Abort where objects may not be looked at ends`() throws {
         let harness = try EngineHarness()
         let path = try Self.write(harness, "file", parts: 5, seed: 1)
         try Self.interrupt(harness, Self.print(path), afterParts: 3)
@@ -433,7 +433,7 @@ import Testing
     // MARK: What is expected
 
     @Test(arguments: [1, 3 * part, 20 * part, 400 * part])
-    func anExpectationIsAHint(expected: Int) throws {
+    func `an expectation is a hint`(expected: Int) throws {
         let harness = try EngineHarness()
         let path = try Self.write(harness, "file", parts: 5, seed: 1)
         let intent = harness.stream(.command, partSize: EngineHarness.partSize) { $0.expectedSize = Int64(expected) }
@@ -448,7 +448,7 @@ import Testing
 
     /// Progress shows a share of what is expected until the stream proves to be longer.
     @Test(arguments: [(20 * part, [20 * part]), (2 * part, [2 * part, nil])] as [(Int, [Int?])])
-    func progressKnowsWhatIsExpected(expected: Int, totals: [Int?]) throws {
+    func `progress knows what is expected`(expected: Int, totals: [Int?]) throws {
         let harness = try EngineHarness()
         let path = try Self.write(harness, "file", parts: 5, seed: 1)
         let intent = harness.stream(.command) { $0.expectedSize = Int64(expected) }
@@ -487,7 +487,7 @@ import Testing
         #expect(run.snapshot().bytesTotal == Int64(5 * Self.part + 7))
     }
 
-    @Test func moreThanAnObjectHoldsIsRefused() throws {
+    @Test func `more than an object holds is refused`() throws {
         let harness = try EngineHarness()
         let (entry, _) = try harness.register(
             harness.stream(.command, partSize: nil) { $0.expectedSize = 60 << 40 }

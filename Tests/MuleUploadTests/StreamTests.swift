@@ -12,7 +12,7 @@ import Testing
     private static let partSize = Int(EngineHarness.partSize)
 
     @Test(arguments: [0, 1, partSize - 1, partSize, partSize + 1, 3 * partSize, 3 * partSize + 5, 40 * partSize])
-    func aStreamOfAnyLengthArrives(count: Int) throws {
+    func `a stream of any length arrives`(count: Int) throws {
         let harness = try EngineHarness()
         let outcome = try Self.upload(count, harness)
         let path = try harness.scratch.writeRandom("copy", count: Int64(count), seed: 3)
@@ -31,14 +31,14 @@ import Testing
             .on(.complete, .closeAfterProcessing), .on(.create, .closeAfterProcessing),
         ] as [Fault]
     )
-    func aPassingFaultIsBorne(fault: Fault) throws {
+    func `a passing fault is survived`(fault: Fault) throws {
         let harness = try EngineHarness(faults: [fault])
         let outcome = try Self.upload(20 * Self.partSize, harness)
         let path = try harness.scratch.writeRandom("copy", count: Int64(20 * Self.partSize), seed: 3)
         try harness.expectDone(outcome, path)
     }
 
-    @Test func aFailureEndsTheStreamAndKeepsItsParts() throws {
+    @Test func `a failure ends the stream and keeps its parts`() throws {
         let harness = try EngineHarness(faults: [.on(.uploadPart, part: 5, .status(403, code: "AccessDenied"))])
         let outcome = try Self.upload(40 * Self.partSize, harness)
         try harness.expectFailed(outcome, .store, state: .failed, openUploads: 1)
@@ -46,7 +46,7 @@ import Testing
         harness.expectClean()
     }
 
-    @Test func aStopIsHeardWhileTheProducerIsSilent() throws {
+    @Test func `a stop is heard while the producer is silent`() throws {
         let harness = try EngineHarness()
         let pipe = try Pipe()
         let cancellation = Cancellation()

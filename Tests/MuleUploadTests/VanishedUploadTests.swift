@@ -16,7 +16,7 @@ private func replaceUploadBySomebodyElsesObject(_ store: inout FakeStore) {
 /// The upload ID is gone when a run comes back to it.
 @Suite struct VanishedUploadTests {
     @Test(arguments: [false, true])
-    func anAbortedUploadIsBegunAnewWithANotice(saysNoSuchKey: Bool) throws {
+    func `an aborted upload is started again with a notice`(saysNoSuchKey: Bool) throws {
         let harness = try EngineHarness()
         harness.server.profile.saysNoSuchKeyForUploads = saysNoSuchKey
         let path = try harness.file()
@@ -33,7 +33,7 @@ private func replaceUploadBySomebodyElsesObject(_ store: inout FakeStore) {
         #expect(try harness.record().token != before.token)
     }
 
-    @Test func aCompletedUploadIsRecognisedByItsToken() throws {
+    @Test func `a completed upload is recognised by its token`() throws {
         let harness = try EngineHarness()
         let path = try harness.file()
         let cancellation = Cancellation()
@@ -52,7 +52,7 @@ private func replaceUploadBySomebodyElsesObject(_ store: inout FakeStore) {
     }
 
     /// Completed, the answer not heard, begun anew with --restart, and expired: the object is this upload's own, of before.
-    @Test func anObjectOfAnEarlierBeginningIsNobodyElses() throws {
+    @Test func `an object of an earlier start belongs to another program`() throws {
         let harness = try EngineHarness()
         let path = try harness.file()
         let cancellation = Cancellation()
@@ -69,7 +69,7 @@ private func replaceUploadBySomebodyElsesObject(_ store: inout FakeStore) {
         try harness.expectDone(try harness.resume(), path)
     }
 
-    @Test func anObjectOfSomebodyElseThatIsNewerIsNotReplaced() throws {
+    @Test func `an object of someone else that is newer is not replaced`() throws {
         let harness = try EngineHarness()
         let path = try harness.file()
         try harness.interrupt(path, afterParts: 3)
@@ -81,7 +81,7 @@ private func replaceUploadBySomebodyElsesObject(_ store: inout FakeStore) {
     }
 
     /// Store times are in whole seconds: one that was completed in the second in which this upload was begun looks newer.
-    @Test func anObjectOfTheUploadBeforeIsNobodyElses() throws {
+    @Test func `an object of the upload before belongs to another program`() throws {
         let harness = try EngineHarness()
         let path = try harness.file()
         try harness.expectDone(try harness.upload(path), path)
@@ -97,7 +97,7 @@ private func replaceUploadBySomebodyElsesObject(_ store: inout FakeStore) {
         try harness.expectDone(try harness.resume(), path)
     }
 
-    @Test func anOlderObjectIsReplacedAsItWouldHaveBeen() throws {
+    @Test func `an older object is replaced as it would have been`() throws {
         let harness = try EngineHarness()
         let path = try harness.file()
         try harness.interrupt(path, afterParts: 3)
@@ -108,7 +108,7 @@ private func replaceUploadBySomebodyElsesObject(_ store: inout FakeStore) {
         try harness.expectDone(try harness.resume(), path)
     }
 
-    @Test func ourTokenOnAnObjectOfAnotherSizeIsNoProof() throws {
+    @Test func `our token on an object of another size is no proof`() throws {
         let harness = try EngineHarness()
         let path = try harness.file()
         try harness.interrupt(path, afterParts: 3)
@@ -125,7 +125,7 @@ private func replaceUploadBySomebodyElsesObject(_ store: inout FakeStore) {
         try harness.expectFailed(outcome, .verification, state: .unknown, openUploads: 0)
     }
 
-    @Test func aSourceThatHasChangedIsNotTakenForTheCompletedObject() throws {
+    @Test func `a source that has changed is not taken for the completed object`() throws {
         let harness = try EngineHarness()
         let path = try harness.file()
         let cancellation = Cancellation()
@@ -145,7 +145,7 @@ private func replaceUploadBySomebodyElsesObject(_ store: inout FakeStore) {
 
     /// - Parameter mayList: without, the part's own answer has to do.
     @Test(arguments: [true, false])
-    func isBegunAnewInTheSameRun(mayList: Bool) throws {
+    func `is started again in the same run`(mayList: Bool) throws {
         let harness = try EngineHarness()
         harness.server.script([
             .on(
@@ -163,7 +163,7 @@ private func replaceUploadBySomebodyElsesObject(_ store: inout FakeStore) {
         #expect(outcome.completed.first?.bytesSkipped == 0)
     }
 
-    @Test func aStoreThatWasMistakenIsSentOnlyWhatItDoesNotHave() throws {
+    @Test func `a store that was mistaken is sent only what it does not have`() throws {
         let harness = try EngineHarness(faults: [.on(.uploadPart, part: 3, Self.noSuchUpload)])
         let path = try harness.file()
         let outcome = try harness.upload(path, settings: EngineHarness.settings(concurrency: 1))
@@ -175,7 +175,7 @@ private func replaceUploadBySomebodyElsesObject(_ store: inout FakeStore) {
         #expect(outcome.completed.first.map { $0.bytesSent - $0.size } == EngineHarness.partSize)
     }
 
-    @Test func aStoreThatInsistsEndsTheRun() throws {
+    @Test func `a store that insists ends the run`() throws {
         let harness = try EngineHarness(faults: [.on(.uploadPart, part: 3, times: 100, Self.noSuchUpload)])
         let path = try harness.file()
         let outcome = try harness.upload(path)
@@ -184,7 +184,7 @@ private func replaceUploadBySomebodyElsesObject(_ store: inout FakeStore) {
         #expect(outcome.failure?.message.contains("no longer exists") == true)
     }
 
-    @Test func anObjectThatSomebodyElseMadeOfItIsNotReplaced() throws {
+    @Test func `an object that someone else made of it is not replaced`() throws {
         let harness = try EngineHarness()
         harness.server.script([
             .on(
@@ -200,7 +200,7 @@ private func replaceUploadBySomebodyElsesObject(_ store: inout FakeStore) {
         #expect(harness.server.object(key: "key")?.bytes == Array("theirs".utf8))
     }
 
-    @Test func anInterruptionInTheMiddleOfItIsOne() throws {
+    @Test func `an interruption in the middle of it is one`() throws {
         let harness = try EngineHarness()
         let cancellation = Cancellation()
         harness.server.script([

@@ -94,37 +94,37 @@ import Testing
     // MARK: Checksums
 
     @Test(arguments: [nil, EngineHarness.partSize], [false, true])
-    func theChecksumOfTheWholeObjectIsProof(partSize: Int64?, forgetful: Bool) throws {
+    func `the checksum of the whole object is proof`(partSize: Int64?, forgetful: Bool) throws {
         let path = try uploaded(.init(partSize: partSize))
         try expectProof(.fullObjectChecksum, path, forgetful: forgetful)
         #expect(server.count(.getAttributes) == 0)
     }
 
-    @Test func anEmptyFileIsProven() throws {
+    @Test func `an empty file is proven`() throws {
         try expectProof(.fullObjectChecksum, try uploaded(.init(partSize: nil), size: 0))
         server.profile.checksums = .ignored
         try expectProof(.eTagMD5, harness.scratch.path("file"), forgetful: true)
     }
 
     /// Larger than one stretch, so that threads share the work and CRCs are combined.
-    @Test func aFileOfManyStretchesIsProven() throws {
+    @Test func `a file of many stretches is proven`() throws {
         try expectProof(.fullObjectChecksum, try uploaded(.init(partSize: 5 << 20), size: (33 << 20) + 7))
     }
 
     @Test(arguments: [0, 100_000, 6 * EngineHarness.partSize - 101])
-    func otherBytesDiffer(offset: Int64) throws {
+    func `other bytes differ`(offset: Int64) throws {
         let path = try uploaded()
         try flipByte(of: path, at: offset)
         expectFailure(.differs, saying: "CRC64NVME", of: try verify(path))
     }
 
-    @Test func anotherSizeDiffersBeforeAnythingIsRead() throws {
+    @Test func `another size differs before anything is read`() throws {
         let path = try uploaded()
         try Files.truncate(path, to: 1_000)
         expectFailure(.differs, saying: "the file 1000", of: try verify(path))
     }
 
-    @Test func aChecksumThatOnlyGetObjectAttributesShowsIsProof() throws {
+    @Test func `a checksum that only get object attributes shows is proof`() throws {
         let path = try uploaded()
         let object = try #require(server.object(key: "key"))
         server.add(.on(.headObject, times: 2, .dropChecksumEcho))
@@ -133,7 +133,7 @@ import Testing
         #expect(server.count(.getAttributes) == 1)
     }
 
-    @Test(arguments: [1, 2, 1_000]) func aCompositeChecksumIsProofByTheListedParts(page: Int) throws {
+    @Test(arguments: [1, 2, 1_000]) func `a composite checksum is proof by the listed parts`(page: Int) throws {
         let path = try uploaded(.init(checksum: "sha256"))
         server.profile.listPartsPageSize = page
         try expectProof(.compositeChecksum, path, forgetful: true)
@@ -141,14 +141,14 @@ import Testing
         #expect(server.count(.headObject) == 2)
     }
 
-    @Test func aCompositeChecksumThatDiffersNamesThePart() throws {
+    @Test func `a composite checksum that differs names the part`() throws {
         let path = try uploaded(.init(checksum: "sha256"))
         try flipByte(of: path, at: 2 * EngineHarness.partSize + 5)
         expectFailure(.differs, saying: "part 3 is the first", of: try verify(path))
     }
 
     @Test(arguments: ["ledger", "part number", "nothing"])
-    func aCompositeChecksumWithoutAListOfPartsNeedsTheirSize(from: String) throws {
+    func `a composite checksum without a list of parts needs their size`(from: String) throws {
         let path = try uploaded(.init(checksum: "sha256"))
         server.profile.denied = [.getAttributes]
         server.profile.eTagStyle = .random
@@ -163,21 +163,21 @@ import Testing
 
     // MARK: ETags
 
-    @Test func theETagOfAPutObjectIsProof() throws {
+    @Test func `the ETag of a PutObject is proof`() throws {
         server.profile.checksums = .ignored
         let path = try uploaded(.init(partSize: nil))
         try expectProof(.eTagMD5, path, forgetful: true)
     }
 
     @Test(arguments: ["ledger", "part number"])
-    func theETagOfAMultipartObjectIsProofByThePartSize(from: String) throws {
+    func `the ETag of a multipart object is proof by the part size`(from: String) throws {
         server.profile.checksums = .ignored
         server.profile.knowsPartNumbers = from == "part number"
         let path = try uploaded()
         try expectProof(.multipartETagMD5, path, forgetful: from == "part number")
     }
 
-    @Test func theETagOfAMultipartObjectIsProofByALikelyPartSize() throws {
+    @Test func `the ETag of a multipart object is proof by a likely part size`() throws {
         server.profile.checksums = .ignored
         server.profile.knowsPartNumbers = false
         let path = try uploaded(.init(partSize: 1 << 20), size: (5 << 19) + 3)
@@ -185,7 +185,7 @@ import Testing
     }
 
     @Test(arguments: [nil, EngineHarness.partSize])
-    func anETagThatDiffersProvesNoDifference(partSize: Int64?) throws {
+    func `an ETag that differs proves no difference`(partSize: Int64?) throws {
         server.profile.checksums = .ignored
         server.profile.knowsAttributes = false
         let path = try uploaded(.init(partSize: partSize))
@@ -194,7 +194,7 @@ import Testing
     }
 
     @Test(arguments: [FakeProfile.ETagStyle.random, .kms, .opaque], [nil, EngineHarness.partSize])
-    func eTagsThatAreNoDigestsNeedTheLedger(style: FakeProfile.ETagStyle, partSize: Int64?) throws {
+    func `ETags that are no digests need the ledger`(style: FakeProfile.ETagStyle, partSize: Int64?) throws {
         server.profile.checksums = .ignored
         server.profile.eTagStyle = style
         let path = try uploaded(.init(partSize: partSize, checksum: "none", payloadSigning: "always"))
@@ -206,7 +206,7 @@ import Testing
 
     /// What looks like an MD5 is none where the store encrypts with a key of KMS.
     @Test(arguments: ["x-amz-server-side-encryption", "x-amz-server-side-encryption-customer-algorithm"])
-    func theETagOfAnEncryptedObjectIsNotLookedAt(header: String) throws {
+    func `the ETag of an encrypted object is not looked at`(header: String) throws {
         server.profile.checksums = .ignored
         let path = try uploaded(.init(partSize: nil))
         server.edit { store in
@@ -217,7 +217,7 @@ import Testing
         expectFailure(.unproven, saying: "encrypted", of: try verify(path, forgetful: true))
     }
 
-    @Test func theLedgerProvesNothingOfAnObjectThatSomebodyElseWrote() throws {
+    @Test func `the ledger proves nothing of an object that someone else wrote`() throws {
         server.profile.checksums = .ignored
         server.profile.eTagStyle = .random
         let path = try uploaded(.init(partSize: nil))
@@ -233,22 +233,22 @@ import Testing
 
     // MARK: What can't be asked
 
-    @Test func aMissingObjectIsSaidToBeMissing() throws {
+    @Test func `a missing object is said to be missing`() throws {
         expectFailure(.missing, saying: "does not exist", of: try verify(try harness.file()))
     }
 
-    @Test func anObjectThatMayNotBeLookedAtIsRefused() throws {
+    @Test func `an object that may not be looked at is refused`() throws {
         let path = try uploaded()
         server.profile.denied = [.headObject]
         expectFailure(nil, .store, saying: "s3:GetObject", of: try verify(path))
     }
 
-    @Test func aMissingFileIsASourceFailure() throws {
+    @Test func `a missing file is a source failure`() throws {
         expectFailure(nil, .source, of: try verify(harness.scratch.path("missing")))
         #expect(server.requests.isEmpty)
     }
 
-    @Test(arguments: [false, true]) func aFileThatChangesMeanwhileIsNoAnswer(toOtherBytes: Bool) throws {
+    @Test(arguments: [false, true]) func `a file that changes meanwhile is no answer`(toOtherBytes: Bool) throws {
         let path = try uploaded()
         server.add(
             .on(
@@ -262,14 +262,14 @@ import Testing
         expectFailure(nil, .source, saying: "changed while it was verified", of: try verify(path))
     }
 
-    @Test func anInterruptionIsNoVerdict() throws {
+    @Test func `an interruption is no verdict`() throws {
         let path = try uploaded()
         let cancellation = Cancellation()
         server.add(.on(.headObject, .run(.beforeProcessing) { _ in cancellation.cancel() }))
         expectFailure(nil, .interrupted, of: try verify(path, cancellation: cancellation))
     }
 
-    @Test func aNetworkFaultIsTriedAgain() throws {
+    @Test func `a network fault is tried again`() throws {
         let path = try uploaded()
         server.add(.on(.headObject, times: 3, .closeBeforeProcessing))
         try expectProof(.fullObjectChecksum, path)
@@ -278,19 +278,19 @@ import Testing
     // MARK: Downloads
 
     @Test(arguments: [0, 1, 70_000, 6 * EngineHarness.partSize])
-    func allBytesAreProof(size: Int64) throws {
+    func `all bytes are proof`(size: Int64) throws {
         let path = try uploaded(.init(partSize: nil), size: size)
         try expectProof(.download, path, downloads: true)
     }
 
     @Test(arguments: [0, 65_535, 65_536, 6 * EngineHarness.partSize - 101])
-    func theFirstByteThatDiffersIsNamed(offset: Int64) throws {
+    func `the first byte that differs is named`(offset: Int64) throws {
         let path = try uploaded()
         try flipByte(of: path, at: offset)
         expectFailure(.differs, saying: "at byte \(offset).", of: try verify(path, downloads: true))
     }
 
-    @Test(arguments: [true, false]) func aBrokenDownloadGoesOnWhereItBroke(knowsRanges: Bool) throws {
+    @Test(arguments: [true, false]) func `a broken download resumes where it broke`(knowsRanges: Bool) throws {
         let path = try uploaded()
         let object = try #require(server.object(key: "key"))
         server.add(.on(.getObject, times: 2, .closeInAnswer))
@@ -305,7 +305,7 @@ import Testing
         #expect(server.requests(.getObject).allSatisfy { $0.header("if-match") == "\"\(object.eTag)\"" })
     }
 
-    @Test func anObjectThatIsReplacedMeanwhileIsNotTakenForTheOther() throws {
+    @Test func `an object that is replaced meanwhile is not taken for the other`() throws {
         let path = try uploaded()
         server.add(.on(.getObject, .closeInAnswer))
         server.add(

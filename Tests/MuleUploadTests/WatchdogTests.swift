@@ -15,7 +15,7 @@ import Testing
         func end() { isOver.update { $0 = true } }
     }
 
-    @Test func aRunWhoseWorkersHangIsNotAliveWhenItsPatienceIsOver() throws {
+    @Test func `a run whose workers hang is not alive when its patience is over`() throws {
         let harness = try EngineHarness()
         let path = try harness.file()
         let cancellation = Cancellation()

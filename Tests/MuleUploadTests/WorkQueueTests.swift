@@ -48,7 +48,7 @@ import Testing
         }
     }
 
-    @Test func endsGoBeforePartsAndPartsBeforeBeginnings() throws {
+    @Test func `ends go before parts and parts before beginnings`() throws {
         let (_, transfers) = try Self.transfers(3)
         let queue = WorkQueue.holding(transfers, concurrency: 1)
         func next() -> String {
@@ -66,7 +66,7 @@ import Testing
         #expect(next() == "begin 2")
     }
 
-    @Test func oneIsBegunAheadOfTheLastParts() throws {
+    @Test func `one is started ahead of the last parts`() throws {
         let (_, transfers) = try Self.transfers(4)
         let queue = WorkQueue.holding(transfers, concurrency: 3)
         func next() -> String {
@@ -93,7 +93,7 @@ import Testing
 
     /// Where the line decides how many bodies are in flight, an end is none of them; where a number was asked for, that is
     /// the number of requests.
-    @Test(arguments: [true, false]) func anEndLeavesRoomForABody(isAdaptive: Bool) throws {
+    @Test(arguments: [true, false]) func `an end leaves room for a body`(isAdaptive: Bool) throws {
         let (_, transfers) = try Self.transfers(2)
         let queue = WorkQueue.holding(transfers, concurrency: 1, isAdaptive: isAdaptive)
         queue.add(parts: try Self.parts([1, 2]), of: transfers[1])
@@ -111,7 +111,7 @@ import Testing
         #expect(Self.describe(queue.next()) == "end")
     }
 
-    @Test func whatWasNotAnnouncedIsGivenOutAllTheSame() throws {
+    @Test func `what was not announced is given out all the same`() throws {
         let (_, transfers) = try Self.transfers(2)
         let queue = WorkQueue(concurrency: 2)
         queue.add(transfers)
@@ -123,7 +123,7 @@ import Testing
         taker.join()
     }
 
-    @Test func theOldestUploadIsFinishedFirst() throws {
+    @Test func `the oldest upload is finished first`() throws {
         let (_, transfers) = try Self.transfers(2)
         let queue = WorkQueue.holding(transfers, concurrency: 100)
         for _ in 0..<2 { _ = queue.next() }
@@ -137,7 +137,7 @@ import Testing
         )
     }
 
-    @Test func aDroppedTransferLeavesNoWork() throws {
+    @Test func `a dropped transfer leaves no work`() throws {
         let (_, transfers) = try Self.transfers(2)
         let queue = WorkQueue.holding(transfers, concurrency: 100)
         _ = queue.next()
@@ -152,14 +152,14 @@ import Testing
         #expect(Self.describe(queue.next()) == "end")
     }
 
-    @Test func aClosedQueueGivesNothing() throws {
+    @Test func `a closed queue gives nothing`() throws {
         let (_, transfers) = try Self.transfers(1)
         let queue = WorkQueue.holding(transfers, concurrency: 1)
         queue.close()
         #expect(Self.describe(queue.next()) == "end")
     }
 
-    @Test func throttlingHalvesAndSuccessGrows() throws {
+    @Test func `throttling halves and success grows`() throws {
         let (_, transfers) = try Self.transfers(1)
         let queue = WorkQueue.holding(transfers, concurrency: 8)
         queue.add(parts: try Self.parts(Array(1...20)), of: transfers[0])
@@ -186,7 +186,7 @@ import Testing
 
 extension WorkQueueTests {
     /// One who waits for leave that may never come is woken by all that happens, for nothing.
-    @Test func workersBeyondTheLimitLeaveAndAreHiredAgain() throws {
+    @Test func `workers beyond the limit leave and are hired again`() throws {
         let (_, transfers) = try Self.transfers(1)
         let queue = WorkQueue.holding(transfers, concurrency: 4)
         queue.add(parts: try Self.parts(Array(1...20)), of: transfers[0])
@@ -210,14 +210,14 @@ extension WorkQueueTests {
     }
 
     /// The law itself is tested where it is: `ConcurrencyControlTests`.
-    @Test func anAdaptiveQueueBeginsWithFewAndFollowsTheLine() throws {
+    @Test func `an adaptive queue begins with few and follows the line`() throws {
         #expect(try Self.limit(concurrency: 64, isAdaptive: true, expected: 8) == 8)
         #expect(try Self.limit(concurrency: 3, isAdaptive: true, expected: 3) == 3)
         #expect(try Self.limit(concurrency: 64, isAdaptive: true, expected: 1) { $0.throttled() } == 1)
     }
 
     @Test(arguments: [1, 3, 16])
-    func aFixedConcurrencyDoesNotFollowTheLink(concurrency: Int) throws {
+    func `a fixed concurrency does not follow the link`(concurrency: Int) throws {
         let limit = try Self.limit(concurrency: concurrency, isAdaptive: false, expected: concurrency) { queue in
             for seconds in [1, 30, 30, 30, 1.0] { queue.bodyDelivered(in: seconds) }
         }
@@ -278,44 +278,44 @@ extension WorkQueueTests {
         return (queue, transfers[0], try #require(queue.next()))
     }
 
-    @Test func partsThatAreAdded() throws {
+    @Test func `parts that are added`() throws {
         let (queue, transfer, _) = try begun()
         #expect(try next(queue) { queue.add(parts: try WorkQueueTests.parts([1]), of: transfer) } == "part 0.1")
     }
 
-    @Test func anEndOfAnUpload() throws {
+    @Test func `an end of an upload`() throws {
         let (queue, transfer, _) = try begun()
         #expect(next(queue) { queue.add(completionOf: transfer) } == "complete 0")
     }
 
-    @Test func aSecondLook() throws {
+    @Test func `a second look`() throws {
         let (queue, transfer, _) = try begun()
         #expect(next(queue) { queue.add(anotherLookAt: transfer, isGone: true) } == "look again 0 true")
     }
 
-    @Test func uploadsThatAreAdded() throws {
+    @Test func `uploads that are added`() throws {
         let (_, transfers) = try WorkQueueTests.transfers(1)
         let queue = WorkQueue(concurrency: 2)
         #expect(next(queue) { queue.add(transfers) } == "begin 0")
     }
 
-    @Test func theEndOfTheLast() throws {
+    @Test func `the end of the last`() throws {
         let (queue, _, _) = try begun()
         #expect(next(queue) { queue.transferEnded() } == "end")
     }
 
-    @Test func thatThereWillBeNoMore() {
+    @Test func `that there will be no more`() {
         let queue = WorkQueue(concurrency: 2)
         #expect(next(queue) { queue.seal() } == "end")
     }
 
-    @Test func aPlaceThatIsFree() throws {
+    @Test func `a place that is free`() throws {
         let (queue, transfer, work) = try begun(concurrency: 1)
         queue.add(parts: try WorkQueueTests.parts([1]), of: transfer)
         #expect(next(queue) { queue.done(work) } == "part 0.1")
     }
 
-    @Test func leaveForOneMore() throws {
+    @Test func `leave for one more`() throws {
         let (queue, transfer, work) = try begun(concurrency: 2)
         queue.add(parts: try WorkQueueTests.parts([1, 2]), of: transfer)
         queue.done(work)
@@ -324,7 +324,7 @@ extension WorkQueueTests {
         #expect(next(queue) { queue.bodyDelivered(in: 1) } == "part 0.2")
     }
 
-    @Test func leaveForOneFewer() throws {
+    @Test func `leave for one fewer`() throws {
         let (queue, transfer, _) = try begun(concurrency: 2)
         queue.add(parts: try WorkQueueTests.parts([1]), of: transfer)
         for _ in 0..<2 { #expect(queue.wantsWorker()) }
@@ -332,7 +332,7 @@ extension WorkQueueTests {
         #expect(next(queue) { queue.throttled() } == "end")
     }
 
-    @Test(arguments: [true, false]) func littleThatWaits(isTaken: Bool) throws {
+    @Test(arguments: [true, false]) func `little that waits`(isTaken: Bool) throws {
         let (_, transfers) = try WorkQueueTests.transfers(128)
         let kind = transfers[0].job.share
         let queue = WorkQueue.holding(transfers, concurrency: 2)
@@ -347,7 +347,7 @@ extension WorkQueueTests {
 
 /// Threads that come and go.
 @Suite struct CrewTests {
-    @Test func thoseThatHaveLeftAreClearedAway() throws {
+    @Test func `those that have left are cleared away`() throws {
         let pool = WorkerPool()
         let done = Atomic<Int>(0)
         for number in 1...50 {
@@ -362,7 +362,7 @@ extension WorkQueueTests {
         #expect(pool.count == 0)
     }
 
-    @Test func allAreWaitedForAlsoThoseThatOthersHire() throws {
+    @Test func `all are waited for also those that others hire`() throws {
         let pool = WorkerPool()
         let done = Atomic<Int>(0)
         try pool.start {

@@ -31,8 +31,8 @@ struct XMLReaderTests {
         return element.name + text + (children.isEmpty ? "" : "(\(children))")
     }
 
-    @Test("names, text and entities are read")
-    func reads() throws {
+    @Test
+    func `names, text and entities are read`() throws {
         let root = try parse(result)
         #expect(root.name == "CompleteMultipartUploadResult")
         #expect(root.children.map(\.name) == ["Location", "Bucket", "Key", "ETag"])
@@ -41,57 +41,53 @@ struct XMLReaderTests {
         #expect(root.value("Size") == nil)
     }
 
-    @Test("a document that is cut at any byte is no document")
-    func truncated() {
+    @Test
+    func `a document that is cut at any byte is no document`() {
         let bytes = Array(result.utf8)
         for count in 0..<bytes.count {
             #expect(throws: XMLReader.Malformed.self, "cut at \(count)") { try XMLReader.parse(Array(bytes[..<count])) }
         }
     }
 
-    @Test("white space may come before the declaration, as much as S3 sends", arguments: [" ", "\r\n\t ", "long"])
-    func leadingWhiteSpace(space: String) throws {
+    @Test(arguments: [" ", "\r\n\t ", "long"])
+    func `white space may come before the declaration, as much as S3 sends`(space: String) throws {
         let lead = space == "long" ? String(repeating: " \n", count: 100_000) : space
         #expect(try outline(parse(lead + result + "\n ")) == outline(parse(result)))
     }
 
-    @Test("white space alone, or nothing, is no document", arguments: ["", " ", "\n\n \t", "<?xml version=\"1.0\"?>"])
-    func empty(text: String) {
+    @Test(arguments: ["", " ", "\n\n \t", "<?xml version=\"1.0\"?>"])
+    func `white space alone, or nothing, is no document`(text: String) {
         #expect(throws: XMLReader.Malformed.self) { try parse(text) }
     }
 
-    @Test(
-        "what is not XML is refused",
-        arguments: [
-            "x", "<a>", "</a>", "<a></b>", "<a/><b/>", "<a/>x", "<a>&unknown;</a>", "<a>\u{1}</a>", "{}",
-            "<html><body><br></body></html>",
-        ]
+    @Test(arguments: [
+        "x", "<a>", "</a>", "<a></b>", "<a/><b/>", "<a/>x", "<a>&unknown;</a>", "<a>\u{1}</a>", "{}",
+        "<html><body><br></body></html>",
+    ]
     )
-    func malformed(text: String) {
+    func `what is not XML is refused`(text: String) {
         #expect(throws: XMLReader.Malformed.self) { try parse(text) }
     }
 
-    @Test("bytes that are not UTF-8 are refused")
-    func notUTF8() {
+    @Test
+    func `bytes that are not UTF-8 are refused`() {
         #expect(throws: XMLReader.Malformed.self) {
             try XMLReader.parse(Array("<a>".utf8) + [0xFF] + Array("</a>".utf8))
         }
     }
 
-    @Test(
-        "a document type is refused, whatever it declares",
-        arguments: [
-            "<!DOCTYPE a><a/>", "<!DOCTYPE a SYSTEM \"file:///etc/passwd\"><a/>",
-            "<!DOCTYPE a [<!ENTITY x SYSTEM \"file:///etc/passwd\">]><a>&x;</a>",
-            "<!DOCTYPE html><html/>",
-        ]
+    @Test(arguments: [
+        "<!DOCTYPE a><a/>", "<!DOCTYPE a SYSTEM \"file:///etc/passwd\"><a/>",
+        "<!DOCTYPE a [<!ENTITY x SYSTEM \"file:///etc/passwd\">]><a>&x;</a>",
+        "<!DOCTYPE html><html/>",
+    ]
     )
-    func documentType(text: String) {
+    func `a document type is refused, whatever it declares`(text: String) {
         #expect(reason(text) == "document type")
     }
 
-    @Test("entities that multiply are not multiplied")
-    func entityBomb() {
+    @Test
+    func `entities that multiply are not multiplied`() {
         var text = "<!DOCTYPE a [<!ENTITY x0 \"ha\">"
         for level in 1...40 {
             text += "<!ENTITY x\(level) \"\(String(repeating: "&x\(level - 1);", count: 10))\">"
@@ -101,8 +97,8 @@ struct XMLReaderTests {
         #expect(Moment.now().seconds(since: start) < 30)
     }
 
-    @Test("depth has a bound, and width one that no list comes near")
-    func nesting() throws {
+    @Test
+    func `depth has a bound, and width one that no list comes near`() throws {
         func nested(_ depth: Int) -> String {
             String(repeating: "<a>", count: depth) + String(repeating: "</a>", count: depth)
         }
@@ -113,23 +109,23 @@ struct XMLReaderTests {
         #expect(reason("<a>\(String(repeating: "<b/>", count: XMLReader.maximumElements))</a>") == "too many elements")
     }
 
-    @Test("prefixes of a namespace do not matter, attributes neither")
-    func namespaces() throws {
+    @Test
+    func `prefixes of a namespace do not matter, attributes neither`() throws {
         let root = try parse("<s3:R xmlns:s3=\"http://x/\" s3:y='z'><s3:ETag q=\"1\">e</s3:ETag></s3:R>")
         #expect(outline(root) == "R(ETag'e')")
         #expect(try parse("<a:\u{301}b/>").name == "\u{301}b")
         #expect(reason("<a:/>") == "a name that is only a prefix")
     }
 
-    @Test("text is whole however it is broken up: entities, CDATA, comments, lines, long runs")
-    func text() throws {
+    @Test
+    func `text is whole however it is broken up: entities, CDATA, comments, lines, long runs`() throws {
         #expect(try parse("<a>x&lt;y<!-- c --><![CDATA[<&]]>z</a>").text == "x<y<&z")
         let long = String(repeating: "ü😀\n", count: 20_000)
         #expect(try parse("<a><k>\(long)</k></a>")["k"]?.text == long)
     }
 
-    @Test("a value is trimmed, its text is not; the first of a name counts, all are kept")
-    func values() throws {
+    @Test
+    func `a value is trimmed, its text is not; the first of a name counts, all are kept`() throws {
         let root = try parse("<a><k> x y \n</k><k>2</k><e></e><s>  </s></a>")
         #expect(root.value("k") == "x y")
         #expect(root["k"]?.text == " x y \n")
@@ -138,10 +134,9 @@ struct XMLReaderTests {
     }
 
     @Test(
-        "a damaged document is refused or has a root with a name, and nothing worse happens",
         arguments: UInt64(1)...20
     )
-    func damaged(seed: UInt64) throws {
+    func `a damaged document is refused or has a root with a name, and nothing worse happens`(seed: UInt64) throws {
         var random = SeededRandom(seed: seed)
         for _ in 1...50 {
             var bytes = Array(result.utf8)
@@ -155,28 +150,24 @@ struct XMLReaderTests {
 
 @Suite("Character references")
 struct CharacterReferenceTests {
-    @Test(
-        "a reference to a character that XML lacks does not cost the document",
-        arguments: [
-            ("<R><Key>a&#x1B;b</Key><UploadId>u</UploadId></R>", "a\u{FFFD}b"),
-            ("<R><Key>a&#27;b</Key><UploadId>u</UploadId></R>", "a\u{FFFD}b"),
-            ("<R><Key>&#0;&#x0;&#xFFFF;</Key><UploadId>u</UploadId></R>", "\u{FFFD}\u{FFFD}\u{FFFD}"),
-            ("<R><Key>&#x41;&amp;&#10;&#128512;</Key><UploadId>u</UploadId></R>", "A&\n😀"),
-        ]
+    @Test(arguments: [
+        ("<R><Key>a&#x1B;b</Key><UploadId>u</UploadId></R>", "a\u{FFFD}b"),
+        ("<R><Key>a&#27;b</Key><UploadId>u</UploadId></R>", "a\u{FFFD}b"),
+        ("<R><Key>&#0;&#x0;&#xFFFF;</Key><UploadId>u</UploadId></R>", "\u{FFFD}\u{FFFD}\u{FFFD}"),
+        ("<R><Key>&#x41;&amp;&#10;&#128512;</Key><UploadId>u</UploadId></R>", "A&\n😀"),
+    ]
     )
-    func repaired(document: String, key: String) throws {
+    func `a reference to a character that XML lacks does not cost the document`(document: String, key: String) throws {
         let root = try XMLReader.parse(Array(document.utf8))
         #expect(root["Key"]?.text == key)
         #expect(root.value("UploadId") == "u")
     }
 
-    @Test(
-        "what is no reference stays as it is",
-        arguments: [
-            "<R>&#x1B</R>", "<R>&#zz;</R>", "<R>& </R>", "<R>&#", "<R>&#+2;</R>", "<R>&#x-0;</R>", "<R>&#x;</R>",
-        ]
+    @Test(arguments: [
+        "<R>&#x1B</R>", "<R>&#zz;</R>", "<R>& </R>", "<R>&#", "<R>&#+2;</R>", "<R>&#x-0;</R>", "<R>&#x;</R>",
+    ]
     )
-    func malformed(document: String) {
+    func `what is no reference stays as it is`(document: String) {
         #expect(throws: XMLReader.Malformed.self) { try XMLReader.parse(Array(document.utf8)) }
     }
 }

@@ -12,7 +12,7 @@ import Testing
         return command
     }
 
-    @Test func outcomeHoldsStreamsAndStatus() throws {
+    @Test func `outcome holds streams and status`() throws {
         let outcome = try shell("echo out; echo err >&2; exit 7").run()
         #expect(outcome.out == "out\n")
         #expect(outcome.err == "err\n")
@@ -23,13 +23,13 @@ import Testing
         #expect(!outcome.timedOut)
     }
 
-    @Test func muchOutputOnBothStreamsDoesNotBlock() throws {
+    @Test func `much output on both streams does not block`() throws {
         let outcome = try shell("head -c 3000000 /dev/zero >&2; head -c 3000000 /dev/zero").run()
         #expect(outcome.standardOutput.count == 3_000_000)
         #expect(outcome.standardError.count == 3_000_000)
     }
 
-    @Test func environmentIsTheTestsOwn() throws {
+    @Test func `environment is the tests own`() throws {
         setenv("AWS_ACCESS_KEY_ID", "leaked", 1)
         setenv("MULE_LEDGER", "leaked", 1)
         let outcome = try shell("env") { $0.environment["EXTRA"] = "1" }.run()
@@ -40,7 +40,7 @@ import Testing
         unsetenv("MULE_LEDGER")
     }
 
-    @Test func noDescriptorLeaksIntoTheChild() throws {
+    @Test func `no descriptor leaks into the child`() throws {
         let leak = dup(1)
         defer { close(leak) }
         let outcome = try TestCommand("/bin/ls", ["/proc/self/fd"], home: home.path).run()
@@ -48,14 +48,14 @@ import Testing
         #expect(outcome.lines == ["0", "1", "2", "3"])
     }
 
-    @Test func argumentsAreBytesAndTheDirectoryIsSet() throws {
+    @Test func `arguments are bytes and the directory is set`() throws {
         var command = TestCommand("/usr/bin/printf", ["%s"], home: home.path)
         command.arguments.append([0xFF, 0x20, 0xC3])
         #expect(try command.run().standardOutput == [0xFF, 0x20, 0xC3])
         #expect(try shell("pwd") { $0.workingDirectory = "/usr" }.run().out == "/usr\n")
     }
 
-    @Test func inputComesFromBytesOrAPipe() throws {
+    @Test func `input comes from bytes or a pipe`() throws {
         let bytes = [UInt8](repeating: 65, count: 500_000)
         #expect(try shell("wc -c") { $0.input = .bytes(bytes) }.run().out == "500000\n")
         let running = try shell("read line; echo got $line; cat >/dev/null") { $0.input = .pipe }.start()
@@ -66,7 +66,7 @@ import Testing
         #expect(try shell("cat").run().exitCode == 0)
     }
 
-    @Test func inputThatNobodyReadsIsNoTrouble() throws {
+    @Test func `input that no one reads is no trouble`() throws {
         let bytes = [UInt8](repeating: 65, count: 500_000)
         #expect(try shell("exit 3") { $0.input = .bytes(bytes) }.run().exitCode == 3)
         let running = try shell("exec 0<&-; echo closed; sleep 60") { $0.input = .pipe }.start()
@@ -74,7 +74,7 @@ import Testing
         #expect(!running.writeInput(bytes))
     }
 
-    @Test func signalsEndAProgramAndShow() throws {
+    @Test func `signals end a program and show`() throws {
         let running = try shell("echo ready; exec sleep 60").start()
         #expect(running.waitForText("ready"))
         #expect(running.isRunning)
@@ -85,13 +85,13 @@ import Testing
         #expect(!running.signal(SIGTERM))
     }
 
-    @Test func timeoutKills() throws {
+    @Test func `timeout kills`() throws {
         let outcome = try shell("exec sleep 60").run(timeoutSeconds: 0.05)
         #expect(outcome.timedOut)
         #expect(outcome.end == .signal(SIGKILL))
     }
 
-    @Test func terminalHasASizeAndIsATerminal() throws {
+    @Test func `terminal has a size and is a terminal`() throws {
         let script = "test -t 2 && echo yes; test -t 1 || echo no; stty size <&2; printf 'a\\rb\\n' >&2"
         let outcome = try shell(script) { $0.terminal = .init(columns: 61, rows: 17) }.run()
         #expect(outcome.lines == ["yes", "no", "17 61"])
@@ -104,20 +104,20 @@ import Testing
         #expect(both.out.isEmpty)
     }
 
-    @Test func missingProgramIsAnError() {
+    @Test func `missing program is an error`() {
         #expect(throws: CommandFailure.self) { try TestCommand("/nowhere/x", [], home: home.path).run() }
     }
 
-    @Test func abandonedProgramIsKilled() throws {
+    @Test func `abandoned program is killed`() throws {
         let pid = try shell("exec sleep 60").start().pid
         #expect(kill(pid, 0) != 0 && errno == ESRCH)
     }
 
-    @Test func productsAreNextToTheTestRunner() {
+    @Test func `products are next to the test runner`() {
         #expect(Files.exists("\(TestCommand.productsDirectory)/mulePackageTests.xctest"))
     }
 
-    @Test func terminalCanBeResizedWhileTheProgramRuns() throws {
+    @Test func `terminal can be resized while the program runs`() throws {
         let running = try shell("trap 'stty size <&2; exit 4' WINCH; echo ready; while :; do sleep 0.01; done") {
             $0.terminal = .init(columns: 80, rows: 24)
         }.start()
@@ -128,7 +128,7 @@ import Testing
         #expect(outcome.lines.last == "10 40")
     }
 
-    @Test func serverFactsAreParsed() {
+    @Test func `server facts are parsed`() {
         let facts = RealServer.parse(
             "ENDPOINT=http://127.0.0.1:1 ACCESS_KEY=a SECRET_KEY=b=c/d REGION=us-east-1 BUCKET="
         )

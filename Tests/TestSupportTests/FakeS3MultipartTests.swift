@@ -8,7 +8,7 @@ import Testing
 
     private func crc(_ bytes: [UInt8]) -> String { BodyDigests.checksum(.crc64nvme, of: bytes)?.base64 ?? "" }
 
-    @Test func partsBecomeOneObject() throws {
+    @Test func `parts become one object`() throws {
         let bench = Bench()
         var random = SeededRandom(seed: 1)
         let bodies = [random.bytes(100), random.bytes(20), random.bytes(3)]
@@ -45,7 +45,7 @@ import Testing
         #expect(bench.server.requests.last?.document.isEmpty == false)
     }
 
-    @Test func compositeChecksumsNeedThePartsValues() throws {
+    @Test func `composite checksums need the parts values`() throws {
         let bench = Bench()
         let id = bench.create("k", ["x-amz-checksum-algorithm": "CRC32"])
         let value = try #require(BodyDigests.checksum(.crc32, of: Array("0123456789".utf8)))
@@ -60,20 +60,20 @@ import Testing
         #expect(answer?.xml?.child("ChecksumCRC32")?.text == "\(whole.base64)-2")
     }
 
-    @Test func partWithoutTheDeclaredChecksumIsRefused() {
+    @Test func `part without the declared checksum is refused`() {
         let bench = Bench()
         let id = bench.create("k", Self.full)
         #expect(bench.part(id, 1, [1])?.code == "InvalidRequest")
     }
 
     @Test(arguments: [("CRC64NVME", "COMPOSITE"), ("SHA256", "FULL_OBJECT"), ("MD5", "FULL_OBJECT")])
-    func checksumKindsThatDoNotExistAreRefused(algorithm: String, kind: String) {
+    func `checksum kinds that do not exist are refused`(algorithm: String, kind: String) {
         let bench = Bench()
         let headers = ["x-amz-checksum-algorithm": algorithm, "x-amz-checksum-type": kind]
         #expect(bench.client.request("POST", "/bucket/k?uploads", headers)?.code == "InvalidRequest")
     }
 
-    @Test func completeRefusesWhatAWSRefuses() {
+    @Test func `complete refuses what AWS refuses`() {
         let bench = Bench()
         let id = bench.create("k", Self.full)
         for number in 1...3 {
@@ -103,7 +103,7 @@ import Testing
         #expect(bench.complete(id) { $0 = [(1, "x", "")] }?.code == "NoSuchUpload")
     }
 
-    @Test func truncatedDocumentIsMalformed() {
+    @Test func `truncated document is malformed`() {
         let bench = Bench()
         let id = Bench.query(bench.create())
         for text in ["", "<CompleteMultipartUpload><Part><PartNumber>1", "<Other><Part/></Other>", "junk"] {
@@ -112,7 +112,7 @@ import Testing
         }
     }
 
-    @Test func partNumbersHaveBounds() {
+    @Test func `part numbers have bounds`() {
         let bench = Bench { $0.maxParts = 1_000 }
         let id = bench.create()
         #expect(bench.part(id, 0, [1])?.code == "InvalidArgument")
@@ -123,7 +123,7 @@ import Testing
         #expect(bench.part("none", 1, [1])?.code == "NoSuchKey")
     }
 
-    @Test func listPartsComesInPages() throws {
+    @Test func `list parts comes in pages`() throws {
         let bench = Bench { $0.listPartsPageSize = 3 }
         let id = bench.create()
         for number in [7, 1, 3, 2, 9, 8, 4] { _ = bench.part(id, number, [UInt8](repeating: 0, count: number)) }
@@ -143,7 +143,7 @@ import Testing
         #expect(pages == 3)
     }
 
-    @Test func supersededVersionsShowWhenAskedFor() throws {
+    @Test func `superseded versions show when asked for`() throws {
         let bench = Bench { $0.listPartsShowsSuperseded = true }
         let id = bench.create()
         for body: [UInt8] in [[1], [1, 2]] { _ = bench.part(id, 1, body) }
@@ -151,7 +151,7 @@ import Testing
         #expect(page.children("Part").compactMap { $0.child("Size")?.text }.sorted() == ["1", "2"])
     }
 
-    @Test func listUploadsPagesThroughEqualKeys() throws {
+    @Test func `list uploads pages through equal keys`() throws {
         let bench = Bench { $0.listUploadsPageSize = 2 }
         for (index, key) in ["b", "a", "a", "a", "c", "p/x"].enumerated() {
             bench.server.edit { store in
@@ -173,7 +173,7 @@ import Testing
         #expect(prefixed?.children("Upload").count == 1)
     }
 
-    @Test func abortForgetsTheUpload() {
+    @Test func `abort forgets the upload`() {
         let bench = Bench()
         let id = bench.create()
         #expect(bench.client.request("DELETE", "/bucket/k?uploadId=\(Bench.query(id))")?.status == 204)
@@ -184,7 +184,7 @@ import Testing
     @Test(arguments: [
         (FakeProfile.ETagStyle.random, FakeProfile.ETagQuoting.none, 32), (.kms, .plain, 36), (.md5, .entity, 36),
     ])
-    func eTagStylesDiffer(style: FakeProfile.ETagStyle, quoting: FakeProfile.ETagQuoting, length: Int) throws {
+    func `ETag styles differ`(style: FakeProfile.ETagStyle, quoting: FakeProfile.ETagQuoting, length: Int) throws {
         let bench = Bench {
             $0.eTagStyle = style
             $0.eTagQuoting = quoting
@@ -207,7 +207,7 @@ import Testing
         #expect(answer.text.contains("&quot;") == entity)
     }
 
-    @Test func createTellsTheAbortDateAndTheChecksum() {
+    @Test func `create tells the Abort date and the checksum`() {
         let bench = Bench { $0.abortDate = "Fri, 01 Jan 2100 00:00:00 GMT" }
         let answer = bench.client.request("POST", "/bucket/k?uploads", Self.full)
         #expect(answer?["x-amz-abort-date"] == "Fri, 01 Jan 2100 00:00:00 GMT")
@@ -216,7 +216,7 @@ import Testing
         #expect(answer?["x-amz-checksum-type"] == "FULL_OBJECT")
     }
 
-    @Test func discardedBodiesStillGiveADigest() throws {
+    @Test func `discarded bodies still give a digest`() throws {
         let bench = Bench { $0.bodies = .discard }
         let id = bench.create("k", Self.full)
         let body = SeededRandom(seed: 3).filled(3 << 20)

@@ -4,7 +4,7 @@ import Testing
 @testable import TestSupport
 
 @Suite struct FakeS3ObjectTests {
-    @Test func putObjectIsKeptWithAllThatWasSaidAboutIt() throws {
+    @Test func `PutObject is kept with all that was said about it`() throws {
         let bench = Bench()
         let headers = [
             "Content-Type": "text/plain", "x-amz-meta-Mule-Upload": "token", "x-amz-tagging": "a=1&b=2",
@@ -33,7 +33,7 @@ import Testing
         #expect(bench.client.request("GET", "/bucket/a/b%20c", ["Range": "bytes=1-2"])?.text == "el")
     }
 
-    @Test func keysAreBytes() {
+    @Test func `keys are bytes`() {
         let bench = Bench()
         _ = bench.client.request("PUT", "/bucket/%C3%BC", body: [1])
         _ = bench.client.request("PUT", "/bucket/u%CC%88", body: [2])
@@ -44,13 +44,13 @@ import Testing
         #expect(bench.server.object(key: Array("/a//../b".utf8) + [0xFF] + Array("+/".utf8))?.bytes == [3])
     }
 
-    @Test func virtualHostNamesTheBucket() {
+    @Test func `virtual host names the bucket`() {
         let bench = Bench()
         _ = bench.client.request("PUT", "/k", body: [7], host: "bucket.localhost:\(bench.server.port)")
         #expect(bench.server.object(key: "k")?.bytes == [7])
     }
 
-    @Test func ifNoneMatchKeepsTheFirstObject() {
+    @Test func `if none match keeps the first object`() {
         let bench = Bench()
         #expect(bench.client.request("PUT", "/bucket/k", ["If-None-Match": "*"], body: [1])?.status == 200)
         let second = bench.client.request("PUT", "/bucket/k", ["If-None-Match": "*"], body: [2])
@@ -67,7 +67,7 @@ import Testing
         (["x-amz-content-sha256": "UNSIGNED-PAYLOAD"], nil),
         (["x-amz-checksum-crc64nvme": "jSnVw/bqjr4="], nil), (["Content-MD5": "XrY7u+Ae7tCTyyK7j1rNww=="], nil),
     ])
-    func statedDigestsAreCompared(headers: [String: String], code: String?) {
+    func `stated digests are compared`(headers: [String: String], code: String?) {
         let bench = Bench()
         let answer = bench.client.request("PUT", "/bucket/k", headers, body: Array("hello world".utf8))
         #expect(answer?.code == code)
@@ -75,7 +75,7 @@ import Testing
         #expect((bench.server.object(key: "k") == nil) == (code != nil))
     }
 
-    @Test func ignoredChecksumsAreNeitherComparedNorEchoed() throws {
+    @Test func `ignored checksums are neither compared nor echoed`() throws {
         let bench = Bench { $0.checksums = .ignored }
         let wrong = ["x-amz-checksum-crc64nvme": "AAAAAAAAAAA="]
         let answer = try #require(bench.client.request("PUT", "/bucket/k", wrong, body: [1]))
@@ -85,7 +85,7 @@ import Testing
         #expect(head["x-amz-checksum-crc64nvme"] == nil)
     }
 
-    @Test func oneAlgorithmCanBeRefusedAndAnotherTaken() {
+    @Test func `one algorithm can be refused and another taken`() {
         let bench = Bench {
             $0.checksums = .refused(status: 501, code: "NotImplemented", algorithms: [.crc64nvme])
         }
@@ -95,14 +95,14 @@ import Testing
         #expect(bench.client.request("PUT", "/bucket/k", ["x-amz-checksum-crc32": "AAAAAA=="])?.status == 200)
     }
 
-    @Test func objectLockDemandsADigest() {
+    @Test func `object lock demands a digest`() {
         let bench = Bench { $0.demandsBodyDigest = true }
         #expect(bench.client.request("PUT", "/bucket/k", body: [1])?.code == "InvalidRequest")
         let headers = ["Content-MD5": BodyDigests.checksum(.md5, of: [1])?.base64 ?? ""]
         #expect(bench.client.request("PUT", "/bucket/k", headers, body: [1])?.status == 200)
     }
 
-    @Test func missingThingsHaveTheirOwnErrors() {
+    @Test func `missing things have their own errors`() {
         let bench = Bench()
         #expect(bench.client.request("GET", "/bucket/none")?.code == "NoSuchKey")
         #expect(bench.client.request("PUT", "/nowhere/k")?.code == "NoSuchBucket")
@@ -113,7 +113,7 @@ import Testing
         #expect(bench.client.request("HEAD", "/bucket/none")?.status == 403)
     }
 
-    @Test func chunkedBodiesAreRefused() {
+    @Test func `chunked bodies are refused`() {
         let bench = Bench()
         bench.client.send(Array("PUT /bucket/k HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n".utf8))
         #expect(bench.client.answer()?.code == "MissingContentLength")

@@ -5,7 +5,7 @@ import Testing
 @testable import TestSupport
 
 @Suite struct FaultTests {
-    @Test func rulesAreUsedUpInOrder() {
+    @Test func `rules are used up in order`() {
         let bench = Bench(
             .on(.putObject, key: "k", times: 2, .status(503, code: "SlowDown", retryAfter: 7)),
             .on(.putObject, .status(500, code: "InternalError"))
@@ -21,7 +21,7 @@ import Testing
         #expect(bench.server.requests[0].errorCode == "SlowDown")
     }
 
-    @Test func selectorsChoosePartOccurrenceAndPredicate() {
+    @Test func `selectors choose part occurrence and predicate`() {
         let bench = Bench(
             .on(.uploadPart, part: 2, occurrence: 2, .status(500, code: "A")),
             .on(.uploadPart, where: { $0.partNumber == 3 }, .status(500, code: "B"))
@@ -31,7 +31,7 @@ import Testing
         #expect(codes == [nil, nil, "A", nil, "B"])
     }
 
-    @Test func chanceComesFromTheSeed() {
+    @Test func `chance comes from the seed`() {
         func run(_ seed: UInt64) -> [Int?] {
             let bench = Bench(.on(.headBucket, times: 99, probability: 0.5, seed: seed, .status(500, code: "X")))
             return (0..<20).map { _ in bench.client.request("HEAD", "/bucket")?.status }
@@ -42,7 +42,7 @@ import Testing
         #expect(run(2) != statuses)
     }
 
-    @Test func resetComesAtTheByte() {
+    @Test func `reset comes at the byte`() {
         let bench = Bench(.on(.putObject, .resetAfter(bytes: 100_000)))
         #expect(bench.client.request("PUT", "/bucket/k", body: [UInt8](repeating: 1, count: 150_000)) == nil)
         #expect(bench.server.requests[0].bodyBytes == 100_000)
@@ -50,7 +50,7 @@ import Testing
         #expect(bench.server.object(key: "k") == nil)
     }
 
-    @Test func closingBeforeOrAfterTheWorkDiffersInTheStore() {
+    @Test func `closing before or after the work differs in the store`() {
         let bench = Bench(
             .on(.putObject, key: "before", .closeBeforeProcessing),
             .on(.putObject, key: "after", .closeAfterProcessing)
@@ -61,7 +61,7 @@ import Testing
         #expect(bench.server.object(key: "after") != nil)
     }
 
-    @Test func stalledRequestIsNeverAnsweredAndStopEndsIt() {
+    @Test func `stalled request is never answered and stop ends it`() {
         let bench = Bench(.on(.putObject, .stall))
         bench.client.send(bench.client.head("PUT", "/bucket/k", length: 1) + [1])
         #expect(bench.server.waitUntil { $0.payloadBytesReceived == 1 })
@@ -70,7 +70,7 @@ import Testing
         #expect(bench.client.isClosed)
     }
 
-    @Test func aClientThatLeavesEndsAStall() {
+    @Test func `a client that leaves ends a stall`() {
         let bench = Bench(.on(.putObject, .stallAfter(bytes: 3)))
         var client: RawClient? = bench.reconnected()
         client?.send(client?.head("PUT", "/bucket/k", length: 9) ?? [])
@@ -81,7 +81,7 @@ import Testing
         bench.server.stop()
     }
 
-    @Test func completeMaySayErrorInsideA200() {
+    @Test func `Complete may say error inside a 200`() {
         let bench = Bench(
             .on(.complete, .respond200ThenError(code: "InternalError", whitespaceSeconds: 0.01)),
             .on(.complete, .respond200ThenError(code: "InternalError", processed: true))
@@ -99,7 +99,7 @@ import Testing
         #expect(bench.complete(id) { $0 = [(1, "x", "")] }?.code == "NoSuchUpload")
     }
 
-    @Test func whitespaceMayPrecedeTheTrueResult() {
+    @Test func `whitespace may precede the true result`() {
         let bench = Bench(.on(.complete, .whitespaceThenResult(seconds: 0.01)))
         let id = bench.create()
         _ = bench.part(id, 1, [1])
@@ -108,7 +108,7 @@ import Testing
         #expect(answer?.xml?.name == "CompleteMultipartUploadResult")
     }
 
-    @Test func lostUploadLeavesOurObjectOrAnother() {
+    @Test func `lost upload leaves our object or another`() {
         let bench = Bench(
             .on(.complete, .noSuchUploadButObjectPresent()),
             .on(.complete, .noSuchUploadButObjectPresent(other: true))
@@ -122,7 +122,7 @@ import Testing
         }
     }
 
-    @Test func answersCanBeMarred() throws {
+    @Test func `answers can be marred`() throws {
         let bench = Bench(
             .on(.complete, .truncatedXML),
             .on(.complete, .emptyBody200()),
@@ -147,20 +147,20 @@ import Testing
         #expect(wrong.count == 12)
     }
 
-    @Test func eTagOfAPartCanBeEmptyOrWrong() {
+    @Test func `ETag of a part can be empty or wrong`() {
         let bench = Bench(.on(.uploadPart, .emptyETag), .on(.uploadPart, .wrongETag))
         let id = bench.create()
         #expect(bench.part(id, 1, [1])?["etag"] == "\"\"")
         #expect(bench.part(id, 1, [1])?["etag"] == "\"0123456789abcdef0123456789abcdef\"")
     }
 
-    @Test func answerCutByACloseIsShorterThanItsLength() {
+    @Test func `answer cut by a close is shorter than its length`() {
         let bench = Bench(.on(.create, .closeInAnswer))
         #expect(bench.client.request("POST", "/bucket/k?uploads") == nil)
         #expect(bench.server.uploads.count == 1)
     }
 
-    @Test func flippedBitIsFoundByTheChecksum() {
+    @Test func `flipped bit is found by the checksum`() {
         let bench = Bench(.on(.putObject, .flipBit))
         let value = BodyDigests.checksum(.crc32c, of: [1, 2])?.base64 ?? ""
         let headers = ["x-amz-checksum-crc32c": value]
@@ -168,13 +168,13 @@ import Testing
         #expect(bench.client.request("PUT", "/bucket/k", headers, body: [1, 2])?.status == 200)
     }
 
-    @Test func flippedBitStaysWhereNobodyChecks() {
+    @Test func `flipped bit stays where no one checks`() {
         let bench = Bench(.on(.putObject, .flipBit)) { $0.checksums = .ignored }
         #expect(bench.client.request("PUT", "/bucket/k", body: [1, 2])?.status == 200)
         #expect(bench.server.object(key: "k")?.bytes == [0x81, 2])
     }
 
-    @Test func redirectTellsTheRegion() {
+    @Test func `redirect tells the region`() {
         let bench = Bench(
             .on(.putObject, .redirect(status: 301, region: "eu-west-1")),
             .on(.putObject, .redirect(status: 307, headers: [FakeHeader("Location", "http://evil.test/")]))
@@ -186,7 +186,7 @@ import Testing
         #expect(bench.client.request("PUT", "/bucket/k", body: [1])?["location"] == "http://evil.test/")
     }
 
-    @Test func customAnswersAndHooksRunOnTheWay() {
+    @Test func `custom answers and hooks run on the way`() {
         let seen = Record<String>()
         let bench = Bench(
             .on(.putObject, .custom { FakeReply(418, body: Array($0.keyText.utf8)) }),
@@ -204,7 +204,7 @@ import Testing
         #expect(seen.values == ["headers", "before", "after"])
     }
 
-    @Test func bodyHookRunsAtTheExactByte() {
+    @Test func `body hook runs at the exact byte`() {
         let bench = Bench()
         let seen = Record<Int64>()
         for bytes: Int64 in [0, 70_001, 1_000_000] {
@@ -229,7 +229,7 @@ private final class Record<Value: Sendable>: Sendable {
 @Suite struct ConnectionTests {
     private let expecting = ["Expect": "100-continue"]
 
-    @Test func continueIsSentBeforeTheBody() {
+    @Test func `continue is sent before the body`() {
         let bench = Bench()
         bench.client.send(bench.client.head("PUT", "/bucket/k", expecting, length: 3))
         #expect(bench.client.answer()?.status == 100)
@@ -237,7 +237,7 @@ private final class Record<Value: Sendable>: Sendable {
         #expect(bench.client.answer()?.status == 200)
     }
 
-    @Test func refusalComesInPlaceOfContinue() {
+    @Test func `refusal comes instead of continue`() {
         let bench = Bench()
         bench.client.send(bench.client.head("PUT", "/nowhere/k", expecting, length: 3))
         #expect(bench.client.answer()?.code == "NoSuchBucket")
@@ -245,7 +245,7 @@ private final class Record<Value: Sendable>: Sendable {
         #expect(bench.server.requests[0].bodyBytes == 0)
     }
 
-    @Test func earlyAnswerComesBeforeTheBodyWithOrWithoutContinue() {
+    @Test func `early answer comes before the body with or without continue`() {
         let bench = Bench(
             .on(.putObject, .earlyStatus(403, code: "AccessDenied")),
             .on(.putObject, .earlyStatus(403, code: "AccessDenied", honoursExpect: false))
@@ -259,7 +259,7 @@ private final class Record<Value: Sendable>: Sendable {
         #expect(second.isClosed)
     }
 
-    @Test func continueMayNeverComeOrBeRefused() {
+    @Test func `continue may never come or be refused`() {
         let bench = Bench(.on(.putObject, .no100Continue), .on(.putObject, .expectationFailed))
         bench.client.send(bench.client.head("PUT", "/bucket/k", expecting, length: 3) + [1, 2, 3])
         #expect(bench.client.answer()?.status == 200)
@@ -267,7 +267,7 @@ private final class Record<Value: Sendable>: Sendable {
         #expect(bench.client.answer()?.status == 417)
     }
 
-    @Test func connectionClosesSilentlyAfterItsAnswers() {
+    @Test func `connection closes silently after its answers`() {
         let bench = Bench { $0.answersPerConnection = 2 }
         for _ in 1...2 { #expect(bench.client.request("HEAD", "/bucket")?["connection"] == nil) }
         #expect(bench.client.isClosed)
@@ -275,7 +275,7 @@ private final class Record<Value: Sendable>: Sendable {
         #expect(bench.server.requests.map(\.connection) == [1, 1, 2])
     }
 
-    @Test func requestsMayArriveInOnePiece() {
+    @Test func `requests may arrive in one piece`() {
         let bench = Bench()
         let put = bench.client.head("PUT", "/bucket/k", length: 2) + [1, 2]
         bench.client.send(put + put)
@@ -283,21 +283,21 @@ private final class Record<Value: Sendable>: Sendable {
         #expect(bench.client.answer()?.status == 200)
     }
 
-    @Test func rateLimitHoldsBackTheBody() {
+    @Test func `rate limit holds back the body`() {
         let bench = Bench { $0.connectionBytesPerSecond = 1_000_000 }
         let start = ContinuousClock.now
         _ = bench.client.request("PUT", "/bucket/k", body: [UInt8](repeating: 0, count: 200_000))
         #expect(ContinuousClock.now - start > .milliseconds(190))
     }
 
-    @Test func clockOffsetShowsInTheDate() throws {
+    @Test func `clock offset shows in the date`() throws {
         let bench = Bench { $0.clockOffsetSeconds = 86_400 * 366 }
         let date = try #require(bench.client.request("HEAD", "/bucket")?["date"])
         #expect(!date.contains(StoreClock.iso8601(StoreClock.now).prefix(4)))
         #expect(StoreClock.httpDate(784_887_151) == "Tue, 15 Nov 1994 08:12:31 GMT")
     }
 
-    @Test func waitingEndsWithTheTime() {
+    @Test func `waiting ends with the time`() {
         let bench = Bench()
         #expect(!bench.server.waitUntil(timeoutSeconds: 0.01) { $0.count(.putObject) > 0 })
     }

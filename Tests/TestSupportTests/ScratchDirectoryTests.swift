@@ -4,7 +4,7 @@ import Testing
 @testable import TestSupport
 
 @Suite struct ScratchDirectoryTests {
-    @Test func directoryGoesWithItsLastReference() throws {
+    @Test func `directory goes with its last reference`() throws {
         var path = ""
         do {
             let scratch = ScratchDirectory()
@@ -21,7 +21,7 @@ import Testing
         #expect(Files.exists("/usr"))
     }
 
-    @Test func randomFileIsTheGeneratorsBytes() throws {
+    @Test func `random file is the generators bytes`() throws {
         let scratch = ScratchDirectory()
         try scratch.writeRandom("r", count: (2 << 20) + 5, seed: 9)
         var random = SeededRandom(seed: 9)
@@ -29,14 +29,14 @@ import Testing
         #expect(try scratch.read("r") == expected)
     }
 
-    @Test func splitMixMatchesItsPublishedSequence() {
+    @Test func `split mix matches its published sequence`() {
         var random = SeededRandom(seed: 1_234_567)
         #expect(random.next() == 6_457_827_717_110_365_317)
         #expect(random.next() == 3_203_168_211_198_807_973)
         #expect(SeededRandom(seed: 1).first8 != SeededRandom(seed: 2).first8)
     }
 
-    @Test func sparseFileTakesNoSpace() throws {
+    @Test func `sparse file takes no space`() throws {
         let scratch = ScratchDirectory()
         let path = try scratch.makeSparse("s", size: 1 << 40)
         #expect(try Files.size(path) == 1 << 40)
@@ -45,7 +45,7 @@ import Testing
         #expect(facts.st_blocks < 64)
     }
 
-    @Test func filesChangeInPlace() throws {
+    @Test func `files change in place`() throws {
         let scratch = ScratchDirectory()
         let path = try scratch.write("hello", to: "f")
         try Files.overwrite(path, at: 1, with: Array("u".utf8))

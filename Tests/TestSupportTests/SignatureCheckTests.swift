@@ -61,20 +61,20 @@ import Testing
     }
 
     @Test(arguments: examples.indices)
-    func publishedExamplePasses(index: Int) throws {
+    func `published example passes`(index: Int) throws {
         let outcome = try Self.check().check(Self.examples[index].head())
         #expect(outcome.violations.isEmpty)
         #expect(outcome.payloadHash.map(Hex.encode) == Self.examples[index].hash)
     }
 
     @Test(arguments: examples.indices)
-    func publishedExampleWithOneChangedDigitFails(index: Int) throws {
+    func `published example with one changed digit fails`(index: Int) throws {
         var example = Self.examples[index]
         example.signature = String(example.signature.reversed())
         #expect(refusal(try example.head()) == "SignatureDoesNotMatch")
     }
 
-    @Test func publishedPresignedExamplePassesUntilItExpires() throws {
+    @Test func `published presigned example passes until it expires`() throws {
         let query =
             "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=AKIAIOSFODNN7EXAMPLE%2F20130524%2Fus-east-1%2Fs3"
             + "%2Faws4_request&X-Amz-Date=20130524T000000Z&X-Amz-Expires=86400&X-Amz-SignedHeaders=host"
@@ -89,7 +89,7 @@ import Testing
         #expect(refusal(longer) == "SignatureDoesNotMatch")
     }
 
-    @Test func everyKindOfRefusalHasItsCode() throws {
+    @Test func `every kind of refusal has its code`() throws {
         let example = Self.examples[0]
         #expect(
             refusal(try example.head { $0 = $0.replacing("AKIAIOSFODNN7EXAMPLE", with: "AKIAOTHER") })
@@ -125,7 +125,7 @@ import Testing
             "\u{1F434}", "a&b?c#d", "quote\"'<>",
         ]
     )
-    func signaturesOfMuleAreUnderstood(key: String) throws {
+    func `signatures of mule are understood`(key: String) throws {
         let server = FakeS3(.aws(), credentials: [FakeCredentials(sessionToken: "to/ken+==")])
         let client = RawClient(server)
         let credentials = Credentials(
@@ -161,7 +161,7 @@ import Testing
         #expect(server.violations.isEmpty)
     }
 
-    @Test func curlSignsAndTheServerUnderstands() throws {
+    @Test func `curl signs and the server understands`() throws {
         let server = FakeS3()
         let home = ScratchDirectory()
         let file = try home.writeRandom("file", count: 3 << 20, seed: 7)
@@ -179,7 +179,7 @@ import Testing
         #expect(server.unsignedPayloads == 1)
     }
 
-    @Test func mistakesOfASignerAreViolations() throws {
+    @Test func `mistakes of a signer are violations`() throws {
         let server = FakeS3()
         let example = Self.examples[0]
         let client = RawClient(server)
@@ -196,14 +196,14 @@ import Testing
 
     private static var now: String { UTCTime(secondsSince1970: StoreClock.now).basic }
 
-    @Test func unsignedRequestsAreDeniedByDefault() {
+    @Test func `unsigned requests are denied by default`() {
         let server = FakeS3()
         let answer = RawClient(server).request("PUT", "/bucket/k", body: [1])
         #expect(answer?.status == 403)
         #expect(answer?.code == "AccessDenied")
     }
 
-    @Test func wrongPayloadHashIsFoundOut() {
+    @Test func `wrong payload hash is found out`() {
         let bench = Bench()
         let now = UTCTime(secondsSince1970: StoreClock.now)
         let request = SignableRequest(

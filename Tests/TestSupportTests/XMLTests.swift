@@ -3,7 +3,7 @@ import Testing
 @testable import TestSupport
 
 @Suite struct XMLTests {
-    @Test func documentsSurviveWritingAndReading() {
+    @Test func `documents survive writing and reading`() {
         let root = FakeXML(
             "Root",
             children: [
@@ -14,7 +14,7 @@ import Testing
         #expect(FakeXML(parsing: root.document(namespace: "urn:x")) == root)
     }
 
-    @Test func everyCutDocumentIsRefused() {
+    @Test func `every cut document is refused`() {
         let document = FakeXML("Root", children: [FakeXML("Key", "a&b")]).document(namespace: nil)
         for length in 0..<document.count { #expect(FakeXML(parsing: Array(document.prefix(length))) == nil) }
         #expect(FakeXML(parsing: document + Array("\n ".utf8)) != nil)
@@ -22,11 +22,11 @@ import Testing
     }
 
     @Test(arguments: ["<a></b>", "<a>&nope;</a>", "<a>&amp</a>", "<a><b></a></b>", "<>", "text", "</a>"])
-    func brokenMarkupIsRefused(text: String) {
+    func `broken markup is refused`(text: String) {
         #expect(FakeXML(parsing: Array(text.utf8)) == nil)
     }
 
-    @Test func whiteSpaceAndCommentsMayComeFirst() {
+    @Test func `white space and comments may come first`() {
         let text = "  \n<?xml version=\"1.0\"?><!-- x --><a b=\"c\"><d/>&#x41;&#66;</a>"
         #expect(FakeXML(parsing: Array(text.utf8))?.children == [FakeXML("d")])
         #expect(FakeXML(parsing: Array("<a>&#x41;&#66;</a>".utf8))?.text == "AB")

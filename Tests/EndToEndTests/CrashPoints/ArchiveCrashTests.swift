@@ -14,13 +14,13 @@ import Testing
     }
 
     @Test(arguments: After.allCases, Kill.RequestMoment.allCases)
-    func everyRequest(after: After, moment: Kill.RequestMoment) throws {
+    func `every request`(after: After, moment: Kill.RequestMoment) throws {
         let count = try ArchiveCrashTrial(after).countRequests()
         try Self.tryAll(after, of: count, few: 1) { Kill(number: $0, moment: .request(moment), seed: $1) }
     }
 
     @Test(.enabled(if: CrashPointTests.hasShim), arguments: After.allCases, Kill.CallMoment.allCases)
-    func everyChangeOfFiles(after: After, moment: Kill.CallMoment) throws {
+    func `every change of files`(after: After, moment: Kill.CallMoment) throws {
         let count = try ArchiveCrashTrial(after).countCalls()
         // Making the ledger alone takes 30.
         try #require(count > 40, "\(count) calls: is the shim loaded?")

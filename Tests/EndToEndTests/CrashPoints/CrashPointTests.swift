@@ -14,7 +14,7 @@ import Testing
     static let hasShim = !TestCommand.isSanitized
 
     @Test(arguments: CrashScenario.allCases, Kill.RequestMoment.allCases)
-    func everyRequest(scenario: CrashScenario, moment: Kill.RequestMoment) throws {
+    func `every request`(scenario: CrashScenario, moment: Kill.RequestMoment) throws {
         let bench = try CrashBench(scenario)
         let count = try bench.countRequests()
         let points = Self.points(count, few: scenario == .parts ? 3 : 1, seed: UInt64(count))
@@ -22,7 +22,7 @@ import Testing
     }
 
     @Test(.enabled(if: hasShim), arguments: CrashScenario.allCases, Kill.CallMoment.allCases)
-    func everyChangeOfTheLedger(scenario: CrashScenario, moment: Kill.CallMoment) throws {
+    func `every change of the ledger`(scenario: CrashScenario, moment: Kill.CallMoment) throws {
         let bench = try CrashBench(scenario)
         let count = try bench.countCalls()
         // Creating the ledger alone takes more.

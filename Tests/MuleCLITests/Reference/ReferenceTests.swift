@@ -22,8 +22,8 @@ struct ReferenceTests {
         }
     }
 
-    @Test("the committed page is the one that the tables give", arguments: Page.allCases)
-    func isCurrent(page: Page) throws {
+    @Test(arguments: Page.allCases)
+    func `the committed page is the one that the tables give`(page: Page) throws {
         let text = try page.generated()
         if getenv("MULE_WRITE_REFERENCE") != nil {
             let file = try #require(fopen("\(Repository.root)/\(page.rawValue)", "w"))
@@ -34,8 +34,8 @@ struct ReferenceTests {
         }
     }
 
-    @Test("the man page and the reference have every option, status, variable and example")
-    func isComplete() throws {
+    @Test
+    func `the man page and the reference have every option, status, variable and example`() throws {
         let man = try Page.man.generated()
         let markdown = try Page.commands.generated()
         for flag in FlagTable.rows {
@@ -56,8 +56,8 @@ struct ReferenceTests {
         }
     }
 
-    @Test("every key of the configuration is explained in the man page and in the reference")
-    func hasEveryKey() throws {
+    @Test
+    func `every key of the configuration is explained in the man page and in the reference`() throws {
         let man = try Page.configurationMan.generated()
         let markdown = try Page.configuration.generated()
         for section in ConfigurationReference.sections {
@@ -70,10 +70,9 @@ struct ReferenceTests {
     }
 
     @Test(
-        "the options that -h shows are options of the command, and the page fits 24 lines of 80",
         arguments: Command.allCases
     )
-    func briefHelpFits(command: Command) {
+    func `the options that -h shows are options of the command, and the page fits 24 lines of 80`(command: Command) {
         let names = Set(FlagTable.rows(for: command).map(\.name))
         for (name, _) in command.page.common { #expect(names.contains(name), "\(name)") }
         let lines = Help.brief(for: command).split(separator: "\n", omittingEmptySubsequences: false).dropLast()
@@ -82,11 +81,10 @@ struct ReferenceTests {
     }
 
     @Test(
-        "mandoc and groff have nothing to say against the man pages",
         .enabled(if: Files.exists("/usr/bin/mandoc") && Files.exists("/usr/bin/groff")),
         arguments: [Page.man, .configurationMan]
     )
-    func isCleanRoff(page: Page) throws {
+    func `mandoc and groff have nothing to say against the man pages`(page: Page) throws {
         let home = ScratchDirectory()
         // mandoc reads the section from the file's name.
         let file = try home.write(try page.generated(), to: "page." + page.rawValue.suffix(1))
