@@ -69,7 +69,7 @@ struct CredentialsTests {
         try credentialProcess(printKeys(afterFirst: "echo 'login is over' >&2; exit 4"))
         endFirstKey()
         let file = try mule.file(parts: 6)
-        let outcome = try mule.uploadInParts(file).run()
+        let outcome = try mule.uploadInParts(file, "bucket/key", "-j", "1").run()
         #expect(outcome.exitCode == 5)
         #expect(outcome.explains("ExpiredToken", "exit status 4"), "\(outcome.err)")
         #expect(outcome.explains("says: login is over"), "\(outcome.err)")
