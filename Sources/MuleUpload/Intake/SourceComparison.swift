@@ -23,7 +23,7 @@ extension Worker {
     ///
     /// - Parameter source: as it serves the upload.
     /// - Throws: `source` where finished parts are not the file's, unless the job says what is to be done then.
-    func resume(
+    func recordMatching(
         _ source: SourceFile,
         _ record: UploadRecord,
         _ transfer: Transfer

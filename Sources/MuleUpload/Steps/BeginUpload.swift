@@ -36,7 +36,7 @@ extension Worker {
         if isFirst { run.emit(.started(record)) }
         source = try source.serving(record.upload)
         transfer.change { [source] in $0.open(source) }
-        record = try resume(source, record, transfer)
+        record = try recordMatching(source, record, transfer)
         run.noteCache(source, run.plan(of: record), transfer)
         if record.upload.partSize == nil {
             try putFile(source, transfer, record)
