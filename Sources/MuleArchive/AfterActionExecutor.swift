@@ -4,20 +4,21 @@ package import MulePlan
 package import MuleSystem
 package import MuleUpload
 
-/// Moves or removes a file whose object is proven: the one that was archived and no other, never through a symbolic link, and
-/// in steps of which each can be gone on from.
+/// Moves or deletes a file whose object is proven: only the archived file, never through a symbolic link, and in steps
+/// that can each be resumed.
 ///
-/// A name is taken away first and looked at then: between a look at a name and its removal another file could take its place.
+/// Renames the file first and checks it afterwards: between a check of a name and its removal, another file could take
+/// that name.
 package struct AfterActionExecutor {
-    /// What is to be done, as it is written down before.
+    /// What to do, as recorded before.
     package struct Plan: Sendable {
         package var source: [UInt8]
-        /// The file as it was archived.
+        /// The identity of the archived file.
         package var identity: SourceIdentity
-        /// What was archived; nil where no checksum of it is on record.
+        /// The archived content; nil if no checksum of it is recorded.
         package var content: RecordedContent?
         package var action: ItemAction
-        /// Short and unlike those of other uploads; part of the name that a file has on its way.
+        /// Short and unique per upload; part of the file's temporary name.
         package var id: String
 
         package init(
@@ -39,13 +40,13 @@ package struct AfterActionExecutor {
         }
     }
 
-    /// Why a file is left as it is.
+    /// Why a file is left unchanged.
     package struct Refusal: Error, Hashable, Sendable {
-        /// Continues a sentence that began with the file's name.
+        /// Completes a sentence that starts with the file's name.
         package var reason: String
-        /// Whether the file is not the one that was archived, so that there is nothing left to do for this job.
+        /// Whether the file is not the archived one, so that the job has nothing left to do.
         package var isOver = false
-        /// Why another name could not be written down; nothing was done then.
+        /// Why a new target could not be recorded; nothing was done then.
         package var ledger: LedgerError?
 
         static let changed = Refusal(reason: "has changed since it was archived", isOver: true)
@@ -56,7 +57,7 @@ package struct AfterActionExecutor {
 
     private let isCancelled: @Sendable () -> Bool
     private var directories: [[UInt8]: Directory] = [:]
-    /// Those that have got names, and those that have lost some, by their paths.
+    /// Directories that have gained or lost names, by path.
     private var gained: [[UInt8]: Directory] = [:]
     private var lost: [[UInt8]: Directory] = [:]
 
@@ -68,10 +69,10 @@ package struct AfterActionExecutor {
 
     // MARK: Planning
 
-    /// The name that a file is to have in a directory: its own, or with a number as `mv --backup=numbered` gives them, where
-    /// there is another file.
+    /// The path for a file in a directory: its own name, or a numbered one, as from `mv --backup=numbered`, if that
+    /// exists.
     ///
-    /// - Parameter relativePath: where it goes below the directory.
+    /// - Parameter relativePath: the file's path below the directory.
     package static func target(in directory: [UInt8], for relativePath: [UInt8]) -> [UInt8] {
         let target = directory + slash + relativePath
         return free(target)
@@ -87,20 +88,20 @@ package struct AfterActionExecutor {
         return name
     }
 
-    /// The name under which a file waits for its end; hidden, in its own directory.
+    /// The hidden name, in its own directory, that a file gets before it is deleted.
     package static func departing(_ source: [UInt8], id: String) -> [UInt8] {
         parent(source) + slash + Array(".mule-\(id).gone".utf8)
     }
 
-    /// Whether the file has been given a name by which it waits for its end, or is a copy that is not whole.
+    /// Whether the name is that of a file about to be deleted, or of an incomplete copy.
     static func isOnItsWay(_ path: [UInt8]) -> Bool {
         let name = name(path)
         return name.starts(with: ".mule-".utf8) && (name.ends(with: ".gone") || name.ends(with: ".part"))
     }
 
-    // MARK: Doing
+    // MARK: Performing
 
-    /// - Parameter replan: called before a move goes to another name than planned, since the planned one has been taken.
+    /// - Parameter replan: called before a move uses another target, because the planned one exists by now.
     /// - Returns: what was done.
     package mutating func perform(
         _ plan: Plan,
@@ -113,7 +114,8 @@ package struct AfterActionExecutor {
 
     /// Makes what was done durable.
     package mutating func sync() throws(SystemError) {
-        // Where a file system writes down directories one by one, a file has two names for a moment, and never none.
+        // New names first: if the file system syncs directories one by one, a file briefly has two names, but never
+        // none.
         for (_, directory) in gained { try directory.sync() }
         for (path, directory) in lost where gained[path] == nil { try directory.sync() }
         gained = [:]
@@ -167,7 +169,7 @@ package struct AfterActionExecutor {
         }
     }
 
-    /// To another file system: a copy that is whole and durable takes its name first, then the original goes.
+    /// Moves to another file system: a complete, durable copy gets its name before the original is removed.
     private mutating func copy(
         _ plan: Plan,
         _ name: [UInt8],
@@ -176,7 +178,7 @@ package struct AfterActionExecutor {
         _ targetDirectory: Directory
     ) throws(Refusal) {
         let partial = Self.partial(plan)
-        // Of a run that was killed while it copied.
+        // Left by a run that was killed during the copy.
         try? targetDirectory.remove(partial)
         do throws(SystemError) {
             let original = try directory.openFile(name)
@@ -204,7 +206,7 @@ package struct AfterActionExecutor {
         withExtendedLifetime(checked) {}
     }
 
-    /// Removes the original of a copy that has its name.
+    /// Removes the original of a complete copy.
     private mutating func finishCopy(
         _ plan: Plan,
         _ checked: ArchivedFile.Checked,
@@ -228,10 +230,10 @@ package struct AfterActionExecutor {
         }
     }
 
-    // MARK: Going on
+    // MARK: Resuming
 
-    /// Whether anything of the action shows on the disk: the file has its departing name, or it, or a whole copy of it, has the
-    /// name that it was to move to.
+    /// Whether the disk shows that the action started: the file has its temporary name, or the target is the file or a
+    /// complete copy of it.
     package static func hasBegun(_ plan: Plan) -> Bool {
         if let status = try? FileStatus.of(path: departing(plan.source, id: plan.id), followingLinks: false),
             ArchivedFile.mayHaveDeparted(status, plan)
@@ -239,12 +241,12 @@ package struct AfterActionExecutor {
             return true
         }
         guard let candidate = ArchivedFile.candidate(for: plan) else { return false }
-        // With another time it may be another file: whose original has gone, that is found out when it is gone on with.
+        // With another time it may be another file, unless the original is gone; resuming checks that.
         return candidate.modificationTime == plan.identity.modificationTime
             || (try? FileStatus.of(path: plan.source, followingLinks: false)) == nil
     }
 
-    /// Removes what a run that was killed in the middle of a copy has left of it, where the file goes elsewhere or stays now.
+    /// Removes the incomplete copy of a killed run, if the file now moves elsewhere or stays.
     static func discardCopy(of plan: Plan) {
         guard plan.action.name == move, let target = plan.action.target,
             let directory = try? Directory.open(parent(target))
@@ -254,9 +256,9 @@ package struct AfterActionExecutor {
 
     private static func partial(_ plan: Plan) -> [UInt8] { Array(".mule-\(plan.id).part".utf8) }
 
-    /// Goes on with what an earlier run had begun, as far as it had come.
+    /// Resumes an action that an earlier run started.
     ///
-    /// - Returns: what was done; nil when nothing is left of the file that was archived.
+    /// - Returns: what was done; nil if nothing is left of the archived file.
     package mutating func resume(
         _ plan: Plan,
         replan: (ItemAction) throws(LedgerError) -> Void
@@ -264,7 +266,7 @@ package struct AfterActionExecutor {
         let place = Self.parent(plan.source)
         let name = Self.name(plan.source)
         let file = archived(plan)
-        // The place itself may be gone, and all that was in it.
+        // The directory itself may be gone with all its files.
         guard let directory = try? opened(place) else {
             guard file.isMoved else { return nil }
             try noteMove(plan)
@@ -280,7 +282,7 @@ package struct AfterActionExecutor {
                 )
             }
             lost[place] = directory
-            // The name that it has got has moved its change time.
+            // Renaming has changed the change time.
             let checked: ArchivedFile.Checked
             do throws(Refusal) {
                 checked = try file.check(departing, in: directory, isOwnName: true)
@@ -315,7 +317,7 @@ package struct AfterActionExecutor {
         return try perform(plan, replan: replan)
     }
 
-    /// The run that moved it may have died before the move was durable.
+    /// The run that moved the file may have been killed before the move was durable.
     private mutating func noteMove(_ plan: Plan) throws(Refusal) {
         guard let target = plan.action.target else { return }
         let place = Self.parent(target)
@@ -324,7 +326,7 @@ package struct AfterActionExecutor {
 
     // MARK: Putting back
 
-    /// Another file may have taken the name after it was looked at: that gets its name back.
+    /// Another file may have taken the name after the check: it gets its name back.
     private func putBackUnless(
         _ newName: [UInt8],
         is checked: ArchivedFile.Checked,
@@ -337,7 +339,7 @@ package struct AfterActionExecutor {
         throw putBack(newName, in: newDirectory, as: name, in: directory)
     }
 
-    /// Gives a file that is not the one that was archived its name back.
+    /// Renames a file that is not the archived one back to its name.
     private func putBack(
         _ newName: [UInt8],
         in newDirectory: Directory,
@@ -375,13 +377,13 @@ package struct AfterActionExecutor {
         return opened
     }
 
-    /// Where files are moved to may lie behind links: that is the user's word.
+    /// The target may be behind links, because the user chose it.
     private mutating func makeTarget(_ path: [UInt8], for plan: Plan) throws(Refusal) -> Directory {
         if let known = gained[path] { return known }
         do throws(SystemError) {
             try makeDirectories(path: path, like: Self.parent(plan.source))
-            // Before anything is moved there, also where a run that was killed has made it: a file in a directory without a
-            // name is lost. A file system with a journal keeps that order by itself, others don't.
+            // Before anything is moved there, even if a killed run created it: a file in a directory without a durable
+            // name is lost. A journaling file system keeps that order on its own, others do not.
             try syncNames(leadingTo: path + Self.slash)
             return try Directory.open(path)
         } catch {
@@ -391,7 +393,7 @@ package struct AfterActionExecutor {
         }
     }
 
-    /// A place that would give others more than they have.
+    /// The refusal for a target that would give other users more access.
     private static func opens(_ what: String) -> Refusal {
         Refusal(
             reason: what

@@ -4,18 +4,18 @@ package import MuleS3
 package import MuleSources
 import MuleUpload
 
-/// What is to be archived, where to, and how: a job of the configuration, or of the command line.
+/// What to archive, where, and how: a job of the configuration or of the command line.
 package struct ArchiveJob: Sendable {
-    /// By which runs, reports and the lock know it.
+    /// The job's name in runs, reports and its lock.
     package var name: String
     /// Canonical path of the directory.
     package var source: [UInt8]
     package var selection: Selection
     package var order: FileOrder
-    /// Seconds for which nothing of a file must have been changed; younger ones are left for the next run.
+    /// Seconds without any change that a file needs; younger files wait for the next run.
     package var settle: Double?
     package var destination: DestinationTemplate
-    /// What is the same in all names that this run makes.
+    /// Values that are the same in all names of this run.
     package var naming: DestinationTemplate.Run
     package var store: StoreAddress
     package var service: S3Service
@@ -23,20 +23,20 @@ package struct ArchiveJob: Sendable {
     package var attributes: ObjectAttributes
     package var integrity: IntegrityOptions
     package var changing: ChangingSource
-    /// Whether an object that is there is replaced.
+    /// Whether existing objects are replaced.
     package var mayOverwrite: Bool
     package var after: AfterAction
     package var limits: RunLimits
     /// Absolute paths; see `RequiredMounts`.
     package var requiredMounts: [[UInt8]] = []
-    /// Where the job does not say another number.
+    /// The default.
     package static let quarantineAfter = 3
 
-    /// Runs that may fail for good, one after another, until a file is left alone; 1 at least.
+    /// Consecutive permanent failures after which a file is quarantined; at least 1.
     package var quarantineAfter: Int
-    /// Ask the store for what the ledger knows to be archived.
+    /// Whether to ask the store about files that the ledger has as archived.
     package var checksRemote: Bool
-    /// Try what was left alone once more.
+    /// Whether to retry quarantined files.
     package var retriesQuarantined: Bool
 
     package init(
@@ -81,7 +81,7 @@ package struct ArchiveJob: Sendable {
         self.retriesQuarantined = retriesQuarantined
     }
 
-    /// Whether a file is to be moved or removed now that its upload is done.
+    /// Whether the file can be moved or deleted now that its upload is done.
     ///
     /// - Parameter now: milliseconds since 1970.
     func isDue(_ upload: ItemUpload, at now: Int64) -> Bool {
@@ -92,17 +92,17 @@ package struct ArchiveJob: Sendable {
         }
     }
 
-    /// Whether a wrong clock could have a file moved or deleted too early.
+    /// Whether a wrong clock could move or delete a file too early.
     var dependsOnAge: Bool {
         if case .deleteAfter = after { return true }
         return after != .keep && (settle != nil || selection.minimumAge != nil)
     }
 
-    /// What happens to a pending upload of which the file turns out to be another. A key that is made of the content is
-    /// another one then.
+    /// What happens to a pending upload whose file turns out to be different. A key derived from the content is then
+    /// different too.
     var onChange: UploadJob.ContentChange { destination.needsDigest ? .abort : .restart }
 
-    /// Where files are said to go of which no key is known.
+    /// The destination reported for files whose key is unknown.
     var nowhere: ObjectAddress { ObjectAddress(bucket: destination.bucket, key: ObjectKey("")) }
 
     /// The path below the job's directory.
@@ -112,15 +112,15 @@ package struct ArchiveJob: Sendable {
     }
 }
 
-/// Where a run ends, whether everything is done or not.
+/// Limits at which a run stops.
 package struct RunLimits: Hashable, Sendable {
     /// Milliseconds since 1970.
     package var until: Int64?
     /// Seconds.
     package var maximumDuration: Double?
-    /// Payload bytes that go out. What is under way then comes to its end, so that a little more may be sent.
+    /// Payload bytes to send. Uploads in flight then finish, so slightly more may be sent.
     package var maximumBytes: Int64?
-    /// Seconds that what is under way has to come to its end.
+    /// Seconds that uploads in flight get to finish.
     package var grace = 30.0
 
     package init(until: Int64? = nil, maximumDuration: Double? = nil, maximumBytes: Int64? = nil) {

@@ -7,46 +7,46 @@ package import MuleUpload
 /// What a run would do with a file.
 package struct PlannedFile: Sendable {
     package enum Kind: String, Sendable, CaseIterable {
-        /// To be sent, never archived before.
+        /// Never archived: will be sent.
         case new
-        /// To be sent, since it is not what was archived, or begun.
+        /// Differs from what was archived or started: will be sent.
         case changed
-        /// Begun by an earlier run; what is missing is to be sent.
+        /// Started by an earlier run: the rest will be sent.
         case pending
-        /// Archived; the store is asked whether it still has the object, or the file's content is compared with what was
-        /// archived, and the file is sent again if not.
+        /// Archived. The store is asked for the object, or the file's content is compared with what was archived; if
+        /// that fails, the file is sent again.
         case check
-        /// Archived; what is to become of the file has not been done.
+        /// Archived; its action is not done yet.
         case unfinished
         case unchanged
         case tooYoung
-        /// Left alone, since it has failed for good too often.
+        /// Quarantined, because it failed permanently too often.
         case quarantined
-        /// It can't be archived.
+        /// Cannot be archived.
         case problem
     }
 
     package var kind: Kind
     package var source: [UInt8]
-    /// Nil where no key is known.
+    /// Nil if the key is unknown.
     package var destination: ObjectAddress?
-    /// Bytes of the file, and those that are to go.
+    /// The file's size, and the bytes to send.
     package var size: Int64 = 0
     package var bytes: Int64 = 0
-    /// Parts that are to go; 0 for a file that goes in one request.
+    /// Parts to send; 0 for a file sent in one request.
     package var parts = 0
-    /// Requests, if none of them fails.
+    /// Requests if none fails.
     package var requests = 0
     package var failure: UploadFailure?
 }
 
-/// What a run would come to.
+/// What a run would do, in total.
 package struct PlanTotals: Sendable {
     package var files: [PlannedFile.Kind: Int] = [:]
     package var bytes: Int64 = 0
     package var parts = 0
     package var requests = 0
-    /// Bodies: parts, and files that go in one request.
+    /// Bodies: parts, and files sent in one request.
     package var bodies = 0
     package var failures = FailureTally()
 
@@ -63,8 +63,8 @@ package struct PlanTotals: Sendable {
     }
 }
 
-/// Goes through a job as a run does and decides the same, but asks no store, and changes neither files nor the ledger. Limits of
-/// a run are not looked at: they depend on how fast it is.
+/// Plans a job: decides like a run, but asks no store and changes neither files nor the ledger. Ignores the run's
+/// limits, which depend on its speed.
 package final class ArchivePlanner {
     private let job: ArchiveJob
     private let number: Int64?
@@ -74,14 +74,14 @@ package final class ArchivePlanner {
     private let onFile: (PlannedFile) -> Void
     private var totals = PlanTotals()
     private var places: SourcePlaces?
-    /// Who has a key that others may want.
+    /// Keys that several files may have, with the first file of each.
     private var taken: SpillNames?
 
     private static let batch = 512
 
     /// - Parameters:
-    ///   - number: the job's in the ledger; nil for one that has never run.
-    ///   - ledger: nil where there is none.
+    ///   - number: the job's number in the ledger; nil if it has never run.
+    ///   - ledger: nil if it does not exist.
     package init(
         _ job: ArchiveJob,
         number: Int64?,
@@ -97,7 +97,7 @@ package final class ArchivePlanner {
         policy = ArchivePolicy(job: job, now: ledger?.now ?? wallClockMilliseconds)
     }
 
-    /// To be called once.
+    /// Call once.
     package func plan() throws(UploadFailure) -> PlanTotals {
         try planLeftovers()
         try planCandidates()
@@ -109,7 +109,7 @@ package final class ArchivePlanner {
         onFile(file)
     }
 
-    // MARK: What is left
+    // MARK: Items of earlier runs
 
     private func planLeftovers() throws(UploadFailure) {
         guard let number, let ledger else { return }
@@ -127,7 +127,7 @@ package final class ArchivePlanner {
     private func plan(left item: JobItem, _ ledger: Ledger) throws(UploadFailure) {
         var file = PlannedFile(kind: .unfinished, source: item.source)
         switch policy.decide(left: item) {
-        // The walk meets the file, if it is still meant.
+        // The walk finds the file if it is still selected.
         case .nothing, .giveUp: return
         case .finish(.decided(.settled, _)), .finish(.decided(.proved, _)): file.kind = .unchanged
         case .finish: break
@@ -156,7 +156,7 @@ package final class ArchivePlanner {
         guard record.mayHoldParts else { return sending(file, record.upload) }
         file.bytes = file.size - record.bytesDone
         file.parts = (record.partCount ?? 0) - record.partsDone
-        // The parts that are there are listed, a thousand at a time.
+        // Existing parts are listed, a thousand at a time.
         file.requests = max(1, (record.partsDone + 999) / 1000) + file.parts + Self.requestsToComplete
         return file
     }
@@ -166,7 +166,7 @@ package final class ArchivePlanner {
         file.size = upload.source?.size ?? 0
         file.bytes = file.size
         file.destination = upload.destination
-        // Whether an object is there is asked first.
+        // First checks whether the object exists.
         file.requests += upload.onlyIfAbsent ? 1 : 0
         if let partSize = upload.partSize {
             file.parts = PartPlan(objectSize: file.size, partSize: partSize).count
@@ -177,7 +177,7 @@ package final class ArchivePlanner {
         return file
     }
 
-    /// Complete, and a look at the object.
+    /// Complete, and HEAD of the object.
     private static let requestsToComplete = 2
 
     private func quarantined(_ item: JobItem) -> PlannedFile {
@@ -187,7 +187,7 @@ package final class ArchivePlanner {
         return file
     }
 
-    // MARK: What is found
+    // MARK: Files found
 
     private func planCandidates() throws(UploadFailure) {
         var walk = OrderedWalk(
@@ -276,7 +276,7 @@ package final class ArchivePlanner {
         }
     }
 
-    /// Abort, and a look at whether a part has been left.
+    /// Abort, and listing the remaining parts.
     private static let requestsToGiveUp = 2
 
     private func send(
@@ -284,7 +284,7 @@ package final class ArchivePlanner {
         as kind: PlannedFile.Kind,
         requests: Int = 0
     ) throws(UploadFailure) {
-        // The run makes one of its own for each file.
+        // A run creates a UUID for each file.
         let uuid = job.destination.needsUUID ? [UInt8](repeating: 0, count: 16) : nil
         let address = try policy.address(of: found, uuid: uuid, cancellation)
         try register(found, to: address, as: kind, requests: requests)
@@ -318,7 +318,7 @@ package final class ArchivePlanner {
         }
     }
 
-    /// The file that has the same key, of this plan or of an earlier run that has not come to its end with it.
+    /// The other file with the same key, in this plan or unfinished from an earlier run.
     private func rival(of intent: UploadIntent) throws(UploadFailure) -> [UInt8]? {
         let key = intent.destination.key
         if let number, let ledger,

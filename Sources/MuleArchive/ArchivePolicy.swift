@@ -6,80 +6,81 @@ import MuleSources
 import MuleSystem
 import MuleUpload
 
-/// What a job does about files, by what the file system and the ledger say of them. It changes nothing, so that a plan and a run
-/// come to the same.
+/// Decides what a job does with files, from the file system and the ledger. Changes nothing, so plans and runs decide
+/// the same.
 struct ArchivePolicy {
     let job: ArchiveJob
     /// Milliseconds since 1970.
     let now: @Sendable () -> Int64
 
-    /// A file that is to be archived, or has been.
+    /// A file to archive, or already archived.
     struct Found {
         var file: SourceWalk.Found
-        /// What is behind the path.
+        /// The status with links followed.
         var status: FileStatus
     }
 
-    // MARK: Looking
+    // MARK: Eligibility
 
     enum Eligibility {
         case file(Found)
         case tooYoung
-        /// Nothing to be archived.
+        /// Not a file to archive.
         case nothing
     }
 
     func look(at file: SourceWalk.Found) -> Eligibility {
-        // Files on their way to their end, of this run or of one that was killed.
+        // Files about to be deleted, of this run or of a killed one.
         if AfterActionExecutor.isOnItsWay(file.path) { return .nothing }
         var status = file.status
         if status == nil || status?.kind == .symbolicLink { status = try? FileStatus.of(path: file.path) }
         // Moved or removed since its directory was read.
         guard let status, status.kind == .regular else { return .nothing }
         if let settle = job.settle, !hasSettled(status, for: settle) { return .tooYoung }
-        // What is archived must show each later change: a clock of whole seconds hides one within the second.
+        // Later changes must be visible: a clock of whole seconds hides a change within the same second.
         if SourceIdentity(path: file.path, status).mayHideChanges(since: now()) { return .tooYoung }
         return .file(Found(file: file, status: status))
     }
 
-    /// The time of the last change of any kind, since copies are often given the time of their original; one that lies in the
-    /// future says nothing, and would keep the file here for good.
+    /// Uses the latest change of any kind, because copies often get the time of their original. A time in the future is
+    /// ignored, because it would hold the file back indefinitely.
     private func hasSettled(_ status: FileStatus, for seconds: Double) -> Bool {
         let now = now() * 1_000_000
         return min(status.age(of: status.modificationTime, at: now), status.age(of: status.changeTime, at: now))
             >= seconds
     }
 
-    /// Gone since its directory was read, which is no problem below the job's own.
+    /// Whether the file disappeared after its directory was read, which is no problem except for the job's own
+    /// directory.
     func isOver(_ file: SourceWalk.Found, _ problem: SourceProblem) -> Bool {
         if case .unreadable(let error) = problem { error.code == ENOENT && file.path != job.source } else { false }
     }
 
-    /// Whether it has failed for good in so many runs that it is left alone.
+    /// Whether it failed permanently in so many runs that it is quarantined.
     func isQuarantined(_ item: JobItem) -> Bool {
         item.failures >= job.quarantineAfter && !job.retriesQuarantined
     }
 
-    // MARK: What is found
+    // MARK: Files found
 
     enum WalkDecision {
         case send
-        /// The same file as in a run before, in which it failed.
+        /// Send it again: the same file failed in an earlier run.
         case again
-        /// The store is to be asked whether it still has the object.
+        /// Ask the store whether it still has the object.
         case ask(ItemUpload)
-        /// The file's content is to be compared with what was archived; then `decide(_:_:isSame:)` says what is next.
+        /// Compare the file's content with what was archived, then call `decide(_:_:isSame:)`.
         case compare(ItemUpload)
-        /// Archived, and not changed since.
+        /// Archived and unchanged.
         case unchanged
         case leaveAlone
-        /// Whoever looks after what earlier runs have left deals with it.
+        /// `OpenItemFeed` handles it.
         case pass
     }
 
     /// - Parameters:
-    ///   - item: one that no run is dealing with.
-    ///   - isSame: what a comparison of the content has shown; nil before one.
+    ///   - item: one that no run is working on.
+    ///   - isSame: the result of comparing the content; nil before.
     func decide(_ found: Found, _ item: JobItem, isSame: Bool? = nil) -> WalkDecision {
         guard let upload = item.upload else { return isQuarantined(item) ? .leaveAlone : .send }
         let verdict = SourceIdentity(path: item.source, found.status).verdict(since: upload.source)
@@ -105,27 +106,27 @@ struct ArchivePolicy {
         }
     }
 
-    // MARK: What is left
+    // MARK: Items of earlier runs
 
-    /// What is left to be done about a file that is archived.
+    /// What is left to do for an archived file.
     enum Remainder: Sendable {
-        /// The run that archived it ended before it could record so.
+        /// The run that archived it ended before recording so.
         case unnoted
-        /// This action shows on the disk, and is finished whatever the job says today.
+        /// The disk shows that this action started; finish it even if the job's settings changed.
         case begun(ItemAction)
-        /// An action was recorded and nothing of it shows on the disk: the job's `after` of today decides.
+        /// An action was recorded and not started: the job's current `after` decides.
         case decided(ItemState, ItemAction?)
     }
 
     enum LeftoverDecision {
         case nothing
         case finish(Remainder)
-        /// The store is asked once more whether it has the object: the file's time has come, or nobody has asked since the job
-        /// took it up.
+        /// Ask the store again for the object: the file is due, or the store was not asked since the job found the
+        /// file.
         case ask(ItemUpload)
         case leaveAlone
         case resume(ItemUpload)
-        /// Another file, or another content, stands there: what was begun is given up.
+        /// The file or its content was replaced: abort the upload.
         case giveUp(ItemUpload)
     }
 
@@ -142,13 +143,13 @@ struct ArchivePolicy {
             }
             return decideAgain(item, upload)
         case (.asked, _):
-            // What stands there now is the walk's.
+            // The walk handles the current file.
             if hasChanged(item, upload) { return .nothing }
             return isQuarantined(item) ? .leaveAlone : .ask(upload)
         case (.proved, _):
             guard job.isDue(upload, at: now()), !isYoungerThanMeant(item) else { return .nothing }
             return isQuarantined(item) && !hasChanged(item, upload) ? .leaveAlone : .ask(upload)
-        // Of these nothing is at the store: the walk decides, by what the job says today.
+        // The store has nothing of these: the walk decides by the job's current settings.
         case (.pending, .failed) where !upload.mayHoldParts: return .nothing
         case (.pending, _):
             let hasChanged = hasChanged(item, upload)
@@ -157,7 +158,7 @@ struct ArchivePolicy {
         }
     }
 
-    /// What the job's `after` says today of a file for which another day's action was recorded, and not begun.
+    /// Decides by the job's current `after`, if the recorded action did not start.
     private func decideAgain(_ item: JobItem, _ upload: ItemUpload) -> LeftoverDecision {
         if isYoungerThanMeant(item) { return .nothing }
         if job.isDue(upload, at: now()), job.dependsOnAge { return .ask(upload) }
@@ -165,13 +166,13 @@ struct ArchivePolicy {
         return .finish(.decided(fate.state, fate.action))
     }
 
-    /// Whether the store's clock is to be seen before anything is done: by its answer about the object.
+    /// Whether the store's clock is needed before acting; its answer about the object shows it.
     private var asksBeforeAction: Bool {
         if case .deleteAfter = job.after { return false }
         return job.dependsOnAge
     }
 
-    /// Whether a file that is archived is too young to be moved or deleted: a run with a wrong clock did not see that.
+    /// Whether an archived file is too young to be moved or deleted, which a run with a wrong clock did not notice.
     private func isYoungerThanMeant(_ item: JobItem) -> Bool {
         guard job.selection.minimumAge != nil, job.after != .keep,
             let status = try? FileStatus.of(path: item.source)
@@ -179,11 +180,12 @@ struct ArchivePolicy {
         return job.selection.isTooYoung(status, now: now() * 1_000_000)
     }
 
-    /// What becomes of a file whose object is proven, by what the job says today: its state before the action, and the action.
+    /// What to do with a file whose object is proven, by the job's current settings: its state before the action, and
+    /// the action.
     ///
     /// - Parameters:
-    ///   - id: of its upload.
-    ///   - isDue: whether the day of a delayed deletion has come.
+    ///   - id: the upload's ID.
+    ///   - isDue: whether the time of a delayed deletion has come.
     ///   - provedAt: milliseconds since 1970.
     func fate(
         of source: [UInt8],
@@ -205,7 +207,7 @@ struct ArchivePolicy {
         }
     }
 
-    /// Whether another content stands there for certain. A file that has gone is told by whoever opens it.
+    /// Whether the content has certainly changed. A missing file is reported when it is opened.
     private func hasChanged(_ item: JobItem, _ upload: ItemUpload) -> Bool {
         guard let status = try? FileStatus.of(path: item.source) else { return false }
         let now = SourceIdentity(path: item.source, status)
@@ -214,10 +216,9 @@ struct ArchivePolicy {
 
     // MARK: Comparing
 
-    /// Whether the file is what was archived, by its content. Where it is, the ledger knows it from then on by the facts that
-    /// it has now.
+    /// Compares the file's content with what was archived. If it matches, records the file's current identity.
     ///
-    /// - Parameter onSign: called while it is read.
+    /// - Parameter onSign: called while the file is read.
     static func isSame(
         _ path: [UInt8],
         as upload: ItemUpload,
@@ -265,7 +266,7 @@ struct ArchivePolicy {
         return intent
     }
 
-    /// The file's object, for which the whole file may have to be read.
+    /// The file's object. May have to read the whole file.
     ///
     /// - Parameter uuid: 16 bytes.
     func address(of found: Found, uuid: [UInt8]?, _ cancellation: Cancellation) throws(UploadFailure) -> ObjectAddress {

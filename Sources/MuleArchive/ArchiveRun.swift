@@ -1,5 +1,5 @@
-// A run of an archive job: what earlier runs have left is carried on, what is new is sent, and each file is dealt with when the
-// store has confirmed it and the ledger knows. Nothing is moved or removed before.
+// Runs an archive job: resumes uploads of earlier runs, sends new files, and acts on a file only after the store has
+// confirmed it and the ledger has recorded that.
 
 package import MuleLedger
 import MulePlan
@@ -7,33 +7,33 @@ package import MuleS3
 package import MuleSystem
 package import MuleUpload
 
-/// Something that people may want to hear while a job runs.
+/// Something to report to the user during a run.
 package enum ArchiveEvent: Sendable {
     case upload(UploadEvent)
-    /// The file was moved or removed.
+    /// The file was moved or deleted.
     case acted(source: [UInt8], id: String, ItemAction)
-    /// It stays where it is, though it is archived.
+    /// The file is archived but stays in place.
     case actionFailed(source: [UInt8], id: String, ItemAction, UploadFailure)
 }
 
-/// How a run ended.
+/// The result of a run.
 package struct ArchiveReport: Sendable {
     package var run: JobRun
     package var counts: RunCounts
     package var actions: ActionCounts
     package var failures: FailureTally
-    /// What kept the run from its end.
+    /// What stopped the run.
     package var obstacle: UploadFailure?
-    /// What is kept of uploads that the next run resumes.
+    /// What the store has of uploads that the next run resumes.
     package var kept: KeptParts
-    /// Files that are too young, and wait for the next run.
+    /// Files that are too young and wait for the next run.
     package var unsettled: Int
     /// Milliseconds since 1970.
     package var startedAt: Int64
     package var endedAt: Int64
 }
 
-/// What was done with files that are archived, and what could not be done.
+/// Counts of actions on archived files, done and failed.
 package struct ActionCounts: Hashable, Sendable {
     package private(set) var moved = 0
     package private(set) var deleted = 0
@@ -46,7 +46,7 @@ package struct ActionCounts: Hashable, Sendable {
         if action.name == AfterActionExecutor.move { moved += 1 } else { deleted += 1 }
     }
 
-    /// What was noted could not be made durable.
+    /// A noted action could not be made durable.
     mutating func takeBack(_ action: ItemAction) {
         if action.name == AfterActionExecutor.move { moved -= 1 } else { deleted -= 1 }
     }
@@ -66,11 +66,11 @@ package final class ArchiveRun: Sendable {
     private let run: UploadRun
     private let startedAt: Int64
 
-    /// Begins a run in the ledger. The job's lease is to be held until the run has been closed.
+    /// Starts a run in the ledger. The caller holds the job's lease until the run is closed.
     ///
     /// - Parameters:
-    ///   - cancellation: of this run alone: it is cancelled when the run can't go on.
-    ///   - onEvent: called from any thread.
+    ///   - cancellation: for this run only; cancelled if the run cannot continue.
+    ///   - onEvent: called on any thread.
     package init(
         _ job: ArchiveJob,
         number: Int64,
@@ -107,18 +107,18 @@ package final class ArchiveRun: Sendable {
         }
     }
 
-    /// How the run stands; may be asked at any time, from any thread.
+    /// The current state. Can be called at any time, on any thread.
     package func snapshot() -> RunSnapshot { run.snapshot() }
 
-    /// What would be kept if the run ended now; may be asked at any time, from any thread.
+    /// What the store would keep if the run ended now. Can be called at any time, on any thread.
     package var kept: KeptParts { run.kept }
 
-    /// Whether the run gets on, by its own judgement; may be asked at any time, from any thread.
+    /// Whether the run makes progress. Can be called at any time, on any thread.
     package var isAlive: Bool { run.isAlive() }
 
-    /// Goes through the whole job. To be called once.
+    /// Runs the whole job. Call once.
     ///
-    /// - Parameter service: finds the store of an upload that an earlier run has left.
+    /// - Parameter service: returns the store of an earlier run's upload.
     package func run(
         service: @escaping (StoreAddress) throws(UploadFailure) -> S3Service
     ) -> ArchiveReport {
@@ -161,7 +161,7 @@ package final class ArchiveRun: Sendable {
         let result = run.run(feed)
         recorder.close()
         books?.join()
-        // Not before: when all is sent, files may still be copied, and the border holds for that too.
+        // Not earlier: when all is sent, files may still be copied, and the limits apply to that too.
         limitWatch.end()
         watch?.join()
         var counts = recorder.counts
@@ -173,9 +173,9 @@ package final class ArchiveRun: Sendable {
         return report(counts, kept: result.kept, obstacle: reason ?? recorder.obstacle)
     }
 
-    /// Whether all that was found is all that there is; keeps where it was for the next run.
+    /// Checks for files that are missing with their disk, and records the file systems for the next run.
     ///
-    /// - Parameter isWhole: whether the whole source was walked through.
+    /// - Parameter isWhole: whether the whole source was walked.
     private func look(at places: SourcePlaces, isWhole: Bool) -> UploadFailure? {
         do throws(LedgerError) {
             let obstacle = isWhole ? try places.obstacleAtEnd() : nil
@@ -204,16 +204,16 @@ package final class ArchiveRun: Sendable {
         )
     }
 
-    /// What kept the files from being dealt with, when all was sent.
+    /// Why actions on files are missing although all uploads ended.
     private func obstacle(_ limitWatch: RunLimitWatch) -> UploadFailure? {
         if let failure = recorder.failure { return ledger.failure(failure) }
         guard recorder.undone > 0 else { return nil }
         return limitWatch.reason ?? .interrupted
     }
 
-    /// Writes down how the run ended.
+    /// Records the end of the run.
     ///
-    /// - Parameter status: the exit status that stands for it.
+    /// - Parameter status: the exit status.
     package func close(_ report: ArchiveReport, status: Int) throws(LedgerError) {
         try ledger.note(report.counts, of: numbers.run, status: status, error: report.obstacle?.message)
     }

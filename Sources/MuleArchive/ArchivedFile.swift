@@ -4,28 +4,27 @@ import MulePlan
 import MuleSystem
 import MuleUpload
 
-/// Whether what stands under a name is the file that was archived: by its facts where they can tell, by its content where they
-/// can't.
+/// Checks whether a name leads to the archived file: by its metadata, or by its content if the metadata cannot tell.
 struct ArchivedFile {
     let plan: AfterActionExecutor.Plan
     let isCancelled: @Sendable () -> Bool
 
-    /// A file that is the one that was archived. Writers are kept away for as long as it lives.
+    /// An open file that is the archived one. Its lease keeps writers out until it is released.
     struct Checked {
         var file: File
         var identity: SourceIdentity
     }
 
-    // MARK: What may be it
+    // MARK: Candidates
 
-    /// Whether it may be the file that was archived: its content is compared where its facts can't tell.
+    /// Whether it may be the archived file. Does not compare the content.
     func mayBe(_ name: [UInt8], in directory: Directory) -> Bool {
         guard let status = try? directory.status(of: name), status.kind == .regular else { return false }
         return !identity(status).verdict(since: plan.identity).isChanged
     }
 
-    /// The same of the name by which a file waits for its end. Only mule gives that name, and some file systems give a file another
-    /// time with it (FAT by FUSE).
+    /// The same for the temporary name before deletion. Only mule uses such names, and some file systems change a
+    /// file's time when it is renamed (FAT by FUSE).
     func mayHaveDeparted(_ departing: [UInt8], in directory: Directory) -> Bool {
         guard let status = try? directory.status(of: departing) else { return false }
         return Self.mayHaveDeparted(status, plan)
@@ -35,7 +34,7 @@ struct ArchivedFile {
         status.kind == .regular && status.size == plan.identity.size
     }
 
-    /// What stands where the file was to go, if it has the file's size.
+    /// The file at the move's target, if it has the right size.
     static func candidate(for plan: AfterActionExecutor.Plan) -> FileStatus? {
         guard let target = plan.action.target, plan.action.name == AfterActionExecutor.move,
             let status = try? FileStatus.of(path: target, followingLinks: false), status.kind == .regular,
@@ -44,8 +43,8 @@ struct ArchivedFile {
         return status
     }
 
-    /// Whether the file, or a copy of it, is where it was to go. Its time may be another one there: FAT counts every other second,
-    /// and some file systems give a file a new time with a new name.
+    /// Whether the file or a copy of it is at the target. Its time may differ: FAT stores even seconds only, and some
+    /// file systems change the time on a rename.
     var isMoved: Bool {
         guard let status = Self.candidate(for: plan) else { return false }
         if status.modificationTime == plan.identity.modificationTime { return true }
@@ -55,11 +54,11 @@ struct ArchivedFile {
         return (try? content.isContent(of: file, named: name, shouldStop: isCancelled)) == true
     }
 
-    // MARK: What is it
+    // MARK: Checks
 
-    /// Opens the file and makes sure that it is the one that was archived, whole, and that nobody writes to it.
+    /// Opens the file, and makes sure that it is the complete archived file and that no process writes to it.
     ///
-    /// - Parameter isOwnName: whether only mule gives this name, so that another time may have come with it.
+    /// - Parameter isOwnName: whether only mule uses this name, so that the rename may have changed its time.
     func check(
         _ name: [UInt8],
         in directory: Directory,
@@ -70,7 +69,7 @@ struct ArchivedFile {
         let holdsMore: Bool
         do throws(SystemError) {
             file = try directory.openFile(name, isCancelled: isCancelled)
-            // Taken before the look: what was written before shows in it.
+            // Taken before the checks, which then see all earlier writes.
             if case .refused = file.takeWriteLease(), !isOnSharedFileSystem(plan.source) {
                 throw SystemError(code: ETXTBSY, call: "lease")
             }
@@ -99,20 +98,20 @@ struct ArchivedFile {
         return Checked(file: file, identity: now)
     }
 
-    /// Whether the file that was checked is the one that has the new name now: another one may have taken its old name in between.
+    /// Whether the checked file is the one at the new name: another file may have taken the old name in between.
     func isStill(_ checked: Checked, named newName: [UInt8], in directory: Directory) -> Bool {
         guard let status = try? directory.status(of: newName), status.kind == .regular else { return false }
         var before = checked.identity
-        // The new name has moved it.
+        // The rename has changed it.
         before.changeTime = status.changeTime
         let now = identity(status)
         if now == before { return true }
-        // Some file systems number files by their names, some give a file another time with another name: the content decides.
+        // Some file systems derive inode numbers from names, or change times on a rename: the content decides.
         guard now.size == before.size, let file = try? directory.openFile(newName) else { return false }
         return (try? compare(file, now)) != nil
     }
 
-    /// Whether the file and what stands where it was to go are two files of one content.
+    /// Whether the file and the move's target are two files with the same content.
     func isCopied(_ name: [UInt8], in directory: Directory) throws(AfterActionExecutor.Refusal) -> Bool {
         do throws(SystemError) {
             let copy = try File.openForReading(path: plan.action.target ?? [])
@@ -130,9 +129,9 @@ struct ArchivedFile {
         }
     }
 
-    // MARK: How it is found out
+    // MARK: Comparing
 
-    /// Makes sure that the file has the content that was archived.
+    /// Makes sure that the file has the archived content.
     private func compare(_ file: File, _ identity: SourceIdentity) throws(AfterActionExecutor.Refusal) {
         guard let content = plan.content else {
             throw AfterActionExecutor.Refusal(
@@ -157,7 +156,7 @@ struct ArchivedFile {
 
     private var name: String { LossyUTF8.string(plan.source) }
 
-    /// Where other machines write too, the kernel refuses leases for reasons of its own.
+    /// On shared file systems the kernel refuses leases for other reasons.
     private func isOnSharedFileSystem(_ path: [UInt8]) -> Bool {
         (try? FileSystem.of(path: AfterActionExecutor.parent(path)))?.isShared ?? true
     }

@@ -2,8 +2,8 @@ import MulePlan
 import MuleS3
 import MuleUpload
 
-/// What earlier runs have left, and what is new. The old goes first where both want the same kind of turn; what is old and large
-/// does not keep what is new and small from its own.
+/// Combines uploads of earlier runs with new files. Old ones go first within each share; large old ones do not hold
+/// back small new ones.
 struct CombinedFeed<Old: UploadFeed, New: UploadFeed>: UploadFeed {
     private var old: Old
     private var new: New

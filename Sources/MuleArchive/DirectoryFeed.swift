@@ -4,8 +4,8 @@ import MuleSources
 import MuleSystem
 import MuleUpload
 
-/// The files that a job's selection means, with what is to be done about each: those that are archived and unchanged are passed
-/// over by what the ledger knows, without a question to the store.
+/// The files that a job selects, and what to do with each. Skips archived, unchanged files by the ledger, without
+/// asking the store.
 final class DirectoryFeed {
     private let job: ArchiveJob
     private let policy: ArchivePolicy
@@ -17,7 +17,7 @@ final class DirectoryFeed {
     private(set) var places: SourcePlaces
     private var batch = 32
 
-    /// Files that are looked up at once.
+    /// Files to look up at once.
     private static let largestBatch = 512
 
     init(
@@ -40,7 +40,7 @@ final class DirectoryFeed {
         )
     }
 
-    /// The next files to be sent, a few hundred at most; nil at the end.
+    /// The next files to send, at most a few hundred; nil at the end.
     func next() throws(UploadFailure) -> [UploadIntent]? {
         while !cancellation.isCancelled {
             var found: [ArchivePolicy.Found] = []
@@ -79,9 +79,9 @@ final class DirectoryFeed {
         }
     }
 
-    // MARK: Looking
+    // MARK: Inspecting
 
-    /// The file, if it is to be archived in this run.
+    /// The file, if it is eligible for archiving.
     private func look(at file: SourceWalk.Found) -> ArchivePolicy.Found? {
         switch policy.look(at: file) {
         case .nothing: return nil
@@ -128,7 +128,7 @@ final class DirectoryFeed {
                     intents.append(try policy.intent(file, to: record.upload.destination))
                 case .unchanged: recorder.count { $0.unchanged += 1 }
                 case .leaveAlone: if let item { recorder.leaveAlone(item) }
-                // Compared by now.
+                // The comparison is done.
                 case .pass, .compare: break
                 }
             } catch {
@@ -144,7 +144,7 @@ final class DirectoryFeed {
     {
         guard let item else { return .send }
         if item.run != run.run { places.noteKnown(found.file) }
-        // Begun in this run, or left by an earlier one and taken up by this.
+        // Started in this run, or resumed by it.
         if item.run == run.run { return .pass }
         let verdict = policy.decide(found, item)
         guard case .compare(let upload) = verdict else { return verdict }

@@ -1,5 +1,5 @@
-// The ledger forgets what is over. It must not forget what keeps a file from being sent once more: the rows of a file that
-// still stands there as it was archived stay, however old they are.
+// Removes old records from the ledger, except those that prevent a file from being sent again: the rows of a file that
+// still exists as it was archived stay, however old they are.
 
 import Glibc
 package import MuleLedger
@@ -14,12 +14,12 @@ package struct HistorySweep {
     private let removes: Bool
     private let cancellation: Cancellation
 
-    /// Rows that are looked at between two commits.
+    /// Rows to check between two commits.
     private static let batch = 500
 
     /// - Parameters:
-    ///   - cutoff: milliseconds since 1970; what is younger stays.
-    ///   - removes: whether anything goes, or is only counted.
+    ///   - cutoff: milliseconds since 1970; newer records stay.
+    ///   - removes: whether to remove records, or only count them.
     package init(_ ledger: Ledger, cutoff: Int64, removes: Bool, cancellation: Cancellation) {
         self.ledger = ledger
         self.cutoff = cutoff
@@ -27,9 +27,9 @@ package struct HistorySweep {
         self.cancellation = cancellation
     }
 
-    /// Goes through the ledger once; ends early when it is cancelled.
+    /// Sweeps the ledger once; stops early if cancelled.
     ///
-    /// - Returns: what has gone, or would go.
+    /// - Returns: what was removed, or would be.
     package func run() throws(LedgerError) -> HistoryCounts {
         var counts = HistoryCounts()
         if removes {
@@ -56,7 +56,7 @@ package struct HistorySweep {
             last = end
             let gone = items.filter { isGone($0.item) }
             guard !gone.isEmpty else { continue }
-            // Their uploads go with them.
+            // Their uploads are removed with them.
             let uploads = gone.compactMap(\.item.upload).filter { upload in
                 upload.updatedAt < cutoff && (upload.state == .done || upload.state == .aborted)
             }
@@ -78,12 +78,12 @@ package struct HistorySweep {
     }
 
     private func isGone(_ item: JobItem) -> Bool {
-        // What was moved or deleted by us is not looked for on its disk, which may be another by now.
+        // For a file that mule moved or deleted, the device does not matter: another disk may be mounted there by now.
         let wasTakenAway = item.state == .settled && item.action != nil
         return Self.isGone(item.source, device: wasTakenAway ? nil : item.upload?.source.device)
     }
 
-    /// Whether the record keeps a file from being sent once more.
+    /// Whether the record prevents a file from being sent again.
     private func isNeeded(_ record: UploadRecord) throws(LedgerError) -> Bool {
         guard record.state == .done, let source = record.upload.source else { return false }
         if let status = try? FileStatus.of(path: source.path) {
@@ -99,10 +99,10 @@ package struct HistorySweep {
         return !Self.isGone(source.path, device: source.device)
     }
 
-    /// Whether nothing has this path any more.
+    /// Whether nothing exists at this path any more.
     ///
-    /// - Parameter device: that the file was on. A disk that is not mounted takes its files along and brings them back: where
-    ///   the directory that should hold the path is on another device, nothing is known. Nil where that is no question.
+    /// - Parameter device: the file's device. An unmounted disk hides its files only until it is mounted again: if the
+    ///   parent directory is on another device, the answer is false. Nil to ignore the device.
     static func isGone(_ path: [UInt8], device: UInt64?) -> Bool {
         var path = path
         guard error(path) == ENOENT else { return false }
@@ -114,7 +114,7 @@ package struct HistorySweep {
         }
     }
 
-    /// Why there is no look at the path; 0 when there is one.
+    /// The error of looking at the path; 0 if it exists.
     private static func error(_ path: [UInt8]) -> Int32 {
         do {
             _ = try FileStatus.of(path: path, followingLinks: false)

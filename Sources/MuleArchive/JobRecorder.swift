@@ -3,13 +3,13 @@ import MulePlan
 import MuleSystem
 import MuleUpload
 
-/// Writes down what becomes of each file of a run, and does with it what the job says: beside the workers, many files at a
-/// time, each step on disk before the next.
+/// Records the result of each file of a run and performs its action, on a thread next to the workers, many files at a
+/// time, each step durable before the next.
 final class JobRecorder: Sendable {
     private enum Entry: Sendable {
         case archived(UploadSummary)
         case failed(FailedUpload)
-        /// Of an earlier run: archived and not noted, or noted and not done.
+        /// From an earlier run: archived but not recorded, or recorded but not acted on.
         case left(JobItem, ArchivePolicy.Remainder)
     }
 
@@ -24,9 +24,9 @@ final class JobRecorder: Sendable {
         var undone = 0
         var failure: LedgerError?
         var obstacle: UploadFailure?
-        /// Files whose time has come, by their paths, until the store has been asked once more.
+        /// Paths of due files, until the store has been asked again.
         var due: Set<[UInt8]> = []
-        /// When files were taken up.
+        /// When the upload of a file started.
         var startedAt: [[UInt8]: Int64] = [:]
     }
 
@@ -40,15 +40,15 @@ final class JobRecorder: Sendable {
     let onSign: @Sendable () -> Void
     private let state = Monitor(State())
 
-    /// Steps that are written down at once.
+    /// Entries to process at once.
     private static let batch = 256
-    /// Entries from which on nobody adds more: actions may be slower than the store.
+    /// Entries from which on adding waits: actions may be slower than the store.
     private static let most = 4096
 
     /// - Parameters:
-    ///   - onFailure: hears when the ledger can't be written any more; from then on nothing is done with any file.
-    ///   - onSign: called now and then while a file is dealt with: a copy to another file system may take hours, in which no
-    ///     worker moves.
+    ///   - onFailure: called if the ledger cannot be written; no more actions are performed then.
+    ///   - onSign: called regularly during actions: a copy to another file system may take hours in which no worker
+    ///     makes progress.
     init(
         _ job: ArchiveJob,
         _ run: JobRun,
@@ -72,7 +72,7 @@ final class JobRecorder: Sendable {
         try Thread(name: "recorder") { self.work() }
     }
 
-    /// Nothing more will come.
+    /// No more entries follow.
     func close() {
         state.update { $0.isClosed = true }
     }
@@ -81,37 +81,37 @@ final class JobRecorder: Sendable {
     var actions: ActionCounts { state.withLock { $0.actions } }
     var failures: FailureTally { state.withLock { $0.failures } }
 
-    /// Why files were left as they are, whatever is said of each.
+    /// A reason that left files unchanged, in addition to the failure of each.
     var obstacle: UploadFailure? { state.withLock { $0.obstacle } }
 
     /// Files that are too young.
     var unsettled: Int { state.withLock { $0.unsettled } }
 
-    /// Why it has ended before its work was done.
+    /// Why recording ended early.
     var failure: LedgerError? { state.withLock { $0.failure } }
 
-    /// Files that were to be dealt with when the run was stopped.
+    /// Actions that the stopped run did not perform.
     var undone: Int { state.withLock { $0.undone } }
 
-    /// A file that is too young waits for the next run.
+    /// A file is too young and waits for the next run.
     func leaveForLater() { state.withLock { $0.unsettled += 1 } }
 
     func count(_ change: @Sendable (inout RunCounts) -> Void) {
         state.withLock { change(&$0.counts) }
     }
 
-    /// A file whose time has come: when the store has shown its object once more, it is dealt with.
+    /// A due file: its action is performed once the store has shown its object again.
     func expectDue(_ source: [UInt8]) {
         state.withLock { _ = $0.due.insert(source) }
     }
 
-    /// What the run reports of an upload.
+    /// Handles an event of the run's uploads.
     func note(_ event: UploadEvent) {
-        // Before anything is done with the file, so that what is said comes in the order of what happens.
+        // Before any action, so that messages appear in order.
         onEvent(.upload(event))
         switch event {
         case .started(let record):
-            // Small files are there as soon as they have begun: for a million of them the end says enough.
+            // For small files the end is enough: there may be a million.
             guard let source = record.upload.source?.path, record.upload.partSize != nil else { break }
             state.withLock { $0.startedAt[source] = ledger.now() }
         case .completed(let summary): add(.archived(summary))
@@ -120,13 +120,13 @@ final class JobRecorder: Sendable {
         }
     }
 
-    /// A file that can't be sent at all.
+    /// A file that cannot be sent.
     func fail(_ end: FailedUpload) {
         onEvent(.upload(.failed(end)))
         add(.failed(end))
     }
 
-    /// What has failed so often before that nobody is told again; it counts as a failure all the same.
+    /// A quarantined file: not reported again, but it counts as a failure.
     func leaveAlone(_ item: JobItem) {
         let kind = item.lastError.flatMap { UploadFailure.Kind(rawValue: $0.kind) } ?? .source
         state.withLock { state in
@@ -135,7 +135,7 @@ final class JobRecorder: Sendable {
         }
     }
 
-    /// What an earlier run has left to be done with a file.
+    /// Finishes what an earlier run left to do for a file.
     func finish(_ item: JobItem, _ rest: ArchivePolicy.Remainder) { add(.left(item, rest)) }
 
     private func add(_ entry: Entry) {
@@ -159,7 +159,7 @@ final class JobRecorder: Sendable {
                 try deal(with: entries)
             } catch {
                 onFailure(error)
-                // What was not written down is found by the next run.
+                // The next run finds what was not recorded.
                 state.update { state in
                     state.failure = error
                     state.isClosed = true
@@ -170,11 +170,11 @@ final class JobRecorder: Sendable {
         }
     }
 
-    /// A file that is to be dealt with, and what is said of it.
+    /// A file to act on, with its receipt.
     private struct Case {
         var plan: AfterActionExecutor.Plan
         var receipt: Receipt
-        /// Its receipt of this run.
+        /// The number of its receipt in this run.
         var number: Int64?
         var isLeft = false
     }
@@ -201,7 +201,7 @@ final class JobRecorder: Sendable {
     }
 
     private func failed(_ end: FailedUpload) -> Ledger.JobStep? {
-        // What was stopped, or is carried by others, has not failed.
+        // Uploads that were stopped or are held by other processes have not failed.
         guard !end.failure.isStop, end.failure.kind != .held, let source = end.name ?? end.source else {
             state.withLock { state in
                 state.failures.add(end.failure)
@@ -221,11 +221,11 @@ final class JobRecorder: Sendable {
             if end.failure.isResumable { state.counts.unfinished += 1 } else { state.counts.failed += 1 }
             state.due.remove(source)
         }
-        // What stops the whole run says nothing of this file.
+        // A failure that stops the whole run says nothing about this file.
         return .failed(isFinal: end.failure.countsTowardsQuarantine && !isOnMissingDisk(end), receipt)
     }
 
-    /// Whether the file has gone together with its file system: that says nothing against the file.
+    /// Whether the file is missing with its file system, which says nothing about the file.
     private func isOnMissingDisk(_ end: FailedUpload) -> Bool {
         guard end.failure.kind == .source, let path = end.source, let number = end.number,
             (try? FileStatus.of(path: path, followingLinks: false)) == nil,
@@ -264,9 +264,9 @@ final class JobRecorder: Sendable {
         )
     }
 
-    /// What is to be done with a file that has just been archived.
+    /// What to do with a file that was just archived.
     ///
-    /// - Parameter doubt: why ages can't be trusted.
+    /// - Parameter doubt: why ages cannot be trusted.
     private func next(
         after receipt: Receipt,
         _ identity: SourceIdentity?,
@@ -289,7 +289,7 @@ final class JobRecorder: Sendable {
         return ([.archived(.acting, action, receipt)], Case(plan: plan, receipt: receipt, number: receipt.number))
     }
 
-    /// The file is archived and waits for a run whose clock is right, which asks the store once more.
+    /// The file is archived; its action waits for a run with a correct clock, which asks the store again.
     private func refuse(_ action: ItemAction, _ receipt: Receipt, _ doubt: UploadFailure) -> [Ledger.JobStep] {
         holdBack(action, doubt)
         var receipt = receipt
@@ -388,7 +388,7 @@ final class JobRecorder: Sendable {
                 steps.append(.acted(next.plan.action, failure: obstacle.message, receipt: next.number, receipt))
                 continue
             }
-            // Each is a step of its own: what is not done stays written down for the next run.
+            // Each is a separate step: what is not done stays recorded for the next run.
             guard !cancellation.isCancelled, let (step, event) = try act(on: next, &executor) else {
                 state.withLock { $0.undone += 1 }
                 continue
@@ -399,7 +399,7 @@ final class JobRecorder: Sendable {
         do {
             try executor.sync()
         } catch {
-            // What was done may be undone by a power cut. It stays on record as under way, and the next run looks again.
+            // A power cut may undo what was done. It stays recorded as in progress, and the next run checks it.
             let undone = events.compactMap { if case .acted(_, _, let action) = $0 { action } else { nil } }
             state.withLock { state in
                 state.counts.acted -= undone.count
@@ -422,7 +422,7 @@ final class JobRecorder: Sendable {
         return TargetPlace(directory, number: run.job, ledger)
     }
 
-    /// - Returns: nil where it was stopped half-way.
+    /// - Returns: nil if it was stopped before it was done.
     private func act(
         on next: Case,
         _ executor: inout AfterActionExecutor
@@ -447,13 +447,13 @@ final class JobRecorder: Sendable {
         } catch {
             let refusal = error
             if let failure = refusal.ledger { throw failure }
-            // A copy that was cut is no refusal of the file's.
+            // An interrupted copy is no refusal.
             if cancellation.isCancelled { return nil }
             var events: [ArchiveEvent] = []
             var receipt = next.receipt
             receipt.action = next.plan.action
             receipt.actionError = refusal.reason
-            // One that is over needs no further run, and is no error where the file has only gone.
+            // If the file is not the archived one, no further run is needed; if it is only missing, that is no error.
             let isError = !(refusal.isOver && next.isLeft)
             if isError { fail(next, refusal.reason, &events) }
             let failure = refusal.isOver ? nil : refusal.reason

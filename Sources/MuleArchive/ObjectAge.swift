@@ -2,16 +2,16 @@ import MuleLedger
 import MulePlan
 import MuleUpload
 
-/// How long an object has been at its store, by what the store's answer says of its own time.
+/// How long an object has been at its store, by the store's own clock.
 ///
-/// A wrong clock of this machine, now or in the run that archived the file, must not make a file old: where an age matters,
-/// this clock, the store's clock, and the object's own date must all agree that the time has come.
+/// A wrong clock of this machine, now or in the run that archived the file, must not make a file look old: where an age
+/// matters, this clock, the store's clock and the object's date must all agree that the time has come.
 struct ObjectAge {
-    /// Why ages can't be trusted in this run; nil where this clock and the store's agree.
+    /// Why ages cannot be trusted in this run; nil if this clock and the store's agree.
     let doubt: UploadFailure?
-    /// When the object was made, by this machine's clock; milliseconds since 1970.
+    /// When the object was created, by this machine's clock; milliseconds since 1970.
     let provedAt: Int64
-    /// Milliseconds since the object was made, by the store's clock; nil for one that was sent in this run.
+    /// Milliseconds since the object was created, by the store's clock; nil if it was sent in this run.
     private let byStore: Int64?
 
     /// HTTP dates are whole seconds, and stores round them either way (RFC 9110, 5.6.7).
@@ -30,8 +30,8 @@ struct ObjectAge {
         provedAt = now - max(0, byStore ?? 0)
     }
 
-    /// Whether the object is old enough, by the store's own clock, for what is to become of its file. Where clocks are in doubt
-    /// that is the reason to be told, and not this.
+    /// Whether the object is old enough, by the store's clock, for its action. True if the clocks are in doubt, because
+    /// then `doubt` is the reason to report.
     func hasReached(_ after: AfterAction) -> Bool {
         guard doubt == nil, case .deleteAfter(let seconds) = after else { return true }
         return byStore.map { $0 + Self.rounding >= Int64(seconds * 1000) } ?? true

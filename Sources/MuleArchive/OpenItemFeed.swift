@@ -4,8 +4,8 @@ import MuleS3
 import MuleSystem
 import MuleUpload
 
-/// What earlier runs of a job have left, in the order of paths: uploads to carry on with, files that are archived and not dealt
-/// with, files whose time has come.
+/// The unfinished items of a job's earlier runs, by path: uploads to resume, archived files without their action, and
+/// due files.
 final class OpenItemFeed {
     private let job: ArchiveJob
     private let policy: ArchivePolicy
@@ -16,7 +16,7 @@ final class OpenItemFeed {
     private let service: (StoreAddress) throws(UploadFailure) -> S3Service
     private var last: [UInt8]?
 
-    /// Items that are looked at once.
+    /// Items to process at once.
     private static let batch = 64
 
     init(
@@ -43,7 +43,7 @@ final class OpenItemFeed {
         }
         guard let end = items.last else { return nil }
         last = end.source
-        // Not those that this run has begun itself.
+        // Without items of this run.
         let left = items.filter { $0.run != run.run }
         var jobs: [UploadJob] = []
         var taken: [[UInt8]] = []
@@ -57,12 +57,12 @@ final class OpenItemFeed {
             }
             taken.append(item.source)
         }
-        // What the walk finds of these is not to be taken once more.
+        // The walk must not take these files again.
         try ledger.reporting { ledger throws(LedgerError) in try ledger.takeUp(taken, for: run) }
         return jobs
     }
 
-    /// The upload that the item asks for; nil where it asks for none.
+    /// The upload for the item; nil if it needs none.
     private func look(at item: JobItem) throws(UploadFailure) -> UploadJob? {
         switch policy.decide(left: item) {
         case .nothing: return nil
@@ -78,7 +78,7 @@ final class OpenItemFeed {
         }
     }
 
-    /// A file of which the store is to be asked once more whether it has the object.
+    /// An upload that only asks the store again whether it has the object.
     private func asking(_ item: JobItem, _ upload: ItemUpload) throws(UploadFailure) -> UploadJob? {
         guard let record = try record(upload.number) else { return nil }
         if job.isDue(upload, at: ledger.now()) { recorder.expectDue(item.source) }
@@ -87,7 +87,7 @@ final class OpenItemFeed {
             destination: record.upload.destination,
             row: .doneBefore(record, again: record.upload),
             service: try service(record.upload.store),
-            // The file is compared when something is to become of it.
+            // The file is compared before any action.
             comparesFile: false
         )
     }
@@ -102,7 +102,7 @@ final class OpenItemFeed {
         guard let (current, lease) = claim else { throw .heldElsewhere(record) }
         if current.state == .done || current.state == .aborted { return nil }
         let service = try service(current.upload.store)
-        // The file as it is now gets an upload of its own, under the name that it has today.
+        // The current file gets a new upload, with the destination that it has now.
         if current.abortRequested || hasChanged {
             try abort.abort(current, lease, service: service)
             return nil

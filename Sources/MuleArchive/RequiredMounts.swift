@@ -3,8 +3,7 @@ import MulePlan
 import MuleSystem
 package import MuleUpload
 
-/// What has to be there before a job touches anything (`requireMount`): directories at which something is mounted, and files that
-/// mark the right disk.
+/// What must exist before a job touches anything (`requireMount`): mount points, and files that mark the right disk.
 package enum RequiredMounts {
     /// - Parameter paths: absolute.
     package static func failure(of paths: [[UInt8]]) -> UploadFailure? {

@@ -2,8 +2,8 @@ import MulePlan
 import MuleSystem
 import MuleUpload
 
-/// Ends a run at its limits: nothing new begins, what is under way has a while to come to its end, and then it is
-/// cut. All that the store has confirmed stays.
+/// Ends a run at its limits: nothing new starts, uploads in flight get some time to finish, and then the run is
+/// cancelled. Everything that the store has confirmed stays.
 final class RunLimitWatch: Sendable {
     private let limits: RunLimits
     private let run: UploadRun
@@ -13,7 +13,7 @@ final class RunLimitWatch: Sendable {
     private let isOver = Monitor(false)
     private let reachedLimit = Monitor<UploadFailure?>(nil)
 
-    /// Seconds between two looks.
+    /// Seconds between two checks.
     private static let interval = 0.2
 
     init(
@@ -28,7 +28,7 @@ final class RunLimitWatch: Sendable {
         self.now = now
     }
 
-    /// Nil where there is no limit.
+    /// Nil if there is no limit.
     func start() throws(SystemError) -> Thread? {
         guard limits.until != nil || limits.maximumDuration != nil || limits.maximumBytes != nil else { return nil }
         return try Thread(name: "run limits") { self.watch() }
@@ -48,7 +48,7 @@ final class RunLimitWatch: Sendable {
         if !pause(limits.grace) { cancellation.cancel() }
     }
 
-    /// Waits for a limit; nil when the run has come to its end before.
+    /// Waits for a limit; nil if the run ended before.
     private func reached() -> UploadFailure? {
         while true {
             if let until = limits.until, now() >= until { return Self.failure("its end time is reached") }
@@ -62,7 +62,7 @@ final class RunLimitWatch: Sendable {
         }
     }
 
-    /// - Returns: whether the run has ended meanwhile.
+    /// - Returns: whether the run ended during the pause.
     private func pause(_ seconds: Double) -> Bool {
         isOver.wait(until: Moment.now().adding(seconds: seconds), for: { $0 ? true : nil }) ?? false
     }

@@ -4,28 +4,28 @@ import MuleSources
 import MuleSystem
 import MuleUpload
 
-/// Tells a source that has become empty from one whose disk is not mounted: by the file systems on which earlier runs have found
-/// files, for the source and for whatever is mounted below it.
+/// Tells an empty source from one whose disk is not mounted, by the file systems on which earlier runs found files, for
+/// the source and for file systems mounted below it.
 struct SourcePlaces {
     private let job: ArchiveJob
     private let run: JobRun
     private let ledger: Ledger
-    /// The topmost directories with files of this run, by their devices.
+    /// The topmost directory with files of this run, for each device.
     private var found: [UInt64: [UInt8]] = [:]
-    /// Those of them with files that runs before this one knew.
+    /// Devices with files that earlier runs knew.
     private var known: Set<UInt64> = []
 
-    /// Files that are looked for at once.
+    /// Files to look up at once.
     private static let batch = 512
 
-    /// - Parameter run: one that has begun; with the number 0 for a plan.
+    /// - Parameter run: a started run; with run number 0 for a plan.
     init(_ job: ArchiveJob, _ run: JobRun, _ ledger: Ledger) {
         self.job = job
         self.run = run
         self.ledger = ledger
     }
 
-    /// A file that the walk has met.
+    /// A file found by the walk.
     mutating func note(_ file: SourceWalk.Found) {
         guard !file.isLinked, let status = file.status, status.kind == .regular, found[status.device] == nil else {
             return
@@ -40,18 +40,18 @@ struct SourcePlaces {
         found[device] = place
     }
 
-    /// A file that the walk has met and that runs before this one knew.
+    /// A file found by the walk that earlier runs knew.
     mutating func noteKnown(_ file: SourceWalk.Found) {
         if let device = file.status?.device { known.insert(device) }
     }
 
-    /// Before anything of the job is done: whether it would meet an empty directory where a disk should be.
+    /// Before anything else: whether the source is an empty directory instead of a mounted disk.
     func obstacleAtStart() throws(LedgerError) -> UploadFailure? {
         guard isEmpty(job.source), let place = try places().first(where: { $0.path == job.source }) else { return nil }
         return try obstacle(at: place)
     }
 
-    /// When the whole source was walked through: whether some of it should have been there.
+    /// After the whole source was walked: whether files are missing.
     func obstacleAtEnd() throws(LedgerError) -> UploadFailure? {
         for place in try places() {
             if let failure = try obstacle(at: place) { return failure }
@@ -59,7 +59,7 @@ struct SourcePlaces {
         return nil
     }
 
-    /// What this run has found, for the next one. A run that was stopped adds what is new and changes nothing.
+    /// Records the places of this run for the next one. An incomplete run only adds new places.
     func record(isWhole: Bool) throws(LedgerError) {
         guard !found.isEmpty else { return }
         let old = try places()
@@ -71,7 +71,7 @@ struct SourcePlaces {
         try ledger.record(new.filter(isNews), of: run.job)
     }
 
-    /// Those that the selection still means.
+    /// Places that the selection still includes.
     private func places() throws(LedgerError) -> [JobPlace] {
         try ledger.places(of: run.job, .source).filter { place in
             guard place.path != job.source else { return true }
@@ -90,7 +90,7 @@ struct SourcePlaces {
         case .gone: break
         case .there: return nil
         case .none:
-            // Nothing is known that should be there: a job that has found something each night, and now finds nothing.
+            // No known file should exist, but the job has always found files and now finds none.
             guard place.path == job.source, found.isEmpty, try ledger.hasAlwaysFoundFiles(job: run.job) else {
                 return nil
             }

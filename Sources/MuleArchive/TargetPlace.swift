@@ -4,7 +4,7 @@ import MuleSources
 import MuleSystem
 import MuleUpload
 
-/// The directory that a job moves its files to. One whose disk is not mounted must not be made on the disk below it.
+/// The directory that a job moves its files to. If its disk is not mounted, it must not be created on the disk below.
 struct TargetPlace {
     private let directory: [UInt8]
     private let number: Int64
@@ -16,7 +16,7 @@ struct TargetPlace {
         self.ledger = ledger
     }
 
-    /// Why nothing is moved there: files were moved to another file system in the runs before, and what is there now is empty.
+    /// Why nothing is moved there: earlier runs moved files to another file system, and the directory is empty now.
     func obstacle() throws(LedgerError) -> UploadFailure? {
         guard let known = try known, let now = nearest else { return nil }
         guard !now.isSame(as: FileSystemIdentity(device: known.device, number: known.fileSystem)) else { return nil }
@@ -30,7 +30,7 @@ struct TargetPlace {
         )
     }
 
-    /// Files have been moved there.
+    /// Records that files were moved there.
     func record() throws(LedgerError) {
         guard let now = try? FileSystemIdentity.of(path: directory) else { return }
         let place = JobPlace(role: .target, path: directory, device: now.device, fileSystem: now.number)
@@ -41,7 +41,7 @@ struct TargetPlace {
         get throws(LedgerError) { try ledger.places(of: number, .target).first { $0.path == directory } }
     }
 
-    /// The file system of the directory, or of the one in which it would be made.
+    /// The file system of the directory, or of the nearest existing parent.
     private var nearest: FileSystemIdentity? {
         var path = directory
         while true {

@@ -1,26 +1,26 @@
-// A look at the whole ledger, for people. It reads every page and is never part of a run.
+// Checks the whole ledger for `mule doctor`. Reads every page and is never part of a run.
 
 extension Ledger {
     package struct Checkup: Hashable, Sendable {
-        /// What SQLite finds wrong, ten sentences at most.
+        /// What SQLite finds wrong, at most ten sentences.
         package var damage: [String] = []
-        /// Tables, indexes and triggers that are not mule's, or that are missing, by name.
+        /// Names of unexpected and missing tables, indexes and triggers.
         package var foreignObjects: [String] = []
         package var missingObjects: [String] = []
-        /// Rows of parts whose upload is gone or over.
+        /// Parts without an upload, or whose upload is done or aborted.
         package var strayParts = 0
-        /// IDs of uploads whose counters are not those of their parts, the first ten.
+        /// IDs of uploads whose counters differ from their parts, the first ten.
         package var miscounted: [String] = []
-        /// Uploads by the word in their state.
+        /// Counts of uploads by state.
         package var states: [String: Int] = [:]
         package var toBeAborted = 0
         package var active = 0
-        /// Whether commits go through a write-ahead log.
+        /// Whether commits use a write-ahead log.
         package var usesLog = true
         package var schemaVersion = 0
     }
 
-    /// Looks at every page and row.
+    /// Checks every page and row.
     package func checkup() throws(LedgerError) -> Checkup {
         var checkup = Checkup()
         var pending: [Int64] = []

@@ -1,13 +1,14 @@
 import Glibc
 import MuleSystem
 
-/// Room on the disk for rows that are still to come, so that no part is sent which could not be recorded.
+/// Reserves disk space for future rows, so that no part is sent that could not be recorded.
 ///
-/// The write-ahead log is made longer than it need be: what SQLite writes there later takes blocks that the file has
-/// already, and can't fail for want of space. The next open takes the zeros behind the last commit for the end of the log.
-/// Where there is no such log, or the file system can't reserve, a look at its free space has to do.
+/// Extends the write-ahead log beyond its end: SQLite's later writes use blocks that the file already has and cannot
+/// fail for lack of space. The next open takes the zeros after the last commit as the end of the log. Without such a
+/// log, or if the file system cannot reserve blocks, its free space is checked instead.
 final class DiskReserve: Sendable {
-    /// For some 300 rows, each of which may touch its own page of three B-trees, or the end of an upload of 10,000 parts.
+    /// Enough for about 300 rows, each touching its own page of three B-trees, or for completing an upload of 10,000
+    /// parts.
     static let room: Int64 = 4 << 20
     private static let step: Int64 = 1 << 20
 
@@ -16,7 +17,7 @@ final class DiskReserve: Sendable {
         var length: Int64 = 0
     }
 
-    /// Looks at the file system of a path.
+    /// Queries the file system of a path.
     typealias Look = @Sendable ([UInt8]) throws(SystemError) -> FileSystem
 
     private let path: [UInt8]
@@ -30,9 +31,9 @@ final class DiskReserve: Sendable {
         self.fileSystem = fileSystem
     }
 
-    /// Sees to it that `room` bytes may be written behind `end`.
+    /// Makes sure that `room` bytes can be written after `end`.
     ///
-    /// - Throws: `ENOSPC`, `EDQUOT` or `EFBIG` where they may not.
+    /// - Throws: `ENOSPC`, `EDQUOT` or `EFBIG` if they cannot.
     func extend(behind end: Int64) throws(SystemError) {
         try state.withLock { state throws(SystemError) in
             if state.log == nil {
@@ -61,7 +62,7 @@ final class DiskReserve: Sendable {
 
     var isNew: Bool { state.withLock { $0.length == 0 } }
 
-    /// Whether the log that room was reserved in is no longer where others look for it.
+    /// Whether the reserved log was removed or replaced.
     func isRemoved() -> Bool {
         guard let log = state.withLock({ $0.log }) else { return false }
         return !log.isAt(logPath)
@@ -69,12 +70,12 @@ final class DiskReserve: Sendable {
 }
 
 extension Ledger {
-    /// Free space without which nothing is sent, in bytes.
+    /// The free bytes required before anything is sent.
     package static let roomForRows = DiskReserve.room
 
-    /// Makes room for what is under way, before it is sent and after each commit.
+    /// Reserves space for what is in flight; called before sending and after each commit.
     ///
-    /// - Throws: `diskFull` when there is none. What was under way until then still finds the room made before.
+    /// - Throws: `diskFull` if there is none. What was already in flight still has the space reserved before.
     package func makeRoom() throws(LedgerError) {
         let end = try perform { database throws(SQLiteError) in
             if reserve.isNew { database.measureLog() }

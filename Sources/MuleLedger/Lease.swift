@@ -1,30 +1,29 @@
 import MuleSystem
 import Synchronization
 
-/// The right to carry an upload, held until it is released or the process ends in any way.
+/// The right to work on an upload, held until it is released or the process ends in any way.
 package final class Lease: Sendable {
     private let book: LockFile
     private let number: Int64
     private let isHeld = Atomic<Bool>(true)
 
-    /// Nil when somebody has it: another process, another ledger of this one, or this very ledger.
+    /// Nil if the lease is held by another process, by another ledger of this process, or by this ledger.
     init?(_ book: LockFile, number: Int64) throws(SystemError) {
         guard try book.take(number) else { return nil }
         self.book = book
         self.number = number
     }
 
-    /// Takes up one that was handed in.
+    /// Takes back a lease that was handed in.
     ///
-    /// - Returns: nil when it was not.
+    /// - Returns: nil if it was not handed in.
     init?(handedInTo book: LockFile, number: Int64) {
         guard book.holds(number) else { return nil }
         self.book = book
         self.number = number
     }
 
-    /// Leaves the right with the ledger, which keeps it without an object for each: see `Ledger.takeUp`. To be called once,
-    /// at the end of the lease's use.
+    /// Leaves the lease with the ledger, which keeps it without an object: see `Ledger.takeUp`. Call once, at the end.
     package func handIn() {
         isHeld.store(false, ordering: .relaxed)
     }
@@ -34,11 +33,11 @@ package final class Lease: Sendable {
     }
 }
 
-/// The leases of a ledger: a lock for the others, and a list for itself, since the kernel lets whoever holds a lock take
-/// it again.
+/// The leases of a ledger: locks against other processes, and a list for this process, because the kernel grants a lock
+/// to its holder again.
 final class LockFile: Sendable {
     private let locks: RangeLock
-    /// Rows that are made one after another are one range, here and in the kernel.
+    /// Consecutive rows form one range, here and in the kernel.
     private let held = Monitor(RangeSet<Int64>())
 
     init(path: [UInt8]) throws(SystemError) {
@@ -62,14 +61,13 @@ final class LockFile: Sendable {
 
     func holds(_ number: Int64) -> Bool { held.withLock { $0.contains(number) } }
 
-    /// Whether the file of the leases is no longer where others look for it.
+    /// Whether the file of the leases was removed or replaced.
     func isRemoved() -> Bool { locks.isRemoved() }
 
-    /// Writes down whose leases they are; see `LedgerName`.
+    /// Records which ledger the leases belong to; see `LedgerName`.
     func write(_ content: [UInt8]) throws(SystemError) { try locks.write(content) }
 
-    /// Takes a lock that nobody needs and gives it back. False from another process that tries at the same moment: its
-    /// locks work as well.
+    /// Tries an unused lock to see whether locks work. If another process holds it at the same moment, they do.
     func tryOut() throws(SystemError) {
         if try locks.tryLock(0) { locks.unlock(0) }
     }
@@ -78,6 +76,6 @@ final class LockFile: Sendable {
         try locks.isHeldElsewhere(number)
     }
 
-    /// The processes that hold leases, as far as they can be found.
+    /// The processes that hold leases, if they can be determined.
     func holders() -> LockHolders { locks.holders() }
 }

@@ -1,12 +1,13 @@
-// The ledger: what has been begun, what is finished, and who carries it. It promises that what a method has returned
-// from is on disk (WAL with synchronous=FULL) and that a step is there whole or not at all. It knows nothing of S3.
+// The ledger: records what has started, what is finished, and which process works on it. Guarantees that a step is on
+// disk when its method returns (WAL with synchronous=FULL), and that it is recorded completely or not at all. Knows
+// nothing about S3.
 
 import Glibc
 import MulePlan
 package import MuleSystem
 
 package final class Ledger: Sendable {
-    /// Without links, whatever it was opened by.
+    /// The path with links resolved.
     package let path: [UInt8]
     private let database: Monitor<Database>
     let leases: LockFile
@@ -15,12 +16,12 @@ package final class Ledger: Sendable {
     /// Milliseconds since 1970.
     package let now: @Sendable () -> Int64
 
-    /// Keeps the files of a ledger that is about to be opened from being read as sources; a path without a ledger is fine.
+    /// Prevents the files of a ledger that will be opened from being read as sources; the ledger need not exist.
     package static func reserve(path: [UInt8]) -> ReservedFiles {
         LedgerName.reserve((try? canonicalPath(path)) ?? path)
     }
 
-    /// Opens the ledger, and makes it with its directory when it is missing. `now` answers in milliseconds since 1970.
+    /// Opens the ledger, and creates it and its directory if needed. `now` returns milliseconds since 1970.
     package convenience init(
         path: [UInt8],
         now: @escaping @Sendable () -> Int64 = wallClockMilliseconds,
@@ -35,7 +36,7 @@ package final class Ledger: Sendable {
     }
 
     /// - Parameters:
-    ///   - fileSystem: looks at the disk that the ledger lies on.
+    ///   - fileSystem: queries the ledger's file system.
     ///   - busyTimeout: seconds to wait for another process's lock.
     init(
         path given: [UInt8],
@@ -80,25 +81,25 @@ package final class Ledger: Sendable {
         } catch {
             throw LedgerError(error)
         }
-        // Now all of them exist that hold locks.
+        // All files that hold locks exist now.
         reserved = LedgerName.reserve(path)
         do {
             try leases.tryOut()
         } catch {
             throw .noLocks("\(place.name): \(error.reason)")
         }
-        // Only a hard link would miss it, and a full disk is no reason not to read the ledger.
+        // Without it only the detection of hard links fails, and a full disk must not prevent reading the ledger.
         try? leases.write(LedgerName.record(of: path, status))
     }
 
-    /// Turns away what is no ledger of ours before anything could be written to it.
+    /// Refuses a file that is not a ledger before anything is written to it.
     private static func turnAwayOthers(_ database: Database, path: [UInt8]) throws -> FileHeader {
         if database.isReadOnly { throw LedgerError.readOnly }
         let status = try FileStatus.of(path: path)
         var header = FileHeader(bytes: try database.header())
         if status.size == 0 { return header }
-        // A power cut while the ledger was made may have left its first page without its beginning. The journal beside it
-        // lets SQLite take that page back at the first read.
+        // A power cut during creation may have left the first page without its header. With the journal next to the
+        // file, the first read lets SQLite roll that page back.
         if header.isBlank, (try? FileStatus.of(path: path + Array("-journal".utf8))) != nil {
             _ = try pragma("page_count", of: database)
             header = FileHeader(bytes: try database.header())
@@ -112,16 +113,16 @@ package final class Ledger: Sendable {
         return header
     }
 
-    /// Moves a write-ahead log into the file, under an exclusive lock and without shared memory, since neither of the two
-    /// works between machines (https://sqlite.org/wal.html, sections 2 and 8).
+    /// Moves a write-ahead log into the file, under an exclusive lock and without shared memory, because neither works
+    /// between machines (https://sqlite.org/wal.html, sections 2 and 8).
     private static func leaveLog(_ database: Database) throws(SQLiteError) {
         try database.execute("PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = DELETE")
-        // The lock is given back at the end of the next statement that reads the file.
+        // SQLite releases the lock at the end of the next statement that reads the file.
         try database.execute("PRAGMA locking_mode = NORMAL; SELECT count(*) FROM sqlite_schema")
     }
 
-    /// Where two processes make one ledger at once, SQLite does not wait as it does elsewhere: who has begun to read, as this
-    /// change does, and finds another writing is refused at once, or both would wait for each other
+    /// Switches to a write-ahead log. If two processes create the ledger at once, SQLite does not wait here: a reader,
+    /// which this change is, gets SQLITE_BUSY at once if another process writes, to avoid a deadlock
     /// (https://sqlite.org/c3ref/busy_handler.html).
     private static func beginLog(_ database: Database, patience: Double) throws(SQLiteError) {
         let end = Moment.now().adding(seconds: patience)
@@ -135,16 +136,16 @@ package final class Ledger: Sendable {
         }
     }
 
-    /// Makes the log and its index, empty, where what is written over takes new room. SQLite maps the index into memory, and
-    /// where a full disk has no such room for a page of it, the kernel ends the process; and no room could be reserved in the
-    /// log. Both have no use for the file system's checksums: the log has its own, and the index lasts no longer than its
-    /// processes. Files that are there stay as they are: closing a descriptor of one would drop SQLite's locks.
+    /// Creates the log and its index, empty, with copy-on-write turned off. SQLite maps the index into memory, and if a
+    /// full disk has no room for the copy of a page, the kernel kills the process; and no room could be reserved in the
+    /// log. Neither needs the file system's checksums: the log has its own, and the index lives no longer than its
+    /// processes. Existing files are not touched, because closing a descriptor would drop SQLite's locks.
     ///
-    /// Older kernels ask for room for a mapped page of such a file all the same; see `onBusError`.
+    /// Older kernels still need room for a mapped page of such a file; see `onBusError`.
     private static func makeLogInPlace(_ path: [UInt8], _ status: FileStatus) {
         for suffix in ["-wal", "-shm"] {
             let name = path + Array(suffix.utf8)
-            // One that can't be made is made by SQLite, or fails there with a message.
+            // If this fails, SQLite creates the file, or fails with a message.
             let file = try? File.open(path: name, flags: O_RDWR | O_CREAT | O_EXCL, mode: status.mode & 0o666)
             try? file?.writeInPlace()
         }
@@ -154,8 +155,8 @@ package final class Ledger: Sendable {
         Int(try database.run("PRAGMA \(name)", read: { $0.integer(0) }).first ?? 0)
     }
 
-    /// Brings the tables up to date, and sees to it that what is committed from here on is found after a power cut: under
-    /// its name, in directories that have theirs.
+    /// Migrates the tables, and makes sure that later commits survive a power cut: the file's name and those of its
+    /// directories are durable.
     ///
     /// - Parameter patience: seconds to wait for another process's lock.
     private static func migrate(
@@ -169,22 +170,22 @@ package final class Ledger: Sendable {
         guard try version() <= Schema.version else { throw LedgerError.newerVersion(try version()) }
         if try pragma("page_count", of: database) == 0 {
             try syncNames(leadingTo: path)
-            // Before WAL mode, so that it is in the file itself and not in the log beside it.
+            // Before WAL mode, so that it is in the file itself and not in the log.
             try database.execute("PRAGMA application_id = \(Schema.applicationID)")
         }
-        // One that was begun with a rollback journal keeps it: it may lie on a disk that this machine lends to others.
+        // A ledger created with a rollback journal keeps it: its disk may be exported to other machines.
         if try !place.isShared && version() == 0 {
             try beginLog(database, patience: patience)
             if place.copiesOnWrite { makeLogInPlace(path, status) }
         }
-        // EXTRA is FULL for a log; for a rollback journal it makes the journal's end durable too.
+        // With a log, EXTRA equals FULL; with a rollback journal, it also makes the journal's removal durable.
         try database.execute("PRAGMA synchronous = EXTRA; PRAGMA temp_store = MEMORY")
-        // SQLite makes the name of its log durable when it has made the log itself. One that a process made which was
-        // killed then is used as it is.
+        // SQLite syncs the log's name only if it created the log itself. A log left by a killed process is used as it
+        // is.
         try syncDirectory(of: path)
         guard try version() != Schema.version else { return }
         try database.transaction { () throws(SQLiteError) in
-            // Read again inside the transaction: another process may have been here first.
+            // Read again inside the transaction: another process may have migrated first.
             for step in Schema.steps.dropFirst(try version()) { try database.execute(step) }
             if try version() < Schema.version { try database.execute("PRAGMA user_version = \(Schema.version)") }
         }
@@ -211,33 +212,34 @@ package final class Ledger: Sendable {
             let result = try database.transaction { () throws(SQLiteError) in try body(database) }
             return (result, try database.hasMoved())
         }
-        // Looked at afterwards: what went into a file that has lost its name is lost when the process ends.
+        // Checked afterwards: what was written to a file that has lost its name is lost when the process ends.
         if isGone || leases.isRemoved() || reserve.isRemoved() { throw .removed }
         return result
     }
 
     // MARK: Claiming
 
-    /// An upload that this process now carries, or that another one does.
+    /// The result of claiming an upload, for this process or another.
     package enum Claim: Sendable {
-        /// A row made for this upload; nothing of it has been sent.
+        /// A new row; nothing has been sent.
         case began(UploadRecord, Lease)
         /// The unfinished upload of the same source to the same object.
         case found(UploadRecord, Lease)
         case heldElsewhere(UploadRecord)
-        /// The latest confirmed upload of the same source to the same object, which was taken for this one. There is no row.
+        /// The latest confirmed upload of the same source to the same object makes a new one unnecessary. There is no
+        /// new row.
         case doneBefore(UploadRecord)
-        /// Another source of the same job has this object: its path.
+        /// Another source of the same job has this object; its path.
         case taken(by: [UInt8])
     }
 
-    /// Finds or makes the rows of these uploads and takes their leases, in one step: of two processes that begin the same
+    /// Finds or creates the rows of these uploads and takes their leases in one step: if two processes start the same
     /// upload at once, one gets it.
     ///
     /// - Parameters:
-    ///   - items: of the job that archives them, where one does.
-    ///   - isDone: whether a confirmed upload, where none is unfinished, makes another one needless; the place in the list, and
-    ///     the record.
+    ///   - items: the items of the archive job, if there is one.
+    ///   - isDone: whether a confirmed upload makes a new one unnecessary; called with index and record if no upload is
+    ///     unfinished.
     package func claim(
         _ uploads: [NewUpload],
         as items: NewItems? = nil,
@@ -279,7 +281,7 @@ package final class Ledger: Sendable {
         return try lease(record).map { .began(record, $0) } ?? .heldElsewhere(record)
     }
 
-    /// Takes the lease of a known upload; nil when another process has it. The record is read again under the lease.
+    /// Takes the lease of a known upload; nil if another process has it. The record is read under the lease.
     package func claim(_ number: Int64) throws(LedgerError) -> (UploadRecord, Lease)? {
         try transaction { database throws(SQLiteError) -> (UploadRecord, Lease)? in
             guard let record = try records(in: database, "WHERE number = ?", [.integer(number)]).first,
@@ -289,7 +291,7 @@ package final class Ledger: Sendable {
         }
     }
 
-    /// The records of uploads whose leases were handed in, in the order of their numbers, with their leases.
+    /// The records and leases of uploads whose leases were handed in, by number.
     package func takeUp(_ numbers: Range<Int64>) throws(LedgerError) -> [(UploadRecord, Lease)] {
         let found = try perform { database throws(SQLiteError) in
             try records(
@@ -311,12 +313,12 @@ package final class Ledger: Sendable {
         }
     }
 
-    /// Whether another process carries the upload.
+    /// Whether another process is working on the upload.
     package func isActive(_ record: UploadRecord) -> Bool {
         isActive(record.number)
     }
 
-    /// The processes that hold uploads now, by the uploads' numbers.
+    /// The processes that hold uploads now, by upload number.
     package func holders() -> LockHolders { leases.holders() }
 
     func isActive(_ number: Int64) -> Bool {
@@ -339,7 +341,7 @@ package final class Ledger: Sendable {
     }
 
     func insert(_ upload: NewUpload, in database: Database) throws(SQLiteError) -> UploadRecord {
-        // A row that is refused for its name would leave a hole in the numbers, and what is held of them in pieces.
+        // Chooses the ID first: a row refused for its ID would leave a gap in the numbers and split ranges of leases.
         let id = try freeID(in: database)
         guard let record = try insert(upload, id: id, in: database) else {
             throw SQLiteError(code: 1, message: "the name \(id) is no longer free", statement: "insert")
@@ -347,9 +349,10 @@ package final class Ledger: Sendable {
         return record
     }
 
-    /// A name that no upload has.
+    /// An unused ID.
     ///
-    /// - Parameter name: makes one of so many letters. Five name 28 million uploads; where two meet, one more helps.
+    /// - Parameter name: makes an ID of so many letters. Five letters name 28 million uploads; after a collision, one
+    ///   more is used.
     func freeID(
         in database: Database,
         name: (Int) -> String = RandomName.id
@@ -362,7 +365,7 @@ package final class Ledger: Sendable {
         throw SQLiteError(code: 1, message: "no free name for an upload", statement: "insert")
     }
 
-    /// Makes the row of an upload that has not begun; nil when another has its name.
+    /// Creates the row of a new upload; nil if another upload has its ID.
     func insert(_ upload: NewUpload, id: String, in database: Database) throws(SQLiteError) -> UploadRecord? {
         let moment = now()
         let token = RandomName.token()

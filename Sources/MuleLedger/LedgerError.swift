@@ -2,30 +2,30 @@ import Glibc
 import MulePlan
 package import MuleSystem
 
-/// Why the ledger can't be used. None of these has sent anything, or lost what was recorded.
+/// Why the ledger cannot be used. In all these cases nothing was sent, and no record was lost.
 package enum LedgerError: Error, Hashable, Sendable {
-    /// Not a ledger, or one that a fault has hit.
+    /// Not a ledger, or corrupt.
     case damaged(String)
-    /// Written by a later mule; the schema's number.
+    /// Written by a newer mule; its schema number.
     case newerVersion(Int)
     case readOnly
     case diskFull
-    /// Another process has held it for ten seconds.
+    /// Locked by another process for ten seconds.
     case busy
-    /// Its file, its log or its leases are no longer what the path leads to.
+    /// The path no longer leads to its file, its log or its leases.
     case removed
-    /// The file system gives no locks, so that two runs would not know of each other; its name.
+    /// The file system has no working locks, so runs could not see each other; its name.
     case noLocks(String)
-    /// Only its file is mounted, and not the directory, so that its log lies elsewhere.
+    /// Only the file is mounted, not its directory, so the log would be outside of the mount.
     case mountedAlone
-    /// This is another hard link to the ledger than the one in use, which is named where it is known.
+    /// A hard link other than the path in use, which is given if known.
     case secondName([UInt8]?)
     case cannotOpen(String)
-    /// No more files can be open at a time.
+    /// The process has reached its limit of open files.
     case noFile(SystemError)
     case failed(String)
 
-    /// What is wrong, in words that fit after "the ledger PATH".
+    /// What is wrong, as a phrase after "the ledger PATH".
     package var reason: String {
         switch self {
         case .damaged(let detail): "is damaged or not a ledger (\(detail))"
@@ -46,7 +46,7 @@ package enum LedgerError: Error, Hashable, Sendable {
         }
     }
 
-    /// What to do about it.
+    /// How to fix it.
     package var cure: String {
         switch self {
         case .damaged:

@@ -1,24 +1,23 @@
 import Glibc
 import MuleSystem
 
-/// The one name of a ledger. SQLite keeps its log, and mule its leases, beside the name that the file was opened by: by two
-/// names there are two logs, of which each is taken for the whole, and two files of leases, which do not know of each other
-/// (https://sqlite.org/howtocorrupt.html, sections 2.5 and 2.6).
+/// Makes sure that a ledger is always opened by the same path. SQLite keeps its log, and mule its leases, next to the
+/// path by which the file was opened. Two paths would mean two logs, each taken for the whole, and two sets of leases
+/// that do not see each other (https://sqlite.org/howtocorrupt.html, sections 2.5 and 2.6).
 ///
-/// A name that leads to the file through symbolic links is resolved. Of several hard links only the one is used that the file
-/// of the leases beside it tells of; it holds the ledger's inode number and path. A file that is mounted without its directory
-/// is refused.
+/// Symbolic links are resolved. Of several hard links, only the one named by the file of the leases next to it is
+/// accepted; that file holds the ledger's inode number and path. A file mounted without its directory is refused.
 enum LedgerName {
-    /// What an open ledger consists of, as suffixes of its name.
+    /// The suffixes of the files that an open ledger consists of.
     private static let suffixes = ["", "-wal", "-shm", "-journal", ".leases"].map { Array($0.utf8) }
 
-    /// Reserves what there is of a ledger.
+    /// Reserves the existing files of a ledger.
     static func reserve(_ path: [UInt8]) -> ReservedFiles {
         ReservedFiles(paths: suffixes.map { path + $0 })
     }
 
-    /// The path without links. Where there is no file, it is made with its directories, for its owner alone: SQLite would give
-    /// it another mode.
+    /// The path without links. Creates a missing file and its directories, accessible only by the owner, because SQLite
+    /// would use another mode.
     static func resolve(_ path: [UInt8]) throws(SystemError) -> [UInt8] {
         if let resolved = try existing(path) { return resolved }
         let directory = parentDirectory(of: path)
@@ -29,7 +28,7 @@ enum LedgerName {
             guard error.code == EEXIST else { throw error }
         }
         if let resolved = try existing(path) { return resolved }
-        // A symbolic link that leads to no file yet.
+        // A symbolic link to a file that does not exist yet.
         _ = try File.open(path: path, flags: O_RDWR | O_CREAT, mode: 0o600)
         return try canonicalPath(path)
     }
@@ -43,11 +42,12 @@ enum LedgerName {
         }
     }
 
-    /// Refuses a name that others do not open the ledger by. Nothing is opened that SQLite has locks on.
+    /// Refuses a path other than the one by which the ledger is normally opened. Opens no file that SQLite has locks
+    /// on.
     ///
     /// - Parameters:
-    ///   - path: without links.
-    ///   - status: of the ledger.
+    ///   - path: with links resolved.
+    ///   - status: the ledger's status.
     static func check(_ path: [UInt8], _ status: FileStatus) throws(LedgerError) {
         if suffixes.contains(where: { isMountedAlone(path + $0) }) { throw .mountedAlone }
         guard status.linkCount > 1 else { return }
@@ -56,7 +56,7 @@ enum LedgerName {
         if (other.device, other.inode) == (status.device, status.inode) { throw .secondName(name) }
     }
 
-    /// What the file of the leases is to hold.
+    /// The content for the file of the leases.
     static func record(of path: [UInt8], _ status: FileStatus) -> [UInt8] {
         Array("\(status.inode)\n".utf8) + path + [UInt8(ascii: "\n")]
     }
@@ -69,7 +69,7 @@ enum LedgerName {
         return (inode, Array(text[(end + 1)...].dropLast()))
     }
 
-    /// Whether two paths are one name in one directory, which may be mounted in two places.
+    /// Whether two paths are the same name in the same directory, which may be mounted twice.
     private static func isSamePlace(_ one: [UInt8], _ other: [UInt8]) -> Bool {
         if one == other { return true }
         func name(_ path: [UInt8]) -> ArraySlice<UInt8> { path[((path.lastIndex(of: UInt8(ascii: "/")) ?? -1) + 1)...] }

@@ -3,14 +3,15 @@ import MuleDigest
 
 /// Random names.
 enum RandomName {
-    /// Letters and digits that are not taken for one another.
+    /// Letters and digits that are not confused with each other.
     private static let alphabet = Array("abcdefghjkmnpqrstuvwxyz23456789".utf8)
 
-    /// How many an upload's name has: few where that is enough, and no more than one number of 64 bits tells apart.
+    /// The possible lengths of an ID: short first, and at most what fits into 64 random bits.
     static let letters = 5...12
 
     static func id(letters count: Int) -> String {
-        // One call of the kernel for all of it; that 2^64 is no multiple of the alphabet's length shows nowhere.
+        // One system call for all letters. The bias is negligible, although 2^64 is no multiple of the alphabet's
+        // length.
         var bits = UInt64.random(in: .min ... .max)
         let letters = (0..<count).map { _ in
             defer { bits /= UInt64(alphabet.count) }
@@ -21,14 +22,14 @@ enum RandomName {
 
     /// 128 bits as 32 hexadecimal digits, from the system's generator.
     static func token() -> String {
-        // One call of the kernel for all of it.
+        // One system call for all bytes.
         var bytes = [UInt8](repeating: 0, count: 16)
         precondition(getentropy(&bytes, bytes.count) == 0, "the system has no random bytes")
         return Hex.encode(bytes)
     }
 
-    /// The token of an upload that begins anew: another one, which still shows whose it is. One that was taken over had
-    /// none, and gets its first.
+    /// The token of an upload that restarts: a different one that still shows its origin. An adopted upload had none
+    /// and gets its first.
     static func token(after earlier: String) -> String {
         if earlier.isEmpty { return token() }
         let words = earlier.split(separator: "-", maxSplits: 1)

@@ -1,12 +1,12 @@
-/// The ledger's tables, as an ordered list of steps. A step is never edited once released: a ledger of any age is
-/// brought up to date by the steps it has not seen. `PRAGMA user_version` counts them.
+/// The ledger's tables, as an ordered list of migrations. A released step never changes: a ledger of any age is
+/// migrated by the steps it has not run. `PRAGMA user_version` counts them.
 enum Schema {
-    /// "mule" in ASCII, SQLite's field for programs to know their own files by.
+    /// "mule" in ASCII; SQLite's field by which programs recognize their files.
     static let applicationID: Int32 = 0x6D75_6C65
 
     static var version: Int { steps.count }
 
-    /// Names of all tables and indexes that are there after the last step.
+    /// Names of all tables and indexes after the last step.
     static var objects: Set<String> {
         var names: Set<String> = []
         for line in steps.joined(separator: "\n").split(separator: "\n") {
@@ -130,7 +130,7 @@ enum Schema {
         """
         ALTER TABLE uploads ADD COLUMN change_time INTEGER;
         """,
-        // Every statement that a run repeats is answered from an index, however many rows are over.
+        // Every statement that a run repeats uses an index, however many finished rows there are.
         """
         DROP INDEX uploads_unfinished;
         CREATE INDEX uploads_unfinished ON uploads (number) WHERE state NOT IN ('done', 'aborted');

@@ -1,11 +1,11 @@
-// How uploads are written down outside of a ledger: JSON Lines, the first of which names the format. What comes in from
-// there was written by anybody and is held to every rule that this program keeps for itself.
+// The export format of uploads: JSON Lines, whose first line names the format. An import trusts nothing and checks
+// every rule that mule itself follows.
 
 import MuleDigest
 package import MuleJSON
 import MulePlan
 
-/// An upload with its finished parts, as it goes from one ledger to another.
+/// An upload with its finished parts, as exported and imported.
 package struct ExportedUpload: Hashable, Sendable {
     package var record: UploadRecord
     package var parts: [PartRecord]
@@ -16,10 +16,10 @@ package struct ExportedUpload: Hashable, Sendable {
     }
 }
 
-/// What is wrong with an export, and in which of its lines. Lines count from 1.
+/// An error in an export, with its line, counted from 1.
 package struct ExportProblem: Error, Hashable, Sendable, CustomStringConvertible {
     package var line: Int
-    /// It may quote what stands there: to be escaped when it is shown.
+    /// May quote the export, so escape it for display.
     package var reason: String
 
     package init(line: Int, reason: String) {
@@ -34,7 +34,7 @@ package enum ExportFormat {
     static let name = "mule-ledger"
     static let version: Int64 = 1
 
-    /// Most bytes in a line. An upload of 10,000 parts, each with the longest ETag that is taken, fits in.
+    /// The maximum bytes in a line: enough for 10,000 parts with the longest accepted ETags.
     package static let longestLine = 16 << 20
 
     /// The first line.
@@ -45,12 +45,12 @@ package enum ExportFormat {
         ]
     }
 
-    /// Reads an export that is wholly in memory.
+    /// Reads an export from memory.
     package static func read(_ bytes: [UInt8]) throws(ExportProblem) -> [ExportedUpload] {
         var uploads: [ExportedUpload] = []
         var reader = ExportReader()
         var lines = bytes.split(separator: 0x0A, omittingEmptySubsequences: false)
-        // What ends in a line feed has no line after it.
+        // A final line feed starts no further line.
         if lines.last?.isEmpty == true { lines.removeLast() }
         for line in lines {
             if let upload = try reader.read(Array(line)) { uploads.append(upload) }
@@ -59,7 +59,7 @@ package enum ExportFormat {
         return uploads
     }
 
-    /// Whether the line of an upload would be taken in again.
+    /// Whether an import would accept the line.
     package static func accepts(_ line: String) -> Bool {
         var reader = ExportReader(after: 1)
         return (try? reader.read(Array(line.utf8))) != nil
@@ -120,7 +120,7 @@ package enum ExportFormat {
         ]
     }
 
-    /// Device and inode are 64 bits without a sign, more than many readers of JSON hold in a number: they are texts.
+    /// Device and inode are unsigned 64-bit numbers, which many JSON readers cannot hold, so they are strings.
     private static func source(_ source: SourceIdentity) -> JSONValue {
         [
             "changeTime": JSONValue(source.changeTime), "device": .string(String(source.device)),
@@ -130,12 +130,12 @@ package enum ExportFormat {
         ]
     }
 
-    /// `%` and bytes that are not UTF-8 become `%XX`.
+    /// Escapes `%` and bytes that are not UTF-8 as `%XX`.
     static func escape(path: [UInt8]) -> String {
         LossyUTF8.string(path.flatMap { $0 == UInt8(ascii: "%") ? Array("%25".utf8) : [$0] })
     }
 
-    /// Nil where a `%` is not followed by two digits.
+    /// Nil if a `%` is not followed by two hexadecimal digits.
     static func unescape(path: String) -> [UInt8]? {
         var bytes: [UInt8] = []
         var rest = Array(path.utf8)[...]

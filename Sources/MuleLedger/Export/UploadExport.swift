@@ -1,20 +1,20 @@
-// Uploads on their way from one ledger to another.
+// Exports and imports uploads.
 
 import MulePlan
 
 extension Ledger {
-    /// What a walk over all uploads has met.
+    /// Counts of a walk over all uploads.
     package struct Walk: Hashable, Sendable {
         package var uploads = 0
-        /// Numbers of uploads of which nothing, or not all parts, could be read.
+        /// Numbers of uploads that could not be read, or not completely.
         package var damaged: [Int64] = []
     }
 
-    /// Shows every upload with its parts, the oldest first, all as they were at one moment. Memory is that of one upload.
+    /// Visits every upload with its parts, oldest first, in one snapshot. Holds one upload in memory.
     ///
-    /// Where the file is damaged, each upload is looked for by its number, and what can be read is shown.
+    /// In a damaged file, looks up each upload by number and visits what can be read.
     ///
-    /// - Parameter body: must not use this ledger; answers false to end the walk.
+    /// - Parameter body: must not use this ledger; returns false to end the walk.
     package func forEachUpload(_ body: (ExportedUpload) -> Bool) throws(LedgerError) -> Walk {
         try perform { database throws(SQLiteError) in
             try database.execute("BEGIN")
@@ -65,7 +65,7 @@ extension Ledger {
         } catch {
             guard LedgerError(error).isDamage else { throw error }
             walk.damaged.append(number)
-            // Parts that are not on record are compared with what the store lists.
+            // Parts without a record are compared with what the store lists.
             for part in 1...StoreLimits.amazon.maximumPartCount {
                 if let found = try? self.part(part, of: number, in: database) { parts.append(found) }
             }
@@ -73,7 +73,7 @@ extension Ledger {
         return ExportedUpload(record: record, parts: parts)
     }
 
-    /// The highest number that any of three places tells of, damaged as they may be.
+    /// The highest number in any of three places, each of which may be damaged.
     private func highestNumber(in database: Database, atLeast least: Int64) -> Int64 {
         let places = [
             "SELECT seq FROM sqlite_sequence WHERE name = 'uploads'", "SELECT max(number) FROM uploads",
@@ -82,31 +82,31 @@ extension Ledger {
         let found = places.compactMap { sql in
             try? database.run(sql, [], read: { $0.optionalInteger(0) ?? 0 }).first
         }
-        // A number that damage made up would be counted up to for ever.
+        // Ignore a damaged, very high number, because the walk counts up to it.
         return max(found.filter { $0 <= least + 10_000_000 }.max() ?? 0, least)
     }
 
     // MARK: Import
 
-    /// What the import asks for.
+    /// The next step of an import.
     package enum ImportStep: Sendable {
-        /// - Parameter line: where it stands, for what is said of it.
+        /// - Parameter line: the upload's line, for messages.
         case upload(ExportedUpload, line: Int)
         case end
-        /// Nothing is to be changed.
+        /// Abort without changes.
         case stop
     }
 
     package enum ImportResult: Hashable, Sendable {
         case done(added: Int, identical: Int)
-        /// Something in the ledger is in the way of an upload; nothing was changed.
+        /// An upload conflicts with the ledger; nothing was changed.
         case conflict(ExportProblem)
         case stopped
     }
 
-    /// Takes uploads in, all or none. One that is there already with the same content is passed over.
+    /// Imports all uploads or none. Skips uploads that already exist with the same content.
     ///
-    /// - Parameter next: gives one upload after another; must not use this ledger.
+    /// - Parameter next: returns one upload after another; must not use this ledger.
     package func importUploads(_ next: () -> ImportStep) throws(LedgerError) -> ImportResult {
         var refused: ImportResult?
         do throws(LedgerError) {

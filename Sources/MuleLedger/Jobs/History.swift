@@ -1,7 +1,7 @@
-// What is over, and how it leaves the ledger. Everything here goes in small transactions, so that runs under way have their
-// turns, and a kill between two of them leaves what the next call goes on with.
+// Removes old history from the ledger in small transactions, so that active runs are not blocked, and the next call
+// continues after a kill.
 
-/// How many rows have gone, or would go.
+/// How many rows were removed, or would be.
 package struct HistoryCounts: Hashable, Sendable {
     package var runs = 0
     package var receipts = 0
@@ -14,20 +14,20 @@ package struct HistoryCounts: Hashable, Sendable {
     package var isEmpty: Bool { self == HistoryCounts() }
 }
 
-/// An item with the job that knows it.
+/// An item with its job.
 package struct OwnedItem: Hashable, Sendable {
     package var job: Int64
     package var item: JobItem
 }
 
 extension Ledger {
-    /// Runs that have ended before a time and are not the last of their job, which tells how the job stands.
+    /// Runs that ended before a time and are not the last of their job, which shows its current state.
     private static let oldRuns = """
         coalesce(ended_at, started_at) < ?1
             AND EXISTS (SELECT 1 FROM runs AS later WHERE later.job = runs.job AND later.number > runs.number)
         """
 
-    /// Runs, receipts and notices that are older than a time (milliseconds since 1970).
+    /// Counts runs, receipts and notices older than a time (milliseconds since 1970).
     package func oldHistory(before time: Int64) throws(LedgerError) -> HistoryCounts {
         try perform { database throws(SQLiteError) in
             var counts = HistoryCounts()
@@ -43,9 +43,9 @@ extension Ledger {
         }
     }
 
-    /// Removes the oldest of them, a few thousand rows at a time; what is counted over the years is kept with the job.
+    /// Removes the oldest of them, a few thousand rows at a time. Totals stay with the job.
     ///
-    /// - Returns: what has gone; nothing when all has.
+    /// - Returns: what was removed; empty when nothing is left.
     package func removeHistory(before time: Int64) throws(LedgerError) -> HistoryCounts {
         try transaction { database throws(SQLiteError) in
             var counts = HistoryCounts()
@@ -65,7 +65,7 @@ extension Ledger {
                     [.integer(run), .integer(Int64(room))]
                 )
                 counts.receipts += database.changes
-                // More of its receipts may be left.
+                // The run may have more receipts.
                 if counts.receipts == Self.rowsAtOnce { break }
                 try database.run(
                     """
@@ -86,8 +86,8 @@ extension Ledger {
 
     private static let rowsAtOnce = 5000
 
-    /// Items that nothing has happened to since a time, and of which nothing is left to do: settled ones, and those of which
-    /// no upload is on record. In the order of jobs and paths, those behind `last`.
+    /// Items unchanged since a time with nothing left to do: settled ones, and those without an upload. Sorted by job
+    /// and path, starting after `last`.
     package func oldItems(
         before time: Int64,
         after last: OwnedItem?,
@@ -117,9 +117,9 @@ extension Ledger {
         }
     }
 
-    /// Forgets items that nothing has happened to since a time.
+    /// Removes items unchanged since a time.
     ///
-    /// - Returns: how many have gone.
+    /// - Returns: how many were removed.
     package func remove(_ items: [OwnedItem], before time: Int64) throws(LedgerError) -> Int {
         try transaction { database throws(SQLiteError) in
             var count = 0
@@ -134,7 +134,7 @@ extension Ledger {
         }
     }
 
-    /// Uploads that were over before a time and that no item is about, in the order of their numbers, those behind `number`.
+    /// Uploads done or aborted before a time that no item refers to, by number, starting after `number`.
     package func overUploads(
         before time: Int64,
         after number: Int64,
@@ -153,9 +153,9 @@ extension Ledger {
         }
     }
 
-    /// Forgets uploads that are over and that no item is about.
+    /// Removes uploads that are done or aborted and that no item refers to.
     ///
-    /// - Returns: how many have gone.
+    /// - Returns: how many were removed.
     package func removeOver(_ numbers: [Int64]) throws(LedgerError) -> Int {
         try transaction { database throws(SQLiteError) in
             var count = 0

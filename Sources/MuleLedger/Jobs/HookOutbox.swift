@@ -1,10 +1,11 @@
-// What is still to be told to others, and what they have been told. No address is kept here: it may hold a secret.
+// Hook calls that are still to be delivered, and what was delivered last. URLs are not stored, because they may contain
+// secrets.
 
-/// A report that somebody has not got yet.
+/// A report that is not delivered yet.
 package struct Notice: Hashable, Sendable {
     package var number: Int64
     package var run: Int64
-    /// Which of the job's hooks is meant.
+    /// Which of the job's hooks to call.
     package var hook: String
     package var body: String
     package var attempts: Int
@@ -13,7 +14,7 @@ package struct Notice: Hashable, Sendable {
 }
 
 extension Ledger {
-    /// Keeps a report until it is delivered.
+    /// Stores a report until it is delivered.
     package func add(notice body: String, for hook: String, of run: JobRun) throws(LedgerError) {
         try transaction { database throws(SQLiteError) in
             try database.run(
@@ -23,7 +24,7 @@ extension Ledger {
         }
     }
 
-    /// Those of a job whose time has come, the oldest first.
+    /// Due notices of a job, oldest first.
     package func dueNotices(of job: Int64, limit: Int) throws(LedgerError) -> [Notice] {
         try perform { database throws(SQLiteError) in
             try database.run(
@@ -45,16 +46,16 @@ extension Ledger {
         }
     }
 
-    /// It was delivered, or is given up.
+    /// Removes a notice that was delivered or has failed permanently.
     package func remove(_ notice: Notice) throws(LedgerError) {
         try transaction { database throws(SQLiteError) in
             try database.run("DELETE FROM notices WHERE number = ?", [.integer(notice.number)])
         }
     }
 
-    /// It could not be delivered.
+    /// Records a failed delivery.
     ///
-    /// - Parameter seconds: until the next try.
+    /// - Parameter seconds: time until the next attempt.
     package func putOff(_ notice: Notice, by seconds: Int64, _ error: String) throws(LedgerError) {
         try transaction { database throws(SQLiteError) in
             try database.run(
@@ -64,8 +65,8 @@ extension Ledger {
         }
     }
 
-    /// What the last call of a job's failure hook was about, and when that was, in milliseconds since 1970; nil when the last
-    /// run was in order.
+    /// What the last call of the job's failure hook reported, and when, in milliseconds since 1970; nil if the last run
+    /// was fine.
     package func told(of job: Int64) throws(LedgerError) -> (what: String, at: Int64)? {
         try perform { database throws(SQLiteError) in
             try database.run(

@@ -1,8 +1,8 @@
-// What archive jobs have met: a row for each source that a job has taken up, with how far it has come.
+// The items of archive jobs: a row for each source of a job, with its state.
 
 package import MulePlan
 
-/// A run of a job, by the numbers of the two.
+/// A run of a job, by job number and run number.
 package struct JobRun: Hashable, Sendable {
     package var job: Int64
     package var run: Int64
@@ -13,28 +13,28 @@ package struct JobRun: Hashable, Sendable {
     }
 }
 
-/// How far a source has come. Whether its object is confirmed is its upload's state.
+/// The state of an item. Whether its object is confirmed is the upload's state.
 package enum ItemState: String, Sendable, CaseIterable {
-    /// To be archived, or archived and not yet noted as such.
+    /// Not archived, or archived and not recorded yet.
     case pending
-    /// Archived before the job took it up; whether the store still has the object is not known yet. Nothing may become of the
-    /// file before the store was asked.
+    /// Archived before the job knew it. The store must be asked whether it still has the object before anything is done
+    /// with the file.
     case asked
-    /// Archived, and kept until its time comes.
+    /// Archived; the file waits for its time.
     case proved
-    /// Archived; what is to become of the file is being done.
+    /// Archived; the action on the file is in progress.
     case acting
     /// Nothing is left to do.
     case settled
 }
 
-/// What a job does with a file that is archived, as its row says.
+/// What a job does with an archived file, as recorded in the item.
 package struct ItemAction: Hashable, Sendable {
-    /// `move`, `delete`, …, in the words of the job.
+    /// `move`, `delete`, …, as in the job's configuration.
     package var name: String
-    /// Where the file goes on the way, or in the end.
+    /// The file's path during the action, or after it.
     package var target: [UInt8]?
-    /// From when on, in milliseconds since 1970.
+    /// Not before this time, in milliseconds since 1970.
     package var dueAt: Int64?
 
     package init(_ name: String, target: [UInt8]? = nil, dueAt: Int64? = nil) {
@@ -50,38 +50,38 @@ package struct JobItem: Hashable, Sendable {
     package var source: [UInt8]
     package var state: ItemState
     package var action: ItemAction?
-    /// Runs that have tried, and those in a row that failed for good.
+    /// Attempts, and consecutive permanent failures.
     package var attempts: Int
     package var failures: Int
     package var lastError: Receipt.Failure?
-    /// The run that took it up last.
+    /// The latest run that processed it.
     package var run: Int64
-    /// Nil where none was ever begun, or its row has been removed.
+    /// Nil if no upload was started, or its row was removed.
     package var upload: ItemUpload?
 }
 
-/// What a job needs to know of an item's upload.
+/// What a job needs to know about an item's upload.
 package struct ItemUpload: Hashable, Sendable {
     package var number: Int64
-    /// By which people know it.
+    /// The ID that users see.
     package var id: String
     package var state: UploadState
-    /// The file as it was when the upload was registered, or its content was last compared with the record.
+    /// The file when the upload was registered or its content was last compared with the record.
     package var source: SourceIdentity
     /// Milliseconds since 1970.
     package var createdAt: Int64
     package var updatedAt: Int64
-    /// Whether parts may lie at the store.
+    /// Whether the store may hold parts.
     package var mayHoldParts: Bool
 
-    /// The same as `UploadRecord.isOpen`.
+    /// Same as `UploadRecord.isOpen`.
     package var isOpen: Bool { state.isOpen(mayHoldParts: mayHoldParts) }
 }
 
 extension Ledger {
     // MARK: Jobs
 
-    /// The number of the job with this name, which is made when it is new.
+    /// The number of the job with this name; creates the job if it is new.
     package func job(named name: String) throws(LedgerError) -> Int64 {
         if let known = try knownJob(named: name) { return known }
         return try transaction { database throws(SQLiteError) in
@@ -102,7 +102,8 @@ extension Ledger {
         try database.run("SELECT number FROM jobs WHERE name = ?", [.text(name)]) { $0.integer(0) }.first
     }
 
-    /// The right to run the job; nil when another process has it. The kernel takes it back when the process ends in any way.
+    /// The lease to run the job; nil if another process has it. The kernel releases it when the process ends in any
+    /// way.
     package func claim(job: Int64) throws(LedgerError) -> Lease? {
         do {
             return try Lease(leases, number: Self.jobLease + job)
@@ -114,12 +115,12 @@ extension Ledger {
     /// Whether another process runs the job.
     package func isRunning(job: Int64) -> Bool { isActive(Self.jobLease + job) }
 
-    /// Above the numbers of all uploads.
+    /// Above all upload numbers.
     private static let jobLease: Int64 = 1 << 62
 
     // MARK: Items
 
-    /// What a job knows of these sources, in their order; nil for those that are new to it.
+    /// The job's items for these sources, in order; nil for new ones.
     package func items(of job: Int64, at sources: [[UInt8]]) throws(LedgerError) -> [JobItem?] {
         try perform { database throws(SQLiteError) in
             try database.reading { () throws(SQLiteError) in
@@ -138,8 +139,7 @@ extension Ledger {
         }
     }
 
-    /// Items of a job that are not settled, in the order of their paths, those behind `source`. In slices, so that a million of
-    /// them fit.
+    /// A slice of the job's items that are not settled, by path, starting after `source`.
     package func openItems(
         of job: Int64,
         after source: [UInt8]?,
@@ -149,20 +149,20 @@ extension Ledger {
             try Self.items(
                 in: database,
                 by: .open,
-                // A blob is greater than no blob, and an empty one is no path.
+                // Any path is greater than the empty blob, which is no path.
                 "WHERE items.job = ? AND items.source > ? AND items.state != 'settled' ORDER BY items.source LIMIT ?",
                 [.integer(job), .blob(source ?? []), .integer(Int64(limit))]
             )
         }
     }
 
-    /// The indexes that a statement about many items goes by. SQLite knows nothing of how many rows are over, and would take
-    /// the primary key (https://sqlite.org/lang_indexedby.html).
+    /// The index for statements about many items. SQLite does not know how few rows match and would use the primary key
+    /// (https://sqlite.org/lang_indexedby.html).
     enum ItemIndex: String {
         case primaryKey = ""
-        /// Of items that are not settled.
+        /// Items that are not settled.
         case open = "INDEXED BY items_open"
-        /// Of items that have failed for good.
+        /// Items with permanent failures.
         case failed = "INDEXED BY items_failed"
         case upload = "INDEXED BY items_by_upload"
     }
@@ -220,7 +220,7 @@ extension Ledger {
         )
     }
 
-    /// Notes that a run carries on with items that earlier ones have left.
+    /// Records that a run resumes items of earlier runs.
     package func takeUp(_ sources: [[UInt8]], for run: JobRun) throws(LedgerError) {
         try transaction { database throws(SQLiteError) in
             for source in sources {
@@ -245,11 +245,11 @@ extension Ledger {
     }
 
     package struct NewItem: Sendable {
-        /// Where the file was found. Links lead from there to the upload's source.
+        /// Where the file was found; may lead through links to the upload's source.
         package var source: [UInt8]
-        /// Whether another file of the job may want the same key.
+        /// Whether another file of the job may have the same key.
         package var sharesKey: Bool
-        /// Whether it is the file that the item has been before, so that what failed counts on.
+        /// Whether the item's file is the same as before, so that its failures still count.
         package var isKnown: Bool
 
         package init(source: [UInt8], sharesKey: Bool, isKnown: Bool = false) {
@@ -259,7 +259,7 @@ extension Ledger {
         }
     }
 
-    /// Makes the item of an upload that a run has taken up, or gives it this one.
+    /// Creates or updates the item of an upload.
     func setItem(
         _ item: NewItem,
         _ record: UploadRecord,
@@ -285,7 +285,8 @@ extension Ledger {
         )
     }
 
-    /// The other source that wants the same key, and is under way or of this very run: one of the two would be lost.
+    /// The other source with the same key that is unfinished or belongs to this run: one of the two would overwrite the
+    /// other.
     func rival(
         of item: NewItem,
         for upload: NewUpload,
@@ -296,12 +297,11 @@ extension Ledger {
         return try Self.rival(of: item.source, for: upload.destination.key, in: run, database)
     }
 
-    /// All states but the last one, as a list in SQL: SQLite looks each of them up in an index, which it can't for one that a
-    /// state is not.
+    /// All states but the last, as an SQL list: SQLite can look up each in an index, which it cannot do for `!=`.
     private static let openStates = ItemState.allCases.filter { $0 != .settled }.map { "'\($0.rawValue)'" }
         .joined(separator: ", ")
 
-    /// - Parameter run: runs are counted from 1.
+    /// - Parameter run: run numbers start at 1.
     private static func rival(
         of source: [UInt8],
         for key: ObjectKey,
@@ -321,7 +321,7 @@ extension Ledger {
         ) { $0.blob(0) }.first
     }
 
-    /// The other source of a job that wants the same key, and is not settled.
+    /// The other source of a job with the same key that is not settled.
     package func rival(of source: [UInt8], for key: ObjectKey, in job: Int64) throws(LedgerError) -> [UInt8]? {
         try perform { database throws(SQLiteError) in
             try Self.rival(of: source, for: key, in: JobRun(job: job, run: 0), database)
@@ -330,22 +330,22 @@ extension Ledger {
 
     // MARK: Steps
 
-    /// Something that has become of a source in a run.
+    /// A result for a source in a run.
     package enum JobStep: Sendable {
-        /// The object is confirmed. The state is that before the action.
+        /// The object is confirmed. The state is the one before the action.
         case archived(ItemState, ItemAction?, Receipt)
-        /// - Parameter isFinal: whether the same would come of it again.
+        /// - Parameter isFinal: whether another attempt would fail the same way.
         case failed(isFinal: Bool, Receipt)
         /// The action is done, or has failed with a reason.
         ///
-        /// - Parameter receipt: the number of the receipt that says that it was archived; another one is written where that
-        ///   was in an earlier run.
+        /// - Parameter receipt: the number of this run's receipt for the archived file; nil if an earlier run archived
+        ///   it, which adds a new receipt.
         case acted(ItemAction, failure: String?, receipt: Int64?, Receipt)
-        /// Something else is to be done with an archived file than was recorded before. The state is that before the action.
+        /// A different action is due for an archived file than recorded. The state is the one before the action.
         case planned(ItemState, ItemAction?, source: [UInt8])
     }
 
-    /// Commits what has happened, all in one transaction.
+    /// Commits all steps in one transaction.
     package func record(_ steps: [JobStep], of run: JobRun) throws(LedgerError) {
         guard !steps.isEmpty else { return }
         try transaction { database throws(SQLiteError) in
@@ -366,7 +366,7 @@ extension Ledger {
                 WHERE job = ? AND source = ?
                 """,
                 [
-                    // An object that had gone was sent again by an upload of its own.
+                    // If an object no longer existed, another upload sent it again.
                     .text(state.rawValue), SQLValue(receipt.upload), SQLValue(action?.name),
                     SQLValue(action?.target), SQLValue(action?.dueAt),
                     .integer(run.run), moment, job, .blob(receipt.source),

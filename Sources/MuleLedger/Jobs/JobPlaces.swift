@@ -1,9 +1,9 @@
-// Where a job has met its files, so that a disk that is not mounted is not taken for one that has become empty.
+// File systems on which a job has found its files, so that an unmounted disk is not mistaken for an empty one.
 
-/// A directory of a job, with the file system that was there.
+/// A directory of a job and its file system.
 package struct JobPlace: Hashable, Sendable {
     package enum Role: String, Sendable {
-        /// Files were found there: the job's source, or where another file system is mounted below it.
+        /// Files were found there: the job's source, or another file system mounted below it.
         case source
         /// Files were moved there.
         case target
@@ -12,7 +12,7 @@ package struct JobPlace: Hashable, Sendable {
     package var role: Role
     package var path: [UInt8]
     package var device: UInt64
-    /// The file system's own number; 0 where it has none.
+    /// The file system's own ID; 0 if it has none.
     package var fileSystem: UInt64
 
     package init(role: Role, path: [UInt8], device: UInt64, fileSystem: UInt64) {
@@ -55,8 +55,8 @@ extension Ledger {
         }
     }
 
-    /// Files below a directory that should still be there: those that runs before this one have taken up, and neither moved nor
-    /// deleted. In the order of their paths, those behind `source`.
+    /// Files below a directory that should still exist: earlier runs processed them and did not move or delete them.
+    /// Sorted by path, starting after `source`.
     package func keptFiles(
         before run: JobRun,
         below directory: [UInt8],
@@ -81,7 +81,7 @@ extension Ledger {
         }
     }
 
-    /// Whether all runs of a job that ended well have found files, and there was one.
+    /// Whether the job has successful runs, and all of them found files.
     package func hasAlwaysFoundFiles(job: Int64) throws(LedgerError) -> Bool {
         try perform { database throws(SQLiteError) in
             try database.run(

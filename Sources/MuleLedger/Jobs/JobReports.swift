@@ -1,10 +1,10 @@
-// What people and other programs are told of jobs: their troubles, their totals, and who has been told of what.
+// What reports, metrics and hooks need to know about jobs: problems, totals, and delivery states.
 
 /// A job that has run at least once.
 package struct KnownJob: Hashable, Sendable {
     package var number: Int64
     package var name: String
-    /// Runs that may fail for good, one after another, until a file is left alone.
+    /// Consecutive permanent failures after which a file is quarantined.
     package var quarantineAfter: Int
 
     package init(number: Int64, name: String, quarantineAfter: Int) {
@@ -14,34 +14,34 @@ package struct KnownJob: Hashable, Sendable {
     }
 }
 
-/// A file that has failed so often that its job leaves it alone.
+/// A file that is quarantined because it failed too often.
 package struct QuarantinedFile: Hashable, Sendable {
     package var job: KnownJob
     package var item: JobItem
 }
 
-/// What a job has come to over the years, and how it stands.
+/// Totals of a job over all runs, and its current state.
 package struct JobTotals: Hashable, Sendable {
-    /// Over all runs, those that are no longer on record too.
+    /// Over all runs, including removed ones.
     package var archived: Int64 = 0
     package var bytes: Int64 = 0
-    /// Files that failed, and actions that did.
+    /// Failed files and failed actions.
     package var failures: Int64 = 0
-    /// When a run ended with 0 the last time, in milliseconds since 1970.
+    /// When a run last ended with exit status 0, in milliseconds since 1970.
     package var lastSuccess: Int64?
     package var quarantined: Int64 = 0
-    /// Uploads that are begun and not done.
+    /// Unfinished uploads.
     package var pending: Int64 = 0
-    /// When the oldest of those was begun.
+    /// When the oldest unfinished upload started.
     package var oldestPending: Int64?
-    /// Bytes that lie at the store and that nobody will complete.
+    /// Bytes at the store that will not be completed.
     package var orphanBytes: Int64 = 0
 
     package init() {}
 }
 
 extension Ledger {
-    /// All jobs that have run, in the order of their names.
+    /// All jobs that have run, by name.
     package func jobs() throws(LedgerError) -> [KnownJob] {
         try perform { database throws(SQLiteError) in
             try database.run("SELECT number, name, quarantine_after FROM jobs ORDER BY name") { row in
@@ -50,7 +50,7 @@ extension Ledger {
         }
     }
 
-    /// Writes down what reports need to know of a job, where it is not on record already.
+    /// Records a job setting that reports need, if it changed.
     package func setQuarantine(after runs: Int, of job: Int64) throws(LedgerError) {
         let known = try perform { database throws(SQLiteError) in
             try database.run("SELECT quarantine_after FROM jobs WHERE number = ?", [.integer(job)]) { $0.integer(0) }
@@ -65,8 +65,8 @@ extension Ledger {
         }
     }
 
-    /// Open items of a job that somebody may want to look at: whose last try failed, or whose upload was begun before a time
-    /// (milliseconds since 1970) and is not done. In the order of their paths, those behind `source`.
+    /// Items of a job that may need attention: their last attempt failed, or their upload started before a time
+    /// (milliseconds since 1970) and is not done. Sorted by path, starting after `source`.
     package func troubledItems(
         of job: Int64,
         begunBefore time: Int64,
@@ -88,12 +88,12 @@ extension Ledger {
         }
     }
 
-    /// What a job leaves alone; for statements by `ItemIndex.failed`.
+    /// Selects quarantined items; for statements with `ItemIndex.failed`.
     private static let isQuarantined = """
         items.failures > 0 AND items.failures >= ? AND items.state != 'settled' AND items.state != 'acting'
         """
 
-    /// Files that a job leaves alone, in the order of their paths, those behind `source`.
+    /// The job's quarantined files by path, starting after `source`.
     package func quarantinedFiles(
         of job: KnownJob,
         after source: [UInt8]?,
@@ -112,7 +112,7 @@ extension Ledger {
         }.map { QuarantinedFile(job: job, item: $0) }
     }
 
-    /// Those of these uploads whose files are left alone by a job, by the uploads' numbers.
+    /// Of these uploads, those whose files are quarantined by a job, by upload number.
     package func quarantinedFiles(
         of uploads: [Int64],
         in jobs: [KnownJob]
@@ -142,7 +142,7 @@ extension Ledger {
         ).isEmpty
     }
 
-    /// What the receipts of a run add up to: all that is known of one that did not come to its end.
+    /// The sums of a run's receipts: all that is known of a run that did not finish.
     package func countsByReceipts(of run: Int64) throws(LedgerError) -> RunCounts {
         try perform { database throws(SQLiteError) in
             try database.run(
@@ -167,7 +167,7 @@ extension Ledger {
         }.first ?? RunCounts()
     }
 
-    /// Whether no later run of the same job has begun.
+    /// Whether this is the latest run of its job.
     package func isLastRun(_ run: RunRecord) throws(LedgerError) -> Bool {
         try perform { database throws(SQLiteError) in
             try database.run(
@@ -203,7 +203,8 @@ extension Ledger {
                     "SELECT count(*) FROM items INDEXED BY items_failed WHERE \(Self.isQuarantined) AND items.job = ?",
                     [.integer(Int64(job.quarantineAfter)), number]
                 ) { totals.quarantined = $0.integer(0) }
-                // From the uploads to the items: items that wait for their files to be deleted may be many more.
+                // Starts from the uploads, because there may be many more items that wait for their files to be
+                // deleted.
                 try database.run(
                     """
                     SELECT count(*), min(uploads.created_at)
@@ -217,7 +218,7 @@ extension Ledger {
                     totals.pending = row.integer(0)
                     totals.oldestPending = row.optionalInteger(1)
                 }
-                // An item forgets an upload that another one has taken the place of; its file does not.
+                // By source, because the item refers to the newer upload that replaced this one.
                 try database.run(
                     """
                     SELECT total(bytes_done) FROM uploads INDEXED BY uploads_unwanted
@@ -232,7 +233,7 @@ extension Ledger {
         }
     }
 
-    /// Receipts of a run that say of something that failed; the first ones.
+    /// The first receipts of a run with a failed upload or action.
     package func failures(of run: Int64, limit: Int) throws(LedgerError) -> [Receipt] {
         try perform { database throws(SQLiteError) in
             try Self.receipts(
@@ -243,20 +244,20 @@ extension Ledger {
         }
     }
 
-    // MARK: Receipts that are not written yet
+    // MARK: Pending receipts
 
-    /// How far the receipt of a run has come.
+    /// What was done with a run's receipt.
     package enum ReceiptStage: Int64, Sendable {
         case none = 0
-        /// It is a file.
+        /// Written as a file.
         case written = 1
-        /// It is an object, too.
+        /// Also uploaded as an object.
         case sent = 2
     }
 
-    /// Runs of a job that something has become of, not counting what was only asked for again, whose receipts have not come as far as `stage`; the oldest first.
+    /// The job's runs with results, other than unchanged files, whose receipts have not reached `stage`, oldest first.
     ///
-    /// - Parameter time: only those that began then (milliseconds since 1970) or later.
+    /// - Parameter time: only runs that started at this time (milliseconds since 1970) or later.
     package func runs(
         of job: Int64,
         since time: Int64,

@@ -1,27 +1,27 @@
-// The history of archive jobs: their runs, and in each what became of every file.
+// The history of archive jobs: their runs, and the result of every file.
 
 package import MulePlan
 
-/// What a run has come to, in numbers.
+/// Totals of a run.
 package struct RunCounts: Hashable, Sendable {
-    /// Files that were selected.
+    /// Selected files.
     package var found = 0
-    /// Confirmed before and not changed since.
+    /// Confirmed before and unchanged since.
     package var unchanged = 0
     /// Confirmed by the store in this run.
     package var archived = 0
-    /// Sizes of those, in bytes.
+    /// Bytes of the archived files.
     package var bytes: Int64 = 0
-    /// Payload bytes that went out, retries included.
+    /// Payload bytes sent, including retries.
     package var bytesSent: Int64 = 0
-    /// Bytes that earlier runs had delivered.
+    /// Bytes that earlier runs had uploaded.
     package var bytesSkipped: Int64 = 0
     package var failed = 0
-    /// Left alone, since they have failed for good too often.
+    /// Quarantined, because they failed permanently too often.
     package var quarantined = 0
-    /// Known to be archived and not done yet.
+    /// Left for the next run: stopped, resumable, held by another process, or not acted on.
     package var unfinished = 0
-    /// Files that were moved or removed.
+    /// Files moved or removed.
     package var acted = 0
     package var actionsFailed = 0
 
@@ -35,22 +35,22 @@ package struct RunRecord: Hashable, Sendable {
     package var jobName: String
     /// Milliseconds since 1970.
     package var startedAt: Int64
-    /// Nil while it goes on, and for one that was killed.
+    /// Nil while the run is active, and if it was killed.
     package var endedAt: Int64?
-    /// The exit status that it ended with.
+    /// Its exit status.
     package var status: Int?
-    /// What kept the whole run from its end.
+    /// What stopped the whole run.
     package var error: String?
     package var counts: RunCounts
 }
 
-/// What became of one file in one run.
+/// The result of one file in one run.
 package struct Receipt: Hashable, Sendable {
     package enum Result: String, Sendable {
         /// Confirmed by the store.
         case archived
         case failed
-        /// Archived by an earlier run; its file has been dealt with in this one.
+        /// Archived by an earlier run; this run acted on the file.
         case settled
     }
 
@@ -64,21 +64,21 @@ package struct Receipt: Hashable, Sendable {
         }
     }
 
-    /// Counts from 1 in each run.
+    /// Starts at 1 in each run.
     package var number: Int64
-    /// Nil for a file of which no upload was begun.
+    /// Nil if no upload was started.
     package var upload: Int64?
     /// Canonical path.
     package var source: [UInt8]
-    /// Nil where it is not known: for a file that could not be read.
+    /// Nil if unknown, for example for a file that could not be read.
     package var destination: ObjectAddress?
     package var result: Result
     package var failure: Failure?
-    /// Runs that have tried, this one included. Counted by the ledger; what is recorded here is not asked for.
+    /// Attempts including this run. Counted by the ledger, and ignored when a receipt is recorded.
     package internal(set) var attempts = 0
     package var bytesSent: Int64
     package var bytesSkipped: Int64
-    /// When this run took it up; milliseconds since 1970.
+    /// When this run started the file, in milliseconds since 1970.
     package var startedAt: Int64?
     package var endedAt: Int64
     package var action: ItemAction?
@@ -114,7 +114,7 @@ package struct Receipt: Hashable, Sendable {
 }
 
 extension Ledger {
-    /// - Returns: the number of the run, never used twice.
+    /// - Returns: the run's number, never used twice.
     package func beginRun(of job: Int64) throws(LedgerError) -> Int64 {
         try transaction { database throws(SQLiteError) in
             try database.run(
@@ -125,7 +125,7 @@ extension Ledger {
         }
     }
 
-    /// - Parameter status: the exit status; nil while the run goes on.
+    /// - Parameter status: the exit status; nil while the run is active.
     package func note(
         _ counts: RunCounts,
         of run: Int64,
@@ -152,10 +152,10 @@ extension Ledger {
         }
     }
 
-    /// Runs that began at a time (milliseconds since 1970) or later, the oldest first, those behind `number`. In slices, so
-    /// that those of many years fit.
+    /// A slice of the runs that started at a time (milliseconds since 1970) or later, oldest first, starting after
+    /// `number`.
     ///
-    /// - Parameter job: only those of this one.
+    /// - Parameter job: only runs of this job; nil for all.
     package func runs(
         since time: Int64,
         of job: Int64? = nil,
@@ -234,7 +234,7 @@ extension Ledger {
         )
     }
 
-    /// How many receipts a run has.
+    /// The number of receipts of a run.
     package func receiptCount(of run: Int64) throws(LedgerError) -> Int64 {
         try perform { database throws(SQLiteError) in
             try database.run("SELECT count(*) FROM receipts WHERE run = ?", [.integer(run)]) { $0.integer(0) }.first
@@ -242,8 +242,7 @@ extension Ledger {
         }
     }
 
-    /// The receipts of a run in the order of their numbers, those behind `number`, each with its upload where that is still on
-    /// record. In slices, so that a million of them fit.
+    /// A slice of a run's receipts by number, starting after `number`, each with its upload if that is still recorded.
     package func receipts(
         of run: Int64,
         after number: Int64,

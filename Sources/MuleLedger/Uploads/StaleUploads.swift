@@ -1,10 +1,10 @@
-// What the ledger knows of uploads that may lie at a store for longer than they should.
+// Finds uploads that may be at a store for longer than they should.
 
 import MulePlan
 
 extension Ledger {
-    /// Unfinished uploads without progress since a time (milliseconds since 1970), and those that are to be given up; in the
-    /// order of their numbers, from the one behind `number` on. In slices, so that a million of them fit.
+    /// A slice of the unfinished uploads without progress since a time (milliseconds since 1970), and of those with a
+    /// requested abort, by number, starting after `number`.
     package func stale(before time: Int64, after number: Int64, limit: Int) throws(LedgerError) -> [UploadRecord] {
         try perform { database throws(SQLiteError) in
             try records(
@@ -19,9 +19,9 @@ extension Ledger {
         }
     }
 
-    /// Uploads of a bucket, of whatever state, that the store knows by these IDs; the oldest first.
+    /// Uploads of a bucket with these upload IDs, in any state, oldest first.
     package func uploads(withUploadIDs ids: [String], in bucket: String) throws(LedgerError) -> [UploadRecord] {
-        // One statement whatever the count: the places that are left over hold null, which equals nothing.
+        // One statement for any count: unused parameters are null, which equals nothing.
         let width = 500
         let marks = Array(repeating: "?", count: width).joined(separator: ", ")
         var found: [UploadRecord] = []
@@ -42,7 +42,7 @@ extension Ledger {
         return found.sorted { $0.number < $1.number }
     }
 
-    /// Unfinished uploads that a store has created in a bucket.
+    /// Unfinished uploads that were created at a store in a bucket.
     package func created(
         in bucket: String,
         at store: StoreAddress,
@@ -62,7 +62,7 @@ extension Ledger {
         }
     }
 
-    /// Whether any upload was ever begun there.
+    /// Whether any upload to the endpoint is recorded.
     package func knows(endpoint: String) throws(LedgerError) -> Bool {
         try perform { database throws(SQLiteError) in
             try !database.run("SELECT 1 FROM uploads WHERE endpoint = ? LIMIT 1", [.text(endpoint)], read: { _ in })
@@ -70,11 +70,11 @@ extension Ledger {
         }
     }
 
-    /// The stores and buckets, for each user once, in which uploads are unfinished, and those in which one has ended since a
-    /// time (milliseconds since 1970; nil for none of them).
+    /// The stores and buckets, per profile, with unfinished uploads, and those where an upload ended since a time
+    /// (milliseconds since 1970; nil for none).
     package func places(endedSince time: Int64?) throws(LedgerError) -> [(store: StoreAddress, bucket: String)] {
         let begun = "SELECT * FROM uploads WHERE (upload_id IS NOT NULL OR create_attempted_at IS NOT NULL)"
-        // Two questions, so that the first is answered from the index.
+        // Two queries, so that the first uses the index.
         let ended = time == nil ? "" : "UNION ALL \(begun) AND updated_at >= ?"
         return try places(
             """
@@ -85,7 +85,7 @@ extension Ledger {
         )
     }
 
-    /// The stores and buckets that any upload went to, for each user once, those of the latest ones first.
+    /// The stores and buckets of all uploads, per profile, most recent first.
     package func places() throws(LedgerError) -> [(store: StoreAddress, bucket: String)] {
         try places("uploads GROUP BY endpoint, bucket, profile ORDER BY max(number) DESC", [])
     }

@@ -1,27 +1,27 @@
-// Uploads of streams: what is found again of one that was begun before.
+// Claims uploads of streams: finds an unfinished one that may be resumed.
 
 import MulePlan
 
 extension Ledger {
     package struct StreamClaim: Sendable {
         package var claim: Claim
-        /// Unfinished uploads of the same kind of stream to the same object that do not fit and are left as they are.
+        /// Unfinished uploads of the same kind of stream to the same object that do not match and stay unchanged.
         package var others: [UploadRecord]
     }
 
-    /// Finds the latest unfinished upload of such a stream to the same object that fits, or makes a row, and takes its lease:
-    /// all in one step. Nothing tells two streams apart but what they are made of, which nobody knows before they are read:
-    /// what is found may be the beginning of another one.
+    /// Finds the latest matching unfinished upload of a stream to the same object, or creates a row, and takes its
+    /// lease in one step. Streams differ only in their content, which is unknown until they are read: the upload found
+    /// may belong to another stream.
     ///
     /// - Parameters:
     ///   - upload: has a stream.
-    ///   - choice: which of the unfinished ones, the latest first, is carried on as this one; nil for none.
+    ///   - choice: chooses the unfinished upload to resume, given the latest first; nil for none.
     /// - Returns: `began`, `found` or `heldElsewhere`.
     package func claimStream(
         _ upload: NewUpload,
         choosing choice: ([UploadRecord]) -> UploadRecord?
     ) throws(LedgerError) -> StreamClaim {
-        // `StreamRegistration` alone calls this, with what it makes of a `StreamIntent`.
+        // Called only by `StreamRegistration`, which builds it from a `StreamIntent`.
         guard let stream = upload.stream else { fatalError("not a stream") }
         return try transaction { database throws(SQLiteError) in
             let open = try records(

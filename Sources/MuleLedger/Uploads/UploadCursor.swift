@@ -1,11 +1,11 @@
-// Lists of uploads, of any length: they are read in slices, so that memory does not grow with them.
+// Lists uploads in slices, so that memory does not grow with their number.
 
-/// Which uploads a list is of.
+/// Which uploads to list.
 package enum UploadSelection: String, Sendable {
     case all = "TRUE"
     /// Neither done nor aborted.
     case unfinished = "state NOT IN ('done', 'aborted')"
-    /// Those that need something done (`UploadRecord.isOpen`).
+    /// Needing attention (`UploadRecord.isOpen`).
     case open = """
         state NOT IN ('done', 'aborted')
             AND (state != 'failed' OR upload_id IS NOT NULL OR create_attempted_at IS NOT NULL)
@@ -14,20 +14,20 @@ package enum UploadSelection: String, Sendable {
     fileprivate var index: UploadIndex { self == .all ? .any : .unfinished }
 }
 
-/// Goes through uploads in the order of their numbers, the oldest first. An upload that is registered after the cursor was
-/// made is not among them, so that a walk ends beside a run that adds more.
+/// Iterates over uploads by number, oldest first. Uploads registered after the cursor was created are not included, so
+/// the iteration ends even while a run adds more.
 package struct UploadCursor: Sendable {
     private let ledger: Ledger
     private let selection: UploadSelection
     private let endpoint: String?
     private let limit: Int
     private var position: Int64 = 0
-    /// The highest number that an upload of the list may have.
+    /// The highest upload number to include.
     private let last: Int64
 
     /// - Parameters:
-    ///   - endpoint: only uploads at this one; nil for all.
-    ///   - limit: most uploads in a slice.
+    ///   - endpoint: only uploads to this endpoint; nil for all.
+    ///   - limit: the maximum number of uploads in a slice.
     package init(
         _ ledger: Ledger,
         _ selection: UploadSelection,
@@ -41,12 +41,12 @@ package struct UploadCursor: Sendable {
         last = try ledger.highestUpload()
     }
 
-    /// Whether the list has the upload, or had it when the cursor was made.
+    /// Whether the list includes the upload, or did when the cursor was created.
     package func covers(_ record: UploadRecord) -> Bool {
         record.number <= last && (endpoint ?? record.upload.store.endpoint) == record.upload.store.endpoint
     }
 
-    /// The next uploads; none at the end.
+    /// The next uploads; empty at the end.
     package mutating func next() throws(LedgerError) -> [UploadRecord] {
         let slice = try ledger.uploads(selection, at: endpoint, after: position, through: last, limit: limit)
         position = slice.last?.number ?? last
@@ -81,7 +81,7 @@ extension Ledger {
         }
     }
 
-    /// How many uploads there are, and how many of them at an endpoint.
+    /// How many uploads there are, in total and at an endpoint.
     package func count(
         _ selection: UploadSelection,
         at endpoint: String

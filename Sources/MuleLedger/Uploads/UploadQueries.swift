@@ -1,4 +1,4 @@
-// What the ledger knows.
+// Queries about uploads and endpoints.
 
 package import MulePlan
 
@@ -47,7 +47,7 @@ extension Ledger {
         ).first
     }
 
-    /// Whether an object with this token was made by an upload that was done before `record` was registered.
+    /// Whether an upload that was done before `record` was registered made an object with this token.
     package func hasMade(token: String, before record: UploadRecord) throws(LedgerError) -> Bool {
         try perform { database throws(SQLiteError) in
             try !records(
@@ -67,9 +67,9 @@ extension Ledger {
         return try lastDone(source, upload.destination, endpoint: upload.store.endpoint, in: database)
     }
 
-    // MARK: Facts of endpoints
+    // MARK: Facts about endpoints
 
-    /// What was learned of an endpoint; nil when it has expired.
+    /// A fact about an endpoint; nil if unknown or expired.
     package func fact(_ name: String, of endpoint: String) throws(LedgerError) -> String? {
         try perform { database throws(SQLiteError) in
             try database.run(
@@ -79,7 +79,7 @@ extension Ledger {
         }
     }
 
-    /// Keeps what was learned of an endpoint; after `lifetime` seconds it must be learned again.
+    /// Stores a fact about an endpoint for `lifetime` seconds.
     package func remember(
         _ name: String,
         _ value: String,

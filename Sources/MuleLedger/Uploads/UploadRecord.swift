@@ -1,11 +1,11 @@
 package import MulePlan
 
-/// Where an upload stands, as the ledger keeps it. ("Active" is no state of its own: it is a pending upload whose lease
-/// a living process holds.)
+/// The state of an upload in the ledger. ("Active" is no separate state: it is a pending upload whose lease a running
+/// process holds.)
 package enum UploadState: String, Sendable, CaseIterable {
     case pending, done, failed, aborted, unknown
 
-    /// - Parameter mayHoldParts: whether parts may lie at the store.
+    /// - Parameter mayHoldParts: whether the store may hold parts.
     func isOpen(mayHoldParts: Bool) -> Bool {
         switch self {
         case .pending, .unknown: true
@@ -15,12 +15,12 @@ package enum UploadState: String, Sendable, CaseIterable {
     }
 }
 
-/// The store an upload goes to, enough to find it again without the flags of the first run.
+/// The store of an upload, with what is needed to find it without the flags of the first run.
 package struct StoreAddress: Hashable, Sendable {
     package var endpoint: String
     package var region: String
     package var addressing: String
-    /// The profile that was named for its credentials; nil for the default way.
+    /// The profile for the credentials; nil for the default chain.
     package var profile: String?
     package var caBundle: String?
 
@@ -33,7 +33,7 @@ package struct StoreAddress: Hashable, Sendable {
     }
 }
 
-/// How an upload is to be protected, in the words of the options.
+/// How to protect an upload's integrity, as option values.
 package struct IntegrityOptions: Hashable, Sendable {
     /// `auto`, `crc64nvme`, …
     package var checksum: String
@@ -46,21 +46,21 @@ package struct IntegrityOptions: Hashable, Sendable {
     }
 }
 
-/// An upload that is about to begin.
+/// An upload to register.
 package struct NewUpload: Hashable, Sendable {
     /// Nil for a stream.
     package var source: SourceIdentity?
-    /// Nil for a file, and for what another upload has left behind.
+    /// Nil for a file, and for the remains of another upload.
     package var stream: StreamSource?
     package var store: StoreAddress
     package var destination: ObjectAddress
     package var attributes: ObjectAttributes
     package var onlyIfAbsent: Bool
     package var integrity: IntegrityOptions
-    /// Nil for an object that goes in one request, and for a stream whose parts grow from the start. Of another stream, the
-    /// size of those parts that are equal (`StreamPlan`).
+    /// Nil for an object sent in one request, and for a stream whose parts grow from the start. For other streams, the
+    /// size of the equal parts (`StreamPlan`).
     package var partSize: Int64?
-    /// What is borne of the source.
+    /// Which changes of the source are allowed.
     package var changing: ChangingSource
 
     package init(
@@ -85,11 +85,11 @@ package struct NewUpload: Hashable, Sendable {
         self.changing = changing
     }
 
-    /// What the source is called in messages and events: a canonical path, or what stands for one; nil for standard input.
+    /// The source's name in messages and events: a canonical path, or a stream's name; nil for standard input.
     package var sourceName: [UInt8]? { source?.path ?? stream?.name }
 }
 
-/// The proof of a finished object.
+/// The proof of a completed object.
 package struct ObjectProof: Hashable, Sendable {
     package var eTag: String?
     package var versionID: String?
@@ -114,30 +114,30 @@ package struct ObjectProof: Hashable, Sendable {
 
 /// A row of the ledger.
 package struct UploadRecord: Hashable, Sendable {
-    /// Number of the row and of its lease; never used twice.
+    /// The number of the row and its lease; never used twice.
     package var number: Int64
-    /// What people call it by.
+    /// The ID that users see.
     package var id: String
     package var state: UploadState
     package var upload: NewUpload
-    /// Known for files; for streams when they have ended.
+    /// Known for files; for streams once they have ended.
     package var size: Int64?
     package var partCount: Int?
-    /// Random, 128 bits in hex; put into the object's metadata, so that the object can be told from any other.
-    /// Empty for an upload that was begun elsewhere: what its object bears, nobody knows here.
+    /// Random, 128 bits in hex; stored in the object's metadata to tell the object from any other. Empty for an adopted
+    /// upload, whose object's token is unknown.
     package var token: String
-    /// When CreateMultipartUpload was first tried with this token, in milliseconds since 1970; nil when every try has been
-    /// answered. Set before the request goes, so that an answer lost with the process is known to be missing.
+    /// When CreateMultipartUpload was first attempted with this token, in milliseconds since 1970; nil if every attempt
+    /// was answered. Set before the request, so that an answer lost with the process is known to be missing.
     package var createAttemptedAt: Int64?
     package var uploadID: String?
-    /// What the store is known to check, in the engine's words.
+    /// What the store is known to check, in the form of `NegotiatedIntegrity`.
     package var negotiated: String?
     package var abortDate: String?
-    /// Somebody asked for the upload to be given up and the store has not confirmed it yet.
+    /// Whether an abort was requested that the store has not confirmed yet.
     package var abortRequested: Bool
     package var partsDone: Int
     package var bytesDone: Int64
-    /// Payload bytes that went out in all runs, retries included, as far as they were recorded.
+    /// Payload bytes sent in all runs, including retries, as far as recorded.
     package var bytesSent: Int64
     package var proof: ObjectProof
     package var lastError: String?
@@ -145,23 +145,23 @@ package struct UploadRecord: Hashable, Sendable {
     package var createdAt: Int64
     package var updatedAt: Int64
 
-    /// Whether somebody should deal with it: all that is not over, but for failures that left nothing at the store.
+    /// Whether it needs attention: it is neither done nor aborted, and not a failure that left nothing at the store.
     package var isOpen: Bool { state.isOpen(mayHoldParts: mayHoldParts) }
 
-    /// Whether the upload was begun elsewhere and taken over.
+    /// Whether the upload was started elsewhere and adopted.
     package var isAdopted: Bool { token.isEmpty }
 
-    /// Whether an object with this token was made by this upload before it began anew.
+    /// Whether this upload made an object with this token before it restarted.
     package func began(token other: String) -> Bool {
         token != other && token.split(separator: "-").first == other.split(separator: "-").first
     }
 
-    /// Whether parts may lie at the store, which its owner pays for.
+    /// Whether the store may hold parts, which it bills for.
     package var mayHoldParts: Bool { uploadID != nil || createAttemptedAt != nil }
 }
 
 extension UploadRecord {
-    /// The row of an upload that begins now.
+    /// The row of a new upload.
     init(beginning upload: NewUpload, number: Int64, id: String, token: String, at moment: Int64) {
         self.init(
             number: number,
@@ -186,11 +186,11 @@ extension UploadRecord {
 package struct PartRecord: Hashable, Sendable {
     package var number: Int
     package var size: Int64
-    /// As the store gave it, without quotes.
+    /// As the store returned it, without quotes.
     package var eTag: String
     /// CRC of the part's bytes in the upload's whole-object algorithm, big-endian.
     package var crc: [UInt8]
-    /// SHA-256 or MD5 of the part's bytes where that is what the store checked.
+    /// SHA-256 or MD5 of the part's bytes, if the store checked that.
     package var digest: [UInt8]?
 
     package init(number: Int, size: Int64, eTag: String, crc: [UInt8], digest: [UInt8]?) {

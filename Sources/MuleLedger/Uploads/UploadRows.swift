@@ -1,17 +1,17 @@
 import MulePlan
 
-/// The indexes that a statement about many uploads goes by. SQLite knows nothing of how many rows are over, and would walk
-/// through all of them for the sake of their order (https://sqlite.org/lang_indexedby.html).
+/// The index for statements about many uploads. SQLite does not know how few rows match, and would scan all rows to get
+/// them in order (https://sqlite.org/lang_indexedby.html).
 enum UploadIndex: String {
-    /// SQLite's choice, for a statement that names one upload.
+    /// SQLite's choice, for a statement about one upload.
     case any = ""
-    /// Of uploads that are neither done nor aborted, by their numbers.
+    /// Uploads that are neither done nor aborted, by number.
     case unfinished = "INDEXED BY uploads_unfinished"
     case uploadID = "INDEXED BY uploads_by_upload_id"
     case token = "INDEXED BY uploads_by_token"
 }
 
-/// The uploads that the clause selects; its columns are read by `record` in the same order.
+/// The uploads that the clause selects; `record` reads the columns in the same order.
 func records(
     in database: Database,
     by index: UploadIndex = .any,
@@ -32,7 +32,7 @@ func records(
     )
 }
 
-/// Gives a row that was made for the upload all that has happened to it since; the counterpart of `record`.
+/// Writes everything but the plan into the row that was created for the upload; the counterpart of `record`.
 func store(_ record: UploadRecord, as number: Int64, in database: Database) throws(SQLiteError) {
     try database.run(
         """
@@ -55,7 +55,7 @@ func store(_ record: UploadRecord, as number: Int64, in database: Database) thro
 }
 
 private func record(_ row: SQLRow) -> UploadRecord {
-    // A file has a device; what stands in the path's place without one is the name of a stream.
+    // A file has a device; without one, the path column holds a stream's name.
     let path = row.optionalBlob(3)
     let source = row.optionalInteger(4).map { device in
         SourceIdentity(

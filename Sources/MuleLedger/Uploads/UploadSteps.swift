@@ -1,9 +1,9 @@
-// What happens to an upload, step by step: each method returns when its step is on disk.
+// The steps of an upload: each method returns when its step is on disk.
 
 package import MulePlan
 
 extension Ledger {
-    /// Gives an upload of which nothing lies at the store a new plan.
+    /// Gives an upload without parts at the store a new plan.
     package func replan(_ record: UploadRecord, as upload: NewUpload) throws(LedgerError) -> UploadRecord {
         try update(record.number) { database throws(SQLiteError) in
             try replan(record.number, as: upload, in: database)
@@ -29,8 +29,8 @@ extension Ledger {
         try restart(number, in: database)
     }
 
-    /// The same where the store would not remove what lies there: that is kept in a row of its own, without a source,
-    /// marked as one to be given up.
+    /// The same if the store refused to remove the parts: these move to a new row without a source, with an abort
+    /// request.
     package func leaveBehind(
         _ record: UploadRecord,
         _ reason: String,
@@ -63,8 +63,8 @@ extension Ledger {
         return (records[0], records[1])
     }
 
-    /// Keeps what a file is now whose content was found to be the recorded one, so that it is not compared again. What has
-    /// happened to the upload, and when, stays as it is.
+    /// Records the current identity of a file whose content matches the record, so that it is not compared again. The
+    /// upload's state and times stay unchanged.
     package func note(_ source: SourceIdentity, of record: UploadRecord) throws(LedgerError) -> UploadRecord {
         let found = try transaction { database throws(SQLiteError) in
             try database.run(
@@ -91,9 +91,10 @@ extension Ledger {
         }
     }
 
-    /// Forgets the upload ID, which the store no longer knows, and all parts, with a new token: the next run begins anew.
+    /// Removes the upload ID, which the store no longer knows, and all parts, and sets a new token: the next run starts
+    /// over.
     ///
-    /// A try of CreateMultipartUpload that is unanswered stays on record: what it left at the store is still there.
+    /// An unanswered attempt of CreateMultipartUpload stays recorded: what it left is still at the store.
     package func restart(_ record: UploadRecord) throws(LedgerError) -> UploadRecord {
         try update(record.number) { database throws(SQLiteError) in
             try restart(record.number, in: database)
@@ -121,7 +122,7 @@ extension Ledger {
         try database.run("DELETE FROM parts WHERE upload = ?", [.integer(number)])
     }
 
-    /// To be called before CreateMultipartUpload is sent.
+    /// Call before CreateMultipartUpload is sent.
     package func recordCreateAttempt(_ record: UploadRecord) throws(LedgerError) -> UploadRecord {
         try update(record.number) { database throws(SQLiteError) in
             try database.run(
@@ -131,8 +132,8 @@ extension Ledger {
         }
     }
 
-    /// To be called when no try of CreateMultipartUpload is unanswered any more: the store has refused it, or what it had
-    /// left is removed.
+    /// Call when no attempt of CreateMultipartUpload is unanswered: the store has refused it, or its remains are
+    /// removed.
     package func forgetCreateAttempt(_ record: UploadRecord) throws(LedgerError) -> UploadRecord {
         try update(record.number) { database throws(SQLiteError) in
             try database.run(
@@ -142,9 +143,9 @@ extension Ledger {
         }
     }
 
-    /// To be called before the first part is sent.
+    /// Call before the first part is sent.
     ///
-    /// - Parameter mayHaveSiblings: whether another try of Create is unanswered; the attempt stays on record then.
+    /// - Parameter mayHaveSiblings: whether another attempt of Create is unanswered; then the attempt stays recorded.
     package func recordCreated(
         _ record: UploadRecord,
         uploadID: String,
@@ -167,8 +168,8 @@ extension Ledger {
         }
     }
 
-    /// Takes over an upload that was begun elsewhere, with the parts that were found to be the file's: all at once, so that
-    /// a row is never without the parts that it was taken over for.
+    /// Adopts an upload that was started elsewhere, with the parts that match the file, in one transaction: an adopted
+    /// row is never without its parts.
     package func recordAdopted(
         _ record: UploadRecord,
         uploadID: String,
@@ -209,7 +210,7 @@ extension Ledger {
         }
     }
 
-    /// A part and the upload it belongs to, with the bytes that went out for it.
+    /// A part with its upload, and the bytes sent for it.
     package struct FinishedPart: Sendable {
         package var upload: Int64
         package var part: PartRecord
@@ -250,7 +251,7 @@ extension Ledger {
         }
     }
 
-    /// Makes the row of a part unless it is there.
+    /// Creates the row of a part unless it exists.
     func insert(_ part: PartRecord, of upload: Int64, in database: Database) throws(SQLiteError) {
         try database.run(
             "INSERT OR IGNORE INTO parts (upload, number, size, etag, crc, digest) VALUES (?, ?, ?, ?, ?, ?)",
@@ -261,7 +262,7 @@ extension Ledger {
         )
     }
 
-    /// Forgets the rows of parts that the store turned out not to hold.
+    /// Deletes the rows of parts that the store does not have.
     package func forgetParts(_ numbers: [Int], of upload: Int64) throws(LedgerError) {
         guard !numbers.isEmpty else { return }
         try transaction { database throws(SQLiteError) in
@@ -282,13 +283,13 @@ extension Ledger {
         }
     }
 
-    /// Ends of uploads.
+    /// How an upload ended.
     package enum Outcome: Sendable {
         case done(ObjectProof, size: Int64, partCount: Int?)
-        /// The object was there already and is proven to equal the file. It is known again by the token that it bears, or by its
-        /// ETag where that is empty.
+        /// The object already existed and is proven to equal the file. Its token identifies it later, or its ETag if
+        /// the token is empty.
         case found(ObjectProof, size: Int64, token: String)
-        /// Ended for now; the state it is left in, and why.
+        /// Stopped for now, in this state and for this reason.
         case stopped(UploadState, error: String?)
         case aborted
     }
@@ -305,14 +306,14 @@ extension Ledger {
         }
     }
 
-    /// Something that has happened and is to be kept.
+    /// A result to record.
     package enum Entry: Sendable {
         case part(FinishedPart)
         case upload(FinishedUpload)
     }
 
-    /// Commits what has happened, all in one transaction. When this returns, parts are finished and uploads are done for
-    /// good. The parts of a finished or aborted upload are forgotten.
+    /// Commits all entries in one transaction. When this returns, parts are finished and uploads are done, durably. The
+    /// parts of a finished or aborted upload are deleted.
     package func commit(_ entries: [Entry]) throws(LedgerError) {
         try transaction { database throws(SQLiteError) in
             for entry in entries {
@@ -370,7 +371,7 @@ extension Ledger {
             try record(done, in: database)
             try database.run("UPDATE uploads SET token = ? WHERE number = ?", [.text(token), number])
         case .stopped(let state, let error):
-            // That it failed once more for the same reason is no news: an upload that nobody can finish must grow old.
+            // A repeated failure for the same reason is no progress: an upload that always fails must become stale.
             try database.run(
                 """
                 UPDATE uploads SET updated_at = CASE WHEN state = ?1 AND last_error IS ?2 THEN updated_at ELSE ?3 END,
@@ -394,7 +395,7 @@ extension Ledger {
         }
     }
 
-    /// Marks an upload as one to be given up, before the store is told.
+    /// Records an abort request before the store receives it.
     package func requestAbort(_ record: UploadRecord) throws(LedgerError) -> UploadRecord {
         try update(record.number) { database throws(SQLiteError) in
             try database.run("UPDATE uploads SET abort_requested = 1 WHERE number = ?", [.integer(record.number)])

@@ -1,5 +1,5 @@
-// Taking over an upload that exists only at the store: its parts are compared with the file, byte for byte by their
-// checksums, and become rows of this ledger. Nothing is sent here and nothing removed.
+// Adopts an upload that exists only at the store: compares its parts with the file by their checksums and records them
+// as rows of this ledger. Sends and removes nothing.
 
 import MuleDigest
 package import MuleLedger
@@ -11,7 +11,7 @@ import MuleTransport
 package struct AdoptRun {
     private let client: StoreClient
     private let ledger: Ledger
-    /// How far the file has been read; begins again for each upload that is looked at.
+    /// How far the file has been read; restarts for each candidate.
     package let progress = ReadProgress()
 
     package init(ledger: Ledger, settings: RunSettings, cancellation: Cancellation) {
@@ -19,13 +19,13 @@ package struct AdoptRun {
         client = StoreClient(settings: settings, cancellation: cancellation, ledger: ledger)
     }
 
-    /// Finds the upload whose parts are the file's, and records it with them. Of several the one with the most bytes is
-    /// taken, then the newest.
+    /// Finds the upload whose parts match the file, and records it with its parts. If several match, takes the one with
+    /// the most bytes, then the newest.
     ///
     /// - Parameters:
-    ///   - intent: the plan is taken from the parts that are found.
-    ///   - onNotice: hears a sentence about each upload that is not taken.
-    /// - Returns: the row, ready to be carried on.
+    ///   - intent: the plan comes from the parts found.
+    ///   - onNotice: receives a sentence about each upload that is not adopted.
+    /// - Returns: the row, ready to resume.
     package func adopt(
         _ intent: UploadIntent,
         service: S3Service,
@@ -74,9 +74,9 @@ package struct AdoptRun {
         return try record(adopted.candidate, adopted.match, intent, source)
     }
 
-    // MARK: What is there
+    // MARK: Candidates
 
-    /// An upload that the ledger already has cannot be adopted.
+    /// Throws if the ledger already has the upload.
     private func refuseKnown(_ upload: NewUpload, _ name: String) throws(UploadFailure) {
         let known = try ledger.reporting { ledger throws(LedgerError) in try ledger.unfinished(like: upload) }
         guard let known, known.mayHoldParts else { return }
@@ -88,8 +88,8 @@ package struct AdoptRun {
         )
     }
 
-    /// The store's open uploads of the object that this ledger does not know, with their parts; those with the most bytes
-    /// first, then the newest.
+    /// The store's open uploads of the object that this ledger does not know, with their parts: most bytes first, then
+    /// newest.
     private func candidates(
         _ address: ObjectAddress,
         _ service: S3Service,
@@ -135,7 +135,7 @@ package struct AdoptRun {
     struct Candidate {
         let upload: OpenUpload
         let listing: PartListing
-        /// By number.
+        /// Sorted by number.
         let parts: [StoredPart]
         let bytes: Int64
 
@@ -148,7 +148,7 @@ package struct AdoptRun {
 
         var initiated: Int64 { upload.initiated?.millisecondsSince1970 ?? 0 }
 
-        /// For messages.
+        /// The upload's name in messages.
         var name: String {
             "The upload \(upload.uploadID)" + (upload.initiated.map { " of \($0.iso8601)" } ?? "")
         }
@@ -166,11 +166,11 @@ package struct AdoptRun {
 
     enum Comparison {
         case matches(Match)
-        /// Words that follow on "it".
+        /// Completes a sentence that starts with "it".
         case refused(String)
     }
 
-    /// What a candidate comes to when it is the file's.
+    /// What to record for a candidate that matches the file.
     struct Match {
         var plan: PartPlan
         var negotiated: NegotiatedIntegrity
@@ -218,7 +218,7 @@ package struct AdoptRun {
         var words: String
     }
 
-    /// The rows of all listed parts, if every one of them holds the file's bytes.
+    /// The rows of all listed parts, if all of them hold the file's bytes.
     private func digestedRows(
         _ candidate: Candidate,
         _ plan: PartPlan,
@@ -229,7 +229,7 @@ package struct AdoptRun {
         let crc = negotiated.checksumMode.wholeObjectCRC
         let proofs = candidate.parts.map { PartProof(of: $0, crc: crc) }
         var rows: [PartRecord] = []
-        // The first part alone: that of another file is found out without reading all of this one.
+        // First part first: an upload of another file is refused without reading all of this one.
         for range in [0..<1, 1..<candidate.parts.count] {
             let slices = candidate.parts[range].map { part in
                 let bytes = plan.range(of: part.number)
@@ -273,7 +273,7 @@ package struct AdoptRun {
         _ intent: UploadIntent,
         _ source: SourceFile
     ) throws(UploadFailure) -> (UploadRecord, Lease) {
-        // What was compared must be what the row says.
+        // The row must describe the file that was compared.
         try source.checkStillInPlace()
         let upload = intent.upload(of: source, partSize: match.plan.partSize)
         let claimed: UploadRecord
@@ -285,7 +285,7 @@ package struct AdoptRun {
             claimed = try ledger.reporting { ledger throws(LedgerError) in try ledger.replan(record, as: upload) }
             lease = taken
         case .heldElsewhere(let record)?: throw .heldElsewhere(record)
-        // One upload was asked for, and the ledger answers each; nothing said that an earlier one would do.
+        // One upload was requested without `doneBefore`, so neither answer is possible.
         case .doneBefore, .taken, nil: fatalError("a claim without an answer")
         }
         let record = try ledger.reporting { ledger throws(LedgerError) in
@@ -302,7 +302,7 @@ package struct AdoptRun {
 }
 
 extension UploadIntent {
-    /// The upload that this comes to for an open file.
+    /// The upload that this intent describes for an open file.
     fileprivate func upload(of source: SourceFile, partSize: Int64? = nil) -> NewUpload {
         NewUpload(
             source: source.identity,

@@ -1,4 +1,4 @@
-// The proof of an upload that was started elsewhere: its object has a token that this ledger does not know, or none.
+// Proves an adopted upload, whose object has no token, or one that this ledger does not know.
 
 import MuleDigest
 import MuleLedger
@@ -6,7 +6,7 @@ import MulePlan
 import MuleS3
 
 extension RemoteSteps {
-    /// The proof that the object is the adopted upload's; nil when it is another one.
+    /// The proof that the object comes from the adopted upload; nil if it comes from another one.
     ///
     /// - Throws: `verification` when mule cannot tell.
     func adoptedObject(
@@ -29,7 +29,7 @@ extension RemoteSteps {
             return theirs == mine.checksumValue ? try proof(of: head, expected: mine, size: size, transfer) : nil
         }
         let rows = try ledger.reporting { ledger throws(LedgerError) in try ledger.parts(of: record.number) }
-        // The ETag of these very parts, on stores whose ETags are MD5s. Another one proves nothing.
+        // On stores whose ETags are MD5s, the ETag identifies these parts. A different ETag proves nothing.
         let parts = rows.compactMap { DigestETag($0.eTag)?.md5 }
         if parts.count == rows.count, let eTag = head.object.eTag.flatMap(DigestETag.init),
             eTag.partCount == rows.count, eTag.md5 == DigestETag.md5(ofParts: parts)
@@ -43,7 +43,7 @@ extension RemoteSteps {
         )
     }
 
-    /// Whether HEAD shows the object that the answer to Complete was about.
+    /// Whether HEAD shows the object that Complete returned.
     func isConfirmed(
         _ head: ObjectHead,
         by stored: StoredObject,

@@ -1,15 +1,15 @@
 import MuleDigest
 import MuleS3
 
-/// What an upload that was started elsewhere requires for resuming it: the checksum that it was created with.
+/// The checksum that an upload started elsewhere was created with; resuming it requires the same one.
 enum ForeignIntegrity {
     case known(NegotiatedIntegrity)
-    /// Words that follow on "it".
+    /// Completes a sentence that starts with "it".
     case foreign(String)
 
     init(_ listing: PartListing) {
         guard let name = listing.checksumAlgorithm else {
-            // AWS refuses a checksum on parts of an upload that was created without one; Content-MD5 is always taken.
+            // AWS refuses checksums on parts of an upload created without one, but always accepts Content-MD5.
             self = .known(NegotiatedIntegrity(checksumMode: .md5, wholeObject: nil))
             return
         }
@@ -17,19 +17,19 @@ enum ForeignIntegrity {
             self = .foreign("was created with \(name) checksums, which mule cannot compute")
             return
         }
-        // The defaults of CreateMultipartUpload where a store does not list the type.
+        // CreateMultipartUpload's defaults, for stores that do not list the type.
         let type = listing.checksumType ?? (algorithm == .crc64nvme ? .fullObject : .composite)
         self = .known(NegotiatedIntegrity(checksumMode: .checksum(algorithm, confirmed: true), wholeObject: type))
     }
 }
 
-/// By what a listed part can be compared with the file.
+/// How a listed part can be compared with the file.
 enum PartProof {
     case checksum(Checksum)
     /// The ETag, which may be an MD5.
     case eTag(String)
 
-    /// - Parameter crc: the one that is computed anyway; another CRC of the same bytes is not worth a second reading.
+    /// - Parameter crc: the CRC that is computed anyway. Another CRC is not worth reading the bytes again.
     init(of part: StoredPart, crc: CRCAlgorithm) {
         for algorithm in [crc.checksumAlgorithm, .sha256, .md5] {
             if let checksum = part.checksums[algorithm].flatMap({ Checksum(algorithm: algorithm, base64: $0) }) {
@@ -47,7 +47,7 @@ enum PartProof {
         }
     }
 
-    /// Why the part does not hold these bytes, in words that follow on "it"; nil when it does.
+    /// Why the part does not hold these bytes, as the end of a sentence that starts with "it"; nil if it does.
     func difference(from digest: SliceDigest, _ number: Int) -> String? {
         let mine = digest.checksum(algorithm)
         switch self {

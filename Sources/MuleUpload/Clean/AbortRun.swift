@@ -3,13 +3,13 @@ import MulePlan
 package import MuleS3
 package import MuleSystem
 
-/// Gives up uploads by hand: the wish is made durable first, then the store is told, then the row is closed.
+/// Aborts single uploads: records the abort request durably, then removes the parts at the store, then closes the row.
 package struct AbortRun {
     private let remoteUploads: RemoteUploads
     private var remote: RemoteSteps { remoteUploads.remote }
     private var ledger: Ledger { remote.ledger }
 
-    /// - Parameter onEvent: hears of what could not be made sure.
+    /// - Parameter onEvent: receives notices about what could not be verified.
     package init(
         ledger: Ledger,
         settings: RunSettings,
@@ -27,14 +27,14 @@ package struct AbortRun {
 
     package enum End: Sendable {
         case givenUp
-        /// It had been completed, and only the answer was lost: the row says done, and the object stays.
+        /// The upload was already completed and only the answer was lost: the row becomes done and the object stays.
         case wasDone
     }
 
     /// Removes the upload's parts at the store and closes its row.
     ///
-    /// - Throws: a failure after which the wish stays in the ledger, so that the next `resume` or `abort` goes on; or
-    ///   `verification` when the object is there and nobody can prove it.
+    /// - Throws: a failure that leaves the request in the ledger, so that the next `resume` or `abort` continues; or
+    ///   `verification` if the object exists but cannot be proven.
     @discardableResult
     package func abort(_ record: UploadRecord, _ lease: Lease, service: S3Service) throws(UploadFailure) -> End {
         let wanted = try ledger.reporting { ledger throws(LedgerError) in try ledger.requestAbort(record) }
@@ -76,7 +76,7 @@ package struct AbortRun {
         return .givenUp
     }
 
-    /// Closes the row without asking the store, which may have parts of it. The caller holds its lease.
+    /// Closes the row without asking the store, which may hold parts. The caller holds the lease.
     package static func forget(_ record: UploadRecord, in ledger: Ledger) throws(UploadFailure) {
         try ledger.reporting { ledger throws(LedgerError) in try ledger.commit([.end(of: record, .aborted)]) }
     }
@@ -85,8 +85,8 @@ package struct AbortRun {
         try ledger.reporting { ledger throws(LedgerError) in try ledger.commit([.end(of: record, outcome)]) }
     }
 
-    /// Whether there is an object of this upload: a store says that it does not know an upload, or that it has removed it,
-    /// also of one that has been completed.
+    /// Whether this upload produced an object: for a completed upload too, a store answers that the upload is unknown
+    /// or removed.
     private func completion(of record: UploadRecord, _ transfer: Transfer) throws(UploadFailure) -> CompletionCheck {
         guard record.mayHaveBeenCompleted else { return .notOurs }
         let rows = try ledger.reporting { ledger throws(LedgerError) in try ledger.parts(of: record.number) }

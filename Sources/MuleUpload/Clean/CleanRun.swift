@@ -1,28 +1,28 @@
-// Tidying up at the store: what nobody has carried further for a while, and what should have been gone already.
+// Finds and removes stale uploads, and uploads that are closed in the ledger but still open at the store.
 
 package import MuleLedger
 package import MulePlan
 package import MuleS3
 package import MuleSystem
 
-/// An upload that is to be removed at the store, or that one might want to.
+/// An upload at the store that is removed, or reported as removable.
 package struct StaleUpload: Sendable {
     package enum Origin: Sendable {
         /// Unfinished in this ledger.
         case own(UploadRecord)
-        /// Over in this ledger, but not at the store.
+        /// Closed in this ledger, but still open at the store.
         case leftover(UploadRecord)
-        /// Not known to this ledger.
+        /// Unknown to this ledger.
         case unknown
     }
 
     package var origin: Origin
     package var address: ObjectAddress
-    /// Nil when it was never created, or nobody knows whether.
+    /// Nil if the upload was never created, or if that is unknown.
     package var uploadID: String?
     package var initiated: UTCTime?
     package var initiator: String?
-    /// What the store holds of it; nil where that may not be asked.
+    /// What the store holds of it; nil without permission to ask.
     package var parts: Int?
     package var bytes: Int64?
 
@@ -35,41 +35,41 @@ package struct StaleUpload: Sendable {
 }
 
 package enum CleanEvent: Sendable {
-    /// It would be removed.
+    /// Would be removed.
     case stale(StaleUpload)
     case removed(StaleUpload)
-    /// It is as old, and this ledger does not know it: left alone.
+    /// Just as old, but unknown to this ledger: not removed.
     case leftAlone(StaleUpload)
-    /// It stays; this run's failure is remembered where it is an upload of this ledger.
+    /// Not removed. If this ledger has the upload, the failure is recorded.
     case failed(StaleUpload, UploadFailure)
-    /// A store or bucket that could not be asked at all.
+    /// A store or bucket that could not be queried.
     case unreachable(String, UploadFailure)
     case notice(String)
 }
 
-/// What came of it.
+/// Totals of a run.
 package struct CleanSummary: Sendable {
-    /// Removed, or to be removed.
+    /// Removed, or removable.
     package var uploads = 0
-    /// What the store held of them, as far as it may be asked.
+    /// What the store held of them, where permissions allow asking.
     package var bytes: Int64 = 0
     package var leftAlone = 0
-    /// Not as old, and not known to the ledger.
+    /// Too recent, and unknown to the ledger.
     package var younger = 0
-    /// As old, begun by other users, and neither shown nor touched.
+    /// As old, but started by other users: neither shown nor removed.
     package var ofOthers = 0
     package var failures: [UploadFailure] = []
 }
 
 package final class CleanRun {
     package struct Rules: Sendable {
-        /// Milliseconds since 1970: what was carried further since stays.
+        /// Milliseconds since 1970. Uploads with progress since then stay.
         package var cutoff: Int64
         /// Whether uploads that this ledger does not know are removed too.
         package var takesAll: Bool
-        /// Whether anything is removed, or only told.
+        /// Whether to remove uploads, or only report them.
         package var removes: Bool
-        /// Whether the cutoff depends on what time it is.
+        /// Whether the cutoff depends on the current time.
         package var dependsOnAge: Bool
 
         package init(cutoff: Int64, takesAll: Bool, removes: Bool, dependsOnAge: Bool = true) {
@@ -109,13 +109,13 @@ package final class CleanRun {
         )
     }
 
-    // MARK: What the ledger has open
+    // MARK: Uploads in the ledger
 
-    /// Deals with the uploads of this ledger that are unfinished and old, or that were to be given up.
+    /// Handles the ledger's uploads that are unfinished and old, or whose abort was requested.
     ///
     /// - Parameters:
-    ///   - wanted: which of them are meant.
-    ///   - service: the store of a row.
+    ///   - wanted: selects the uploads.
+    ///   - service: returns the store of a row.
     package func sweepLedger(
         _ wanted: (UploadRecord) -> Bool,
         service: (StoreAddress) throws(UploadFailure) -> S3Service
@@ -152,11 +152,11 @@ package final class CleanRun {
             if let holding { stale.measure(holding) }
             return tell(.stale(stale), stale)
         }
-        // If another process is uploading it, that is no failure: it is not stale then.
+        // If another process is uploading it, it is not stale, and that is no failure.
         guard let (current, lease) = try claim(record.number), isStale(current) else { return }
         let holding = try remoteUploads.holding(of: current, service)
         if !current.abortRequested, isYoung(holding, service) { return }
-        // Before anything is removed, so that whatever stops this run leaves the wish.
+        // Recorded before anything is removed, so that an interrupted run leaves the request.
         let wanted = try ledger.reporting { ledger throws(LedgerError) in try ledger.requestAbort(current) }
         if let holding { stale.measure(holding) }
         switch try AbortRun(remoteUploads).abort(wanted, lease, service: service) {
@@ -173,14 +173,14 @@ package final class CleanRun {
         try ledger.reporting { ledger throws(LedgerError) in try ledger.claim(number) }
     }
 
-    // MARK: What the store has open
+    // MARK: Uploads at the store
 
-    /// Deals with what the store lists at a place and the ledger does not have open.
+    /// Handles uploads that the store lists at a place and that are not open in the ledger.
     ///
-    /// What is to be removed of a page is removed when the next page is there: the list goes on from the last upload of a
-    /// page, which must not be gone by then.
+    /// Removes a page's uploads only after fetching the next page: the next page starts after the last upload of this
+    /// one, which must still exist then.
     ///
-    /// - Parameter isNamed: whether the user asked for this very place, so that it is a failure when it can't be listed.
+    /// - Parameter isNamed: whether the user named this place, so that failing to list it is an error.
     package func sweep(_ place: StorePlace, isNamed: Bool) {
         guard isReachable(place) else { return }
         var waiting: [StaleUpload] = []
@@ -212,7 +212,7 @@ package final class CleanRun {
         }
     }
 
-    /// What is to be dealt with; nil for what is not, after it was counted or told.
+    /// The upload to handle; nil if there is nothing to do, after counting or reporting it.
     private func candidate(_ listed: ListedUpload, _ place: StorePlace) -> StaleUpload? {
         var stale = StaleUpload(
             origin: .unknown,
@@ -227,7 +227,7 @@ package final class CleanRun {
             stale.origin = .leftover(record)
             return stale
         case .unknown(let isOwn):
-            // Where the store does not say when it was begun, it can't be told to be old.
+            // Without a start date from the store, the upload's age is unknown.
             guard let initiated = stale.initiated, isOld(initiated, place.service) else {
                 summary.younger += 1
                 return nil
@@ -264,7 +264,7 @@ package final class CleanRun {
         defer { withExtendedLifetime(lease) {} }
         let holding = try remoteUploads.holding(of: uploadID, at: stale.address, place.service)
         if case .gone = holding { return }
-        // A part that came lately shows that somebody is at it, however long ago it was begun.
+        // A recent part shows that the upload is active, whenever it was started.
         if case .unknown = stale.origin, isYoung(holding, place.service) { return }
         stale.measure(holding)
         guard rules.removes else { return tell(.stale(stale), stale) }
@@ -276,7 +276,7 @@ package final class CleanRun {
 
     // MARK: Clocks
 
-    /// - Throws: where this clock and the store's are so far apart that nothing there may be called old.
+    /// - Throws: if this clock and the store's differ so much that ages cannot be trusted.
     private func checkClock(of service: S3Service, bucket: String) throws(UploadFailure) {
         guard rules.dependsOnAge else { return }
         if var doubt = ClockComparison.doubt(
@@ -288,7 +288,8 @@ package final class CleanRun {
         }
     }
 
-    /// Whether a part came lately by the store's own dates: then somebody is at it, whatever clock wrote down the row.
+    /// Whether a part is recent by the store's own dates: then the upload is active, even if the clock that wrote the
+    /// row was wrong.
     private func isYoung(_ holding: RemoteState?, _ service: S3Service) -> Bool {
         guard rules.dependsOnAge, case .parts(let listing)? = holding else { return false }
         return listing.parts.contains { $0.lastModified.map { !isOld($0, service) } ?? false }
@@ -298,7 +299,7 @@ package final class CleanRun {
         time.millisecondsSince1970 - service.clockDifference < rules.cutoff
     }
 
-    // MARK: The tally
+    // MARK: Totals
 
     private func tell(_ event: CleanEvent, _ stale: StaleUpload) {
         summary.uploads += 1
@@ -311,7 +312,7 @@ package final class CleanRun {
         if failure.kind != .interrupted { onEvent(.failed(stale, failure)) }
     }
 
-    /// Keeps the failure; one that all of this store, or of this bucket, would meet ends the work there.
+    /// Records the failure. A failure that affects the whole store or bucket ends the work there.
     private func note(_ failure: UploadFailure, at address: StoreAddress, _ bucket: String) {
         summary.failures.append(failure)
         unreachable.note(failure, of: address, bucket)

@@ -1,11 +1,11 @@
-// Questions to a store about uploads that nobody is carrying: what it holds of them, and which others it knows.
+// Queries a store about uploads that no process is working on: what it holds of them, and which other uploads it has.
 
 package import MuleLedger
 package import MulePlan
 package import MuleS3
 package import MuleSystem
 
-/// A bucket, or what is below a prefix in it, at a store.
+/// A bucket at a store, or a prefix in it.
 package struct StorePlace: Sendable {
     package var address: StoreAddress
     package var service: S3Service
@@ -28,20 +28,20 @@ package struct StorePlace: Sendable {
 /// What a store holds of one upload.
 package enum RemoteState: Sendable {
     case parts(PartListing)
-    /// The store does not know the upload, or not any more.
+    /// The store does not know the upload (any more).
     case gone
-    /// It may not be asked; the failure names the permission.
+    /// Asking is not permitted; the failure names the permission.
     case hidden(UploadFailure)
 }
 
-/// An upload that a store lists, as this ledger sees it.
+/// An upload that a store lists, with its state in this ledger.
 package struct ListedUpload: Sendable {
     package enum LedgerState: Sendable {
-        /// The ledger has it among what is unfinished.
+        /// Unfinished in the ledger.
         case open(UploadRecord)
-        /// The ledger knows it, and takes it for done or given up.
+        /// Done or aborted in the ledger.
         case over(UploadRecord)
-        /// The ledger does not know it. `isOwn`: whether the user that mule is here began it; nil where that can't be told.
+        /// Unknown to the ledger. `isOwn`: whether the user whose credentials mule uses started it; nil if unknown.
         case unknown(isOwn: Bool?)
     }
 
@@ -50,15 +50,15 @@ package struct ListedUpload: Sendable {
     package var standing: LedgerState
 }
 
-/// Asks as patiently as a person waits, not as a transfer does.
+/// Stops retrying after the time that a person would wait, which is shorter than for a transfer.
 package final class RemoteUploads {
     let remote: RemoteSteps
     private var client: StoreClient { remote.client }
     private var ledger: Ledger { remote.ledger }
-    /// By what names stores know us, as far as uploads of our own have shown it.
+    /// The initiator names that stores use for this user, as far as this ledger's own uploads show them.
     private var ownNames: [StoreAddress: Set<String>] = [:]
 
-    /// Seconds without an answer after which a store counts as out of reach.
+    /// Seconds without an answer after which a store counts as unreachable.
     package static let patience = 60.0
 
     package init(
@@ -74,14 +74,14 @@ package final class RemoteUploads {
         remote = RemoteSteps(client: client, ledger: ledger, emit: onEvent)
     }
 
-    /// To be called before questions to a store.
+    /// Call before requests to a store.
     func prepare(_ service: S3Service) {
         service.remember(regions: ledger.regions(of: service.endpoint.url))
-        // Whoever asks may have thought for a while since the last answer.
+        // The last answer may be long ago, for example while the user decided.
         client.stallTimer.noteProgress()
     }
 
-    /// What the store's clock shows. Asks for the bucket where no answer has told it yet; a refusal tells it as well.
+    /// The store's clock. Asks for the bucket if no answer has had a date yet; a refusal has one as well.
     package func clock(of service: S3Service, bucket: String) throws(UploadFailure) -> StoreClock {
         if service.toldTime == nil {
             _ = try ask(service) { (connection) throws(S3Error) in try connection.headBucket(bucket) }
@@ -108,7 +108,7 @@ package final class RemoteUploads {
         }
     }
 
-    /// The same for an upload of this ledger; shows by what name the store knows us. Nil when nothing was created yet.
+    /// The same for an upload of this ledger; learns the initiator name of this user. Nil if nothing was created yet.
     package func holding(of record: UploadRecord, _ service: S3Service) throws(UploadFailure) -> RemoteState? {
         guard let uploadID = record.uploadID else { return nil }
         let holding = try holding(of: uploadID, at: record.upload.destination, service)
@@ -116,7 +116,7 @@ package final class RemoteUploads {
         return holding
     }
 
-    /// One page of what the store has open at a place, with the ledger's view of it.
+    /// One page of the open uploads at a place, with their states in the ledger.
     package func page(
         of place: StorePlace,
         after marker: UploadMarker?
@@ -139,9 +139,9 @@ package final class RemoteUploads {
         return try client.retrying(with: service, request)
     }
 
-    // MARK: Whose an upload is
+    // MARK: Owners of uploads
 
-    /// An upload of this ledger that is open at the place shows by what name the store knows us.
+    /// Learns the initiator name of this user from this ledger's open uploads at the place.
     private func learnName(at place: StorePlace) throws(UploadFailure) {
         guard ownNames[place.address] == nil else { return }
         let records = try ledger.reporting { ledger throws(LedgerError) in
@@ -186,8 +186,8 @@ package final class RemoteUploads {
         }
     }
 
-    /// Whether the upload is the one of the row, and not another of the same ID: some stores count from 1 whenever they
-    /// are started. One that is still open here is always taken for ours.
+    /// Whether the upload is the row's, and not another with the same ID: some stores count from 1 after each restart.
+    /// A row that is still open always matches.
     private func isOf(_ record: UploadRecord, _ upload: OpenUpload, _ place: StorePlace) -> Bool {
         if record.isOpen { return true }
         guard let initiated = upload.initiated?.millisecondsSince1970 else { return false }

@@ -1,11 +1,11 @@
 package import MulePlan
 package import MuleS3
 
-/// What a store's answers have said of its clock.
+/// What a store's answers show of its clock.
 package struct StoreClock: Sendable {
-    /// As messages name the store.
+    /// The store's name in messages.
     package var host: String
-    /// Nil before the first answer with a date, and for a store that sends none.
+    /// Nil before the first answer with a date, or if the store sends none.
     package var now: UTCTime?
 
     package init(host: String, now: UTCTime?) {
@@ -14,12 +14,12 @@ package struct StoreClock: Sendable {
     }
 }
 
-/// Whether this machine's clock may be trusted where something is removed for its age.
+/// Whether this machine's clock can be trusted to remove something by age.
 package enum ClockComparison {
-    /// Milliseconds from which two clocks are far apart: from there on S3 refuses signatures (RequestTimeTooSkewed).
+    /// Milliseconds above which two clocks differ too much: beyond that, S3 refuses signatures (RequestTimeTooSkewed).
     package static let tolerance: Int64 = 900_000
 
-    /// Why nothing may be removed for its age; nil where the two clocks agree.
+    /// Why nothing may be removed by age; nil if the clocks agree.
     ///
     /// - Parameter now: milliseconds since 1970, by this machine's clock.
     package static func doubt(now: Int64, store: StoreClock) -> UploadFailure? {

@@ -1,10 +1,10 @@
 import MuleSystem
 import Synchronization
 
-/// How long something has failed without progress: one transfer, or one store.
+/// How long a transfer or a store has failed without progress.
 ///
-/// It counts from the start of the first try that failed since the last progress, so that work that waits in a queue does
-/// not use up its time there. Times are those of `StallTimer.activeTime`.
+/// Measured from the start of the first attempt that failed since the last progress, without the time in which the work
+/// waited in a queue. Times are those of `StallTimer.activeTime`.
 final class FailureStreak: Sendable {
     private let startedAt = Atomic<Int64>(.max)
     private let lastProgress = Atomic<Int64>(.min)
@@ -13,10 +13,11 @@ final class FailureStreak: Sendable {
     /// Whether the last failure was an answer.
     private let isAnswered = Atomic<Bool>(false)
 
-    /// Seconds from one failure to the next try from which on it was not tried meanwhile: longer than any pause between two.
+    /// Seconds between a failure and the next attempt above which the time between does not count; longer than any
+    /// retry delay.
     private static let absence = 90.0
 
-    /// Bytes have moved that had not before. They are no progress where the answers are what fails: each new body would be.
+    /// New bytes have moved. This is no progress while answers are what fails: each resent body would count.
     func noteBytes(at now: Moment) {
         lastProgress.store(now.nanoseconds, ordering: .relaxed)
         if !isAnswered.load(ordering: .relaxed) { noteProgress(at: now) }
@@ -32,9 +33,9 @@ final class FailureStreak: Sendable {
     }
 
     /// - Parameters:
-    ///   - start: when the try that failed was started.
+    ///   - start: when the failed attempt started.
     ///   - now: when it failed.
-    ///   - answered: whether by an answer.
+    ///   - answered: whether the store answered.
     func noteFailure(ofTryStartedAt start: Moment, at now: Moment, answered: Bool = false) {
         isAnswered.store(answered, ordering: .relaxed)
         count.add(1, ordering: .relaxed)
@@ -47,10 +48,10 @@ final class FailureStreak: Sendable {
         _ = startedAt.compareExchange(expected: .max, desired: start, ordering: .relaxed)
     }
 
-    /// How often it has failed since the last progress.
+    /// Failures since the last progress.
     var failures: Int { count.load(ordering: .relaxed) }
 
-    /// Seconds; 0 while nothing has failed.
+    /// Seconds of failure; 0 if nothing has failed.
     func seconds(at now: Moment) -> Double {
         let start = startedAt.load(ordering: .relaxed)
         return start == .max ? 0 : now.seconds(since: Moment(nanoseconds: start))

@@ -3,7 +3,7 @@ import MuleS3
 import MuleSystem
 import Synchronization
 
-/// What the clients of one run share: how they try again, and how the stores do.
+/// What the clients of one run share: the retry policy and the health of the stores.
 final class RetryContext: Sendable {
     let policy: RetryPolicy
     let stallTimer: StallTimer
@@ -36,7 +36,7 @@ final class RetryContext: Sendable {
         }
     }
 
-    /// Bytes have moved that had not before.
+    /// New bytes have moved.
     func noteBytes(_ store: StoreHealth, _ transfer: Transfer?) {
         stallTimer.noteProgress()
         let now = stallTimer.activeTime
@@ -53,17 +53,17 @@ final class RetryContext: Sendable {
     }
 }
 
-/// How one store does in a run, for all who ask it.
+/// The health of one store in a run, shared by all threads.
 final class StoreHealth: Sendable {
     let streak = FailureStreak()
-    /// Whether a body has arrived there in this run.
+    /// Whether the store has accepted a body in this run.
     let hasTakenBodies = Atomic<Bool>(false)
     private let answers: Atomic<Bool>
     private let endpoint: String
     private let ledger: Ledger
 
     private static let fact = "answered"
-    /// Seconds that an endpoint counts as right after its last first answer of a run: a quarter of a year.
+    /// Seconds for which an endpoint counts as correct after a run's first answer from it: a quarter of a year.
     private static let lifetime: Int64 = 90 * 86_400
 
     init(endpoint: String, _ ledger: Ledger) {
@@ -77,7 +77,7 @@ final class StoreHealth: Sendable {
 
     func noteAnswer() {
         guard !answers.exchange(true, ordering: .relaxed) else { return }
-        // A fact that can't be kept is learned again; the ledger's own trouble shows at the next commit.
+        // If the fact cannot be stored, a later run learns it again. A broken ledger fails at the next commit anyway.
         try? ledger.remember(Self.fact, "yes", of: endpoint, lifetime: Self.lifetime)
     }
 }

@@ -1,14 +1,13 @@
 package import MuleSystem
 import Synchronization
 
-/// When to stop trying: a run continues as long as anything moves, and ends, resumable, after a time without progress.
+/// Decides when to stop: a run continues while anything moves, and ends, resumable, after a time without progress.
 ///
-/// Time in which the process did not run does not count: a virtual machine that was paused, a process that was stopped
-/// (SIGSTOP) or a debugger must find the run alive afterwards, however long it was away. `tick` notices by being called
-/// every second; where nobody calls it, all time counts. (The monotonic clock of a suspended machine stands still by
-/// itself.)
+/// Time in which the process did not run does not count, for example while a virtual machine was paused, or the process
+/// was stopped (SIGSTOP) or in a debugger. `tick`, called every second, notices such gaps; without ticks, all time
+/// counts. (The monotonic clock does not advance while a machine is suspended.)
 package final class StallTimer: Sendable {
-    /// Seconds without progress that are allowed.
+    /// Allowed seconds without progress.
     package let limit: Double
     private let lastProgress: Atomic<Int64>
     private let lastTick: Atomic<Int64>
@@ -17,7 +16,8 @@ package final class StallTimer: Sendable {
     private let absent = Atomic<Int64>(0)
     private let clock: @Sendable () -> Moment
 
-    /// Seconds between two ticks from which on the process can't have been running. A loaded machine may be late by less.
+    /// Seconds between two ticks above which the process cannot have been running. A loaded machine may be late by
+    /// less.
     private static let absence = 5.0
 
     package init(limit: Double, clock: @escaping @Sendable () -> Moment = Moment.now) {
@@ -28,14 +28,14 @@ package final class StallTimer: Sendable {
         lastTick = Atomic(now)
     }
 
-    /// Bytes have moved that had not before, or a request has come to its end.
+    /// New bytes have moved, or a request has finished.
     package func noteProgress() {
         let now = clock().nanoseconds
         lastProgress.store(now, ordering: .relaxed)
         lastTick.store(now, ordering: .relaxed)
     }
 
-    /// To be called about every second while the process runs.
+    /// Call about every second while the process runs.
     package func tick() {
         let now = clock()
         guard isTicking.exchange(true, ordering: .relaxed) else {
@@ -54,14 +54,14 @@ package final class StallTimer: Sendable {
         return limit - clock().seconds(since: Moment(nanoseconds: lastProgress.load(ordering: .relaxed)))
     }
 
-    /// A clock that stands still while the process does not run.
+    /// A clock that stops while the process does not run.
     var activeTime: Moment {
         if isTicking.load(ordering: .relaxed) { tick() }
         return Moment(nanoseconds: clock().nanoseconds - absent.load(ordering: .relaxed))
     }
 
-    /// Starts a thread that ticks for as long as what is returned lives. Where the system gives no thread, the time that the
-    /// machine sleeps counts as time without progress.
+    /// Starts a thread that ticks until the returned value is released. If no thread can be created, time in which the
+    /// process does not run counts as time without progress.
     func startTicking() -> Ticks { Ticks(self) }
 
     final class Ticks: Sendable {

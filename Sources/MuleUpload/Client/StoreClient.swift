@@ -6,23 +6,23 @@ import MuleSystem
 import MuleTransport
 import Synchronization
 
-/// Asks stores and tries again: warm connections, the waits between two tries, and the end of all trying.
+/// Sends requests with retries: owns the connections, waits between attempts, and decides when to stop.
 ///
-/// For one thread. Threads that work on the same run have a client each, and share its stall timer and its cancellation.
+/// Used by one thread. Each thread of a run has its own client; all share the stall timer and the cancellation.
 final class StoreClient {
-    /// What hears of the ends of single tries.
+    /// Called when single attempts end.
     struct Hooks: Sendable {
-        /// The store asked for less.
+        /// The store asked to slow down.
         var throttled: @Sendable () -> Void = {}
         /// A connection broke.
         var broke: @Sendable () -> Void = {}
-        /// A request is sent again at the moment, for a reason in a few words.
+        /// A request is retried at that moment, for a short reason.
         var retries: @Sendable (_ reason: String, _ at: Moment) -> Void = { _, _ in }
     }
 
     let context: RetryContext
-    /// Whether the work in hand was postponed before. Then a request that succeeds is no progress by itself: each retry would
-    /// begin with one. The end of the work is.
+    /// Whether the current work was postponed before. Then a successful request alone is no progress, because each
+    /// retry starts with one; only the end of the work is.
     var isRetry = false
     private let ticks: StallTimer.Ticks?
     private var connections: [ObjectIdentifier: S3Connection] = [:]
@@ -33,13 +33,13 @@ final class StoreClient {
     var cancellation: Cancellation { context.cancellation }
     private var policy: RetryPolicy { context.policy }
 
-    /// One of several that share a context, whose stall timer others let tick.
+    /// A client that shares a context, whose stall timer ticks elsewhere.
     init(_ context: RetryContext) {
         self.context = context
         ticks = nil
     }
 
-    /// One on its own, with a stall timer that ticks as long as it lives.
+    /// A standalone client, whose stall timer ticks as long as the client lives.
     init(settings: RunSettings, cancellation: Cancellation, ledger: Ledger) {
         context = RetryContext(
             settings: settings,
@@ -50,7 +50,7 @@ final class StoreClient {
         ticks = context.stallTimer.startTicking()
     }
 
-    /// The warm connection to the store.
+    /// The open connection to the store.
     private func connection(_ service: S3Service) throws(UploadFailure) -> S3Connection {
         if let connection = connections[ObjectIdentifier(service)] { return connection }
         do {
@@ -64,14 +64,14 @@ final class StoreClient {
         }
     }
 
-    /// Retries a request of a transfer until it succeeds, is refused for good, or makes no progress for too long.
+    /// Retries a request of a transfer until it succeeds, is refused permanently, or makes no progress for too long.
     ///
-    /// - Parameter earlier: what has failed of the same piece of work before it was postponed. Nil where the work can't be
-    ///   postponed, since it can't be started again: then all waiting is done here. Asked after each failure.
-    /// - Parameter endsUnanswered: whether a request whose answer never came is the caller's to judge, before it is made again.
-    /// - Returns: the result, or the refusal with its evidence for the caller to judge. `ambiguous` tells whether an
-    ///   earlier try may have been carried out although its answer never came.
-    /// - Throws: a failure with a `postponement` when the request is to be made again later, behind the work of others.
+    /// - Parameter earlier: earlier failures of the same work before it was postponed; read after each failure. Nil if
+    ///   the work cannot be postponed because it cannot be restarted: then all waiting happens here.
+    /// - Parameter endsUnanswered: whether a request that got no answer returns to the caller before it is sent again.
+    /// - Returns: the result, or the refusal with its evidence. `ambiguous` says whether the store may have executed an
+    ///   earlier attempt whose answer was lost.
+    /// - Throws: a failure with a `postponement` if the request must be retried later, after other work.
     func retrying<Result>(
         _ transfer: Transfer,
         after earlier: @autoclosure () -> EarlierFailures? = nil,
@@ -150,14 +150,14 @@ final class StoreClient {
         }
     }
 
-    /// The network is used from now on: reading and digesting what is sent is no part of a try.
+    /// The network is used from now on; reading and digesting the data before this do not count as part of an attempt.
     func noteTryStarts() {
         tryStart = stallTimer.activeTime
     }
 
-    /// When to try again.
+    /// When to retry.
     ///
-    /// - Throws: when the store, or the transfer alone, has failed for longer than is allowed.
+    /// - Throws: if the store, or only the transfer, has failed for longer than allowed.
     private func pause(
         after error: S3Error,
         _ failures: Int,
@@ -169,7 +169,7 @@ final class StoreClient {
         guard remaining > 0 else {
             throw .stalled(for: allowance(of: store, error), error, hasAnswered: store.hasAnswered)
         }
-        // Where the store takes nothing, nothing says that this object is what is wrong.
+        // Unless the store has accepted other bodies, nothing shows that this object is the problem.
         if let transfer, store.hasTakenBodies.load(ordering: .relaxed) {
             remaining = min(remaining, stallTimer.limit - transfer.streak.seconds(at: now))
             guard remaining > 0 else { throw .stalledAlone(for: stallTimer.limit, transfer, error) }
@@ -180,27 +180,27 @@ final class StoreClient {
             retryAfter: error.retryAfter,
             random: Double.random(in: 0..<1, using: &random)
         )
-        // When the stall limit ends during the pause, one last try is made at its end.
+        // If the stall limit ends during the pause, one last attempt is made at its end.
         let until = Moment.now().adding(seconds: min(delay, remaining))
         context.hooks.retries(error.shortReason, until)
         return until
     }
 
-    /// Seconds that a store may fail without any progress.
+    /// Seconds for which a store may fail without progress.
     private func allowance(of store: StoreHealth, _ error: S3Error) -> Double {
-        // A wrong address should show soon; one that has answered before has a network that comes back.
+        // A wrong address must show soon; for an endpoint that has answered before, the network may come back.
         guard store.hasAnswered else { return min(stallTimer.limit, Self.firstAnswerLimit) }
-        // A store that works and refuses these objects: each of them is to fail by itself first.
+        // The store works but refuses these objects: each must reach its own limit first.
         let refusesObjects =
             error.hasDocument && error.retryClass == .transient && store.hasTakenBodies.load(ordering: .relaxed)
         return refusesObjects ? 2 * stallTimer.limit : stallTimer.limit
     }
 
-    /// Seconds after which an endpoint that has never answered is taken for wrong.
+    /// Seconds after which an endpoint that has never answered counts as wrong.
     static let firstAnswerLimit = 30.0
 }
 
-/// The tries of one request.
+/// The attempts of one request.
 private struct Tries {
     enum Next {
         case tryAtOnce, wait, interrupted
@@ -208,7 +208,7 @@ private struct Tries {
     }
 
     private(set) var failures = 0
-    /// Whether one of them may have been carried out although its answer never came.
+    /// Whether the store may have executed an attempt whose answer was lost.
     private(set) var isAmbiguous = false
     private let policy: RetryPolicy
     private var damages = 0
@@ -222,7 +222,7 @@ private struct Tries {
     mutating func next(after error: S3Error) -> Next {
         failures += 1
         if error.hasNewCredentials, renewals < policy.renewals {
-            // What is refused for its signature is not carried out.
+            // A request refused for its signature was not executed.
             renewals += 1
             return .tryAtOnce
         }
@@ -231,7 +231,7 @@ private struct Tries {
         case .cancelled: return .interrupted
         case .throttled: return .wait
         case .transient:
-            // A server that answers 200 with something else will not learn S3 by being asked again, and each Create may
+            // A server that answers 200 with something else does not speak S3, so few retries suffice; each Create may
             // leave an upload behind.
             guard case .unreadable = error.cause else { return .wait }
             unreadable += 1
@@ -245,12 +245,12 @@ private struct Tries {
         }
     }
 
-    /// Whether others should go first. A store that asks for less gets it at once.
+    /// Whether other work should go first: at once if the store asked to slow down.
     func hasFailedEnough(_ error: S3Error, hadFailedBefore: Bool) -> Bool {
         switch error.retryClass {
         case .throttled: true
         case .transient:
-            // Answers that say nothing are counted here, to their end.
+            // Unreadable answers have their own limit.
             if case .unreadable = error.cause { false } else { failures >= (hadFailedBefore ? 1 : 3) }
         default: false
         }
@@ -260,37 +260,37 @@ private struct Tries {
 /// Failures of a piece of work before it was postponed.
 struct EarlierFailures: Sendable {
     var count = 0
-    /// Bytes of the body that went out in one try, at most.
+    /// The most bytes of the body that one attempt sent.
     var furthest: Int64 = 0
-    /// Whether one of them may have been carried out although its answer never came.
+    /// Whether the store may have executed an attempt whose answer was lost.
     var isAmbiguous = false
 }
 
-/// When a piece of work is to be started again that has failed a few times.
+/// When to restart work that has failed a few times.
 struct Postponement: Sendable {
     var until: Moment
-    /// Whether the store asked for less: then a body that has arrived shows that there is room.
+    /// Whether the store asked to slow down: then an accepted body shows that it has capacity again.
     var isThrottled: Bool
     /// Whether the store named the time.
     var isFixed: Bool
-    /// In all.
+    /// Total failures.
     var failures: Int
-    /// Payload bytes that went out for nothing.
+    /// Payload bytes that were sent in vain.
     var bytesSent: Int64 = 0
-    /// Bytes of the body that went out in one try, at most.
+    /// The most bytes of the body that one attempt sent.
     var furthest: Int64 = 0
-    /// Whether a try may have been carried out although its answer never came.
+    /// Whether the store may have executed an attempt whose answer was lost.
     var isAmbiguous = false
 }
 
-/// The result of a request that was retried until it had one.
+/// The final result of a request after its retries.
 enum Answer<Result> {
     case success(Result, ambiguous: Bool)
     case refused(S3Error, ambiguous: Bool)
 }
 
 extension S3Error {
-    /// Whether one connection was dropped for a better one.
+    /// Whether the connection was dropped for a faster one.
     var isLeftBehind: Bool {
         if case .transport(.leftBehind) = cause { true } else { false }
     }
@@ -303,7 +303,7 @@ extension UploadFailure {
         isResumable: true
     )
 
-    /// A store has made no progress for so many seconds.
+    /// A store has made no progress for this many seconds.
     fileprivate static func stalled(for limit: Double, _ error: S3Error, hasAnswered: Bool) -> UploadFailure {
         let proxyCure: String? =
             if case .transport(.network(let failure)) = error.cause { failure.proxyCure } else { nil }
@@ -330,7 +330,7 @@ extension UploadFailure {
         return failure
     }
 
-    /// Requests of one object have failed for so many seconds, while the store served others.
+    /// Requests for one object have failed for this many seconds, while the store served others.
     fileprivate static func stalledAlone(for limit: Double, _ transfer: Transfer, _ error: S3Error) -> UploadFailure {
         UploadFailure(
             .network,
@@ -342,7 +342,7 @@ extension UploadFailure {
         )
     }
 
-    /// Not an end: the request is retried at that moment.
+    /// Not final: the request is retried at that moment.
     fileprivate static func postponed(until moment: Moment, _ error: S3Error, failures: Int) -> UploadFailure {
         var failure = UploadFailure(.network, error.shortReason, evidence: error, isResumable: true)
         failure.postponement = Postponement(
@@ -356,7 +356,7 @@ extension UploadFailure {
 }
 
 extension S3Error {
-    /// Whether this process could not open a connection: it says nothing of the store.
+    /// Whether this process could not open a socket, which says nothing about the store.
     fileprivate var isOwnShortage: Bool {
         if case .transport(.network(let failure)) = cause, case .noSocket = failure.reason { true } else { false }
     }
@@ -369,7 +369,7 @@ extension S3Error {
         if case .transport(let error) = cause { error.cure } else { nil }
     }
 
-    /// The operation and the reason of its failure, in a few words.
+    /// The operation and the short reason of its failure.
     fileprivate var waitingFor: String {
         "\(operation.rawValue)\(part.map { " of part \($0)" } ?? ""): \(shortReason)"
     }

@@ -1,6 +1,6 @@
-/// The stores and buckets that have failed in a run, and why: what else goes there is not tried.
+/// The stores and buckets that have failed in a run, and why. Other work for them is skipped.
 ///
-/// - Parameter Store: what tells one store from another.
+/// - Parameter Store: identifies a store.
 package struct StoreFailures<Store: Hashable & Sendable>: Sendable {
     private struct Place: Hashable, Sendable {
         var store: Store
@@ -9,13 +9,13 @@ package struct StoreFailures<Store: Hashable & Sendable>: Sendable {
     }
 
     private var failures: [Place: UploadFailure] = [:]
-    /// The first failure that others share.
+    /// The first failure that affects other uploads.
     var first: UploadFailure?
 
     package init() {}
 
     /// - Parameter failure: its scope is a bucket or a store.
-    /// - Returns: whether it was not known.
+    /// - Returns: whether the failure is new.
     @discardableResult
     mutating func add(_ failure: UploadFailure, of store: Store, _ bucket: String) -> Bool {
         if self.failure(of: store, bucket) != nil { return false }
@@ -25,7 +25,8 @@ package struct StoreFailures<Store: Hashable & Sendable>: Sendable {
         return true
     }
 
-    /// The same for the failure of one question out of many: silence is the store's, and a refusal of one upload concerns no other.
+    /// The same for one query of many: no answer counts against the store, and a refusal for one upload affects no
+    /// other.
     package mutating func note(_ failure: UploadFailure, of store: Store, _ bucket: String) {
         guard failure.scope != .transfer || failure.kind == .network else { return }
         add(failure, of: store, bucket)

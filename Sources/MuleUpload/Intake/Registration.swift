@@ -2,11 +2,11 @@ package import MuleLedger
 package import MulePlan
 package import MuleSystem
 
-/// A file that a user wants at a destination, before the ledger has been asked about it.
+/// A file to upload to a destination, before the ledger is asked about it.
 package struct UploadIntent: Sendable {
-    /// As it was named.
+    /// The path as the user gave it.
     package var path: [UInt8]
-    /// What a walk has just seen there, links not followed; nil where nobody has looked.
+    /// The status from the directory walk, not following links; nil if the file was not visited.
     package var seen: FileStatus?
     package var destination: ObjectAddress
     package var store: StoreAddress
@@ -15,17 +15,17 @@ package struct UploadIntent: Sendable {
     package var onlyIfAbsent: Bool
     package var integrity: IntegrityOptions
     package var changing: ChangingSource
-    /// Send even what was confirmed before.
+    /// Whether to send even what was confirmed before.
     package var force: Bool
-    /// Give up a pending upload and begin anew.
+    /// Whether to abort a pending upload and start over.
     package var restart: Bool
-    /// The same where the file is not the one it was begun with.
+    /// The same, if the file is not the one that the upload started with.
     package var restartsChanged = false
-    /// Whether another file of the same job may want the same object.
+    /// Whether another file of the same job may have the same destination.
     package var sharesKey = false
-    /// Whether it is a file of which that job knows that it has failed before.
+    /// Whether the job knows that the file has failed before.
     package var isKnown = false
-    /// What was asked for by name on the command line, and so must hold for a pending upload too.
+    /// Explicit command-line options, which a pending upload must match.
     package var demandedPartSize: Int64?
     package var demandedChecksum: String?
 
@@ -60,10 +60,10 @@ package struct UploadIntent: Sendable {
     }
 }
 
-/// Finds or makes the rows of uploads, and decides for each whether it begins, goes on, or can't.
+/// Finds or creates the rows of uploads, and decides for each whether to start, resume or refuse it.
 package struct Registration {
     package enum Entry: Sendable {
-        /// To be carried; `restartsAs` when what is pending is to be given up first.
+        /// Ready to upload; `restartsAs` if the pending upload must be aborted first.
         case job(UploadJob.Row, restartsAs: NewUpload?)
         case refused(UploadFailure)
     }
@@ -71,19 +71,19 @@ package struct Registration {
     let ledger: Ledger
     private let run: JobRun?
 
-    /// - Parameter run: the run of an archive job for which files are registered, where it is one.
+    /// - Parameter run: the run of an archive job, if the files belong to one.
     package init(_ ledger: Ledger, for run: JobRun? = nil) {
         self.ledger = ledger
         self.run = run
     }
 
-    /// One entry for each intent, in their order, all in one transaction: as many as not to keep other processes waiting. All
-    /// rows are durable when it returns, so that a run that dies can be resumed with all its files.
+    /// Returns one entry per intent, in order, from a single transaction. Keep batches small enough not to block other
+    /// processes. All rows are durable on return, so a killed run can be resumed with all its files.
     package func register(_ intents: [UploadIntent]) throws(LedgerError) -> [Entry] {
         var entries: [Entry?] = Array(repeating: nil, count: intents.count)
         var planned: [(index: Int, upload: NewUpload)] = []
         var limits: [String: StoreLimits] = [:]
-        // For one batch only: a directory may be replaced at any time.
+        // For one batch only, because a directory may be replaced at any time.
         var paths = CanonicalPaths()
         for (index, intent) in intents.enumerated() {
             let endpoint = intent.store.endpoint
@@ -124,22 +124,22 @@ package struct Registration {
         }
     }
 
-    // MARK: Foresight
+    // MARK: Dry run
 
-    /// What registering a file would come to.
+    /// What registering a file would do.
     package enum Outlook: Sendable {
         case begins(NewUpload)
         case goesOn(UploadRecord)
-        /// What is pending is given up first.
+        /// Aborts the pending upload first.
         case restarts(UploadRecord, NewUpload)
-        /// The store is asked whether it still has the object.
+        /// Asks the store whether it still has the object.
         case asks(UploadRecord, NewUpload)
         case refused(UploadFailure)
     }
 
-    /// What `register` would answer now, without a row being made or a lease taken.
+    /// What `register` would answer now, without creating a row or taking a lease.
     ///
-    /// - Parameter ledger: nil for one that is not there yet.
+    /// - Parameter ledger: nil if it does not exist yet.
     package static func foresee(_ intent: UploadIntent, _ ledger: Ledger?) throws(LedgerError) -> Outlook {
         let limits = try ledger?.limits(of: intent.store.endpoint) ?? .amazon
         var paths = CanonicalPaths()
@@ -204,7 +204,7 @@ package struct Registration {
         guard !intent.force, !intent.restart, let source = upload.source, let before = done.upload.source else {
             return false
         }
-        // Where the facts can't tell, the content is compared before anything is skipped.
+        // If the facts are not enough, the content is compared before anything is skipped.
         return !source.verdict(since: before).isChanged && done.upload.attributes == upload.attributes
     }
 
@@ -225,8 +225,8 @@ package struct Registration {
             return .job(.claimed(record, lease), restartsAs: nil)
         case .found(let record, let lease):
             if !record.mayHoldParts {
-                // Nothing of it lies at the store: it may become whatever is asked for now. The same plan keeps its token,
-                // by which an object whose answer was lost is known again.
+                // The store has nothing of it, so the new plan applies. If the plan is the same, the row keeps its
+                // token, which identifies an object whose answer was lost.
                 return .job(.claimed(try plan(record, as: upload), lease), restartsAs: nil)
             }
             if Self.restarts(record, upload, intent) {
@@ -281,7 +281,7 @@ package struct Registration {
 }
 
 extension UploadFailure {
-    /// Another source of the same job has the object.
+    /// Another source of the same job has this destination.
     package static func taken(_ destination: ObjectAddress, _ name: String, by other: String) -> UploadFailure {
         UploadFailure(
             .exists,

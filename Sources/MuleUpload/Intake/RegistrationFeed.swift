@@ -2,9 +2,9 @@ package import MuleLedger
 package import MulePlan
 package import MuleS3
 
-/// Registers files as they are found, ahead of the workers: what a killed run has found, `mule resume` can carry on, and how
-/// much there is shows early. Of those that wait for long only the row's number is kept, so that a million of them need
-/// little memory.
+/// Registers files as they are found, ahead of the workers, so that `mule resume` can upload what a killed run has
+/// found, and totals are known early. Jobs that wait for long are reduced to row numbers, so that a million need little
+/// memory.
 package struct RegistrationFeed: UploadFeed {
     private let ledger: Ledger
     private let service: S3Service
@@ -15,13 +15,13 @@ package struct RegistrationFeed: UploadFeed {
     private var names = NamedPaths()
     private var waiting: [Share: Queue<Waiting>] = [.small: Queue(), .part: Queue()]
     private var counts = Counts()
-    /// Of those that wait.
+    /// Waiting jobs in memory.
     private var jobsKept = 0
     package private(set) var hasFoundAll = false
 
     private enum Waiting {
         case job(UploadJob)
-        /// Rows whose leases are handed in; by which name their files were called.
+        /// Rows whose leases are handed back, and the entry of `names` for their files.
         case rows(Range<Int64>, names: Int)
     }
 
@@ -29,12 +29,12 @@ package struct RegistrationFeed: UploadFeed {
     private let most: Int
 
     /// - Parameters:
-    ///   - run: of an archive job, where it is one.
-    ///   - more: the next files, a few hundred at a time; nil when there are none any more.
-    ///   - onRefused: hears of those that can't be registered.
-    ///   - whole: jobs kept whole while they wait; those behind them are kept as numbers. Reading a row again costs more than
-    ///     the memory of a few.
-    ///   - most: jobs in memory from which on nothing more is looked for: not all can be kept as numbers.
+    ///   - run: the run of an archive job, if there is one.
+    ///   - more: returns the next few hundred files; nil at the end.
+    ///   - onRefused: receives files that cannot be registered.
+    ///   - whole: waiting jobs kept in memory; later ones are kept as numbers. Reading a row again costs more than the
+    ///     memory of a few jobs.
+    ///   - most: jobs in memory above which the search pauses, because not all can be kept as numbers.
     package init(
         _ ledger: Ledger,
         service: S3Service,
@@ -55,7 +55,7 @@ package struct RegistrationFeed: UploadFeed {
         registration = Registration(ledger, for: run)
     }
 
-    /// Of the files that were found: one command, or one job, has one.
+    /// The bucket of all files: one command or job has only one.
     private var bucket: String?
 
     package var onlyPlace: (S3Service, String)? { bucket.map { (service, $0) } }
@@ -151,8 +151,8 @@ package struct RegistrationFeed: UploadFeed {
     }
 }
 
-/// How files were called by the user, told from their canonical paths: the two differ in how they begin, and that is the same
-/// for all that lies below one directory.
+/// Maps canonical paths back to the paths that the user gave. The two differ only in a prefix, which is the same for
+/// all files below a directory.
 struct NamedPaths {
     private struct Beginning {
         var named: ArraySlice<UInt8>
@@ -161,7 +161,7 @@ struct NamedPaths {
 
     private var beginnings: [Beginning] = []
 
-    /// - Returns: what `name` needs to make the one path from the other.
+    /// - Returns: the number that `name` needs to map the canonical path back.
     mutating func remember(_ path: [UInt8], of canonical: [UInt8]) -> Int {
         if let last = beginnings.last, path.starts(with: last.named), canonical.starts(with: last.canonical),
             path[last.named.endIndex...] == canonical[last.canonical.endIndex...]

@@ -1,17 +1,16 @@
 import MulePlan
 package import MuleSystem
 
-/// Leaving files alone that are still being written: the object of a file that another program was half-way through would
-/// be a true copy of half a file.
+/// Skips files that are still being written: the upload of a half-written file would be a true copy of half a file.
 package enum Settling {
-    /// Waits until the files have been left alone for a time, at most that time in all.
+    /// Waits until the files have not changed for a time, but no longer than that time in total.
     ///
     /// - Parameters:
-    ///   - seconds: since the last modification.
+    ///   - seconds: required seconds since the last modification.
     ///   - now: milliseconds since 1970.
-    ///   - willWait: told once, with the seconds, when there is something to wait for.
-    /// - Returns: the failures of the files that changed meanwhile, by their place in the list. What is wrong with a file in
-    ///   other ways is left to those who open it.
+    ///   - willWait: called once with the seconds to wait, if any.
+    /// - Returns: the failures of files that changed during the wait, by index. Other problems are reported when the
+    ///   files are opened.
     package static func wait(
         for paths: [[UInt8]],
         seconds: Double,
@@ -24,7 +23,7 @@ package enum Settling {
         for (index, path) in paths.enumerated() {
             guard let status = try? FileStatus.of(path: path) else { continue }
             let age = Double(now() - status.modificationTime / 1_000_000) / 1000
-            // A time in the future says nothing of how long ago it was.
+            // A time in the future does not tell the age.
             let left = age < 0 ? seconds : seconds - age
             guard left > 0 else { continue }
             young.append((index, SourceIdentity(path: path, status)))

@@ -1,5 +1,5 @@
-// Whether the file is still the one that was sent: where its times can't tell, its content is compared with what is on
-// record, before an upload is skipped, resumed or called done.
+// Checks that the file is still the one that was sent. If its times cannot tell, compares its content with the records
+// before an upload is skipped, resumed or completed.
 
 import MuleLedger
 import MulePlan
@@ -7,7 +7,8 @@ import MuleS3
 import MuleSystem
 
 extension Worker {
-    /// The record of a confirmed upload, if the file is still what it sent; nil where it is not, or nothing can tell.
+    /// The record of a confirmed upload if the file is still what was sent; nil if not, or if that cannot be
+    /// determined.
     func same(_ source: SourceFile, as record: UploadRecord) throws(UploadFailure) -> UploadRecord? {
         guard let before = record.upload.source else { return nil }
         switch source.identity.verdict(since: before, lookedAt: record.createdAt) {
@@ -19,10 +20,10 @@ extension Worker {
         }
     }
 
-    /// The record of an upload that this file may go on with.
+    /// The record of the upload that this file can resume.
     ///
-    /// - Parameter source: as it serves the upload.
-    /// - Throws: `source` where finished parts are not the file's, unless the job says what is to be done then.
+    /// - Parameter source: opened with `serving`.
+    /// - Throws: `source` if finished parts differ from the file, unless the job restarts the upload then.
     func recordMatching(
         _ source: SourceFile,
         _ record: UploadRecord,
@@ -36,10 +37,10 @@ extension Worker {
             )
         else { return record }
         let rows = try run.ledger.reporting { ledger throws(LedgerError) in try ledger.parts(of: record.number) }
-        // Where nothing has been sent, the file is sent as it is now.
+        // Without finished parts, the file is sent as it is now.
         if !rows.isEmpty, let plan = run.plan(of: record) {
             let wrong = try differences(source, RecordedContent(rows, plan, transfer.checksumMode))
-            // A file that only grows still begins with what was sent: another beginning is another content under any policy.
+            // A file that only grows keeps its start, so a different start is a change under any policy.
             if !wrong.isEmpty { return try meetChange(source, record, transfer) }
         }
         let noted = try note(source, record)
@@ -47,7 +48,7 @@ extension Worker {
         return noted
     }
 
-    /// Finished parts of the upload are of another content.
+    /// Finished parts of the upload have other content.
     private func meetChange(
         _ source: SourceFile,
         _ record: UploadRecord,
@@ -74,13 +75,13 @@ extension Worker {
         throw .changed(source.identity.path, [.content], while: "since its upload \(record.id) started")
     }
 
-    /// Makes sure that the file in its place is what was sent.
+    /// Checks that the path still leads to what was sent.
     ///
     /// - Parameters:
     ///   - source: nil for a stream.
     ///   - content: what was sent.
-    /// - Returns: the record, with the file as it is now.
-    /// - Throws: `source` where it is not.
+    /// - Returns: the record, with the file's current identity.
+    /// - Throws: `source` if it does not.
     func confirmSource(
         _ source: SourceFile?,
         _ content: @autoclosure () -> RecordedContent?,
@@ -88,7 +89,7 @@ extension Worker {
         _ transfer: Transfer
     ) throws(UploadFailure) -> UploadRecord {
         guard let source, case .compare(let changes) = try source.verdictInPlace() else { return record }
-        // Its name may lead to another file by now.
+        // The path may lead to another file by now.
         let path = source.identity.path
         let now = try SourceFile.open(path: path, canonical: path).serving(record.upload)
         guard let content = content() else { throw .changed(path, changes, while: "while it was sent") }
@@ -109,7 +110,7 @@ extension Worker {
         )
     }
 
-    /// Keeps what the file is now, unless it is kept already.
+    /// Records the file's current identity if it differs.
     private func note(_ source: SourceFile, _ record: UploadRecord) throws(UploadFailure) -> UploadRecord {
         guard record.upload.source != source.identity else { return record }
         return try run.ledger.reporting { ledger throws(LedgerError) in try ledger.note(source.identity, of: record) }

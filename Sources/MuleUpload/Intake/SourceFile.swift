@@ -2,14 +2,14 @@ package import MuleLedger
 package import MulePlan
 package import MuleSystem
 
-/// An open source, and what it was when it was looked at first.
+/// An open source file and its identity.
 package struct SourceFile: Sendable {
     package let file: File
-    /// As it was when it was opened.
+    /// The identity when it was opened.
     package let identity: SourceIdentity
-    /// What is borne while it is sent.
+    /// Which changes are allowed while it is sent.
     package private(set) var changing = ChangingSource.refuse
-    /// Bytes to send, from the start: all of them, or as many as were there when the upload was begun.
+    /// Bytes to send, from the start: the whole file, or its size when the upload started.
     package private(set) var size: Int64
 
     private init(file: File, identity: SourceIdentity) {
@@ -18,12 +18,12 @@ package struct SourceFile: Sendable {
         size = identity.size
     }
 
-    /// Opens a regular file; its canonical path is part of what it is.
+    /// Opens a regular file. Its canonical path is part of its identity.
     ///
     /// - Parameters:
-    ///   - canonical: where it is known already; the path is then for messages alone.
-    ///   - isCancelled: asked while another process's lease on the file is waited for.
-    /// - Throws: `source` too for a file that holds more than its size says.
+    ///   - canonical: the canonical path if known; `path` is then used in messages only.
+    ///   - isCancelled: polled while waiting for another process's lease on the file.
+    /// - Throws: `source`, also for a file that holds more than its size.
     package static func open(
         path: [UInt8],
         canonical: [UInt8]? = nil,
@@ -59,9 +59,9 @@ package struct SourceFile: Sendable {
         }
     }
 
-    /// What a file is, looked at without being opened, if it can be read.
+    /// The identity of a readable file, without opening it if possible.
     ///
-    /// - Parameter seen: what a walk has just seen there, links not followed.
+    /// - Parameter seen: the status from the directory walk, not following links.
     static func identity(
         path: [UInt8],
         seen: FileStatus?,
@@ -71,13 +71,13 @@ package struct SourceFile: Sendable {
         if let seen, seen.kind == .regular, let canonical = try? paths.path(ofNoLink: path), isReadable(canonical) {
             return SourceIdentity(path: canonical, seen)
         }
-        // Opening it reports what cannot be resolved.
+        // Opening it reports a path that cannot be resolved.
         return try open(path: path, canonical: try? paths.path(of: path)).identity
     }
 
     /// The file as the source of this upload.
     ///
-    /// - Throws: `source` when it is not the one that the upload was started with.
+    /// - Throws: `source` if it is not the file that the upload started with.
     package func serving(_ upload: NewUpload) throws(UploadFailure) -> SourceFile {
         guard let before = upload.source else { return self }
         if case .changed(let changes) = identity.verdict(since: before, changing: upload.changing) {
@@ -89,7 +89,8 @@ package struct SourceFile: Sendable {
         return source
     }
 
-    /// Throws when the open file has another content for certain. What its times can't tell is compared at the end.
+    /// Throws if the open file's content has certainly changed. If its times cannot tell, the content is compared at
+    /// the end.
     package func checkUnchanged() throws(UploadFailure) {
         let status: FileStatus
         do {
@@ -103,10 +104,10 @@ package struct SourceFile: Sendable {
         }
     }
 
-    /// Whether the open file, and the one that the path leads to, are what was opened. The answer is never `changed`.
+    /// Whether the open file and the file at the path are still what was opened. Never returns `changed`.
     ///
-    /// - Throws: `source` where one has another content for certain, where the path leads nowhere, and where the file holds
-    ///   more than its size says.
+    /// - Throws: `source` if the content has certainly changed, the path leads nowhere, or the file holds more than its
+    ///   size.
     func verdictInPlace() throws(UploadFailure) -> SourceVerdict {
         let holdsMore: Bool
         let now: [FileStatus]
@@ -130,16 +131,16 @@ package struct SourceFile: Sendable {
         return compared.isEmpty ? .same : .compare(compared)
     }
 
-    /// Throws where the open file, or the one that the path leads to, may not be what was opened.
+    /// Throws if the open file, or the file at the path, may have changed.
     package func checkStillInPlace() throws(UploadFailure) {
         guard case .compare(let changes) = try verdictInPlace() else { return }
         throw .unsteady(identity.path, changes)
     }
 
-    /// Compares the file with what is on record of its content.
+    /// Compares the file with the recorded content.
     ///
     /// - Returns: the numbers of the parts that differ (`RecordedContent.differences`).
-    /// - Throws: `source` where the file changes meanwhile.
+    /// - Throws: `source` if the file changes during the comparison.
     package func differences(
         from content: RecordedContent,
         shouldStop: @escaping @Sendable () -> Bool,
@@ -164,7 +165,7 @@ package struct SourceFile: Sendable {
 
     func holdsMoreThanItsSize() throws(SystemError) -> Bool { try file.holdsMore(than: file.status().size) }
 
-    /// What tells the open file, and the one that the path leads to now, from what was opened.
+    /// How the open file, and the file at the path, differ from what was opened.
     func changesInPlace() throws(SystemError) -> [SourceChange] {
         let now = [try file.status(), try FileStatus.of(path: identity.path)]
         return now.map { SourceIdentity(path: identity.path, $0).changes(since: identity) }.first { !$0.isEmpty } ?? []
@@ -203,7 +204,7 @@ extension UploadFailure {
         )
     }
 
-    /// A file whose size and content do not belong together.
+    /// A file with more content than its size.
     static func moreThanItsSize(_ name: String, _ size: Int64) -> UploadFailure {
         UploadFailure(
             .source,
@@ -213,7 +214,7 @@ extension UploadFailure {
         )
     }
 
-    /// A file that another program changes while it is compared.
+    /// A file that changes while it is compared.
     static func unsteady(_ path: [UInt8], _ changes: [SourceChange]) -> UploadFailure {
         UploadFailure(
             .source,

@@ -1,7 +1,7 @@
 package import MuleLedger
 package import MulePlan
 
-/// A stream that a user wants at a destination, before the ledger has been asked about it.
+/// A stream to upload to a destination, before the ledger is asked about it.
 package struct StreamIntent: Sendable {
     package var source: StreamSource
     package var destination: ObjectAddress
@@ -9,11 +9,11 @@ package struct StreamIntent: Sendable {
     package var attributes: ObjectAttributes
     package var onlyIfAbsent: Bool
     package var integrity: IntegrityOptions
-    /// Bytes in each part; nil leaves it to the plan.
+    /// Bytes per part; nil lets the plan choose.
     package var partSize: Int64?
-    /// About how long it is, more than 0; nil where nobody knows.
+    /// The approximate length, greater than 0; nil if unknown.
     package var expectedSize: Int64?
-    /// Give up a pending upload and begin anew.
+    /// Whether to abort a pending upload and start over.
     package var restart: Bool
 
     package init(
@@ -38,14 +38,14 @@ package struct StreamIntent: Sendable {
         self.restart = restart
     }
 
-    /// Whether there is a plan for it at a store like Amazon's.
+    /// Checks that a store with Amazon's limits allows a plan for it.
     ///
-    /// - Throws: `usage` when there is none.
+    /// - Throws: `usage` if not.
     package func check() throws(UploadFailure) {
         _ = try equalPartSize(.amazon)
     }
 
-    /// The size of its equal parts; nil where they grow from the start.
+    /// The size of equal parts; nil if part sizes grow from the start.
     func equalPartSize(_ limits: StoreLimits) throws(UploadFailure) -> Int64? {
         do throws(PlanError) {
             if let partSize { _ = try PartSizing(partSize: partSize).method(size: partSize, limits: limits) }
@@ -58,10 +58,10 @@ package struct StreamIntent: Sendable {
 }
 
 extension Registration {
-    /// Finds or makes the row of a stream. What is unfinished is gone on with where it was begun with the same options for the
-    /// object: its parts tell by themselves whether they are this stream's.
+    /// Finds or creates the row of a stream. An unfinished upload with the same object options is resumed; the content
+    /// of its parts shows whether they belong to this stream.
     ///
-    /// - Returns: the row, and what people should know of others.
+    /// - Returns: the entry, and notes for the user about other uploads.
     package func register(_ intent: StreamIntent) throws(LedgerError) -> (entry: Entry, notes: [String]) {
         let limits = try ledger.limits(of: intent.store.endpoint)
         var upload = NewUpload(
@@ -80,7 +80,7 @@ extension Registration {
             return (.refused(error), [])
         }
         let claim = try ledger.claimStream(upload) { open in
-            // One that has not begun at the store may become any.
+            // A row without an upload at the store can take any options.
             open.first { $0.mayHoldParts && (intent.restart || Self.isOneObject($0.upload, upload)) }
                 ?? open.first { !$0.mayHoldParts }
         }
@@ -94,7 +94,7 @@ extension Registration {
         case .taken, .doneBefore: fatalError("a stream is always sent")
         case .found(let record, let lease):
             if !record.mayHoldParts {
-                // The same plan keeps its token, by which an object whose answer was lost is known again.
+                // The same plan keeps its token, which identifies an object whose answer was lost.
                 let planned = record.upload == upload ? record : try ledger.replan(record, as: upload)
                 return (.job(.claimed(planned, lease), restartsAs: nil), notes)
             }
@@ -109,7 +109,7 @@ extension Registration {
         }
     }
 
-    /// Whether an upload may be carried on as another: all that its object is given was fixed when it was created.
+    /// Whether an upload can resume as another: the properties of its object were fixed when it was created.
     private static func isOneObject(_ first: NewUpload, _ second: NewUpload) -> Bool {
         first.attributes == second.attributes && first.onlyIfAbsent == second.onlyIfAbsent
             && first.integrity.checksum == second.integrity.checksum

@@ -6,10 +6,10 @@ import MuleSystem
 import MuleTransport
 import Synchronization
 
-/// What is to be uploaded: one source to one object.
+/// One source to upload to one object.
 package struct UploadJob: Sendable {
     package enum Source: Sendable {
-        /// Path as it was named.
+        /// The path as the user gave it.
         case file([UInt8])
         case stream(StreamInput)
     }
@@ -17,8 +17,8 @@ package struct UploadJob: Sendable {
     package enum Row: Sendable {
         /// Its lease is held.
         indirect case claimed(UploadRecord, Lease)
-        /// The ledger says that this very source was confirmed at this destination. The row for another upload is made
-        /// only if the object is no longer there.
+        /// The ledger says that this source was confirmed at this destination. A new row is created only if the object
+        /// no longer exists.
         indirect case doneBefore(UploadRecord, again: NewUpload)
     }
 
@@ -27,12 +27,12 @@ package struct UploadJob: Sendable {
     package var row: Row
     package var service: S3Service
 
-    /// The source's path as it was named; nil for a stream.
+    /// The source's path as the user gave it; nil for a stream.
     var path: [UInt8]? {
         if case .file(let path) = source { path } else { nil }
     }
 
-    /// What the source is called in events and in progress; nil for standard input.
+    /// The source's name in events and progress; nil for standard input.
     var sourceName: [UInt8]? {
         switch source {
         case .file(let path): path
@@ -40,7 +40,7 @@ package struct UploadJob: Sendable {
         }
     }
 
-    /// Which share of the workers it belongs to.
+    /// Its share of the workers.
     var share: Share {
         switch row {
         case _ where path == nil: .part
@@ -49,12 +49,12 @@ package struct UploadJob: Sendable {
         }
     }
 
-    /// How many requests are to be expected of it, as its share counts them.
+    /// The expected requests, as its share counts them.
     var weight: Int {
         if case .claimed(let record, _) = row { max(record.partCount ?? 1, 1) } else { 1 }
     }
 
-    /// In bytes; of a stream what is expected, nil where that is nothing.
+    /// In bytes; for a stream the expected size, nil if unknown.
     var size: Int64? {
         if case .stream(let input) = source { return input.expectedSize }
         return switch row {
@@ -62,21 +62,20 @@ package struct UploadJob: Sendable {
         }
     }
 
-    /// What happens where the file is not the one that the pending upload began with, as only a comparison of its content
-    /// shows.
+    /// What to do if comparing the content shows that the file is not the one that the pending upload started with.
     package enum ContentChange: Sendable {
-        /// It is an error, and the parts stay.
+        /// Report an error and keep the parts.
         case refuse
-        /// The parts are removed, and the file is sent as it is now to the same object.
+        /// Remove the parts and send the current file to the same object.
         case restart
-        /// It is an error, and the upload is marked as one to be aborted: the file may be due another object.
+        /// Report an error and request an abort: the file may belong to another object now.
         case abort
     }
 
-    /// Give up what is pending, and begin anew like this.
+    /// If set, abort the pending upload and restart with this plan.
     package var restartsAs: NewUpload?
     package var onChange = ContentChange.refuse
-    /// Whether the file must be what was confirmed before, and not only the object still be there.
+    /// Whether the file must match what was confirmed, in addition to the object still existing.
     package var comparesFile = true
 
     package init(
@@ -98,39 +97,39 @@ package struct UploadJob: Sendable {
     }
 }
 
-/// One part that is to be dealt with.
+/// One part to process.
 struct PartWork: Sendable {
     var number: Int
     var slice: FileSlice
-    /// What the store lists under the number, to be compared with the file before anything is sent.
+    /// What the store lists under the number; compared with the file before anything is sent.
     var candidate: StoredPart?
-    /// Of a stream: what the ledger has under the number, and the store as well. To be compared with the bytes likewise.
+    /// For a stream: the row under the number, if ledger and store agree on it; compared with the bytes too.
     var known: PartRecord?
-    /// Payload bytes that went out for it before it was postponed.
+    /// Payload bytes sent for it before it was postponed.
     var bytesSent: Int64 = 0
-    /// Called when the part is recorded, or will never be.
+    /// Called when the part is recorded, or never will be.
     var release: (@Sendable () -> Void)?
 }
 
-/// One upload in a run, shared by its workers: its state, and counts that are read while it runs.
+/// One upload in a run, shared by its workers: its state, and counters that can be read at any time.
 package final class Transfer: Sendable {
     let job: UploadJob
     let startedAt = Moment.now()
     private let state: Monitor<TransferState>
 
-    /// Payload bytes that went out in this run.
+    /// Payload bytes sent in this run.
     let bytesSent = Atomic<Int64>(0)
-    /// Those of parts that are under way.
+    /// Payload bytes of parts in flight.
     let bytesInFlight = Atomic<Int64>(0)
-    /// Those of recorded parts, in this run or before.
+    /// Bytes of recorded parts, of this and earlier runs.
     let bytesDone = Atomic<Int64>(0)
     let bytesSkipped = Atomic<Int64>(0)
     let partsDone = Atomic<Int>(0)
-    /// Nanoseconds of the monotonic clock; the end of time where there is nothing to watch.
+    /// Nanoseconds of the monotonic clock; the maximum if there is nothing to watch.
     let nextLookAtPace = Atomic<Int64>(.max)
     /// How long it has failed without progress.
     let streak = FailureStreak()
-    /// Whether what an earlier run began has been aborted, where that was asked for.
+    /// Whether a requested restart has aborted the upload of an earlier run.
     let hasRestarted = Atomic<Bool>(false)
     private let hasFailed = Atomic<Bool>(false)
 
@@ -141,19 +140,19 @@ package final class Transfer: Sendable {
         self.state = Monitor(state)
     }
 
-    /// Makes a transition, or reads several facts at one moment.
+    /// Makes a transition, or reads several values consistently.
     func change<Result>(_ transition: (inout TransferState) -> Result) -> Result {
         state.withLock(transition)
     }
 
     var record: UploadRecord? { state.withLock { $0.record } }
-    /// The row, which a transfer has from its first step on. A step without one is a mistake in the program, and ends it before
-    /// something is sent that no record would know.
+    /// The row, which every transfer has from its first step. A step without one is a bug and stops the process before
+    /// it sends something that no record knows.
     var claimedRecord: UploadRecord {
         guard let record else { fatalError("an upload without a row") }
         return record
     }
-    /// The number of that row, without a copy of the rest: it is asked for with each part.
+    /// The row's number, without copying the record: used for each part.
     var number: Int64 {
         guard let number = state.withLock({ $0.record?.number }) else { fatalError("an upload without a row") }
         return number
@@ -166,13 +165,13 @@ package final class Transfer: Sendable {
     var hasLookedAgain: Bool { state.withLock { $0.hasLookedAgain } }
     var hasEnded: Bool { state.withLock { $0.hasEnded } }
 
-    /// For messages: the object's address.
+    /// The object's address, for messages.
     var name: String { job.destination.description }
 
-    /// Whether there is no sense in working on any of its parts.
+    /// Whether work on its parts is pointless.
     var isStopped: Bool { hasFailed.load(ordering: .relaxed) }
 
-    /// Keeps the first failure and stops its workers.
+    /// Keeps the first failure and stops the workers.
     func fail(_ failure: UploadFailure) {
         change { $0.fail(failure) }
         hasFailed.store(true, ordering: .relaxed)
@@ -190,13 +189,13 @@ package final class Transfer: Sendable {
         change { $0.enter(phase) }
     }
 
-    /// Ready for another look. No thread works on it, and all that it sent is recorded.
+    /// Prepares another look. No thread works on it, and all that was sent is recorded.
     func beginAnotherLook() {
         bytesInFlight.store(0, ordering: .relaxed)
         hasFailed.store(false, ordering: .relaxed)
     }
 
-    /// Its parts are counted from zero again: those that are kept, and those that are recorded from here on.
+    /// Restarts the part counts at zero; kept parts and newly recorded parts count from here.
     func countPartsAgain() {
         change { $0.countPartsAgain() }
         partsDone.store(0, ordering: .relaxed)

@@ -2,43 +2,43 @@ import MuleLedger
 import MulePlan
 import MuleSystem
 
-/// Where one upload stands in a run: what its workers share, and the only ways in which that changes.
+/// The state of one upload in a run: what its workers share, and the only transitions that change it.
 ///
 ///     waiting ─→ checking ─→ sending ─→ completing ─→ done
 ///                   ↑___________│___________│               once, when the store does not have it as recorded
 ///     each of them ─→ failed
 ///
-/// A plain value: no lock, no clock, no effect. `Transfer` guards it and acts on what a transition returns.
+/// A plain value without locks, clocks or effects. `Transfer` guards it and acts on what a transition returns.
 struct TransferState: Sendable {
     private(set) var record: UploadRecord?
     private(set) var lease: Lease?
-    /// The open file; nil for a stream, before it is opened, and after the end.
+    /// The open file; nil for a stream, before opening, and at the end.
     private(set) var source: SourceFile?
     private(set) var negotiated = NegotiatedIntegrity(checksumMode: .none, wholeObject: nil)
     private(set) var phase = TransferPhase.waiting
-    /// In bytes. Known for files at once; for streams the expected size until they end, nil where none is known.
+    /// In bytes. Known for files; for a stream the expected size until it ends, nil if unknown.
     private(set) var size: Int64?
-    /// Parts of the whole upload; nil for one request, and for a stream that has not ended.
+    /// Parts of the whole upload; nil for a single request, and for a stream that has not ended.
     private(set) var partCount: Int?
-    /// Parts that are kept or have been recorded.
+    /// Parts kept or recorded.
     private(set) var recordedParts = 0
-    /// Threads that work on it, the reader of a stream among them.
+    /// Threads that work on it, including the reader of a stream.
     private(set) var workers = 0
     /// The first failure since the last look.
     private(set) var failure: UploadFailure?
-    /// Whether this run has looked at the upload once more, since the store did not have it as recorded.
+    /// Whether this run has looked at the upload again because the store did not have it as recorded.
     private(set) var hasLookedAgain = false
-    /// Where it is to be created once more, until that is done.
+    /// The mode to create the upload again with, until that is done.
     private(set) var rungToRestart: ChecksumMode?
-    /// Whether the upload was created in this run for parts with a checksum, whatever the store answered to that.
+    /// Whether this run created the upload for parts with checksums, regardless of the store's answer.
     private(set) var wasCreatedForChecksum = false
-    /// Whether the store's entity tags were seen to be the MD5 of what it holds.
+    /// Whether the store's ETags are known to be MD5s of its data.
     private(set) var tagsAreMD5 = false
-    /// Whether Complete has met a change of the object by another client.
+    /// Whether Complete met a concurrent change of the object by another client.
     private var hasMetConflict = false
-    /// When the store aborts the upload by itself.
+    /// When the store aborts the upload on its own.
     private(set) var abortDate: AbortDate?
-    /// Byte ranges of the source that are in the page cache only because they are sent, and are to leave it.
+    /// Byte ranges of the source that are in the page cache only because they are sent; dropped afterwards.
     private(set) var leavingCache: [Range<Int64>] = []
 
     init(size: Int64?) {
@@ -47,24 +47,24 @@ struct TransferState: Sendable {
 
     var hasEnded: Bool { phase == .done || phase == .failed }
 
-    /// Whether every part is recorded, so that Complete is due.
+    /// Whether all parts are recorded, so that Complete is due.
     private var isWhole: Bool { recordedParts == partCount }
 
     // MARK: The row
 
-    /// The row is this process's.
+    /// This process holds the row.
     mutating func claim(_ record: UploadRecord, _ lease: Lease) {
         self.record = record
         self.lease = lease
         partCount = record.partCount
     }
 
-    /// The row says something else now; its plan is the same.
+    /// The row has changed, with the same plan.
     mutating func update(_ record: UploadRecord) {
         self.record = record
     }
 
-    /// The row has a new plan, and nothing of it is at the store. What a stream is expected to have stays.
+    /// The row has a new plan, and the store has nothing of it. A stream keeps its expected size.
     mutating func replan(_ record: UploadRecord) {
         self.record = record
         size = record.size ?? size
@@ -72,14 +72,14 @@ struct TransferState: Sendable {
         recordedParts = 0
     }
 
-    // MARK: On the way
+    // MARK: Progress
 
     mutating func open(_ source: SourceFile) {
         guard !hasEnded else { return }
         self.source = source
     }
 
-    /// Its first step is postponed: the file is opened again then, since many uploads may wait.
+    /// Its first step is postponed. The file is opened again then, because many uploads may wait.
     mutating func close() {
         source = nil
     }
@@ -95,7 +95,7 @@ struct TransferState: Sendable {
 
     /// An answer showed another checksum mode.
     ///
-    /// - Returns: what the ledger should know; nil when nothing has changed.
+    /// - Returns: the text for the ledger; nil if nothing changed.
     mutating func setChecksumMode(_ checksumMode: ChecksumMode) -> String? {
         guard negotiated.checksumMode != checksumMode else { return nil }
         negotiated.checksumMode = checksumMode
@@ -133,14 +133,14 @@ struct TransferState: Sendable {
 
     // MARK: Parts
 
-    /// Parts are counted from zero again: those that are kept, and those that are recorded from here on.
+    /// Restarts the part count at zero; kept parts and newly recorded parts count from here.
     mutating func countPartsAgain() {
         recordedParts = 0
     }
 
-    /// Parts of an earlier run, or of this one before it looked again, are at the store as recorded.
+    /// Parts of an earlier run, or from before this run looked again, are at the store as recorded.
     ///
-    /// - Returns: whether they were the last, so that Complete is due. The caller of one transition alone is told so.
+    /// - Returns: whether they were the last, so that Complete is due. Only one transition returns true.
     mutating func addRecorded(parts: Int) -> Bool {
         recordedParts += parts
         return parts > 0 && isWhole
@@ -155,7 +155,7 @@ struct TransferState: Sendable {
 
     /// A stream in parts has ended.
     ///
-    /// - Returns: whether Complete is due, and the size it was expected to have.
+    /// - Returns: whether Complete is due, and the expected size.
     mutating func endStream(size: Int64, partCount: Int) -> (isWhole: Bool, expected: Int64?) {
         let expected = endStream(size: size)
         self.partCount = partCount
@@ -164,15 +164,15 @@ struct TransferState: Sendable {
 
     /// A stream has ended, and its size is known.
     ///
-    /// - Returns: the size it was expected to have.
+    /// - Returns: the expected size.
     mutating func endStream(size: Int64) -> Int64? {
         defer { self.size = size }
         return self.size
     }
 
-    /// A stream has at least so many bytes.
+    /// A stream has at least this many bytes.
     ///
-    /// - Returns: the size it was expected to have, where it is longer; from then on its size is unknown.
+    /// - Returns: the expected size if the stream exceeds it; its size is unknown from then on.
     mutating func outgrow(_ length: Int64) -> Int64? {
         guard let expected = size, length > expected else { return nil }
         size = nil
@@ -197,19 +197,19 @@ struct TransferState: Sendable {
 
     /// What follows a failure.
     enum Conclusion {
-        /// The store does not have the upload as recorded, or does not take its parts: look at it once more.
+        /// The store does not have the upload as recorded, or does not accept its parts: look again.
         case reconcile(UploadFailure)
-        /// It has ended and is to be reported.
+        /// The upload has ended and must be reported.
         case failed(UploadFailure)
     }
 
-    /// Concludes a failure when no thread works on the upload any more.
+    /// Concludes a failure once no thread works on the upload.
     ///
-    /// - Parameter isStopping: whether the run stops, so that there is no time for another look.
-    /// - Returns: nil where there is nothing to conclude; of several callers one gets the conclusion.
+    /// - Parameter isStopping: whether the run stops and must not look again.
+    /// - Returns: nil if there is nothing to conclude; only one caller gets the conclusion.
     mutating func conclude(isStopping: Bool) -> Conclusion? {
         guard workers == 0, !hasEnded, let failure else { return nil }
-        // Each time on a lower rung, so that it ends.
+        // Each restart uses a lower mode, so this ends.
         if let lower = failure.lowerRung, !isStopping {
             rungToRestart = lower
             self.failure = nil
@@ -229,19 +229,19 @@ struct TransferState: Sendable {
         end(.done)
     }
 
-    /// Closes the file: a run may have more uploads that wait to be reported than files may be open.
+    /// Closes the file: more uploads may wait to be reported than files may be open.
     private mutating func end(_ phase: TransferPhase) {
         self.phase = phase
         source = nil
     }
 
-    /// It has been reported: another process may take the row.
+    /// The upload has been reported: another process may claim the row.
     mutating func release() {
         lease = nil
     }
 }
 
-/// What a transfer is busy with, for those who watch.
+/// What a transfer is doing, for progress displays.
 package enum TransferPhase: Sendable {
     case waiting, checking, sending, completing, done, failed
 }

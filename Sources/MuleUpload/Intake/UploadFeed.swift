@@ -1,35 +1,35 @@
 package import MulePlan
 package import MuleS3
 
-/// Where a run gets its uploads from. One thread asks it, and while it looks for more the workers carry what it gave.
+/// A run's source of uploads. One thread calls it; the workers process what it has found while it searches.
 package protocol UploadFeed {
-    /// Whether it is worth asking for more now: not all is found, and not too much of it waits to be taken.
+    /// Whether to search now: more may exist, and not too many wait.
     var mayFind: Bool { get }
 
-    /// Whether there is nothing more to be found.
+    /// Whether everything has been found.
     var hasFoundAll: Bool { get }
 
-    /// The store and the bucket that all uploads still to be taken go to; nil where they go to several, or it is not known.
+    /// The store and bucket of all uploads that still wait; nil if there are several, or unknown.
     var onlyPlace: (S3Service, String)? { get }
 
-    /// Finds some more.
+    /// Finds more uploads.
     ///
-    /// - Throws: what every upload of the run would meet.
+    /// - Throws: a failure that affects every upload of the run.
     mutating func find() throws(UploadFailure) -> FeedCounts
 
-    /// How many were found that have not been taken.
+    /// How many uploads are found but not taken.
     func count(of share: Share) -> Int
 
-    /// Takes some of those that were found, in their order.
+    /// Takes found uploads in order.
     mutating func take(_ share: Share, atMost count: Int) throws(UploadFailure) -> [UploadJob]
 }
 
 /// What a feed has found.
 package struct FeedCounts: Equatable, Sendable {
     package var uploads = 0
-    /// Of those whose size is known.
+    /// Of uploads with known sizes.
     package var bytes: Int64 = 0
-    /// Streams, whose size shows at their end.
+    /// Streams, whose size is known only at their end.
     package var unknownSizes = 0
     package var waiting = Counts()
 
@@ -42,14 +42,14 @@ package struct FeedCounts: Equatable, Sendable {
     }
 }
 
-/// Uploads that others register: a list of them, or one list after another.
+/// Uploads that are already registered: one list, or a sequence of lists.
 package struct JobFeed: UploadFeed {
     private let more: () throws(UploadFailure) -> [UploadJob]?
     private var waiting: [Share: Queue<UploadJob>] = [.small: Queue(), .part: Queue()]
     package private(set) var hasFoundAll = false
     package let onlyPlace: (S3Service, String)?
 
-    /// Those that wait hold their records, and their leases.
+    /// Waiting jobs hold their records and leases.
     private static let most = 512
 
     package init(_ jobs: [UploadJob]) {
@@ -60,8 +60,8 @@ package struct JobFeed: UploadFeed {
     }
 
     /// - Parameters:
-    ///   - place: the store and the bucket that all of them go to; nil for several.
-    ///   - more: the next ones; nil when there are none any more.
+    ///   - place: the store and bucket of all uploads; nil if there are several.
+    ///   - more: returns the next uploads; nil at the end.
     package init(
         onlyTo place: (S3Service, String)? = nil,
         _ more: @escaping () throws(UploadFailure) -> [UploadJob]?

@@ -3,19 +3,20 @@ import MuleS3
 import MuleSigning
 import MuleSystem
 
-/// How the store is made to check the bytes it gets: the rungs of the ladder that an upload may stand on.
+/// What the store checks the bytes against. The modes form a ladder, which an upload descends until the store supports
+/// one.
 package enum ChecksumMode: Hashable, Sendable {
-    /// An `x-amz-checksum-…` header on every body. Confirmed when the store has shown that it knows the header; until
-    /// then each answer is looked at for another proof.
+    /// An `x-amz-checksum-…` header on every body. Confirmed once the store has shown that it knows the header; until
+    /// then each answer is checked for another proof.
     case checksum(ChecksumAlgorithm, confirmed: Bool)
     /// `Content-MD5` on every body.
     case md5
-    /// The signature over the payload's SHA-256 alone.
+    /// Only the signature over the payload's SHA-256.
     case signedPayload
-    /// The user asked for none.
+    /// Disabled by the user.
     case none
 
-    /// What `--checksum` asks for; nil for a word it does not know.
+    /// The mode for a value of `--checksum`; nil if unknown.
     package init?(option: String) {
         switch option {
         case "auto", "crc64nvme": self = .checksum(.crc64nvme, confirmed: false)
@@ -28,7 +29,7 @@ package enum ChecksumMode: Hashable, Sendable {
         }
     }
 
-    /// The ledger's word for it.
+    /// The form stored in the ledger.
     package var text: String {
         switch self {
         case .checksum(let algorithm, let confirmed): algorithm.rawValue + (confirmed ? "" : "?")
@@ -52,7 +53,7 @@ package enum ChecksumMode: Hashable, Sendable {
         }
     }
 
-    /// For messages.
+    /// The name in messages.
     var words: String {
         switch self {
         case .checksum(let algorithm, _): algorithm.rawValue
@@ -62,7 +63,7 @@ package enum ChecksumMode: Hashable, Sendable {
         }
     }
 
-    /// What to try when the store refuses this one; nil at the end of the ladder.
+    /// The next mode to try if the store refuses this one; nil at the end of the ladder.
     package var nextRung: ChecksumMode? {
         switch self {
         case .checksum(.crc64nvme, _): .checksum(.crc32c, confirmed: false)
@@ -80,7 +81,7 @@ package enum ChecksumMode: Hashable, Sendable {
         if case .checksum(_, let confirmed) = self { confirmed } else { false }
     }
 
-    /// The CRC that is kept of every part, from which the whole object's is combined.
+    /// The CRC that is stored for every part; the CRC of the whole object is combined from these.
     package var wholeObjectCRC: CRCAlgorithm {
         switch self {
         case .checksum(.crc32c, _): .crc32c
@@ -90,10 +91,10 @@ package enum ChecksumMode: Hashable, Sendable {
     }
 }
 
-/// What Create and the store's answers have settled for one upload, in the form the ledger keeps.
+/// What Create and the store's answers have settled for one upload, in the form that the ledger stores.
 package struct NegotiatedIntegrity: Hashable, Sendable {
     var checksumMode: ChecksumMode
-    /// The type of checksum that the store promised for the whole object; nil where it promised none.
+    /// The checksum type that the store promised for the whole object; nil if it promised none.
     var wholeObject: ChecksumType?
 
     package var text: String { checksumMode.text + (wholeObject.map { "/" + $0.rawValue } ?? "") }
@@ -111,11 +112,11 @@ package struct NegotiatedIntegrity: Hashable, Sendable {
     }
 }
 
-/// When the payload's SHA-256 goes into the signature.
+/// When the signature covers the payload's SHA-256.
 package enum PayloadSigning: String, Sendable, CaseIterable {
     case auto, always, never
 
-    /// TLS keeps the bytes whole on the way and a checksum header lets the store check them; without either, only the
+    /// TLS protects the bytes in transit, and a checksum header lets the store check them. Without either, only the
     /// signature does.
     func signs(isEncrypted: Bool, checksumMode: ChecksumMode) -> Bool {
         switch self {

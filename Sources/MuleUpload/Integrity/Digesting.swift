@@ -4,25 +4,25 @@ import MuleSigning
 import MuleSystem
 import MuleTransport
 
-/// What was computed of a stretch of bytes before it goes out.
+/// Digests of a range of bytes, computed before it is sent.
 struct SliceDigest: Sendable {
     var crc: Checksum
     var sha256: [UInt8]?
     var md5: [UInt8]?
 }
 
-/// Reads and digests slices with one small buffer, which belongs to one worker.
+/// Reads and digests slices in one small buffer. Used by one worker.
 final class Digester {
-    // Small enough to stay in the second-level cache between the read and the digest.
+    // Small enough to stay in the L2 cache between read and digest.
     private static let bufferSize = 256 << 10
-    /// The longest slice that stays in memory when it is digested.
+    /// The longest slice that stays in memory after it is digested.
     static let mostHeld = Int64(bufferSize)
 
     private let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: bufferSize, alignment: 4096)
     private var sha256 = MessageDigest(.sha256)
     private var md5 = MessageDigest(.md5)
 
-    /// The bytes that were digested last, if they are few; until others are.
+    /// The last digested bytes if they fit into the buffer; valid until the next digest.
     private(set) var held: LentBytes?
 
     deinit {
@@ -30,8 +30,8 @@ final class Digester {
     }
 
     /// - Parameters:
-    ///   - stop: asked between two reads; true ends the work with `cancelled`.
-    ///   - onRead: hears how many bytes each read gave.
+    ///   - stop: polled between reads; true makes the call throw `cancelled`.
+    ///   - onRead: called with the byte count of each read.
     func digest(
         _ slice: FileSlice,
         crc algorithm: CRCAlgorithm,
@@ -41,7 +41,7 @@ final class Digester {
         onRead: (Int) -> Void = { _ in }
     ) throws(TransportError) -> SliceDigest {
         var crc = CRCDigest(algorithm)
-        // A digest that was left half-way belongs to nothing.
+        // An interrupted digest leaves a partial state.
         if withSHA256 { sha256.restart() }
         if withMD5 { md5.restart() }
         held = nil
@@ -77,8 +77,8 @@ final class Digester {
     }
 }
 
-/// Digests what really goes into the connection, for stores that would not notice a source that changes between the two
-/// reads.
+/// Digests the bytes that go into the connection, for stores that would not notice a source that changes between the
+/// two reads.
 final class SentBytesCheck: BodyObserver {
     private let algorithm: CRCAlgorithm
     private var crc: CRCDigest

@@ -1,20 +1,20 @@
-// What a store has refused because it was too small, too large or too many: what is said of it, and what is remembered,
-// so that the next plan keeps to it. Stores differ (Storj wants parts of 64 MiB, Scaleway takes 1,000 of them, R2 wants
-// them equal, a proxy in front may stop bodies of 1 MiB), and few of them can be asked.
+// Limits learned from refusals: how they are reported, and how the ledger remembers them so that the next plan respects
+// them. Stores differ (Storj wants parts of 64 MiB, Scaleway takes 1,000 parts, R2 wants equal parts, a proxy may limit
+// bodies to 1 MiB), and few can be asked.
 
 package import MuleLedger
 package import MulePlan
 import MuleS3
 
-/// A limit that shows in a refusal. Nil stands for one that the store does not tell.
+/// A limit shown by a refusal. Nil if the store does not name the value.
 enum DiscoveredLimit: Hashable, Sendable {
-    /// Bytes of any part but the last.
+    /// The minimum size of any part but the last, in bytes.
     case smallestPart(Int64?)
-    /// Bytes of one request.
+    /// The maximum size of one request, in bytes.
     case largestBody(Int64?)
     case largestObject(Int64?)
     case partCount(Int?)
-    /// All parts but the last must be of one size.
+    /// All parts but the last must have one size.
     case equalParts
 
     init?(_ error: S3Error) {
@@ -31,7 +31,7 @@ enum DiscoveredLimit: Hashable, Sendable {
         case (.uploadPart, "InvalidArgument"), (.uploadPart, "InvalidRequest"), (.uploadPart, "InvalidPartNumber"),
             (.uploadPart, "TooManyParts"):
             guard let part = error.part, code.contains("Part") || text.contains("part number") else { return nil }
-            // "Part number must be an integer between 1 and 1000, inclusive".
+            // For example: "Part number must be an integer between 1 and 1000, inclusive".
             let numbers = text.split { !$0.isNumber }.compactMap { Int($0) }
             self = .partCount(numbers.filter { $0 > 1 && $0 < part }.max())
         default: return nil
@@ -40,7 +40,7 @@ enum DiscoveredLimit: Hashable, Sendable {
 }
 
 extension Ledger {
-    /// What has been learned of the limits of a store; Amazon's where nothing has.
+    /// The known limits of a store; Amazon's by default.
     package func limits(of endpoint: String) throws(LedgerError) -> StoreLimits {
         var limits = StoreLimits.amazon
         if let size = try fact(LimitFact.smallestPart, of: endpoint).flatMap({ Int64($0) }) {
@@ -78,18 +78,18 @@ private enum LimitFact {
     static let largestBody = "largest-body"
     static let partCount = "part-count"
     static let equalParts = "equal-parts"
-    /// Seconds: limits are raised now and then, but learning one costs an upload.
+    /// Seconds. Limits are raised now and then, but learning one costs an upload.
     static let lifetime: Int64 = 90 * 86_400
 }
 
 extension Worker {
-    /// What a refusal that nobody can do anything about comes to.
+    /// The failure for a refusal that cannot be handled.
     func refusal(_ error: S3Error, _ transfer: Transfer) -> UploadFailure {
         guard let limit = DiscoveredLimit(error), let record = transfer.record else {
             return .refused(error, sending: transfer.name)
         }
         let endpoint = record.upload.store.endpoint
-        // A limit that can't be kept is learned again; the ledger's own trouble shows at the next commit.
+        // If the limit cannot be stored, a later run learns it again. A broken ledger fails at the next commit anyway.
         try? run.ledger.remember(limit, of: endpoint)
         let limits = (try? run.ledger.limits(of: endpoint)) ?? .amazon
         return UploadFailure(
@@ -101,7 +101,7 @@ extension Worker {
 }
 
 extension DiscoveredLimit {
-    /// What the store does not take.
+    /// What the store refuses.
     fileprivate func reason(_ error: S3Error) -> String {
         switch self {
         case .smallestPart(let size):
@@ -118,9 +118,9 @@ extension DiscoveredLimit {
         }
     }
 
-    /// What to do about it.
+    /// How the user can fix it.
     fileprivate func cure(_ record: UploadRecord, _ limits: StoreLimits) -> String {
-        // What goes in one request leaves nothing that a restart would have to give up.
+        // An upload in one request leaves nothing that a restart would have to abort.
         let again = record.upload.partSize == nil ? "Run the same command again" : "Run it again with --restart"
         guard let size = record.upload.source?.size else { return streamCure }
         let isKnown =
@@ -131,7 +131,7 @@ extension DiscoveredLimit {
             case .equalParts: true
             case .largestObject: false
             }
-        // A size that was asked for is kept to as far as it is possible.
+        // Keep the requested part size if the limits allow it.
         let asked = record.upload.partSize.flatMap { size in
             (limits.minimumPartSize...limits.maximumPartSize).contains(size) ? size : nil
         }

@@ -1,14 +1,14 @@
 import MuleDigest
 import MuleSystem
 
-/// What has been learned about endpoints, shared by the transfers of a run and kept in the ledger between runs.
+/// Facts about endpoints, shared by the transfers of a run and stored in the ledger.
 final class EndpointFacts: Sendable {
     private let known = Monitor<[String: ChecksumMode]>([:])
     private let load: @Sendable (String) -> String?
     private let save: @Sendable (String, String) -> Void
 
     static let factName = "protection"
-    /// Stores learn new tricks: after a week the best rung is tried again.
+    /// Stores gain features: after a week mule retries the best mode.
     static let lifetime: Int64 = 7 * 86_400
 
     init(load: @escaping @Sendable (String) -> String?, save: @escaping @Sendable (String, String) -> Void) {
@@ -16,7 +16,7 @@ final class EndpointFacts: Sendable {
         self.save = save
     }
 
-    /// The rung to begin on where the user leaves it open.
+    /// The first mode to try with `--checksum auto`.
     func checksumMode(of endpoint: String) -> ChecksumMode {
         if let value = known.withLock({ $0[endpoint] }) { return value }
         let value = load(endpoint).flatMap(ChecksumMode.init(text:)) ?? .checksum(.crc64nvme, confirmed: false)

@@ -1,4 +1,4 @@
-// Digests of stretches of a file, several at a time: for proving what is at a store, where nothing is sent.
+// Digests ranges of a file in parallel, to prove what a store has without sending anything.
 
 import Glibc
 import MuleDigest
@@ -6,7 +6,7 @@ import MuleSystem
 import MuleTransport
 import Synchronization
 
-/// How far a file has been read; may be asked from any thread.
+/// How far a file has been read. Can be read on any thread.
 package final class ReadProgress: Sendable {
     private let bytes = Atomic<Int64>(0)
 
@@ -19,17 +19,17 @@ package final class ReadProgress: Sendable {
     func advance(by count: Int64) { bytes.add(count, ordering: .relaxed) }
 }
 
-/// Digests one file on as many threads as there are processors.
+/// Digests one file on one thread per processor, up to 8.
 struct FileDigests: Sendable {
     let file: File
-    /// For messages.
+    /// The file's name in messages.
     let name: String
     let progress: ReadProgress
     private let shouldStop: @Sendable () -> Bool
-    /// Hears that reading gets on: it takes its time, which must not be missing for the next request.
+    /// Called as reading progresses, so that the time it takes does not count as a stall.
     private let onProgress: @Sendable () -> Void
 
-    /// CRCs combine, so that a whole file's is computed from stretches of this length, on all threads.
+    /// CRCs combine, so a whole file's CRC is computed from ranges of this length on all threads.
     private static let stretch: Int64 = 16 << 20
     private static let threads = min(max(sysconf(Int32(_SC_NPROCESSORS_ONLN)), 1), 8)
 
@@ -63,7 +63,7 @@ struct FileDigests: Sendable {
         var failure: TransportError?
     }
 
-    /// The digests of the stretches, in their order.
+    /// The digests of the slices, in order.
     func digest(
         _ slices: [FileSlice],
         crc: CRCAlgorithm,
@@ -99,7 +99,7 @@ struct FileDigests: Sendable {
                 }
             }
         }
-        // This thread is one of them, and does it alone where the system gives no others.
+        // This thread is one of them, and the only one if no other can be created.
         let others = (1..<max(1, min(Self.threads, slices.count))).compactMap {
             try? Thread(name: "digest \($0)", work)
         }
@@ -109,7 +109,7 @@ struct FileDigests: Sendable {
         return state.withLock { $0.digests.compactMap { $0 } }
     }
 
-    /// The digest of the whole file of `size` bytes. Hashes take one thread, since they can't be combined.
+    /// The digest of the whole file of `size` bytes. Hashes need one thread, because they do not combine.
     func digestWhole(size: Int64, _ algorithm: ChecksumAlgorithm) throws(UploadFailure) -> Checksum {
         guard let crc = CRCAlgorithm(algorithm) else {
             let whole = try digest(
@@ -118,7 +118,7 @@ struct FileDigests: Sendable {
                 withSHA256: algorithm == .sha256,
                 withMD5: algorithm == .md5
             )
-            // The slice is one, and `algorithm` is a CRC or one of the two that were asked for with it.
+            // There is one slice, and `algorithm` is a CRC or one of the two requested hashes.
             guard let checksum = whole.first?.checksum(algorithm) else { fatalError("the digest that was asked for") }
             return checksum
         }
@@ -144,7 +144,7 @@ struct FileDigests: Sendable {
 }
 
 extension SliceDigest {
-    /// The value of one algorithm; nil where it was not computed.
+    /// The value for one algorithm; nil if it was not computed.
     func checksum(_ algorithm: ChecksumAlgorithm) -> Checksum? {
         switch algorithm {
         case .sha256: sha256.map { Checksum(algorithm: .sha256, bytes: $0) }

@@ -1,4 +1,4 @@
-// What a store understands of checksums, and what an upload does with it.
+// Negotiates the checksum mode of an upload with its store.
 
 import MuleDigest
 import MuleLedger
@@ -6,7 +6,7 @@ import MuleS3
 import MuleSystem
 
 extension UploadRun {
-    /// Where an upload stands on the ladder when it is taken up.
+    /// The checksum mode of an upload when the run starts or resumes it.
     func negotiated(_ record: UploadRecord, endpoint: String) -> NegotiatedIntegrity {
         if let settled = record.negotiated.flatMap(NegotiatedIntegrity.init(text:)) { return settled }
         let option = record.upload.integrity.checksum
@@ -23,15 +23,15 @@ extension UploadRun {
         return option.signs(isEncrypted: transfer.job.service.endpoint.isEncrypted, checksumMode: checksumMode)
     }
 
-    /// The next rung when the store refuses the checksum; nil when that is not what it refuses, or the user chose it.
+    /// The next mode if the store refuses the checksum; nil if it refuses something else, or the user chose the mode.
     func lowerRung(_ checksumMode: ChecksumMode, after error: S3Error, _ record: UploadRecord) -> ChecksumMode? {
         guard record.upload.integrity.checksum == "auto" else { return nil }
         if error.refusesChecksum { return checksumMode.nextRung }
-        // A guess, once: the rung below has none of the headers that may be what is refused.
+        // Guess once: the mode below sends none of the headers that the store may refuse.
         return checksumMode.checksumAlgorithm != nil && error.mayRefuseChecksum ? .md5 : nil
     }
 
-    /// An answer has shown on which rung this store stands.
+    /// Records the checksum mode that an answer has shown.
     func setChecksumMode(_ checksumMode: ChecksumMode, _ transfer: Transfer) {
         guard let record = transfer.record else { return }
         guard let text = transfer.change({ $0.setChecksumMode(checksumMode) }) else { return }
@@ -59,10 +59,10 @@ extension UploadRun {
 }
 
 extension S3Error {
-    /// Whether a checksum header may be what is refused, although the refusal does not say so.
+    /// Whether the store may have refused a checksum header without saying so.
     ///
-    /// Google's store answers `SignatureDoesNotMatch`, since it does not sign the header; others answer 400 without a reason
-    /// (qdrant/qdrant#9568, get-convex/convex-backend#238).
+    /// Google's store answers `SignatureDoesNotMatch`, because it does not sign the header; others answer 400 without a
+    /// reason (qdrant/qdrant#9568, get-convex/convex-backend#238).
     var mayRefuseChecksum: Bool {
         guard case .answer(let status, let code, _) = cause, isOfS3, DiscoveredLimit(self) == nil else { return false }
         switch status {
@@ -72,13 +72,13 @@ extension S3Error {
         }
     }
 
-    /// Whether the refusal is about a checksum that is missing: the upload was created for one.
+    /// Whether the store requires a checksum, because the upload was created with one.
     var demandsChecksum: Bool {
         guard case .answer(400, _, let message) = cause, retryClass == .fatal, isOfS3 else { return false }
         return message.lowercased().contains("checksum")
     }
 
-    /// Whether the refusal is about a checksum header that the store does not know.
+    /// Whether the store refuses a checksum header that it does not know.
     var refusesChecksum: Bool {
         guard case .answer(let status, let code, let message) = cause else { return false }
         if status == 501 { return true }

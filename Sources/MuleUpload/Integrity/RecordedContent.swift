@@ -1,4 +1,4 @@
-// Whether a file's bytes are those on record: for when its times, or other facts of it, can't tell.
+// Compares a file's bytes with the recorded digests, if its times and other metadata cannot tell.
 
 import MuleDigest
 package import MuleLedger
@@ -7,22 +7,22 @@ import MuleS3
 package import MuleSystem
 import MuleTransport
 
-/// The digests that the ledger keeps of a file's bytes.
+/// The recorded digests of a file's bytes.
 package struct RecordedContent: Sendable {
     private enum Digests: Sendable {
         case whole(Checksum)
         /// The checksum of the parts' checksums.
         case composite(ObjectChecksums.Composite, PartPlan)
-        /// Those of finished parts of an upload that is not done.
+        /// Checksums of the finished parts of an unfinished upload.
         case parts([PartRecord], PartPlan, CRCAlgorithm)
     }
 
     private let digests: Digests
     private let size: Int64
 
-    /// What was confirmed; nil where no checksum of it is on record.
+    /// The content of a confirmed object; nil if no checksum of it is recorded.
     ///
-    /// - Parameter partSize: nil for an object that went in one request.
+    /// - Parameter partSize: nil for an object sent in one request.
     package init?(_ proof: ObjectProof, size: Int64, partSize: Int64?) {
         guard let algorithm = proof.checksumAlgorithm.flatMap(ChecksumAlgorithm.init(rawValue:)),
             let words = proof.checksumValue?.split(separator: "-", maxSplits: 1), let value = words.first,
@@ -39,13 +39,13 @@ package struct RecordedContent: Sendable {
         }
     }
 
-    /// What a finished upload of a file has sent; nil where no checksum of it is on record.
+    /// What a finished upload of a file has sent; nil if no checksum of it is recorded.
     package init?(_ record: UploadRecord) {
         guard record.state == .done, let size = record.size else { return nil }
         self.init(record.proof, size: size, partSize: record.upload.partSize)
     }
 
-    /// The finished parts of an upload that is not done.
+    /// The finished parts of an unfinished upload.
     init(_ rows: [PartRecord], _ plan: PartPlan, _ checksumMode: ChecksumMode) {
         digests = .parts(rows.filter { $0.isDigested(for: checksumMode) }, plan, checksumMode.wholeObjectCRC)
         size = plan.objectSize
@@ -53,7 +53,7 @@ package struct RecordedContent: Sendable {
 
     /// Reads the file and compares it.
     ///
-    /// - Parameter named: the file in messages.
+    /// - Parameter named: the file's name in messages.
     package func isContent(
         of file: File,
         named name: String,
@@ -62,8 +62,7 @@ package struct RecordedContent: Sendable {
         try differences(FileDigests(file: file, name: name, shouldStop: shouldStop)).isEmpty
     }
 
-    /// The numbers of the parts whose bytes are not the recorded ones; part 1 stands for an object of which the parts are not
-    /// on record.
+    /// The numbers of the parts whose bytes differ from the recorded ones; [1] for an object without recorded parts.
     func differences(_ file: FileDigests) throws(UploadFailure) -> [Int] {
         switch digests {
         case .whole(let checksum):
@@ -90,7 +89,7 @@ package struct RecordedContent: Sendable {
 }
 
 extension PartRecord {
-    /// Whether the bytes that were digested are the part's.
+    /// Whether the digested bytes are the part's.
     func isOf(_ bytes: SliceDigest) -> Bool {
         crc == bytes.crc.bytes && (digest == nil || digest == bytes.sha256 || digest == bytes.md5)
     }

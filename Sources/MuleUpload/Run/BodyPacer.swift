@@ -3,19 +3,20 @@ import MuleS3
 import MuleSystem
 import Synchronization
 
-/// Says which bodies may send now: `SendingOrder` with a clock and the timetable of the rate limit, shared by all workers.
+/// Decides which bodies may send now: `SendingOrder` with a clock and the rate limit's timetable, shared by all
+/// workers.
 package final class BodyPacer: Sendable {
     private struct State {
         var order: SendingOrder
-        /// When the timetable is asked again.
+        /// When to read the timetable again.
         var asksAgainAt = -Double.infinity
     }
 
-    /// What it says to who hands out work.
+    /// What the work queue needs to know.
     struct Outlook {
-        /// Most bytes in flight; nil for any number.
+        /// The maximum bytes in flight; nil for no limit.
         var budget: Int64?
-        /// Whether more requests at a time may be tried.
+        /// Whether to try more concurrent requests.
         var room = ConcurrencyControl.Room.open
     }
 
@@ -25,14 +26,14 @@ package final class BodyPacer: Sendable {
     private let ages = Atomic<Int>(0)
     private let began = Moment.now()
 
-    /// Seconds between two looks at the timetable: the wall clock may be set, and change with the season.
+    /// Seconds between two reads of the timetable, because the wall clock may be set or change with the season.
     private static let interval = 1.0
-    /// Bodies that are shorter are only held back by a rate limit.
+    /// Shorter bodies are held only by a rate limit.
     private static let leastLength = StragglerWatch.leastLength
 
     /// - Parameters:
-    ///   - timetable: the rate limit; nil for none at any time.
-    ///   - isBounded: whether what is in flight is bounded by what the link carries.
+    ///   - timetable: the rate limits by time; nil for none.
+    ///   - isBounded: whether to limit the bytes in flight to the capacity of the link.
     package init(
         _ timetable: RateTimetable?,
         isBounded: Bool,
@@ -47,10 +48,10 @@ package final class BodyPacer: Sendable {
         state.withLock { askTimetable(&$0, at: 0) }
     }
 
-    /// The age of a body that is new: those that have been handed out before go first, in all their tries.
+    /// The age of a new body. Older bodies go first in all their attempts.
     package func nextAge() -> Int { ages.wrappingAdd(1, ordering: .relaxed).newValue }
 
-    /// How many of the wanted bytes the body may send now, 0 for none yet.
+    /// How many of the wanted bytes the body may send now; 0 to wait.
     package func grant(_ wanted: Int, to age: Int) -> Int {
         let now = seconds
         return state.withLock { state in
@@ -75,7 +76,7 @@ package final class BodyPacer: Sendable {
 
     // MARK: Bodies
 
-    /// A body on its way, to be told of its end.
+    /// A body in flight. Call `end` when it ends.
     struct Paced: Sendable {
         fileprivate let pacer: BodyPacer
         fileprivate let age: Int
@@ -86,15 +87,15 @@ package final class BodyPacer: Sendable {
             pacer.state.withLock { $0.order.end(age, isThere: isThere, at: pacer.seconds) }
         }
 
-        /// Whether it waits for its turn, and is not slow.
+        /// Whether it waits for its turn and is not slow.
         var isHeld: Bool { pacer.state.withLock { $0.order.isHeld(age) } }
     }
 
-    /// A body starts.
+    /// Registers a body that starts.
     ///
     /// - Parameters:
-    ///   - transfer: how it goes out; is told to keep to this.
-    ///   - onRelease: called when it goes on after it was held.
+    ///   - transfer: receives the callbacks that pace it.
+    ///   - onRelease: called when it resumes after being held.
     func start(
         _ age: Int,
         length: Int64,

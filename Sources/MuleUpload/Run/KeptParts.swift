@@ -2,24 +2,24 @@ import MuleLedger
 import MulePlan
 import Synchronization
 
-/// What is kept of the uploads of a run that are unfinished: what their rows say, of this run and of earlier ones.
+/// What unfinished uploads of a run have at the store according to their rows, from this and earlier runs.
 package struct KeptParts: Hashable, Sendable {
     package private(set) var uploads = 0
     package private(set) var bytes: Int64 = 0
-    /// Bytes of all of them; nil while a stream's length is unknown.
+    /// Total bytes; nil while a stream's length is unknown.
     package private(set) var size: Int64? = 0
     package private(set) var parts = 0
-    /// Parts of all of them; nil while a stream's length is unknown.
+    /// Total parts; nil while a stream's length is unknown.
     package private(set) var partCount: Int? = 0
-    /// The upload's ID if there is only one.
+    /// The upload's ID, if there is only one.
     package private(set) var id: String?
 
     package init() {}
 
     /// - Parameters:
-    ///   - size: of the whole upload in bytes; nil where it is unknown.
-    ///   - partCount: nil where it is unknown. An upload in one request has none: 0.
-    ///   - id: nil for an upload that the ledger does not have.
+    ///   - size: bytes of the whole upload; nil if unknown.
+    ///   - partCount: nil if unknown; 0 for an upload in one request.
+    ///   - id: nil if the ledger does not have the upload.
     package mutating func add(
         bytes: Int64,
         of size: Int64?,
@@ -37,7 +37,7 @@ package struct KeptParts: Hashable, Sendable {
 
     mutating func add(_ transfer: Transfer) {
         let record = transfer.record
-        // A run that was stopped before it had asked the store goes by what is on record.
+        // A run stopped before it asked the store has only the recorded values.
         let bytes = max(transfer.bytesDone.load(ordering: .relaxed), record?.bytesDone ?? 0)
         let parts = max(transfer.partsDone.load(ordering: .relaxed), record?.partsDone ?? 0)
         let isWhole = transfer.job.path != nil && record?.upload.partSize == nil

@@ -1,10 +1,10 @@
 package import MulePlan
 
-/// How many of each kind.
+/// Counts per kind of work.
 package struct Counts: Equatable, Sendable {
-    /// Files that go in one request.
+    /// Files sent in one request.
     package var small = 0
-    /// Parts of those that go in many.
+    /// Parts of multipart uploads.
     package var parts = 0
 
     package init() {}
@@ -15,15 +15,15 @@ package struct Counts: Equatable, Sendable {
     }
 }
 
-/// Uploads that wait for their beginning, each kind in its order. More may be known than are here: a few are enough as long as
-/// the next ones come in time.
+/// Uploads that wait to start, in order per kind. More may be announced than are held here; a few suffice if the next
+/// ones arrive in time.
 struct PendingUploads {
     private var small = Queue<Transfer>()
     private var large = Queue<Transfer>()
-    /// Of all that are known and have not begun.
+    /// Announced uploads and parts that have not started.
     private(set) var waiting = Counts()
 
-    /// As many are enough while the next ones are fetched, at a millisecond each at least.
+    /// Enough while the next ones are fetched, at one millisecond or more each.
     private static let few = 128
 
     var isEmpty: Bool { small.isEmpty && large.isEmpty }

@@ -1,24 +1,24 @@
 import MuleSystem
 
-/// Work that has failed a few times and waits for its next try, while other work takes its place.
+/// Work that has failed a few times and waits for its next attempt, while other work runs.
 ///
-/// Where everything of an upload fails, one piece of it at a time is tried, each in its turn; the rest of its parts wait here
-/// until a try succeeds.
+/// If everything of an upload fails, only one piece at a time is tried, in turn; its other parts wait here until an
+/// attempt succeeds.
 struct PostponedWork {
     private struct Entry {
         var work: Work
         var notBefore: Moment
-        /// Whether room at the store, rather than time, is what it waits for.
+        /// Whether it waits for capacity at the store rather than for a time.
         var waitsForRoom: Bool
     }
 
-    /// By their times, the earliest first.
+    /// Sorted by time, earliest first.
     private var entries: [Entry] = []
     private var held: [ObjectIdentifier: [Work]] = [:]
 
-    /// Pieces of work from which on no more uploads are begun: each of them may hold an open file.
+    /// Pieces of work from which on no more uploads start, because each may hold an open file.
     private static let most = 256
-    /// Failures of an upload in a row from which on its other parts are held back.
+    /// Consecutive failures of an upload from which on its other parts are held.
     private static let failuresOfAll = 8
 
     var count: Int { entries.count + held.values.reduce(0) { $0 + $1.count } }
@@ -38,13 +38,13 @@ struct PostponedWork {
     }
 
     /// - Parameters:
-    ///   - waiting: other parts that wait to be sent. Those of an upload that only fails are taken out.
+    ///   - waiting: parts that wait to be sent. If the upload only fails, its parts are removed from here and held.
     mutating func add(_ work: Work, _ postponement: Postponement, takingFrom waiting: inout [Work]) {
         let transfer = work.transfer
         let id = ObjectIdentifier(transfer)
         var work = work
         if held[id] == nil, !postponement.isThrottled, transfer.streak.failures >= Self.failuresOfAll {
-            // Those are kept with the next one last.
+            // Stored in order of their turn, while `waiting` has the next part last.
             held[id] = waiting.filter { $0.transfer === transfer }.reversed()
             waiting.removeAll { $0.transfer === transfer }
         }
@@ -71,21 +71,21 @@ struct PostponedWork {
         entries.insert(entry, at: index)
     }
 
-    /// Keeps parts of an upload that only fails.
+    /// Holds parts of an upload that only fails.
     ///
-    /// - Returns: whether they are kept; else they can be sent.
+    /// - Returns: whether they are held; if not, they can be sent.
     mutating func hold(_ parts: [Work], of transfer: Transfer) -> Bool {
         held[ObjectIdentifier(transfer)]?.append(contentsOf: parts) != nil
     }
 
     /// A piece of work of the upload has succeeded.
     ///
-    /// - Returns: the parts that were held back, in their order.
+    /// - Returns: the held parts, in order.
     mutating func release(_ transfer: Transfer) -> [Work] {
         held.isEmpty ? [] : held.removeValue(forKey: ObjectIdentifier(transfer)) ?? []
     }
 
-    /// The store has taken a body: one that was asked to wait may go.
+    /// The store has accepted a body: work that was asked to wait may run.
     mutating func noteRoom(at now: @autoclosure () -> Moment) {
         guard !entries.isEmpty, let index = entries.firstIndex(where: \.waitsForRoom) else { return }
         var entry = entries.remove(at: index)

@@ -6,13 +6,13 @@ struct Queue<Element> {
     var count: Int { elements.count - head }
     var isEmpty: Bool { count == 0 }
 
-    /// Not to be set where there is none.
+    /// Do not set if the queue is empty.
     var first: Element? {
         get { isEmpty ? nil : elements[head] }
         set { elements[head] = newValue }
     }
 
-    /// Not to be set where there is none.
+    /// Do not set if the queue is empty.
     var last: Element? {
         get { isEmpty ? nil : elements[elements.count - 1] }
         set { elements[elements.count - 1] = newValue }
@@ -26,7 +26,7 @@ struct Queue<Element> {
         guard head < elements.count else { return nil }
         defer {
             head += 1
-            // Moved up when as many have left as are here: each is moved once on average.
+            // Compacted when half the slots are empty: each element moves once on average.
             if head * 2 >= elements.count {
                 elements.removeFirst(head)
                 head = 0

@@ -1,10 +1,10 @@
 import MuleLedger
 import MuleSystem
 
-/// Writes down what has happened, on a thread of its own, so that no worker waits for the disk between two parts.
+/// Writes the ledger on its own thread, so that no worker waits for the disk between two parts.
 ///
-/// What has piled up while one transaction was being written goes into the next, all at once: the number of commits
-/// follows the disk, not the number of parts. Whatever hangs on an entry being durable runs after its commit.
+/// Entries that collect during one transaction go into the next one together: the disk sets the number of commits, not
+/// the number of parts. Each entry's completion runs after its commit.
 final class Recorder: Sendable {
     private struct Item {
         var entry: Ledger.Entry
@@ -13,14 +13,14 @@ final class Recorder: Sendable {
 
     private struct State {
         var waiting: [Item] = []
-        /// Entries of the transaction that is being written, until all that hangs on them has run.
+        /// Entries of the current transaction, until all their completions have run.
         var beingWritten = 0
         var isClosed = false
         /// The thread waits for an entry.
         var isIdle = false
-        /// The thread waits for more.
+        /// The thread waits for more entries.
         var isGathering = false
-        /// Somebody waits until all is written.
+        /// A thread waits until all is written.
         var isAwaited = false
     }
 
@@ -31,19 +31,19 @@ final class Recorder: Sendable {
     private let onFailure: @Sendable (LedgerError) -> Void
     private let onShortage: @Sendable (LedgerError) -> Void
 
-    /// Entries that may wait while more is sent: what is at the store and not on record stays bounded, whatever the disk
-    /// does, and the ledger's reserve has room for it.
+    /// The maximum number of waiting entries. Bounds what is at the store without a record even on a slow disk, and
+    /// fits into the ledger's reserve.
     static let mostWaiting = 64
-    /// Seconds between two commits, unless enough has come together: an entry that comes alone does not wait at all.
+    /// Seconds between two commits, unless enough entries have collected. A single entry does not wait.
     private static let interval = 0.005
     private static let enough = mostWaiting / 2
-    /// Seconds that another process may keep the ledger to itself: an import of many uploads takes that long.
+    /// Seconds to wait while another process locks the ledger, for example to import many uploads.
     static let defaultPatience = 60.0
 
     /// - Parameters:
-    ///   - shouldStop: whether there is no sense in waiting for the ledger any longer.
-    ///   - onShortage: called, on the recorder's thread, when there is no room for more than what is under way.
-    ///   - onFailure: called, on the recorder's thread, when a commit fails; what it held stays unrecorded.
+    ///   - shouldStop: whether to stop waiting for a locked ledger.
+    ///   - onShortage: called on the recorder's thread when there is only room for what is in flight.
+    ///   - onFailure: called on the recorder's thread when a commit fails; its entries stay unrecorded.
     init(
         _ ledger: Ledger,
         patience: Double = defaultPatience,
@@ -63,21 +63,21 @@ final class Recorder: Sendable {
         try Thread(name: "recorder") { self.work() }
     }
 
-    /// - Parameter then: runs after the commit, on the recorder's thread; with the error when nothing was written.
+    /// - Parameter then: runs on the recorder's thread after the commit; with the error if nothing was written.
     func record(_ entry: Ledger.Entry, then: @escaping @Sendable (LedgerError?) -> Void) {
-        // While the thread writes or gathers it is not woken for each.
+        // A thread that writes or gathers is not woken for each entry.
         state.update(if: { $0.isIdle || ($0.isGathering && $0.waiting.count == Self.enough) }) { state in
             state.waiting.append(Item(entry: entry, then: then))
         }
     }
 
-    /// Waits while too much is unrecorded. Not to be called on the recorder's thread.
+    /// Waits while too many entries are unrecorded. Do not call on the recorder's thread.
     func waitForRoom() {
         state.wait { $0.waiting.count + $0.beingWritten < Self.mostWaiting ? () : nil }
     }
 
-    /// Waits until all that was handed over is written, or has failed to be, and what hangs on it has run. Not to be called
-    /// on the recorder's thread.
+    /// Waits until all earlier entries are written or have failed, and their completions have run. Do not call on the
+    /// recorder's thread.
     func waitUntilRecorded() {
         state.update { $0.isAwaited = true }
         state.wait { state -> Void? in
@@ -111,7 +111,7 @@ final class Recorder: Sendable {
         }
     }
 
-    /// Lets entries come together where a disk is fast and uploads are small: each commit costs as much as several requests.
+    /// Lets entries collect if the disk is fast and uploads are small: a commit costs as much as several requests.
     private func gather(until moment: Moment) {
         state.withLock { $0.isGathering = true }
         _ = state.wait(until: moment) { state in

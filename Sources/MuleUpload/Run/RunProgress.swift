@@ -3,10 +3,10 @@ package import MulePlan
 import MuleSystem
 import Synchronization
 
-/// One upload as it stands.
+/// The current state of one upload.
 package struct FileSnapshot: Sendable {
     package var id: String?
-    /// Path of the source, or nil for standard input.
+    /// The source's path; nil for standard input.
     package var source: [UInt8]?
     package var destination: ObjectAddress
     package var size: Int64?
@@ -17,16 +17,16 @@ package struct FileSnapshot: Sendable {
     package var phase: TransferPhase
 }
 
-/// A run as it stands.
+/// The current state of a run.
 package struct RunSnapshot: Sendable {
-    /// Those under way; waiting and finished ones are only counted.
+    /// Active uploads; waiting and finished ones are only counted.
     package var active: [FileSnapshot]
     package var filesDone: Int
-    /// As many as have been found so far.
+    /// Files found so far.
     package var filesTotal: Int
-    /// Whether there may be more files than that.
+    /// Whether the search for files continues.
     package var findsMore: Bool
-    /// Nil while not all files are found, and while a stream's length is unknown.
+    /// Nil until all files are found, and while a stream's length is unknown.
     package var bytesTotal: Int64?
     package var bytesDone: Int64
     package var bytesInFlight: Int64
@@ -34,11 +34,11 @@ package struct RunSnapshot: Sendable {
     package var bytesSent: Int64
     package var partsInFlight: Int
     package var retries: Int
-    /// Why nothing moves, where that is known.
+    /// Why nothing moves, if known.
     package var waitingReason: String?
 }
 
-/// Counts of a run, added to by all workers.
+/// Counters of a run, updated by all workers.
 final class RunProgress: Sendable {
     let partsInFlight = Atomic<Int>(0)
     let retries = Atomic<Int>(0)
@@ -49,7 +49,7 @@ final class RunProgress: Sendable {
         var found = FeedCounts()
         var hasFoundAll = false
         var filesDone = 0
-        /// Of transfers that have ended.
+        /// Totals of transfers that have ended.
         var bytesDone: Int64 = 0
         var bytesSkipped: Int64 = 0
         var bytesSent: Int64 = 0
@@ -68,11 +68,11 @@ final class RunProgress: Sendable {
         state.withLock { $0.hasFoundAll = true }
     }
 
-    /// How long a stream is has shown, or that it is longer than was expected.
+    /// Updates the total when a stream ends or exceeds its expected size.
     ///
     /// - Parameters:
-    ///   - size: nil for one that nobody knows any more.
-    ///   - expected: what it was taken for; nil where nobody knew.
+    ///   - size: nil if it is unknown again.
+    ///   - expected: the expected size; nil if there was none.
     func found(size: Int64?, insteadOf expected: Int64?) {
         state.withLock { state in
             state.found.bytes += (size ?? 0) - (expected ?? 0)
@@ -98,7 +98,7 @@ final class RunProgress: Sendable {
         state.withLock { $0.waiting = (reason, until) }
     }
 
-    /// Payload bytes that went out in this run.
+    /// Payload bytes sent in this run.
     var bytesSent: Int64 {
         state.withLock { state in
             state.active.reduce(state.bytesSent) { $0 + $1.bytesSent.load(ordering: .relaxed) }

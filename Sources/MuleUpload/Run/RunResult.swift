@@ -1,22 +1,22 @@
-/// How a run ended.
+/// The result of a run.
 package struct RunResult: Sendable {
     package var completed = 0
     package var failures = FailureTally()
-    /// What is kept of those that can be resumed.
+    /// What the store has of uploads that can be resumed.
     package var kept = KeptParts()
-    /// Uploads that are registered and were not taken up, since the run was stopped before.
+    /// Registered uploads that did not start because the run was stopped.
     package var untouched = 0
-    /// Whether all that was to be uploaded has been found.
+    /// Whether the search for uploads finished.
     package var hasFoundAll = true
-    /// What ended the search for more, or kept it from its end.
+    /// What stopped the search.
     package var obstacle: UploadFailure?
 }
 
-/// Failures of a run that may have had a million of them.
+/// Failures of a run, as counts, because there may be a million.
 package struct FailureTally: Sendable {
     package private(set) var kinds: Set<UploadFailure.Kind> = []
     package private(set) var count = 0
-    /// Those with which the same command goes on where this one stopped, but for what others carry.
+    /// Failures that the same command resumes from, not counting uploads held by other processes.
     package private(set) var resumable = 0
 
     package init(_ failures: [UploadFailure] = []) {

@@ -2,9 +2,9 @@ import MulePlan
 import MuleS3
 import MuleSystem
 
-/// Watches the bodies of a run, so that its end does not wait for one connection that crawls.
+/// Watches the bodies of a run, so that its end does not wait for one slow connection.
 final class StragglerWatch: Sendable {
-    /// Bytes of a body from which on it is told how it gets along: a smaller one is gone before it shows a rate.
+    /// The smallest body to watch, in bytes: a smaller one is sent before it shows a rate.
     static let leastLength: Int64 = 256 << 10
 
     private let stragglers = Monitor(StragglerDetector())
@@ -13,14 +13,14 @@ final class StragglerWatch: Sendable {
     private let isDry: @Sendable () -> Bool
 
     /// - Parameters:
-    ///   - isPaced: whether the run has a rate to keep. Then who waits for its turn is not slow, and nobody is cut.
-    ///   - isDry: whether nothing waits to be sent. While something does, a straggler delays nothing.
+    ///   - isPaced: whether the run has a rate limit. Then held bodies look slow, so none is cut.
+    ///   - isDry: whether no work is waiting. While work is waiting, a straggler delays nothing.
     init(isPaced: Bool, isDry: @escaping @Sendable () -> Bool) {
         self.isPaced = isPaced
         self.isDry = isDry
     }
 
-    /// A body on its way, to be told of its end.
+    /// A body in flight. Call `end` when it ends.
     struct Watched: Sendable {
         fileprivate let watch: StragglerWatch
         fileprivate let number: Int
@@ -34,7 +34,7 @@ final class StragglerWatch: Sendable {
             watch.stragglers.withLock { $0.end(number, isThere: isThere, at: watch.seconds) }
         }
 
-        /// It was held, and goes on.
+        /// The body resumes after being held.
         func restart() {
             watch.stragglers.withLock { $0.restart(number, at: watch.seconds) }
         }
@@ -45,11 +45,11 @@ final class StragglerWatch: Sendable {
         }
     }
 
-    /// Begins to watch a body that is long enough.
+    /// Starts watching a body if it is long enough.
     ///
     /// - Parameters:
     ///   - cuts: how often it was cut before.
-    ///   - transfer: how it goes out; is told to listen to this.
+    ///   - transfer: receives the callbacks that watch it.
     func watch(_ length: Int64, cuts: Int, with transfer: inout BodyTransfer) -> Watched? {
         guard length >= Self.leastLength, !isPaced else { return nil }
         let watched = Watched(

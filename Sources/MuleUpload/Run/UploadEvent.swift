@@ -1,52 +1,52 @@
 package import MuleLedger
 package import MulePlan
 
-/// How an upload ended well.
+/// The result of a successful upload.
 package struct UploadSummary: Sendable {
-    /// Nil where nothing was recorded.
+    /// Nil if nothing was recorded.
     package var id: String?
     package var number: Int64?
-    /// The file as it was when the upload was registered, or its content was compared last; nil for standard input.
+    /// The file when the upload was registered or its content was last compared; nil for standard input.
     package var identity: SourceIdentity?
     /// Canonical path; nil for standard input.
     package var source: [UInt8]?
-    /// The source as it was named.
+    /// The source as the user named it.
     package var name: [UInt8]?
     package var destination: ObjectAddress
     package var size: Int64
-    /// Nil for an object that went in one request.
+    /// Nil for an object sent in one request.
     package var parts: Int?
     package var proof: ObjectProof
-    /// To compare the file with; nil for a stream, and where no checksum is on record.
+    /// To compare the file with; nil for a stream, and if no checksum is recorded.
     package var content: RecordedContent?
-    /// Payload bytes that went out in this run, retries included.
+    /// Payload bytes sent in this run, including retries.
     package var bytesSent: Int64
-    /// Bytes that an earlier run had delivered.
+    /// Bytes that an earlier run uploaded.
     package var bytesSkipped: Int64
     package var seconds: Double
-    /// The very object was there already, nothing was sent.
+    /// Whether the object already existed and nothing was sent.
     package var wasThere = false
-    /// What proved it equal to the file in this run; nil where an earlier upload of this ledger is known to have made it.
+    /// What proved in this run that it equals the file; nil if an earlier upload of this ledger made it.
     package var evidence: Verification.Proof?
     /// What the store's clock showed.
     package var storeClock: StoreClock
-    /// When the object was made, by the store's clock, where the object was there already.
+    /// When the object was last modified, by the store's clock, if it already existed.
     package var lastModified: UTCTime?
 }
 
-/// How an upload ended without being done.
+/// The result of a failed upload.
 package struct FailedUpload: Sendable {
-    /// Nil where nothing was recorded.
+    /// Nil if nothing was recorded.
     package var id: String?
     package var number: Int64?
-    /// Canonical path where that is known; nil for a stream.
+    /// Canonical path if known; nil for a stream.
     package var source: [UInt8]?
-    /// The source as it was named.
+    /// The source as the user named it.
     package var name: [UInt8]?
     package var destination: ObjectAddress
     package var failure: UploadFailure
 
-    /// - Parameter source: as it was named.
+    /// - Parameter source: the source as the user named it.
     package init(_ source: [UInt8]?, _ destination: ObjectAddress, _ failure: UploadFailure) {
         self.source = source
         name = source
@@ -61,9 +61,9 @@ package struct FailedUpload: Sendable {
     }
 }
 
-/// Something a user may want to hear while a run goes on.
+/// Something to report to the user during a run.
 package enum UploadEvent: Sendable {
-    /// The upload is carried; how much of it an earlier run had delivered.
+    /// The upload starts, with what earlier runs uploaded.
     case started(UploadRecord)
     case resumed(UploadRecord, parts: Int, bytes: Int64)
     /// A sentence about a decision or a limitation.

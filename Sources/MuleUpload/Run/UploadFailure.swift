@@ -5,7 +5,7 @@ import MuleSigning
 package import MuleSystem
 import MuleTransport
 
-/// Why an upload ended without being done, with a message for the user.
+/// Why an upload failed, with a message for the user.
 package struct UploadFailure: Error, Sendable {
     package enum Kind: String, Sendable {
         /// The request contradicts itself or the pending upload.
@@ -22,22 +22,22 @@ package struct UploadFailure: Error, Sendable {
         /// Another process has the upload.
         case held
         case ledger
-        /// Network or throttling kept failing.
+        /// Network errors or throttling persisted.
         case network
-        /// A deadline, or what the run was allowed to send.
+        /// A deadline, or the run's limit on bytes to send.
         case limit
         case interrupted
     }
 
-    /// What else meets the same failure.
+    /// What else the failure affects.
     package enum Scope: Sendable {
-        /// Nothing else: it belongs to this object.
+        /// Only this object.
         case transfer
         /// All uploads to the same bucket: it does not exist, or is in another region.
         case bucket
-        /// All uploads to the same store with the same credentials: no answer, or credentials that it refuses.
+        /// All uploads to the same store with the same credentials: no answer, or refused credentials.
         case store
-        /// All of the run: the ledger, a deadline.
+        /// The whole run: the ledger, a deadline.
         case run
     }
 
@@ -50,18 +50,17 @@ package struct UploadFailure: Error, Sendable {
     package var s3Code: String?
     package var requestID: String?
     package var scope = Scope.transfer
-    /// Whether a server's answer is what failed the upload.
+    /// Whether the failure is a server's answer.
     package private(set) var isAnswer = false
-    /// Whether that answer held an S3 error document. An answer without one may be that of a proxy or a portal.
+    /// Whether that answer had an S3 error document. An answer without one may come from a proxy or a portal.
     package private(set) var hasS3Document = false
-    /// Whether a request whose answer is unknown may have been performed.
+    /// Whether the store may have executed a request whose answer was lost.
     var mayHaveBeenCarriedOut = false
-    /// Set when the request is to be retried later, after other work.
+    /// Set if the request must be retried later, after other work.
     var postponement: Postponement?
-    /// Whether the upload at the store is not as it was recorded, so that checking it again, once in a run, may repair it.
+    /// Whether the upload at the store is not as recorded, so that checking it again, once per run, may repair it.
     var asksForAnotherLook = false
-    /// The rung of the checksum ladder on which the upload is to be created once more: the store does not take its parts on the
-    /// one that it was created on.
+    /// The checksum mode to create the upload again with, if the store does not accept its parts in the current one.
     var lowerRung: ChecksumMode?
 
     package init(_ kind: Kind, _ message: String, isResumable: Bool = false) {
@@ -85,9 +84,9 @@ package struct UploadFailure: Error, Sendable {
         scope = .run
     }
 
-    /// Whether the failure says something about this file and its object, so that it counts towards their quarantine.
+    /// Whether the failure concerns this file and its object, so that it counts towards their quarantine.
     ///
-    /// A refusal without an S3 document says nothing about the object, and neither does a failure that others share.
+    /// A refusal without an S3 document says nothing about the object, and neither does a failure that affects others.
     package var countsTowardsQuarantine: Bool {
         guard scope == .transfer, !isAnswer || hasS3Document else { return false }
         return switch kind {
@@ -97,10 +96,10 @@ package struct UploadFailure: Error, Sendable {
         }
     }
 
-    /// Whether the run was asked to end, and nothing is wrong.
+    /// Whether the run was asked to stop, without an error.
     package var isStop: Bool { kind == .interrupted || kind == .limit }
 
-    /// The state the ledger keeps after this failure.
+    /// The upload's state in the ledger after this failure.
     package var state: UploadState {
         switch kind {
         case .verification: .unknown
@@ -121,7 +120,7 @@ extension UploadFailure {
         hasS3Document = error.hasDocument
     }
 
-    /// The failure for a refusal of the store that mule cannot handle in another way.
+    /// The failure for a refusal that mule cannot handle otherwise.
     package static func refused(_ error: S3Error, sending object: String) -> UploadFailure {
         let what = "\(error.operation.rawValue) of \(object)\(error.part.map { ", part \($0)" } ?? "")"
         switch error.cause {
@@ -163,7 +162,7 @@ extension UploadFailure {
         }
     }
 
-    /// The system does not give this process the few threads that it needs.
+    /// The system refuses to create the few threads that mule needs.
     package static func noThread(_ error: SystemError) -> UploadFailure {
         var failure = UploadFailure(
             .network,
@@ -176,7 +175,7 @@ extension UploadFailure {
         return failure
     }
 
-    /// No more files can be open at a time; nothing is known to be wrong with the file itself.
+    /// No more files can be opened; the file itself may be fine.
     package static func noFile(_ error: SystemError) -> UploadFailure {
         var failure = UploadFailure(
             .network,
@@ -269,7 +268,7 @@ extension UploadFailure {
 }
 
 extension S3Error {
-    /// The reason in a few words, for messages about retries.
+    /// The short reason, for messages about retries.
     package var shortReason: String {
         switch cause {
         case .transport(let error): error.sentence
@@ -281,7 +280,7 @@ extension S3Error {
 }
 
 extension Ledger {
-    /// Reads or writes the ledger; its error becomes a failure with a message for the user.
+    /// Reads or writes the ledger, and turns its error into a failure with a message for the user.
     package func reporting<Result>(
         _ step: (Ledger) throws(LedgerError) -> Result
     ) throws(UploadFailure) -> Result {

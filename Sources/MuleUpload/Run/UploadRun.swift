@@ -1,5 +1,5 @@
-// A run: a pool of workers that carries uploads to their ends as they are found. It promises that an upload is reported done
-// only when its row says so durably, and that every upload it has taken from its feed is reported once.
+// A run: a pool of workers that uploads what a feed finds. Guarantees that an upload is reported done only after its
+// row says so durably, and that every upload taken from the feed is reported exactly once.
 
 import MuleDigest
 package import MuleLedger
@@ -25,7 +25,7 @@ package final class UploadRun: Sendable {
     private let state = Monitor<State>(State())
     private let pool = WorkerPool()
     private let lastSign = Atomic<Int64>(0)
-    // Made in `init`, after `self`, because it reports its failures here.
+    // Created in `init` after `self`, because it reports its failures here.
     private let recorderBox = Monitor<Recorder?>(nil)
 
     private struct State {
@@ -33,16 +33,16 @@ package final class UploadRun: Sendable {
         var result = RunResult()
         /// Transfers that have not been reported.
         var open: [ObjectIdentifier: Transfer] = [:]
-        /// How many of them there have been.
+        /// How many there have been.
         var taken = 0
-        /// The threads that read streams; an upload may have been reported before its reader has left.
+        /// Threads that read streams; an upload may be reported before its reader ends.
         var readers: [Thread] = []
-        /// Those that know which regions the ledger remembers.
+        /// Services that have loaded the regions in the ledger.
         var services: Set<ObjectIdentifier> = []
         var storeFailures = StoreFailures<ObjectIdentifier>()
     }
 
-    /// - Parameter onEvent: called from any thread, one call at a time for each upload.
+    /// - Parameter onEvent: called on any thread, one call at a time per upload.
     package init(
         ledger: Ledger,
         settings: RunSettings,
@@ -73,7 +73,8 @@ package final class UploadRun: Sendable {
         )
         facts = EndpointFacts(
             load: { try? ledger.fact(EndpointFacts.factName, of: $0) },
-            // A fact that can't be kept is learned again; the ledger's own trouble shows at the next commit.
+            // If the fact cannot be stored, a later run learns it again. A broken ledger fails at the next commit
+            // anyway.
             save: { try? ledger.remember(EndpointFacts.factName, $1, of: $0, lifetime: EndpointFacts.lifetime) }
         )
         let recorder = Recorder(
@@ -96,7 +97,7 @@ package final class UploadRun: Sendable {
         return recorder
     }
 
-    /// Carries all uploads of the feed to their ends; returns when the last one is recorded. To be called once.
+    /// Uploads everything from the feed; returns when the last upload is recorded. Call once.
     package func run(_ feed: some UploadFeed) -> RunResult {
         let ticket = cancellation.onCancel { [queue] in queue.close() }
         if cancellation.isCancelled { queue.close() }
@@ -134,7 +135,7 @@ package final class UploadRun: Sendable {
 
     // MARK: Taking uploads
 
-    /// Takes uploads from the feed as the workers need them, and lets it look for more while they don't.
+    /// Takes uploads from the feed when workers need them, and lets it search otherwise.
     private func takeAll(from feed: some UploadFeed) {
         var feed = feed
         do throws(UploadFailure) {
@@ -169,7 +170,7 @@ package final class UploadRun: Sendable {
         queue.seal()
     }
 
-    /// Uploads that are taken at once.
+    /// Uploads to take at a time.
     private static let helping = 128
 
     private func take(_ jobs: [UploadJob]) {
@@ -186,9 +187,9 @@ package final class UploadRun: Sendable {
         if queue.wantsWorker() { startWorker() }
     }
 
-    /// One more worker: as many as there is work for, and leave.
+    /// Starts one more worker if there is work for it and the limit allows it.
     ///
-    /// Where the system gives no more threads, those that there are do the work. It stops the run only when there is none.
+    /// If no more threads can be created, the existing ones do the work. The run stops only if there are none.
     func startWorker() {
         do throws(SystemError) {
             try pool.start { Worker(self).work() }
@@ -198,25 +199,25 @@ package final class UploadRun: Sendable {
         }
     }
 
-    /// A thread that works for an upload, beside the workers.
+    /// A thread that works for an upload in addition to the workers.
     func add(reader: Thread) {
         state.withLock { $0.readers.append(reader) }
     }
 
-    /// The other side has acknowledged bytes: that may show that there is room for more at a time.
+    /// The store has acknowledged bytes, which may show that more concurrent requests are possible.
     func delivered(_ bytes: Int64) {
         queue.delivered(bytes)
         if queue.wantsWorker() { startWorker() }
     }
 
-    /// Payload bytes that have gone out; may be asked at any time, from any thread.
+    /// Payload bytes sent so far. Can be called at any time, on any thread.
     package var bytesSent: Int64 { progress.bytesSent }
 
-    /// How the run stands; may be asked at any time, from any thread.
+    /// The current state. Can be called at any time, on any thread.
     package func snapshot() -> RunSnapshot { progress.snapshot() }
 
-    /// What is kept of uploads that have failed, and would be of those under way if the run ended now; may be asked at any time,
-    /// from any thread.
+    /// What the store has of failed uploads, and of active ones if the run ended now. Can be called at any time, on any
+    /// thread.
     package var kept: KeptParts {
         let (open, ended) = state.withLock { (Array($0.open.values), $0.result.kept) }
         var kept = ended
@@ -224,17 +225,17 @@ package final class UploadRun: Sendable {
         return kept
     }
 
-    // MARK: Life
+    // MARK: Liveness
 
-    /// Something is done on behalf of the run that moves no byte and ends no request.
+    /// Notes activity for the run that moves no bytes and ends no request.
     package func noteSign() {
         lastSign.store(Moment.now().nanoseconds, ordering: .relaxed)
     }
 
-    /// Whether the run gets on, by its own judgement: with uploads in hand something must move within the stall limit, or the
-    /// workers give up by themselves. When they have not done that either, they hang.
+    /// Whether the run makes progress: with open uploads, something must move within the stall limit, or the workers
+    /// stop with an error. If they have not done that either, they hang.
     ///
-    /// - Parameter slack: seconds that they may take for it.
+    /// - Parameter slack: extra seconds for them to stop.
     package func isAlive(slack: Double = 60) -> Bool {
         if state.withLock({ $0.open.isEmpty }) || stallTimer.remaining > -slack { return true }
         let last = Moment(nanoseconds: lastSign.load(ordering: .relaxed))
@@ -245,7 +246,7 @@ package final class UploadRun: Sendable {
 
     var isStopping: Bool { cancellation.isCancelled }
 
-    /// Ends the run for a reason that every upload shares.
+    /// Stops the run for a reason that affects every upload.
     package func stop(_ reason: UploadFailure) {
         state.withLock { state in
             if state.stopReason == nil { state.stopReason = reason }
@@ -253,9 +254,9 @@ package final class UploadRun: Sendable {
         cancellation.cancel()
     }
 
-    /// Ends the run for a reason that every upload shares, when what is under way has come to its end.
+    /// Ends the run for a reason that affects every upload, after the active ones finish.
     package func drain(_ reason: UploadFailure) {
-        // A stream goes on being read until somebody stops it.
+        // A stream is read until it is stopped.
         let hasStreams = state.withLock { $0.open.values.contains { $0.job.path == nil } }
         if hasStreams { return stop(reason) }
         state.withLock { state in
@@ -264,7 +265,7 @@ package final class UploadRun: Sendable {
         queue.close()
     }
 
-    /// What an interruption really is when the run was stopped for a reason.
+    /// Replaces an interruption by the reason why the run was stopped.
     func reasonToStop(_ failure: UploadFailure) -> UploadFailure {
         failure.kind == .interrupted && isStopping ? stopReason : failure
     }
@@ -284,9 +285,9 @@ package final class UploadRun: Sendable {
         }
     }
 
-    // MARK: Stores that fail
+    // MARK: Failing stores
 
-    /// Ends all transfers that meet the same failure: those to the same bucket, or to the same store. Others continue.
+    /// Ends all transfers with the same failure: those to the same bucket or store. Others continue.
     private func failStore(of transfer: Transfer, _ failure: UploadFailure) {
         let (service, bucket) = (transfer.job.service, transfer.job.destination.bucket)
         let others: [Transfer] = state.withLock { state in
@@ -302,7 +303,7 @@ package final class UploadRun: Sendable {
         }
     }
 
-    /// Why nothing more is sent where the transfer goes; nil where nothing is known to be wrong.
+    /// Why nothing is sent to the transfer's store or bucket any more; nil if it has not failed.
     func failureOfStore(of transfer: Transfer) -> UploadFailure? {
         failure(of: transfer.job.service, transfer.job.destination.bucket)
     }
@@ -311,7 +312,7 @@ package final class UploadRun: Sendable {
         state.withLock { $0.storeFailures.failure(of: ObjectIdentifier(service), bucket) }
     }
 
-    /// Why nothing of the feed can be sent; nil as long as it may hold uploads to other stores.
+    /// Why nothing of the feed can be sent; nil while it may hold uploads to other stores.
     private func failureOfAll(in feed: some UploadFeed) -> UploadFailure? {
         guard state.withLock({ $0.storeFailures.first }) != nil, let (service, bucket) = feed.onlyPlace else {
             return nil
@@ -319,10 +320,10 @@ package final class UploadRun: Sendable {
         return failure(of: service, bucket)
     }
 
-    /// Deals with a transfer that has failed, once nobody works on it any more: it is reported, or looked at once more.
+    /// Handles a failed transfer once no thread works on it: reports it, or looks at it again.
     func endIfStopped(_ transfer: Transfer) {
         guard transfer.isStopped else { return }
-        // Before the workers are counted, so that nobody can take more of it afterwards.
+        // Before the workers are counted, so that no worker can take more of it afterwards.
         queue.drop(transfer)
         switch transfer.change({ $0.conclude(isStopping: isStopping) }) {
         case .failed(let failure): end(transfer, failure)
@@ -332,7 +333,7 @@ package final class UploadRun: Sendable {
     }
 
     private func reconcile(_ transfer: Transfer, after failure: UploadFailure) {
-        // The rows of all that has reached the store, or it would be taken for somebody else's and counted twice.
+        // Wait for the rows of all parts at the store, or they would count as foreign and be counted twice.
         recorder.waitUntilRecorded()
         transfer.beginAnotherLook()
         queue.add(anotherLookAt: transfer, isGone: failure.s3Code == "NoSuchUpload")
@@ -341,10 +342,10 @@ package final class UploadRun: Sendable {
     private func end(_ transfer: Transfer, _ failure: UploadFailure) {
         let record = transfer.record
         let report: @Sendable () -> Void = { [self] in reportFailed(transfer, failure) }
-        // What the ledger can't be told is told to people at least.
+        // Report to the user even what the ledger cannot record.
         guard let record, failure.kind != .ledger, failure.kind != .held else { return report() }
         let isStream = record.upload.source == nil
-        // Nothing waits for the rest of a stream of which nothing is there.
+        // If the store has nothing of a stream, there is nothing to resume.
         let isOver = isStream && !record.mayHoldParts && failure.state == .pending
         recorder.record(
             .upload(
@@ -358,7 +359,7 @@ package final class UploadRun: Sendable {
                         ? transfer.bytesSent.load(ordering: .relaxed) : 0
                 )
             ),
-            // Whether it could be written or not, people are told.
+            // Report even if the write failed.
             then: { _ in report() }
         )
     }
@@ -380,7 +381,7 @@ package final class UploadRun: Sendable {
         close(transfer)
     }
 
-    /// It has been reported: nothing of it is kept.
+    /// Releases a transfer that has been reported.
     private func close(_ transfer: Transfer) {
         transfer.change { $0.release() }
         state.withLock { _ = $0.open.removeValue(forKey: ObjectIdentifier(transfer)) }
@@ -396,24 +397,24 @@ package final class UploadRun: Sendable {
     func partRecorded(_ transfer: Transfer, size: Int64, wasSkipped: Bool) {
         transfer.bytesDone.add(size, ordering: .relaxed)
         transfer.partsDone.add(1, ordering: .relaxed)
-        // Of the recorder and a stream's reader one finds that it was the last.
+        // Only one of recorder and stream reader sees that it was the last part.
         let (isWhole, isFirstLook) = transfer.change { ($0.recordPart(), !$0.hasLookedAgain) }
         if wasSkipped && isFirstLook { transfer.bytesSkipped.add(size, ordering: .relaxed) }
         if isWhole && !transfer.isStopped { queue.add(completionOf: transfer) }
     }
 
-    /// A stream has come to its end: how many parts are to be recorded is known.
+    /// A stream has ended: the number of parts is known.
     func streamEnded(_ transfer: Transfer, size: Int64, partCount: Int) {
         let (isWhole, expected) = transfer.change { $0.endStream(size: size, partCount: partCount) }
         progress.found(size: size, insteadOf: expected)
         if isWhole && !transfer.isStopped { queue.add(completionOf: transfer) }
     }
 
-    /// The object is proven. It is reported when the ledger has it.
+    /// The object is proven; reports it once the ledger has it.
     ///
     /// - Parameters:
-    ///   - found: what was at the store before anything was sent; nil for what was sent.
-    ///   - evidence: what proved it equal to the file just now; nil where the ledger had it as done before.
+    ///   - found: the object, if it already existed; nil for an upload that was sent.
+    ///   - evidence: what proved that it equals the file; nil if the ledger already had the upload as done.
     func completed(
         _ transfer: Transfer,
         _ record: UploadRecord,
@@ -468,20 +469,20 @@ package final class UploadRun: Sendable {
                 )
             ),
             then: { [self] failure in
-                // The object is whole, but what the next run needs to know of it is not on record: no success.
+                // The object is complete, but the next run would not know: not a success.
                 if let failure { reportFailed(transfer, self.failure(failure)) } else { report() }
             }
         )
     }
 
-    // MARK: Of a record
+    // MARK: Record properties
 
     func plan(of record: UploadRecord) -> PartPlan? {
         guard let partSize = record.upload.partSize, let size = record.upload.source?.size else { return nil }
         return PartPlan(objectSize: size, partSize: partSize)
     }
 
-    /// What the user asked for, with the token, and the time of the source in the form that other tools read.
+    /// What the user asked for, plus the token, and the source's modification time in the form that other tools read.
     func attributes(of record: UploadRecord) -> ObjectAttributes {
         var attributes = record.upload.attributes
         do {

@@ -2,12 +2,12 @@ import MulePlan
 import MuleSystem
 import MuleTransport
 
-/// A piece of work for one worker.
+/// A unit of work for one worker.
 struct Work: Sendable {
     enum Step: Sendable {
-        /// Look at the source and the store, and plan the parts.
+        /// Inspect the source and the store, and plan the parts.
         case begin
-        /// What was recorded is not what the store has; `isGone` when it has said that it does not know the upload.
+        /// The store does not have what was recorded; `isGone` if it does not know the upload.
         case reconcile(isGone: Bool)
         indirect case part(PartWork)
         /// All parts are recorded.
@@ -16,9 +16,9 @@ struct Work: Sendable {
 
     var transfer: Transfer
     var step: Step
-    /// Whether it is carried out beside what the limit allows.
+    /// Whether it runs in addition to the limit.
     fileprivate(set) var isBesideLimit = false
-    /// What has failed of it before it was postponed.
+    /// Its failures before it was postponed.
     fileprivate(set) var earlier = EarlierFailures()
 
     var isRetry: Bool { earlier.count > 0 }
@@ -28,7 +28,7 @@ struct Work: Sendable {
         self.step = step
     }
 
-    /// Bytes that it is going to send in one body.
+    /// Bytes that it sends in one body.
     fileprivate var bodySize: Int64 {
         switch step {
         case .begin: transfer.job.share == .small ? transfer.job.size ?? 0 : 0
@@ -37,7 +37,7 @@ struct Work: Sendable {
         }
     }
 
-    /// Whether it can be started again from its beginning. A stream that is being read can't.
+    /// Whether it can be restarted. A stream that is being read cannot.
     var canStartAgain: Bool {
         if case .begin = step { transfer.job.path != nil } else { true }
     }
@@ -46,7 +46,7 @@ struct Work: Sendable {
         if case .complete = step { true } else { false }
     }
 
-    /// What it counts as where files and parts share the workers; nil for what is neither.
+    /// Its share when files and parts compete for workers; nil for other steps.
     var share: Share? {
         switch step {
         case .begin: transfer.job.share == .small ? .small : nil
@@ -56,51 +56,51 @@ struct Work: Sendable {
     }
 }
 
-/// What the workers of a run take their work from: files and parts of all files share it.
+/// The work of a run, shared by all its files and workers.
 ///
-/// Ends of uploads go first, since they free what the upload holds, and second looks with them. Small files and parts of large
-/// ones take turns by `FairShare`. A large one is begun when no part of another is waiting, so that an upload under way is
-/// finished before the next is begun; but one is begun ahead of the last parts: when fewer of them wait than may be in flight, a
-/// worker would soon have nothing to do for as long as the store takes to create the next upload.
+/// Completions and second looks go first, because they free what an upload holds. Small files and parts of large ones
+/// take turns by `FairShare`. A large upload starts when no parts of others wait, so that uploads finish one after the
+/// other. One may start ahead when fewer parts wait than may be in flight, because a worker would otherwise idle while
+/// the store creates the next upload.
 final class WorkQueue: Sendable {
     private struct State {
         var urgent: [Work] = []
         var parts: [Work] = []
         var pendingUploads = PendingUploads()
-        /// Transfers that have not come to their end.
+        /// Transfers that have not ended.
         var unfinished = 0
-        /// Whether there will be no more transfers than have been added.
+        /// Whether all transfers have been added.
         var isSealed = false
-        /// The upload that was begun while parts of others were waiting, until one of its own is taken.
+        /// The upload that started while parts of others waited, until one of its parts is taken.
         var begunAhead: Transfer?
         var busy = 0
-        /// What waits for its next try, and how many such tries are under way.
+        /// Work that waits for its next attempt, and the number of such attempts that run.
         var postponed = PostponedWork()
         var retries = 0
-        /// Ends of uploads that are under way beside the limit.
+        /// Completions that run in addition to the limit.
         var ending = 0
         var busyWith = Counts()
         var share = FairShare()
         /// Threads that take work.
         var workers = 0
         var limit: Int
-        /// What the limit follows; nil where it was asked for.
+        /// Sets the limit; nil if the user chose it.
         var control: ConcurrencyControl?
-        /// What may be in flight by the link's rate.
+        /// What may be in flight at the link's rate.
         var outlook = BodyPacer.Outlook()
-        /// Bodies that are in somebody's hands, and their bytes.
+        /// Bodies that workers have taken, and their bytes.
         var bodies = 0
         var bodyBytes: Int64 = 0
         var isClosed = false
         /// Threads that wait for work.
         var idle = 0
-        /// Kinds of which somebody waits until there are few.
+        /// Kinds for which a thread waits until few uploads are left.
         var awaited: [Share] = []
 
-        /// There will be no more work.
+        /// Whether there will be no more work.
         var isOver: Bool { isClosed || (isSealed && unfinished == 0) }
 
-        /// Whether one of those who wait would go on. Most of what happens here concerns only who does it, and goes on itself.
+        /// Whether a waiting thread could continue. Most changes concern only the thread that makes them.
         var concernsOthers: Bool {
             if idle > 0, isOver || (busy < limit ? canTake : workers > leave) || hasEndBesideLimit { return true }
             return !awaited.isEmpty && (isClosed || awaited.contains { pendingUploads.isShort(of: $0) })
@@ -110,28 +110,28 @@ final class WorkQueue: Sendable {
 
         var hasWork: Bool { !urgent.isEmpty || hasFreshWork || postponed.hasDue(at: .now()) }
 
-        /// When a thread that waits may take a retry, which may be at once; nil where there is no place for one.
+        /// When a waiting thread may take a retry, possibly at once; nil if none may start.
         var nextRetry: Moment? { busy < limit && hasRoom && mayRetry ? postponed.earliest : nil }
 
-        /// What has failed before takes a quarter of the places at most while there is other work.
+        /// Retries use at most a quarter of the slots while there is other work.
         private var mayRetry: Bool { retries < max(1, limit / 4) || !hasFreshWork }
 
         private var hasFreshWork: Bool { !parts.isEmpty || (mayBegin && !pendingUploads.isEmpty) }
         private var mayBegin: Bool { !postponed.isFull }
-        /// Whether one more body of the size of the others may be in flight.
+        /// Whether one more body of average size may be in flight.
         var hasRoom: Bool {
             guard let budget = outlook.budget, bodies > 0 else { return true }
             return bodyBytes + bodyBytes / Int64(bodies) <= budget
         }
-        /// Whether there is work that may be handed out.
+        /// Whether a thread may take work.
         var canTake: Bool { hasRoom ? hasWork : !urgent.isEmpty }
-        /// How many threads there is leave for.
+        /// How many threads are allowed.
         var leave: Int { limit + ending }
 
-        /// An end that keeps nobody from sending.
+        /// Takes a completion without counting it against the limit.
         ///
-        /// A store takes minutes to put thousands of parts together, in which nothing goes over the line. Where the line says how
-        /// much may be in flight, this is not part of it; where a number was asked for, that is the number of requests.
+        /// A store may take minutes to assemble thousands of parts without using the link. If the link sets the limit,
+        /// completions are extra; if the user set it, they count as requests.
         mutating func takeEndBesideLimit(most: Int) -> Work? {
             guard control != nil, ending < most, let index = urgent.lastIndex(where: \.isCompletion) else { return nil }
             ending += 1
@@ -154,7 +154,7 @@ final class WorkQueue: Sendable {
             }
             let waiting = pendingUploads.waiting
             let hasParts = !parts.isEmpty || pendingUploads.holds(.part)
-            // What is announced is an estimate; what is here must be given to somebody.
+            // Announced counts are estimates; work that is present must be handed out.
             let turn = share.next(
                 waiting: (
                     pendingUploads.holds(.small) ? max(waiting.small, 1) : 0,
@@ -182,7 +182,7 @@ final class WorkQueue: Sendable {
             return pendingUploads.next(.part).map { Work(transfer: $0, step: .begin) }
         }
 
-        /// Takes the limit from the control, if there is one.
+        /// Takes the limit from the control, if any.
         mutating func follow(_ change: (inout ConcurrencyControl) -> Void) {
             guard var changed = control else { return }
             if idle > 0, busy < limit, !hasWork { changed.starved() }
@@ -199,8 +199,8 @@ final class WorkQueue: Sendable {
     private let began = Moment.now()
 
     /// - Parameters:
-    ///   - concurrency: most requests at a time.
-    ///   - pacer: what the link carries: then the queue begins with few, and the link decides. Nil where the number was asked for.
+    ///   - concurrency: the maximum of concurrent requests.
+    ///   - pacer: adapts the number of requests to the link, starting with few; nil if the user set it.
     init(concurrency: Int, pacer: BodyPacer? = nil) {
         self.concurrency = concurrency
         self.pacer = pacer
@@ -208,14 +208,14 @@ final class WorkQueue: Sendable {
         state = Monitor(State(limit: control?.limit ?? concurrency, control: control))
     }
 
-    // MARK: What comes in
+    // MARK: Adding work
 
-    /// More uploads are known than have been added.
+    /// Announces uploads before they are added.
     func announce(_ counts: Counts) {
         state.withLock { $0.pendingUploads.announce(counts) }
     }
 
-    /// Uploads in the order they are to begin, each kind by itself. They have been announced.
+    /// Adds announced uploads, in starting order per kind.
     func add(_ transfers: [Transfer]) {
         change { state in
             state.unfinished += transfers.count
@@ -228,9 +228,9 @@ final class WorkQueue: Sendable {
         change { $0.isSealed = true }
     }
 
-    /// Waits until one of these kinds has few that could be begun, or nobody wants any more.
+    /// Waits until few uploads of one of these kinds are left, or the queue is closed.
     ///
-    /// - Returns: the kinds of which there are few; none when nobody wants any more.
+    /// - Returns: the kinds with few left; none if the queue is closed.
     func waitUntilShort(of kinds: [Share]) -> [Share] {
         state.wait { state in
             let short = kinds.filter { state.pendingUploads.isShort(of: $0) }
@@ -240,16 +240,16 @@ final class WorkQueue: Sendable {
         }
     }
 
-    /// Kinds of which there are few.
+    /// Kinds with few uploads left.
     func short(of kinds: [Share]) -> [Share] {
         state.withLock { state in kinds.filter { state.pendingUploads.isShort(of: $0) } }
     }
 
     var isClosed: Bool { state.withLock { $0.isClosed } }
 
-    // MARK: What goes out
+    // MARK: Taking work
 
-    /// Whether there is work, and leave, for one more thread than there are; then it counts as there.
+    /// Whether one more thread is needed and allowed; if true, it counts as started.
     func wantsWorker() -> Bool {
         state.withLock { state in
             let isBusy = state.busy + state.ending >= state.workers
@@ -260,10 +260,10 @@ final class WorkQueue: Sendable {
         }
     }
 
-    /// A worker that counts as there could not be started.
+    /// A counted worker could not be started.
     func missesWorker() { state.withLock { $0.workers -= 1 } }
 
-    /// The next piece of work; nil when there will be none any more, or for one worker fewer.
+    /// The next unit of work; nil at the end, or to stop a surplus worker.
     func next() -> Work? {
         var isIdle = false
         return state.wait(askingAgainAt: \.nextRetry, wakingOthersIf: \.concernsOthers) { state -> Work?? in
@@ -275,13 +275,14 @@ final class WorkQueue: Sendable {
         }
     }
 
-    /// Nil when there is nothing to be had for now.
+    /// Nil if nothing is available now.
     private func next(_ state: inout State) -> Work?? {
         if state.isOver { return .some(nil) }
         look(&state)
         let end = state.takeEndBesideLimit(most: concurrency)
         guard end != nil || state.busy < state.limit else {
-            // Who would wait for a limit that may never rise again is woken by all that happens until then.
+            // A worker above the limit leaves, instead of being woken by every change until the limit rises, which may
+            // never happen.
             if state.workers <= state.leave { return nil }
             state.workers -= 1
             return .some(nil)
@@ -296,23 +297,23 @@ final class WorkQueue: Sendable {
             state.bodies += 1
             state.bodyBytes += work.bodySize
         }
-        // Under this lock: what is not in the queue any more is in the hands of somebody who is counted.
+        // Under this lock, so that work taken from the queue is always counted.
         work.transfer.change { $0.startWork() }
         return work
     }
 
-    /// Whether no thread would get any work.
+    /// Whether no work is available.
     var isDry: Bool { state.withLock { !$0.hasWork } }
 
-    /// How many pieces of work wait for their next try; for tests.
+    /// How many units wait for their next attempt; for tests.
     var postponedCount: Int { state.withLock { $0.postponed.count } }
 
-    /// How many threads wait for work, or until there is little of it; for tests.
+    /// How many threads wait for work or for few uploads; for tests.
     var sleepers: Int { state.withLock { $0.idle + ($0.awaited.isEmpty ? 0 : 1) } }
 
-    /// A piece of work has failed a few times. It goes behind all other, and waits for its time.
+    /// Postpones work that has failed a few times: it waits behind all other work until its time.
     func postpone(_ work: Work, _ postponement: Postponement) {
-        // All who wait for work wait no longer than until then.
+        // Wakes all threads, because none may wait beyond the new time.
         state.update { state in
             var work = work
             work.earlier.count = postponement.failures
@@ -327,11 +328,11 @@ final class WorkQueue: Sendable {
         }
     }
 
-    /// A piece of work is over: carried out, failed, or postponed.
+    /// A unit of work has ended: done, failed or postponed.
     ///
     /// - Parameters:
-    ///   - seconds: that it took.
-    ///   - isSuccess: whether it was carried out.
+    ///   - seconds: how long it took.
+    ///   - isSuccess: whether it is done.
     func done(_ work: Work, in seconds: Double, isSuccess: Bool = true) {
         change { state in
             if work.isRetry { state.retries -= 1 }
@@ -347,9 +348,9 @@ final class WorkQueue: Sendable {
         }
     }
 
-    /// Parts to be taken in their order.
+    /// Adds parts in order.
     func add(parts: [PartWork], of transfer: Transfer) {
-        // Behind those of other transfers that are waiting: the oldest upload is finished first.
+        // Behind waiting parts of other transfers: the oldest upload finishes first.
         change { state in
             let parts = parts.map { Work(transfer: transfer, step: .part($0)) }
             if state.postponed.hold(parts, of: transfer) { return }
@@ -365,7 +366,7 @@ final class WorkQueue: Sendable {
         change { $0.urgent.append(Work(transfer: transfer, step: .reconcile(isGone: isGone))) }
     }
 
-    /// Forgets what was still to be done of a transfer that has failed.
+    /// Drops the remaining work of a failed transfer.
     func drop(_ transfer: Transfer) {
         change { state in
             state.parts.removeAll { $0.transfer === transfer }
@@ -378,14 +379,14 @@ final class WorkQueue: Sendable {
         change { $0.unfinished -= 1 }
     }
 
-    /// Nobody gets any more work.
+    /// Stops handing out work.
     func close() {
         change { $0.isClosed = true }
     }
 
-    // MARK: How much at a time
+    // MARK: Concurrency
 
-    /// The store asked for less.
+    /// The store asked to slow down.
     func throttled() {
         change(followsLink: true) { state in
             if state.control == nil { state.limit = max(1, min(state.limit, max(state.busy, 1)) / 2) }
@@ -399,17 +400,17 @@ final class WorkQueue: Sendable {
         change(followsLink: true) { state in state.follow { $0.broken(at: now) } }
     }
 
-    /// The other side has acknowledged bytes.
+    /// The store has acknowledged bytes.
     func delivered(_ bytes: Int64) {
         let now = seconds
         change(followsLink: true) { state in state.follow { $0.delivered(bytes, at: now) } }
     }
 
-    /// A body has reached the store. Where a fixed concurrency was halved, one more may be under way.
+    /// A body has reached the store. If a fixed concurrency was halved, it rises by one.
     ///
     /// - Parameters:
-    ///   - duration: seconds from its first byte to the answer.
-    ///   - answer: seconds of these from the last byte on, where that is known.
+    ///   - duration: seconds from the first byte to the answer.
+    ///   - answer: of these, seconds after the last byte, if known.
     func bodyDelivered(in duration: Double, answeredIn answer: Double = 0) {
         let now = seconds
         change(followsLink: true) { state in
@@ -422,10 +423,10 @@ final class WorkQueue: Sendable {
         }
     }
 
-    /// Whoever changes what others may wait for does it here.
+    /// Makes every change that others may wait for.
     ///
-    /// - Parameter followsLink: whether the limit follows what has happened, and so what the link carries must be known. Threads that
-    ///   wait need it too. To ask costs as much as a good part of the work for a small file.
+    /// - Parameter followsLink: whether the limit depends on the change, so that the pacer's outlook must be current.
+    ///   Waiting threads need it too. Querying it costs a good part of the work for a small file.
     private func change(followsLink: Bool = false, _ body: (inout State) -> Void) {
         state.update(if: \.concernsOthers) { state in
             if followsLink || state.idle > 0 { look(&state) }

@@ -6,14 +6,14 @@ import MuleSystem
 import MuleTransport
 import Synchronization
 
-/// One thread of the pool: its client, its buffer, and the loop that takes work and carries it all the way.
+/// A thread of the pool: its client, its buffer, and the loop that takes work and performs it.
 final class Worker {
     let run: UploadRun
     let digester = Digester()
     let client: StoreClient
-    /// What it asks stores that is no transfer of bytes.
+    /// Requests to stores other than sending bytes.
     let remote: RemoteSteps
-    /// What has failed of the work in hand before; nil where it can't be postponed.
+    /// Earlier failures of the current work; nil if it cannot be postponed.
     private(set) var earlier: EarlierFailures?
 
     init(_ run: UploadRun) {
@@ -22,7 +22,7 @@ final class Worker {
         remote = RemoteSteps(client: client, ledger: run.ledger, emit: { [run] in run.emit($0) })
     }
 
-    /// Works until the queue has nothing more to give.
+    /// Works until the queue returns nil.
     func work() {
         while let work = run.queue.next() {
             if run.queue.wantsWorker() { run.startWorker() }

@@ -1,14 +1,14 @@
 import Glibc
 import MuleSystem
 
-/// The threads of a run. They come and go, thousands of them in a run of weeks, and those that have left are cleared away.
+/// The threads of a run. A long run starts and ends thousands of them; ended threads are joined along the way.
 final class WorkerPool: Sendable {
     private struct State {
         var threads: [Int: Thread] = [:]
         var started = 0
-        /// Numbers of those whose work is over and who have not been waited for.
+        /// Numbers of threads that have ended but are not joined.
         var left: [Int] = []
-        /// When the system may be asked for a thread again: it has refused one.
+        /// When to try to create a thread again after the system refused one.
         var mayGrowAt = Moment(nanoseconds: 0)
 
         mutating func takeOneThatLeft() -> Thread? {
@@ -18,18 +18,18 @@ final class WorkerPool: Sendable {
 
     private let state = Monitor(State())
 
-    /// Seconds between two tries to get a thread from a system that refuses: each costs a mapping of memory.
+    /// Seconds between two attempts to create a thread after a refusal: each costs a memory mapping.
     private static let pause = 1.0
 
-    /// One more thread. To be called by the first before anybody waits, and by those who work.
+    /// Starts one more thread. Called for the first thread before `waitForAll`, and by running threads.
     ///
-    /// - Throws: when the system starts no more; the others work on.
+    /// - Throws: if the system refuses a thread; the others continue.
     func start(_ work: @escaping @Sendable () -> Void) throws(SystemError) {
         let gone = try state.withLock { state throws(SystemError) in
             let number = state.started
             if Moment.now() < state.mayGrowAt { throw SystemError(code: EAGAIN, call: "pthread_create") }
             do throws(SystemError) {
-                // Under the lock, so that it is in the list before it can say that it leaves.
+                // Under the lock, so that the thread is in the list before it can end.
                 state.threads[number] = try Thread(name: "worker \(number + 1)") { [self] in
                     work()
                     self.state.update { $0.left.append(number) }
@@ -46,7 +46,7 @@ final class WorkerPool: Sendable {
         for thread in gone { thread.join() }
     }
 
-    /// Returns when all have left. Nothing that they held is held any more.
+    /// Returns when all threads have ended and are joined.
     func waitForAll() {
         while true {
             let next: (thread: Thread?, isLast: Bool) = state.wait { state in
@@ -60,6 +60,6 @@ final class WorkerPool: Sendable {
 
     var isEmpty: Bool { state.withLock { $0.threads.count == $0.left.count } }
 
-    /// Threads that have not been cleared away; for tests.
+    /// Threads that are not joined yet; for tests.
     var count: Int { state.withLock { $0.threads.count } }
 }

@@ -1,4 +1,4 @@
-// The day on which the store gives an upload up by itself: told in time, and once.
+// Warns, once and in time, that the store will abort an upload on its own.
 
 import MuleLedger
 package import MulePlan
@@ -7,7 +7,7 @@ import MuleSystem
 import Synchronization
 
 extension Worker {
-    /// Keeps the date that the store has told of this upload.
+    /// Records the abort date that the store named.
     func learnAbortDate(_ date: String, _ transfer: Transfer) throws(UploadFailure) {
         guard let record = transfer.record, record.abortDate != date else { return }
         try run.ledger.reporting { ledger throws(LedgerError) in try ledger.recordAbortDate(record.number, date) }
@@ -16,8 +16,8 @@ extension Worker {
 }
 
 extension UploadRun {
-    /// Warns when the date is past or near, or can't be kept at the rate that is allowed; from then on the rate of this
-    /// run is looked at now and then. To be called when the upload has its ID and what is left of it is known.
+    /// Warns if the date is past or near, or if the rate limit cannot meet it; otherwise checks the rate of this run
+    /// regularly. Call when the upload has its ID and the remaining size is known.
     func watchAbortDate(of transfer: Transfer) {
         guard let date = transfer.record?.abortDate.flatMap(AbortDate.init) else { return }
         guard transfer.change({ $0.learn(date) }) else { return }
@@ -31,7 +31,7 @@ extension UploadRun {
         }
     }
 
-    /// To be called whenever bytes have gone out; costs a look at the clock at most.
+    /// Call after sending bytes; usually costs only a look at the clock.
     func observePace(of transfer: Transfer) {
         let due = transfer.nextLookAtPace.load(ordering: .relaxed)
         guard due != .max else { return }
@@ -41,10 +41,10 @@ extension UploadRun {
         guard transfer.nextLookAtPace.compareExchange(expected: due, desired: next, ordering: .relaxed).exchanged else {
             return
         }
-        // What all files of the run get together: if that is not enough for this one alone, it won't be done.
+        // The rate of the whole run: if it is not enough for this file alone, the file will not finish.
         let rate = Double(progress.bytesSent) / max(now.seconds(since: startedAt), 0.001)
         guard let risk = risk(date, transfer, rate: rate) else { return }
-        // Near and in time for all that is known.
+        // Near, but expected to finish in time.
         if case .near = risk { return }
         transfer.nextLookAtPace.store(.max, ordering: .relaxed)
         warn(risk, date, transfer)
@@ -63,7 +63,7 @@ extension UploadRun {
 }
 
 extension AbortDate.Risk {
-    /// For people: what will happen to the unfinished upload of that object, and what helps.
+    /// For users: what will happen to the unfinished upload of that object, and how to prevent it.
     package func sentence(_ date: AbortDate, of object: String) -> String {
         let day = date.time.iso8601
         switch self {

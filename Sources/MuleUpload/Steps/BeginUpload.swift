@@ -1,4 +1,4 @@
-// The first steps of an upload: what is there already, and what is to be sent.
+// The first steps of an upload: find what already exists, and decide what to send.
 
 import MuleDigest
 import MuleLedger
@@ -9,7 +9,7 @@ import MuleTransport
 import Synchronization
 
 extension Worker {
-    /// - Parameter isFirst: false when the step was postponed before.
+    /// - Parameter isFirst: false if the step was postponed before.
     func begin(_ transfer: Transfer, isFirst: Bool) throws(UploadFailure) {
         if isFirst { run.progress.begin(transfer) }
         transfer.enter(.checking)
@@ -26,7 +26,7 @@ extension Worker {
             if let same, try isStillThere(same, source, transfer) { return }
             known = try claim(again, transfer)
         }
-        // A job has either a row or an upload that was done before (`UploadJob.Row`).
+        // A job has either a row or an earlier confirmed upload (`UploadJob.Row`).
         guard var record = known else { fatalError("a transfer started without a row") }
         if let fresh = transfer.job.restartsAs, !transfer.hasRestarted.load(ordering: .relaxed) {
             record = try abandon(record, for: fresh, transfer)
@@ -48,7 +48,7 @@ extension Worker {
         }
     }
 
-    /// - Returns: the row, which is this process's now.
+    /// - Returns: the row, now held by this process.
     @discardableResult func claim(_ upload: NewUpload, _ transfer: Transfer) throws(UploadFailure) -> UploadRecord {
         let claim = try run.ledger.reporting { ledger throws(LedgerError) in try ledger.claim([upload]).first }
         switch claim {
@@ -60,7 +60,7 @@ extension Worker {
         }
     }
 
-    // MARK: Done before
+    // MARK: Confirmed before
 
     /// Whether the object that the ledger remembers is still the one at the store.
     private func isStillThere(
@@ -68,7 +68,7 @@ extension Worker {
         _ source: SourceFile,
         _ transfer: Transfer
     ) throws(UploadFailure) -> Bool {
-        // Who may not look must send.
+        // Without permission to look, the file is sent.
         guard case .success(let head?, _) = try remote.lookAtObject(transfer, after: earlier), head.size == source.size
         else {
             return false

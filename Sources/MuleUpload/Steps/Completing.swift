@@ -1,4 +1,4 @@
-// The end of an upload: Complete, and the proof that the object is ours and whole.
+// The end of an upload: Complete, and the proof that the object is this upload's and complete.
 
 import MuleDigest
 import MuleLedger
@@ -12,7 +12,7 @@ extension Worker {
         transfer.enter(.completing)
         var record = transfer.claimedRecord
         guard let uploadID = record.uploadID else {
-            // Postponed when the upload was created once more, which takes a source: a stream never comes here.
+            // Postponed while the upload was created again, which needs a source, so this is no stream.
             guard let source = transfer.source else { fatalError("completed without an upload ID") }
             return try startAgain(source, transfer, record)
         }
@@ -54,9 +54,9 @@ extension Worker {
         }
     }
 
-    /// The proof that a request was carried out whose answer never came: the last thing to ask before it counts as failed.
+    /// The proof that a request with a lost answer was executed; the last check before it counts as failed.
     ///
-    /// - Parameter look: looks at the object; a failure of it says nothing.
+    /// - Parameter look: looks at the object; its own failure means nothing.
     func objectDespite(
         _ failure: UploadFailure,
         _ look: () throws(UploadFailure) -> ObjectProof?
@@ -65,7 +65,7 @@ extension Worker {
         return try? look()
     }
 
-    /// Sends Complete until it is answered; without its condition to a store that knows none.
+    /// Sends Complete until it is answered; without the condition if the store does not support one.
     func completed(
         _ uploadID: String,
         _ rows: [PartRecord],
@@ -117,7 +117,7 @@ extension Worker {
     ) -> WholeObject {
         var whole = WholeObject()
         whole.onlyIfAbsent = record.upload.onlyIfAbsent
-        // Only to a store that has shown that it knows them: others may refuse a header they don't know.
+        // Only for stores that have shown support; others may refuse unknown headers.
         if transfer.negotiated.wholeObject == checksum.type {
             whole.size = size
             whole.checksum = (checksum.algorithm, checksum.type, checksum.value)
@@ -131,8 +131,8 @@ extension Worker {
         return bytes.count == algorithm.byteCount ? Checksum(algorithm: algorithm, bytes: bytes) : nil
     }
 
-    /// Removes what unanswered tries of Create have left. Here and not earlier, because such a try may reach the store
-    /// after the one that was answered.
+    /// Removes what unanswered attempts of Create have left. Not earlier, because such an attempt may reach the store
+    /// after the answered one.
     private func removeSiblings(_ record: UploadRecord, _ transfer: Transfer) throws(UploadFailure) {
         switch try remote.removeUnanswered(record, transfer) {
         case .removed:
@@ -161,7 +161,7 @@ extension Worker {
         }
         if error.isVanishedUpload || error.retryClass == .reconcile {
             if error.status == 412, !ambiguous, try isHidden(transfer) { throw .exists(transfer.name) }
-            // Any of these may be the echo of a Complete that won: the object tells.
+            // Any of these may follow from a Complete that succeeded: the object shows it.
             if let proof = try remote.ownObject(size: size, record, transfer) {
                 run.completed(transfer, record, proof)
                 return
@@ -192,7 +192,8 @@ extension Worker {
         throw refusal(error, transfer)
     }
 
-    /// The upload ID is gone: it was completed, and then the object is ours, or it was aborted or has expired.
+    /// The upload ID is gone: the upload was completed, and the object is this upload's, or it was aborted or has
+    /// expired.
     func reconcileVanished(
         _ source: SourceFile,
         _ transfer: Transfer,
@@ -210,7 +211,7 @@ extension Worker {
         }
         if case .success(let head?, _) = try remote.lookAtObject(transfer), try !isOfBefore(head, record),
             let modified = head.lastModified?.millisecondsSince1970,
-            // By the store's clock, and in the whole seconds that it tells.
+            // By the store's clock, which has whole seconds.
             modified + 1_000 > record.createdAt + transfer.job.service.clockDifference
         {
             throw UploadFailure(
@@ -231,8 +232,8 @@ extension Worker {
         try startAgain(source, transfer, fresh)
     }
 
-    /// Whether the object was made by this upload before a restart, or by one of this ledger that was done before this one
-    /// was registered: no other program made it, and it is not newer.
+    /// Whether the object comes from this upload before a restart, or from an upload of this ledger that was done
+    /// before this one was registered: then no other program made it, and it is not newer.
     private func isOfBefore(_ head: ObjectHead, _ record: UploadRecord) throws(UploadFailure) -> Bool {
         guard let token = head.metadata[UploadToken.metadataName] else { return false }
         if record.began(token: token) { return true }
@@ -240,7 +241,7 @@ extension Worker {
         }
     }
 
-    /// Another program removed or wrote the object during Complete. The parts can't be completed any more:
+    /// Another program removed or wrote the object during Complete. The parts cannot be completed any more:
     /// https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html asks for a new upload.
     private func sendAgain(
         _ source: SourceFile,
@@ -263,7 +264,7 @@ extension Worker {
         try startAgain(source, transfer, try abandon(record, for: record.upload, transfer))
     }
 
-    /// Creates the upload once more and sends all parts.
+    /// Creates the upload again and sends all parts.
     func startAgain(
         _ source: SourceFile,
         _ transfer: Transfer,
@@ -279,15 +280,15 @@ extension Worker {
 }
 
 extension PartRecord {
-    /// Whether the row holds the CRC that the whole object's is combined from on this rung.
+    /// Whether the row has the CRC needed for the whole object's in this mode.
     func isDigested(for checksumMode: ChecksumMode) -> Bool {
         crc.count == checksumMode.wholeObjectCRC.checksumAlgorithm.byteCount
     }
 }
 
 extension UploadFailure {
-    /// The rung changed while parts were being sent. Checking the upload again digests those that need it, and so does the
-    /// next run of a stream.
+    /// The mode changed while parts were sent. Checking the upload again digests the parts that need it; for a stream,
+    /// the next run does.
     fileprivate static func differentDigests(_ transfer: Transfer, _ source: SourceFile?) -> UploadFailure {
         var failure = UploadFailure(
             .ledger,
@@ -311,7 +312,7 @@ extension ObjectProof {
     }
 }
 
-/// The checksum of an object, from those of its parts.
+/// The checksum of an object, computed from those of its parts.
 struct MultipartChecksum {
     var algorithm: ChecksumAlgorithm
     var type: ChecksumType

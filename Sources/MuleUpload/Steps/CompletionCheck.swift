@@ -1,25 +1,25 @@
-// Whether an upload that the store does not know any more had been completed.
+// Whether an upload that the store no longer knows was completed.
 
 import MuleLedger
 import MulePlan
 import MuleS3
 import MuleSystem
 
-/// What happened to an upload that is gone at the store.
+/// What happened to an upload that the store no longer knows.
 enum CompletionCheck: Sendable {
-    /// The object is its, and what is on record.
+    /// The object comes from this upload and matches the records.
     case proven(ObjectProof, size: Int64)
-    /// There is no object, or one that another program made.
+    /// There is no object, or another program made it.
     case notOurs
-    /// The object has its token, and differs from the record. Why, in words that follow a colon.
+    /// The object has this upload's token but differs from the records. The reason completes a sentence after a colon.
     case unproven(String)
     /// Reading the object's metadata is not permitted.
     case hidden(S3Error)
 }
 
 extension UploadRecord {
-    /// Whether Complete may have been sent: not before all parts are on record, how many ever a stream has. What was started
-    /// elsewhere has no token to identify it by.
+    /// Whether Complete may have been sent: only after all parts are recorded, which is unknown for a stream that has
+    /// not ended. An adopted upload has no token to identify its object by.
     var mayHaveBeenCompleted: Bool {
         guard uploadID != nil, !isAdopted, partsDone > 0 else { return false }
         return partCount.map { partsDone >= $0 } ?? true

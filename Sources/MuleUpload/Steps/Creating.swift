@@ -1,4 +1,4 @@
-// Beginning anew: an upload ID of our own, durable before any part goes.
+// Creates uploads at the store: the upload ID is durable before any part is sent.
 
 import MuleDigest
 import MuleLedger
@@ -9,7 +9,7 @@ import MuleTransport
 import Synchronization
 
 extension Worker {
-    /// Gives up what an earlier run began and gives the row a fresh plan.
+    /// Aborts what an earlier run started, and gives the row a new plan.
     func abandon(
         _ record: UploadRecord,
         for fresh: NewUpload,
@@ -38,7 +38,7 @@ extension Worker {
         return replanned
     }
 
-    /// Creates the multipart upload and makes its ID durable, before any part goes.
+    /// Creates the multipart upload and records its ID durably before any part is sent.
     func create(_ transfer: Transfer, _ record: UploadRecord) throws(UploadFailure) {
         let wasTriedBefore = record.createAttemptedAt != nil
         var record = record
@@ -46,8 +46,8 @@ extension Worker {
         record = try run.ledger.reporting { ledger throws(LedgerError) in try ledger.recordCreateAttempt(record) }
         transfer.update(record)
         let attributes = run.attributes(of: record)
-        // Whether the store may have an upload of which no row knows. A try whose connection never stood has created nothing: it
-        // leaves no row that only the store could clear.
+        // Whether the store may have an upload without a row. An attempt that never connected has created nothing, and
+        // must not leave a row that only the store could clear.
         var isUnanswered = wasTriedBefore
         do throws(UploadFailure) {
             while true {
@@ -83,7 +83,7 @@ extension Worker {
         }
     }
 
-    /// No try to create the upload can have been carried out: the store has nothing of it.
+    /// No attempt can have created the upload: the store has nothing of it.
     private func forgetAttempt(_ record: UploadRecord, _ transfer: Transfer) throws(UploadFailure) {
         transfer.update(
             try run.ledger.reporting { ledger throws(LedgerError) in try ledger.forgetCreateAttempt(record) }
@@ -116,25 +116,26 @@ extension Worker {
         transfer.update(recorded)
         transfer.use(negotiated)
         run.watchAbortDate(of: transfer)
-        // A checksum that Create did not promise may still be echoed for a part; anything else is settled here.
+        // If Create did not promise a checksum, the store may still echo it for a part; in other cases the mode is
+        // settled.
         if checksumMode.isConfirmed || checksumMode.checksumAlgorithm == nil { run.learn(checksumMode, transfer) }
     }
 
-    /// For stores that don't know `If-None-Match`: a look before anything is sent. The header closes the gap between the
-    /// look and the end where it is known.
+    /// For stores without `If-None-Match`: a look before anything is sent. Where the header is supported, it closes the
+    /// gap between this look and the end.
     func presentObject(_ transfer: Transfer) throws(UploadFailure) -> ObjectHead? {
         guard case .success(let head, _) = try remote.lookAtObject(transfer, after: earlier) else { return nil }
         return head
     }
 
-    /// Whether the object may not be looked at. A condition that failed says that there is one, and no more can be known of it.
+    /// Whether looking at the object is not permitted. A failed condition then only shows that it exists.
     func isHidden(_ transfer: Transfer) throws(UploadFailure) -> Bool {
         guard case .refused(let error, _) = try remote.lookAtObject(transfer) else { return false }
         return error.status == 403
     }
 
-    /// Whether a look has shown that there is no object. Without that, a store that can't write on condition must not
-    /// be asked to write without one.
+    /// Whether a look has shown that the object does not exist. Without that, a store without conditional writes must
+    /// not be asked to write unconditionally.
     func isKnownAbsent(_ transfer: Transfer) throws(UploadFailure) -> Bool {
         guard case .success(let head, _) = try remote.lookAtObject(transfer) else { return false }
         if head != nil { throw .exists(transfer.name) }
@@ -153,7 +154,7 @@ extension UploadEvent {
 }
 
 extension UploadFailure {
-    /// `--no-overwrite` can be kept neither by the store nor by a look.
+    /// `--no-overwrite` cannot be guaranteed, neither by the store nor by a look.
     static func cannotKnow(_ transfer: Transfer) -> UploadFailure {
         UploadFailure(
             .store,

@@ -1,4 +1,4 @@
-// An object that is there already and may not be replaced: one that is proven to equal the file is as good as sent.
+// Accepts an existing object that must not be replaced, if it is proven to equal the file.
 
 import MuleDigest
 import MuleLedger
@@ -8,12 +8,12 @@ import MuleSystem
 import Synchronization
 
 extension Worker {
-    /// Ends the upload as done where the object that is in its way is proven to equal the file, as `verify` proves it.
+    /// Ends the upload as done if the existing object is proven to equal the file, as `verify` proves it.
     ///
-    /// - Parameter failure: that the object exists.
-    /// - Throws: that failure, with the reason why the object does not do.
+    /// - Parameter failure: says that the object exists.
+    /// - Throws: that failure, with the reason why the object was not accepted.
     func acceptExisting(_ transfer: Transfer, after failure: UploadFailure) throws(UploadFailure) {
-        // A stream can't be read again, and of a file that grows only the beginning is the object.
+        // A stream cannot be read again, and for a growing file the object is only its start.
         guard let source = transfer.source, source.size == source.identity.size, var record = transfer.record else {
             throw failure
         }
@@ -38,7 +38,7 @@ extension Worker {
         } catch {
             throw failure.because(error)
         }
-        // The parts that were sent for nothing cost money.
+        // Parts sent in vain cost money.
         if record.mayHoldParts { record = try abandon(record, for: record.upload, transfer) }
         record = try confirmSource(
             source,
@@ -53,8 +53,8 @@ extension Worker {
 }
 
 extension UploadFailure {
-    /// The object exists; why it was not taken for the file's. What kept the question from its answer, but for a refusal of
-    /// the store, is a failure of its own.
+    /// The failure, with the reason why the object was not accepted. If the check itself failed, other than by a
+    /// refusal of the store, that failure.
     fileprivate func because(_ reason: VerifyFailure) -> UploadFailure {
         if reason.verdict == nil, reason.failure.kind != .store || reason.failure.scope != .transfer {
             return reason.failure
@@ -69,7 +69,7 @@ extension UploadFailure {
 }
 
 extension VerifyRun {
-    /// The proof in the form that the ledger keeps: a checksum of all bytes, whatever parts the object was made of.
+    /// The proof as the ledger stores it: a checksum of all bytes, independent of the object's parts.
     func recordable(_ verification: Verification, _ subject: VerifySubject) throws(VerifyFailure) -> ObjectProof {
         let whole: Checksum
         if let checksum = verification.proof.checksumOfAll {
@@ -78,7 +78,7 @@ extension VerifyRun {
             whole = try asking { () throws(UploadFailure) in
                 try digests(of: subject).digestWhole(size: verification.size, .crc64nvme)
             }
-            // What was read now must be what was proven before.
+            // The bytes just read must be those proven before.
             try checkUnchanged(subject)
         }
         return ObjectProof(
@@ -92,7 +92,7 @@ extension VerifyRun {
 }
 
 extension Verification.Proof {
-    /// The checksum of all bytes that proved the object; nil where something else did.
+    /// The checksum of all bytes, if that is what proved the object.
     fileprivate var checksumOfAll: Checksum? {
         switch kind {
         case .fullObjectChecksum, .recordedChecksum:

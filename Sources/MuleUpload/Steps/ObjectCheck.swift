@@ -1,4 +1,4 @@
-// The proof that the object at the store is ours and complete.
+// Proves that the object at the store is this upload's and complete.
 
 import MuleDigest
 import MuleLedger
@@ -7,9 +7,9 @@ import MuleS3
 import MuleSystem
 import Synchronization
 
-/// The random token that tells our object from every other one under the same key.
+/// The random token that tells this upload's object from any other under the same key.
 enum UploadToken {
-    /// User metadata, without the `x-amz-meta-` before it.
+    /// User metadata, without the prefix `x-amz-meta-`.
     static let metadataName = "mule-upload"
 }
 
@@ -24,9 +24,9 @@ extension RemoteSteps {
         }
     }
 
-    /// The proof that the object at the store is this upload's; nil when it is not, or there is none.
+    /// The proof that the object at the store is this upload's; nil if it is not, or does not exist.
     ///
-    /// - Throws: `verification` when mule cannot tell, because it may not read the object's metadata.
+    /// - Throws: `verification` if mule cannot tell, because reading the object's metadata is not permitted.
     func ownObject(
         size: Int64,
         _ record: UploadRecord,
@@ -37,8 +37,7 @@ extension RemoteSteps {
         return try proof(of: head, expected: nil, size: size, transfer)
     }
 
-    /// What the store says of the object, if it has this upload's token and size; any token will do if the upload was
-    /// started elsewhere.
+    /// The object's HEAD, if it has this upload's token and size; for an adopted upload any token matches.
     func ownHead(
         size: Int64,
         _ record: UploadRecord,
@@ -58,7 +57,7 @@ extension RemoteSteps {
         }
     }
 
-    /// Checks with HEAD what the answer to Complete or PutObject said.
+    /// Checks with HEAD what Complete or PutObject returned.
     func confirm(
         _ stored: StoredObject,
         _ mine: ObjectProof,
@@ -76,7 +75,7 @@ extension RemoteSteps {
         var proven = mine
         proven.eTag = stored.eTag
         proven.versionID = stored.versionID
-        // Some stores need a moment until they show what they have just confirmed.
+        // Some stores need a moment to show what they have just confirmed.
         for pauseSeconds in [0, 0.2, 0.5, 1, 2, 4] {
             sleep(until: Moment.now().adding(seconds: pauseSeconds), cancellation)
             switch try lookAtObject(transfer) {
@@ -107,7 +106,7 @@ extension RemoteSteps {
         throw stored.isOfS3 ? .unknownOutcome(transfer, "the store does not show the object") : .noStore(transfer)
     }
 
-    /// What HEAD shows, if it agrees with what is expected.
+    /// The proof from HEAD, if it matches what is expected.
     func proof(
         of head: ObjectHead,
         expected: ObjectProof?,
@@ -132,7 +131,7 @@ extension RemoteSteps {
         return proof
     }
 
-    /// The whole object's checksum from the recorded parts; nil where there are none.
+    /// The whole object's checksum, combined from the recorded parts; nil if there are none.
     func computedProof(_ transfer: Transfer) throws(UploadFailure) -> ObjectProof? {
         guard let record = transfer.record, record.uploadID != nil else { return nil }
         let rows = try ledger.reporting { ledger throws(LedgerError) in try ledger.parts(of: record.number) }
@@ -150,7 +149,7 @@ extension UploadFailure {
         )
     }
 
-    /// Answers of success that hold nothing of S3.
+    /// Successful answers without anything specific to S3.
     static func noStore(_ transfer: Transfer) -> UploadFailure {
         .unknownOutcome(transfer, "\(transfer.job.service.endpoint.address) is not an S3 store")
     }

@@ -1,4 +1,4 @@
-// Objects that go in one request.
+// Objects sent in one request.
 
 import MuleDigest
 import MuleLedger
@@ -31,7 +31,7 @@ extension Worker {
         transfer.enter(.sending)
         var onlyIfAbsent = record.upload.onlyIfAbsent
         if onlyIfAbsent, let head = try presentObject(transfer) {
-            // It may be this very upload, whose answer an earlier run did not live to hear.
+            // It may come from this upload, if an earlier run did not receive the answer.
             guard head.metadata[UploadToken.metadataName] == record.token,
                 let proof = try ownBody(slice, record, transfer)
             else { throw .exists(transfer.name) }
@@ -40,10 +40,10 @@ extension Worker {
         let attributes = run.attributes(of: record)
         var conflicts = 0
         var isFirst = true
-        // Once: a look that is answered is no progress of a request that never is.
+        // Once: answered looks are no progress if the upload itself is never answered.
         var looksAfterSilence = true
         while true {
-            // At first it has just been opened.
+            // The first time it has just been opened.
             if !isFirst { try check() }
             isFirst = false
             let checksumMode = transfer.checksumMode
@@ -96,15 +96,15 @@ extension Worker {
                 return proven
             case .refused(let error, let ambiguous):
                 if error.isUnanswered {
-                    // It may have been carried out: a look is less than to send it all again.
+                    // The store may have executed it: a look costs less than sending everything again.
                     looksAfterSilence = false
                     if let proof = try? ownBody(slice, record, transfer) { return proof }
                 } else if error.retryClass == .reconcile, onlyIfAbsent {
-                    // Even the first 412 that is heard may answer a repetition: libcurl sends a request again by itself
-                    // when a warm connection closes without an answer. The object tells whose it is.
+                    // Even the first 412 may answer a repeated request: libcurl resends a request on its own if a
+                    // reused connection closes without an answer. The object shows whose it is.
                     if error.status == 412, !ambiguous, try isHidden(transfer) { throw .exists(transfer.name) }
                     if let proof = try ownBody(slice, record, transfer) { return proof }
-                    // 409: somebody changed the object at the same moment, and the store asks to be asked again.
+                    // 409: another client changed the object at the same time, and the store asks for a retry.
                     conflicts += error.code == "ConditionalRequestConflict" ? 1 : 0
                     guard (1...2).contains(conflicts), try presentObject(transfer) == nil else {
                         throw conflicts > 2 ? refusal(error, transfer) : .exists(transfer.name)
@@ -112,7 +112,7 @@ extension Worker {
                 } else if error.retryClass == .unsupported, onlyIfAbsent, try isKnownAbsent(transfer) {
                     onlyIfAbsent = false
                 } else if let lower = run.lowerRung(checksumMode, after: error, record) {
-                    // Without the condition it was refused as well, so that was not the reason.
+                    // The request was refused without the condition too, so the condition was not the reason.
                     onlyIfAbsent = record.upload.onlyIfAbsent
                     transfer.use(NegotiatedIntegrity(checksumMode: lower, wholeObject: nil))
                 } else if error.retryClass == .unsupported, onlyIfAbsent {
@@ -124,10 +124,11 @@ extension Worker {
         }
     }
 
-    /// The proof that the object at the store is this upload's and holds these bytes; nil when it is not, or there is none.
+    /// The proof that the object at the store is this upload's and holds these bytes; nil if it is not, or does not
+    /// exist.
     ///
-    /// Its token says whose it is, not that it arrived whole: nobody heard the answer to the request that made it, or
-    /// that answer proved nothing.
+    /// Its token shows who made it, not that it is complete: the answer to the request that made it was lost or proved
+    /// nothing.
     private func ownBody(
         _ slice: FileSlice,
         _ record: UploadRecord,
@@ -158,7 +159,7 @@ extension Worker {
     }
 }
 
-/// The checksum of an object that went in one request.
+/// The checksum of an object sent in one request.
 struct WholeChecksum {
     var algorithm: ChecksumAlgorithm
     var value: String

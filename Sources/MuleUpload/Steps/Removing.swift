@@ -1,11 +1,11 @@
-// Giving up an upload: its parts are removed at the store, and only then forgotten here.
+// Aborts uploads: removes the parts at the store before the ledger forgets them.
 
 import MuleLedger
 import MulePlan
 import MuleS3
 import MuleSystem
 
-/// How a removal ended.
+/// The result of a removal.
 enum Removal: Sendable {
     case removed
     case refused(S3Error)
@@ -14,13 +14,13 @@ enum Removal: Sendable {
 extension RemoteSteps {
     /// Removes what the upload has left at the store.
     ///
-    /// A part that is under way when the upload is aborted may land afterwards, so the abort is repeated until the store
-    /// lists nothing any more.
+    /// A part in flight during the abort may arrive afterwards, so the abort is repeated until the store lists no
+    /// parts.
     func removeParts(of record: UploadRecord, _ transfer: Transfer) throws(UploadFailure) -> Removal {
-        // First what an unanswered Create has left: the upload itself shows whose it is.
+        // First what an unanswered Create has left: the upload itself shows which initiator is this user.
         if record.createAttemptedAt != nil, case .refused(let error) = try removeUnanswered(record, transfer) {
             guard error.mayNotBeAsked else { return .refused(error) }
-            // What such a Create has left holds no part and costs nothing; it must not keep the parts from going.
+            // What such a Create has left has no parts and costs nothing; it must not prevent the removal of the parts.
             emit(.siblingsUnknown(record, transfer, error))
         }
         guard let uploadID = record.uploadID else { return .removed }
@@ -29,9 +29,9 @@ extension RemoteSteps {
         }
     }
 
-    /// Aborts an upload, whoever began it, until the store lists no part of it any more.
+    /// Aborts an upload of any origin until the store lists no parts of it.
     ///
-    /// - Parameter id: what the upload is called here, for what is said of it.
+    /// - Parameter id: the upload's ID in the ledger, for notices.
     func abort(
         _ uploadID: String,
         at address: ObjectAddress,
@@ -73,8 +73,8 @@ extension RemoteSteps {
         )
     }
 
-    /// Removes the uploads that unanswered tries of Create have left: those of this key that were created around the attempts
-    /// by the same user and have no parts.
+    /// Removes what unanswered attempts of Create have left: uploads of this key without parts, created around the
+    /// attempts by the same user.
     func removeUnanswered(_ record: UploadRecord, _ transfer: Transfer) throws(UploadFailure) -> Removal {
         guard let attempted = record.createAttemptedAt else { return .removed }
         let address = record.upload.destination
@@ -91,7 +91,7 @@ extension RemoteSteps {
         }
         var own = uploads.first { $0.uploadID == record.uploadID }
         if own == nil, !uploads.isEmpty {
-            // An upload of our own shows by what name this store knows us; it goes with the others.
+            // A new upload shows the initiator name of this user; it is removed with the others.
             let probe = try client.retrying(transfer) { (connection) throws(S3Error) in
                 try connection.createMultipartUpload(address, attributes: ObjectAttributes(), checksum: nil)
             }
@@ -124,7 +124,7 @@ extension RemoteSteps {
         case .refused(let error, _): return error.leavesNothing ? .removed : .refused(error)
         case .success(let listing, _): guard listing.parts.isEmpty else { return .removed }
         }
-        // A 404 may be the echo of an abort whose answer was lost.
+        // A 404 may follow from an abort whose answer was lost.
         let aborted = try client.retrying(transfer) { (connection) throws(S3Error) in
             try connection.abortMultipartUpload(address, uploadID: upload.uploadID)
         }
@@ -132,15 +132,16 @@ extension RemoteSteps {
         return .removed
     }
 
-    /// Milliseconds around the tries of Create: clocks differ, and a request that was cut off may still be carried out.
+    /// Milliseconds around the attempts of Create: clocks differ, and the store may still execute an interrupted
+    /// request.
     private static let createWindow: Int64 = 60_000
 }
 
 extension S3Error {
-    /// Whether there is nothing left that could be removed: the upload, or its whole bucket, is gone.
+    /// Whether nothing is left to remove: the upload or its whole bucket is gone.
     var leavesNothing: Bool { isVanishedUpload || (code == "NoSuchBucket" && isOfS3) }
 
-    /// Whether the question is not allowed, or not known to this store, whatever is asked about.
+    /// Whether the request is not permitted, or not supported by this store, for any object.
     var mayNotBeAsked: Bool { isMissingPermission || retryClass == .unsupported }
 }
 

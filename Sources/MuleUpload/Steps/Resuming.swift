@@ -1,4 +1,4 @@
-// The parts of an upload: all of a new one, and of an old one those that the store does not have.
+// Queues the parts of an upload: all parts of a new one, and the parts that the store does not have of a resumed one.
 
 import MuleDigest
 import MuleLedger
@@ -10,7 +10,7 @@ import Synchronization
 
 extension Worker {
     func sendAll(_ source: SourceFile, _ transfer: Transfer) {
-        // Create comes before, and it is for uploads with a part size only.
+        // Create ran before, and only for uploads with a part size.
         guard let plan = transfer.record.flatMap(run.plan) else { fatalError("parts without a plan") }
         transfer.enter(.sending)
         run.queue.add(
@@ -39,14 +39,14 @@ extension Worker {
 
     // MARK: Resuming
 
-    /// Resumes an upload that is not at the store as it was recorded. No other worker works on it.
+    /// Resumes an upload that differs at the store from its records. No other worker works on it.
     func reconcile(_ transfer: Transfer, isGone: Bool) throws(UploadFailure) {
         guard let source = transfer.source, let record = transfer.record else {
-            // Only failures of what has a source, and an upload ID, ask for another look.
+            // Only uploads with a source and an upload ID ask for another look.
             fatalError("a stream cannot be read again")
         }
         if let lower = transfer.change({ $0.rungToRestart }) {
-            // Other uploads to this endpoint start on it as well, and so does this one.
+            // Later uploads to this endpoint start with this mode, and so does this one.
             run.facts.learn(lower, of: record.upload.store.endpoint)
             run.emit(
                 .notice(
@@ -58,15 +58,15 @@ extension Worker {
             let fresh = record.uploadID == nil ? record : try abandon(record, for: record.upload, transfer)
             return try startAgain(source, transfer, fresh)
         }
-        // Postponed when the upload was created once more.
+        // Postponed while the upload was created again.
         guard record.uploadID != nil else { return try startAgain(source, transfer, record) }
         try resume(source, transfer, record, isGone: isGone)
     }
 
-    /// Resumes an upload that has an ID: by the ledger, and by what the store lists.
+    /// Resumes an upload that has an ID, from the ledger and what the store lists.
     ///
-    /// - Parameter isGone: whether the store has said that it does not know the upload; that holds where it can't be asked
-    ///   for the parts.
+    /// - Parameter isGone: whether the store has said that it does not know the upload; used if its parts cannot be
+    ///   listed.
     func resume(
         _ source: SourceFile,
         _ transfer: Transfer,
@@ -74,13 +74,13 @@ extension Worker {
         isGone: Bool = false
     ) throws(UploadFailure) {
         guard let uploadID = record.uploadID, let plan = run.plan(of: record) else {
-            // `begin` sends here what has both; streams, which have no source, never come back.
+            // `begin` calls this only with both; streams, which have no source, are never reconciled.
             fatalError("resumed without an upload ID or a plan")
         }
         let rows = try run.ledger.reporting { ledger throws(LedgerError) in try ledger.parts(of: record.number) }
         transfer.countPartsAgain()
         let checksumMode = transfer.checksumMode
-        // The whole can be combined only from CRCs of one kind.
+        // Only CRCs of one kind can be combined.
         let recorded = rows.filter { $0.isDigested(for: checksumMode) }.map { row in
             RecordedPart(
                 number: row.number,
@@ -103,7 +103,7 @@ extension Worker {
             transfer,
             record,
             isGone: isGone,
-            // What has been given to others can't be given again.
+            // Parts that are already queued must not be queued again.
             after: { ahead.eTags.isEmpty ? self.earlier : nil }
         ) { page, through in
             let numbers = ahead.through + 1...max(through, ahead.through + 1)
@@ -145,20 +145,21 @@ extension Worker {
             let keptParts = plan.count - work.count - ahead.eTags.count
             transfer.partsDone.add(keptParts, ordering: .relaxed)
             transfer.bytesDone.add(keptBytes, ordering: .relaxed)
-            // A second look finds what this run has sent itself.
+            // A second look counts parts that this run has sent.
             if !transfer.hasLookedAgain { transfer.bytesSkipped.add(keptBytes, ordering: .relaxed) }
             transfer.enter(.sending)
             run.emit(.resumed(record, parts: keptParts, bytes: keptBytes))
             run.watchAbortDate(of: transfer)
             run.queue.add(parts: work, of: transfer)
-            // Last: those that went ahead are being recorded meanwhile, and one of all finds that it was the last.
+            // Last, because parts that went ahead are being recorded at the same time; exactly one caller sees the last
+            // part.
             if transfer.change({ $0.addRecorded(parts: keptParts) }), !transfer.isStopped {
                 run.queue.add(completionOf: transfer)
             }
         }
     }
 
-    /// Gives parts that are to be compared with the file to others while the rest of the list is fetched.
+    /// Queues parts that must be compared with the file while the rest of the list is fetched.
     private func begin(
         _ work: [PartWork],
         ahead: inout PartsAhead,
@@ -167,7 +168,7 @@ extension Worker {
         _ transfer: Transfer,
         _ record: UploadRecord
     ) {
-        // A second look is there for what did not go well: one thing after the other.
+        // A second look follows a failure: one step at a time.
         guard !transfer.hasLookedAgain else { return }
         ahead.through = through
         guard !work.isEmpty else { return }
@@ -228,13 +229,13 @@ extension Worker {
 
 /// Parts that are compared with the file while the rest of the list is fetched.
 private struct PartsAhead {
-    /// By number: as the store listed them.
+    /// ETags by part number, as the store listed them.
     var eTags: [Int: String] = [:]
-    /// All that is known of the parts up to this number is decided.
+    /// Parts up to this number are decided.
     var through = 0
     var failure: UploadFailure?
 
-    /// Whether the whole list says the same of them: it may have been requested again, from its start.
+    /// Whether the complete list agrees: it may have been requested again from its start.
     func isIn(_ listing: Listing) -> Bool {
         if eTags.isEmpty { return true }
         guard case .parts(let parts) = listing else { return false }
@@ -244,7 +245,7 @@ private struct PartsAhead {
 }
 
 extension UploadFailure {
-    /// The list of parts changed, or ended in a refusal, when parts of it were already being dealt with.
+    /// The list of parts changed or was refused after some of its parts were queued.
     fileprivate static func otherListing(_ transfer: Transfer) -> UploadFailure {
         var failure = UploadFailure(
             .store,
@@ -257,7 +258,7 @@ extension UploadFailure {
 }
 
 extension S3Error {
-    /// 404 for an upload ID. Stores differ in the code they give it; a 404 of what is no store says nothing.
+    /// 404 for an upload ID. Stores use different codes; a 404 from something that is not S3 does not count.
     var isVanishedUpload: Bool {
         code == "NoSuchUpload" || (status == 404 && code != "NoSuchBucket" && isOfS3)
     }

@@ -1,4 +1,4 @@
-// Sending bytes and judging the answer: the middle of a part's life, the same for a part and for a whole small object.
+// Sends bytes and judges the answer, for parts and for small objects.
 
 import MuleDigest
 import MuleLedger
@@ -9,31 +9,31 @@ import MuleSystem
 import MuleTransport
 import Synchronization
 
-/// A body that has reached the store and was proven there.
+/// A body that has reached the store.
 struct SentBody {
     var stored: StoredObject
     var digest: SliceDigest
-    /// Over all tries.
+    /// Over all attempts.
     var bytesSent: Int64
-    /// Of the try that succeeded, which still count as under way.
+    /// Bytes of the successful attempt that still count as in flight.
     var bytesInFlight: Int64
-    /// Whether the answer itself showed that the store holds these bytes.
+    /// Whether the answer itself proved that the store holds these bytes.
     var isProven: Bool
 }
 
 extension Worker {
-    /// Sends one slice until the store has it and the answer agrees with what was sent.
+    /// Sends one slice until the store has it and its answer matches.
     ///
     /// - Parameters:
     ///   - endsUnanswered: as for `StoreClient.retrying`.
-    ///   - request: sends the body with the proof; called again for every try.
+    ///   - request: sends the body with the proof; called for every attempt.
     func send(
         _ slice: FileSlice,
         of transfer: Transfer,
         endsUnanswered: Bool = false,
         _ request: (S3Connection, HTTPRequest.Body, BodyProof, BodyTransfer) throws(S3Error) -> StoredObject
     ) throws(UploadFailure) -> Answer<SentBody> {
-        // Small bodies count by their number.
+        // Small bodies are not watched.
         let isWatched = slice.length >= StragglerWatch.leastLength
         let store = run.context.store(transfer.job.service)
         let counter = SentCounter(transfer, after: earlier, countsAcknowledged: isWatched) { [context = run.context] in
@@ -48,7 +48,7 @@ extension Worker {
             var check: SentBytesCheck?
             let answer = try counter.keepingCount(client, after: earlier, endsUnanswered: endsUnanswered) {
                 (connection) throws(S3Error) -> StoredObject in
-                // Damaged bytes may have been damaged here: they are read again each time. What is certain is reused.
+                // The damage may have happened here, so damaged bytes are read again; other digests are reused.
                 var transferOptions = BodyTransfer()
                 transferOptions.onSent = { [run] count in
                     counter.sent(count)
@@ -63,7 +63,7 @@ extension Worker {
                     }
                 }
                 transferOptions.shouldStop = { transfer.isStopped }
-                // What is small is read once, and sent as it was digested.
+                // Small bodies are read once and sent from the buffer.
                 let isReadTwice = slice.length > Digester.mostHeld
                 if !checksumMode.isConfirmed && isReadTwice {
                     check = SentBytesCheck(checksumMode.wholeObjectCRC)
@@ -105,7 +105,7 @@ extension Worker {
             switch answer {
             case .refused(let error, let ambiguous):
                 counter.giveUp()
-                // The source may be what is wrong; that is the clearer sentence.
+                // If the source has changed, that is the clearer message.
                 if error.retryClass == .damaged { try transfer.source?.checkUnchanged() }
                 return .refused(error, ambiguous: ambiguous)
             case .success(let stored, let ambiguous):
@@ -190,16 +190,16 @@ extension Worker {
     }
 
     private enum Verdict: Equatable {
-        /// The store has shown that it holds the bytes that were digested here.
+        /// The store has proved that it holds the digested bytes.
         case agrees
-        /// It took them and said nothing that could prove it.
+        /// The store accepted the bytes without proof.
         case silent
-        /// To be sent again with a proof that this store understands.
+        /// Send again with a proof that this store understands.
         case sendAgain
         case differs(String)
     }
 
-    /// Reads the proof out of an answer.
+    /// Checks the proof in an answer.
     private func judge(
         _ stored: StoredObject,
         _ digest: SliceDigest,
@@ -215,11 +215,11 @@ extension Worker {
                 if !confirmed { run.setChecksumMode(.checksum(algorithm, confirmed: true), transfer) }
                 return .agrees
             }
-            // Complete will compare the whole object's.
+            // Complete will compare the whole object's checksum.
             if confirmed && transfer.negotiated.wholeObject != nil { return .silent }
-            // The store ignores the header. Its ETag is the MD5 of what it holds unless it encrypts: that is as good.
+            // The store ignores the header. Unless it encrypts, its ETag is the MD5 of what it holds, which is as good.
             run.setChecksumMode(.md5, transfer)
-            // A row must hold the CRC of the rung that the upload stands on, or the whole can't be combined from them.
+            // A row must hold the CRC of the upload's mode, or the object's checksum cannot be combined.
             guard checksumMode.wholeObjectCRC == ChecksumMode.md5.wholeObjectCRC, let eTag = stored.eTag, isMD5(eTag)
             else {
                 return .sendAgain
@@ -227,9 +227,9 @@ extension Worker {
             let md5 = try self.digest(slice, transfer, crc: checksumMode.wholeObjectCRC, withMD5: true).md5
             return isTag(eTag, ofMD5: md5, transfer) ? .agrees : .sendAgain
         case .md5:
-            // Content-MD5 was to be checked before the store answered 200; an ETag in the same form shows it once more.
-            // Another ETag proves nothing where stores encrypt and make it up; but where tags were the MD5 before, it
-            // shows that nothing was checked.
+            // The store checks Content-MD5 before it answers 200; an MD5 as ETag confirms it. Another ETag proves
+            // nothing, because stores that encrypt make it up; but if the ETags were MD5s before, it shows that nothing
+            // was checked.
             guard let eTag = stored.eTag, isMD5(eTag) else { return .silent }
             if isTag(eTag, ofMD5: digest.md5, transfer) { return .agrees }
             return transfer.change { $0.tagsAreMD5 } ? .differs("entity tag") : .silent
@@ -249,19 +249,18 @@ extension Worker {
     }
 }
 
-/// Counts the bytes of one body over all its tries, for the progress that people see and the progress of the stall timer.
+/// Counts the bytes of one body over all attempts, for the user's progress and the stall timer.
 private final class SentCounter {
     private let transfer: Transfer
     private let onProgress: () -> Void
     private(set) var total: Int64 = 0
-    /// Bytes of this try that count as under way.
+    /// Bytes of this attempt that count as in flight.
     private(set) var attempt: Int64 = 0
     private var position: Int64 = 0
     private let countsAcknowledged: Bool
     private var furthest: Int64 = 0
 
-    /// - Parameter countsAcknowledged: whether it is told what the other side has acknowledged; else what has gone out counts as
-    ///   under way.
+    /// - Parameter countsAcknowledged: whether `acknowledged` is called; if not, sent bytes count as in flight.
     init(
         _ transfer: Transfer,
         after earlier: EarlierFailures?,
@@ -274,7 +273,7 @@ private final class SentCounter {
         furthest = earlier?.furthest ?? 0
     }
 
-    /// Makes the request until it has an end; what went out before it is postponed counts for the next time.
+    /// Makes the request until it succeeds or fails; if it is postponed, the counts continue next time.
     func keepingCount<Result>(
         _ client: StoreClient,
         after earlier: EarlierFailures?,
@@ -302,21 +301,21 @@ private final class SentCounter {
         total += count
         transfer.bytesSent.add(count, ordering: .relaxed)
         if !countsAcknowledged { acknowledged(count) }
-        // Bytes that are sent again after a failure are no progress: a line that always breaks at the same place would
-        // keep the run alive for ever.
+        // Resent bytes are no progress: a connection that always breaks at the same point would keep the run alive
+        // indefinitely.
         if position > furthest {
             furthest = position
             onProgress()
         }
     }
 
-    /// What the other side has is under way; what only lies in buffers here is not.
+    /// Bytes that the store has acknowledged are in flight; those in local buffers are not.
     func acknowledged(_ count: Int64) {
         attempt += count
         transfer.bytesInFlight.add(count, ordering: .relaxed)
     }
 
-    /// The body is not to be counted as under way any more.
+    /// The body no longer counts as in flight.
     func giveUp() {
         beginAttempt()
     }

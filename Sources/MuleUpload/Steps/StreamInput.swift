@@ -1,20 +1,20 @@
-// Where a stream comes from: a descriptor, or a command that is started for it.
+// The input of a stream: a descriptor, or a command that mule starts.
 
 import Glibc
 import MulePlan
 import MuleSystem
 
-/// A stream that is to be uploaded.
+/// A stream to upload.
 package struct StreamInput: Sendable {
     package enum Origin: Sendable {
-        /// Is read to its end and stays open.
+        /// Read to its end and left open.
         case descriptor(Int32)
-        /// A program, with its arguments, that prints the stream. There is no object unless it ends with status 0.
+        /// A program with its arguments that prints the stream. The object is created only if it exits with status 0.
         case program([[UInt8]])
     }
 
     package var origin: Origin
-    /// What is said of its length, for progress alone. More than 0.
+    /// The expected length, for progress only. Greater than 0.
     package var expectedSize: Int64?
 
     package init(_ origin: Origin, expectedSize: Int64? = nil) {
@@ -34,13 +34,13 @@ package struct StreamInput: Sendable {
 final class OpenStream: Sendable {
     private let descriptor: Int32
     private let producer: PipedProcess?
-    /// For messages: the object.
+    /// The object's name in messages.
     private let name: String
 
     private static let tickMilliseconds: Int32 = 200
     private static let endTickMicroseconds: UInt32 = 10_000
 
-    /// Starts the command, where there is one.
+    /// Starts the command, if there is one.
     init(_ input: StreamInput, sending name: String) throws(UploadFailure) {
         self.name = name
         switch input.origin {
@@ -55,10 +55,10 @@ final class OpenStream: Sendable {
         }
     }
 
-    /// Reads what there is, waiting a moment for it.
+    /// Reads what is available, and waits briefly for it.
     ///
-    /// - Returns: bytes read, 0 at the end, nil when there was nothing.
-    /// - Throws: also when the producer has failed, although others may still print.
+    /// - Returns: bytes read; 0 at the end; nil if nothing was available.
+    /// - Throws: also if the command has failed while other processes still hold its output open.
     func read(into buffer: UnsafeMutableRawBufferPointer, limit: Int) throws(UploadFailure) -> Int? {
         do throws(SystemError) {
             var request = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
@@ -74,9 +74,9 @@ final class OpenStream: Sendable {
         return nil
     }
 
-    /// Waits until the producer has ended, which may be long after its output.
+    /// Waits until the command has exited, which may be long after its output ended.
     ///
-    /// - Throws: when it has not ended with status 0.
+    /// - Throws: if its exit status is not 0.
     func end(unless isStopped: () -> Bool, onWait: () -> Void) throws(UploadFailure) {
         guard let producer else { return }
         while true {
@@ -90,7 +90,7 @@ final class OpenStream: Sendable {
         }
     }
 
-    /// Ends the producer if it still runs.
+    /// Stops the command if it still runs.
     func stop() { producer?.stop() }
 
     private func failure(_ end: ChildProcess.End) -> UploadFailure? {
@@ -98,7 +98,7 @@ final class OpenStream: Sendable {
         switch end {
         case .exit(0): return nil
         case .exit(127): what = "was not found (status 127)"
-        // The shell's way to tell of a signal.
+        // The shell's way to report a signal.
         case .exit(let status) where status > 128: what = "exited with status \(status) (signal \(status - 128))"
         case .exit(let status): what = "exited with status \(status)"
         case .signal(let number): what = "was killed by signal \(number)"

@@ -1,6 +1,6 @@
-// A source that can be read once, from front to back. What has been read lies in a nameless file until the store has it,
-// so that a part can be sent again; memory stays small whatever the parts' size. Where an earlier run has started the upload,
-// the stream is cut as it was then, and each part is compared with its record before it is sent.
+// Streams: sources that can be read only once, in order. Parts wait in an unnamed file until the store has them, so
+// that they can be resent; memory does not depend on the part size. If an earlier run started the upload, the stream is
+// split the same way, and each part is compared with its record before it is sent.
 
 import Glibc
 import MuleDigest
@@ -12,8 +12,8 @@ import MuleTransport
 import Synchronization
 
 extension Worker {
-    /// Reads the first part. A stream that ends within it goes in one request; any other is created here, unless it resumes
-    /// an earlier run, and the rest is read by a separate thread.
+    /// Reads the first part. A stream that ends within it is sent in one request. Any other is created here unless it
+    /// resumes an earlier run, and a separate thread reads the rest.
     func beginStream(_ transfer: Transfer, _ input: StreamInput) throws(UploadFailure) {
         if let fresh = transfer.job.restartsAs { try abandonStream(transfer.claimedRecord, for: fresh, transfer) }
         let claimed = transfer.claimedRecord
@@ -22,7 +22,7 @@ extension Worker {
         let earlier = try takeUp(transfer)
         let record = transfer.claimedRecord
         let limits = try limits(record)
-        // Before the producer is started: what it would print has nowhere to go.
+        // Before the command starts: without the spool its output has nowhere to go.
         let spool = try Spool(slots: min(run.settings.concurrency, Spool.maximumSlots) + 1)
         let reader = StreamReader(
             try OpenStream(input, sending: transfer.name),
@@ -38,7 +38,7 @@ extension Worker {
             let hasUpload = record.uploadID != nil
             if first.isLast, !hasUpload || first.slice.length == 0 {
                 try reader.end()
-                // No upload has parts without a part.
+                // An upload in parts needs at least one part.
                 if record.mayHoldParts { try abandonStream(record, for: record.upload, transfer) }
                 try putStream(first.slice, transfer)
                 return
@@ -68,7 +68,7 @@ extension Worker {
         }
     }
 
-    /// The whole stream in one request.
+    /// Sends the whole stream in one request.
     private func putStream(_ slice: FileSlice, _ transfer: Transfer) throws(UploadFailure) {
         let record = transfer.claimedRecord
         let expected = transfer.change { $0.endStream(size: slice.length) }
@@ -92,9 +92,9 @@ extension Worker {
         transfer.use(run.negotiated(replanned, endpoint: transfer.job.service.endpoint.url))
     }
 
-    // MARK: What an earlier run has begun
+    // MARK: Parts of an earlier run
 
-    /// Asks the store for the parts of the upload, if there is one. One that is gone is closed or begun anew.
+    /// Asks the store for the parts of the upload, if there is one. If it is gone, its row is closed or restarted.
     private func takeUp(_ transfer: Transfer) throws(UploadFailure) -> EarlierParts {
         guard let record = transfer.record, let uploadID = record.uploadID else { return EarlierParts() }
         let rows = try run.ledger.reporting { ledger throws(LedgerError) in try ledger.parts(of: record.number) }
@@ -128,8 +128,8 @@ extension Worker {
         return earlier
     }
 
-    /// The upload is gone at the store. If it was completed, and only the answer was lost, its row is closed and this stream
-    /// gets another one: it may be a newer one of the same name. Otherwise the row restarts.
+    /// The upload is gone at the store. If it was completed and only the answer was lost, its row is closed and this
+    /// stream gets a new row: it may be a newer stream of the same name. If not, the row restarts.
     private func settleVanished(
         _ rows: [PartRecord],
         _ record: UploadRecord,
@@ -182,12 +182,12 @@ extension Worker {
         try run.ledger.reporting { ledger throws(LedgerError) in try ledger.commit([.end(of: record, outcome)]) }
     }
 
-    /// A row of its own for what is sent now.
+    /// Creates a new row for this stream.
     private func claimAnew(_ record: UploadRecord, _ transfer: Transfer) throws(UploadFailure) {
         let claim = try run.ledger.reporting { ledger throws(LedgerError) in
             try ledger.claimStream(record.upload, choosing: { _ in nil }).claim
         }
-        // No open upload was accepted, so that the ledger made a row, under the transaction in which it took the lease.
+        // No open upload was accepted, so the ledger created a row and took its lease in one transaction.
         guard case .began(let fresh, let lease) = claim else { fatalError("a new row is held by another process") }
         transfer.change { $0.claim(fresh, lease) }
     }
@@ -211,16 +211,16 @@ extension UploadEvent {
 
 /// What the ledger and the store have of a stream that is read again.
 private struct EarlierParts: Sendable {
-    /// Rows that the store confirms, or can't be asked about.
+    /// Rows that the store confirms, or cannot be asked about.
     private(set) var known: [Int: PartRecord] = [:]
-    /// What else the store lists.
+    /// Other parts that the store lists.
     private(set) var candidates: [Int: StoredPart] = [:]
-    /// Numbers of rows that are not at the store as they were recorded.
+    /// Numbers of rows that differ from the store.
     private(set) var forgotten: [Int] = []
 
     init() {}
 
-    /// - Parameter stored: what the store lists, as far as it may be asked.
+    /// - Parameter stored: the parts that the store lists, if listing is possible.
     init(_ rows: [PartRecord], stored: [Int: StoredPart], isConfirmed: (PartRecord) -> Bool) {
         for row in rows {
             if isConfirmed(row) { known[row.number] = row } else { forgotten.append(row.number) }
@@ -234,7 +234,7 @@ private struct EarlierParts: Sendable {
     }
 }
 
-/// Where parts of a stream wait: slots of a file that has no name and vanishes with the process.
+/// Holds parts of a stream in slots of an unnamed file, which disappears with the process.
 final class Spool: Sendable {
     static let maximumSlots = 8
 
@@ -250,18 +250,18 @@ final class Spool: Sendable {
         var offset: Int64
     }
 
-    /// Slots are this far apart, more than any part is long; the file is sparse.
+    /// Distance of the slots, larger than any part; the file is sparse.
     private static let stride: Int64 = 5 << 30
 
-    /// Bytes that all slots together should keep to.
+    /// Bytes that all slots together should not exceed.
     private let budget: Int64
 
-    /// - Parameter available: bytes that may be written there; nil asks the file system.
+    /// - Parameter available: free bytes in the directory; nil asks the file system.
     init(slots: Int, available: Int64? = nil) throws(UploadFailure) {
         let directory = getenv("TMPDIR").map { Array(String(cString: $0).utf8) } ?? Array("/var/tmp".utf8)
         do throws(SystemError) {
             file = try File.openNameless(directory: directory)
-            // Others want room there too.
+            // Leave half to other programs.
             if let available {
                 budget = available / 2
             } else {
@@ -277,10 +277,10 @@ final class Spool: Sendable {
         state = Monitor(State(free: (0..<slots).map { Slot(offset: Int64($0) * Self.stride) }))
     }
 
-    /// Waits for a free slot; nil when the wait is over for another reason.
+    /// Waits for a free slot; nil if stopped.
     ///
-    /// - Parameter size: bytes that it is to hold. Large parts get fewer slots where the disk is small, but never fewer than
-    ///   two: one is read while another is sent.
+    /// - Parameter size: bytes that the slot will hold. On a small disk, large parts get fewer slots, but at least two:
+    ///   one is read while another is sent.
     func take(size: Int64, unless isStopped: () -> Bool) -> Slot? {
         let most = max(2, budget / max(size, 1))
         while !isStopped() {
@@ -302,7 +302,7 @@ final class Spool: Sendable {
     }
 }
 
-/// Cuts a stream into parts.
+/// Splits a stream into parts.
 private final class StreamReader: Sendable {
     struct Part: Sendable {
         var slice: FileSlice
@@ -319,7 +319,7 @@ private final class StreamReader: Sendable {
     private let transfer: Transfer
     private let sent = Atomic<Int64>(0)
     private let partsRead = Atomic<Int>(0)
-    /// Parts that have been handed over and are neither recorded nor failed.
+    /// Parts queued and neither recorded nor failed.
     private let underWay = Atomic<Int>(0)
 
     private static let chunk = 256 << 10
@@ -344,7 +344,7 @@ private final class StreamReader: Sendable {
 
     private var isStopped: Bool { run.isStopping || transfer.isStopped }
 
-    /// Hands all parts to the workers; when the producer has ended well, says how many there were.
+    /// Queues all parts; sets their number after the command has exited with success.
     func feed(_ first: Part) throws(UploadFailure) {
         var number = 0
         var part = first
@@ -367,7 +367,7 @@ private final class StreamReader: Sendable {
             part = next
         }
         try end()
-        // Of a stream that was longer before.
+        // Left from a stream that was longer.
         try forget(earlier.known.keys.filter { $0 > number })
         run.streamEnded(transfer, size: sent.load(ordering: .relaxed), partCount: number)
     }
@@ -392,20 +392,20 @@ private final class StreamReader: Sendable {
         try run.ledger.reporting { ledger throws(LedgerError) in try ledger.forgetParts(numbers, of: number) }
     }
 
-    /// Waits until the producer of the stream has ended well.
+    /// Waits until the command has exited with success.
     func end() throws(UploadFailure) {
         try stream.end(unless: { isStopped }, onWait: { noteSilence() })
     }
 
-    /// The producer may be silent for hours: that is no stall. While parts are under way it is they that must move.
+    /// A command may print nothing for hours, which is no stall. While parts are in flight, these must make progress.
     private func noteSilence() {
         if underWay.load(ordering: .relaxed) == 0 { run.stallTimer.noteProgress() }
     }
 
-    /// Nobody wants any more of the stream.
+    /// The rest of the stream is not needed.
     func stop() { stream.stop() }
 
-    /// Reads the next part into the spool; nil when the run has been stopped.
+    /// Reads the next part into the spool; nil if the run was stopped.
     func next() throws(UploadFailure) -> Part? {
         let number = partsRead.wrappingAdd(1, ordering: .relaxed).newValue
         let size = plan.partSize(number: number, after: sent.load(ordering: .relaxed), limits: limits)
@@ -440,15 +440,15 @@ private final class StreamReader: Sendable {
         )
     }
 
-    /// A stream that has become longer than was expected has a length that nobody knows.
+    /// A stream that exceeds its expected length has an unknown length.
     private func noteLength(_ length: Int64) {
         if let expected = transfer.change({ $0.outgrow(length) }) { run.progress.found(size: nil, insteadOf: expected) }
     }
 
-    /// 0 at the end of the stream, nil when the run has been stopped.
+    /// 0 at the end of the stream, nil if the run was stopped.
     private func read(_ buffer: UnsafeMutableRawBufferPointer, limit: Int) throws(UploadFailure) -> Int? {
         while !isStopped {
-            // A stop must be heard while the producer is silent.
+            // The loop must notice a stop while the command prints nothing.
             if let count = try stream.read(into: buffer, limit: limit) { return count }
             noteSilence()
         }

@@ -1,4 +1,4 @@
-// One part, from the queue to its row.
+// Takes one part from the queue to its row.
 
 import MuleDigest
 import MuleLedger
@@ -14,7 +14,7 @@ extension Worker {
         if let candidate = part.candidate, try adopt(candidate, part, transfer) { return }
         let checksumMode = transfer.checksumMode
         guard let record = transfer.record, let uploadID = record.uploadID else {
-            // Parts are only queued once the upload has its ID (`sendAll`, `resume`).
+            // Parts are queued only once the upload has its ID (`sendAll`, `resume`).
             fatalError("a part of an upload that was not created")
         }
         let source = transfer.source
@@ -38,8 +38,8 @@ extension Worker {
             if let rung = rungToRestart(checksumMode, after: error, record, transfer) {
                 throw refusal(error, transfer).restarting(on: rung)
             }
-            // Some stores take the algorithm at Create and refuse the header here. Rows may be there already, so that only
-            // a rung with the same CRC will do.
+            // Some stores accept the algorithm at Create and refuse the header here. Rows may exist already, so only a
+            // mode with the same CRC works.
             var lower = run.lowerRung(checksumMode, after: error, record)
             while let rung = lower, rung.wholeObjectCRC != checksumMode.wholeObjectCRC { lower = rung.nextRung }
             guard let lower else { throw refusal(error, transfer) }
@@ -72,7 +72,7 @@ extension Worker {
         }
     }
 
-    /// Sends the part once more on a lower rung, which is kept where the store has said that it is needed, or where it works.
+    /// Sends the part again in a lower mode, which is kept if the store asked for it or if it works.
     private func uploadPart(
         _ part: PartWork,
         of transfer: Transfer,
@@ -94,16 +94,16 @@ extension Worker {
         }
         transfer.use(before)
         if isFirst, before.wholeObject != nil, transfer.source != nil {
-            // The header was the reason, and Complete would not do without what Create promised.
+            // The header was the reason, and Complete would require what Create promised.
             throw refusal(error, transfer).restarting(on: lower)
         }
         run.setChecksumMode(lower, transfer)
     }
 
-    /// The rung on which the upload is to be created once more; nil where its parts can go on as they are, or on a lower rung.
+    /// The mode to create the upload again with; nil if its parts can continue in this mode or a lower one.
     ///
-    /// A store that was told of a checksum at Create, and has taken it, holds the parts and Complete to it. Some refuse the
-    /// header of a part all the same.
+    /// A store that accepted a checksum at Create requires it for the parts and Complete. Some still refuse the header
+    /// of a part.
     private func rungToRestart(
         _ checksumMode: ChecksumMode,
         after error: S3Error,
@@ -121,8 +121,8 @@ extension Worker {
         return wasCreatedForChecksum && error.demandsChecksum ? checksumMode : nil
     }
 
-    /// Compares a part of a stream with what is on record under its number; if it is the same, it is not sent. Else the row is
-    /// forgotten before other bytes go under that number.
+    /// Compares a part of a stream with the record under its number; if they match, the part is not sent. If not, the
+    /// row is deleted before other bytes are sent under that number.
     private func skip(_ known: PartRecord, _ part: PartWork, _ transfer: Transfer) throws(UploadFailure) -> Bool {
         let length = known.digest?.count
         let digest = try digest(
@@ -142,7 +142,7 @@ extension Worker {
         return true
     }
 
-    /// Compares a part that lies at the store with the file; if it is the same, it is recorded and not sent.
+    /// Compares a part at the store with the file; if they match, it is recorded and not sent.
     private func adopt(_ candidate: StoredPart, _ part: PartWork, _ transfer: Transfer) throws(UploadFailure) -> Bool {
         guard candidate.size == part.slice.length else { return false }
         let checksumMode = transfer.checksumMode
@@ -180,9 +180,9 @@ extension Worker {
         return true
     }
 
-    /// Hands the part to the recorder. It counts as finished, for everybody, when its row is committed.
+    /// Hands the part to the recorder. It counts as finished when its row is committed.
     ///
-    /// - Parameter bytesInFlight: nil for a part that was there already.
+    /// - Parameter bytesInFlight: nil for a part that the store already had.
     private func recordPart(
         _ row: PartRecord,
         _ part: PartWork,
@@ -211,7 +211,7 @@ extension UploadFailure {
         return failure
     }
 
-    /// Aborted or expired while it was sent, or completed by another program.
+    /// The upload was aborted or expired while it was sent, or another program completed it.
     ///
     /// - Parameter canBeginAnew: whether there is a source from which this run could restart the upload.
     fileprivate static func vanished(

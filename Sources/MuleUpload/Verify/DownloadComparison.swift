@@ -2,17 +2,17 @@ import Glibc
 import MuleSystem
 import MuleTransport
 
-/// Compares an object with a file while it comes in, with one small buffer.
+/// Compares an object with a file during the download, in a small buffer.
 final class DownloadComparison: AnswerReader {
     enum End: Hashable {
-        /// At this byte.
+        /// At this offset.
         case differs(Int64)
         case unreadable(String, Int64)
     }
 
-    /// Bytes that were found equal, from the start on.
+    /// Bytes from the start that are equal.
     private(set) var position: Int64 = 0
-    /// Why there is nothing more to compare; nil as long as all bytes are equal.
+    /// Why the comparison ended; nil while all bytes are equal.
     private(set) var end: End?
     private var furthest: Int64 = 0
     private let file: File
@@ -34,7 +34,7 @@ final class DownloadComparison: AnswerReader {
     }
 
     func answerStarts(status: Int, headers: [(name: String, value: String)]) {
-        // A store that does not know ranges answers with the whole object.
+        // A store without range support answers with the whole object.
         guard status != 206 else { return }
         position = 0
         progress.begin()
@@ -60,7 +60,7 @@ final class DownloadComparison: AnswerReader {
             progress.advance(by: Int64(count))
             rest = UnsafeRawBufferPointer(rebasing: rest[count...])
         }
-        // Bytes that come again after each break are no progress.
+        // Bytes received again after a broken connection are no progress.
         if position > furthest {
             furthest = position
             onProgress()

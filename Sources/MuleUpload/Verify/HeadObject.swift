@@ -1,10 +1,10 @@
-// What a store shows of an object that is not being uploaded, for proofs.
+// Queries a store's metadata of an object for proofs.
 
 import MulePlan
 import MuleS3
 
 extension RemoteSteps {
-    /// What HEAD shows of the object; nil when there is none.
+    /// The object's HEAD; nil if it does not exist.
     func look(at address: ObjectAddress, _ service: S3Service) throws(UploadFailure) -> ObjectHead? {
         let answer = try client.retrying(with: service) { (connection) throws(S3Error) in
             try connection.headObject(address)
@@ -31,7 +31,7 @@ extension RemoteSteps {
         return false
     }
 
-    /// What GetObjectAttributes shows of the object that HEAD has shown; nil where it is of another one.
+    /// GetObjectAttributes for the object that HEAD has shown; nil if it answers for another object.
     func attributes(
         of address: ObjectAddress,
         _ head: ObjectHead,
@@ -41,7 +41,7 @@ extension RemoteSteps {
             do throws(S3Error) {
                 return Result<ObjectAttributesAnswer?, S3Error>.success(try connection.objectAttributes(address))
             } catch {
-                // A store that does not know the operation may answer it with the object.
+                // A store that does not support the operation may answer with the object.
                 if case .unreadable = error.cause { return .failure(error) }
                 throw error
             }
@@ -49,7 +49,7 @@ extension RemoteSteps {
         switch answer {
         case .refused(let error, _): return .failure(error)
         case .success(.success(let answer?), _):
-            // It may be of an object that has just replaced the other.
+            // It may describe an object that has just replaced the first.
             let isSame = answer.eTag == nil || answer.eTag == head.object.eTag
             return .success(isSame ? answer : nil)
         case .success(let result, _): return result
@@ -58,7 +58,7 @@ extension RemoteSteps {
 }
 
 extension UploadFailure {
-    /// Neither the answer to HEAD nor that to a list of objects holds anything of S3.
+    /// Neither HEAD nor listing the objects got an answer with anything specific to S3.
     fileprivate static func noStore(_ address: ObjectAddress, _ service: S3Service) -> UploadFailure {
         var failure = UploadFailure(
             .store,

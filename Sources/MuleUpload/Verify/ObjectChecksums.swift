@@ -3,11 +3,11 @@ import MulePlan
 import MuleS3
 import MuleTransport
 
-/// The checksums that a store shows of an object, and how it was cut.
+/// The checksums that a store shows of an object, and how the object was split.
 struct ObjectChecksums {
     struct Full {
         var checksum: Checksum
-        /// Whether the store says that it is of all bytes. Some show a value without its type.
+        /// Whether the store says that it covers all bytes. Some stores show a value without its type.
         var isCertain: Bool
     }
 
@@ -53,7 +53,7 @@ struct ObjectChecksums {
         read(answer.checksums, answer.checksumType ?? (composite == nil ? nil : .composite))
     }
 
-    /// The first that is of all bytes, and the first that is of parts; CRC-64/NVME before all others.
+    /// Takes the first full-object checksum and the first composite one, CRC-64/NVME before all others.
     private mutating func read(_ checksums: [ChecksumAlgorithm: String], _ type: ChecksumType?) {
         for algorithm in ChecksumAlgorithm.allCases {
             guard let text = checksums[algorithm] else { continue }
@@ -84,7 +84,7 @@ struct ObjectChecksums {
         }
     }
 
-    /// The parts as the store lists them, if they are all there and make up the whole object.
+    /// The parts that the store lists, if they are complete and add up to the object.
     func parts(of size: Int64) -> Parts? {
         guard !listed.isEmpty, partCount.map({ $0 == listed.count }) ?? true,
             listed.allSatisfy({ $0.size >= 0 }), listed.reduce(0, { $0 &+ $1.size }) == size,
@@ -94,7 +94,7 @@ struct ObjectChecksums {
     }
 }
 
-/// An ETag that may be a digest: 32 hexadecimal digits, with `-N` behind them for an object of N parts.
+/// An ETag that may be a digest: 32 hexadecimal digits, followed by `-N` for an object of N parts.
 struct DigestETag {
     var md5: Checksum
     var partCount: Int?
@@ -109,6 +109,6 @@ struct DigestETag {
         }
     }
 
-    /// What the digits are for parts of these MD5s.
+    /// The ETag's digits for parts with these MD5s.
     static func md5(ofParts parts: [Checksum]) -> Checksum { ObjectChecksums.Composite.digest(of: parts, .md5) }
 }

@@ -1,4 +1,4 @@
-// Proving that objects are still what is on record of them, without a file: by what the store shows of each.
+// Proves without a file that objects still match their records, from what the store shows of each.
 
 import MuleDigest
 package import MuleLedger
@@ -6,11 +6,11 @@ package import MulePlan
 package import MuleS3
 package import MuleSystem
 
-/// An object as it was when it was archived.
+/// An object as it was archived.
 package struct ReceiptEntry: Sendable {
-    /// The upload's ID; nil where nobody knows it.
+    /// The upload's ID; nil if unknown.
     package var id: String?
-    /// As it stands on record.
+    /// As recorded.
     package var source: [UInt8]
     package var address: ObjectAddress
     /// In bytes.
@@ -26,17 +26,17 @@ package struct ReceiptEntry: Sendable {
     }
 }
 
-/// Any number of them, several at a time, each thread with connections of its own. Nothing is kept of those that are over.
+/// Verifies any number of objects, several at a time, with connections per thread. Keeps nothing of finished ones.
 package final class ReceiptVerification: Sendable {
     private let ledger: Ledger
     private let settings: RunSettings
     private let cancellation: Cancellation
     private let context: RetryContext
     private let failures = Monitor(StoreFailures<ObjectIdentifier>())
-    /// Those that know which regions the ledger remembers.
+    /// Services that have loaded the regions in the ledger.
     private let services = Monitor<Set<ObjectIdentifier>>([])
 
-    /// - Parameter settings: its concurrency is that of the questions.
+    /// - Parameter settings: the concurrency is the number of threads.
     package init(ledger: Ledger, settings: RunSettings, cancellation: Cancellation) {
         self.ledger = ledger
         self.settings = settings
@@ -49,14 +49,15 @@ package final class ReceiptVerification: Sendable {
         )
     }
 
-    /// Asks about one object after another until there are no more, or something stops the run. To be called once.
+    /// Verifies objects until there are no more, or something stops the run. Call once.
     ///
     /// - Parameters:
-    ///   - next: the next object with its store, which must live as long as the run; nil at the end. Called from all threads.
-    ///   - report: is told once of every object that was asked about, from any thread. A failure without a verdict says that
-    ///     the question could not be put.
-    /// - Returns: why not all were asked about: the run was stopped, or a store failed, whose other objects are passed over;
-    ///   nil when all were.
+    ///   - next: returns the next object with its store, which must live as long as the run; nil at the end. Called
+    ///     from all threads.
+    ///   - report: called once per verified object, on any thread. A failure without a verdict means that the check
+    ///     could not be made.
+    /// - Returns: why some objects were not verified: the run was stopped, or a store failed and its other objects were
+    ///   skipped; nil if all were.
     package func run(
         next: @escaping @Sendable () -> (object: ReceiptEntry, service: S3Service)?,
         report: @escaping @Sendable (ReceiptEntry, Result<Verification, VerifyFailure>) -> Void
@@ -74,7 +75,7 @@ package final class ReceiptVerification: Sendable {
                 }
             }
         } catch {
-            // Those that have been started do the work of all.
+            // The started threads do all the work.
             if pool.count == 0 { stop(.noThread(error)) }
         }
         pool.waitForAll()
@@ -82,7 +83,7 @@ package final class ReceiptVerification: Sendable {
         return failures.withLock { $0.first } ?? (cancellation.isCancelled ? .interrupted : nil)
     }
 
-    /// Nil where the run was stopped before there was an answer.
+    /// Nil if the run was stopped before there was an answer.
     private func judge(
         _ object: ReceiptEntry,
         _ service: S3Service,
@@ -105,7 +106,7 @@ package final class ReceiptVerification: Sendable {
         }
     }
 
-    /// Ends the run for a reason that every question shares.
+    /// Stops the run for a reason that affects every object.
     private func stop(_ reason: UploadFailure) {
         failures.withLock { $0.first = $0.first ?? reason }
         cancellation.cancel()
@@ -113,7 +114,7 @@ package final class ReceiptVerification: Sendable {
 }
 
 extension RemoteSteps {
-    /// - Throws: what kept the question from being put.
+    /// - Throws: what prevented the check.
     fileprivate func compare(
         _ object: ReceiptEntry,
         _ service: S3Service
@@ -165,12 +166,12 @@ extension RemoteSteps {
     }
 }
 
-/// What is on record of an object beside what its store shows.
+/// Compares the record of an object with what its store shows.
 ///
-/// Here an ETag that differs is a difference, unlike beside a file: both are the store's own words for the object, and it has
-/// been written anew since.
+/// Unlike in a comparison with a file, a different ETag is a difference: both come from the store, so the object was
+/// written again since.
 private struct RecordComparison {
-    /// In words.
+    /// As phrases for a message.
     private(set) var differences: [String] = []
     var doubts: [String] = []
     private let recorded: ReceiptEntry
@@ -179,14 +180,14 @@ private struct RecordComparison {
     private var checksum: Verification.Proof?
     private var eTag: Verification.Proof?
 
-    /// The strongest; nil without one. Nothing proves an object whose length nobody knows.
+    /// The strongest proof, if any. Without a known size, nothing proves an object.
     var proof: Verification.Proof? { hasSize ? checksum ?? eTag : nil }
 
     init(_ recorded: ReceiptEntry, _ head: ObjectHead) {
         self.recorded = recorded
         isMultipart = head.object.eTag.flatMap(DigestETag.init)?.partCount != nil
         compare(size: head.size)
-        // A store without versions shows none.
+        // A store without versioning shows none.
         compare("version", recorded.proof.versionID, head.object.versionID)
         compare("ETag", recorded.proof.eTag, head.object.eTag)
         if let mine = recorded.proof.eTag, mine == head.object.eTag, !mine.isEmpty {
@@ -219,7 +220,7 @@ private struct RecordComparison {
         guard let algorithm = recorded.proof.checksumAlgorithm.flatMap(ChecksumAlgorithm.init(rawValue:)),
             let value = recorded.proof.checksumValue, let text = shown[algorithm]
         else { return }
-        // HEAD puts the number of parts behind a composite one, GetObjectAttributes does not.
+        // HEAD appends the number of parts to a composite checksum, GetObjectAttributes does not.
         let mine = Value(value, recorded.proof.checksumType.flatMap(ChecksumType.init(rawValue:)))
         let theirs = Value(text, shownType)
         if let one = mine.type, let other = theirs.type, one != other {

@@ -1,8 +1,8 @@
 package import MulePlan
 
-/// An object that was proven to equal a file, or what is on record of it.
+/// An object proven to equal a file or its record.
 package struct Verification: Sendable {
-    /// By what it was proven.
+    /// What proved it.
     package struct Proof: Hashable, Sendable {
         package enum Kind: String, Sendable {
             /// The store's checksum of all bytes.
@@ -13,9 +13,9 @@ package struct Verification: Sendable {
             case eTagMD5
             /// The MD5 of the parts' MD5s that is the ETag of a multipart object.
             case multipartETagMD5
-            /// The checksum of what this ledger's upload sent, which the object still is by its token and ETag.
+            /// The checksum of what this ledger's upload sent; token and ETag show that the object is unchanged.
             case recordedChecksum
-            /// The ETag that the object had when it was archived. Nothing is known of how the store makes it.
+            /// The ETag that the object had when it was archived; how the store computes it is unknown.
             case recordedETag
             /// All bytes, read and compared.
             case download
@@ -28,7 +28,7 @@ package struct Verification: Sendable {
         package var value: String?
     }
 
-    /// Canonical path; of what is on record, as it stands there.
+    /// The canonical path; for a record, the recorded path.
     package var source: [UInt8]
     package var destination: ObjectAddress
     package var size: Int64
@@ -37,19 +37,19 @@ package struct Verification: Sendable {
     package var proof: Proof
 }
 
-/// Why an object was not proven to equal a file, or what is on record of it.
+/// Why an object was not proven to equal a file or its record.
 package struct VerifyFailure: Error, Sendable {
     package enum Verdict: String, Sendable {
-        /// The object is another one.
+        /// The object differs.
         case differs
-        /// There is no object.
+        /// The object does not exist.
         case missing
-        /// The store shows nothing that would tell.
+        /// The store shows nothing to compare with.
         case unproven
     }
 
     package var failure: UploadFailure
-    /// Nil where the question could not be put.
+    /// Nil if the check could not be made.
     package var verdict: Verdict?
 
     package init(_ failure: UploadFailure, verdict: Verdict? = nil) {

@@ -1,4 +1,4 @@
-// The proofs that an object equals a file without reading the object, from the strongest to the weakest.
+// Proves that an object equals a file without reading the object, by the strongest available proof.
 
 import MuleDigest
 import MuleLedger
@@ -7,10 +7,10 @@ import MuleS3
 import MuleTransport
 
 extension VerifyRun {
-    /// The first proof that the store's evidence gives.
+    /// The strongest proof that the store's metadata gives.
     ///
-    /// A checksum that differs settles the matter. An ETag that differs settles nothing: stores that encrypt, or number
-    /// their objects, have ETags that look like an MD5 and are none.
+    /// A different checksum proves a difference. A different ETag proves nothing: stores that encrypt or number their
+    /// objects have ETags that look like MD5s but are not.
     func prove(_ subject: VerifySubject) throws(VerifyFailure) -> Verification.Proof {
         var doubts: [String] = []
         let digests = digests(of: subject)
@@ -181,7 +181,7 @@ extension VerifyRun {
         return nil
     }
 
-    /// How the object may have been cut into so many parts, the likeliest way first.
+    /// Part sizes that result in this number of parts, the most likely first.
     private func partSizes(_ subject: VerifySubject, count: Int) throws(VerifyFailure) -> [Int64] {
         let size = subject.source.identity.size
         var known = [subject.record?.upload.partSize].compactMap { $0 }
@@ -193,7 +193,7 @@ extension VerifyRun {
         if case .success(let first?, _) = answer, first.partCount == count, first.eTag == subject.head.object.eTag,
             let partSize = first.size
         {
-            // The store itself says it: there is no sense in trying others.
+            // The store itself names it, so no other size needs to be tried.
             let certain = PartSizeGuess.candidates(objectSize: size, partCount: count, known: [partSize])
             if certain.first == partSize { return [partSize] }
             known.append(partSize)
@@ -203,8 +203,8 @@ extension VerifyRun {
 
     // MARK: The ledger's record
 
-    /// The object is the one that an upload of this ledger made: by its token, which nobody can guess, and its ETag. The
-    /// store has checked that upload's bytes when they came; the file must still have them.
+    /// The object was made by an upload of this ledger, as its token, which cannot be guessed, and its ETag show. The
+    /// store checked that upload's bytes; the file must still have them.
     private func proveRecorded(
         _ digests: FileDigests,
         _ subject: VerifySubject

@@ -1,5 +1,5 @@
-// Proving that an object equals a file, by what the store shows of it. The file is always read: what the ledger
-// remembers of it says what it was, not what it is.
+// Proves that an object equals a file from what the store shows of it. Always reads the file: the ledger records what
+// the file was, not what it is.
 
 import MuleDigest
 package import MuleLedger
@@ -11,7 +11,7 @@ import MuleTransport
 package struct VerifyRun {
     let remote: RemoteSteps
     var client: StoreClient { remote.client }
-    /// How far the file has been read; begins again for each reading.
+    /// How far the file has been read; restarts with each reading.
     package let progress = ReadProgress()
 
     package init(ledger: Ledger, settings: RunSettings, cancellation: Cancellation) {
@@ -23,9 +23,9 @@ package struct VerifyRun {
         self.remote = remote
     }
 
-    /// Proves the object equal to the file, or says why that can't be done.
+    /// Proves that the object equals the file, or throws why not.
     ///
-    /// - Parameter downloads: compare the bytes themselves, whatever else the store shows.
+    /// - Parameter downloads: whether to compare the bytes themselves, even if the store shows other proofs.
     package func verify(
         path: [UInt8],
         _ address: ObjectAddress,
@@ -41,7 +41,7 @@ package struct VerifyRun {
         return try verify(subject, downloads: downloads)
     }
 
-    /// What is to be compared; nil where there is no object.
+    /// What to compare; nil if the object does not exist.
     func subject(
         _ source: SourceFile,
         named name: String,
@@ -74,7 +74,7 @@ package struct VerifyRun {
             downloads ? try compareBytes(subject) : try prove(subject)
         }
         if case .failure(let failure) = outcome, failure.verdict == nil { throw failure }
-        // Whatever was found, it is true of a file that stood still while it was read.
+        // The result is only valid for a file that did not change while it was read.
         try checkUnchanged(subject)
         return Verification(
             source: subject.source.identity.path,
@@ -86,7 +86,7 @@ package struct VerifyRun {
         )
     }
 
-    /// What keeps a question from its answer is no verdict on the object.
+    /// A failed check is no verdict on the object.
     func asking<Result>(_ question: () throws(UploadFailure) -> Result) throws(VerifyFailure) -> Result {
         do {
             return try question()
@@ -95,7 +95,7 @@ package struct VerifyRun {
         }
     }
 
-    /// The latest upload of this very file to this object that the ledger knows to be done.
+    /// The latest finished upload of this file to this object in the ledger.
     private func recorded(
         _ source: SourceIdentity,
         _ address: ObjectAddress,
@@ -144,7 +144,7 @@ package struct VerifyRun {
         do {
             answer = try client.retrying(with: subject.service) { (connection) throws(S3Error) in
                 do throws(S3Error) {
-                    // Without an ETag to hold on to, two answers may be of two objects.
+                    // Without an ETag for `If-Match`, two answers may be of two objects.
                     let eTag = subject.head.object.eTag
                     try connection.getObject(
                         subject.address,
@@ -194,14 +194,14 @@ package struct VerifyRun {
     }
 }
 
-/// What is verified, and what is known of it.
+/// What is verified, and what is known about it.
 struct VerifySubject {
     var source: SourceFile
-    /// As the file was named.
+    /// The file's name as the user gave it.
     var named: String
     var address: ObjectAddress
     var service: S3Service
     var head: ObjectHead
-    /// The ledger's upload of this very file to this object.
+    /// The ledger's upload of this file to this object.
     var record: UploadRecord?
 }
