@@ -234,7 +234,7 @@ package struct AfterActionExecutor {
 
     /// Whether the disk shows that the action started: the file has its temporary name, or the target is the file or a
     /// complete copy of it.
-    package static func hasBegun(_ plan: Plan) -> Bool {
+    package static func hasStarted(_ plan: Plan) -> Bool {
         if let status = try? FileStatus.of(path: departing(plan.source, id: plan.id), followingLinks: false),
             ArchivedFile.mayHaveDeparted(status, plan)
         {

@@ -128,10 +128,10 @@ package final class ArchivePlanner {
         var file = PlannedFile(kind: .unfinished, source: item.source)
         switch policy.decide(left: item) {
         // The walk finds the file if it is still selected.
-        case .nothing, .giveUp: return
+        case .nothing, .abort: return
         case .finish(.decided(.settled, _)), .finish(.decided(.proved, _)): file.kind = .unchanged
         case .finish: break
-        case .leaveAlone: file = quarantined(item)
+        case .skip: file = quarantined(item)
         case .ask(let upload):
             file.kind = .check
             file.requests = 1
@@ -256,11 +256,11 @@ package final class ArchivePlanner {
         places?.noteKnown(found.file)
         if item.state != .settled {
             switch policy.decide(left: item) {
-            case .giveUp: return try send(found, as: .changed, requests: Self.requestsToGiveUp)
+            case .abort: return try send(found, as: .changed, requests: Self.requestsToAbort)
             case .resume(let upload):
                 guard let record = try record(upload, ledger), record.abortRequested else { return }
-                return try send(found, as: .new, requests: Self.requestsToGiveUp)
-            case .finish, .ask, .leaveAlone: return
+                return try send(found, as: .new, requests: Self.requestsToAbort)
+            case .finish, .ask, .skip: return
             case .nothing: break
             }
         }
@@ -271,13 +271,13 @@ package final class ArchivePlanner {
             try register(found, to: record.upload.destination, as: .changed)
         case .compare: note(PlannedFile(kind: .check, source: found.file.path, size: found.status.size))
         case .unchanged: note(PlannedFile(kind: .unchanged, source: found.file.path, size: found.status.size))
-        case .leaveAlone: note(quarantined(item))
+        case .skip: note(quarantined(item))
         case .pass: break
         }
     }
 
     /// Abort, and listing the remaining parts.
-    private static let requestsToGiveUp = 2
+    private static let requestsToAbort = 2
 
     private func send(
         _ found: ArchivePolicy.Found,
@@ -308,7 +308,7 @@ package final class ArchivePlanner {
         case .goesOn(let record): note(pending(found.file.path, record))
         case .restarts(_, let upload):
             file.kind = .changed
-            file.requests += Self.requestsToGiveUp
+            file.requests += Self.requestsToAbort
             note(sending(file, upload))
         case .asks:
             file.kind = .check

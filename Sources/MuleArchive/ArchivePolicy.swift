@@ -73,7 +73,7 @@ struct ArchivePolicy {
         case compare(ItemUpload)
         /// Archived and unchanged.
         case unchanged
-        case leaveAlone
+        case skip
         /// `OpenItemFeed` handles it.
         case pass
     }
@@ -82,7 +82,7 @@ struct ArchivePolicy {
     ///   - item: one that no run is working on.
     ///   - isSame: the result of comparing the content; nil before.
     func decide(_ found: Found, _ item: JobItem, isSame: Bool? = nil) -> WalkDecision {
-        guard let upload = item.upload else { return isQuarantined(item) ? .leaveAlone : .send }
+        guard let upload = item.upload else { return isQuarantined(item) ? .skip : .send }
         let verdict = SourceIdentity(path: item.source, found.status).verdict(since: upload.source)
         let hasChanged = verdict.isChanged || isSame == false
         if case .compare = verdict, isSame == nil, upload.state == .done,
@@ -92,7 +92,7 @@ struct ArchivePolicy {
         }
         switch upload.state {
         case .aborted: return .send
-        case .failed where !upload.mayHoldParts: return hasChanged ? .send : isQuarantined(item) ? .leaveAlone : .again
+        case .failed where !upload.mayHoldParts: return hasChanged ? .send : isQuarantined(item) ? .skip : .again
         case .pending, .unknown, .failed: return .pass
         case .done: break
         }
@@ -124,10 +124,10 @@ struct ArchivePolicy {
         /// Ask the store again for the object: the file is due, or the store was not asked since the job found the
         /// file.
         case ask(ItemUpload)
-        case leaveAlone
+        case skip
         case resume(ItemUpload)
         /// The file or its content was replaced: abort the upload.
-        case giveUp(ItemUpload)
+        case abort(ItemUpload)
     }
 
     func decide(left item: JobItem) -> LeftoverDecision {
@@ -138,23 +138,24 @@ struct ArchivePolicy {
             if isYoungerThanMeant(item) { return .nothing }
             return asksBeforeAction ? .ask(upload) : .finish(.unnoted)
         case (.acting, _):
-            if let action = item.action, AfterActionExecutor.hasBegun(AfterActionExecutor.Plan(item, upload, action)) {
+            if let action = item.action, AfterActionExecutor.hasStarted(AfterActionExecutor.Plan(item, upload, action))
+            {
                 return .finish(.begun(action))
             }
             return decideAgain(item, upload)
         case (.asked, _):
             // The walk handles the current file.
             if hasChanged(item, upload) { return .nothing }
-            return isQuarantined(item) ? .leaveAlone : .ask(upload)
+            return isQuarantined(item) ? .skip : .ask(upload)
         case (.proved, _):
             guard job.isDue(upload, at: now()), !isYoungerThanMeant(item) else { return .nothing }
-            return isQuarantined(item) && !hasChanged(item, upload) ? .leaveAlone : .ask(upload)
+            return isQuarantined(item) && !hasChanged(item, upload) ? .skip : .ask(upload)
         // The store has nothing of these: the walk decides by the job's current settings.
         case (.pending, .failed) where !upload.mayHoldParts: return .nothing
         case (.pending, _):
             let hasChanged = hasChanged(item, upload)
-            if isQuarantined(item), !hasChanged { return .leaveAlone }
-            return hasChanged ? .giveUp(upload) : .resume(upload)
+            if isQuarantined(item), !hasChanged { return .skip }
+            return hasChanged ? .abort(upload) : .resume(upload)
         }
     }
 

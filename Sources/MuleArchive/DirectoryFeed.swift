@@ -97,7 +97,7 @@ final class DirectoryFeed {
     private func fail(_ file: SourceWalk.Found, _ problem: SourceProblem) throws(UploadFailure) {
         if policy.isOver(file, problem) { return }
         if let item = try known(file.path), item.run != run.run, policy.isQuarantined(item), item.upload == nil {
-            return recorder.leaveAlone(item)
+            return recorder.skip(item)
         }
         let failure = UploadFailure(.source, problem.sentence(for: LossyUTF8.string(file.path)))
         recorder.fail(FailedUpload(file.path, job.nowhere, failure))
@@ -127,7 +127,7 @@ final class DirectoryFeed {
                     if job.isDue(upload, at: ledger.now()) { recorder.expectDue(file.file.path) }
                     intents.append(try policy.intent(file, to: record.upload.destination))
                 case .unchanged: recorder.count { $0.unchanged += 1 }
-                case .leaveAlone: if let item { recorder.leaveAlone(item) }
+                case .skip: if let item { recorder.skip(item) }
                 // The comparison is done.
                 case .pass, .compare: break
                 }

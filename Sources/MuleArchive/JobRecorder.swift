@@ -127,7 +127,7 @@ final class JobRecorder: Sendable {
     }
 
     /// A quarantined file: not reported again, but it counts as a failure.
-    func leaveAlone(_ item: JobItem) {
+    func skip(_ item: JobItem) {
         let kind = item.lastError.flatMap { UploadFailure.Kind(rawValue: $0.kind) } ?? .source
         state.withLock { state in
             state.counts.quarantined += 1

@@ -70,11 +70,11 @@ final class OpenItemFeed {
             recorder.finish(item, rest)
             return nil
         case .ask(let upload): return try asking(item, upload)
-        case .leaveAlone:
-            recorder.leaveAlone(item)
+        case .skip:
+            recorder.skip(item)
             return nil
         case .resume(let upload): return try pending(item, upload, hasChanged: false)
-        case .giveUp(let upload): return try pending(item, upload, hasChanged: true)
+        case .abort(let upload): return try pending(item, upload, hasChanged: true)
         }
     }
 

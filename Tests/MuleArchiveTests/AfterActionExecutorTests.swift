@@ -297,7 +297,7 @@ import Testing
         #expect(rename(directory.path("file"), directory.path(departing)) == 0)
         try directory.write(Array(now.utf8), to: departing)
         try setTime(of: departing)
-        #expect(AfterActionExecutor.hasBegun(plan))
+        #expect(AfterActionExecutor.hasStarted(plan))
         if now == "content" {
             #expect(try resume(plan) == plan.action)
             #expect(try names() == [])
@@ -314,7 +314,7 @@ import Testing
         _ = try make("done/file")
         if !isCopy { #expect(unlink(directory.path("file")) == 0) }
         try setTime(of: "done/file")
-        #expect(AfterActionExecutor.hasBegun(plan) == !isCopy)
+        #expect(AfterActionExecutor.hasStarted(plan) == !isCopy)
         #expect(try resume(plan) == plan.action)
         #expect(try names() == ["done"])
         #expect(try directory.names("done") == ["file"])
