@@ -305,7 +305,7 @@ package final class ArchivePlanner {
         file.size = found.status.size
         switch try known({ () throws(LedgerError) in try Registration.foresee(intent, ledger) }) {
         case .begins(let upload): note(sending(file, upload))
-        case .goesOn(let record): note(pending(found.file.path, record))
+        case .resumes(let record): note(pending(found.file.path, record))
         case .restarts(_, let upload):
             file.kind = .changed
             file.requests += Self.requestsToAbort

@@ -54,7 +54,7 @@ package struct SendingOrder: Sendable {
     private var enough = 1
     /// The rate at which that was seen, of all bodies and of each.
     private var provenRate = 0.0
-    private var eachCarries = 0.0
+    private var rateOfEach = 0.0
     private var judgedAt = 0
     private var trialAgainAfter = 0
     private var pauseSlots = Self.firstPauseSlots
@@ -398,7 +398,7 @@ package struct SendingOrder: Sendable {
         case .addsUp:
             guard link.slotCount > judgedAt + Self.releasedSlots else { return }
             provenRate = max(provenRate, rate)
-            let expected = eachCarries * Double(bodies.count { $0.isSending })
+            let expected = rateOfEach * Double(bodies.count { $0.isSending })
             let isLess = rate < expected * Self.sameShare && link.slotCount > trialAgainAfter
             if rate < provenRate / 2 || isLess { sharing = .unproven }
         case .shared:
@@ -458,7 +458,7 @@ package struct SendingOrder: Sendable {
             let needed = Double(trial.senders) * trial.rateBefore / max(seen, 1)
             enough = max(1, min(Int((needed - Self.slack).rounded(.up)), trial.sendersBefore))
             provenRate = trial.rateBefore
-            eachCarries = provenRate / Double(trial.sendersBefore)
+            rateOfEach = provenRate / Double(trial.sendersBefore)
         } else {
             sharing = .shared
             if seen > trial.rateBefore * Self.gain {

@@ -107,7 +107,7 @@ package struct S3Error: Error, Sendable {
     }
 
     /// Whether the request may have been carried out, although no answer says so.
-    package var mayHaveBeenCarriedOut: Bool {
+    package var mayHaveSucceeded: Bool {
         switch retryClass {
         case .transient, .cancelled: !wasNotSent
         default: false

@@ -111,7 +111,7 @@ struct ConnectionAttempts {
     }
 
     /// Whether libcurl can go on at once; asked before each wait.
-    mutating func takeImpatience() -> Bool {
+    mutating func takeRetryNow() -> Bool {
         defer { isImpatient = false }
         return isImpatient
     }

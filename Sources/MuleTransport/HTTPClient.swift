@@ -201,7 +201,7 @@ package final class HTTPClient: HTTPPerformer {
 
     /// Seconds until the next look, if nothing happens on the connection.
     private var pollSeconds: Double {
-        if !exchange.isUnderWay { return attempts.takeImpatience() ? 0 : Self.connectionInterval }
+        if !exchange.isUnderWay { return attempts.takeRetryNow() ? 0 : Self.connectionInterval }
         guard let since = exchange.heldSince else { return watchesDelivery ? Self.deliveryInterval : Self.tick }
         // Most bodies that are held are held for a moment.
         return Moment.now().seconds(since: since) < Self.shortHold ? Self.shortHoldInterval : Self.holdInterval

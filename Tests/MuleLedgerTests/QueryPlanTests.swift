@@ -146,7 +146,7 @@ import Testing
             ],
             of: run
         )
-        _ = try ledger.troubledItems(of: run.job, begunBefore: 0, after: nil, limit: 9)
+        _ = try ledger.troubledItems(of: run.job, startedBefore: 0, after: nil, limit: 9)
         try ledger.record([.failed(isFinal: true, receipt(4, .failed))], of: run)
         try ledger.record([.failed(isFinal: true, receipt(5, .failed))], of: run)
         _ = try ledger.quarantinedFiles(of: job, after: nil, limit: 9)

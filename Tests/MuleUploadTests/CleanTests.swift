@@ -19,7 +19,7 @@ import Testing
     private struct Cleaned {
         var removed: [String] = []
         var stale: [String] = []
-        var leftAlone: [String] = []
+        var skipped: [String] = []
         var failed: [String] = []
         var notices: [String] = []
         var unreachable: [UploadFailure] = []
@@ -50,7 +50,7 @@ import Testing
                 switch event {
                 case .removed(let upload): cleaned.removed.append(upload.uploadID ?? "-")
                 case .stale(let upload): cleaned.stale.append(upload.uploadID ?? "-")
-                case .leftAlone(let upload): cleaned.leftAlone.append(upload.uploadID ?? "-")
+                case .skipped(let upload): cleaned.skipped.append(upload.uploadID ?? "-")
                 case .failed(let upload, _): cleaned.failed.append(upload.uploadID ?? "-")
                 case .unreachable(_, let failure): cleaned.unreachable.append(failure)
                 case .notice(let text): cleaned.notices.append(text)
@@ -271,7 +271,7 @@ import Testing
         let id = try #require(record.uploadID)
         plant(harness, id, key: "key", begun: Self.now + difference)
         let cleaned = try clean(harness)
-        #expect(cleaned.removed.isEmpty && cleaned.leftAlone == [id])
+        #expect(cleaned.removed.isEmpty && cleaned.skipped == [id])
         harness.expectClean(openUploads: 1)
     }
 
@@ -285,8 +285,8 @@ import Testing
         plant(harness, "foreign", by: Self.others)
         let cleaned = try clean(harness)
         #expect(cleaned.removed == [record.uploadID])
-        #expect(cleaned.leftAlone == ["own"])
-        #expect(cleaned.summary.leftAlone == 1 && cleaned.summary.ofOthers == 1)
+        #expect(cleaned.skipped == ["own"])
+        #expect(cleaned.summary.skipped == 1 && cleaned.summary.ofOthers == 1)
         #expect(ids(harness) == ["own", "young", "foreign"])
     }
 
@@ -295,7 +295,7 @@ import Testing
         plant(harness, "own")
         plant(harness, "foreign", by: Self.others)
         let cleaned = try clean(harness)
-        #expect(Set(cleaned.leftAlone) == ["own", "foreign"])
+        #expect(Set(cleaned.skipped) == ["own", "foreign"])
         #expect(cleaned.summary.ofOthers == 0)
         #expect(ids(harness) == ["own", "foreign"])
     }

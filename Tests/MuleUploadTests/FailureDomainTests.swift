@@ -133,7 +133,7 @@ import Testing
         let outcome = try harness.upload(try harness.file())
         #expect(outcome.failure?.kind == .network)
         // So that nothing more is asked of it before the run ends.
-        #expect(outcome.failure?.mayHaveBeenCarriedOut == false)
+        #expect(outcome.failure?.mayHaveSucceeded == false)
         #expect(try harness.record().createAttemptedAt == nil)
         #expect(try harness.abort(try harness.record(), stallLimit: 0.2).isEmpty)
         #expect(try harness.record().state == .aborted)

@@ -5,9 +5,9 @@ import Testing
 
 @Suite("State of one upload in a run")
 struct TransferStateTests {
-    private static func failure(asksForAnotherLook: Bool = false) -> UploadFailure {
+    private static func failure(needsReconciling: Bool = false) -> UploadFailure {
         var failure = UploadFailure(.store, "refused")
-        failure.asksForAnotherLook = asksForAnotherLook
+        failure.needsReconciling = needsReconciling
         return failure
     }
 
@@ -62,15 +62,15 @@ struct TransferStateTests {
 
     @Test func `one more look in a run, and none in a run that stops`() {
         var state = TransferState(size: 1)
-        state.fail(Self.failure(asksForAnotherLook: true))
+        state.fail(Self.failure(needsReconciling: true))
         let first = Self.conclusion(of: &state)
         #expect(!state.hasEnded && state.failure == nil && state.hasLookedAgain)
-        state.fail(Self.failure(asksForAnotherLook: true))
+        state.fail(Self.failure(needsReconciling: true))
         let second = Self.conclusion(of: &state)
         #expect([first, second] == ["look again", "failed: store"])
 
         var stopping = TransferState(size: 1)
-        stopping.fail(Self.failure(asksForAnotherLook: true))
+        stopping.fail(Self.failure(needsReconciling: true))
         let only = Self.conclusion(of: &stopping, isStopping: true)
         #expect(only == "failed: store")
     }

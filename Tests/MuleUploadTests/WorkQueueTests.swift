@@ -290,7 +290,7 @@ extension WorkQueueTests {
 
     @Test func `a second look`() throws {
         let (queue, transfer, _) = try begun()
-        #expect(next(queue) { queue.add(anotherLookAt: transfer, isGone: true) } == "look again 0 true")
+        #expect(next(queue) { queue.add(reconciling: transfer, isGone: true) } == "look again 0 true")
     }
 
     @Test func `uploads that are added`() throws {

@@ -65,7 +65,7 @@ struct CleanCommand {
             ledger: ledger,
             settings: session.runSettings,
             cancellation: session.cancellation,
-            patience: Self.clockPatience
+            patience: Self.clockTimeout
         )
         let places: [(store: StoreAddress, bucket: String)]
         do {
@@ -88,7 +88,7 @@ struct CleanCommand {
     }
 
     /// Seconds without an answer after which a store is not asked for the time.
-    private static let clockPatience = 10.0
+    private static let clockTimeout = 10.0
 
     /// Removes old history from the ledger.
     private func forget(olderThan age: Double, _ ledger: Ledger) throws(CommandFailure) {
@@ -199,7 +199,7 @@ struct CleanCommand {
             console.result(
                 JSONValue.object([
                     "bytes": .int(summary.bytes), "event": "summary", "failures": .int(Int64(summary.failures.count)),
-                    "leftAlone": .int(Int64(summary.leftAlone)), "ofOthers": .int(Int64(summary.ofOthers)),
+                    "leftAlone": .int(Int64(summary.skipped)), "ofOthers": .int(Int64(summary.ofOthers)),
                     "removed": .bool(removes), "uploads": .int(Int64(summary.uploads)),
                 ]).line
             )
@@ -224,9 +224,9 @@ struct CleanCommand {
                     + "--older-than sets another age"
             )
         }
-        if summary.leftAlone > 0 {
+        if summary.skipped > 0 {
             console.note(
-                "\(CleanLines.count(summary.leftAlone)) not in this ledger: \"mule adopt FILE BUCKET/KEY\" adopts one, "
+                "\(CleanLines.count(summary.skipped)) not in this ledger: \"mule adopt FILE BUCKET/KEY\" adopts one, "
                     + "\"mule clean --all-initiators BUCKET\" removes them"
             )
         }
@@ -251,7 +251,7 @@ struct CleanLines {
         switch event {
         case .stale(let upload): line("stale", upload, "would be removed")
         case .removed(let upload): line("removed", upload, "removed")
-        case .leftAlone(let upload): line("leftAlone", upload, "not in this ledger, skipped")
+        case .skipped(let upload): line("leftAlone", upload, "not in this ledger, skipped")
         case .failed(let upload, let failure):
             if console.isJSON {
                 console.result(

@@ -143,7 +143,7 @@ extension Session {
         do throws(LedgerError) {
             if let endpoint {
                 let (all, here) = try ledger.count(selection, at: endpoint)
-                if here < all { noteLeftAlone(all - here, of: all, at: endpoint) }
+                if here < all { noteSkipped(all - here, of: all, at: endpoint) }
             }
             return .selected(try UploadCursor(ledger, selection, at: endpoint, limit: limit))
         } catch {
@@ -175,7 +175,7 @@ extension Session {
         return records
     }
 
-    func noteLeftAlone(_ count: Int, of all: Int, at endpoint: String) {
+    func noteSkipped(_ count: Int, of all: Int, at endpoint: String) {
         console.note("skipped \(count) of \(Wording.count(all, "upload")) at other stores than \(endpoint)")
     }
 

@@ -13,7 +13,7 @@ struct JobHooks {
     private static let mostFailures = 100
     /// Seconds.
     private static let patience = 60.0
-    private static let postPatience = 30.0
+    private static let postTimeout = 30.0
     private static let firstDistance: Int64 = 300
     private static let longestDistance: Int64 = 12 * 3600
     /// Milliseconds: the same failure is reported again after a day; what cannot be delivered for a week is dropped.
@@ -150,15 +150,15 @@ struct JobHooks {
     /// Nil when the other side has taken it, else why not, in words without the address.
     private func post(_ body: String, to url: String) -> String? {
         var settings = TransportSettings(userAgent: "mule/\(Version.number)")
-        settings.connectTimeout = Self.postPatience
+        settings.connectTimeout = Self.postTimeout
         do {
             let client = try HTTPClient(settings: settings, cancellation: session.cancellation)
             var request = HTTPRequest(method: "POST", url: url)
             request.headers = [("Content-Type", "application/json")]
             request.body = .bytes(Array(body.utf8))
-            request.stallTimeout = Self.postPatience
-            request.answerTimeout = Self.postPatience
-            request.answerDuration = Self.postPatience
+            request.stallTimeout = Self.postTimeout
+            request.answerTimeout = Self.postTimeout
+            request.answerDuration = Self.postTimeout
             let status = try client.perform(request).status
             return (200..<300).contains(status) ? nil : "HTTP status \(status)"
         } catch {

@@ -69,7 +69,7 @@ extension Ledger {
     /// (milliseconds since 1970) and is not done. Sorted by path, starting after `source`.
     package func troubledItems(
         of job: Int64,
-        begunBefore time: Int64,
+        startedBefore time: Int64,
         after source: [UInt8]?,
         limit: Int
     ) throws(LedgerError) -> [JobItem] {

@@ -26,7 +26,7 @@ package struct AbortRun {
     }
 
     package enum End: Sendable {
-        case givenUp
+        case aborted
         /// The upload was already completed and only the answer was lost: the row becomes done and the object stays.
         case wasDone
     }
@@ -73,7 +73,7 @@ package struct AbortRun {
             try close(record, .stopped(.unknown, error: failure.message))
             throw failure
         }
-        return .givenUp
+        return .aborted
     }
 
     /// Closes the row without asking the store, which may hold parts. The caller holds the lease.

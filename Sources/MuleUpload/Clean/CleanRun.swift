@@ -39,7 +39,7 @@ package enum CleanEvent: Sendable {
     case stale(StaleUpload)
     case removed(StaleUpload)
     /// Just as old, but unknown to this ledger: not removed.
-    case leftAlone(StaleUpload)
+    case skipped(StaleUpload)
     /// Not removed. If this ledger has the upload, the failure is recorded.
     case failed(StaleUpload, UploadFailure)
     /// A store or bucket that could not be queried.
@@ -53,7 +53,7 @@ package struct CleanSummary: Sendable {
     package var uploads = 0
     /// What the store held of them, where permissions allow asking.
     package var bytes: Int64 = 0
-    package var leftAlone = 0
+    package var skipped = 0
     /// Too recent, and unknown to the ledger.
     package var younger = 0
     /// As old, but started by other users: neither shown nor removed.
@@ -160,7 +160,7 @@ package final class CleanRun {
         let wanted = try ledger.reporting { ledger throws(LedgerError) in try ledger.requestAbort(current) }
         if let holding { stale.measure(holding) }
         switch try AbortRun(remoteUploads).abort(wanted, lease, service: service) {
-        case .givenUp: tell(.removed(stale), stale)
+        case .aborted: tell(.removed(stale), stale)
         case .wasDone:
             let name = wanted.upload.destination.description
             onEvent(
@@ -236,8 +236,8 @@ package final class CleanRun {
             if isOwn == false {
                 summary.ofOthers += 1
             } else {
-                summary.leftAlone += 1
-                onEvent(.leftAlone(stale))
+                summary.skipped += 1
+                onEvent(.skipped(stale))
             }
             return nil
         }

@@ -136,7 +136,7 @@ final class StoreClient {
                     pause = try self.pause(after: error, tries.failures + (earlier?.count ?? 0), store, transfer)
                 } catch {
                     var failure = error
-                    failure.mayHaveBeenCarriedOut = tries.isAmbiguous || earlier?.isAmbiguous == true
+                    failure.mayHaveSucceeded = tries.isAmbiguous || earlier?.isAmbiguous == true
                     throw failure
                 }
                 if endsUnanswered, error.isUnanswered { return .refused(error, ambiguous: true) }
@@ -226,7 +226,7 @@ private struct Tries {
             renewals += 1
             return .tryAtOnce
         }
-        if error.mayHaveBeenCarriedOut { isAmbiguous = true }
+        if error.mayHaveSucceeded { isAmbiguous = true }
         switch error.retryClass {
         case .cancelled: return .interrupted
         case .throttled: return .wait

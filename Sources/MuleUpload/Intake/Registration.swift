@@ -129,7 +129,7 @@ package struct Registration {
     /// What registering a file would do.
     package enum Outlook: Sendable {
         case begins(NewUpload)
-        case goesOn(UploadRecord)
+        case resumes(UploadRecord)
         /// Aborts the pending upload first.
         case restarts(UploadRecord, NewUpload)
         /// Asks the store whether it still has the object.
@@ -163,7 +163,7 @@ package struct Registration {
         if ledger.isActive(record) { return .refused(.heldElsewhere(record)) }
         guard record.mayHoldParts else { return .begins(upload) }
         if restarts(record, upload, intent) { return .restarts(record, upload) }
-        return conflict(record, upload, intent).map { .refused($0) } ?? .goesOn(record)
+        return conflict(record, upload, intent).map { .refused($0) } ?? .resumes(record)
     }
 
     private static func restarts(_ record: UploadRecord, _ upload: NewUpload, _ intent: UploadIntent) -> Bool {

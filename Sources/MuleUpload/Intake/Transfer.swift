@@ -126,7 +126,7 @@ package final class Transfer: Sendable {
     let bytesSkipped = Atomic<Int64>(0)
     let partsDone = Atomic<Int>(0)
     /// Nanoseconds of the monotonic clock; the maximum if there is nothing to watch.
-    let nextLookAtPace = Atomic<Int64>(.max)
+    let nextPaceCheck = Atomic<Int64>(.max)
     /// How long it has failed without progress.
     let streak = FailureStreak()
     /// Whether a requested restart has aborted the upload of an earlier run.

@@ -215,7 +215,7 @@ struct TransferState: Sendable {
             self.failure = nil
             return .reconcile(failure)
         }
-        if failure.asksForAnotherLook, !hasLookedAgain, !isStopping {
+        if failure.needsReconciling, !hasLookedAgain, !isStopping {
             hasLookedAgain = true
             self.failure = nil
             return .reconcile(failure)

@@ -55,11 +55,11 @@ package struct UploadFailure: Error, Sendable {
     /// Whether that answer had an S3 error document. An answer without one may come from a proxy or a portal.
     package private(set) var hasS3Document = false
     /// Whether the store may have executed a request whose answer was lost.
-    var mayHaveBeenCarriedOut = false
+    var mayHaveSucceeded = false
     /// Set if the request must be retried later, after other work.
     var postponement: Postponement?
     /// Whether the upload at the store is not as recorded, so that checking it again, once per run, may repair it.
-    var asksForAnotherLook = false
+    var needsReconciling = false
     /// The checksum mode to create the upload again with, if the store does not accept its parts in the current one.
     var lowerRung: ChecksumMode?
 

@@ -336,7 +336,7 @@ package final class UploadRun: Sendable {
         // Wait for the rows of all parts at the store, or they would count as foreign and be counted twice.
         recorder.waitUntilRecorded()
         transfer.beginAnotherLook()
-        queue.add(anotherLookAt: transfer, isGone: failure.s3Code == "NoSuchUpload")
+        queue.add(reconciling: transfer, isGone: failure.s3Code == "NoSuchUpload")
     }
 
     private func end(_ transfer: Transfer, _ failure: UploadFailure) {

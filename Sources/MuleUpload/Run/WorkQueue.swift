@@ -72,7 +72,7 @@ final class WorkQueue: Sendable {
         /// Whether all transfers have been added.
         var isSealed = false
         /// The upload that started while parts of others waited, until one of its parts is taken.
-        var begunAhead: Transfer?
+        var startedAhead: Transfer?
         var busy = 0
         /// Work that waits for its next attempt, and the number of such attempts that run.
         var postponed = PostponedWork()
@@ -170,13 +170,13 @@ final class WorkQueue: Sendable {
 
         private mutating func takePart() -> Work? {
             if parts.isEmpty {
-                begunAhead = nil
-            } else if parts.count < limit, begunAhead == nil, let next = pendingUploads.next(.part) {
-                begunAhead = next
+                startedAhead = nil
+            } else if parts.count < limit, startedAhead == nil, let next = pendingUploads.next(.part) {
+                startedAhead = next
                 return Work(transfer: next, step: .begin)
             }
             if let work = parts.popLast() {
-                if work.transfer === begunAhead { begunAhead = nil }
+                if work.transfer === startedAhead { startedAhead = nil }
                 return work
             }
             return pendingUploads.next(.part).map { Work(transfer: $0, step: .begin) }
@@ -362,7 +362,7 @@ final class WorkQueue: Sendable {
         change { $0.urgent.append(Work(transfer: transfer, step: .complete)) }
     }
 
-    func add(anotherLookAt transfer: Transfer, isGone: Bool) {
+    func add(reconciling transfer: Transfer, isGone: Bool) {
         change { $0.urgent.append(Work(transfer: transfer, step: .reconcile(isGone: isGone))) }
     }
 

@@ -24,7 +24,7 @@ extension UploadRun {
         if let risk = risk(date, transfer, rate: settings.rateLimit?.constant.map(Double.init)) {
             warn(risk, date, transfer)
         } else {
-            transfer.nextLookAtPace.store(
+            transfer.nextPaceCheck.store(
                 Moment.now().adding(seconds: settings.paceInterval).nanoseconds,
                 ordering: .relaxed
             )
@@ -33,12 +33,12 @@ extension UploadRun {
 
     /// Call after sending bytes; usually costs only a look at the clock.
     func observePace(of transfer: Transfer) {
-        let due = transfer.nextLookAtPace.load(ordering: .relaxed)
+        let due = transfer.nextPaceCheck.load(ordering: .relaxed)
         guard due != .max else { return }
         let now = Moment.now()
         guard now.nanoseconds >= due, let date = transfer.change({ $0.abortDate }) else { return }
         let next = now.adding(seconds: settings.paceInterval).nanoseconds
-        guard transfer.nextLookAtPace.compareExchange(expected: due, desired: next, ordering: .relaxed).exchanged else {
+        guard transfer.nextPaceCheck.compareExchange(expected: due, desired: next, ordering: .relaxed).exchanged else {
             return
         }
         // The rate of the whole run: if it is not enough for this file alone, the file will not finish.
@@ -46,7 +46,7 @@ extension UploadRun {
         guard let risk = risk(date, transfer, rate: rate) else { return }
         // Near, but expected to finish in time.
         if case .near = risk { return }
-        transfer.nextLookAtPace.store(.max, ordering: .relaxed)
+        transfer.nextPaceCheck.store(.max, ordering: .relaxed)
         warn(risk, date, transfer)
     }
 

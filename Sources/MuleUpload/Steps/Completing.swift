@@ -61,7 +61,7 @@ extension Worker {
         _ failure: UploadFailure,
         _ look: () throws(UploadFailure) -> ObjectProof?
     ) -> ObjectProof? {
-        guard failure.kind == .network, failure.mayHaveBeenCarriedOut, failure.postponement == nil else { return nil }
+        guard failure.kind == .network, failure.mayHaveSucceeded, failure.postponement == nil else { return nil }
         return try? look()
     }
 
@@ -178,7 +178,7 @@ extension Worker {
         if error.code == "InvalidPart", transfer.source != nil {
             // The store has lost or changed a part since it was recorded.
             var failure = refusal(error, transfer)
-            failure.asksForAnotherLook = true
+            failure.needsReconciling = true
             throw failure
         }
         if error.code == "BadDigest" {
@@ -296,7 +296,7 @@ extension UploadFailure {
                 + "command again; it computes them again.",
             isResumable: true
         )
-        failure.asksForAnotherLook = source != nil
+        failure.needsReconciling = source != nil
         return failure
     }
 }

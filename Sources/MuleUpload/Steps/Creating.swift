@@ -60,7 +60,7 @@ extension Worker {
                             checksum: checksumMode.checksumAlgorithm
                         )
                     } catch {
-                        if error.mayHaveBeenCarriedOut { isUnanswered = true }
+                        if error.mayHaveSucceeded { isUnanswered = true }
                         throw error
                     }
                 }

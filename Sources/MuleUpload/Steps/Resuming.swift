@@ -252,7 +252,7 @@ extension UploadFailure {
             "The store's list of the parts of \(transfer.name) changed while it was read. Run the same command again.",
             isResumable: true
         )
-        failure.asksForAnotherLook = true
+        failure.needsReconciling = true
         return failure
     }
 }

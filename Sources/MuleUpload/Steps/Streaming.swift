@@ -145,7 +145,7 @@ extension Worker {
                         + "input is treated as another stream and sent from its start."
                 )
             )
-            try claimAnew(record, transfer)
+            try claimAgain(record, transfer)
         case .unproven(let reason):
             try leaveUnknown(record, reason, transfer)
         case .hidden(let error):
@@ -175,7 +175,7 @@ extension Worker {
         let message = UploadFailure.unknownOutcome(transfer, reason).message
         try close(record, .stopped(.unknown, error: message))
         run.emit(.notice(id: record.id, message + " The current input is sent from its start."))
-        try claimAnew(record, transfer)
+        try claimAgain(record, transfer)
     }
 
     private func close(_ record: UploadRecord, _ outcome: Ledger.Outcome) throws(UploadFailure) {
@@ -183,7 +183,7 @@ extension Worker {
     }
 
     /// Creates a new row for this stream.
-    private func claimAnew(_ record: UploadRecord, _ transfer: Transfer) throws(UploadFailure) {
+    private func claimAgain(_ record: UploadRecord, _ transfer: Transfer) throws(UploadFailure) {
         let claim = try run.ledger.reporting { ledger throws(LedgerError) in
             try ledger.claimStream(record.upload, choosing: { _ in nil }).claim
         }

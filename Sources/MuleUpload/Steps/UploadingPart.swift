@@ -34,7 +34,7 @@ extension Worker {
         }
         switch answer {
         case .refused(let error, _):
-            if error.isVanishedUpload { throw .vanished(transfer, error, canBeginAnew: source != nil) }
+            if error.isVanishedUpload { throw .vanished(transfer, error, canRestart: source != nil) }
             if let rung = rungToRestart(checksumMode, after: error, record, transfer) {
                 throw refusal(error, transfer).restarting(on: rung)
             }
@@ -213,23 +213,23 @@ extension UploadFailure {
 
     /// The upload was aborted or expired while it was sent, or another program completed it.
     ///
-    /// - Parameter canBeginAnew: whether there is a source from which this run could restart the upload.
+    /// - Parameter canRestart: whether there is a source from which this run could restart the upload.
     fileprivate static func vanished(
         _ transfer: Transfer,
         _ error: S3Error,
-        canBeginAnew: Bool
+        canRestart: Bool
     ) -> UploadFailure {
         var failure = UploadFailure(
             .store,
             "The upload of \(transfer.name) no longer exists at the store (\(error.shortReason)): it was aborted or "
                 + "has expired. "
-                + (canBeginAnew
+                + (canRestart
                     ? "Run the same command again; it checks the object and restarts the upload if needed."
                     : "Run the same command again; it sends the stream from its start."),
             evidence: error,
             isResumable: true
         )
-        failure.asksForAnotherLook = canBeginAnew
+        failure.needsReconciling = canRestart
         return failure
     }
 }

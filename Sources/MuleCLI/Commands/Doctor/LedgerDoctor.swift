@@ -21,8 +21,8 @@ struct LedgerDoctor {
         } catch {
             return error.code == ENOENT ? lookWhereItWouldBe() : report(unusable("ledger.file", LedgerError(error)))
         }
-        lookAtModes(status)
-        lookAtDisk(path)
+        checkModes(status)
+        checkDisk(path)
         let ledger: Ledger
         do {
             ledger = try Ledger(path: path)
@@ -52,14 +52,14 @@ struct LedgerDoctor {
                     return
                 }
                 report(.ok("ledger.file", "There is no ledger yet; the first upload creates \(name)."))
-                return lookAtDisk(directory)
+                return checkDisk(directory)
             }
             if slash == path.startIndex { break }
         }
         report(.problem("ledger.file", .ledger, "The directory of \(name) does not exist."))
     }
 
-    private func lookAtModes(_ status: FileStatus) {
+    private func checkModes(_ status: FileStatus) {
         let slash = path.lastIndex(of: UInt8(ascii: "/")) ?? 0
         let directory = slash == 0 ? [UInt8(ascii: "/")] : Array(path[..<slash])
         if status.mode & 0o077 != 0 {
@@ -83,7 +83,7 @@ struct LedgerDoctor {
         }
     }
 
-    private func lookAtDisk(_ place: [UInt8]) {
+    private func checkDisk(_ place: [UInt8]) {
         let disk: FileSystem
         do {
             disk = try FileSystem.of(path: place)
@@ -134,11 +134,11 @@ struct LedgerDoctor {
             )
         }
         report(.ok("ledger.integrity", "No damage found (schema \(checkup.schemaVersion))."))
-        lookAtRows(checkup)
-        lookAtUploads(checkup)
+        checkRows(checkup)
+        checkUploads(checkup)
     }
 
-    private func lookAtRows(_ checkup: Ledger.Checkup) {
+    private func checkRows(_ checkup: Ledger.Checkup) {
         var oddities: [String] = []
         if !checkup.foreignObjects.isEmpty {
             oddities.append(
@@ -165,7 +165,7 @@ struct LedgerDoctor {
         }
     }
 
-    private func lookAtUploads(_ checkup: Ledger.Checkup) {
+    private func checkUploads(_ checkup: Ledger.Checkup) {
         let known = UploadState.allCases.map(\.rawValue)
         let odd = checkup.states.keys.filter { !known.contains($0) }.sorted()
         let counts = (known + odd).compactMap { state in checkup.states[state].map { "\($0) \(state)" } }

@@ -19,7 +19,7 @@ struct StoreDoctor {
     private static let patience = 10.0
 
     func run() {
-        guard let origins = lookAtSettings() else { return }
+        guard let origins = checkSettings() else { return }
         let store: Session.Store
         do {
             store = try session.store(forBucket: bucket ?? "")
@@ -28,8 +28,8 @@ struct StoreDoctor {
                 .problem(error.status == .credentials ? "credentials" : "configuration", error.status, error.message)
             )
         }
-        guard lookAtCredentials(store) else { return }
-        guard let bucket else { return lookAtEndpoint(store, origins) }
+        guard checkCredentials(store) else { return }
+        guard let bucket else { return checkEndpoint(store, origins) }
         let connection: S3Connection
         do {
             connection = try S3Connection(service: store.service)
@@ -37,9 +37,9 @@ struct StoreDoctor {
             return report(.problem("store", .usage, "Cannot set up a connection: \(error.sentence)."))
         }
         let probe = ObjectAddress(bucket: bucket, key: ObjectKey("mule-doctor-\(UInt64.random(in: 0...UInt64.max))"))
-        guard lookAtBucket(probe, store, connection) else { return }
-        lookAtClock(store)
-        guard lookAtListing(probe, connection), lookAtObject(probe, connection) else { return }
+        guard checkBucket(probe, store, connection) else { return }
+        checkClock(store)
+        guard checkListing(probe, connection), lookAtObject(probe, connection) else { return }
         guard session.arguments.write else {
             return report(
                 .ok(
@@ -54,7 +54,7 @@ struct StoreDoctor {
     /// Says which settings are used, and where each comes from.
     ///
     /// - Returns: nil if no store can be found by them.
-    private func lookAtSettings() -> SettingOrigins? {
+    private func checkSettings() -> SettingOrigins? {
         let plan: Session.StorePlan
         do {
             plan = try session.plan(forBucket: bucket ?? "")
@@ -73,7 +73,7 @@ struct StoreDoctor {
     }
 
     /// Whether anything answers there: with a bucket that shows anyway.
-    private func lookAtEndpoint(_ store: Session.Store, _ origins: SettingOrigins) {
+    private func checkEndpoint(_ store: Session.Store, _ origins: SettingOrigins) {
         let endpoint = store.service.endpoint
         let place = "\(endpoint.url) (\(origins.endpoint))"
         var settings = store.service.transport
@@ -91,7 +91,7 @@ struct StoreDoctor {
         }
     }
 
-    private func lookAtCredentials(_ store: Session.Store) -> Bool {
+    private func checkCredentials(_ store: Session.Store) -> Bool {
         do {
             let credentials = try store.service.credentials.credentials()
             var text = "Access key \(Self.shortened(credentials.accessKeyID))"
@@ -111,7 +111,7 @@ struct StoreDoctor {
             ? TextSafety.displayName(key) : TextSafety.displayName("\(key.prefix(4))...\(key.suffix(4))")
     }
 
-    private func lookAtBucket(_ probe: ObjectAddress, _ store: Session.Store, _ connection: S3Connection) -> Bool {
+    private func checkBucket(_ probe: ObjectAddress, _ store: Session.Store, _ connection: S3Connection) -> Bool {
         let bucket = probe.bucket
         let place = "\(store.service.endpoint.url), region \(store.service.region(of: bucket))"
         do throws(S3Error) {
@@ -162,7 +162,7 @@ struct StoreDoctor {
         }
     }
 
-    private func lookAtClock(_ store: Session.Store) {
+    private func checkClock(_ store: Session.Store) {
         let seconds = abs(store.service.clockDifference) / 1000
         if seconds > Self.tolerableSkew {
             report(
@@ -178,7 +178,7 @@ struct StoreDoctor {
     }
 
     /// - Returns: whether to continue.
-    private func lookAtListing(_ probe: ObjectAddress, _ connection: S3Connection) -> Bool {
+    private func checkListing(_ probe: ObjectAddress, _ connection: S3Connection) -> Bool {
         do throws(S3Error) {
             _ = try connection.listMultipartUploads(of: probe)
             report(

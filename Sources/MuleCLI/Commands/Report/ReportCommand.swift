@@ -155,7 +155,7 @@ struct ReportCommand {
         while !session.cancellation.isCancelled {
             let items = try ledger.troubledItems(
                 of: job.number,
-                begunBefore: wallClockMilliseconds() - AttentionView.patience,
+                startedBefore: wallClockMilliseconds() - AttentionView.patience,
                 after: last,
                 limit: Self.batch
             )

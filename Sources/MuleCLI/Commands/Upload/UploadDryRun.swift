@@ -108,7 +108,7 @@ private struct PlannedUpload {
         case .restarts(_, let upload):
             kind = .restart
             send(upload)
-        case .goesOn(let record):
+        case .resumes(let record):
             kind = .pending
             size = record.size ?? 0
             bytes = size - record.bytesDone
