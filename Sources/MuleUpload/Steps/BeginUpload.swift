@@ -69,7 +69,7 @@ extension Worker {
         _ transfer: Transfer
     ) throws(UploadFailure) -> Bool {
         // Without permission to look, the file is sent.
-        guard case .success(let head?, _) = try remote.lookAtObject(transfer, after: earlier), head.size == source.size
+        guard case .success(let head?, _) = try remote.headObject(transfer, after: earlier), head.size == source.size
         else {
             return false
         }

@@ -209,7 +209,7 @@ extension Worker {
             run.completed(transfer, record, proof)
             return
         }
-        if case .success(let head?, _) = try remote.lookAtObject(transfer), try !isOfBefore(head, record),
+        if case .success(let head?, _) = try remote.headObject(transfer), try !isOfBefore(head, record),
             let modified = head.lastModified?.millisecondsSince1970,
             // By the store's clock, which has whole seconds.
             modified + 1_000 > record.createdAt + transfer.job.service.clockDifference

@@ -36,7 +36,7 @@ extension RemoteSteps {
         _ transfer: Transfer
     ) throws(UploadFailure) -> CompletionCheck {
         let head: ObjectHead
-        switch try lookAtObject(transfer) {
+        switch try headObject(transfer) {
         case .refused(let error, _): return .hidden(error)
         case .success(let found, _):
             guard let found, found.metadata[UploadToken.metadataName] == record.token else { return .notOurs }

@@ -124,20 +124,20 @@ extension Worker {
     /// For stores without `If-None-Match`: a look before anything is sent. Where the header is supported, it closes the
     /// gap between this look and the end.
     func presentObject(_ transfer: Transfer) throws(UploadFailure) -> ObjectHead? {
-        guard case .success(let head, _) = try remote.lookAtObject(transfer, after: earlier) else { return nil }
+        guard case .success(let head, _) = try remote.headObject(transfer, after: earlier) else { return nil }
         return head
     }
 
     /// Whether looking at the object is not permitted. A failed condition then only shows that it exists.
     func isHidden(_ transfer: Transfer) throws(UploadFailure) -> Bool {
-        guard case .refused(let error, _) = try remote.lookAtObject(transfer) else { return false }
+        guard case .refused(let error, _) = try remote.headObject(transfer) else { return false }
         return error.status == 403
     }
 
     /// Whether a look has shown that the object does not exist. Without that, a store without conditional writes must
     /// not be asked to write unconditionally.
     func isKnownAbsent(_ transfer: Transfer) throws(UploadFailure) -> Bool {
-        guard case .success(let head, _) = try remote.lookAtObject(transfer) else { return false }
+        guard case .success(let head, _) = try remote.headObject(transfer) else { return false }
         if head != nil { throw .exists(transfer.name) }
         return true
     }

@@ -15,7 +15,7 @@ enum UploadToken {
 
 extension RemoteSteps {
     /// - Parameter earlier: as for `StoreClient.retrying`.
-    func lookAtObject(
+    func headObject(
         _ transfer: Transfer,
         after earlier: EarlierFailures? = nil
     ) throws(UploadFailure) -> Answer<ObjectHead?> {
@@ -43,7 +43,7 @@ extension RemoteSteps {
         _ record: UploadRecord,
         _ transfer: Transfer
     ) throws(UploadFailure) -> ObjectHead? {
-        switch try lookAtObject(transfer) {
+        switch try headObject(transfer) {
         case .success(let head, _):
             guard let head, head.size == size,
                 record.isAdopted || head.metadata[UploadToken.metadataName] == record.token
@@ -78,7 +78,7 @@ extension RemoteSteps {
         // Some stores need a moment to show what they have just confirmed.
         for pauseSeconds in [0, 0.2, 0.5, 1, 2, 4] {
             sleep(until: Moment.now().adding(seconds: pauseSeconds), cancellation)
-            switch try lookAtObject(transfer) {
+            switch try headObject(transfer) {
             case .refused(let error, _):
                 guard stored.eTag != nil else { throw .unknownOutcome(transfer, error.shortReason) }
                 emit(
