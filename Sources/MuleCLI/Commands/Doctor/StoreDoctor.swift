@@ -39,7 +39,7 @@ struct StoreDoctor {
         let probe = ObjectAddress(bucket: bucket, key: ObjectKey("mule-doctor-\(UInt64.random(in: 0...UInt64.max))"))
         guard checkBucket(probe, store, connection) else { return }
         checkClock(store)
-        guard checkListing(probe, connection), lookAtObject(probe, connection) else { return }
+        guard checkListing(probe, connection), checkObject(probe, connection) else { return }
         guard session.arguments.write else {
             return report(
                 .ok(
@@ -198,7 +198,7 @@ struct StoreDoctor {
         }
     }
 
-    private func lookAtObject(_ probe: ObjectAddress, _ connection: S3Connection) -> Bool {
+    private func checkObject(_ probe: ObjectAddress, _ connection: S3Connection) -> Bool {
         do throws(S3Error) {
             _ = try connection.headObject(probe)
             report(
