@@ -104,14 +104,14 @@ extension Worker {
             }
             switch answer {
             case .refused(let error, let ambiguous):
-                counter.giveUp()
+                counter.discardAttempt()
                 // If the source has changed, that is the clearer message.
                 if error.retryClass == .damaged { try transfer.source?.checkUnchanged() }
                 return .refused(error, ambiguous: ambiguous)
             case .success(let stored, let ambiguous):
                 guard let digest = kept else { fatalError("a body was sent without a digest") }
                 if let check, check.checksum != digest.crc {
-                    counter.giveUp()
+                    counter.discardAttempt()
                     throw UploadFailure(
                         .source,
                         "The source of \(transfer.name) changed while it was sent: bytes \(slice.offset) to "
@@ -131,9 +131,9 @@ extension Worker {
                         ),
                         ambiguous: ambiguous
                     )
-                case .sendAgain: counter.giveUp()
+                case .sendAgain: counter.discardAttempt()
                 case .differs(let what):
-                    counter.giveUp()
+                    counter.discardAttempt()
                     rounds += 1
                     if rounds >= run.settings.retry.damagedTries {
                         throw UploadFailure(
@@ -283,7 +283,7 @@ private final class SentCounter {
         do {
             return try client.retrying(transfer, after: earlier, endsUnanswered: endsUnanswered, request)
         } catch {
-            giveUp()
+            discardAttempt()
             var failure = error
             failure.postponement?.bytesSent = total
             failure.postponement?.furthest = furthest
@@ -316,7 +316,7 @@ private final class SentCounter {
     }
 
     /// The body no longer counts as in flight.
-    func giveUp() {
+    func discardAttempt() {
         beginAttempt()
     }
 }
