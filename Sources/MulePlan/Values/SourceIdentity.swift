@@ -49,7 +49,7 @@ package struct SourceIdentity: Hashable, Sendable {
     ///
     /// - Parameters:
     ///   - changing: which changes are allowed.
-    ///   - moment: the time of the earlier look, in milliseconds since 1970; nil if no change could be hidden by the clock.
+    ///   - moment: the time of the earlier look, in milliseconds since 1970; nil if the clock cannot hide a change.
     package func verdict(
         since before: SourceIdentity,
         changing: ChangingSource = .refuse,
