@@ -4,7 +4,8 @@ import MuleS3
 import MuleSystem
 import MuleUpload
 
-/// Writes the receipt and metrics of a recorded run and calls its hooks. Their failures do not change what was archived.
+/// Writes the receipt and metrics of a recorded run and calls its hooks. Their failures do not affect what was
+/// archived.
 struct PostRun {
     let session: Session
     let options: JobOptions
