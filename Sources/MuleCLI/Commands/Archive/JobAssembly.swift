@@ -148,8 +148,7 @@ extension Session {
         return canonical(Array(path[..<slash])) + path[slash...]
     }
 
-    /// Warns if the machine has no time zone or host name of its own but the job uses it. The run continues, as it may
-    /// be intended.
+    /// Warns if the machine lacks the time zone or host name that the job uses. The run continues: it may be intended.
     private func warnOfSurroundings(_ name: String, _ options: JobOptions) {
         let usesClock =
             !ConfigurationLint.usersOfTheClock(options).isEmpty || transferOptions.limitRate?.dependsOnTime == true
