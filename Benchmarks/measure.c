@@ -2,9 +2,9 @@
 //
 //     measure REPORT SECONDS PROGRAM [ARGUMENT...]
 //
-// After SECONDS, or at SIGTERM or SIGINT, the whole tree is killed (SIGKILL). CPU time is the kernel's, of all processes
-// of the tree. Memory is the larger of the highest resident size of a single process, from the kernel, and the sum over
-// the tree, sampled every 10 ms. The sum counts a page that two processes share twice.
+// After SECONDS, or at SIGTERM or SIGINT, the whole tree is killed (SIGKILL). CPU time is the kernel's, of all
+// processes of the tree. Memory is the larger of the highest resident size of a single process, from the kernel, and
+// the sum over the tree, sampled every 10 ms. The sum counts a page that two processes share twice.
 //
 // The kernel includes a process's memory from before its exec (wait4's ru_maxrss), so the parent must be small:
 // Python's memory would be measured instead.

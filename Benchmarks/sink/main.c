@@ -3,9 +3,10 @@
 //     sink [--tls CERTIFICATE KEY] [--connection-mbits N] [--total-mbits N] [--latency-ms N]
 //          [--failing SHARE] [--resetting SHARE] [--seed N]
 //
-// It listens on 127.0.0.1 and prints "listening PORT". For each line on its standard input it prints its counts as a line
-// of JSON. It ends with its standard input, so it never outlives its parent. Each thread serves one connection: it reads
-// a head, discards the body (without TLS the kernel does so without copying; with TLS it must be decrypted), and answers.
+// It listens on 127.0.0.1 and prints "listening PORT". For each line on its standard input it prints its counts as a
+// line of JSON. It ends with its standard input, so it never outlives its parent. Each thread serves one connection:
+// it reads a head, discards the body (without TLS the kernel does so without copying; with TLS it must be decrypted),
+// and answers.
 //
 // It checks no signature, checksum or bucket, and echoes the checksums that a client sends.
 

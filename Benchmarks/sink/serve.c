@@ -258,7 +258,7 @@ static bool take_body(struct connection *c, struct request *r) {
     if (puts) request_judge(r);
     char value[64];
     if (request_header(r, "expect:", value, sizeof value)) {
-        // With `Expect`, a failure is sent before the body; the connection ends, because the client may still send the body.
+        // With `Expect`, a failure is sent before the body; the connection ends, as the body may still come.
         if (fate == FATE_FAILURE) return fail(c, "Connection: close\r\n"), false;
         static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
         line_wait_round_trips(1);

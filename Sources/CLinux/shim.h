@@ -24,8 +24,8 @@ static inline unsigned long long mule_file_system_id(const struct statfs *facts)
     return ((unsigned long long)words[0] << 32) | words[1];
 }
 
-/* statx(2), Linux 4.11, glibc 2.28: whether the file is the root of a mount (STATX_ATTR_MOUNT_ROOT, Linux 5.8), including
-   bind mounts of the same disk. -1 if the kernel does not tell. AT_FDCWD is -100, AT_NO_AUTOMOUNT 0x800. */
+/* statx(2), Linux 4.11, glibc 2.28: whether the file is the root of a mount (STATX_ATTR_MOUNT_ROOT, Linux 5.8),
+   including bind mounts of the same disk. -1 if the kernel does not tell. AT_FDCWD is -100, AT_NO_AUTOMOUNT 0x800. */
 static inline int mule_is_mount_root(const char *path) {
     struct {
         unsigned int mask, blockSize;
@@ -54,8 +54,8 @@ static inline int mule_write_in_place(int descriptor) {
     return ioctl(descriptor, _IOW('f', 2, long), &flags);
 }
 
-/* renameat2(2), Linux 3.15, glibc 2.28, without replacing: RENAME_NOREPLACE is 1. <stdio.h> declares it with _GNU_SOURCE
-   only. */
+/* renameat2(2), Linux 3.15, glibc 2.28, without replacing: RENAME_NOREPLACE is 1. <stdio.h> declares it with
+   _GNU_SOURCE only. */
 extern int renameat2(int directory, const char *name, int targetDirectory, const char *target, unsigned int flags);
 
 static inline int mule_rename_new(int directory, const char *name, int targetDirectory, const char *target) {

@@ -15,7 +15,7 @@ package struct RequestCapacity: Hashable, Sendable {
     /// The program, its libraries and the ledger; a buffer and a connection for each request.
     private static let likelyBytesBeside: Int64 = 24 << 20
     private static let likelyBytesForEach: Int64 = 1 << 20
-    /// One part in so many of the memory, which other programs need too.
+    /// Divides the memory, because other programs need some too.
     private static let share: Int64 = 4
 
     package init(openFiles: Int, memory: Int64? = nil) {

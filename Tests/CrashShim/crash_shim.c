@@ -296,8 +296,8 @@ static const char *whereabouts(size_t file) {
 static void write_image(void) {
     if (orders.how == torn)
         for (size_t i = 0; i < file_count; i++) tear(&files[i]);
-    /* Names are in the order of their creation, so a directory precedes its content. Files in a directory that is not on
-       disk cannot be created, and are lost with it. */
+    /* Names are in the order of their creation, so a directory precedes its content. Files in a directory that is not
+       on disk cannot be created, and are lost with it. */
     for (size_t i = 0; i < name_count; i++) {
         const struct file *file = &files[names[i].file];
         if (!is_on_disk(&names[i])) continue;
