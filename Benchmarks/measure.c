@@ -1,13 +1,13 @@
-// measure: runs a program and writes down what it and all it started took, as JSON.
+// measure: runs a program and reports the CPU time and memory of its process tree as JSON.
 //
 //     measure REPORT SECONDS PROGRAM [ARGUMENT...]
 //
-// After SECONDS, or at SIGTERM or SIGINT, the whole tree is killed (SIGKILL). CPU is what the kernel counted for every process
-// of the tree. Memory is the larger of two: the highest resident size of any one process as the kernel kept it, and the sum
-// over the tree, looked at every 10 ms. The sum counts a page that two processes share twice.
+// After SECONDS, or at SIGTERM or SIGINT, the whole tree is killed (SIGKILL). CPU time is the kernel's, of all
+// processes of the tree. Memory is the larger of the highest resident size of a single process, from the kernel, and
+// the sum over the tree, sampled every 10 ms. The sum counts a page that two processes share twice.
 //
-// The kernel counts a process's memory from before its exec (wait4's ru_maxrss), so whoever starts the program must be
-// small: Python would be measured in its place.
+// The kernel includes a process's memory from before its exec (wait4's ru_maxrss), so the parent must be small:
+// Python's memory would be measured instead.
 
 #include <errno.h>
 #include <signal.h>
@@ -28,7 +28,7 @@ static double now(void) {
     return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
 }
 
-// The first number in /proc/PID/statm after as many as are skipped, in pages.
+// A number in /proc/PID/statm, after the skipped ones, in pages.
 static long resident_pages(pid_t process) {
     char path[64];
     snprintf(path, sizeof path, "/proc/%d/statm", process);
@@ -41,8 +41,8 @@ static long resident_pages(pid_t process) {
     return pages;
 }
 
-// Calls `each` for every process that `parent`'s main thread started; a program that forks from other threads is summed up by
-// the kernel's figure alone.
+// Calls `each` for every process that `parent`'s main thread started. For forks of other threads, only the kernel's
+// figure counts.
 static long visit_children(pid_t parent, long (*each)(pid_t)) {
     char path[64];
     snprintf(path, sizeof path, "/proc/%d/task/%d/children", parent, parent);
@@ -57,7 +57,7 @@ static long visit_children(pid_t parent, long (*each)(pid_t)) {
 static long tree_pages(pid_t process) { return resident_pages(process) + visit_children(process, tree_pages); }
 
 static long kill_tree(pid_t process) {
-    // Stopped first, so that it starts nobody while its children are looked up.
+    // Stopped first, so that it starts no process while its children are looked up.
     kill(process, SIGSTOP);
     visit_children(process, kill_tree);
     return kill(process, SIGKILL);
@@ -68,7 +68,7 @@ int main(int count, char **words) {
         fprintf(stderr, "usage: measure REPORT SECONDS PROGRAM [ARGUMENT...]\n");
         return 2;
     }
-    // What outlives its parent becomes our child, is waited for and counted; and we do not outlive ours.
+    // Orphans become children of this process, and are waited for and counted; this process ends with its parent.
     prctl(PR_SET_CHILD_SUBREAPER, 1);
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     sigset_t watched, before;
@@ -102,7 +102,7 @@ int main(int count, char **words) {
             status = ended;
             living = false;
         }
-        // Nobody of the tree is left.
+        // The whole tree has ended.
         if (who < 0 && errno == ECHILD) break;
         if (!killed) {
             long pages = visit_children(getpid(), tree_pages);
@@ -112,7 +112,7 @@ int main(int count, char **words) {
         int signal = sigtimedwait(&watched, NULL, &pause);
         bool asked = signal == SIGTERM || signal == SIGINT;
         killed = killed || asked || (living && now() - start > limit);
-        // Again and again: a child of a thread that died with its process is ours only now.
+        // Repeated: a child of a thread becomes a child of this process only when that process has died.
         if (killed) visit_children(getpid(), kill_tree);
     }
     struct rusage used;

@@ -17,7 +17,7 @@ class Book:
             if not append:
                 raise Failure(f"{path} already exists; --append continues it")
             old = json.loads(path.read_text())
-            # Figures of two machines or of two builds do not belong side by side.
+            # Figures of different machines or builds must not be compared.
             for name in ("machine", "mule"):
                 if old.get(name) != self.facts[name]:
                     raise Failure(f"the {name} of {path} is another; name a new file")
@@ -36,7 +36,7 @@ class Book:
         return any(run["identity"] == identity and run["round"] == number for run in self.runs)
 
     def longest(self, identity):
-        """Seconds that such a run has taken at most, None where there was none."""
+        """Maximum seconds of such runs so far, None without any."""
         return max((run["took"] for run in self.runs if run["identity"] == identity), default=None)
 
     def add(self, identity, number, counts, record):

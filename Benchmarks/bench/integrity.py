@@ -1,4 +1,4 @@
-"""By what a client proves its bytes to the store, in words, from the requests that the sink has seen."""
+"""Which checksums a client sends, as text, from the requests that the sink received."""
 
 ALGORITHMS = {"CRC64NVME": "CRC-64/NVME", "CRC32C": "CRC-32C", "CRC32": "CRC-32", "SHA256": "SHA-256", "SHA1": "SHA-1"}
 
@@ -12,7 +12,7 @@ def words(seen):
         count = seen[name]
         if count == 0:
             return []
-        # The first requests of a client may differ from the rest, as when it finds out what the store supports.
+        # The first requests of a client may differ, while it finds out what the store supports.
         return [text if count >= bodies else f"{text} ({count} of {bodies} requests)"]
 
     each = share("payloadSigned", "signed SHA-256") + share("chunksSigned", "signed SHA-256 of each chunk")

@@ -1,4 +1,4 @@
-"""What the figures were measured on."""
+"""The machine that the figures were measured on."""
 
 import os
 import pathlib
@@ -25,7 +25,7 @@ def describe():
 
 
 def busy_seconds():
-    """CPU seconds of all that has run on the machine, whoever started it."""
+    """CPU seconds of all processes of the machine."""
     ticks = [int(word) for word in pathlib.Path("/proc/stat").read_text().splitlines()[0].split()[1:]]
     user, nice, system, _, _, interrupts, soft = ticks[:7]
     return (user + nice + system + interrupts + soft) / os.sysconf("SC_CLK_TCK")

@@ -128,7 +128,7 @@ NOTES = """* **mule** also computes each part's MD5 in *real-big*, because this 
 
 
 def _commands(facts):
-    """Of each client and setting the command for a file and for a folder; a scenario over TLS adds the authority alone."""
+    """The command of each client and setting for a file and for a folder; scenarios over TLS only add the authority."""
     shown = {}
     for run in sorted(facts["runs"], key=lambda run: run["identity"][0].startswith("big-tls")):
         _, client, setting = run["identity"]
@@ -137,7 +137,7 @@ def _commands(facts):
     text = "## The command lines\n\nFor each client and setting one for a file and one for a folder. " + _tunes()
     for client in facts["clients"]:
         lines = [(setting, command) for (name, setting, _), command in shown.items() if name == client and command]
-        # Its settings by number are told apart by nothing else.
+        # Settings with a number of requests differ only in that number.
         lines = [f"    # {setting}\n    {command}\n" for setting, command in lines if not setting.startswith("-j ")]
         if lines:
             text += f"\n{client}\n\n{''.join(lines)}"

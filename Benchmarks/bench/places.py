@@ -1,10 +1,10 @@
-"""Where things are: the tree, and what is kept under .build between two runs of the benchmark."""
+"""Paths: the tree, and what is kept under .build between runs of the benchmark."""
 
 import pathlib
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BENCHMARKS = ROOT / "Benchmarks"
-# A disk as the ledger will have it, where /tmp may be memory.
+# On a disk, as for a real ledger; /tmp may be memory.
 SHELF = ROOT / ".build" / "bench"
 PEERS = ROOT / ".build" / "bench-peers"
 MULE = ROOT / ".build" / "release" / "mule"

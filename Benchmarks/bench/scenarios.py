@@ -1,4 +1,4 @@
-"""What is measured: which bytes, over which line, by whom."""
+"""The scenarios: which bytes, over which link, by which clients."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from sources import Source
 
 @dataclass(frozen=True)
 class Tune:
-    """What a client is set to beside its defaults, where it has such a setting."""
+    """Settings that differ from a client's defaults, if it has them."""
 
     concurrency: int
     part_mib: int
@@ -19,18 +19,18 @@ class Scenario:
     name: str
     title: str
     source: Source
-    # How it is measured and shown: stream, files, start, faults, killed, or real.
+    # How to measure and show it: stream, files, start, faults, killed, or real.
     kind: str = "stream"
     tls: bool = False
-    line: tuple = ()  # words for the sink
+    line: tuple = ()  # arguments for the sink
     tunes: tuple = ()
-    unsigned: bool = False  # only clients that can leave the payload out of the signature
+    unsigned: bool = False  # only clients that can send unsigned payloads
     floors: tuple = ()
     only_mule: bool = False
-    fixed: tuple = ()  # mule with so many requests at once
+    fixed: tuple = ()  # numbers of concurrent requests for mule
     warms: bool = True  # a first round that does not count
-    rounds: int | None = None  # where fewer will do: time goes by on the line, not on the CPU
-    limit: float = 60  # seconds, after which a client is stopped and judged by what has arrived
+    rounds: int | None = None  # if fewer are enough, because the link is the limit, not the CPU
+    limit: float = 60  # seconds after which a client is stopped and its delivered bytes count
 
     @property
     def large(self):
@@ -66,5 +66,5 @@ ALL = [
              tunes=(Tune(32, 8),)),
 ]
 NAMED = {scenario.name: scenario for scenario in ALL}
-# What `make bench` runs without more words: a few minutes.
+# What `make bench` runs by default: a few minutes.
 SHORT = ["big-tls", "big-http", "many", "one", "far", "killed"]

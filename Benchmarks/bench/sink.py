@@ -1,4 +1,4 @@
-"""The sink as a process: built from Benchmarks/sink, asked through its standard input, gone when we are."""
+"""The sink as a process: built from Benchmarks/sink, queried through its standard input, ends with this process."""
 
 import json
 import pathlib
@@ -9,7 +9,7 @@ from places import BENCHMARKS, SHELF
 
 
 def build():
-    """Compiles the sink and `measure` when their sources are newer."""
+    """Compiles the sink and `measure` if their sources are newer."""
     SHELF.mkdir(parents=True, exist_ok=True)
     _compile(SHELF / "sink", sorted((BENCHMARKS / "sink").glob("*.c")), ["-pthread", "-lssl", "-lcrypto"])
     _compile(SHELF / "measure", [BENCHMARKS / "measure.c"], [])
@@ -25,10 +25,10 @@ def _compile(program, sources, libraries):
 
 
 def certificates():
-    """An authority, which clients are told to trust, and a certificate of its for 127.0.0.1 with its key. Some clients refuse
-    a server that is its own authority."""
+    """An authority, which clients are configured to trust, and its certificate for 127.0.0.1 with key. Some clients refuse
+    a self-signed server."""
     authority, pem, key = (SHELF / name for name in ("authority.pem", "sink.pem", "sink.key"))
-    # Their time counts, too.
+    # They may have expired.
     if subprocess.run(["openssl", "verify", "-CAfile", authority, pem], capture_output=True).returncode == 0:
         return authority, pem, key
     new = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 30".split()
@@ -43,7 +43,7 @@ def certificates():
 
 
 class Sink:
-    """One sink for one run of a client: its counts begin at 0, and no client finds another's connections."""
+    """One sink for one run of a client: its counts start at 0, and clients share no connections."""
 
     def __init__(self, tls, words):
         self.ca: pathlib.Path | None = None

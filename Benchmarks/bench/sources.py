@@ -1,4 +1,4 @@
-"""The files that are uploaded: random bytes, made once and kept; read before a round so that no disk is measured."""
+"""The files to upload: random bytes, created once and kept; read before a round, so that no disk is measured."""
 
 import os
 import shutil
@@ -10,7 +10,7 @@ from places import MEBIBYTE, SHELF
 
 @dataclass(frozen=True)
 class Source:
-    """One file (count is None), or a directory with so many files of one size."""
+    """One file (count is None), or a directory with so many files of the same size."""
 
     size: int  # bytes of each file
     count: int | None = None
@@ -46,7 +46,7 @@ class Source:
 
     def _make(self):
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        # A small file takes a block and an inode.
+        # A small file needs a block and an inode.
         if shutil.disk_usage(SHELF).free < 2 * self.total + 4096 * self.objects:
             raise Failure(f"{SHELF} has no room for {self.describe()}")
         unfinished = self.path.with_suffix(".making")

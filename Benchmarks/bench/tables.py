@@ -1,4 +1,4 @@
-"""From runs to rows: medians with the least and the most, for a terminal or for Markdown."""
+"""Turns runs into rows: medians with minimum and maximum, for a terminal or for Markdown."""
 
 import statistics
 
@@ -38,7 +38,7 @@ class Row:
         return [run["sink"][name] for run in self.runs if run.get("sink")]
 
     def per_second(self):
-        """What has arrived in a second: of the whole source, or of what a stopped client has come to."""
+        """The rate: of the whole source, or of what a stopped client has delivered."""
         total = self.scenario.source.objects if not self.scenario.large else self.scenario.source.total / GIBIBYTE
         if not self.stopped:
             return [total / run["wall"] for run in self.runs]
@@ -47,7 +47,7 @@ class Row:
         return [run["sink"]["objects"] / run["wall"] for run in self.runs]
 
     def done(self):
-        """How much of the work each run did, in GiB or files."""
+        """How much each run delivered, in GiB or files."""
         return [rate * run["wall"] for rate, run in zip(self.per_second(), self.runs)]
 
     def wall(self):
@@ -65,7 +65,7 @@ class Row:
         return middle(values, 0) if values and any(values) else "–"
 
     def received(self):
-        """Bytes that came over bytes that had to."""
+        """Bytes received, divided by the size of the source."""
         total = self.scenario.source.total
         values = [run["sink"]["bytes"] / total for run in self.runs if run.get("sink")]
         return "–" if self.stopped or not values or not any(values) else middle(values, 3)
@@ -75,7 +75,7 @@ class Row:
         return middle(shares, digits) if shares and any(self.seen("requests")) else "–"
 
 
-# Each column: its head and what stands in a row.
+# The heading and the value of each column.
 STREAM = [
     ("wall s", lambda row: row.wall()),
     ("GiB/s", lambda row: f"{statistics.median(row.per_second()):.3g}"),
@@ -149,7 +149,7 @@ def rows(scenario, facts):
 
 
 def cells(scenario, some_rows):
-    """The table as lists of text, the head first."""
+    """The table as lists of text, headings first."""
     table = [["", *(head for head, _ in columns(scenario)), "rounds"]]
     for row in some_rows:
         good = sum(run["ok"] for run in row.all)
@@ -186,7 +186,7 @@ def failures(some_rows):
 
 
 def proofs(some_rows):
-    """Names and words of the rows whose requests the sink has read; a client that does the same with all settings once."""
+    """Names and checksums of the rows whose requests the sink parsed; a client without differences between settings once."""
     settings = {}
     for row in some_rows:
         if any(row.seen("bodies")) and not row.stopped:
@@ -199,7 +199,7 @@ def proofs(some_rows):
 
 
 def others(facts, scenario, cores):
-    """The share of the machine that neither the client nor the sink took, over all counted runs; None against a real server."""
+    """The share of CPU time used by neither the client nor the sink, over all counted runs; None with a real server."""
     runs = [run for run in facts["runs"] if run["identity"][0] == scenario.name and run["counts"] and run.get("sink")]
     runs = [run for run in runs if "first" not in run]
     wall = sum(run["wall"] for run in runs)

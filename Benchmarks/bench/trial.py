@@ -1,4 +1,4 @@
-"""One run of one client, from a fresh home to what it took and what the store has seen."""
+"""One run of one client, from a new home directory to its costs and what the store received."""
 
 import contextlib
 import json
@@ -15,12 +15,12 @@ from places import ROOT, SHELF
 from sink import Sink
 
 BUCKET = "bench"
-# How often the sink is asked whether half of the file has come.
+# Seconds between two checks whether the sink has half of the file.
 LOOK = 0.002
 
 
 def gist(said):
-    """What an error says: of a traceback the last line that begins at the margin, and what follows it."""
+    """The message of an error: of a traceback, the last unindented line and what follows it."""
     lines = said.splitlines()
     heads = [number for number, line in enumerate(lines) if line[:1].isalpha()]
     first = heads[-1] if heads and "Traceback" in said else 0
@@ -70,7 +70,7 @@ class Trial:
         def when_half(process):
             while process.poll() is None and sink.seen()["bytes"] < half:
                 time.sleep(LOOK)
-            # To `measure`, which kills the whole tree by SIGKILL.
+            # To `measure`, which kills the whole tree with SIGKILL.
             process.terminate()
 
         first, _ = self._measure(job, when_half)
@@ -130,7 +130,7 @@ class Trial:
         return record
 
     def _shown(self, job, words, environment):
-        """The command as a reader would type it: no path of this machine."""
+        """The command as a reader would type it, without paths of this machine."""
         names = {str(job.source): "FOLDER" if job.many else "FILE"}
         names |= {job.endpoint: "URL", job.endpoint.partition("//")[2]: "HOST"}
         names |= {str(self.client.program[0]): pathlib.Path(self.client.program[0]).name, str(job.ca): "PEM"}
@@ -147,7 +147,7 @@ class Trial:
 
 
 class Server:
-    """A real server from Tests/Servers, on a fresh directory."""
+    """A real server from Tests/Servers, with an empty directory."""
 
     def __init__(self, name):
         self.name = name

@@ -10,7 +10,7 @@ import sys
 import boto3
 from s3transfer import crt
 
-# The runtime is told a speed, not a number of connections, and opens one for each 0.4 Gbit/s of it; in bytes per second.
+# The runtime has a setting for the speed, and opens one connection for each 0.4 Gbit/s of it; in bytes per second.
 SPEED_OF_ONE = 50_000_000
 
 

@@ -10,7 +10,7 @@ import sys
 
 from obstore.store import S3Store
 
-# obstore leaves it to its caller how many objects go at once; so many are what it sends of one object.
+# The caller of obstore decides how many objects to send at once; this is its number of requests for one object.
 OBJECTS_AT_ONCE = 12
 
 
@@ -50,7 +50,7 @@ def main():
         asyncio.run(send_all(store, source, key, options.get("max_concurrency", OBJECTS_AT_ONCE), options))
     else:
         store.put(key, source, **options)
-    # All is sent; its threads sometimes abort a Python that winds up beside them (status 134).
+    # Everything is sent; its threads sometimes abort a Python that exits normally (status 134).
     os._exit(0)
 
 

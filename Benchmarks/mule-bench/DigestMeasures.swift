@@ -3,9 +3,9 @@ import MuleDigest
 import MulePlan
 import MuleSigning
 
-/// What is computed for every byte and for every request, on one core.
+/// The digests for every byte and every request, on one core.
 enum DigestMeasures {
-    /// The size in which the engine reads a part.
+    /// The size in which mule reads a part.
     private static let bufferSize = 256 << 10
 
     static func all() -> [Measure] {
@@ -40,7 +40,7 @@ enum DigestMeasures {
     ) -> Measure {
         Measure(name: name, unit: "GB/s") {
             var value: UInt64 = 0
-            // Each value goes into the next call, so that no call can be left out.
+            // Each call uses the previous value, so that the compiler cannot omit any.
             let rate = Measure.rate(Double(bytes.count) / 1e9) { value = bytes.withUnsafeBytes { update(value, $0) } }
             withExtendedLifetime(value) {}
             return rate
@@ -56,7 +56,7 @@ enum DigestMeasures {
         }
     }
 
-    /// An UploadPart as it goes out over TLS.
+    /// An UploadPart request over TLS.
     private static func signing() -> Measure {
         let signer = Signer(region: "eu-central-1")
         let credentials = Credentials(accessKeyID: "AKIDEXAMPLE", secretAccessKey: "not-a-secret")

@@ -2,7 +2,7 @@ import MuleLedger
 import MulePlan
 import MuleSystem
 
-/// The ledger on a disk of the caller's choice: each commit waits for it.
+/// The ledger on a given disk: each commit waits for it.
 struct LedgerMeasures {
     private static let partSize: Int64 = 8 << 20
     private static let finished = 100_000
@@ -42,7 +42,7 @@ struct LedgerMeasures {
         }
     }
 
-    /// Milliseconds of what `mule status` and `mule resume` begin with.
+    /// Milliseconds of the first step of `mule status` and `mule resume`.
     private static func look(_ path: [UInt8]) throws(LedgerError) -> Double {
         let start = Moment.now()
         let ledger = try Ledger(path: path)

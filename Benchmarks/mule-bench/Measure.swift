@@ -1,14 +1,14 @@
 import Glibc
 import MuleSystem
 
-/// Something whose speed is asked for, several times over.
+/// A speed that is measured several times.
 struct Measure {
     var name: String
-    /// Of the number that `once` answers.
+    /// The unit of the result of `once`.
     var unit: String
     var once: () throws -> Double
 
-    /// Repeats the body, which does `amount` of the unit, for `seconds` at least; answers the amount per second.
+    /// Repeats the body, which processes `amount` of the unit, for at least `seconds`; returns the amount per second.
     static func rate(_ amount: Double, during seconds: Double = 0.1, _ body: () throws -> Void) rethrows -> Double {
         let start = Moment.now()
         var count = 0.0
@@ -21,7 +21,7 @@ struct Measure {
     }
 }
 
-/// Runs all measures once in each round, so that what else the machine does meets all of them, and prints medians.
+/// Runs all measures once per round, so that other load affects all of them equally, and prints medians.
 struct Table {
     var measures: [Measure]
     var rounds: Int
@@ -46,7 +46,7 @@ struct Table {
         return left ? space + text : text + space
     }
 
-    /// Three digits that count: 0.85, 38.2, 12345.
+    /// At least three significant digits: 0.85, 38.2, 12345.
     static func text(_ value: Double) -> String {
         let digits = value >= 100 ? 0 : value >= 10 ? 1 : 2
         let scale = [1.0, 10.0, 100.0][digits]

@@ -1,5 +1,5 @@
-// Speeds of mule's parts, each alone: what a byte, a request and a record cost. Benchmarks/run sets the whole beside
-// curl.
+// Speeds of mule's modules, each alone: the cost of a byte, a request and a record. Benchmarks/run compares the whole
+// with other clients.
 
 import Glibc
 import MuleLedger

@@ -45,7 +45,7 @@ bool connection_body(struct connection *c, long long count, char *body) {
         } else if (c->tls) {
             got = SSL_read(c->tls, c->scratch, (int)piece);
         } else {
-            // The kernel frees the bytes without copying them, so a piece may be as long as what has come.
+            // The kernel discards the bytes without copying them, so a piece may have any length.
             if (!line_is_paced()) piece = count < 1 << 30 ? (size_t)count : 1 << 30;
             got = recv(c->socket, NULL, piece, MSG_TRUNC);
         }
@@ -57,7 +57,7 @@ bool connection_body(struct connection *c, long long count, char *body) {
     return true;
 }
 
-// Takes one line off the connection and leaves its first characters in `text`.
+// Reads one line and puts its first characters into `text`.
 static bool take_line(struct connection *c, char *text, size_t room) {
     char *end;
     while (c->head[c->filled] = 0, !(end = strstr(c->head, "\r\n"))) {
@@ -81,7 +81,7 @@ long long connection_chunks(struct connection *c, long long limit) {
         long long size = strtoll(text, NULL, 16);
         if (size < 0) return -1;
         if (size == 0) {
-            // Trailers, which belong to nobody here, and the empty line.
+            // Trailers, which are not used here, and the empty line.
             while (take_line(c, text, sizeof text))
                 if (!*text) return sum;
             return -1;

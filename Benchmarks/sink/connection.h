@@ -1,4 +1,4 @@
-// One client's connection: bytes in at the line's speed, bytes out after the line's delay, in the clear or over TLS.
+// A client's connection: reads at the link's speed, writes after the link's delay, with or without TLS.
 #pragma once
 
 #include <openssl/ssl.h>
@@ -17,16 +17,17 @@ struct connection {
     char scratch[SCRATCH];
 };
 
-// Takes one head off the connection, up to its empty line, into `text` (HEAD_LIMIT + 1 bytes); false when there is none.
+// Reads one head, up to its empty line, into `text` (HEAD_LIMIT + 1 bytes); false if there is none.
 bool connection_head(struct connection *c, char *text);
 
-// Throws body bytes away, or keeps them where `body` is not null; false when the connection ended before all had come.
+// Discards body bytes, or keeps them if `body` is not null; false if the connection ended early.
 bool connection_body(struct connection *c, long long count, char *body);
 
-// The same for a body in chunks, up to its end or to `limit` bytes; answers how many came, -1 when the connection ended before.
+// The same for a chunked body, up to its end or to `limit` bytes; returns the number of bytes, -1 if the connection
+// ended early.
 long long connection_chunks(struct connection *c, long long limit);
 
 bool connection_give(struct connection *c, const char *bytes, size_t count);
 
-// Makes the end of the connection a reset, not an end.
+// Makes the connection end with a reset.
 void connection_cut(struct connection *c);

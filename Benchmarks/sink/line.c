@@ -7,7 +7,7 @@
 
 struct line line;
 
-// What an idle line may make good at once, in seconds: a sleep that ends late must not cost speed.
+// Seconds that an idle link may catch up at once: a sleep that ends late must not reduce the speed.
 static const double SLACK = 0.005;
 
 static struct pace all;
@@ -50,7 +50,7 @@ void line_wait_round_trips(int count) {
     if (line.latency > 0) sleep_until(now() + line.latency * count);
 }
 
-// Mixes a number into one that looks random, in 0 ..< 1; the multipliers are odd and have no other meaning.
+// Hashes a number into 0 ..< 1; the multipliers are arbitrary odd numbers.
 static double shuffled(uint64_t number) {
     for (int i = 0; i < 3; i++) {
         number ^= number >> 31;
@@ -60,7 +60,8 @@ static double shuffled(uint64_t number) {
     return (double)(number >> 11) / (double)(UINT64_C(1) << 53);
 }
 
-// Of each row of 1/share PUTs one is hit, at a place that depends on the seed: a client with few PUTs meets its share, too.
+// One of each 1/share consecutive PUTs is hit, at a position that depends on the seed, so that the share is right even
+// for few PUTs.
 static bool hits(uint64_t turn, double share, uint64_t salt) {
     if (share <= 0) return false;
     uint64_t row = (uint64_t)(1 / share + 0.5);

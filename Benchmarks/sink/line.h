@@ -1,4 +1,4 @@
-// The line that the sink pretends to be at the end of: how fast, how far, and how often it breaks.
+// The simulated link to the sink: its speed, its latency, and how often it fails.
 #pragma once
 
 #include <stdbool.h>
@@ -14,21 +14,21 @@ struct line {
 
 extern struct line line;
 
-// One connection's place in time: when the line will have carried what was read from it.
+// The time at which the link will have delivered what was read from a connection.
 struct pace {
     double carried;
 };
 
-// Bytes have been read: returns when the line would have carried them.
+// After bytes have been read: returns at the time when the link would have delivered them.
 void line_carry(struct pace *pace, size_t bytes);
 
-// True where reading must go in small steps, since each is followed by a wait.
+// Whether to read in small steps, because each is followed by a wait.
 bool line_is_paced(void);
 
 void line_wait_round_trips(int count);
 
 enum fate { FATE_GOOD, FATE_FAILURE, FATE_RESET };
 
-// What becomes of the next PUT. The n-th PUT of two runs with one seed meets the same fate, whoever sends it. For a reset,
+// The result of the next PUT. It depends only on the seed and the number of the PUT, not on the client. For a reset,
 // `share` is how much of the body arrives before it.
 enum fate line_fate(double *share);

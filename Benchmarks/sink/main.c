@@ -1,14 +1,14 @@
-// sink: takes uploads as an S3 store does and forgets their bytes, so that what is measured beside it is the client.
+// sink: accepts uploads like an S3 store and discards their bytes, so that mainly the client is measured.
 //
 //     sink [--tls CERTIFICATE KEY] [--connection-mbits N] [--total-mbits N] [--latency-ms N]
 //          [--failing SHARE] [--resetting SHARE] [--seed N]
 //
-// It listens on 127.0.0.1 and says "listening PORT". Each line on its standard input is answered with what it has seen, as a
-// line of JSON; when standard input ends, so does the sink: none outlives the program that started it. One thread serves one
-// connection: read a head, throw the body away (in the clear the kernel frees it without copying; over TLS it must be
-// decrypted), answer.
+// It listens on 127.0.0.1 and prints "listening PORT". For each line on its standard input it prints its counts as a
+// line of JSON. It ends with its standard input, so it never outlives its parent. Each thread serves one connection:
+// it reads a head, discards the body (without TLS the kernel does so without copying; with TLS it must be decrypted),
+// and answers.
 //
-// What it is not: it checks no signature, no checksum and no bucket, and echoes the checksum a client states.
+// It checks no signature, checksum or bucket, and echoes the checksums that a client sends.
 
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
@@ -23,14 +23,14 @@
 #include "seen.h"
 #include "serve.h"
 
-// With a paced line: what may wait in the kernel, so that a client's send ends about when the line has carried it.
+// Buffers in the kernel for a paced link, so that a client's send ends about when the link has delivered the bytes.
 enum { PACED_BUFFER = 256 << 10, TLS_BUFFER = 64 << 10 };
 
 static SSL_CTX *tls_context;
 
 static void *serve_connection(void *argument) {
     struct connection *c = argument;
-    // What TCP's handshake, and TLS's after it, would have taken.
+    // The duration of TCP's handshake, and of TLS's after it.
     line_wait_round_trips(c->tls ? 2 : 1);
     if (!c->tls || SSL_accept(c->tls) == 1) {
         while (serve(c)) {}
@@ -71,7 +71,7 @@ static void speak_tls(const char *certificate, const char *key) {
     if (!tls_context || SSL_CTX_use_certificate_chain_file(tls_context, certificate) != 1
         || SSL_CTX_use_PrivateKey_file(tls_context, key, SSL_FILETYPE_PEM) != 1)
         die("cannot use the certificate", certificate);
-    // Several records for one call of the kernel.
+    // Several records per system call.
     SSL_CTX_set_read_ahead(tls_context, 1);
     SSL_CTX_set_default_read_buffer_len(tls_context, TLS_BUFFER);
 }

@@ -1,4 +1,4 @@
-// The head of a request, taken apart.
+// The parsed head of a request.
 #pragma once
 
 #include <stdbool.h>
@@ -16,18 +16,18 @@ struct request {
 // `text` must live as long as the request.
 bool request_parse(struct request *r, const char *text);
 
-// The value of a header, into `value`; false when there is none. The name ends with its colon.
+// Copies the value of a header into `value`; false if there is none. The name ends with its colon.
 bool request_header(const struct request *r, const char *name, char *value, size_t room);
 
-// The lines of headers that begin with the prefix, added to `text`.
+// Appends the header lines that start with the prefix to `text`.
 void request_collect(const struct request *r, const char *prefix, char *text, size_t room);
 
-// -1 where the query has no such item.
+// -1 if the query has no such item.
 long long request_number(const struct request *r, const char *name);
 bool request_asks(const struct request *r, const char *name);
 
-// The bytes of the object: of a body in chunks, without what frames and follows them.
+// The length of the object: for a chunked body, without the framing and trailers.
 long long request_payload(const struct request *r);
 
-// Counts by what a PUT with a body proves its bytes.
+// Counts which checksums a PUT with a body has.
 void request_judge(const struct request *r);

@@ -1,10 +1,10 @@
-// What the sink has seen, counted: one atomic number for each sight, printed as JSON under its own name.
+// The sink's counts: one atomic number for each sight, printed as JSON under its own name.
 #pragma once
 
 #include <stddef.h>
 
-// bytes: of all bodies, whole or not. bodies: PUTs that have one. confirmed: objects that the client looked at after they
-// were there. openUploads, openBytes, objects, objectBytes: as things stand now, not a sum.
+// bytes: of all bodies, complete or not. bodies: PUTs that have one. confirmed: objects that the client checked after
+// the upload. openUploads, openBytes, objects, objectBytes: current numbers, not sums.
 #define SIGHTS(sight)                                                                                                   \
     sight(bytes) sight(connections) sight(inFlight) sight(mostInFlight) sight(requests)                                 \
     sight(creates) sight(parts) sight(puts) sight(completes) sight(heads) sight(lists) sight(aborts) sight(others)      \
@@ -22,7 +22,7 @@ enum sight { SIGHTS(NAME) seen_count };
 
 void saw(enum sight sight, long long count);
 
-// A request with a body begins (1) or ends (-1); keeps the most that were under way at once.
+// A request with a body starts (1) or ends (-1); records the highest number at a time.
 void saw_in_flight(int change);
 
 long long seen(enum sight sight);

@@ -11,12 +11,12 @@
 #include "seen.h"
 #include "store.h"
 
-// A list of 10,000 parts, each with entity tag and checksum, is shorter.
+// More than a list of 10,000 parts, each with ETag and checksum.
 enum { BODY_LIMIT = 8 << 20, PAGE = 1000, PAGE_ROOM = 512 << 10 };
 
 // MARK: Answers
 
-// `headers` are whole lines; a HEAD is answered with the length of what it leaves out.
+// `headers` are whole lines; the answer to a HEAD has the length of the missing body.
 static bool answer(struct connection *c, const char *status, const char *headers, long long length, const char *body) {
     char head[3 * KEPT_LIMIT];
     int count = snprintf(head, sizeof head, "HTTP/1.1 %s\r\n%sContent-Length: %lld\r\nx-amz-request-id: sink\r\n\r\n",
@@ -53,9 +53,9 @@ static bool fail(struct connection *c, const char *headers) {
     return answer_xml(c, "503 Slow Down", headers, "<Error><Code>SlowDown</Code><Message>Slow down.</Message></Error>");
 }
 
-// MARK: Entity tags and checksums
+// MARK: ETags and checksums
 
-// The MD5 that the client has stated, as S3 would show it; else something that no client takes for an MD5.
+// The MD5 that the client sent, as S3 shows it; else a text that no client takes for an MD5.
 static void entity_tag(const struct request *r, int number, char *tag, size_t room) {
     static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     char value[64];
@@ -217,7 +217,7 @@ static bool list(struct connection *c, const struct request *r, long long id) {
         store_uploads(list_upload, page);
         append(page, "</ListMultipartUploadsResult>");
     } else {
-        // A client that asks for objects begins on an empty bucket.
+        // The bucket is empty for a client that lists objects first.
         append(page, "<ListBucketResult><KeyCount>0</KeyCount><IsTruncated>false</IsTruncated></ListBucketResult>");
     }
     bool kept = found ? answer(c, "200 OK", "Content-Type: application/xml\r\n", (long long)page->length, page->text)
@@ -258,7 +258,7 @@ static bool take_body(struct connection *c, struct request *r) {
     if (puts) request_judge(r);
     char value[64];
     if (request_header(r, "expect:", value, sizeof value)) {
-        // Who asks before it sends is told at once; that connection ends, since the body may come all the same.
+        // With `Expect`, a failure is sent before the body; the connection ends, as the body may still come.
         if (fate == FATE_FAILURE) return fail(c, "Connection: close\r\n"), false;
         static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
         line_wait_round_trips(1);

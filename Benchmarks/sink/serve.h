@@ -1,7 +1,7 @@
-// What the sink answers.
+// The sink's answers.
 #pragma once
 
 #include "connection.h"
 
-// Reads one request, its body too, and answers it; false when the connection has come to its end.
+// Reads one request with its body, and answers it; false at the end of the connection.
 bool serve(struct connection *c);

@@ -7,7 +7,7 @@
 
 #include "seen.h"
 
-// An object, or an upload that will be one: it has an ID then, and parts.
+// An object, or an unfinished upload, which has an ID and parts.
 struct item {
     struct item *next;
     long long id;
@@ -29,7 +29,7 @@ static void *or_die(void *memory) {
     return memory;
 }
 
-// With the lock held. ID 0 is the finished object under the path.
+// Call with the lock held. ID 0 is the finished object at the path.
 static struct item **find(const char *path, long long id) {
     uint32_t mixed = (uint32_t)id;
     for (const char *c = path; *c; c++) mixed = mixed * 31 + (unsigned char)*c;

@@ -6,7 +6,7 @@
 #include <sys/auxv.h>
 #endif
 
-// Written by prepare() before main, and only read after.
+// Written by prepare() before main, and only read afterwards.
 static struct mule_polynomial crc64nvme = {.width = 64, .reflected = UINT64_C(0x9A6C9329AC4BC9B5)};
 static struct mule_polynomial crc32c = {.width = 32, .reflected = UINT64_C(0x82F63B78)};
 static struct mule_polynomial crc32 = {.width = 32, .reflected = UINT64_C(0xEDB88320)};

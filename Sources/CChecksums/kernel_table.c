@@ -1,6 +1,6 @@
 #include "kernels.h"
 
-// Assembled byte by byte, so that neither alignment nor byte order matters; compilers make one load of it.
+// Assembled byte by byte, so that neither alignment nor byte order matters; compilers turn it into one load.
 static uint64_t little_endian_word(const uint8_t *bytes) {
     return (uint64_t)bytes[0] | (uint64_t)bytes[1] << 8 | (uint64_t)bytes[2] << 16 | (uint64_t)bytes[3] << 24 |
            (uint64_t)bytes[4] << 32 | (uint64_t)bytes[5] << 40 | (uint64_t)bytes[6] << 48 | (uint64_t)bytes[7] << 56;

@@ -22,7 +22,7 @@ static inline PCLMUL __m128i fold(__m128i lane, __m128i by, __m128i next) {
     return _mm_xor_si128(_mm_xor_si128(head, tail), next);
 }
 
-// Takes the only lane left, and the bytes after it, to the end.
+// Reduces the last lane and the bytes after it.
 static inline PCLMUL uint64_t finish(
     const struct mule_polynomial *polynomial, __m128i lane, const uint8_t *bytes, size_t count) {
     const __m128i by16 = multipliers(polynomial, FOLD_16_BYTES);

@@ -5,10 +5,10 @@
 
 // A kernel takes the CRC register as it is, without the complement before and after, through `count` bytes.
 //
-// The folding kernels keep several 16-byte lanes of the message, and move each forward over the bytes that follow by
-// two carry-less products, which leaves its remainder modulo P unchanged; the last lane that is left is then an
-// ordinary message of 16 bytes for the table. The method is that of V. Gopal and others, "Fast CRC Computation for
-// Generic Polynomials Using PCLMULQDQ Instruction" (Intel, 2009).
+// The folding kernels keep several 16-byte lanes of the message, and move each forward over the bytes that follow with
+// two carryless products, which leave its remainder modulo P unchanged; the last remaining lane is then an ordinary
+// message of 16 bytes for the table. The method is that of V. Gopal and others, "Fast CRC Computation for Generic
+// Polynomials Using PCLMULQDQ Instruction" (Intel, 2009).
 typedef uint64_t mule_kernel(
     const struct mule_polynomial *polynomial, uint64_t state, const uint8_t *bytes, size_t count);
 

@@ -1,6 +1,6 @@
 #include "polynomial.h"
 
-// All ones when the lowest bit is set, else 0: a mask where a branch would be guessed wrong half of the time.
+// All ones if the lowest bit is set, else 0. A mask, because a branch would be mispredicted half of the time.
 static uint64_t spread(uint64_t value) {
     return 0 - (value & 1);
 }

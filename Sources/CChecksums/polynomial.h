@@ -19,9 +19,9 @@ struct mule_polynomial {
     uint64_t tables[8][256];
     // powers[k] is x^(8 * 2^k) mod P: what multiplies a CRC when 2^k bytes follow.
     uint64_t powers[64];
-    // Multipliers that move the first and the last eight bytes of a lane forward by a distance of d bits. A carry-less
+    // Multipliers that move the first and the last eight bytes of a lane forward by a distance of d bits. A carryless
     // product of two mirrored 64-bit values comes out divided by x, so they are x^(d+63) mod P and x^(d-1) mod P,
-    // mirrored within 64 bits whatever the width.
+    // mirrored within 64 bits for every width.
     uint64_t fold[FOLD_DISTANCES][2];
 };
 

@@ -3,7 +3,7 @@
 
 #include <curl/curl.h>
 
-/* curl_easy_setopt and curl_easy_getinfo are variadic, which Swift can't call: one function for each type of argument. */
+/* Swift cannot call the variadic curl_easy_setopt and curl_easy_getinfo: one function for each type of argument. */
 
 static inline CURLcode mule_setopt_long(CURL *handle, CURLoption option, long value) {
     return curl_easy_setopt(handle, option, value);
@@ -55,7 +55,7 @@ static inline CURLcode mule_setopt_tls_callback(CURL *handle, mule_tls_callback 
     return curl_easy_setopt(handle, CURLOPT_SSL_CTX_FUNCTION, callback);
 }
 
-/* CURLVERSION_NOW is of a type of its own, which Swift doesn't see. */
+/* Swift does not import CURLVERSION_NOW. */
 static inline const curl_version_info_data *mule_version_info(void) {
     return curl_version_info(CURLVERSION_NOW);
 }
@@ -72,7 +72,7 @@ static inline CURLcode mule_getinfo_offset(CURL *handle, CURLINFO info, curl_off
     return curl_easy_getinfo(handle, info, value);
 }
 
-/* The finished transfer of a message, which sits in a union. */
+/* The result of a finished transfer, which is in a union. */
 static inline CURLcode mule_message_result(const CURLMsg *message) {
     return message->data.result;
 }

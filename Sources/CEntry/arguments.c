@@ -3,8 +3,8 @@
 static int count;
 static char *const *arguments;
 
-/* glibc gives constructors what it gives to main, in the dynamic and in the static case. Swift's main can't be replaced:
-   SwiftPM renames it. */
+/* glibc passes main's arguments to constructors too, in dynamic and static programs. Swift's main cannot be replaced,
+   because SwiftPM renames it. */
 __attribute__((constructor)) static void keep_arguments(int argumentCount, char **argumentVector) {
     count = argumentCount;
     arguments = argumentVector;

@@ -5,7 +5,7 @@
 #include <openssl/ssl.h>
 #include <openssl/x509_vfy.h>
 
-/* A macro. The context is an SSL_CTX, which is an untyped pointer to libcurl. */
+/* A macro. The context is an SSL_CTX, which libcurl passes as an untyped pointer. */
 static inline long mule_verify_with(void *context, X509_STORE *store) {
     return SSL_CTX_set1_verify_cert_store((SSL_CTX *)context, store);
 }

@@ -1,5 +1,5 @@
-// The program from its arguments to its exit status. Everything that is text, signal or status is decided in this target;
-// what is to be done is decided in those below.
+// The program from its arguments to its exit status. This module handles all text, signals and exit statuses; the
+// modules below it do the work.
 
 import Glibc
 package import MuleSystem
@@ -9,14 +9,15 @@ import MuleUpload
 package enum Version {
     package static let number = "0.1.0"
 
-    /// With the libraries, whose versions matter when something goes wrong.
+    /// Includes the versions of the libraries, for bug reports.
     package static var text: String { "mule \(number) (\(HTTPClient.version))" }
 }
 
 package enum Program {
-    /// Runs the command line of this process and ends it.
+    /// Runs the command line of this process, and ends the process.
     ///
-    /// - Parameter words: the arguments without the program's own name; raw bytes, since file names need not be UTF-8.
+    /// - Parameter words: the arguments without the program's own name; raw bytes, because file names need not be
+    ///   UTF-8.
     package static func main(arguments words: [[UInt8]]) -> Never {
         StandardStreams.fill()
         let cancellation = Cancellation()
@@ -149,8 +150,8 @@ package enum Program {
             case .archive: return try ArchiveCommand(session: session).run()
             case .report: return try ReportCommand(session: session).run()
             case .clean: return try CleanCommand(session: session).run()
-            // config has returned above: it reads a configuration that a session would refuse, or writes one. completion and
-            // help are printed before (`information`).
+            // config has returned above: it reads a configuration that a session would refuse, or writes one.
+            // completion and help are printed before (`information`).
             case .config, .completion, nil: fatalError("this runs without a session")
             }
         } catch {

@@ -2,8 +2,8 @@ import Glibc
 import MuleSystem
 import Synchronization
 
-/// SIGINT, SIGTERM and SIGHUP as a wish to stop: heard by one thread, carried by a `Cancellation`, and answered in the
-/// end by dying of the signal, as shells and service managers expect. SIGHUP may have another meaning.
+/// Handles SIGINT, SIGTERM and SIGHUP: one thread receives them and cancels the run; at the end the process dies by the
+/// signal, as shells and service managers expect. SIGHUP may have another meaning.
 final class Signals: Sendable {
     private let received = Atomic<Int32>(0)
     private static let stop = Atomic<Int32>(0)
@@ -15,22 +15,23 @@ final class Signals: Sendable {
     private let onHangUp: @Sendable () -> Bool
     private let lastWords: @Sendable () -> Void
 
-    /// The longest time that a stop may take: rows are committed one by one, so nothing depends on it.
+    /// The longest time that a stop may take. Nothing is lost after it, because rows are committed one by one.
     private static let graceNanoseconds = 800_000_000
     private static let secondsForLastWords = 0.1
-    /// Seconds in which more signals belong to the first: timeout(1) sends its own to the process and to its group, and others pass
-    /// on what the terminal has sent already.
+    /// Seconds in which more signals count as the first one: timeout(1) signals the process and its group, and other
+    /// programs forward what the terminal has already sent.
     private static let secondsOfOneStop = 0.25
 
-    /// Blocks the signals on this thread and all that it starts, and listens for them. To be called before any thread.
+    /// Blocks the signals on this thread and all that it starts, and listens for them. Must be called before any thread
+    /// starts.
     ///
-    /// A signal that the parent had ignored (`nohup`, a shell's background job) stops nothing.
+    /// A signal that the parent ignored (`nohup`, a shell's background job) does not stop the process.
     ///
     /// - Parameters:
     ///   - onStop: called with the first signal.
-    ///   - onHangUp: called with each SIGHUP, also with one that the parent had ignored; true where that was all that it meant.
-    ///   - lastWords: called when the program has not ended itself in time.
-    /// - Throws: when there is no thread to listen.
+    ///   - onHangUp: called for each SIGHUP, even if the parent ignored it; true if it has no other meaning.
+    ///   - lastWords: called if the program does not end in time.
+    /// - Throws: if no thread can be created.
     init(
         onStop: @escaping @Sendable (Int32) -> Void,
         onHangUp: @escaping @Sendable () -> Bool,
@@ -40,12 +41,12 @@ final class Signals: Sendable {
         self.onHangUp = onHangUp
         self.lastWords = lastWords
         signal(SIGPIPE, SIG_IGN)
-        // A limit of the file size is an error of the write then, and not the end of the process.
+        // Exceeding the file size limit is then an error of the write, and does not end the process.
         signal(SIGXFSZ, SIG_IGN)
         var set = sigset_t()
         sigemptyset(&set)
         for number in [SIGINT, SIGTERM] where !Self.isIgnored(number) { sigaddset(&set, number) }
-        // One that is ignored and blocked waits like any other (Linux).
+        // Even an ignored signal stays pending while it is blocked (Linux).
         sigaddset(&set, SIGHUP)
         let hangUpStops = !Self.isIgnored(SIGHUP)
         pthread_sigmask(SIG_BLOCK, &set, nil)
@@ -81,13 +82,14 @@ final class Signals: Sendable {
             break
         }
         let last = second > 0 ? second : number
-        // From here on one more signal ends the process, whatever this thread waits for.
+        // From here on one more signal ends the process, even if this thread blocks.
         Self.restore(last)
         speak()
         Self.die(by: last)
     }
 
-    /// The last words, from a thread that may meet a full pipe or a log on a disk that hangs, and is not waited for then.
+    /// Writes the last message from another thread, and does not wait long for it: a pipe may be full, or the log's
+    /// disk may hang.
     private func speak() {
         let isOver = Monitor(false)
         do throws(SystemError) {
@@ -102,7 +104,7 @@ final class Signals: Sendable {
         _ = isOver.wait(until: end) { $0 ? true : nil }
     }
 
-    /// Ends the process by the signal that was received; returns when there was none.
+    /// Ends the process by the received signal; returns if there was none.
     func dieIfStopped() {
         let number = received.load(ordering: .sequentiallyConsistent)
         if number != 0 { Self.die(by: number) }
@@ -110,7 +112,7 @@ final class Signals: Sendable {
 
     var hasStopped: Bool { received.load(ordering: .sequentiallyConsistent) != 0 }
 
-    /// What the system does by itself, for this signal and on this thread.
+    /// Restores the default action, for this signal and on this thread.
     private static func restore(_ number: Int32) {
         signal(number, SIG_DFL)
         var set = sigset_t()
@@ -122,7 +124,7 @@ final class Signals: Sendable {
     private static func die(by number: Int32) -> Never {
         restore(number)
         kill(getpid(), number)
-        // Another thread may be the one that takes the signal.
+        // Another thread may receive the signal.
         sleep(1)
         _exit(128 + number)
     }

@@ -2,16 +2,16 @@ package import MuleSigning
 package import MuleSystem
 import MuleTransport
 
-/// What the variables and files shared by AWS's tools say: who signs, and for which store.
+/// The settings shared by AWS's tools, from variables and files: credentials and store.
 ///
-/// mule signs as the one whom the AWS command line would sign as, or says why it does not. Printing or dumping the value
-/// shows no key.
+/// mule signs with the same credentials as the AWS command line, or says why not. Printing or dumping the value shows
+/// no key.
 package struct AWSEnvironment: Sendable {
-    /// The profile in use; nil when none was named and there is no `default`.
+    /// The profile in use; nil if none was named and there is no `default`.
     package let profileName: String?
-    /// What the variables (`AWS_REGION`, …) say. They outrank mule's own configuration file; a profile does not.
+    /// From variables (`AWS_REGION`, …). They outrank mule's own configuration file; a profile does not.
     package let environmentSettings: StoreSettings
-    /// What the profile says.
+    /// From the profile.
     package let profileSettings: StoreSettings
 
     private let variables: [String: String]
@@ -25,10 +25,10 @@ package struct AWSEnvironment: Sendable {
     /// Reads the shared files and picks the profile.
     ///
     /// - Parameters:
-    ///   - explicit: The profile that `--profile` names. It outranks keys in the environment.
+    ///   - explicit: The profile of `--profile`. It outranks keys in the environment.
     ///   - environment: All variables; an empty one counts as unset.
-    ///   - configured: The profile that mule's own configuration names, for when no variable names one.
-    /// - Throws: When a file can't be understood, or a profile that was named does not exist.
+    ///   - configured: The profile of mule's own configuration, used if no variable names one.
+    /// - Throws: If a file is invalid, or a named profile does not exist.
     package init(
         profile explicit: String?,
         environment: [String: String],
@@ -73,14 +73,14 @@ package struct AWSEnvironment: Sendable {
         }
     }
 
-    /// Who signs. Temporary credentials are fetched here for the first time, so this may take a while.
+    /// The credentials. Fetches temporary ones for the first time, so this may take a while.
     ///
     /// - Parameters:
-    ///   - userAgent: What the services that are asked for credentials are told.
-    ///   - caBundle: PEM file of the authorities to trust in place of the system's.
-    ///   - cancellation: Ends what is being waited for, now and later.
-    ///   - notice: Takes sentences for people about what is no failure; to be shown, and not to be kept.
-    /// - Throws: When no keys are found, or the ones that are found, or the way to get them, can't be used.
+    ///   - userAgent: Sent to services that provide credentials.
+    ///   - caBundle: PEM file of authorities to trust instead of the system's.
+    ///   - cancellation: Ends all waiting, now and later.
+    ///   - notice: Receives sentences for users about problems that are not failures; for display, not for storage.
+    /// - Throws: If no keys are found, or the keys or the way to get them cannot be used.
     package func credentialsProvider(
         userAgent: String = "mule",
         caBundle: String? = nil,
@@ -102,7 +102,7 @@ package struct AWSEnvironment: Sendable {
         ).provider()
     }
 
-    /// Store and signer in one step.
+    /// Store settings and credentials in one step.
     package static func resolve(
         profile explicit: String?,
         environment: [String: String],

@@ -1,14 +1,14 @@
 package import MuleSigning
 
-/// Why mule cannot sign, or does not know for which store.
+/// Why mule cannot sign, or cannot determine the store.
 package enum AWSEnvironmentError: Error, Hashable, Sendable {
-    /// A shared file is at fault: mend it. Nothing can be said about credentials.
+    /// A shared file is invalid, so the credentials are unknown.
     case configuration(SharedConfigurationError)
-    /// The profile that was named is in neither file.
+    /// The named profile is in neither file.
     case unknownProfile(UnknownProfile)
     case credentials(CredentialsUnavailable)
 
-    /// A message for the user. Has names of users and files, never a key.
+    /// A message for the user. Contains names of users and files, never a key.
     package var reason: String {
         switch self {
         case .configuration(let error): error.description
@@ -21,13 +21,13 @@ package enum AWSEnvironmentError: Error, Hashable, Sendable {
 /// A profile that does not exist.
 package struct UnknownProfile: Hashable, Sendable {
     package var name: String
-    /// Who named it: `--profile`, or a variable's name.
+    /// What named it: `--profile`, or a variable.
     package var origin: String
-    /// The profiles that there are, sorted; candidates for a near miss.
+    /// The existing profiles, sorted, for a suggestion.
     package var known: [String]
-    /// The file has `[name]` where `[profile name]` would be right.
+    /// Whether the file has `[name]` instead of `[profile name]`.
     package var isStray: Bool
-    /// The two files that were looked into; a file for which there is no place is left out.
+    /// The paths of the two files; one without a path is omitted.
     package var paths: [String]
 
     private static let shownNames = 20

@@ -1,25 +1,24 @@
 import MuleSigning
 
-/// `role_arn` of a profile, taken on with the keys of another profile (`source_profile`) or of another place
-/// (`credential_source`).
-/// https://docs.aws.amazon.com/sdkref/latest/guide/feature-assume-role-credentials.html
+/// `role_arn` of a profile, assumed with the keys of another profile (`source_profile`) or of another source
+/// (`credential_source`). https://docs.aws.amazon.com/sdkref/latest/guide/feature-assume-role-credentials.html
 struct AssumedRole: CredentialSource {
     let profile: Profile?
     let context: CredentialContext
     let service: @Sendable () throws(CredentialsUnavailable) -> TokenService
-    /// Who signs for the profile of that name.
+    /// The credentials of the profile with this name.
     let ofProfile: @Sendable (String) throws(CredentialsUnavailable) -> any CredentialsProvider
-    /// Who signs for one of the other places; nil when nobody does there.
+    /// The credentials of one of the other sources; nil if it has none.
     let ofPlace: @Sendable (Place) throws(CredentialsUnavailable) -> (any CredentialsProvider)?
 
-    /// By the names of `credential_source`, which are compared without regard to case.
+    /// The values of `credential_source`, which ignore case.
     enum Place: String, CaseIterable {
         case environment = "Environment"
         case instance = "Ec2InstanceMetadata"
         case container = "EcsContainer"
     }
 
-    /// Whether the profile asks for this way. Beside a web identity `role_arn` belongs to that (botocore).
+    /// Whether the profile uses this source. With a web identity, `role_arn` belongs to that (botocore).
     static func isWanted(by profile: Profile?) -> Bool {
         profile?["role_arn"] != nil && profile?["web_identity_token_file"] == nil
     }

@@ -3,13 +3,13 @@ import MuleSystem
 import MuleTransport
 import MuleXML
 
-/// The role of a container, from a service that the variables name: ECS and EKS Pod Identity set them.
+/// The role of a container, from a service named by variables, which ECS and EKS Pod Identity set.
 /// https://docs.aws.amazon.com/sdkref/latest/guide/feature-container-credentials.html
 struct ContainerCredentials: CredentialSource {
     let context: CredentialContext
     let transport: TransportSettings
 
-    /// Where plain HTTP may go with the token: never off this machine.
+    /// Hosts that may receive the token over plain HTTP: all on this machine.
     private static let linkLocalHosts: Set = ["169.254.170.2", "169.254.170.23", "fd00:ec2::23", "localhost"]
 
     func provider() throws(CredentialsUnavailable) -> (any CredentialsProvider)? {
@@ -23,7 +23,7 @@ struct ContainerCredentials: CredentialSource {
         }
         var transport = transport
         transport.connectTimeout = 2
-        // A proxy is no part of the way to a service on the machine itself.
+        // A service on this machine is never behind a proxy.
         transport.ignoresProxies = Self.isLocal(url.hostName)
         let (settings, context) = (transport, context)
         return try RefreshingCredentials(context) { () throws(CredentialsUnavailable) in
@@ -74,7 +74,7 @@ struct ContainerCredentials: CredentialSource {
         }
     }
 
-    /// The file, which is read each time as it is replaced while the upload runs, outranks the variable (botocore).
+    /// The file outranks the variable (botocore). It is read each time, because it is replaced while the upload runs.
     private static func token(_ context: CredentialContext) throws(CredentialsUnavailable) -> String? {
         var token = context.environment[nonEmpty: "AWS_CONTAINER_AUTHORIZATION_TOKEN"]
         if let path = context.environment[nonEmpty: "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"] {
@@ -101,6 +101,6 @@ struct ContainerCredentials: CredentialSource {
 }
 
 extension CredentialDocument.Names {
-    /// As the services on the machine itself call them.
+    /// As the services on this machine name it.
     static let metadata = CredentialDocument.Names(sessionToken: "Token")
 }

@@ -1,24 +1,24 @@
 import MuleSigning
 import MuleTransport
 
-/// The places that credentials may be in, in botocore's order (`create_credential_resolver`): the environment, then what the
-/// profile says (a role, a web identity, single sign-on, keys in the credentials file, a process, keys in the config file),
-/// the container, and the role of an EC2 instance.
+/// The sources of credentials in botocore's order (`create_credential_resolver`): the environment, then the profile (a
+/// role, a web identity, single sign-on, keys in the credentials file, a process, keys in the config file), the
+/// container, and the role of an EC2 instance.
 struct CredentialChain: Sendable {
     let selection: ProfileSelection
     let configuration: SharedConfiguration
     let context: CredentialContext
     let endpoints: ServiceEndpoints
-    /// The region of the token service; nil for the one place that serves all.
+    /// The region of the token service; nil for the global one.
     let region: String?
     /// For services that are not on this machine.
     let transport: TransportSettings
 
-    /// - Throws: When nothing is found, or what is found can't be used.
+    /// - Throws: If nothing is found, or what is found cannot be used.
     func provider() throws(CredentialsUnavailable) -> any CredentialsProvider {
         let name = selection.name ?? "default"
         var sources: [any CredentialSource] = selection.isExplicit ? [] : [environment]
-        // A role goes before its profile's keys: those belong to whoever may take it on.
+        // A role comes before its profile's keys: the keys belong to the identity that may assume the role.
         sources.append(role(of: name, visited: [name]))
         sources += profileSources(name, usesVariables: !selection.isExplicit)
         sources.append(container)
@@ -99,7 +99,7 @@ struct CredentialChain: Sendable {
         )
     }
 
-    /// Who signs when the role of one profile is taken on with another.
+    /// The credentials of the profile with which another profile's role is assumed.
     private func sourceProvider(
         _ name: String,
         of asker: String,
@@ -112,7 +112,7 @@ struct CredentialChain: Sendable {
             )
         }
         let hasKeys = profile["aws_access_key_id"] != nil || profile["aws_secret_access_key"] != nil
-        // A profile may name itself when it holds the keys as well as the role.
+        // A profile may name itself if it has the keys as well as the role.
         guard !visited.contains(name) || (name == asker && hasKeys) else {
             throw CredentialsUnavailable(
                 reason: "the profiles refer to each other in a circle by source_profile: "
@@ -132,7 +132,7 @@ struct CredentialChain: Sendable {
         )
     }
 
-    // MARK: Nothing
+    // MARK: Nothing found
 
     private func nothingFound(_ metadata: String) -> String {
         let name = selection.name ?? "default"

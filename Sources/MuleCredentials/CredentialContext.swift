@@ -1,15 +1,15 @@
 import MulePlan
 import MuleSystem
 
-/// What every way to temporary credentials needs of its surroundings.
+/// What all sources of temporary credentials need.
 struct CredentialContext: Sendable {
     /// All variables of the run.
     let environment: [String: String]
     let cancellation: Cancellation
-    /// Takes sentences for people that are no failure of the run. They go to the terminal and nowhere else.
+    /// Receives sentences for users about problems that are not failures. Only for the terminal.
     let notice: @Sendable (String) -> Void
-    /// A clock that never jumps.
+    /// The monotonic clock.
     var now: @Sendable () -> Moment = Moment.now
-    /// The machine's time, which may.
+    /// The machine's clock, which may jump.
     var wallClock: @Sendable () -> UTCTime = { UTCTime(millisecondsSince1970: wallClockMilliseconds()) }
 }

@@ -2,11 +2,11 @@ import MuleJSON
 import MulePlan
 import MuleSigning
 
-/// Temporary credentials in JSON, as programs and services hand them out. No error quotes anything of it.
+/// Temporary credentials in JSON, from a program or a service. No error quotes any of it.
 struct CredentialDocument {
     private let members: [String: JSONValue]
 
-    /// What the three texts and the end are called: each of the services has names of its own.
+    /// The names of the keys, the token and the expiration: they differ between services.
     struct Names {
         var accessKeyID = "AccessKeyId"
         var secretAccessKey = "SecretAccessKey"
@@ -14,7 +14,7 @@ struct CredentialDocument {
         var expiration = "Expiration"
     }
 
-    /// A document that can't be used, as the end of a sentence about whoever gave it.
+    /// Why a document cannot be used, as the end of a sentence about its source.
     struct Unusable: Error {
         var reason: String
     }
@@ -25,7 +25,7 @@ struct CredentialDocument {
         do {
             value = try JSONReader.read(bytes)
         } catch {
-            // The reader's own reason may quote a part of the document.
+            // The JSON reader's reason may quote the document.
             throw Unusable(reason: "something that is not JSON (line \(error.line), column \(error.column))")
         }
         guard case .object(let members) = value else { throw Unusable(reason: "JSON that is not an object { }") }
@@ -38,22 +38,22 @@ struct CredentialDocument {
 
     subscript(name: String) -> JSONValue? { members[name] }
 
-    /// The document with other members in place of these.
+    /// The document with these members replaced.
     func replacing(_ others: [String: JSONValue]) -> JSONValue { .object(members.merging(others) { $1 }) }
 
-    /// A text that is there and not empty.
+    /// A text that exists and is not empty.
     func text(_ name: String) -> String? {
         guard case .string(let text)? = members[name], !text.isEmpty else { return nil }
         return text
     }
 
-    /// The object under the name.
+    /// The object with this name.
     func object(_ name: String) -> CredentialDocument? {
         guard case .object(let members)? = members[name] else { return nil }
         return CredentialDocument(members: members)
     }
 
-    /// - Throws: When one of the keys is missing, or something is there that can't be what it is called.
+    /// - Throws: If a key is missing, or a value is invalid.
     func credentials(_ names: Names = Names(), needsToken: Bool = false) throws(Unusable) -> Credentials {
         let id = try required(names.accessKeyID)
         let secret = try required(names.secretAccessKey)
@@ -83,7 +83,7 @@ struct CredentialDocument {
         }
     }
 
-    /// A text by RFC 3339, or milliseconds since 1970.
+    /// A text in RFC 3339 format, or milliseconds since 1970.
     private func time(_ name: String) throws(Unusable) -> UTCTime? {
         if case .int(let milliseconds)? = members[name] { return UTCTime(millisecondsSince1970: milliseconds) }
         guard let text = try optional(name) else { return nil }
@@ -95,7 +95,7 @@ struct CredentialDocument {
 }
 
 extension UTCTime {
-    /// A time with the zone's distance from Universal Time, `2026-11-20T23:56:00.5+01:00`; nil for anything else.
+    /// A time with an offset from UTC, `2026-11-20T23:56:00.5+01:00`; nil for anything else.
     init?(rfc3339 text: String) {
         if let time = UTCTime(iso8601: text) {
             self = time

@@ -5,8 +5,8 @@ import MuleSystem
 /// `credential_process` of a profile: a program that prints credentials.
 /// https://docs.aws.amazon.com/sdkref/latest/guide/feature-process-credentials.html
 ///
-/// It is run without a shell, and again whenever its credentials are about to end. What it prints is never shown; what it
-/// says on standard error goes to the terminal when it fails, without what looks like a key.
+/// It is run without a shell, and again before its credentials expire. Its output is never shown; if it fails, its
+/// standard error goes to the terminal, without text that looks like a key.
 struct CredentialProcess: CredentialSource {
     let profile: Profile?
     let context: CredentialContext
@@ -61,7 +61,7 @@ struct CredentialProcess: CredentialSource {
         }
     }
 
-    /// Why there is no answer; nil when there is one.
+    /// Why there is no output; nil if there is.
     private static func problem(_ end: ChildProcess.End, _ process: ChildProcess) -> String? {
         switch end {
         case .exit(0): nil

@@ -1,10 +1,10 @@
 import MuleSigning
 
-/// One place that may hold credentials. The sources are asked in order; the first that has an answer signs.
+/// A source of credentials. Sources are asked in order; the first with an answer is used.
 protocol CredentialSource: Sendable {
-    /// Nil when there is nothing here, so that the next source is asked.
+    /// Nil if this source has none, so that the next one is asked.
     ///
-    /// - Throws: When something is here that can't be used. The next source is not asked then: it would sign as someone
-    ///   else than the user meant.
+    /// - Throws: If it has something that cannot be used. The next source is then not asked, because it would sign
+    ///   with another identity than the user wants.
     func provider() throws(CredentialsUnavailable) -> (any CredentialsProvider)?
 }

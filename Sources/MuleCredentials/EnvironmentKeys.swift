@@ -2,7 +2,7 @@ import MulePlan
 import MuleSigning
 
 /// `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and `AWS_SESSION_TOKEN`, or its old name `AWS_SECURITY_TOKEN`.
-/// `AWS_CREDENTIAL_EXPIRATION` comes along in what `aws configure export-credentials --format env` prints.
+/// `aws configure export-credentials --format env` also prints `AWS_CREDENTIAL_EXPIRATION`.
 struct EnvironmentKeys: CredentialSource {
     let environment: [String: String]
 

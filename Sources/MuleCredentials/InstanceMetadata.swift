@@ -2,22 +2,22 @@ import MuleSigning
 import MuleSystem
 import MuleTransport
 
-/// The role of an EC2 instance, from its metadata service, version 2: with a token that a request forged through a proxy
-/// or a web application can't get.
+/// The role of an EC2 instance, from version 2 of its metadata service: with a token that a request forged through a
+/// proxy or a web application cannot get.
 /// https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instancedata-data-retrieval.html
 struct InstanceMetadata {
     let profile: Profile?
     let context: CredentialContext
     let userAgent: String
 
-    /// What came of the look.
+    /// The result of the request.
     enum Finding {
         case found(any CredentialsProvider)
-        /// Why not, as a part of a sentence.
+        /// Why there is none, as part of a sentence.
         case nothing(String)
     }
 
-    /// Looks once, for little more than a second where there is no such service.
+    /// Asks once; takes little more than a second if there is no such service.
     func look() throws(CredentialsUnavailable) -> Finding {
         if setting("AWS_EC2_METADATA_DISABLED", nil)?.lowercased() == "true" {
             return .nothing("the role of an EC2 instance (AWS_EC2_METADATA_DISABLED is set)")
@@ -57,7 +57,7 @@ struct InstanceMetadata {
             endpoint: endpoint,
             transport: transport,
             attempts: min(max(attempts ?? 1, 1), 10),
-            // botocore falls back to version 1, which needs no token, unless told not to. Here it has to be told to.
+            // botocore uses version 1, which needs no token, unless it is disabled. Here it must be enabled.
             allowsVersion1: setting("AWS_EC2_METADATA_V1_DISABLED", "ec2_metadata_v1_disabled")?.lowercased() == "false"
         )
     }
@@ -100,7 +100,7 @@ struct InstanceMetadata {
             )
         }
 
-        /// Nil when version 1 is to be tried without one.
+        /// Nil if version 1 should be used, without a token.
         private func token() throws(CredentialsUnavailable) -> String? {
             var request = HTTPRequest(method: "PUT", url: endpoint.appending("/latest/api/token").text)
             request.headers = [("x-aws-ec2-metadata-token-ttl-seconds", "21600")]

@@ -1,4 +1,4 @@
-/// A named set of settings. Printing or dumping it shows none of them: a value may be a secret, and so may a name, when
+/// A named set of settings. Printing or dumping it shows none of them: a value may be a secret, and so may a name if
 /// lines were mixed up.
 package struct Profile: Sendable {
     package let name: String
@@ -19,13 +19,13 @@ package struct Profile: Sendable {
         return merged
     }
 
-    /// The setting's text; nil when it is missing, empty or nested. The key is in lower case.
+    /// The setting's text; nil if it is missing, empty or nested. The key is in lower case.
     package subscript(key: String) -> String? {
         guard case .text(let text) = settings[key], !text.isEmpty else { return nil }
         return text
     }
 
-    /// The `name = value` lines indented under the key, empty ones left out; names are in lower case.
+    /// The `name = value` lines indented under the key, without empty ones; names are in lower case.
     package func nested(_ key: String) -> [String: String] {
         guard case .nested(let inner) = settings[key] else { return [:] }
         return inner.filter { !$0.value.isEmpty }

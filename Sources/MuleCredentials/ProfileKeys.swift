@@ -1,9 +1,9 @@
 import MuleSigning
 import MuleSystem
 
-/// `aws_access_key_id`, `aws_secret_access_key` and `aws_session_token` (once `aws_security_token`) of a profile, in one of
-/// the two files. They are never put together from both: an access key of one with the session token of the other signs
-/// nothing.
+/// `aws_access_key_id`, `aws_secret_access_key` and `aws_session_token` (formerly `aws_security_token`) of a profile,
+/// from one of the two files. The files are never mixed: an access key from one with the session token of the other
+/// signs nothing.
 struct ProfileKeys: CredentialSource {
     let configuration: SharedConfiguration
     let profile: String

@@ -1,12 +1,12 @@
-/// Which profile is meant, and who said so.
+/// The selected profile, and what selected it.
 ///
 /// The order is that of the AWS command line, whose `AWS_DEFAULT_PROFILE` outranks `AWS_PROFILE` (aws/aws-cli#1281).
 struct ProfileSelection: Hashable, Sendable {
-    /// Nil when nobody named one; the profile is `default` then, and need not exist.
+    /// Nil if none was named; then the profile is `default`, and need not exist.
     let name: String?
-    /// Named by a flag. Only then are keys of the environment left alone (aws/aws-cli#113, #7174).
+    /// Named by a flag. Only then are keys of the environment ignored (aws/aws-cli#113, #7174).
     let isExplicit: Bool
-    /// Where the name comes from, for errors.
+    /// What named the profile, for errors.
     let origin: String
 
     init(flag: String?, environment: [String: String], configured: String?) {

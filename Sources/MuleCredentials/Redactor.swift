@@ -1,9 +1,9 @@
-/// Words of another program, made fit to show: what looks like a key is taken out.
+/// Makes the output of another program safe to show: removes all that looks like a key.
 enum Redactor {
-    /// Keys and tokens are long runs of these letters; both capitals and digits are in every one of them.
+    /// Keys and tokens are long runs of these characters, with both capitals and digits.
     private static let shortestKey = 16
 
-    /// - Parameter isCut: whether the beginning is missing; a key that was cut in two is short enough to pass for a word.
+    /// - Parameter isCut: whether the start is missing; the rest of a key may be short enough to look like a word.
     static func masked(_ bytes: [UInt8], isCut: Bool = false) -> String {
         let bytes = isCut ? bytes.drop { $0 != 0x0A } : bytes[...]
         var result: [UInt8] = []

@@ -3,21 +3,21 @@ import MuleSigning
 import MuleSystem
 import Synchronization
 
-/// Temporary credentials that are fetched again before they end, once for all workers.
+/// Temporary credentials that are renewed before they expire, once for all workers.
 ///
-/// While they have less than 15 minutes to live, one of those who ask fetches new ones and the others go on with the old;
-/// below 10 minutes all wait for the outcome (botocore's advisory and mandatory windows). A fetch that fails is fatal only
-/// when the old ones have ended: until then they are used, and it is tried again from time to time.
+/// Less than 15 minutes before they expire, one worker fetches new ones while the others use the old ones; below 10
+/// minutes all wait for the result (botocore's advisory and mandatory windows). A failed fetch is fatal only after the
+/// old ones have expired: until then they are used, and the fetch is repeated from time to time.
 final class RefreshingCredentials: CredentialsProvider {
     typealias Fetch = @Sendable () throws(CredentialsUnavailable) -> Credentials
 
     private struct State {
         var held: Held?
         var isFetching = false
-        /// No fetch before, as long as there is something to use; after a failure, nor without.
+        /// No fetch before this time while there are valid credentials; after a failure, not even without.
         var nextTry = Moment(nanoseconds: 0)
         var failure: CredentialsUnavailable?
-        /// Whether a refusal has led to a fetch since the store last accepted anything.
+        /// Whether a refusal has caused a fetch since the store last accepted a request.
         var isUnproven = false
     }
 
@@ -29,7 +29,7 @@ final class RefreshingCredentials: CredentialsProvider {
     }
 
     private let state = Monitor(State())
-    /// Told for every request; atomic, so that the common case takes no lock.
+    /// Set after every request; atomic, so that the common case takes no lock.
     private let wasAccepted = Atomic<Bool>(false)
     private let fetch: Fetch
     private let context: CredentialContext
@@ -39,8 +39,8 @@ final class RefreshingCredentials: CredentialsProvider {
         self.fetch = fetch
     }
 
-    /// Fetches at once, so that a wrong configuration is told before anything is begun. What may succeed later does not
-    /// count: the first request will ask again.
+    /// Fetches at once, so that a wrong configuration is reported before anything starts. Ignores failures that a retry
+    /// may fix: the first request fetches again.
     func fetched() throws(CredentialsUnavailable) -> RefreshingCredentials {
         do throws(CredentialsUnavailable) {
             _ = try credentials()
@@ -69,7 +69,7 @@ final class RefreshingCredentials: CredentialsProvider {
     func renew(refused: Credentials) throws(CredentialsUnavailable) -> Bool {
         let mayTry = state.withLock { state in
             if wasAccepted.exchange(false, ordering: .acquiringAndReleasing) { state.isUnproven = false }
-            // Refused to another worker, which has got rid of them already.
+            // Another worker's were refused too, and have been replaced.
             guard let held = state.held, held.credentials == refused else { return true }
             guard !state.isUnproven else { return false }
             state.isUnproven = true
@@ -85,7 +85,7 @@ final class RefreshingCredentials: CredentialsProvider {
         if !wasAccepted.load(ordering: .relaxed) { wasAccepted.store(true, ordering: .releasing) }
     }
 
-    /// What is to be done now by whoever asks.
+    /// What the calling worker must do now.
     private static func step(_ state: State, at now: Moment, _ time: UTCTime) -> Step {
         guard let held = state.held, held.remaining(at: now, time) > 0 else {
             if state.isFetching { return .wait }
@@ -98,7 +98,7 @@ final class RefreshingCredentials: CredentialsProvider {
         return now < state.nextTry ? .use(held.credentials) : .fetch
     }
 
-    /// The fetch that this thread has claimed.
+    /// Performs the fetch that this thread has claimed.
     private func refresh() {
         var fresh: Credentials?
         var failure: CredentialsUnavailable?
@@ -131,21 +131,21 @@ final class RefreshingCredentials: CredentialsProvider {
         if let warning { context.notice(warning) }
     }
 
-    /// Seconds between two fetches that bring what is about to end.
+    /// Seconds between two fetches that return credentials about to expire.
     private static let pauseAfterSuccess = 5.0
-    /// Seconds between failing fetches while the old credentials are good, for long or not.
+    /// Seconds between failed fetches while the old credentials are valid, in the advisory and the mandatory window.
     private static let advisoryPause = 60.0
     private static let mandatoryPause = 15.0
-    /// Seconds for which those who come late are given the failure of the one who has just tried.
+    /// Seconds during which other workers get the failure of the last fetch.
     private static let pauseWithout = 1.0
 }
 
-/// Credentials with what tells how long they live.
+/// Credentials and how long they are valid.
 private struct Held {
     let credentials: Credentials
     private let obtained: Moment
-    /// Seconds from then on; infinite when the end is not known, or has passed already by this machine's clock: that may be
-    /// wrong, and the store is the one to judge.
+    /// Seconds from then on; infinite if the expiration is unknown, or has already passed by this machine's clock,
+    /// which may be wrong: the store decides.
     private let life: Double
 
     init(_ credentials: Credentials, at now: Moment, _ time: UTCTime) {
@@ -155,14 +155,14 @@ private struct Held {
         self.life = life > 0 ? life : .infinity
     }
 
-    /// The shorter of what the wall clock says, which goes on while the machine sleeps, and what a clock that never jumps
-    /// says: a wall clock that is set back gives no credentials a longer life.
+    /// The shorter of two times: by the wall clock, which continues while the machine is suspended, and by the
+    /// monotonic clock, so that setting the clock back does not extend them.
     func remaining(at now: Moment, _ time: UTCTime) -> Double {
         guard life.isFinite, let end = credentials.expiration else { return .infinity }
         return min(Self.seconds(from: time, to: end), life - now.seconds(since: obtained))
     }
 
-    // Credentials that live for a quarter of an hour would be in botocore's windows from the start.
+    // With botocore's windows alone, credentials valid for 15 minutes would always be in them.
     var advisoryWindow: Double { min(900, life / 2) }
     var mandatoryWindow: Double { min(600, life / 4) }
 
@@ -172,6 +172,6 @@ private struct Held {
 }
 
 extension RefreshingCredentials: CustomReflectable {
-    /// Shows nothing of what is held.
+    /// Hides the credentials.
     var customMirror: Mirror { Mirror(self, children: [], displayStyle: .class) }
 }

@@ -1,12 +1,12 @@
 import MuleSigning
 import MuleSystem
 
-/// Credentials from files that another program may write anew while an upload runs (aws/aws-cli#4562 asks for this).
+/// Credentials from files that another program may rewrite while an upload runs (aws/aws-cli#4562 asks for this).
 ///
-/// At most once every few seconds the files are looked at, and read when they are not the ones that were read. What can't
-/// be used, a half-written file say, leaves the old credentials in place and is tried again at the next look.
+/// Every few seconds at most, the files are checked, and read if they have changed. If they cannot be used, for example
+/// half-written, the old credentials stay, and the next check reads them again.
 final class ReloadedCredentials: CredentialsProvider {
-    /// Inode, size and time of each file; nil for one that is not there.
+    /// Inode, size and time of each file; nil if it does not exist.
     typealias FileStates = [FileStatus?]
 
     private struct State {
@@ -23,11 +23,11 @@ final class ReloadedCredentials: CredentialsProvider {
     private let now: @Sendable () -> Moment
 
     /// - Parameters:
-    ///   - credentials: Handed out until the files change.
-    ///   - files: What the files were before the credentials were read.
-    ///   - look: What the files are at the moment.
-    ///   - reload: Reads the files; nil when they hold nothing usable.
-    ///   - now: The time by a clock that never jumps.
+    ///   - credentials: Used until the files change.
+    ///   - files: The state of the files before the credentials were read.
+    ///   - look: The current state of the files.
+    ///   - reload: Reads the files; nil if they have nothing usable.
+    ///   - now: The monotonic clock.
     init(
         _ credentials: Credentials,
         files: FileStates,
@@ -46,7 +46,7 @@ final class ReloadedCredentials: CredentialsProvider {
         let moment = now()
         let (current, known) = state.withLock { state -> (Credentials, FileStates?) in
             guard moment >= state.nextLook else { return (state.credentials, nil) }
-            // Claims the look for this thread; the others go on with what there is, even if the disk hangs.
+            // Claims the check for this thread; the others use the current credentials, even if the disk hangs.
             state.nextLook = moment.adding(seconds: Self.secondsBetweenLooks)
             return (state.credentials, state.files)
         }
@@ -54,14 +54,14 @@ final class ReloadedCredentials: CredentialsProvider {
         return reloaded(known) ?? current
     }
 
-    /// Whoever renews the file may have done so within the last seconds.
+    /// The files may have been rewritten since the last check.
     func renew(refused: Credentials) throws(CredentialsUnavailable) -> Bool {
         let (current, known) = state.withLock { ($0.credentials, $0.files) }
         if current != refused { return true }
         return reloaded(known).map { $0 != refused } ?? false
     }
 
-    /// What the files hold when they are others than these, and can be used.
+    /// The files' new credentials; nil if the files are unchanged or not usable.
     private func reloaded(_ known: FileStates) -> Credentials? {
         let files = look()
         guard files != known, let fresh = reload() else { return nil }

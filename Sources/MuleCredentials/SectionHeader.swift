@@ -1,9 +1,9 @@
-/// What a section of the `config` file is about: `default`, `profile x`, `services x` or `sso-session x`.
+/// The header of a section of the `config` file: `default`, `profile x`, `services x` or `sso-session x`.
 enum SectionHeader: Hashable, Sendable {
     case profile(String)
     case services(String)
     case singleSignOnSession(String)
-    /// Not a profile: another tool's, or one whose author forgot the word `profile`.
+    /// Not a profile: another tool's section, or the word `profile` is missing.
     case other(String)
 
     init(_ header: String) {

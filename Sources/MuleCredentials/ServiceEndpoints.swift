@@ -1,22 +1,22 @@
 import MuleSigning
 
-/// Where AWS's services are, for a run: what variables and profile say, or Amazon's own places.
+/// The endpoints of AWS's services for a run: from variables and profile, or Amazon's own.
 /// https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html
 struct ServiceEndpoints: Sendable {
     let environment: [String: String]
     let profile: Profile?
     let configuration: SharedConfiguration
-    /// Whether `AWS_IGNORE_CONFIGURED_ENDPOINT_URLS` or its setting makes all of them count for nothing.
+    /// Whether `AWS_IGNORE_CONFIGURED_ENDPOINT_URLS` or its setting disables configured endpoints.
     let ignoresConfigured: Bool
 
-    /// By the names in a `[services]` section; in capitals they end the variables' names.
+    /// The names in a `[services]` section; in capitals, the suffixes of variable names.
     enum Service: String, Sendable {
         case tokens = "sts"
         case signOn = "sso"
         case signOnTokens = "sso_oidc"
 
         func amazonHost(_ region: String?) -> String {
-            // Without a region only the first of them has a place, for all regions.
+            // Without a region, only the token service has an endpoint, which is global.
             guard let region else { return "sts.amazonaws.com" }
             let suffix = region.hasPrefix("cn-") ? "amazonaws.com.cn" : "amazonaws.com"
             return switch self {

@@ -2,16 +2,16 @@ import MuleSigning
 import MuleSystem
 import MuleTransport
 
-/// One request to a service that hands out credentials.
+/// A request to a service that provides credentials.
 struct ServiceRequest {
-    /// Who is asked, as the beginning of a sentence.
+    /// The service, as the start of a sentence.
     var name: String
     var request: HTTPRequest
     var transport: TransportSettings
-    /// Seconds until it is given up, whatever still moves.
+    /// Seconds until it fails, even if data still arrives.
     var limit = 60.0
 
-    /// - Throws: When no answer comes; what kind of answer it is, is for the caller to judge.
+    /// - Throws: If there is no answer; the caller checks its status.
     func answer(_ cancellation: Cancellation) throws(CredentialsUnavailable) -> HTTPResponse {
         do throws(TransportError) {
             let client = try HTTPClient(settings: transport, cancellation: cancellation)
@@ -28,8 +28,7 @@ struct ServiceRequest {
         }
     }
 
-    /// A refusal, transient when the status says that the service is in trouble and not the request. `detail` is what the
-    /// service says.
+    /// A refusal; transient if the status blames the service, not the request. `detail` is the service's message.
     func refusal(_ response: HTTPResponse, _ detail: String) -> CredentialsUnavailable {
         CredentialsUnavailable(
             reason: "\(name) refused (HTTP \(response.status)\(detail.isEmpty ? "" : ", \(detail)"))",

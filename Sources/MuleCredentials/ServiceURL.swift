@@ -1,16 +1,16 @@
 import MuleSigning
 
-/// Where a service is: `http[s]://host[:port][/base]`.
+/// The address of a service: `http[s]://host[:port][/base]`.
 struct ServiceURL: Hashable, Sendable {
     var isEncrypted: Bool
-    /// With the port, where the URL has one.
+    /// With the port, if the URL has one.
     var host: String
-    /// Encoded; empty, or starting with `/`.
+    /// Encoded; empty, or starts with `/`.
     var path: String
-    /// Without the question mark; empty when there is none.
+    /// Without the question mark; may be empty.
     var query: String
 
-    /// Nil for what is no URL of that kind, a user name or password in it included.
+    /// Nil for any other URL, including one with a user name or password.
     init?(_ text: String) {
         let lower = text.lowercased()
         guard let scheme = ["https", "http"].first(where: { lower.hasPrefix($0 + "://") }) else { return nil }
@@ -37,13 +37,13 @@ struct ServiceURL: Hashable, Sendable {
         (isEncrypted, self.host, path, query) = (true, host, "", "")
     }
 
-    /// The service of Amazon's at the host.
+    /// Amazon's own service at the host.
     static func amazon(_ host: String) -> ServiceURL { ServiceURL(host: host) }
 
     var text: String { origin + path + (query.isEmpty ? "" : "?" + query) }
     var origin: String { (isEncrypted ? "https://" : "http://") + host }
 
-    /// The URL of something below this one, whose own path ends without a slash.
+    /// The URL of a path below this one, whose own path must not end in a slash.
     func appending(_ path: String) -> ServiceURL {
         var other = self
         while other.path.hasSuffix("/") { other.path.removeLast() }

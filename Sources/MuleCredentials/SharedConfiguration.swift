@@ -2,20 +2,20 @@ package import MuleSystem
 
 /// The shared `config` and `credentials` files of AWS tools, parsed. Printing or dumping it shows no values.
 ///
-/// Rules: https://docs.aws.amazon.com/sdkref/latest/guide/file-format.html; where that page is silent, botocore's
+/// Rules: https://docs.aws.amazon.com/sdkref/latest/guide/file-format.html; where that page says nothing, botocore's
 /// `configloader` and `Session.full_config`.
 package struct SharedConfiguration: Sendable {
-    /// By the name's bytes: `String ==` would take two spellings of an accent for one profile.
+    /// Keyed by bytes: `String ==` treats two spellings of an accent as one profile.
     private var configProfiles: [[UInt8]: Profile] = [:]
     private var credentialsProfiles: [[UInt8]: Profile] = [:]
     private var servicesSections: [[UInt8]: Profile] = [:]
     private var singleSignOnSections: [[UInt8]: Profile] = [:]
     private var strayHeaders: [[UInt8]] = []
     let locations: SharedFileLocations
-    /// What the files were before they were read.
+    /// The state of the files before they were read.
     let fileStates: [FileStatus?]
 
-    /// Reads both files. A missing one is no error; one that can't be read or understood is.
+    /// Reads both files. One may be missing; one that cannot be read or parsed is an error.
     package static func load(
         environment: [String: String]
     ) throws(SharedConfigurationError) -> SharedConfiguration {
@@ -23,7 +23,7 @@ package struct SharedConfiguration: Sendable {
     }
 
     static func load(from locations: SharedFileLocations) throws(SharedConfigurationError) -> SharedConfiguration {
-        // Looked at before they are read, so that a change in between shows at the next look.
+        // Before they are read, so that the next check sees a change in between.
         let states = locations.fileStates
         return SharedConfiguration(
             config: try locations.config?.read(),
@@ -81,7 +81,7 @@ package struct SharedConfiguration: Sendable {
         case credentials, config
     }
 
-    /// What one file has of the profile.
+    /// The settings of the profile in one file.
     func half(_ half: Half, of name: String) -> (profile: Profile, path: String)? {
         let key = Array(name.utf8)
         let (profile, location) =
@@ -92,7 +92,7 @@ package struct SharedConfiguration: Sendable {
         return profile.map { ($0, location?.path ?? "") }
     }
 
-    /// Whether the config file has `[name]` where `[profile name]` would be right.
+    /// Whether the config file has `[name]` instead of `[profile name]`.
     func hasStrayHeader(_ name: String) -> Bool { strayHeaders.contains(Array(name.utf8)) }
 }
 
@@ -108,9 +108,9 @@ extension SharedConfiguration: CustomStringConvertible, CustomDebugStringConvert
 
 /// The sections of one kind, by name.
 ///
-/// A header that comes twice is one section, as with the AWS SDKs. Two headers of one name, `[default]` and
-/// `[profile default]`, are two sections, of which the last counts as a whole, as with botocore's `build_profile_map`: the
-/// key of one must not meet the secret or the token of the other (aws/aws-cli#9484).
+/// A repeated header continues its section, as in the AWS SDKs. Two headers for one name, `[default]` and
+/// `[profile default]`, are two sections, of which only the last counts, as in botocore's `build_profile_map`: the key
+/// of one must not be combined with the secret or token of the other (aws/aws-cli#9484).
 private struct SectionBook {
     private(set) var sections: [[UInt8]: Profile] = [:]
     private var headers: [[UInt8]: String] = [:]

@@ -1,8 +1,8 @@
-/// A shared configuration file that can't be read or understood. Quotes nothing of the file's content but names: a line
-/// that makes no sense may be a secret.
+/// A shared configuration file that cannot be read or parsed. Quotes only names from the file: an invalid line may be a
+/// secret.
 package struct SharedConfigurationError: Error, Hashable, Sendable {
     package var path: String
-    /// Counted from 1; nil when the file as a whole is the trouble.
+    /// Counted from 1; nil if the problem is the file as a whole.
     package var line: Int?
     /// Without a full stop, as the middle of a sentence.
     package var problem: String

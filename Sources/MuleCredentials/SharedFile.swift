@@ -1,4 +1,4 @@
-/// What a setting holds. The text is never shown: it may be a secret.
+/// The value of a setting. Never shown: it may be a secret.
 package enum Setting: Hashable, Sendable {
     case text(String)
     /// Indented `name = value` lines under a name without a value; the inner names in lower case.
@@ -8,26 +8,26 @@ package enum Setting: Hashable, Sendable {
 /// Settings by name, in lower case.
 package typealias Settings = [String: Setting]
 
-/// One shared file, `config` or `credentials`, read as botocore reads it: Python's `RawConfigParser` with one level of
-/// nesting. Two deliberate differences: a section that comes twice is merged (botocore refuses the file; the AWS SDKs
-/// merge), and a byte order mark is skipped.
+/// A shared file, `config` or `credentials`, parsed like botocore does: as Python's `RawConfigParser` with one level of
+/// nesting. Two deliberate differences: a repeated section is merged, as in the AWS SDKs (botocore refuses the file),
+/// and a byte order mark is skipped.
 ///
-/// A comment is a line of its own that begins with `#` or `;`. After a value these are part of the value, as with the AWS
-/// command line.
+/// A comment is a line that starts with `#` or `;`. After a value, these characters are part of the value, as in the
+/// AWS command line.
 /// Rules: https://docs.aws.amazon.com/sdkref/latest/guide/file-format.html
 package struct SharedFile: Sendable {
     package struct Section: Sendable {
-        /// What stands between the brackets, without blanks around it.
+        /// The text between the brackets, trimmed.
         package var header: String
         package var settings: Settings
     }
 
-    /// In the file's order. The same header may come more than once.
+    /// In the file's order. A header may occur more than once.
     package private(set) var sections: [Section] = []
 
-    /// Reads the file's bytes; the path is for errors only.
+    /// Parses the file's bytes; the path is only for errors.
     ///
-    /// - Throws: When a line makes no sense, or is not UTF-8.
+    /// - Throws: If a line is invalid, or not UTF-8.
     package init(parsing bytes: [UInt8], path: String) throws(SharedConfigurationError) {
         let mark: [UInt8] = [0xEF, 0xBB, 0xBF]
         let text = bytes.starts(with: mark) ? bytes[mark.count...] : bytes[...]
@@ -42,7 +42,7 @@ package struct SharedFile: Sendable {
                 throw malformed("not UTF-8 text")
             }
             if line.isEmpty || line.utf8.first == UInt8(ascii: "#") || line.utf8.first == UInt8(ascii: ";") { continue }
-            // The setting is not taken out of the optional: a second reference would have the array copied for each line.
+            // The setting stays in the optional: a second reference would copy the array for each line.
             if let above = open?.indent, indent > above {
                 open?.continuation.append((line, number))
                 continue
@@ -64,7 +64,7 @@ package struct SharedFile: Sendable {
         try close(&open, path: path)
     }
 
-    /// A setting that the next, deeper indented lines may continue.
+    /// A setting that deeper indented lines may continue.
     private struct OpenSetting {
         var name: String
         var value: String
@@ -93,13 +93,13 @@ package struct SharedFile: Sendable {
     }
 }
 
-// The grammar of one line.
+// The syntax of one line.
 extension SharedFile {
     private static func isBlank(_ byte: UInt8) -> Bool {
         byte == UInt8(ascii: " ") || (0x09...0x0C).contains(byte)
     }
 
-    /// Lines end in LF, CR LF or CR, which Python's text files take for the same.
+    /// Lines end in LF, CR LF or CR, as in Python's text mode.
     private static func lines(of text: ArraySlice<UInt8>) -> [ArraySlice<UInt8>] {
         var lines: [ArraySlice<UInt8>] = []
         var start = text.startIndex
@@ -124,7 +124,7 @@ extension SharedFile {
         String(decoding: trimmed(Array(text)[...]), as: UTF8.self)
     }
 
-    /// The name in `[name]`; what follows the bracket, a comment at most, does not count.
+    /// The name in `[name]`; text after the bracket is ignored.
     private static func header(in line: String) -> String? {
         let inner = line.utf8.dropFirst()
         guard let end = inner.firstIndex(of: UInt8(ascii: "]")) else { return nil }
@@ -132,7 +132,7 @@ extension SharedFile {
         return name.isEmpty ? nil : name
     }
 
-    /// Parts `name = value` at the first of the separators; nil without one, or without a name.
+    /// Splits `name = value` at the first separator; nil without one, or without a name.
     private static func assignment(_ line: String, separators: String) -> (name: String, value: String)? {
         guard let separator = line.utf8.firstIndex(where: { separators.utf8.contains($0) }) else { return nil }
         let name = trimmed(line.utf8[..<separator]).lowercased()

@@ -1,15 +1,14 @@
 import MuleSystem
 
-/// Where the two shared files are.
-/// https://docs.aws.amazon.com/sdkref/latest/guide/file-location.html
+/// The paths of the two shared files. https://docs.aws.amazon.com/sdkref/latest/guide/file-location.html
 package struct SharedFileLocations: Hashable, Sendable {
     struct Location: Hashable, Sendable {
         var path: String
-        /// A variable named it; otherwise it is the usual place.
+        /// Whether a variable named it; otherwise it is the default path.
         var isNamed: Bool
     }
 
-    /// Nil when no variable names the file and there is no home directory.
+    /// Nil if no variable names the file and there is no home directory.
     var config: Location?
     var credentials: Location?
 
@@ -24,15 +23,15 @@ package struct SharedFileLocations: Hashable, Sendable {
         credentials = location("AWS_SHARED_CREDENTIALS_FILE", "/.aws/credentials")
     }
 
-    /// What tells one state of the files from another: inode, size and time; nil for one that can't be looked at.
+    /// Inode, size and time of each file, to detect changes; nil if it cannot be inspected.
     var fileStates: [FileStatus?] {
         [config, credentials].map { location in
             location.flatMap { try? FileStatus.of(path: Array($0.path.utf8)) }
         }
     }
 
-    /// With `$NAME` and `${NAME}` replaced, and then `~` and `~/x` by the home directory, as botocore does with Python's
-    /// `expandvars` and `expanduser`. A variable that is not set stays as it was written.
+    /// Replaces `$NAME` and `${NAME}`, and then `~` and `~/x` by the home directory, as botocore does with Python's
+    /// `expandvars` and `expanduser`. An unset variable stays as it is written.
     static func expanding(_ path: String, _ environment: [String: String]) -> String {
         let text = expandingVariables(Array(path.utf8)[...], environment)
         guard text == "~" || text.utf8.starts(with: "~/".utf8), let home = environment[nonEmpty: "HOME"] else {
@@ -55,7 +54,7 @@ package struct SharedFileLocations: Hashable, Sendable {
                 name = rest.prefix(while: isNameByte)
                 length = name.count
             }
-            // Of what is set, also to nothing at all.
+            // An empty variable counts as set.
             result +=
                 environment[String(decoding: name, as: UTF8.self)].map { Array($0.utf8) } ?? [0x24]
                 + rest.prefix(length)
@@ -75,13 +74,13 @@ package struct SharedFileLocations: Hashable, Sendable {
 }
 
 extension SharedFileLocations.Location {
-    /// Far above any real file, and small enough to be read whole.
+    /// Far above any real file, and small enough to read as a whole.
     static let sizeLimit = 1 << 20
 
-    /// The parsed file; nil when there is none.
+    /// The parsed file; nil if it does not exist.
     ///
-    /// A usual place that this user may not even look into (a service that runs with another's HOME) counts as none, as
-    /// with botocore.
+    /// A default path that this user may not access (a service with another user's HOME) counts as missing, as in
+    /// botocore.
     func read() throws(SharedConfigurationError) -> SharedFile? {
         let bytes = Array(path.utf8)
         let kind: FileStatus.Kind
@@ -91,7 +90,7 @@ extension SharedFileLocations.Location {
             if error.isNoSuchFile || (error.isNoPermission && !isNamed) { return nil }
             throw SharedConfigurationError(path: path, problem: "cannot be read: \(error.reason)")
         }
-        // A FIFO or a terminal would answer differently each time, or never; /dev/null stands for "no file".
+        // A FIFO or a terminal could be read only once, or would block; /dev/null means "no file".
         guard kind == .regular || kind == .characterDevice else {
             throw SharedConfigurationError(path: path, problem: "cannot be read: it is not a file")
         }

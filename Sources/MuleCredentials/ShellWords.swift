@@ -1,6 +1,7 @@
-/// Words as a POSIX shell splits them, as Python's `shlex.split` does: `profile "my name"` and `profile my\ name` are two.
+/// Splits text into words like a POSIX shell, as Python's `shlex.split`: `profile "my name"` and `profile my\ name` are
+/// two.
 ///
-/// - Returns: Nil when a quote stays open or the last character is an escape.
+/// - Returns: Nil if a quote is not closed or the last character is an escape.
 func shellWords(_ text: String) -> [String]? {
     var words: [String] = []
     var word: String.UnicodeScalarView?
@@ -8,7 +9,7 @@ func shellWords(_ text: String) -> [String]? {
     var isEscaped = false
     for scalar in text.unicodeScalars {
         if isEscaped {
-            // Inside double quotes a backslash only escapes a double quote and itself.
+            // Inside double quotes, a backslash only escapes a double quote and itself.
             if quote != nil, scalar != "\"", scalar != "\\" { word?.append("\\") }
             word?.append(scalar)
             isEscaped = false

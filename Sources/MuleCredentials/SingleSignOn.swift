@@ -5,8 +5,8 @@ import MuleSigning
 import MuleSystem
 import MuleTransport
 
-/// IAM Identity Center: the token that `aws sso login` has left in `~/.aws/sso/cache` is exchanged for credentials of a role.
-/// https://docs.aws.amazon.com/sdkref/latest/guide/feature-sso-credentials.html
+/// IAM Identity Center: exchanges the token that `aws sso login` stored in `~/.aws/sso/cache` for credentials of a
+/// role. https://docs.aws.amazon.com/sdkref/latest/guide/feature-sso-credentials.html
 struct SingleSignOn: CredentialSource {
     let profile: Profile?
     let configuration: SharedConfiguration
@@ -41,7 +41,7 @@ struct SingleSignOn: CredentialSource {
             role: try setting("sso_role_name"),
             portal: try endpoints.url(of: .signOn, region: region),
             cache: try SignOnCache(
-                // The login's file is named after the session, or, from the time before there were any, the URL.
+                // The login's file is named after the session or, in the older format, after the URL.
                 key: profile["sso_session"] ?? start,
                 isRenewable: session != nil,
                 tokenService: endpoints.url(of: .signOnTokens, region: region),
@@ -105,14 +105,14 @@ private struct SignOnExchange: Sendable {
 struct SignOnCache: Sendable {
     let path: String
     let tokenService: ServiceURL
-    /// Whether the login is one of those that can be prolonged without a person.
+    /// Whether the login can be renewed without the user.
     let isRenewable: Bool
-    /// The command that a person has to run when it is over.
+    /// The command that the user must run when it has expired.
     let login: String
     let context: CredentialContext
     let transport: TransportSettings
 
-    /// Seconds before the token's end from which on it is renewed (botocore).
+    /// Seconds before the token expires from which on it is renewed (botocore).
     private static let window: Int64 = 900
 
     init(
@@ -135,7 +135,7 @@ struct SignOnCache: Sendable {
         CredentialsUnavailable(reason: "the single sign-on login has expired: run \(login)")
     }
 
-    /// A token that is good by this machine's clock, renewed if need be and possible.
+    /// A token that is valid by this machine's clock, renewed if necessary and possible.
     func token() throws(CredentialsUnavailable) -> String {
         let login = try read()
         guard let token = login.text("accessToken"), StaticKeys.fitsIntoHeader(token),
@@ -169,13 +169,13 @@ struct SignOnCache: Sendable {
         }
     }
 
-    /// Old versions of the AWS command line wrote `UTC` for `Z`.
+    /// Old versions of the AWS command line write `UTC` instead of `Z`.
     private static func time(_ text: String) -> UTCTime? {
         UTCTime(rfc3339: text.hasSuffix("UTC") ? text.dropLast(3) + "Z" : text)
     }
 
-    /// A new token by the login's refresh token, kept in the file: the old refresh token may be good only once, and the AWS
-    /// command line goes on with the new one. Nil when this login can't be renewed, or no longer.
+    /// A new token by the login's refresh token, stored in the file: a refresh token may be valid only once, and the
+    /// AWS command line needs the new one. Nil if this login cannot be renewed.
     private func renewed(_ login: CredentialDocument) throws(CredentialsUnavailable) -> String? {
         guard let refresh = login.text("refreshToken"), let id = login.text("clientId"),
             let secret = login.text("clientSecret"),

@@ -1,7 +1,7 @@
 import MulePlan
 import MuleSigning
 
-/// The three texts that static credentials are made of, by the names that a user knows them by.
+/// The three texts of static credentials, with the names that users know.
 struct StaticKeys {
     /// A text with the name of its variable or setting, for errors.
     struct Field {
@@ -12,13 +12,13 @@ struct StaticKeys {
     var accessKeyID: Field
     var secretAccessKey: Field
     var sessionToken: Field
-    /// What was looked at, as the beginning of a sentence: "the environment".
+    /// The source, as the start of a sentence: "the environment".
     var place: String
     var expiration: UTCTime?
 
-    /// The credentials; nil when neither key is there.
+    /// The credentials; nil if both keys are missing.
     ///
-    /// - Throws: When one of the two is missing, or one can't be a key. The sentence names the field, never its value.
+    /// - Throws: If one of the two is missing, or one is invalid. The message has the field's name, never its value.
     func credentials() throws(CredentialsUnavailable) -> Credentials? {
         switch (accessKeyID.value, secretAccessKey.value) {
         case (nil, nil):
@@ -30,7 +30,7 @@ struct StaticKeys {
         case (let id?, let secret?):
             try check(accessKeyID, Self.fitsIntoHeader)
             try check(sessionToken, Self.fitsIntoHeader)
-            // Other stores than Amazon's take any text here; only what surely came along by mistake is refused.
+            // Other stores accept any text here; only obvious mistakes are refused.
             try check(secretAccessKey) { text in
                 text.utf8.allSatisfy { $0 >= 0x20 && $0 != 0x7F } && !text.contains(" #") && !text.contains(" ;")
             }
@@ -43,7 +43,7 @@ struct StaticKeys {
         }
     }
 
-    /// Access key and session token travel in headers as they are.
+    /// Access key and session token are sent in headers unchanged.
     static func fitsIntoHeader(_ text: String) -> Bool { text.utf8.allSatisfy { (0x21...0x7E).contains($0) } }
 
     private static func isQuoted(_ text: String) -> Bool {
@@ -59,7 +59,7 @@ struct StaticKeys {
 
     private func check(_ field: Field, _ isPossible: (String) -> Bool) throws(CredentialsUnavailable) {
         guard let value = field.value else { return }
-        // Neither AWS's files nor `docker --env-file` take quotes away, and the store would only say that it does not know the key.
+        // AWS's files and `docker --env-file` keep quotes, and the store would only say that the key is unknown.
         if Self.isQuoted(value) {
             throw CredentialsUnavailable(
                 reason: "\(place) has \(field.name) in quotes, which would be part of the value; remove them"

@@ -1,13 +1,13 @@
-/// What AWS's variables or a profile say of the store. Nil means that nothing was said.
+/// The store's settings in AWS's variables or a profile. Nil means not set.
 package struct StoreSettings: Hashable, Sendable {
     package var region: String?
-    /// As it was written; never set when configured endpoints are ignored.
+    /// As written; nil if configured endpoints are ignored.
     package var endpointURL: String?
     /// Path of a PEM file.
     package var caBundle: String?
-    /// `s3.addressing_style` in lower case: `path`, `virtual` or `auto`; other words are passed on for the caller to refuse.
+    /// `s3.addressing_style` in lower case: `path`, `virtual` or `auto`; the caller refuses other words.
     package var addressing: String?
-    /// `AWS_IGNORE_CONFIGURED_ENDPOINT_URLS` or its setting: endpoints of the variables and of the profile don't count.
+    /// `AWS_IGNORE_CONFIGURED_ENDPOINT_URLS` or its setting: endpoints of variables and profile are ignored.
     package var ignoresConfiguredEndpoints: Bool
 
     package init(
@@ -24,7 +24,7 @@ package struct StoreSettings: Hashable, Sendable {
         self.ignoresConfiguredEndpoints = ignoresConfiguredEndpoints
     }
 
-    /// These settings, with the other's where these say nothing.
+    /// These settings; those that are nil come from the other ones.
     package func completed(by other: StoreSettings) -> StoreSettings {
         StoreSettings(
             region: region ?? other.region,
@@ -38,17 +38,17 @@ package struct StoreSettings: Hashable, Sendable {
 
 // Order of endpoints: https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html
 extension StoreSettings {
-    /// The words for yes and no are botocore's: "true" in any case, and everything else.
+    /// As in botocore: "true" in any case means yes, everything else no.
     private static func isTrue(_ word: String) -> Bool { word.lowercased() == "true" }
 
-    /// Whether endpoints of variables and profile count for nothing; the variable outranks the profile.
+    /// Whether endpoints of variables and profile are ignored; the variable outranks the profile.
     static func ignoresEndpoints(environment: [String: String], profile: Profile?) -> Bool {
         let word =
             environment[nonEmpty: "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"] ?? profile?["ignore_configured_endpoint_urls"]
         return word.map(isTrue) ?? false
     }
 
-    /// What the variables say.
+    /// From variables.
     init(environment: [String: String], ignoringEndpoints: Bool) {
         let endpoint = environment[nonEmpty: "AWS_ENDPOINT_URL_S3"] ?? environment[nonEmpty: "AWS_ENDPOINT_URL"]
         self.init(
@@ -59,10 +59,10 @@ extension StoreSettings {
         )
     }
 
-    /// What the profile says.
+    /// From the profile.
     ///
-    /// - Throws: When the endpoint is needed and the profile names a `[services x]` section that does not exist: sending to
-    ///   Amazon what was meant for another store would be worse.
+    /// - Throws: If the endpoint is needed and the profile names a `[services x]` section that does not exist: the
+    ///   upload must   not go to Amazon instead of another store.
     init(
         profile: Profile,
         of configuration: SharedConfiguration,

@@ -4,7 +4,7 @@ import MuleSigning
 import MuleTransport
 import MuleXML
 
-/// AWS's Security Token Service, or another store's that speaks its query API: gives out credentials of roles.
+/// AWS's Security Token Service, or another store's with the same query API: provides credentials of roles.
 /// https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
 struct TokenService: Sendable {
     let context: CredentialContext
@@ -12,7 +12,7 @@ struct TokenService: Sendable {
     let region: String
     let transport: TransportSettings
 
-    /// One of the two actions that mule asks for.
+    /// The actions that mule uses.
     enum Action: String, Sendable {
         case assumeRole = "AssumeRole"
         case assumeRoleWithWebIdentity = "AssumeRoleWithWebIdentity"
@@ -25,9 +25,9 @@ struct TokenService: Sendable {
     }
 
     /// - Parameters:
-    ///   - parameters: Besides action and version, as they are meant, not encoded.
-    ///   - signer: Who asks; nil where the parameters prove it.
-    ///   - secret: A text among the parameters that must not come back in a message.
+    ///   - parameters: Besides action and version; not encoded.
+    ///   - signer: The credentials that sign; nil if the parameters prove the identity.
+    ///   - secret: A parameter's text that must not appear in a message.
     func credentials(
         _ action: Action,
         _ parameters: [(name: String, value: String)],

@@ -1,7 +1,7 @@
 import MuleSigning
 
-/// A credential source that AWS's tools support and mule does not. It has the place in the order of sources that a real
-/// source would have, and says what to do instead of signing with other credentials.
+/// A credential source that AWS's tools support and mule does not. It has its place in the order of sources, and tells
+/// what to do instead of signing with other credentials.
 struct UnsupportedSource: CredentialSource {
     /// Its name in messages.
     enum Way: String {
@@ -9,13 +9,13 @@ struct UnsupportedSource: CredentialSource {
     }
 
     let way: Way
-    /// The setting or variable that asks for it; nil when nothing does.
+    /// The setting or variable that uses it; nil if none does.
     let trigger: String?
     /// What requires it, as the start of a sentence.
     let asker: String
     let advice: ExportAdvice
 
-    /// Asked for by the first of the profile's settings that is there.
+    /// Used if the profile has one of these settings; the first one counts.
     init(_ way: Way, settings: [String], of profile: Profile?, advice: ExportAdvice) {
         self.way = way
         trigger = settings.first { profile?[$0] != nil }
@@ -32,7 +32,7 @@ struct UnsupportedSource: CredentialSource {
     }
 }
 
-/// How to get credentials of any kind into mule: the AWS command line knows all the ways and prints what it found.
+/// How to pass any credentials to mule: the AWS command line supports all sources and prints the result.
 struct ExportAdvice {
     let selection: ProfileSelection
 

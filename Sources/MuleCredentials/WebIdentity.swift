@@ -3,16 +3,16 @@ import MuleSigning
 import MuleSystem
 import MuleXML
 
-/// A role that is taken on with a token from a file: `AWS_WEB_IDENTITY_TOKEN_FILE`, `AWS_ROLE_ARN` and
-/// `AWS_ROLE_SESSION_NAME`, as Kubernetes sets them, or the settings of a profile.
+/// A role assumed with a token from a file: `AWS_WEB_IDENTITY_TOKEN_FILE`, `AWS_ROLE_ARN` and `AWS_ROLE_SESSION_NAME`,
+/// as Kubernetes sets them, or the settings of a profile.
 ///
-/// The file is read at every renewal: whoever put it there replaces it while the upload runs.
+/// The file is read at every renewal, because it is replaced while the upload runs.
 struct WebIdentity: CredentialSource {
-    /// Nothing of the environment counts beside a profile that was named by a flag, or that another one leads to.
+    /// False for a profile that was named by a flag or by another profile: then variables do not count.
     let usesVariables: Bool
     let profile: Profile?
     let context: CredentialContext
-    /// Made only when it is needed: the place of the service may be written wrongly.
+    /// Created only if needed: the service's address may be invalid.
     let service: @Sendable () throws(CredentialsUnavailable) -> TokenService
 
     private static let sizeLimit = 64 << 10
@@ -43,7 +43,7 @@ struct WebIdentity: CredentialSource {
         }.fetched()
     }
 
-    /// The variable outranks the profile, each for itself (botocore).
+    /// Each variable outranks its setting in the profile (botocore).
     private func setting(_ name: String, _ variable: String) -> String? {
         (usesVariables ? context.environment[nonEmpty: variable] : nil) ?? profile?[name]
     }
@@ -65,7 +65,7 @@ struct WebIdentity: CredentialSource {
 }
 
 enum RoleSession {
-    /// A session's name as botocore makes one up, for logs at the other end.
+    /// A session name for the service's logs, in botocore's format.
     static func name(_ context: CredentialContext) -> String {
         "mule-\(context.wallClock().millisecondsSince1970 / 1000)"
     }

@@ -1,6 +1,6 @@
 import CChecksums
 
-/// The checksums that can be combined, and so be known for a whole object from those of its parts.
+/// The checksums that can be combined: that of an object follows from those of its parts.
 package enum CRCAlgorithm: Sendable, CaseIterable {
     case crc64nvme
     case crc32c
@@ -14,7 +14,7 @@ package enum CRCAlgorithm: Sendable, CaseIterable {
         }
     }
 
-    /// Nil for an algorithm that is not a CRC.
+    /// Nil if the algorithm is not a CRC.
     package init?(_ algorithm: ChecksumAlgorithm) {
         switch algorithm {
         case .crc64nvme: self = .crc64nvme
@@ -25,10 +25,10 @@ package enum CRCAlgorithm: Sendable, CaseIterable {
     }
 }
 
-/// A CRC in the making. It may be fed any number of times and asked for its value at any time.
+/// An incremental CRC. Its value may be read at any time.
 package struct CRCDigest: Sendable {
     package let algorithm: CRCAlgorithm
-    /// The CRC of what was fed; a CRC of 32 bits is in the low half.
+    /// The CRC of the bytes so far; a CRC of 32 bits is in the low half.
     private var value: UInt64 = 0
 
     package init(_ algorithm: CRCAlgorithm) {
@@ -43,11 +43,11 @@ package struct CRCDigest: Sendable {
         }
     }
 
-    /// The checksum of what was fed so far; of nothing it is 0.
+    /// The checksum of the bytes so far; 0 without any.
     package var checksum: Checksum { Self.checksum(of: value, algorithm) }
 
-    /// The checksum of two runs of bytes, one after the other, from those of each. `secondLength` is the second's length
-    /// in bytes. Both checksums must be of the same CRC.
+    /// The checksum of two consecutive byte ranges, from those of each. `secondLength` is the second's length in bytes.
+    /// Both checksums must be of the same CRC.
     package static func combine(_ first: Checksum, _ second: Checksum, secondLength: Int64) -> Checksum {
         guard let algorithm = CRCAlgorithm(first.algorithm), first.algorithm == second.algorithm, secondLength >= 0
         else {

@@ -1,8 +1,8 @@
-// MuleDigest owns every digest that mule computes or compares: what S3 calls checksums (CRCs, SHA-256, MD5), the
-// combination of part CRCs into that of the whole object, HMAC for signing, and their spellings in hex and base64.
-// It promises the same value on every CPU. It reads no file and knows no request; callers hand it bytes.
+// MuleDigest owns every digest that mule computes or compares: S3's checksums (CRCs, SHA-256, MD5), the combination of
+// part CRCs into that of the whole object, HMAC for signing, and hex and base64. Values are the same on every CPU. It
+// reads no files and does not know requests; callers pass bytes.
 
-/// An algorithm that a store can check an upload by.
+/// An algorithm by which a store can check an upload.
 package enum ChecksumAlgorithm: String, Sendable, CaseIterable, Codable {
     case crc64nvme = "CRC64NVME"
     case crc32c = "CRC32C"
@@ -19,10 +19,10 @@ package enum ChecksumAlgorithm: String, Sendable, CaseIterable, Codable {
         }
     }
 
-    /// The request and response header, `x-amz-checksum-crc64nvme`. For the MD5 of a plain upload the header that
-    /// stores know is `Content-MD5`; this one is S3's later form.
+    /// The request and response header, `x-amz-checksum-crc64nvme`. For the MD5 of a plain upload, stores know the
+    /// header `Content-MD5`; this one is S3's later form.
     package var headerName: String {
-        // Written out: looked for in every answer.
+        // Literals, because every answer is searched for them.
         switch self {
         case .crc64nvme: "x-amz-checksum-crc64nvme"
         case .crc32c: "x-amz-checksum-crc32c"
@@ -36,19 +36,19 @@ package enum ChecksumAlgorithm: String, Sendable, CaseIterable, Codable {
     package var xmlElement: String { "Checksum" + rawValue }
 }
 
-/// A digest of known algorithm: its bytes in the order in which S3 writes them, a CRC's highest byte first.
+/// A digest with its algorithm: bytes in S3's order, a CRC's highest byte first.
 package struct Checksum: Hashable, Sendable {
     package let algorithm: ChecksumAlgorithm
     package let bytes: [UInt8]
 
-    /// The bytes must be as many as the algorithm yields.
+    /// The number of bytes must match the algorithm.
     package init(algorithm: ChecksumAlgorithm, bytes: [UInt8]) {
         precondition(bytes.count == algorithm.byteCount, "a \(algorithm.rawValue) has \(algorithm.byteCount) bytes")
         self.algorithm = algorithm
         self.bytes = bytes
     }
 
-    /// Nil when the text is not strict base64 (RFC 4648 section 4, padded) of the right length. The `-N` that ends a
+    /// Nil if the text is not strict base64 (RFC 4648 section 4, padded) of the right length. The `-N` suffix of a
     /// composite checksum is not part of the digest: such a text is refused.
     package init?(algorithm: ChecksumAlgorithm, base64: String) {
         guard let bytes = Base64.decode(base64), bytes.count == algorithm.byteCount else { return nil }

@@ -1,4 +1,4 @@
-/// Base 16 (RFC 4648 section 8). Writes lower case, as signatures and ETags have it; reads either case.
+/// Base 16 (RFC 4648 section 8). Writes lower case, as signatures and ETags use; reads either case.
 package enum Hex {
     private static let digits = Array("0123456789abcdef".utf8)
 
@@ -13,7 +13,7 @@ package enum Hex {
         }
     }
 
-    /// Nil for an odd number of digits and for anything that is not a digit.
+    /// Nil for an odd number of digits or for any other character.
     package static func decode(_ text: String) -> [UInt8]? {
         var bytes: [UInt8] = []
         bytes.reserveCapacity(text.utf8.count / 2)

@@ -1,7 +1,7 @@
 import COpenSSL
 
-/// A SHA-256 or MD5 in the making, over one OpenSSL context that is used again after each `finish`. It belongs to one
-/// thread at a time.
+/// An incremental SHA-256 or MD5, over one OpenSSL context that is reused after each `finish`. For one thread at a
+/// time.
 package struct MessageDigest: ~Copyable {
     package enum Kind: Sendable, CaseIterable {
         case sha256
@@ -19,7 +19,7 @@ package struct MessageDigest: ~Copyable {
     private let context: OpaquePointer
 
     package init(_ kind: Kind) {
-        // It fails only without memory, as Swift's own allocations do, which end the process too.
+        // It fails only if memory is exhausted, which also ends the process in Swift's own allocations.
         guard let context = EVP_MD_CTX_new() else { fatalError("OpenSSL is out of memory") }
         self.kind = kind
         self.context = context
@@ -35,13 +35,13 @@ package struct MessageDigest: ~Copyable {
         require(EVP_DigestUpdate(context, bytes.baseAddress, bytes.count), "EVP_DigestUpdate")
     }
 
-    /// Forgets what was fed.
+    /// Discards the bytes so far.
     package mutating func restart() {
-        // Without a method the context keeps the one it has (EVP_DigestInit(3)).
+        // Without a method, the context keeps the one it has (EVP_DigestInit(3)).
         require(EVP_DigestInit_ex2(context, nil, nil), "EVP_DigestInit_ex2")
     }
 
-    /// The digest of what was fed since the start or the last `finish`. What is fed next begins a digest of its own.
+    /// The digest of the bytes since the start or the last `finish`. Starts a new digest.
     package mutating func finish() -> [UInt8] {
         let digest = [UInt8](unsafeUninitializedCapacity: kind.checksumAlgorithm.byteCount) { buffer, count in
             require(EVP_DigestFinal_ex(context, buffer.baseAddress, nil), "EVP_DigestFinal_ex")
@@ -56,7 +56,7 @@ package func sha256(_ bytes: some Collection<UInt8>) -> [UInt8] {
     digest(bytes, FetchedDigest.sha256, count: ChecksumAlgorithm.sha256.byteCount)
 }
 
-/// Names AWS's cached logins; it protects nothing.
+/// Used only for the file names of AWS's cached logins, not for security.
 package func sha1(_ bytes: some Collection<UInt8>) -> [UInt8] {
     digest(bytes, FetchedDigest.sha1, count: 20)
 }
@@ -92,16 +92,16 @@ package func hmacSHA256(key: [UInt8], message: some Collection<UInt8>) -> [UInt8
     }
 }
 
-/// An OpenSSL digest method, looked up once for the process: a look-up takes longer than the digest of a short text
+/// An OpenSSL digest method, fetched once per process: fetching takes longer than the digest of a short text
 /// (crypto(7), "Performance").
 ///
-/// `@unchecked Sendable`: a fetched method is never written again, and its count of references is atomic.
+/// `@unchecked Sendable`: a fetched method is never modified, and its reference count is atomic.
 private struct FetchedDigest: @unchecked Sendable {
     let method: OpaquePointer
 
     static let sha256 = FetchedDigest("SHA256", properties: nil)
-    /// `-fips` asks for MD5 also where the system's default is to offer only FIPS algorithms: here it is a store's ETag
-    /// or `Content-MD5`, not a secret's guard.
+    /// `-fips` allows MD5 even if the system offers only FIPS algorithms by default: here it is for a store's ETag or
+    /// `Content-MD5`, not for security.
     static let md5 = FetchedDigest("MD5", properties: "-fips")
 
     static let sha1 = FetchedDigest("SHA1", properties: nil)
@@ -119,7 +119,7 @@ private struct FetchedDigest: @unchecked Sendable {
     }
 }
 
-/// These calls fail only for want of memory or by a broken provider, which no caller can mend.
+/// These calls fail only if memory is exhausted or a provider is broken, which no caller can fix.
 private func require(_ result: Int32, _ call: StaticString) {
     guard result == 1 else { fatalError("OpenSSL's \(call) failed") }
 }

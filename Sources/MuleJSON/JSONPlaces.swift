@@ -1,4 +1,4 @@
-/// Where in a document its values stand, for messages to those who wrote it.
+/// The positions of values in a document, for error messages.
 package struct JSONPlaces: Sendable, Equatable {
     /// Counted from 1; a column is a Unicode scalar.
     package struct Place: Sendable, Equatable, Comparable {
@@ -14,9 +14,9 @@ package struct JSONPlaces: Sendable, Equatable {
     }
 
     private let bytes: [UInt8]
-    /// Offsets of the first bytes of lines, ascending: of a large document thousands of places may be asked for.
+    /// Offsets of the first bytes of lines, ascending: thousands of positions of a large document may be needed.
     private let lineStarts: [Int]
-    /// Offsets by the names, and the numbers of array elements, that lead to a value.
+    /// Offsets by path: the names and array indexes that lead to a value.
     private let offsets: [[String]: Int]
 
     init(bytes: [UInt8], offsets: [[String]: Int]) {
@@ -25,7 +25,8 @@ package struct JSONPlaces: Sendable, Equatable {
         lineStarts = [0] + bytes.indices.filter { bytes[$0] == 0x0A }.map { $0 + 1 }
     }
 
-    /// The place of a member's key, of an array's element, or with no names of the document; nil for what is not in it.
+    /// The position of a member's key or of an array's element, or of the document for an empty path; nil if it does
+    /// not exist.
     package subscript(names: [String]) -> Place? {
         offsets[names].map { offset in
             var (low, high) = (0, lineStarts.count)
@@ -33,7 +34,7 @@ package struct JSONPlaces: Sendable, Equatable {
                 let middle = (low + high) / 2
                 if lineStarts[middle] <= offset { low = middle } else { high = middle }
             }
-            // Each scalar has one byte that does not continue another.
+            // Each scalar has one byte that is not a continuation byte.
             let column = bytes[lineStarts[low]..<offset].count { $0 & 0xC0 != 0x80 } + 1
             return Place(line: low + 1, column: column)
         }

@@ -1,31 +1,31 @@
-/// Reads a JSON document (RFC 8259) strictly: no comments, no trailing commas, no key twice in one object.
+/// Reads a JSON document (RFC 8259) strictly: no comments, no trailing commas, no duplicate keys in an object.
 ///
-/// Foundation's decoder tells neither the place of a syntax error nor a key that stands twice; a person who edits a
-/// file by hand needs both.
+/// Foundation's decoder reports neither the position of a syntax error nor a duplicate key; people who edit a file by
+/// hand need both.
 package struct JSONReader {
     /// Where the document stops being JSON. Lines and columns count from 1; a column is a Unicode scalar.
     package struct SyntaxError: Error, Equatable, Sendable {
         package let line: Int
         package let column: Int
-        /// What is wrong there. It may quote a key of the document, as it stands there: to be escaped when it is shown,
-        /// and not to be shown at all of a document that holds secrets.
+        /// What is wrong at this position. It may quote a key of the document unchanged: escape it for display, and do
+        /// not show it for a document with secrets.
         package let reason: String
     }
 
     private let bytes: [UInt8]
     private var position = 0
     private var depth = 0
-    /// Nil when nobody asks for places.
+    /// Nil if no positions are wanted.
     private var offsets: [[String]: Int]?
     private var trail: [String] = []
 
-    /// The value of the document: one value with only white space around it, nested at most 64 deep.
+    /// Reads the document's value: one value with only white space around it, nested at most 64 deep.
     package static func read(_ bytes: [UInt8]) throws(SyntaxError) -> JSONValue {
         var reader = JSONReader(bytes: bytes)
         return try reader.document()
     }
 
-    /// The same, and where in the document each of its values stands.
+    /// The same, with the position of each value in the document.
     package static func readWithPlaces(
         _ bytes: [UInt8]
     ) throws(SyntaxError) -> (value: JSONValue, places: JSONPlaces) {
@@ -48,7 +48,7 @@ package struct JSONReader {
         if offsets != nil { offsets?[trail] = offset }
     }
 
-    /// Reads a value that `name` leads to, whose key or first byte stands at the offset.
+    /// Reads the value under `name`, whose key or first byte is at the offset.
     private mutating func value(named name: @autoclosure () -> String, at offset: Int) throws(SyntaxError) -> JSONValue
     {
         guard offsets != nil else { return try value() }
@@ -171,7 +171,7 @@ package struct JSONReader {
 
     private mutating func codeUnit() -> UInt16? {
         let digits = bytes[position...].prefix(4)
-        // Swift's own reader takes a sign.
+        // Swift's own parser accepts a sign.
         guard digits.count == 4, !digits.contains(UInt8(ascii: "+")), !digits.contains(UInt8(ascii: "-")) else {
             return nil
         }
@@ -191,7 +191,7 @@ package struct JSONReader {
         return .double(double)
     }
 
-    /// The grammar of RFC 8259 section 6, which is narrower than what Swift's own number parsers take.
+    /// The grammar of RFC 8259 section 6, which is stricter than Swift's own number parsers.
     private static func isNumber(_ token: [UInt8]) -> Bool {
         var rest = token[...]
         func digits() -> Int {
@@ -235,7 +235,7 @@ package struct JSONReader {
         return true
     }
 
-    /// The comma is the last byte before the white space that was skipped.
+    /// The comma is the last byte before the skipped white space.
     private func trailingComma(_ mark: String) -> SyntaxError {
         let comma = bytes[..<position].lastIndex(of: UInt8(ascii: ",")) ?? position
         return error("remove the comma: nothing but a closing \(mark) follows it", at: comma)

@@ -3,15 +3,15 @@ package indirect enum JSONValue: Sendable, Equatable {
     case null
     case bool(Bool)
     case int(Int64)
-    /// A value that is not finite is written as null: JSON has no other word for it.
+    /// A value that is not finite is written as null, because JSON has no syntax for it.
     case double(Double)
     case string(String)
     case array([JSONValue])
     case object([String: JSONValue])
 
     /// The document on one line without a line feed: keys sorted by their UTF-8 bytes, integers exact, doubles in the
-    /// shortest form that reads back the same. In strings is escaped what RFC 8259 section 7 asks for, and what a terminal
-    /// would obey or hide: the other control characters, and those of format and direction.
+    /// shortest form that reads back the same. Strings escape what RFC 8259 section 7 requires, and what a terminal
+    /// would obey or hide: other control characters, and those of format and direction.
     package var line: String {
         var text = ""
         write(to: &text)
@@ -81,13 +81,13 @@ extension JSONValue: ExpressibleByStringLiteral, ExpressibleByIntegerLiteral, Ex
     package init(floatLiteral value: Double) { self = .double(value) }
     package init(nilLiteral: ()) { self = .null }
     package init(arrayLiteral elements: JSONValue...) { self = .array(elements) }
-    /// A key that stands twice keeps its last value.
+    /// A duplicate key keeps its last value.
     package init(dictionaryLiteral elements: (String, JSONValue)...) {
         self = .object(Dictionary(elements) { _, last in last })
     }
 
-    /// A string, or null where there is none.
+    /// A string, or null for nil.
     package init(_ value: String?) { self = value.map { .string($0) } ?? .null }
-    /// A number, or null where there is none.
+    /// A number, or null for nil.
     package init(_ value: Int64?) { self = value.map { .int($0) } ?? .null }
 }

@@ -1,134 +1,135 @@
-/// How many requests may be in flight at once, found by trying: more of them for a moment, and kept if more came through.
+/// Finds the number of concurrent requests by trial: it allows more for a moment, and keeps them if the rate grew.
 ///
-/// It has no clock and no thread of its own: whoever drives it says what happened and when. Times are seconds from any
-/// fixed moment and never go back.
+/// It has no clock and no thread; the caller reports events and their time. Times are seconds from any fixed moment and
+/// never go back.
 package struct ConcurrencyControl: Sendable {
     /// Requests that may be in flight, from 1 to the ceiling.
     package private(set) var limit: Int
-    /// What else says how much may be in flight; to be set before anything that happens is told.
+    /// What `SendingOrder` allows; to be set before events are reported.
     package var room = Room.open {
         didSet { if room == .narrow { forget() } }
     }
 
-    /// Whether `SendingOrder` lets more be tried.
+    /// Whether `SendingOrder` allows trials of more requests.
     package enum Room: Sendable {
         case open
-        /// The same, and each connection has been seen to add its share.
+        /// Allowed, and each connection has been seen to add its share.
         case proven
-        /// No more requests than there are: the rate is limited, or not known yet.
+        /// Not allowed: the rate is limited, or not known yet.
         case full
-        /// Fewer are in flight than the limit allows, so that nothing is learned of it.
+        /// Fewer are in flight than the limit allows, so nothing can be learned about the limit.
         case narrow
     }
 
     private let ceiling: Int
     private var trial: Trial?
     private var window = Window()
-    /// What came through in each second with the limit as it stands, when nothing is tried.
+    /// The measured rate at the current limit, outside trials.
     private var rate: Double?
-    /// Nothing is counted before this, since what is new is not in full swing yet.
+    /// Nothing is counted before this time, while new requests reach their full rate.
     private var settledAt = 0.0
     private var nextTrialAt = 0.0
     private var nextTrialOfFewerAt = 0.0
     private var pause = Self.shortestPause
     private var pauseBeforeFewer = Self.shortestPause
-    /// Requests beyond the limit that have not come to their end. What they carry says nothing of the limit.
+    /// Requests beyond a lowered limit that are still running. Their bytes say nothing about the limit.
     private var leaving = 0
-    /// Windows in a row that the limit has stood as it is.
+    /// Windows in a row with the same limit.
     private var calmWindows = 0
-    /// Whether every trial so far has paid: then the next doubles, and follows at once.
+    /// Whether all trials so far have succeeded: then the next one doubles the limit, and follows at once.
     private var isClimbing = true
     private var hasThrottled = false
     private var hasCrowded = false
-    /// Whether more has proved to be too much for the store: then the next steps are small, and wait for what they bring.
+    /// Whether the store was overloaded before: then the next steps are small, and wait for their effect.
     private var isCareful: Bool { hasThrottled || hasCrowded }
     private var lastThrottleAt = -Double.infinity
-    /// Seconds that the last body took.
+    /// Duration of the last body, in seconds.
     private var bodySeconds = 0.0
     private var hasAnswer = false
-    /// Of the bodies since the last look at them, all from before or from after the last step back.
+    /// Bodies since the last check; all started before the last step back, or all after it.
     private var answers: [(sending: Double, waiting: Double)] = []
     private var answersAreOld = false
-    /// How often in a row all of them were slow.
+    /// Checks in a row in which all answers were slow.
     private var slowLooks = 0
     private var quickestAnswer = Double.infinity
-    /// What an answer takes at a store that is not in a hurry, as far as that is known.
+    /// How long the store takes for an answer when it is not overloaded, as far as known.
     private var ordinaryAnswer = Self.shortestAnswer
-    /// The step back whose effect is to be seen.
+    /// The last step back, until its effect is known.
     private var stepBack: (limit: Int, waiting: Double)?
     private var steppedBackAt = -Double.infinity
     private var pauseAfterStepBack = Self.throttlePause
     private var breaks = 0
     private var breaksSince = 0.0
 
-    /// More requests than before, or fewer, on probation.
+    /// A trial of more or of fewer requests.
     private struct Trial {
         var before: Int
         var rateBefore: Double
         var isOfFewer = false
-        /// What the last window showed, and how many there were.
+        /// The rate of the last window, and the number of windows.
         var seen = 0.0
         var windows = 0
     }
 
-    /// What came through while the limit stood still.
+    /// What was sent while the limit did not change.
     private struct Window {
         var began: Double?
         var bytes: Int64 = 0
         var bodies = 0
-        /// Whether there was less to do than might have been done.
+        /// Whether there was less work than the limit allows.
         var isIdle = false
     }
 
     package static let start = 8
-    /// Until a body is answered no more are tried: what is on the way may take bytes in and pass none on.
+    /// Limit until a body is answered: until then, buffers on the way may take the bytes and pass none on.
     private static let mostUnanswered = 32
-    /// Fewer are left on the slowest link, so that one stuck request does not hold up all.
+    /// Minimum on the slowest link, so that one stuck request does not block all.
     private static let fewest = 2
-    /// A window ends when it shows enough, or has lasted long enough.
+    /// A window ends when it has enough data, or after the longest time.
     private static let shortestWindow = 0.2
     private static let longestWindow = 4.0
     private static let windowBytes: Int64 = 4 << 20
     private static let windowBodies = 64
-    /// What one request costs beside its bytes, as bytes: where bodies are small, their number is what counts.
+    /// The overhead of a request, as bytes: for small bodies, the number of requests matters.
     private static let bodyWeight: Int64 = 64 << 10
-    /// Seconds until new requests are in full swing: handshakes, and windows that open from nothing.
+    /// Seconds until new requests reach their full rate: TLS handshakes, TCP slow start.
     private static let settling = 0.2
-    /// The part of the gain hoped for that makes a trial worth it. With half as many again, a tenth.
+    /// A trial succeeds with this share of the proportional gain: 10 % for 50 % more requests.
     private static let worth = 0.2
-    /// New requests that still gain from window to window are given more of these: on a long line it takes round trips.
+    /// A trial continues while its rate grows by this factor from window to window: on a long path that takes round
+    /// trips.
     private static let growth = 1.05
     private static let mostWindows = 12
-    /// A line that carries so much more by itself has room for more at once.
+    /// If the rate grows by this factor without a trial, the next trial starts at once.
     private static let relief = 1.3
-    /// The part of the rate that fewer requests must still bring.
+    /// The share of the rate that fewer requests must still reach.
     private static let enough = 0.95
-    /// Less than this part is enough to see that more were needed.
+    /// A trial of fewer requests fails at once below this share of the rate.
     private static let tooLittle = 0.85
-    /// Windows that make a rate to compare with.
+    /// Windows needed for a rate to compare with.
     private static let calm = 10
-    /// Fewer requests look as good as more for a moment, while queues on the way run empty.
+    /// Seconds of a trial of fewer requests: at first, queues on the way drain and hide the loss.
     private static let windowOfFewer = 2.0
     private static let shortestPause = 4.0
     private static let longestPause = 60.0
     private static let throttlePause = 10.0
-    /// Seconds that a body may take. What is in flight is lost with the connection, so that on a slow link fewer bodies at
-    /// a time cost nothing and lose less.
+    /// Maximum duration of a body, in seconds, for trials of more. A lost connection loses what is in flight, so on a
+    /// slow link fewer bodies at a time cost nothing and lose less.
     private static let quickBody = 10.0
-    /// Answers are slow when they take so many times as long as the quickest has taken, and a moment more: what stores
-    /// differ by from answer to answer is no sign.
+    /// Answers are slow if they take this many times as long as the quickest one, plus the seconds below, because
+    /// answer times vary.
     private static let slowAnswer = 4.0
     private static let slowAnswerSeconds = 0.3
     private static let shortestAnswer = 0.1
-    /// With more than this part of the wait left after a step back, the store is slow by itself.
+    /// If more than this share of the waiting time remains after a step back, the store itself is slow.
     private static let noQuicker = 0.9
-    /// Answers of one look, and looks in a row that must agree.
+    /// Answers per check, and checks in a row that must agree.
     private static let answerCount = 16
     private static let enoughSlowLooks = 2
     /// Seconds in which broken connections count together.
     private static let breakSpan = 5.0
 
-    /// - Parameter ceiling: 1 at least.
+    /// - Parameter ceiling: at least 1.
     package init(ceiling: Int) {
         self.ceiling = max(1, ceiling)
         limit = min(Self.start, self.ceiling)
@@ -136,18 +137,18 @@ package struct ConcurrencyControl: Sendable {
 
     // MARK: What happens
 
-    /// The other side has that many bytes more.
+    /// The server has acknowledged bytes.
     package mutating func delivered(_ bytes: Int64, at now: Double) {
         guard now >= settledAt, leaving == 0 else { return }
         window.bytes += bytes
         look(at: now)
     }
 
-    /// A body is at the store.
+    /// The store has answered a body.
     ///
     /// - Parameters:
     ///   - seconds: from its first byte to the answer.
-    ///   - answer: seconds of these from its last byte on. For a body so small that this can't be told, all of them.
+    ///   - answer: seconds of these after its last byte; all of them if the body is too small to tell.
     package mutating func bodyDone(in seconds: Double, answeredIn answer: Double = 0, at now: Double) {
         bodySeconds = seconds
         hasAnswer = true
@@ -162,23 +163,23 @@ package struct ConcurrencyControl: Sendable {
         look(at: now)
     }
 
-    /// There was nothing to do for one that might have been in flight.
+    /// There was no work for a request that the limit allows.
     package mutating func starved() {
         window.isIdle = true
     }
 
-    /// The store asked for less.
+    /// The store asked for fewer requests.
     ///
-    /// - Parameter inFlight: requests at that moment, this one among them.
+    /// - Parameter inFlight: requests at that moment, including this one.
     package mutating func throttled(inFlight: Int, at now: Double) {
-        // All that were in flight together are refused together, and mean the same.
+        // Requests that were in flight together are refused together; they count once.
         guard now - lastThrottleAt >= 1 || inFlight < limit else { return }
         lastThrottleAt = now
         hasThrottled = true
         moveTo(limit: max(1, min(limit, max(inFlight, 1)) / 2), at: now, pause: max(pause, Self.throttlePause))
     }
 
-    /// A connection broke. Many at a time mean that something on the way is full.
+    /// A connection broke. Many at a time mean that something on the way is overloaded.
     package mutating func broken(at now: Double) {
         if now - breaksSince > Self.breakSpan {
             breaksSince = now
@@ -190,17 +191,17 @@ package struct ConcurrencyControl: Sendable {
         moveTo(limit: max(1, limit * 3 / 4), at: now, pause: Self.throttlePause)
     }
 
-    /// A store that is given more than it can put away takes bodies in all the same, and lets them wait for their answers:
-    /// more come through for a moment, and none the sooner.
+    /// An overloaded store still accepts bodies, but delays their answers: the rate grows for a moment, and no body
+    /// finishes sooner.
     private mutating func noteAnswer(after seconds: Double, waiting: Double, at now: Double) {
         quickestAnswer = min(quickestAnswer, waiting)
         answers.append((seconds - waiting, waiting))
-        // Those that were under way at the last step back show what it was for.
+        // Bodies in flight at the last step back show the waiting time before it.
         let isOld = now - seconds < steppedBackAt
         if answersAreOld && !isOld { answers.removeFirst(answers.count - 1) }
         answersAreOld = isOld
         guard answers.count >= Self.answerCount else { return }
-        // Answers differ, and one of many is quick unless there is a queue in which all wait.
+        // The minimum: answers vary, and one of many is quick unless all wait in a queue.
         let waiting = answers.map(\.waiting).min() ?? 0
         let sending = answers.map(\.sending).reduce(0, +) / Double(answers.count)
         answers = []
@@ -209,7 +210,7 @@ package struct ConcurrencyControl: Sendable {
             return
         }
         if let before = stepBack, waiting > before.waiting * Self.noQuicker {
-            // The store is slow by itself.
+            // The store itself is slow.
             stepBack = nil
             hasCrowded = false
             ordinaryAnswer = waiting
@@ -222,7 +223,7 @@ package struct ConcurrencyControl: Sendable {
 
     private mutating func stepBackFrom(_ waiting: Double, _ sending: Double, at now: Double) {
         let quick = max(quickestAnswer, ordinaryAnswer)
-        // As long as most of the requests under way are sending, fewer would leave the line idle.
+        // While most requests are sending, fewer would leave the link idle.
         guard waiting > quick * Self.slowAnswer + Self.slowAnswerSeconds, waiting > sending else {
             slowLooks = 0
             return
@@ -256,11 +257,11 @@ package struct ConcurrencyControl: Sendable {
         if let trial, trial.isOfFewer, elapsed < Self.windowOfFewer, seen > trial.rateBefore * Self.tooLittle { return }
         let isIdle = window.isIdle
         window = Window()
-        // Where there was not enough to do, nothing is learned.
+        // Without enough work, nothing can be learned.
         if room != .narrow, !isIdle { judge(seen, at: now) }
     }
 
-    /// What was seen does not count, and a trial that is not decided has not been.
+    /// Drops the current window, and undoes an undecided trial.
     private mutating func forget() {
         if let trial { limit = trial.before }
         (trial, rate, window, leaving) = (nil, nil, Window(), 0)
@@ -277,7 +278,7 @@ package struct ConcurrencyControl: Sendable {
             self.rate = seen
             nextTrialAt = now
         } else {
-            // Lines change: what was seen lately counts most.
+            // Links change: recent windows count most.
             rate = rate.map { $0 * 0.6 + seen * 0.4 } ?? seen
             calmWindows += 1
         }
@@ -297,13 +298,13 @@ package struct ConcurrencyControl: Sendable {
         }
     }
 
-    /// Whether more requests have paid. If not, the limit is as it was, or more is to be seen first.
+    /// Whether more requests have paid off. If not, the limit is restored, or the trial needs more windows.
     private mutating func judge(_ trial: Trial, _ seen: Double, at now: Double) -> Bool {
         let hoped = Double(limit) / Double(trial.before) - 1
         let gained = seen / max(trial.rateBefore, 1) - 1
         guard gained < Self.worth * hoped else {
             pause = Self.shortestPause
-            // A store that was given too much before shows it with its answers.
+            // A store that was overloaded before shows it by slow answers.
             nextTrialAt = isCareful ? now + 2 * bodySeconds : now
             nextTrialOfFewerAt = max(nextTrialOfFewerAt, now + pauseBeforeFewer)
             return true
@@ -317,7 +318,7 @@ package struct ConcurrencyControl: Sendable {
 
     private mutating func judge(trialOfFewer trial: Trial, _ seen: Double, at now: Double) -> Bool {
         guard seen < trial.rateBefore * Self.enough else {
-            // The next gets along with less still, measured by the same rate, or many small losses would add up.
+            // The next trial has the same rate as its reference, or many small losses would add up.
             pauseBeforeFewer = Self.shortestPause
             nextTrialAt = max(nextTrialAt, now + pause)
             tryFewer(max(seen, trial.rateBefore))
@@ -353,7 +354,7 @@ package struct ConcurrencyControl: Sendable {
         limit = fewer
     }
 
-    /// Stays on a limit for a while.
+    /// Sets a limit and keeps it for a while.
     private mutating func moveTo(limit newLimit: Int, at now: Double, pause: Double) {
         limit = newLimit
         leaving = 0

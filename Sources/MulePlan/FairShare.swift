@@ -1,36 +1,36 @@
-/// What a run carries by the same workers: whole small files, and parts of large ones.
+/// The kinds of work that share a run's workers: whole small files, and parts of large ones.
 package enum Share: Hashable, Sendable, CaseIterable {
-    /// A file that goes in one request.
+    /// A file that is sent in one request.
     case small
-    /// A part of one that goes in many.
+    /// A part of a file that is sent in several.
     case part
 }
 
-/// Which kind the next free worker is given, so that one huge file and a hundred thousand small ones come to their ends
+/// Which kind of work the next free worker gets, so that one huge file and a hundred thousand small ones finish
 /// together, and neither waits for the other.
 ///
-/// The kind that would end last gets the worker. How long it needs is estimated from what is left of it and how long one
-/// took lately. Where there is one kind only it gets all.
+/// The kind that would finish last gets the worker. Its time is estimated from what is left and how long recent ones
+/// took. A single kind gets all workers.
 package struct FairShare: Sendable {
-    /// Seconds that one takes, as long as none has been seen: the kinds' proportion matters, and that for a moment.
+    /// Seconds that one takes, with start values: only their ratio matters, and only until the first results.
     private var seconds: [Share: Double] = [.small: 0.02, .part: 0.5]
 
-    /// Of what was seen last, in the estimate: it must follow a line that changes, and not a single slow answer.
+    /// Weight of the latest result in the estimate: it must follow a link that changes, but not a single slow answer.
     private static let weight = 1.0 / 16
 
     package init() {}
 
-    /// One has been carried.
+    /// One is finished.
     ///
-    /// - Parameter duration: seconds from taking it to its end.
+    /// - Parameter duration: seconds from when it was taken to its end.
     package mutating func took(_ share: Share, seconds duration: Double) {
         let before = seconds[share, default: duration]
         seconds[share] = before + (duration - before) * Self.weight
     }
 
     /// - Parameters:
-    ///   - waiting: how many of each kind nobody has taken yet.
-    ///   - busy: how many of each kind workers have in their hands.
+    ///   - waiting: how many of each kind are in the queue.
+    ///   - busy: how many of each kind workers are processing.
     package func next(waiting: (small: Int, parts: Int), busy: (small: Int, parts: Int)) -> Share {
         if waiting.small == 0 { return .part }
         if waiting.parts == 0 { return .small }

@@ -1,9 +1,9 @@
-/// Whether the parts that a store lists of an upload can be those of one file, by their numbers and sizes alone.
+/// Whether the parts that a store lists for an upload can be those of one file, judging by numbers and sizes only.
 package enum PartFit: Hashable, Sendable {
-    /// The plans that have parts of just these sizes. Two are possible where a single part is listed that may be the
-    /// last: only its bytes tell then.
+    /// The plans with parts of exactly these sizes. There are two if the only listed part may be the last one: then
+    /// only its bytes can tell.
     case fits([PartPlan])
-    /// Why there is no such plan, in words that follow on "it".
+    /// Why there is no such plan, in words that continue "it".
     case misfit(String)
 
     /// - Parameter parts: in any order, each number once.
@@ -20,7 +20,7 @@ package enum PartFit: Hashable, Sendable {
             return .misfit("has a part without bytes or number")
         }
         var sizes = [largest]
-        // All parts but the last are equal. Where only the last is there, its end gives the others' size away.
+        // All parts but the last have the same size. If only the last is listed, its end determines the others' size.
         let before = objectSize - last.size
         if parts.count == 1, last.number > 1, before % Int64(last.number - 1) == 0,
             before / Int64(last.number - 1) > last.size

@@ -1,4 +1,4 @@
-/// How a file is cut: equal parts, the last one as long as what is left.
+/// How a file is split: equal parts, the last one has the rest.
 package struct PartPlan: Hashable, Sendable {
     package let objectSize: Int64
     package let partSize: Int64
@@ -10,7 +10,7 @@ package struct PartPlan: Hashable, Sendable {
         self.partSize = partSize
     }
 
-    /// Number of parts, 1 at least.
+    /// Number of parts, at least 1.
     package var count: Int { Int((objectSize - 1) / partSize) + 1 }
 
     /// Offsets of the part's bytes, half open. Part numbers start at 1.
@@ -26,13 +26,13 @@ package struct PartPlan: Hashable, Sendable {
     }
 }
 
-/// Whether an object goes in one request or in parts, and in which.
+/// Whether an object is sent in one request or in parts, and in which.
 package enum UploadMethod: Hashable, Sendable {
     case put
     case multipart(partSize: Int64)
 }
 
-/// What a user may say about the cut; nil leaves the choice to the plan.
+/// The user's choices for the split; nil leaves them to the plan.
 package struct PartSizing: Hashable, Sendable {
     package var partSize: Int64?
     package var multipartThreshold: Int64?
@@ -44,17 +44,17 @@ package struct PartSizing: Hashable, Sendable {
 
     /// A lost connection costs at most the parts in flight, so parts are as small as the speed of a fast link allows.
     package static let usualPart: Int64 = 8 << 20
-    /// Smaller files are cut into this many parts, or into the smallest that S3 takes, so that a run that is stopped soon on a slow
-    /// link keeps a part.
+    /// Smaller files are split into this many parts, or into the smallest that S3 accepts, so that a run that is
+    /// stopped early on a slow link keeps some parts.
     private static let usualCount: Int64 = 128
     package static let defaultThreshold: Int64 = 16 << 20
     private static let mebibyte: Int64 = 1 << 20
 
-    /// The way for a file of `size` bytes.
+    /// The upload method for a file of `size` bytes.
     ///
-    /// Files above the threshold go in parts. A file that fits in one part goes in one request however large the part
-    /// is: a multipart upload of one part would cost three requests and could not be resumed any better. A part size
-    /// that would need more parts than the store takes grows to the smallest whole number of MiB that does not.
+    /// Files above the threshold are sent in parts. A file that fits into one part is sent in one request for any part
+    /// size: a multipart upload with one part would cost three requests and would not resume any better. A part size
+    /// that needs more parts than the store allows grows to the smallest sufficient number of whole MiB.
     package func method(size: Int64, limits: StoreLimits = .amazon) throws(PlanError) -> UploadMethod {
         guard size <= limits.maximumObjectSize else {
             throw PlanError.objectTooLarge(size: size, maximum: limits.maximumObjectSize)

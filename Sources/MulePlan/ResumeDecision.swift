@@ -1,9 +1,9 @@
-/// What the ledger knows of a finished part.
+/// The ledger's record of a finished part.
 package struct RecordedPart: Hashable, Sendable {
     package var number: Int
     package var size: Int64
     package var eTag: String
-    /// Base64 of the checksum that the store was given with it; nil where it was given none.
+    /// Base64 of the checksum that was sent to the store; nil if none was.
     package var checksum: String?
 
     package init(number: Int, size: Int64, eTag: String, checksum: String? = nil) {
@@ -14,14 +14,14 @@ package struct RecordedPart: Hashable, Sendable {
     }
 }
 
-/// What the store lists of a part.
+/// A part as the store lists it.
 package struct ListedPart: Hashable, Sendable {
     package var number: Int
     package var size: Int64
     package var eTag: String
-    /// Milliseconds since 1970, 0 when the store does not say.
+    /// Milliseconds since 1970, 0 if the store does not say.
     package var lastModified: Int64
-    /// Of the same algorithm as the recorded one, in base64; nil when the store lists none.
+    /// Of the same algorithm as the recorded one, in base64; nil if the store lists none.
     package var checksum: String?
 
     package init(number: Int, size: Int64, eTag: String, lastModified: Int64 = 0, checksum: String? = nil) {
@@ -32,7 +32,7 @@ package struct ListedPart: Hashable, Sendable {
         self.checksum = checksum
     }
 
-    /// Whether this is the part that was recorded: an ETag alone is a name that stores give, no proof of the bytes.
+    /// Whether this is the recorded part. An ETag alone does not prove the bytes.
     package func isSame(as recorded: RecordedPart) -> Bool {
         guard eTag == recorded.eTag else { return false }
         guard let checksum, let known = recorded.checksum else { return true }
@@ -40,36 +40,36 @@ package struct ListedPart: Hashable, Sendable {
     }
 }
 
-/// What the store answered when it was asked for an upload's parts.
+/// The store's answer to a list of an upload's parts.
 package enum Listing: Hashable, Sendable {
     case parts([ListedPart])
     /// 404 NoSuchUpload: completed, aborted or expired.
     case noSuchUpload
-    /// The permission s3:ListMultipartUploadParts is missing, or the store can't list.
+    /// The permission s3:ListMultipartUploadParts is missing, or the store cannot list parts.
     case unavailable
 }
 
-/// What is to be done with one part.
+/// What to do with one part.
 package enum PartAction: Hashable, Sendable {
-    /// Recorded and listed alike: finished.
+    /// The record and the list agree: the part is finished.
     case keep
-    /// Something lies at the store under this number that may be the file's bytes: read them and compare.
+    /// The store has a part of this number that may be the file's bytes: read them and compare.
     case verify
     case send
 }
 
-/// How a pending upload goes on. Decided from facts alone, so that every case can be tested.
+/// How to resume an upload. Decided from facts only, so that every case can be tested.
 package enum ResumeDecision: Hashable, Sendable {
-    /// One action for each part, the first one for part 1.
+    /// One action for each part, starting with part 1.
     case proceed([PartAction])
-    /// The store no longer knows the upload ID: only the object itself can tell whether it was completed.
+    /// The store no longer knows the upload ID: only the object shows whether it was completed.
     case reconcile
 
     /// - Parameters:
-    ///   - recorded: parts whose rows are committed. The file's bytes are known to be theirs.
-    ///   - listing: what the store holds of this upload ID. Entries in any order; for a number listed twice the one
+    ///   - recorded: parts whose rows are committed. They match the file's bytes.
+    ///   - listing: what the store has for this upload ID, in any order. If a number is listed twice, the one
     ///     modified last counts.
-    ///   - numbers: the parts to decide on; the first action is then for the first of them. Nil for all.
+    ///   - numbers: the parts to decide on; the first action is for the first of them. Nil for all.
     package static func decide(
         plan: PartPlan,
         recorded: [RecordedPart],
@@ -85,8 +85,8 @@ package enum ResumeDecision: Hashable, Sendable {
         case .noSuchUpload:
             return .reconcile
         case .unavailable:
-            // Without a list the committed rows are all there is; Complete names their ETags, so the store itself
-            // checks them.
+            // Without a list, the committed rows are all that is known. Complete names their ETags, so the store checks
+            // them.
             return .proceed(numbers.map { byNumber[$0] == nil ? .send : .keep })
         case .parts(let parts):
             var listed: [Int: ListedPart] = [:]

@@ -1,15 +1,15 @@
-/// Which of the bodies in flight may send now, and how many bytes may be in flight: the oldest bodies finish first, and what a
-/// stopped run loses is bounded by what the link carries.
+/// Which of the bodies in flight may send now, and how many bytes may be in flight: the oldest bodies finish first,
+/// which bounds what a stopped run loses.
 ///
-/// All bodies in flight would share a slow link equally, and none would end before the run is stopped. So no more bytes are in
-/// flight than the link carries in about ten seconds, at least one body; of these the oldest send, as many as the link carries
-/// in five. A younger body that is under way when a link proves slow is held: what it has sent is not lost, and now and then a few
-/// bytes keep its connection open.
+/// If all bodies shared a slow link equally, none would finish before the run is stopped. So at most ten seconds' worth
+/// of bytes is in flight, but at least one body. Of these, the oldest send, up to five seconds' worth. A younger body
+/// in flight when the link proves slow is held: it loses nothing, and a few bytes now and then keep its connection
+/// open.
 ///
-/// A rate limit is known from the start; a link shows its rate after a moment. Until then the younger bodies stop after their
-/// first bytes, unless the link is fast.
+/// A rate limit is known from the start; a link's rate is known after a moment. Until then the younger bodies stop
+/// after their first bytes, unless the link is fast.
 ///
-/// It has no clock of its own. Times are seconds from any fixed moment and never go back.
+/// It has no clock. Times are seconds from any fixed moment and never go back.
 package struct SendingOrder: Sendable {
     private struct Body {
         var number: Int
@@ -17,42 +17,42 @@ package struct SendingOrder: Sendable {
         var beganAt: Double
         var sent: Int64 = 0
         var delivered: Int64 = 0
-        /// When the other side had all of it.
+        /// When the server had acknowledged all of it.
         var deliveredAt: Double?
         var lastGrantAt: Double
         var heldSince: Double?
         var heldSeconds = 0.0
-        /// When it was last told to wait for the rate limit.
+        /// When it was last denied bytes because of the rate limit.
         var deniedAt = -Double.infinity
 
         var remaining: Int64 { max(length - delivered, 0) }
         var isSending: Bool { delivered < length && heldSince == nil }
     }
 
-    /// In the order of their numbers: the oldest first.
+    /// Sorted by number: the oldest first.
     private var bodies: [Body] = []
-    /// Whether bodies may be held for the link's sake.
+    /// Whether bodies may be held to bound what is in flight.
     package let isBounded: Bool
     private var link = LinkRate()
     private var lastAt: Double?
     private var isKnown = false
-    /// Bytes of each body that something on the way takes in at once, long before the store has them. They count when the body is
-    /// answered.
+    /// Bytes of each body that buffers on the way take at once, long before the store has them. They count when the
+    /// body is answered.
     private var swallowed: Int64 = 0
-    /// Bytes of bodies that have been answered lately, together for each moment.
+    /// Bytes of recently answered bodies, added up per slot.
     private var answers: [(at: Double, bytes: Int64)] = []
     private var bodySeconds = 0.0
     private var waitingSeconds = 0.0
     private var firstAt: Double?
     private var firstAnswerAt: Double?
     private var lastAnswerAt = -Double.infinity
-    /// Most bodies that there have been at a time, and since when.
+    /// Highest number of bodies at a time so far, and since when.
     private var mostBodies = ConcurrencyControl.start
     private var mostSince = -Double.infinity
     private var sharing = Sharing.unproven
-    /// Where bodies share a link: how many of them it takes to fill it, and so how many may always send.
+    /// If bodies share a link: how many of them fill it, and so how many may always send.
     private var enough = 1
-    /// The rate at which that was seen, of all bodies and of each.
+    /// The total rate at which that was measured, and the rate of each body.
     private var provenRate = 0.0
     private var rateOfEach = 0.0
     private var judgedAt = 0
@@ -63,17 +63,17 @@ package struct SendingOrder: Sendable {
     private var deniedAt = -Double.infinity
     private var limit: Double?
 
-    /// What the bodies in flight are to each other.
+    /// Whether the bodies in flight share a link.
     private enum Sharing {
         case unproven
         case trying(Trial)
-        /// They share one link, so that fewer carry as much.
+        /// They share one link, so fewer bodies reach the same rate.
         case shared
-        /// Each connection adds its share, so that fewer would carry less: then nothing is bounded.
+        /// Each connection adds its share, so fewer would be slower: nothing is bounded.
         case addsUp
     }
 
-    /// For a moment another number of bodies sends: do fewer carry as much, or do more carry more?
+    /// A trial with another number of sending bodies: do fewer reach the same rate, or do more reach a higher one?
     private struct Trial {
         var senders: Int
         /// How many sent before.
@@ -86,66 +86,67 @@ package struct SendingOrder: Sendable {
         var isOfFewer: Bool { senders < sendersBefore }
     }
 
-    /// Seconds of the link that may be in flight, and that may be sent at a time.
+    /// Seconds of the link's rate that may be in flight, and that may be sent at a time.
     private static let inFlightSeconds = 10.0
     private static let sendingSeconds = 5.0
     /// Bytes that a younger body may send before the rate is known.
     private static let quota: Int64 = 384 << 10
-    /// Slots after which the rate is known, if it does not grow any more, and after which it is known at all events.
+    /// Slots after which the rate is known if it no longer grows, and after which it is known in any case.
     private static let knownAfter = 7
     private static let knownAtLast = 60
-    /// Seconds after the first bytes, whatever was sent in them, after which it is known too.
+    /// Seconds after the first bytes after which the rate is known, however much was sent.
     private static let longestUnknown = 3.0
-    /// Seconds after which more bodies than ever before are in full swing.
+    /// Seconds after which a new highest number of bodies has reached its full rate.
     private static let swing = 3.0
-    /// Seconds of sending that the rate is the mean of: what the link does now, and what it does in the time of two bodies.
+    /// Seconds of sending for the mean rate: the current one, and the longest span, of about two bodies.
     private static let recent = 1.0
     private static let longest = 20.0
-    /// A slot with so many times the rate only filled buffers on the way; there each new connection seems to add.
+    /// A slot at this many times the rate only filled buffers on the way; with these, each new connection seems to add.
     private static let swallow = 4.0
-    /// Slots that a trial leaves out, at least and at most, and looks at.
+    /// Slots that a trial ignores, at least and at most, and slots that it measures.
     private static let trialSettling = 7
     private static let longestSettling = 40
     private static let trialSlots = 10
-    /// Slots after a trial of fewer that has failed in which the others start again, and in which the rate comes back.
+    /// Slots after a failed trial of fewer until the others have restarted, and until the rate has recovered.
     private static let restartSlots = 7
     private static let releasedSlots = 30
-    /// As long as each body has this share of what it had, each still adds its own.
+    /// Each body still adds its own rate as long as it keeps this share of it.
     private static let sameShare = 0.7
-    /// The gain that shows that twice as many bodies carry more.
+    /// The gain that shows that twice as many bodies are faster.
     private static let gain = 1.25
-    /// The share of one more body that is not worth it.
+    /// A fraction of a body that is not worth one more.
     private static let slack = 0.15
-    /// Slots until the next trial: each that fails costs some of what the link carries.
+    /// Slots until the next trial: each failed trial costs some throughput.
     private static let firstPauseSlots = 150
     private static let longestPauseSlots = 1200
-    /// Where answers take this share of a body's time, and this many seconds, what has been acknowledged was not yet at the store.
+    /// If answers take this share of a body's time, and this many seconds, acknowledged bytes were not at the store
+    /// yet.
     private static let lateShare = 0.25
     private static let lateSeconds = 1.0
     private static let answerSpan = 5.0
     private static let answerSlack = 1.1
-    /// A held body sends so many bytes each so many seconds: servers close connections on which nothing moves for 20 s.
+    /// A held body sends this many bytes at this interval in seconds: servers close connections that are idle for 20 s.
     private static let trickle = 8 << 10
     private static let trickleSeconds = 5.0
-    /// Seconds of the rate limit that may be granted at once, and saved.
+    /// Seconds of the rate limit that may be granted at once, and that may be saved up.
     private static let slice = 0.1
     private static let saved = 0.25
-    /// Pieces are this long, so that a body that is held stops at once.
+    /// Seconds per piece, so that a body that is held stops at once.
     private static let pieceSeconds = 0.05
     private static let smallestPiece = 16 << 10
     private static let firstPiece = 64 << 10
 
-    /// - Parameter isBounded: whether bodies may be held for the link's sake. Not where the user has said how many are sent at a
-    ///   time; a rate limit then still goes to the oldest.
+    /// - Parameter isBounded: whether bodies may be held. Not if the user sets the number of requests; a rate limit
+    ///   still   goes to the oldest first.
     package init(isBounded: Bool) {
         self.isBounded = isBounded
     }
 
     // MARK: What happens
 
-    /// A body starts, or starts again.
+    /// A body starts, or restarts.
     ///
-    /// - Parameter number: its age: smaller is older. Each has its own.
+    /// - Parameter number: its age: a smaller one is older. Numbers are unique.
     package mutating func begin(_ number: Int, length: Int64, at now: Double) {
         pass(now)
         let index = bodies.firstIndex { $0.number > number } ?? bodies.endIndex
@@ -153,7 +154,7 @@ package struct SendingOrder: Sendable {
         if bodies.count > mostBodies { (mostBodies, mostSince) = (bodies.count, now) }
     }
 
-    /// The other side has acknowledged bytes of a body.
+    /// The server has acknowledged bytes of a body.
     package mutating func delivered(_ bytes: Int64, of number: Int, at now: Double) {
         pass(now)
         if firstAt == nil { firstAt = now }
@@ -164,7 +165,7 @@ package struct SendingOrder: Sendable {
         if bodies[index].delivered >= bodies[index].length { bodies[index].deliveredAt = now }
     }
 
-    /// A body is over.
+    /// A body has ended.
     ///
     /// - Parameter isThere: whether the store has it.
     /// - Returns: seconds for which it was held.
@@ -174,7 +175,7 @@ package struct SendingOrder: Sendable {
         let body = bodies.remove(at: index)
         let held = body.heldSeconds + (body.heldSince.map { now - $0 } ?? 0)
         guard isThere else { return held }
-        // What was swallowed, or too small to be watched, counts now.
+        // Bytes that only filled buffers, or were too few to be observed, count now.
         link.delivered(max(body.length - max(body.delivered, swallowed), 0) + min(swallowed, body.length))
         let seconds = max(now - body.beganAt - held, 0)
         let waiting = max(now - (body.deliveredAt ?? now), 0)
@@ -188,7 +189,7 @@ package struct SendingOrder: Sendable {
         return held
     }
 
-    /// Thousands of small bodies may be answered in a second.
+    /// Added up per slot: thousands of small bodies may be answered in a second.
     private mutating func note(answerOf bytes: Int64, at now: Double) {
         if let last = answers.last, now - last.at < LinkRate.slotSeconds {
             answers[answers.endIndex - 1].bytes += bytes
@@ -198,7 +199,7 @@ package struct SendingOrder: Sendable {
         answers.append((now, bytes))
     }
 
-    /// The rate limit that holds from now on, in bytes per second; nil for none.
+    /// The rate limit from now on, in bytes per second; nil for none.
     package mutating func limit(to rate: Double?, at now: Double) {
         guard rate != limit else { return }
         refill(now)
@@ -208,7 +209,7 @@ package struct SendingOrder: Sendable {
 
     // MARK: Who may send
 
-    /// How many of the wanted bytes a body may send now; 0 for none yet: then it is to ask again soon.
+    /// How many of the wanted bytes a body may send now; 0 if it must wait and ask again soon.
     package mutating func grant(_ wanted: Int, to number: Int, at now: Double) -> Int {
         pass(now)
         guard wanted > 0, let index = index(of: number) else { return wanted }
@@ -220,7 +221,7 @@ package struct SendingOrder: Sendable {
         } else if isBounded, !isKnown, isOpen || index == 0 {
             granted = min(granted, max(Self.firstPiece, Int(clamping: bodies[index].delivered)))
         } else if isBounded, !isKnown {
-            // libcurl keeps what it is granted, and sends it even when the body is held meanwhile.
+            // libcurl keeps granted bytes, and sends them even if the body is held in the meantime.
             let left = Int(max(Self.quota - bodies[index].sent, Int64(Self.trickle)))
             granted = min(granted, Self.firstPiece, left)
         } else if isBounded, isKnown, let rate {
@@ -283,15 +284,15 @@ package struct SendingOrder: Sendable {
         bodies[..<index].count { $0.remaining > 0 }
     }
 
-    /// Whether all bodies may send, since the rate is not known and nothing shows that it is less than it seems.
+    /// Whether all bodies may send, because the rate is not known and nothing shows that it is lower than it seems.
     private var isOpen: Bool {
         !isKnown
             && (firstAnswerAt != nil && waitingSeconds < Self.lateSeconds || link.slotCount >= 2 && !link.hasFallen)
     }
 
-    // MARK: What the link carries
+    // MARK: Rate of the link
 
-    /// Bytes that may be in flight, where at least one body always may; nil where that is not known yet, or is not bounded.
+    /// Bytes that may be in flight, apart from one body that always may; nil if not known yet or not bounded.
     package var budget: Int64? {
         guard isBounded else { return nil }
         let byLink = isKnown ? sendersAtLeast.flatMap(budget(senders:)) : nil
@@ -300,14 +301,14 @@ package struct SendingOrder: Sendable {
         return Int64(min(least, 1e18))
     }
 
-    /// What the link carries in ten seconds, or the bodies that it takes to fill it.
+    /// The bytes of ten seconds, or of as many bodies as fill the link.
     private func budget(senders: Int) -> Double? {
         guard let rate else { return nil }
         let length = Double(bodies.reduce(0) { $0 + $1.length }) / Double(max(bodies.count, 1))
         return max(rate * Self.inFlightSeconds, Double(senders) * length)
     }
 
-    /// Bodies that may send whatever the link carries; nil where all may.
+    /// Bodies that may send at any rate; nil if all may.
     private var sendersAtLeast: Int? {
         switch sharing {
         case .shared: enough
@@ -316,8 +317,8 @@ package struct SendingOrder: Sendable {
         }
     }
 
-    /// Whether more bodies at a time may be tried: the link is known or fast, and no rate limit is reached. While a trial runs
-    /// nothing else is learned.
+    /// Whether more bodies at a time may be tried: the link is known or fast, and no rate limit is reached. While a
+    /// trial runs, nothing else is learned.
     package func room(at now: Double) -> ConcurrencyControl.Room {
         guard isBounded else { return .open }
         guard now - deniedAt > Self.recent else { return .full }
@@ -331,18 +332,18 @@ package struct SendingOrder: Sendable {
         }
     }
 
-    /// Whether the body waits for its turn. It is not slow then.
+    /// Whether the body waits for its turn. A held body does not count as slow.
     package func isHeld(_ number: Int) -> Bool {
         index(of: number).map { bodies[$0].heldSince != nil } ?? false
     }
 
-    /// Bytes per second; nil before anything was seen.
+    /// Bytes per second; nil before the first slot.
     private var rate: Double? {
         guard let now = link.steady(of: Self.recent), let lastAt else { return nil }
         let span = min(max(2 * bodySeconds, 2 * Self.recent), Self.longest)
         var rate = min(now, link.mean(of: span) ?? now)
         let answerSpan = max(Self.answerSpan, 2 * bodySeconds)
-        // Between two answers no more can have reached the store than is not answered yet.
+        // While no answer comes, at most the unanswered bytes can have reached the store.
         if let waitsFrom = bodies.compactMap(\.deliveredAt).min() {
             let silence = lastAt - max(waitsFrom, lastAnswerAt)
             if silence > Self.recent { rate = min(rate, Double(bodies.reduce(0) { $0 + $1.delivered }) / silence) }
@@ -354,12 +355,12 @@ package struct SendingOrder: Sendable {
         return rate
     }
 
-    /// Whether what has been acknowledged was not yet at the store.
+    /// Whether acknowledged bytes were not at the store yet.
     private var isLate: Bool {
         waitingSeconds > Self.lateSeconds && waitingSeconds > bodySeconds * Self.lateShare
     }
 
-    /// Time goes by.
+    /// Advances the time.
     private mutating func pass(_ now: Double) {
         defer { lastAt = now }
         if !isKnown, let firstAt, now - firstAt > Self.longestUnknown { know() }
@@ -386,10 +387,10 @@ package struct SendingOrder: Sendable {
         switch sharing {
         case .unproven:
             guard bodies.count > 1, Double(inFlight) > rate * Self.sendingSeconds else { return }
-            // What only fills buffers on the way adds nothing, and would seem to.
+            // Filling buffers on the way adds no throughput, but would seem to.
             if link.peak > rate * Self.swallow, firstAnswerAt == nil || isLate {
                 (sharing, provenRate, enough) = (.shared, rate, 1)
-                // More bodies would fill more buffers.
+                // More bodies would only fill more buffers.
                 (judgedAt, trialAgainAfter) = (link.slotCount, .max)
             } else if isSettled {
                 tryFewer(rate)
@@ -414,11 +415,11 @@ package struct SendingOrder: Sendable {
         }
     }
 
-    /// New connections show what they add only when they are in full swing.
+    /// New connections show what they add only at their full rate.
     private var isSettled: Bool { (lastAt ?? 0) - mostSince > Self.swing && !link.isGrowing }
 
-    /// Holding the younger bodies is right where the others carry as much without them. Where each connection is slow by itself,
-    /// they carry less.
+    /// Holding the younger bodies is right if the others reach the same rate without them. If each connection is slow
+    /// by itself, they do not.
     private mutating func tryFewer(_ rate: Double) {
         let sending = bodies.filter { $0.remaining > 0 }
         guard sending.count > 1 else { return }
@@ -451,10 +452,10 @@ package struct SendingOrder: Sendable {
         let seen = link.mean(of: Double(Self.trialSlots) * LinkRate.slotSeconds) ?? rate
         judgedAt = link.slotCount
         if trial.isOfFewer {
-            // A connection on a link that loses packets needs longer than this to fill it: in doubt the link is shared.
+            // On a lossy link a connection takes longer than this to reach its full rate: in doubt the link is shared.
             let share = Double(trial.senders) / Double(trial.sendersBefore)
             sharing = seen < trial.rateBefore * share.squareRoot() ? .addsUp : .shared
-            // What each of the fewer carried says how many fill the link.
+            // The rate of each of the fewer bodies tells how many fill the link.
             let needed = Double(trial.senders) * trial.rateBefore / max(seen, 1)
             enough = max(1, min(Int((needed - Self.slack).rounded(.up)), trial.sendersBefore))
             provenRate = trial.rateBefore

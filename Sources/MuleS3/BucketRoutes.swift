@@ -1,7 +1,7 @@
 import MuleSigning
 import MuleSystem
 
-/// Where a bucket is asked for, and for which region requests to it are signed.
+/// The endpoint for a bucket, with the region that requests to it are signed for.
 struct BucketRoute: Sendable {
     let endpoint: Endpoint
     let signer: Signer
@@ -12,9 +12,9 @@ struct BucketRoute: Sendable {
     }
 }
 
-/// The regions of buckets, kept from run to run, so that a detour is made once.
+/// Remembers the regions of buckets from run to run, to avoid redirects.
 package struct RegionMemory: Sendable {
-    /// The region a bucket was found in, by the bucket's name.
+    /// The region in which a bucket was found, by the bucket's name.
     package var load: @Sendable (String) -> String?
     package var save: @Sendable (_ bucket: String, _ region: String) -> Void
 
@@ -27,18 +27,18 @@ package struct RegionMemory: Sendable {
     }
 }
 
-/// The way to each bucket of one store. It begins as the store was named; an answer that names another region changes it,
-/// once for each bucket.
+/// The route to each bucket of one store. At first it is the configured endpoint; an answer that names another region
+/// changes it, once per bucket.
 ///
-/// A way is never taken from an answer's own address: the host is the named one, or Amazon's for the region if the
-/// store is Amazon. So no answer can send signed requests to somebody else.
+/// An address in an answer is never used: the host is the configured one, or Amazon's for the region if the store is
+/// Amazon. So no answer can redirect signed requests to another server.
 final class BucketRoutes: Sendable {
     private let named: BucketRoute
     private let state = Monitor(State())
 
     private struct State {
         var routes: [String: BucketRoute] = [:]
-        /// Buckets that an answer has sent elsewhere.
+        /// Buckets whose route an answer has changed.
         var redirected: Set<String> = []
         var memory: RegionMemory?
     }
@@ -53,7 +53,7 @@ final class BucketRoutes: Sendable {
 
     func route(to bucket: String) -> BucketRoute {
         if let known = state.withLock({ $0.routes[bucket] }) { return known }
-        // Asked outside the lock, since it reads the ledger.
+        // Outside the lock, because it reads the ledger.
         let remembered = state.withLock { $0.memory }?.load(bucket)
         let route = remembered.flatMap(named.endpoint.serving(region:)).map(BucketRoute.init) ?? named
         return state.withLock { state in
@@ -63,12 +63,12 @@ final class BucketRoutes: Sendable {
         }
     }
 
-    /// The way to the bucket after an answer to a request that went over `used` has named a region; nil when that region
-    /// is no other one, or this bucket was sent elsewhere before.
+    /// The new route after an answer to a request over `used` named a region; nil if the region is the same, or if the
+    /// bucket's route was changed before.
     func redirect(_ bucket: String, from used: BucketRoute, to region: String) -> BucketRoute? {
         let (route, memory) = state.withLock { state -> (BucketRoute?, RegionMemory?) in
             let now = state.routes[bucket] ?? named
-            // Another worker has heard the same a moment ago.
+            // Another worker has just learned the same.
             if now.endpoint != used.endpoint { return (now, nil) }
             guard !state.redirected.contains(bucket),
                 let endpoint = now.endpoint.serving(region: region)
@@ -84,9 +84,9 @@ final class BucketRoutes: Sendable {
 }
 
 extension Endpoint {
-    /// This store's endpoint for another region: Amazon's hosts carry the region in their names, other stores only in
-    /// the signature. Nil for what is no region's name, this very region, another partition of AWS, and the
-    /// endpoint of a VPC, which serves its own region only.
+    /// This store's endpoint for another region: Amazon's hosts have the region in their names, other stores only in
+    /// the signature. Nil for an invalid name, this same region, another AWS partition, and the endpoint of a VPC,
+    /// which serves only its own region.
     func serving(region other: String) -> Endpoint? {
         guard other != region, Self.isRegionName(other) else { return nil }
         var endpoint = self
@@ -96,7 +96,7 @@ extension Endpoint {
         var labels = host.split(separator: ".").map(String.init)
         if labels.contains("vpce") { return nil }
         if labels.first == "s3", labels.dropFirst().first == "amazonaws" {
-            // The oldest host names no region.
+            // The oldest host has no region in its name.
             labels.insert(other, at: 1)
         } else {
             guard labels.contains(region) else { return nil }

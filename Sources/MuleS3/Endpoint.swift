@@ -1,9 +1,9 @@
 package import MulePlan
 import MuleSigning
 
-/// How a bucket is named in a request.
+/// How a request names the bucket.
 package enum Addressing: String, Sendable, CaseIterable {
-    /// Path style for endpoints that were given, virtual host for Amazon's own.
+    /// Path style for configured endpoints, virtual host for Amazon's own.
     case auto
     /// `https://host/bucket/key`
     case path
@@ -11,12 +11,12 @@ package enum Addressing: String, Sendable, CaseIterable {
     case virtual
 }
 
-/// Where a store is.
+/// The address of a store.
 package struct Endpoint: Hashable, Sendable {
     package var scheme: String
-    /// With a port that is not the scheme's own.
+    /// With the port, unless it is the scheme's default.
     package var host: String
-    /// Before every path; empty, or starting with `/` and not ending in one.
+    /// Prefix of all paths; empty, or starts with `/` and does not end in it.
     package var basePath: String
     package var region: String
     /// Never `auto`.
@@ -24,7 +24,7 @@ package struct Endpoint: Hashable, Sendable {
 
     package var isEncrypted: Bool { scheme == "https" }
 
-    /// What was given, or Amazon's own endpoint; the ledger knows an upload's store by it.
+    /// As configured, or Amazon's own; the ledger identifies an upload's store by it.
     package var url: String { scheme + "://" + host + basePath }
 
     /// HOST:PORT, for messages.
@@ -45,7 +45,7 @@ package struct Endpoint: Hashable, Sendable {
         )
     }
 
-    /// An endpoint that a user named: `http[s]://host[:port][/base]`.
+    /// The user's endpoint: `http[s]://host[:port][/base]`.
     package init(url: String, region: String, addressing: Addressing = .auto) throws(EndpointError) {
         let lower = url.lowercased()
         guard let scheme = ["http", "https"].first(where: { lower.hasPrefix($0 + "://") }) else {
@@ -75,7 +75,7 @@ package struct Endpoint: Hashable, Sendable {
         self.addressing = addressing
     }
 
-    /// The path in the form that is signed. What is encoded already stays so; an encoded slash is no separator.
+    /// The path in its signed form. Encoded bytes stay as they are; an encoded slash is not a separator.
     private static func encodedOnce(_ path: Substring) -> String {
         var encoded = ""
         var rest = Array(path.utf8)[...]
@@ -90,19 +90,19 @@ package struct Endpoint: Hashable, Sendable {
         return encoded
     }
 
-    /// How the endpoint names the bucket itself, so that objects would land below a second one of its name.
+    /// Where the endpoint contains the bucket's name, so that objects would go below that name twice.
     package enum BucketPlace: Sendable {
         case path
         case host
     }
 
-    /// Where the endpoint holds the bucket's name already; nil where it does not. A host of one label is a server's name.
+    /// Where the endpoint contains the bucket's name; nil if it does not. A host with one label is a server's name.
     package func place(of bucket: String) -> BucketPlace? {
         if basePath.split(separator: "/").last.map(String.init) == bucket { return .path }
         return !EndpointHost.isAddress(host) && host.hasPrefix(bucket.lowercased() + ".") ? .host : nil
     }
 
-    /// Whether a text can be a region's name. Stores other than Amazon's make up their own, such as `RegionOne`.
+    /// Whether a text can be a region's name. Other stores have their own, such as `RegionOne`.
     package static func isRegionName(_ text: String) -> Bool {
         (1...64).contains(text.utf8.count)
             && text.utf8.allSatisfy { byte in
@@ -115,9 +115,9 @@ package struct Endpoint: Hashable, Sendable {
             }
     }
 
-    /// Host and encoded path of a bucket or an object in it.
+    /// Host and encoded path of a bucket or of an object in it.
     ///
-    /// A bucket name with a dot can't match a wildcard certificate, so over TLS it always goes into the path.
+    /// A bucket name with a dot does not match a wildcard certificate, so over TLS it is always in the path.
     package func target(bucket: String, key: ObjectKey?) -> (host: String, path: String) {
         let keyPath = key.map { URIEncoding.path($0.utf8) } ?? ""
         let inPath = addressing == .path || (isEncrypted && bucket.contains("."))
@@ -131,8 +131,8 @@ package struct Endpoint: Hashable, Sendable {
 package enum EndpointError: Error, Hashable, Sendable {
     case noScheme(String)
     case badHost(String)
-    /// The port is no number from 1 to 65535.
+    /// The port is not a number from 1 to 65535.
     case badPort(String)
-    /// Buckets are to be in the host's name, and the host is an address.
+    /// Virtual-host addressing is set, but the host is an IP address.
     case addressWithoutNames(String)
 }

@@ -1,15 +1,15 @@
 import Glibc
 
-/// Host and port of an endpoint in the one form in which libcurl sends them as well: what is signed must be what is sent.
+/// Host and port of an endpoint in the same form as libcurl sends them: the signed host must be the one that is sent.
 struct EndpointHost {
-    /// The host, with its port where that is not the scheme's own.
+    /// The host, with the port unless it is the scheme's default.
     let text: String
 
     /// - Parameters:
-    ///   - authority: what stands between `://` and the path, in lower case.
-    ///   - url: all of it, for the error.
+    ///   - authority: the part between `://` and the path, in lower case.
+    ///   - url: the whole URL, for the error.
     init(_ authority: String, ownPort: UInt16, of url: String) throws(EndpointError) {
-        // A user's name or a password would end in logs and the ledger.
+        // A user name or password would appear in logs and the ledger.
         guard authority.utf8.allSatisfy(Self.isHostByte) else { throw .badHost(url) }
         let end = authority.lastIndex(of: "]") ?? authority.startIndex
         let colon = authority[end...].firstIndex(of: ":")
@@ -26,7 +26,7 @@ struct EndpointHost {
         text = port == ownPort ? host : "\(host):\(port)"
     }
 
-    /// Whether a host, with or without a port, is an address and no name.
+    /// Whether a host, with or without a port, is an IP address.
     static func isAddress(_ host: String) -> Bool {
         if host.hasPrefix("[") { return true }
         return address(String(host.prefix { $0 != ":" })) != nil
@@ -51,7 +51,7 @@ struct EndpointHost {
         }
     }
 
-    /// Such a text is an address or nothing (https://url.spec.whatwg.org/#ends-in-a-number-checker).
+    /// Then it must be a valid address (https://url.spec.whatwg.org/#ends-in-a-number-checker).
     private static func endsInANumber(_ text: String) -> Bool {
         guard let last = text.split(separator: ".", omittingEmptySubsequences: false).last, !last.isEmpty else {
             return false

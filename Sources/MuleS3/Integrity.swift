@@ -2,16 +2,16 @@ package import MuleDigest
 package import MuleSigning
 import MuleXML
 
-/// How the store is to check an object's bytes: one checksum header for each request, and what it means for the whole.
+/// What a checksum of a multipart upload covers.
 package enum ChecksumType: String, Sendable {
-    /// Of all bytes of the object.
+    /// All bytes of the object.
     case fullObject = "FULL_OBJECT"
-    /// Of the parts' checksums, with `-N` behind it.
+    /// The checksums of the parts, with the suffix `-N`.
     case composite = "COMPOSITE"
 }
 
 extension ChecksumAlgorithm {
-    /// The type a multipart upload is to have: CRCs can be combined over the whole object, hashes can't.
+    /// The type for a multipart upload: CRCs can be combined over the whole object, hashes cannot.
     package var multipartType: ChecksumType {
         switch self {
         case .crc64nvme, .crc32c, .crc32: .fullObject
@@ -20,7 +20,7 @@ extension ChecksumAlgorithm {
     }
 }
 
-/// What goes along with a body so that the store can check it.
+/// The digests sent with a body, for the store to check it.
 package struct BodyProof: Sendable {
     package var payload: PayloadHash
     /// Sent as `x-amz-checksum-…`.

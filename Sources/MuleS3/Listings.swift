@@ -1,4 +1,4 @@
-// What a store tells of uploads that are neither completed nor aborted: ListParts and ListMultipartUploads, page by page.
+// Lists of unfinished uploads and their parts: ListParts and ListMultipartUploads, page by page.
 
 package import MuleDigest
 package import MulePlan
@@ -18,16 +18,16 @@ package struct StoredPart: Sendable {
 /// All parts of an upload.
 package struct PartListing: Sendable {
     package var parts: [StoredPart]
-    /// Who began the upload, where the store tells.
+    /// Who started the upload, if the store tells.
     package var initiator: String?
-    /// The checksum that the upload was created with, as the store names it; nil where it has none or does not tell.
+    /// The checksum algorithm of the upload, as the store names it; nil if it has none or does not tell.
     package var checksumAlgorithm: String?
     package var checksumType: ChecksumType?
-    /// When a lifecycle rule will abort the upload, in the form the store gave it, and the rule's name.
+    /// When a lifecycle rule will abort the upload, as the store writes it, and the rule's name.
     package var abortDate: String?
     package var abortRuleID: String?
 
-    /// The parts by their numbers. Where a store lists a part twice, after it was sent again, the later one counts.
+    /// The parts by number. If a store lists a number twice, after the part was sent again, the later one counts.
     package var newest: [Int: StoredPart] {
         var newest: [Int: StoredPart] = [:]
         for part in parts {
@@ -46,13 +46,14 @@ package struct OpenUpload: Sendable {
     package var initiator: String?
 }
 
-/// Where a list of uploads goes on. Directory buckets know no upload ID here, and their key is no key of an object.
+/// Where the next page of a list of uploads starts. Directory buckets have no upload ID here, and their key is not an
+/// object's key.
 package struct UploadMarker: Hashable, Sendable {
     package var key: ObjectKey
     package var uploadID: String?
 }
 
-/// Up to a thousand uploads of a bucket: by key and then by age, but in no order in directory buckets.
+/// Up to a thousand uploads of a bucket, sorted by key and then by age; unsorted in directory buckets.
 package struct UploadPage: Sendable {
     package var uploads: [OpenUpload]
     /// Nil on the last page.
@@ -60,8 +61,8 @@ package struct UploadPage: Sendable {
 }
 
 extension StoredPart {
-    /// A `Part` of ListParts; nil for one without number, size or ETag, or with ones that no part can have. All sizes of a
-    /// listing together stay below `Int64.max`.
+    /// A `Part` of ListParts; nil without a number, size or ETag, or with an impossible one. The sum of all sizes of a
+    /// listing is below `Int64.max`.
     fileprivate init?(_ element: XMLElement) {
         let limits = StoreLimits.amazon
         guard let number = element.value("PartNumber").flatMap({ Int($0) }),
@@ -79,15 +80,15 @@ extension StoredPart {
 }
 
 extension S3Connection {
-    /// Some stores list a part twice that was sent twice.
+    /// Some stores list a part twice if it was sent twice.
     private static let longestPartList = 4 * StoreLimits.amazon.maximumPartCount
-    /// Pages of a thousand uploads that begin with one key.
+    /// Pages of a thousand uploads whose keys start with the same key.
     private static let longestUploadList = 10_000
 
-    /// All parts the store holds, over all pages.
+    /// All parts at the store, over all pages.
     ///
-    /// - Parameter onPage: called before the next page is asked for, with what was listed so far. The next page goes on behind
-    ///   the number `through`, so that all is known of the parts up to it.
+    /// - Parameter onPage: called before the next page is requested, with the list so far. It is complete up to the
+    ///   part number   `through`.
     package func listParts(
         _ address: ObjectAddress,
         uploadID: String,
@@ -117,8 +118,8 @@ extension S3Connection {
             }
             guard document.value("IsTruncated") == "true" else { return listing }
             let next = document.value("NextPartNumberMarker") ?? listing.parts.last.map { String($0.number) }
-            // A marker is a part's number. One that does not grow would lead in circles; parts beyond any number there can
-            // be, without end.
+            // The marker is a part number. If it does not grow, or if there are more parts than possible, the list
+            // would never end.
             guard let next, let through = Int(next), through > marker.flatMap({ Int($0) }) ?? 0,
                 listing.parts.count <= Self.longestPartList
             else {
@@ -136,11 +137,11 @@ extension S3Connection {
         }
     }
 
-    /// The multipart uploads whose key is exactly this one, over all pages.
+    /// The multipart uploads with exactly this key, over all pages.
     package func listMultipartUploads(of address: ObjectAddress) throws(S3Error) -> [OpenUpload] {
         var uploads: [OpenUpload] = []
         var marker: UploadMarker?
-        // Upload IDs have no order by which it could be seen that a list goes in circles.
+        // Upload IDs have no order, so a loop shows only by a repeated marker.
         var seen: Set<UploadMarker> = []
         while true {
             let page = try listMultipartUploads(of: address.bucket, prefix: address.key, after: marker)
@@ -154,14 +155,14 @@ extension S3Connection {
         }
     }
 
-    /// One page of the bucket's multipart uploads whose keys begin with the prefix; the first one where `marker` is nil.
+    /// One page of the bucket's multipart uploads whose keys start with the prefix; the first one if `marker` is nil.
     package func listMultipartUploads(
         of bucket: String,
         prefix: ObjectKey,
         after marker: UploadMarker?
     ) throws(S3Error) -> UploadPage {
         var call = S3Call(operation: .listMultipartUploads, method: "GET", bucket: bucket)
-        // Keys may hold characters that XML can't, so they are asked for in URL encoding.
+        // With URL encoding, because keys may have characters that XML does not allow.
         call.query = [
             QueryItem(name: "uploads"), QueryItem(name: "prefix", value: prefix.string),
             QueryItem(name: "encoding-type", value: "url"),
@@ -180,7 +181,7 @@ extension S3Connection {
             element[name].map { isEncoded ? ObjectKey(urlDecoded($0.text)) : ObjectKey($0.text) }
         }
         let uploads = document.all("Upload").compactMap { element -> OpenUpload? in
-            // A prefix that the store does not heed must not widen what is asked for.
+            // Also if the store ignores the prefix, only keys with it are returned.
             guard let uploadID = element.value("UploadId"), uploadID.utf8.count <= StoreText.longestUploadID,
                 let key = key(element, "Key"), key.utf8.starts(with: prefix.utf8)
             else { return nil }

@@ -4,22 +4,22 @@ import MuleSigning
 package import MuleTransport
 import MuleXML
 
-/// What CreateMultipartUpload answers.
+/// The answer to CreateMultipartUpload.
 package struct CreatedUpload: Sendable {
     package var uploadID: String
-    /// The checksum the store will check parts against, where it says so.
+    /// The checksum algorithm that the store will check parts with, if it tells.
     package var checksumAlgorithm: ChecksumAlgorithm?
     package var checksumType: ChecksumType?
-    /// When a lifecycle rule will abort the upload, in the form the store gave it.
+    /// When a lifecycle rule will abort the upload, as the store writes it.
     package var abortDate: String?
 }
 
-/// A part as it is named to CompleteMultipartUpload.
+/// A part for CompleteMultipartUpload.
 package struct CompletedPart: Sendable {
     package var number: Int
-    /// As the store gave it, without quotes.
+    /// From the store, without quotes.
     package var eTag: String
-    /// To be listed where the upload was created with a checksum.
+    /// Required if the upload was created with a checksum.
     package var checksum: Checksum?
 
     package init(number: Int, eTag: String, checksum: Checksum?) {
@@ -29,11 +29,11 @@ package struct CompletedPart: Sendable {
     }
 }
 
-/// What is said of the whole object when it is completed.
+/// Properties of the whole object for CompleteMultipartUpload.
 package struct WholeObject: Sendable {
     /// `x-amz-mp-object-size`.
     package var size: Int64?
-    /// Base64, with `-N` behind a composite one.
+    /// Base64, with the suffix `-N` for a composite one.
     package var checksum: (algorithm: ChecksumAlgorithm, type: ChecksumType, value: String)?
     package var onlyIfAbsent = false
 
@@ -53,7 +53,7 @@ extension S3Connection {
             call.headers.append(("x-amz-checksum-type", checksum.multipartType.rawValue))
         }
         let response = try send(call)
-        // rclone's server leaves out the "Result"; what counts is the ID.
+        // rclone's server omits "Result"; only the ID matters.
         let document = try document(
             call,
             response,
@@ -98,8 +98,8 @@ extension S3Connection {
         return StoredObject(try send(call))
     }
 
-    /// Completes the upload. Only an answer that is a `CompleteMultipartUploadResult` counts: a status line of 200 comes
-    /// before the store has begun, and an error may follow it.
+    /// Completes the upload. Only an answer with a `CompleteMultipartUploadResult` counts: stores send the status 200
+    /// before they start, and an error may follow.
     package func completeMultipartUpload(
         _ address: ObjectAddress,
         uploadID: String,
@@ -131,7 +131,7 @@ extension S3Connection {
             call.headers.append(("x-amz-checksum-type", checksum.type.rawValue))
         }
         if whole.onlyIfAbsent { call.headers.append(("if-none-match", "*")) }
-        // The store may work for minutes on an object of 10,000 parts; it sends white space to show that it lives.
+        // For 10,000 parts the store may need minutes; it sends white space as a keep-alive.
         call.answerTimeout = service.longestWait
         call.dropsLeadingSpace = true
         let response = try send(call)
@@ -153,7 +153,7 @@ extension S3Connection {
         S3Call(operation: operation, method: method, bucket: address.bucket, key: address.key, query: query)
     }
 
-    /// The answer's document, which must have one of these roots; an `Error` in its place is thrown as the store's error.
+    /// The answer's document, which must have one of these roots. An `Error` root is thrown as the store's error.
     func document(_ call: S3Call, _ response: HTTPResponse, roots: [String]) throws(S3Error) -> XMLElement {
         let document: XMLElement
         do {

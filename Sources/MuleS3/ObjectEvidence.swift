@@ -1,4 +1,4 @@
-// What a store can show of an object besides HEAD, for proving it equal to a file.
+// What a store can tell about an object besides HEAD, to prove it equal to a file.
 
 package import MuleDigest
 package import MulePlan
@@ -6,17 +6,17 @@ import MuleSigning
 package import MuleTransport
 import MuleXML
 
-/// What GetObjectAttributes tells of an object.
+/// The answer to GetObjectAttributes.
 package struct ObjectAttributesAnswer: Sendable {
     /// Without quotes.
     package var eTag: String?
     package var size: Int64?
-    /// Base64. A composite one comes without the `-N` that HEAD puts behind it.
+    /// Base64. A composite one lacks the `-N` that HEAD appends.
     package var checksums: [ChecksumAlgorithm: String]
     package var checksumType: ChecksumType?
-    /// Parts of the multipart upload it came from; nil for other objects.
+    /// Number of parts of the multipart upload that made it; nil for other objects.
     package var partCount: Int?
-    /// The parts in order, where the store lists them: AWS does so only for uploads with a checksum of their own.
+    /// The parts in order, if the store lists them: AWS only does for uploads with a checksum.
     package var parts: [Part]
 
     package struct Part: Sendable {
@@ -26,11 +26,11 @@ package struct ObjectAttributesAnswer: Sendable {
     }
 }
 
-/// What HEAD says of one part of an object.
+/// The answer to HEAD for one part of an object.
 package struct PartHead: Sendable {
     package var eTag: String?
     package var size: Int64?
-    /// Parts of the whole object.
+    /// Number of parts of the whole object.
     package var partCount: Int?
 }
 
@@ -88,7 +88,7 @@ extension S3Connection {
         }
     }
 
-    /// The size of one part of an object, and how many there are; nil where the store has no such part.
+    /// The size of one part of an object, and the number of parts; nil if there is no such part.
     package func headPart(_ address: ObjectAddress, number: Int) throws(S3Error) -> PartHead? {
         var call = S3Call(operation: .headObject, method: "HEAD", bucket: address.bucket, key: address.key)
         call.query = [QueryItem(name: "partNumber", value: String(number))]
@@ -106,9 +106,9 @@ extension S3Connection {
         )
     }
 
-    /// Reads the object from `offset` on into the reader.
+    /// Reads the object from `offset` to its end into the reader.
     ///
-    /// - Parameter eTag: the store refuses with 412 when the object is no longer this one; nil takes whatever is there.
+    /// - Parameter eTag: the store answers 412 if the object has another ETag; nil accepts any object.
     package func getObject(
         _ address: ObjectAddress,
         from offset: Int64,
@@ -130,7 +130,7 @@ extension ObjectAttributesAnswer {
         size = document.value("ObjectSize").flatMap { Int64($0) }
         checksums = StoredObject.checksums { checksum?.value($0.xmlElement) }
         checksumType = checksum?.value("ChecksumType").flatMap(ChecksumType.init(rawValue:))
-        // The API's text calls it TotalPartsCount, its XML PartsCount.
+        // The API's documentation calls it TotalPartsCount, its XML PartsCount.
         partCount = (list?.value("PartsCount") ?? list?.value("TotalPartsCount")).flatMap { Int($0) }
         parts = []
     }

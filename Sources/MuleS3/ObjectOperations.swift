@@ -4,15 +4,15 @@ import MuleSigning
 package import MuleTransport
 import MuleXML
 
-/// What the store says of an object it has taken.
+/// The store's answer for an object that it has accepted.
 package struct StoredObject: Sendable {
-    /// Without quotes; nil when the store sent none.
+    /// Without quotes; nil if the store sent none.
     package var eTag: String?
     package var versionID: String?
-    /// Checksums the store has sent back, by algorithm.
+    /// Checksums that the store returned, by algorithm.
     package var checksums: [ChecksumAlgorithm: String]
     package var checksumType: ChecksumType?
-    /// Whether anything in the answer is of S3: an ETag, or a header of its own.
+    /// Whether the answer has anything typical of S3: an ETag, or a header of S3's own.
     package var isOfS3: Bool
 
     init(_ response: HTTPResponse) {
@@ -34,29 +34,29 @@ package struct StoredObject: Sendable {
     static func checksums(_ value: (ChecksumAlgorithm) -> String?) -> [ChecksumAlgorithm: String] {
         var found: [ChecksumAlgorithm: String] = [:]
         for algorithm in ChecksumAlgorithm.allCases {
-            // Cut, not left out: a value that is none must still differ from the right one.
+            // Cut, not dropped: an invalid value must still differ from the right one.
             if let text = value(algorithm) { found[algorithm] = StoreText.cut(text, to: 100) }
         }
         return found
     }
 }
 
-/// What HEAD says of an object.
+/// The answer to HEAD for an object.
 package struct ObjectHead: Sendable {
     package var object: StoredObject
     package var size: Int64?
     /// User metadata by name, without `x-amz-meta-`, lower case.
     package var metadata: [String: String]
     package var lastModified: UTCTime?
-    /// How the store says that it encrypts the object; nil where it says nothing.
+    /// How the store says that the object is encrypted; nil if it does not.
     package var encryption: ObjectEncryption?
 }
 
-/// Encryption at rest as an answer tells of it.
+/// Encryption at rest, as reported in an answer.
 package enum ObjectEncryption: Hashable, Sendable {
     /// `AES256`, `aws:kms`, `aws:kms:dsse`.
     case store(String)
-    /// With a key that each request must bring (SSE-C).
+    /// With a key that each request must contain (SSE-C).
     case customerKey
 
     init?(_ response: HTTPResponse) {
@@ -77,7 +77,7 @@ package enum ObjectEncryption: Hashable, Sendable {
 }
 
 extension S3Connection {
-    /// Longest a store may take to answer once it has the whole body: it may still be writing and digesting it.
+    /// Maximum seconds for an answer once the store has the whole body: it may still be writing and digesting it.
     static func answerTimeout(forBody length: Int64) -> Double {
         120 + Double(length) / 50e6
     }
@@ -100,9 +100,9 @@ extension S3Connection {
         return StoredObject(try send(call))
     }
 
-    /// The object as it is now; nil when there is none.
+    /// The object's current state; nil if it does not exist.
     ///
-    /// A store may answer 403 for a missing object to those who may not list the bucket.
+    /// Without permission to list the bucket, a store may answer 403 for a missing object.
     package func headObject(_ address: ObjectAddress) throws(S3Error) -> ObjectHead? {
         var call = S3Call(operation: .headObject, method: "HEAD", bucket: address.bucket, key: address.key)
         call.headers = [("x-amz-checksum-mode", "ENABLED")]
@@ -113,7 +113,7 @@ extension S3Connection {
             switch error.status {
             case 404: return nil
             case 400, 501:
-                // Stores that don't know checksums refuse the header; without a body they can't say so.
+                // Stores without checksums refuse the header; a HEAD answer has no body to say so.
                 call.headers = []
                 do {
                     response = try send(call)
@@ -138,9 +138,8 @@ extension S3Connection {
         )
     }
 
-    /// Whether what answers is no S3 store for certain, to be asked where answers to HEAD have shown nothing of S3: gateways
-    /// leave the headers out that would tell, and there is no body. To a list of objects every store answers in XML, also with a
-    /// refusal.
+    /// Whether the server is certainly not an S3 store; for when answers to HEAD do not show it, because gateways drop
+    /// the typical headers and there is no body. Every store answers a list of objects in XML, even with a refusal.
     package func isNoStore(_ bucket: String) -> Bool {
         guard !service.isKnownToBeS3 else { return false }
         var call = S3Call(operation: .listObjects, method: "GET", bucket: bucket)
@@ -154,11 +153,11 @@ extension S3Connection {
             guard !error.isOfS3, case .answer(let refused, _, _) = error.cause else { return false }
             status = refused
         }
-        // What fails or redirects says nothing of what is behind it.
+        // A failure or redirect tells nothing about the server behind it.
         return !service.isKnownToBeS3 && ((200..<300).contains(status) || [400, 401, 403, 404, 405].contains(status))
     }
 
-    /// Whether the bucket exists and may be listed.
+    /// Throws unless the bucket exists and is accessible.
     package func headBucket(_ bucket: String) throws(S3Error) {
         _ = try send(S3Call(operation: .headBucket, method: "HEAD", bucket: bucket))
     }

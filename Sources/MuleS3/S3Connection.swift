@@ -22,7 +22,7 @@ struct S3Call {
     var reader: (any AnswerReader)?
 }
 
-/// How a body goes out, and who hears of it.
+/// How a body is sent, and the callbacks for its progress.
 package struct BodyTransfer {
     package var observer: (any BodyObserver)?
     package var pace: Pace?
@@ -34,16 +34,16 @@ package struct BodyTransfer {
     package init() {}
 }
 
-/// A store over one connection, for one thread: signs each request just before it goes, and reads what comes back.
+/// A store over one connection, for one thread: signs each request just before it is sent, and reads the answer.
 ///
-/// Nothing is tried again here, but for what costs no time and can't do harm twice, each once: a request the store
-/// refused for its clock, with the clock corrected; one that a proxy refused for its `Expect` header; and one for a bucket
-/// of another region, to that region.
+/// It retries only what takes no time and is safe to repeat, each once: a request refused because of the clock, with
+/// the clock corrected; one that a proxy refused because of its `Expect` header; and one for a bucket of another
+/// region.
 package final class S3Connection {
     package let service: S3Service
     private let client: any HTTPPerformer
-    /// Whether this connection has carried a body to a successful end. Until then large bodies wait for the server's
-    /// leave, so that a refusal comes as an answer and not as a broken pipe.
+    /// Whether a body was sent successfully over this connection. Until then, large bodies use `Expect: 100-continue`,
+    /// so that a refusal arrives as an answer and not as a broken pipe.
     private var isProven = false
 
     private static let expectThreshold: Int64 = 1 << 20
@@ -55,13 +55,13 @@ package final class S3Connection {
         self.init(service: service, client: client)
     }
 
-    /// Over a connection that somebody else has made.
+    /// Uses the given client.
     package init(service: S3Service, client: any HTTPPerformer) {
         self.service = service
         self.client = client
     }
 
-    /// Sends the call; answers other than 2xx are thrown.
+    /// Sends the call; throws for answers other than 2xx.
     func send(_ call: S3Call) throws(S3Error) -> HTTPResponse {
         var route = service.routes.route(to: call.bucket)
         var wasRedirected = false
@@ -85,10 +85,10 @@ package final class S3Connection {
         }
     }
 
-    /// The way to the region that the bucket is in, when that is what the error is about.
+    /// The route to the bucket's region, if the error is about a wrong region.
     ///
-    /// Answers to HEAD have no body to name the region in, and some redirects leave it out: then a look at the bucket
-    /// tells, whose answer has the region in a header even where it is a refusal.
+    /// Answers to HEAD have no body to name the region, and some redirects omit it. Then HeadBucket is sent, whose
+    /// answer has the region in a header even if it is a refusal.
     private func redirection(of call: S3Call, from route: BucketRoute, after error: S3Error) -> BucketRoute? {
         let isMute = call.method == "HEAD" && error.status == 400 && route.endpoint.isAmazon
         guard error.retryClass == .redirected || isMute else { return nil }
@@ -152,10 +152,10 @@ package final class S3Connection {
         }
     }
 
-    /// Credentials that the store has refused are replaced here, once for all workers; whether the request goes again is
-    /// for the caller to say, who knows what has been counted of its body.
+    /// Renews refused credentials, once for all workers. The caller decides whether to retry, because it knows what was
+    /// counted of the body.
     private func renew(_ refused: Credentials, after error: inout S3Error, _ call: S3Call) {
-        // An ended token is "400 Bad Request" without a word to HEAD, whose answers have no body.
+        // For an expired token, the answer to HEAD is only "400 Bad Request", because it has no body.
         let isMute = call.method == "HEAD" && error.status == 400 && refused.sessionToken != nil
         guard error.asksForNewCredentials || isMute else { return }
         do throws(CredentialsUnavailable) {
@@ -218,7 +218,7 @@ package final class S3Connection {
         return error
     }
 
-    /// The error of an answer with an error status, or with an error document inside a successful one.
+    /// The error of an answer with an error status, or with an error document in a successful one.
     ///
     /// - Parameter region: the one that the request was signed for.
     func error(
@@ -251,13 +251,14 @@ package final class S3Connection {
         return error
     }
 
-    /// Whether a refusal that gives no reason has this one: more than 15 minutes between the store's clock and ours.
+    /// Whether the clock can be the reason of a refusal without a reason: it differs from the store's by over 15
+    /// minutes.
     private func isSkewed(_ status: Int, _ date: UTCTime?) -> Bool {
         guard status == 403, let date else { return false }
         return abs(date.millisecondsSince1970 - service.now().millisecondsSince1970) > 900_000
     }
 
-    /// Whether a refusal that gives no reason has this one: the bucket is in another region.
+    /// Whether the region can be the reason of a refusal without a reason: the bucket is in another one.
     private func isMisplaced(_ response: HTTPResponse, askedIn region: String?) -> Bool {
         guard response.status == 400, let region, let other = response[header: "x-amz-bucket-region"] else {
             return false
@@ -265,22 +266,22 @@ package final class S3Connection {
         return other != region
     }
 
-    /// Scheme, host and port: where only the scheme is another, the host alone would say nothing.
+    /// Scheme, host and port: if only the scheme differs, the host alone would not show it.
     private static func server(ofURL url: String) -> String? {
         guard let start = url.firstRange(of: "://")?.upperBound else { return nil }
         let host = url[start...].prefix { !"/?#".contains($0) }
         return host.isEmpty ? nil : String(url[..<start] + host)
     }
 
-    /// Whether an answer is a store's, and not that of a proxy on the way.
+    /// Whether an answer comes from the store, and not from a proxy on the way.
     private static func isStores(_ response: HTTPResponse) -> Bool {
         if requestID(response) != nil { return true }
-        // A proxy says that it is one; without that, an answer without a body may be anybody's.
+        // Proxies identify themselves; without that, an answer without a body may be from either.
         if response.body.isEmpty { return response[header: "via"] == nil && response.status != 407 }
         return (try? XMLReader.parse(response.body))?.value("Code") != nil
     }
 
-    /// HEAD has no body to carry a code, and some servers in between answer in HTML.
+    /// For HEAD, which has no body, and for servers that answer in HTML.
     private static func code(forStatus status: Int, of operation: S3Operation) -> String {
         switch status {
         case 301, 308: "PermanentRedirect"
@@ -317,7 +318,7 @@ package final class S3Connection {
         response[header: "x-amz-request-id"].map { StoreText.cut($0, to: 200) }
     }
 
-    /// A line with what the store's support asks for.
+    /// Logs what the store's support asks for.
     private func log(_ call: S3Call, _ response: HTTPResponse, since started: Moment, detail: String?) {
         guard let log = service.log else { return }
         var text = "\(describe(call)): \(response.status)"

@@ -2,7 +2,7 @@ package import MulePlan
 package import MuleSigning
 package import MuleTransport
 
-/// The operations of the S3 API that mule uses, by their names there.
+/// The operations of the S3 API that mule uses, by their API names.
 package enum S3Operation: String, Sendable {
     case createMultipartUpload = "CreateMultipartUpload"
     case uploadPart = "UploadPart"
@@ -17,7 +17,7 @@ package enum S3Operation: String, Sendable {
     case headBucket = "HeadBucket"
     case listObjects = "ListObjectsV2"
 
-    /// What a policy must allow for it.
+    /// The permission that a policy must grant.
     package var permission: String {
         switch self {
         case .createMultipartUpload, .uploadPart, .completeMultipartUpload, .putObject: "s3:PutObject"
@@ -31,16 +31,16 @@ package enum S3Operation: String, Sendable {
     }
 }
 
-/// An operation that failed, with the evidence.
+/// A failed operation, with the evidence.
 package struct S3Error: Error, Sendable {
     package enum Cause: Sendable {
-        /// No answer came.
+        /// There was no answer.
         case transport(TransportError)
-        /// The store said no. `status` is the HTTP status: 200 for an error inside a successful answer.
+        /// The store refused. `status` is the HTTP status: 200 for an error inside a successful answer.
         case answer(status: Int, code: String, message: String)
-        /// An answer that says neither yes nor no: cut, empty, not what the operation returns.
+        /// Neither success nor refusal: the answer is cut, empty, or not what the operation returns.
         case unreadable(status: Int, reason: String)
-        /// There is nothing to sign with.
+        /// There are no credentials to sign with.
         case noCredentials(CredentialsUnavailable)
     }
 
@@ -49,26 +49,26 @@ package struct S3Error: Error, Sendable {
     package var key: ObjectKey?
     package var part: Int?
     package var cause: Cause
-    /// `x-amz-request-id`, to be quoted to the store's support.
+    /// `x-amz-request-id`, for the store's support.
     package var requestID: String?
-    /// Seconds the store asks to wait before another try.
+    /// Seconds that the store asks to wait before a retry.
     package var retryAfter: Double?
-    /// The region the store names, where that is what is wrong.
+    /// The region that the store names, if a wrong region is the problem.
     package var region: String?
-    /// The host that the store points to, where it redirects. It is shown, and never asked.
+    /// The host of a redirect. Only shown, never contacted.
     package var otherHost: String?
-    /// Credentials that were refused have been renewed: the same request may be sent again.
+    /// Refused credentials have been renewed: the same request may be retried.
     package var hasNewCredentials = false
-    /// Credentials that were refused could not be renewed.
+    /// Refused credentials could not be renewed.
     package var renewalFailure: CredentialsUnavailable?
-    /// Whether the answer held an S3 error document, with a code.
+    /// Whether the answer had an S3 error document, with a code.
     package var hasDocument = false
-    /// HOST:PORT that was asked; empty where nothing was.
+    /// HOST:PORT of the server; empty if no request was sent.
     package var address = ""
-    /// Headers of the request whose values hold, or stand for, characters beyond ASCII, where its signature was refused: stores
-    /// differ in how they sign those.
+    /// Request headers with non-ASCII values, plain or encoded, if the store refused the signature: stores differ in
+    /// how they sign those.
     package var doubtfulHeaders: [String] = []
-    /// Bytes: the least or the most that the store takes, where it says so with its refusal.
+    /// Bytes: the minimum or maximum that the store accepts, if its refusal tells.
     package var sizeAllowed: Int64?
 
     package init(operation: S3Operation, bucket: String, key: ObjectKey?, part: Int? = nil, cause: Cause) {
@@ -92,12 +92,12 @@ package struct S3Error: Error, Sendable {
 
     package var retryClass: RetryClass { RetryClass(of: cause) }
 
-    /// Whether anything has answered.
+    /// Whether a server has answered.
     package var hasAnswer: Bool {
         if case .transport(let error) = cause { error.network?.answered == true } else { status != nil }
     }
 
-    /// Whether the request never left, so that nothing can have come of it.
+    /// Whether the request was not sent, so that it can have no effect.
     package var wasNotSent: Bool {
         switch cause {
         case .noCredentials: true
@@ -106,7 +106,7 @@ package struct S3Error: Error, Sendable {
         }
     }
 
-    /// Whether the request may have been carried out, although no answer says so.
+    /// Whether the store may have executed the request, although no answer says so.
     package var mayHaveSucceeded: Bool {
         switch retryClass {
         case .transient, .cancelled: !wasNotSent
@@ -122,32 +122,32 @@ package struct S3Error: Error, Sendable {
         return true
     }
 
-    /// Whether what answered is known to speak S3. An answer to HEAD has no document, so that none can be missed there.
+    /// Whether the server is known to be an S3 store. Answers to HEAD have no document, so they count as one.
     package var isOfS3: Bool {
         hasDocument || requestID != nil || operation == .headObject || operation == .headBucket
     }
 
-    /// Whether the credentials were refused for a reason that others may mend.
+    /// Whether the credentials were refused for a reason that new ones may fix.
     var asksForNewCredentials: Bool { retryClass == .credentials && status != nil && code != "SignatureDoesNotMatch" }
 }
 
-/// What to do about a failure: by the code in the store's document, or else by the status, as RFC 9110, section 15, classes
-/// those that are not known.
+/// What to do about a failure: by the code in the store's document, else by the status; unknown ones by their class
+/// (RFC 9110, section 15).
 package enum RetryClass: Hashable, Sendable {
-    /// The store asks for less: wait, and send fewer at a time.
+    /// The store asks for fewer requests: wait, and reduce concurrency.
     case throttled
-    /// Wait a moment and send again.
+    /// Retry after a delay.
     case transient
-    /// What arrived was not what was sent: read and digest again, twice at most.
+    /// The store received other bytes: read and digest again, twice at most.
     case damaged
-    /// The machine's clock and the store's differ too much.
+    /// The clocks of this machine and the store differ too much.
     case clock
     case credentials
-    /// Another region or endpoint is the right one.
+    /// The bucket is in another region or at another endpoint.
     case redirected
-    /// The upload ID is gone, or a condition failed: only a look at the object tells what happened.
+    /// The upload ID is gone, or a condition failed: only the object shows what happened.
     case reconcile
-    /// The store does not know the operation or one of its headers.
+    /// The store does not support the operation or one of its headers.
     case unsupported
     case fatal
     case cancelled
@@ -163,7 +163,7 @@ package enum RetryClass: Hashable, Sendable {
         }
     }
 
-    /// RFC 9110, section 15: an unknown status is treated as the x00 of its class, and one outside of all classes as 500.
+    /// RFC 9110, section 15: an unknown status counts as the x00 of its class, and one outside all classes as 500.
     private static func of(status: Int) -> RetryClass {
         byStatus[status] ?? ((100..<500).contains(status) ? .fatal : .transient)
     }

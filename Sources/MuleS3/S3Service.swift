@@ -4,26 +4,26 @@ package import MuleSystem
 package import MuleTransport
 import Synchronization
 
-/// One store as all workers see it: where it is, how to sign for it, and what has been learned of it on the way.
+/// A store as all workers share it: its address, how to sign for it, and what answers have shown about it.
 package final class S3Service: Sendable {
     package let endpoint: Endpoint
     package let transport: TransportSettings
     package let cancellation: Cancellation
-    /// Seconds without a byte moving after which no request waits any longer.
+    /// Seconds without progress after which no request waits any longer.
     package let patience: Double
     let routes: BucketRoutes
     package let credentials: any CredentialsProvider
     let log: (@Sendable (String) -> Void)?
-    /// Milliseconds by which the store's clock is ahead of ours.
+    /// Milliseconds by which the store's clock is ahead, for signing.
     private let skew = Atomic<Int64>(0)
-    /// The same as the last answer showed it, to the second; for comparing times, never for signing.
+    /// The same from the last answer, to the second; for comparing times, never for signing.
     private let difference = Atomic<Int64>(0)
-    /// Whether an answer has shown it.
+    /// Whether an answer had a date.
     private let hasToldTime = Atomic<Bool>(false)
-    /// Whether the way to the store carries `Expect: 100-continue`; some proxies refuse it or never answer.
+    /// Whether `Expect: 100-continue` works; some proxies refuse it or never answer.
     private let expectWorks = Atomic<Bool>(true)
 
-    /// Whether an answer has had a header of S3's own.
+    /// Whether an answer had a header of S3's own.
     private let hasShownS3 = Atomic<Bool>(false)
 
     package init(
@@ -43,19 +43,19 @@ package final class S3Service: Sendable {
         routes = BucketRoutes(endpoint)
     }
 
-    /// Seconds that an answer is awaited once the request has gone, whatever else is allowed, and each stage of a connection. One
-    /// answer that is lost must not use up the time in which the request can be repeated.
+    /// Maximum seconds to wait for an answer to a sent request, and for each stage of a connection. One lost answer
+    /// must leave time to retry the request.
     var longestWait: Double { min(300, max(1, patience / 3)) }
 
-    /// The region that requests to the bucket are signed for, as far as it is known.
+    /// The region that requests to the bucket are signed for, as far as known.
     package func region(of bucket: String) -> String { routes.route(to: bucket).endpoint.region }
 
-    /// Keeps the regions of buckets beyond this run.
+    /// Remembers the regions of buckets beyond this run.
     package func remember(regions memory: RegionMemory) {
         routes.use(memory)
     }
 
-    /// The store's time, as far as it is known.
+    /// The store's time, as far as known.
     package func now() -> UTCTime {
         UTCTime(millisecondsSince1970: wallClockMilliseconds() + skew.load(ordering: .relaxed))
     }
@@ -64,10 +64,10 @@ package final class S3Service: Sendable {
         skew.store(serverTime.millisecondsSince1970 - wallClockMilliseconds(), ordering: .relaxed)
     }
 
-    /// Milliseconds by which the store's clock seems to be ahead of ours.
+    /// Milliseconds by which the store's clock seems to be ahead.
     package var clockDifference: Int64 { difference.load(ordering: .relaxed) }
 
-    /// What the store's clock shows, by its answers' dates; nil before the first one.
+    /// The store's time by its answers' dates; nil before the first one.
     package var toldTime: UTCTime? {
         guard hasToldTime.load(ordering: .acquiring) else { return nil }
         return UTCTime(millisecondsSince1970: wallClockMilliseconds() + clockDifference)

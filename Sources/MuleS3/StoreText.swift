@@ -1,24 +1,24 @@
-// What a store writes is taken into messages, the ledger and later requests, so each text has a measure: a store that goes
-// beyond it is broken or hostile.
+// A store's texts go into messages, the ledger and later requests, so each has a maximum length: a store that exceeds
+// it is broken or hostile.
 
 import MuleXML
 
-/// Readers of the small texts in a store's answers.
+/// Checks the short texts in a store's answers.
 enum StoreText {
-    /// Bytes of an upload ID. Amazon's have 128; it travels in the URL of every later request.
+    /// Bytes of an upload ID. Amazon's have 128; it is part of the URL of every later request.
     static let longestUploadID = 2048
-    /// Bytes of an ETag, a version ID or a request's ID.
+    /// Bytes of an ETag, a version ID or a request ID.
     static let longestName = 1024
 
-    /// The text cut to so many characters of Unicode; what is cut off is told by an ellipsis.
+    /// The text cut to so many Unicode scalars, with an ellipsis if it was longer.
     static func cut(_ text: String, to limit: Int) -> String {
-        // Scalars are never fewer than the characters and never more than the bytes.
+        // There are at least as many scalars as characters, and at most as many as bytes.
         guard text.utf8.count > limit, text.unicodeScalars.count > limit else { return text }
         return String(String.UnicodeScalarView(text.unicodeScalars.prefix(limit))) + "…"
     }
 
-    /// An ETag or version ID without its quotes; nil when there is none, or what is there can't be one: RFC 9110, section
-    /// 8.8.3, has no control characters in it.
+    /// An ETag or version ID without its quotes; nil if it is missing or invalid: RFC 9110, section 8.8.3, allows no
+    /// control characters.
     static func name(_ text: String?) -> String? {
         guard let text = text.map(unquoted), !text.isEmpty, text.utf8.count <= longestName,
             text.utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x7F })
@@ -26,12 +26,12 @@ enum StoreText {
         return text
     }
 
-    /// Who began an upload. Cut, not left out: nobody is taken for everybody.
+    /// Who started an upload. Cut, not dropped, because nil means that the store does not tell.
     static func initiator(_ element: XMLElement) -> String? {
         element["Initiator"]?.value("ID").map { cut($0, to: 1000) }
     }
 
-    /// A region's name, which becomes part of a host's and of the signature.
+    /// A region's name, which becomes part of a host name and of the signature.
     static func region(_ text: String?) -> String? {
         guard let text, (1...64).contains(text.utf8.count) else { return nil }
         let isName = text.utf8.allSatisfy { byte in
@@ -41,7 +41,7 @@ enum StoreText {
         return isName ? text : nil
     }
 
-    /// Seconds to wait; nil for what is no number of them.
+    /// Seconds to wait; nil if it is not a valid number.
     static func seconds(_ text: String?) -> Double? {
         guard let seconds = text.flatMap(Double.init), seconds.isFinite, seconds >= 0 else { return nil }
         return min(seconds, 86_400)
@@ -59,9 +59,9 @@ package func unquoted(_ eTag: String) -> String {
     return String(text)
 }
 
-/// The bytes of a key in a listing of `encoding-type=url`, where a space is `+`.
+/// The bytes of a key in a listing with `encoding-type=url`, where a space is `+`.
 ///
-/// LocalStack says that it encodes keys and does not: a text with a byte that no encoding leaves is the key itself.
+/// LocalStack claims to encode keys but does not: a text with a byte that encoding would replace is the key itself.
 package func urlDecoded(_ text: String) -> [UInt8] {
     guard text.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }) else { return Array(text.utf8) }
     var bytes: [UInt8] = []
@@ -78,7 +78,7 @@ package func urlDecoded(_ text: String) -> [UInt8] {
     return bytes
 }
 
-/// The number that these digits write, eight at most; nil for anything else. (`UInt8("+1", radix: 16)` is 1.)
+/// The number of up to eight hexadecimal digits; nil for anything else. (`UInt8("+1", radix: 16)` is 1.)
 func hexadecimal(_ digits: ArraySlice<UInt8>) -> UInt32? {
     guard (1...8).contains(digits.count), digits.allSatisfy(isHexadecimalDigit) else { return nil }
     return UInt32(String(decoding: digits, as: UTF8.self), radix: 16)

@@ -1,6 +1,6 @@
 import MuleDigest
 
-/// The text that both sides of Signature Version 4 hash: six lines made of the request.
+/// The text of six lines that client and store hash for Signature Version 4.
 /// https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html
 package struct CanonicalRequest: Sendable {
     package let bytes: [UInt8]
@@ -8,7 +8,7 @@ package struct CanonicalRequest: Sendable {
 
     package var text: String { String(decoding: bytes, as: UTF8.self) }
 
-    /// Signs every header that it is given. Headers of one name count as one, their values joined by commas in order.
+    /// Signs all given headers. Headers with the same name are joined by commas, in order.
     package init(
         method: String,
         encodedPath: String,
@@ -42,12 +42,12 @@ package struct CanonicalRequest: Sendable {
         self.bytes = bytes
     }
 
-    /// Names in lower case, each once, sorted, joined by `;`.
+    /// Lower-case names, each once, sorted, joined by `;`.
     package static func signedHeaders(of headers: [(name: String, value: String)]) -> String {
         names(sorted(headers))
     }
 
-    /// By name, in lower case; those of one name in their order.
+    /// Sorted by name, in lower case; those with the same name in their order.
     private static func sorted(_ headers: [(name: String, value: String)]) -> [(name: String, value: String)] {
         var sorted: [(name: String, value: String)] = []
         sorted.reserveCapacity(headers.count)
@@ -60,7 +60,7 @@ package struct CanonicalRequest: Sendable {
         return sorted
     }
 
-    /// Of its letters in ASCII; by bytes, since two texts that Unicode takes for the same are two names to the store.
+    /// ASCII letters only; compared as bytes, because texts that are equal in Unicode are different names to the store.
     static func lowercased(_ name: String) -> String {
         let capitals = UInt8(ascii: "A")...UInt8(ascii: "Z")
         guard name.utf8.contains(where: capitals.contains) else { return name }
@@ -79,12 +79,12 @@ package struct CanonicalRequest: Sendable {
         return String(decoding: text, as: UTF8.self)
     }
 
-    /// What is hashed and signed with the day's key.
+    /// The text that is signed with the day's key.
     package func stringToSign(timestamp: String, scope: String) -> String {
         "AWS4-HMAC-SHA256\n\(timestamp)\n\(scope)\n\(Hex.encode(sha256(bytes)))"
     }
 
-    /// Without blanks at the ends, and with one space for each run of blanks within.
+    /// Trimmed, and with one space for each run of spaces inside.
     static func collapse(_ value: String) -> String {
         var bytes: [UInt8] = []
         append(value.utf8, to: &bytes)
@@ -92,7 +92,7 @@ package struct CanonicalRequest: Sendable {
     }
 
     private static func append(_ value: String.UTF8View, to bytes: inout [UInt8]) {
-        // A view asks for each byte how the string is stored.
+        // A UTF-8 view checks for each byte how the string is stored.
         let isDone: Void? = value.withContiguousStorageIfAvailable { append(collapsed: $0, to: &bytes) }
         if isDone == nil { append(collapsed: value, to: &bytes) }
     }

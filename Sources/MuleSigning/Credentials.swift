@@ -1,12 +1,12 @@
 package import MulePlan
 
-/// Who signs. Printing, interpolating or dumping the value shows neither the secret nor the session token.
+/// An access key with its secret. Printing, interpolating or dumping the value shows neither secret nor session token.
 package struct Credentials: Sendable {
     package let accessKeyID: String
     package let secretAccessKey: String
-    /// Comes with temporary credentials.
+    /// Part of temporary credentials.
     package let sessionToken: String?
-    /// When temporary credentials end, if that is known.
+    /// When temporary credentials expire, if known.
     package let expiration: UTCTime?
 
     package init(
@@ -23,7 +23,7 @@ package struct Credentials: Sendable {
 }
 
 extension Credentials: Equatable {
-    /// By bytes: `String ==` would take two spellings of an accent for one.
+    /// As bytes: `String ==` treats two spellings of an accent as equal.
     package static func == (left: Credentials, right: Credentials) -> Bool {
         left.accessKeyID.utf8.elementsEqual(right.accessKeyID.utf8)
             && left.secretAccessKey.utf8.elementsEqual(right.secretAccessKey.utf8)

@@ -1,16 +1,16 @@
-/// Where credentials come from. Asked before every signature, by any worker, so an answer must be ready or be made ready
-/// once for all.
+/// A source of credentials. Workers ask it before every signature, so it must have an answer ready, or get one once for
+/// all of them.
 package protocol CredentialsProvider: Sendable {
     func credentials() throws(CredentialsUnavailable) -> Credentials
 
-    /// The store has refused these credentials as ended or unknown: gets others, once for all workers that ask.
+    /// Gets new credentials after the store refused these as expired or unknown, once for all workers.
     ///
-    /// - Returns: Whether `credentials()` gives others now, so that the same request may be sent again. False when there is
-    ///   nothing to renew, or when what was renewed is refused before the store has ever accepted it.
-    /// - Throws: When others should be had and could not be.
+    /// - Returns: whether `credentials()` now returns others, so that the request may be retried. False if there is
+    ///   nothing to renew, or if the store refuses renewed ones before it has accepted any.
+    /// - Throws: if renewing failed.
     func renew(refused: Credentials) throws(CredentialsUnavailable) -> Bool
 
-    /// The store has carried out a request that was signed with what was given last.
+    /// The store accepted a request that was signed with the last returned credentials.
     func noteAccepted()
 }
 
@@ -20,11 +20,11 @@ extension CredentialsProvider {
     package func noteAccepted() {}
 }
 
-/// There are no credentials to be had.
+/// No credentials are available.
 package struct CredentialsUnavailable: Error, Hashable, Sendable {
-    /// A sentence for people: what was looked for, and what to do.
+    /// A sentence for users: what was looked for, and what to do.
     package var reason: String
-    /// Whether the same may succeed in a moment: a service that does not answer, as against one that refuses.
+    /// Whether a retry may succeed: the service did not answer, rather than refused.
     package var isTransient: Bool
 
     package init(reason: String, isTransient: Bool = false) {

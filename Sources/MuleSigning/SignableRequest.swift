@@ -1,12 +1,12 @@
 import MuleDigest
 
-/// How a request's body takes part in its signature.
+/// How a request's body is covered by its signature.
 package enum PayloadHash: Sendable, Equatable {
     /// There is no body.
     case empty
     /// The SHA-256 of the whole body, 32 bytes.
     case sha256([UInt8])
-    /// The body is not signed. Only over TLS, and with a checksum header, so that the store still checks every byte.
+    /// The body is not signed. Only with TLS and a checksum header, so that the store still checks every byte.
     case unsigned
 
     /// The value of `x-amz-content-sha256`.
@@ -19,8 +19,7 @@ package enum PayloadHash: Sendable, Equatable {
     }
 }
 
-/// A query item, its name and value as they are meant, not encoded. An item without a value, such as `uploads`, has an
-/// empty one.
+/// A query item with its name and value before encoding. An item without a value, such as `uploads`, has an empty one.
 package struct QueryItem: Sendable {
     package let name: String
     package let value: String
@@ -31,15 +30,15 @@ package struct QueryItem: Sendable {
     }
 }
 
-/// All of a request that a signature can cover.
+/// All parts of a request that a signature can cover.
 package struct SignableRequest: Sendable {
     package var method: String
-    /// The `Host` header: with the port, unless that is the scheme's default.
+    /// The `Host` header: with the port, unless it is the scheme's default.
     package var host: String
-    /// From the first `/` on, encoded (`URIEncoding.path`), exactly as it is sent.
+    /// From the first `/`, encoded (`URIEncoding.path`), exactly as it is sent.
     package var encodedPath: String
     package var query: [QueryItem]
-    /// What is sent besides `Host`. Names in any case; those that a proxy may change are not signed.
+    /// Headers besides `Host`, with names in any case. Those that a proxy may change are not signed.
     package var headers: [(name: String, value: String)]
     package var payload: PayloadHash
 
@@ -59,7 +58,7 @@ package struct SignableRequest: Sendable {
         self.payload = payload
     }
 
-    /// The canonical query, `partNumber=1&uploadId=a%2Fb`, without the question mark; to be sent as it stands.
+    /// The canonical query, `partNumber=1&uploadId=a%2Fb`, without the question mark; must be sent unchanged.
     package var encodedQuery: String { Self.encode(query) }
 
     /// Sorted by the bytes of the encoded name, then of the encoded value. Sorting whole `name=value` texts would put
@@ -74,7 +73,7 @@ package struct SignableRequest: Sendable {
     }
 }
 
-/// By bytes: `String <` would order by canonical equivalence.
+/// As bytes: `String <` orders by canonical equivalence.
 func precedes(_ left: String, _ right: String) -> Bool {
     left.utf8.lexicographicallyPrecedes(right.utf8)
 }

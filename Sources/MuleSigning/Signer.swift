@@ -1,11 +1,11 @@
-// MuleSigning owns the credentials value and AWS Signature Version 4 in the way S3 reads it. It promises that what it
-// signs is what `SignableRequest` says is sent. It is pure: the time is an argument, finding credentials is left to
-// MuleCredentials, and sending to others.
+// MuleSigning owns the credentials value and AWS Signature Version 4 as S3 uses it. It signs exactly what
+// `SignableRequest` says is sent. It is pure: the time is an argument. MuleCredentials finds credentials; other modules
+// send requests.
 
 import MuleDigest
 package import MulePlan
 
-/// Signs requests for one region and service. One value serves all threads, and remembers the day's signing key.
+/// Signs requests for one region and service. All threads share one, and it caches the day's signing key.
 package final class Signer: Sendable {
     package let region: String
     package let service: String
@@ -17,11 +17,11 @@ package final class Signer: Sendable {
         keys = SigningKeyCache(region: region, service: service)
     }
 
-    /// The headers that complete a signed request, to be added to its own: `x-amz-date`, `x-amz-content-sha256`,
-    /// `x-amz-security-token` with temporary credentials, and `authorization`. The request must not hold these itself.
+    /// The headers to add to a request: `x-amz-date`, `x-amz-content-sha256`, `x-amz-security-token` with temporary
+    /// credentials, and `authorization`. The request must not have any of them.
     ///
-    /// A store refuses a signature that is more than 15 minutes old or early when the request arrives: sign each attempt,
-    /// just before it is sent.
+    /// A store refuses a signature that is more than 15 minutes old or early when the request arrives: sign each
+    /// attempt just before it is sent.
     package func headers(
         for request: SignableRequest,
         credentials: Credentials,
@@ -51,9 +51,8 @@ package final class Signer: Sendable {
         return added + [(name: "authorization", value: authorization)]
     }
 
-    /// The query of a request that carries its signature in its URL, encoded, for whoever holds no credentials. The body
-    /// is not signed; headers that are signed in the other form are here too, and must be sent with the same values.
-    /// `expiresSeconds`, 1 to 604,800 (7 days), is how long the URL may be used.
+    /// The encoded query of a presigned URL, for a client without credentials. The body is not signed; signed headers
+    /// must be sent with the same values. `expiresSeconds`, 1 to 604,800 (7 days), is how long the URL is valid.
     package func presignedQuery(
         for request: SignableRequest,
         credentials: Credentials,
@@ -83,7 +82,7 @@ package final class Signer: Sendable {
         return "\(encodedQuery)&X-Amz-Signature=\(signature(of: canonical, credentials: credentials, at: time))"
     }
 
-    /// 64 hexadecimal digits over a request of which every given header is signed.
+    /// 64 hexadecimal digits; covers all given headers.
     package func signature(of request: CanonicalRequest, credentials: Credentials, at time: UTCTime) -> String {
         signature(
             of: request,
@@ -108,8 +107,8 @@ package final class Signer: Sendable {
         "\(date)/\(region)/\(service)/aws4_request"
     }
 
-    /// Those that mean something to the store and that nothing on the way rewrites. A load balancer may change
-    /// `accept-encoding` (rclone/rclone#6670), a proxy `connection`, `expect` and `user-agent`.
+    /// Headers that matter to the store and that no proxy changes. A load balancer may change `accept-encoding`
+    /// (rclone/rclone#6670), a proxy `connection`, `expect` and `user-agent`.
     private static func signedHeaders(of request: SignableRequest) -> [(name: String, value: String)] {
         let chosen = request.headers.filter { header in
             let name = CanonicalRequest.lowercased(header.name)

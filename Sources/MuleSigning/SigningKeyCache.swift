@@ -1,10 +1,10 @@
 import MuleDigest
 import MuleSystem
 
-/// The keys derived for a day, a region and a service, which outlive the request they were derived for.
+/// Caches the derived keys by day, region and service.
 ///
-/// A process signs with one or two identities, and around midnight for two days, so a handful of entries is enough. The
-/// secret is compared with that of the entry; it is no dictionary key, and leaves with the entry.
+/// A process signs with one or two identities, and around midnight for two days, so a few entries are enough. An entry
+/// holds its secret for comparison; the secret is not a dictionary key, and is dropped with the entry.
 package final class SigningKeyCache: Sendable {
     private struct Entry {
         let credentials: Credentials
@@ -29,7 +29,7 @@ package final class SigningKeyCache: Sendable {
     /// 32 bytes. `date` as in the credential scope, `20261120`.
     package func key(for credentials: Credentials, date: String) -> [UInt8] {
         if let known = entries.withLock({ known(credentials, date, in: $0) }) { return known }
-        // Derived outside the lock: should two threads do it at once, both get the same key.
+        // Derived outside the lock: if two threads do it at once, both get the same key.
         let key = derive(secret: credentials.secretAccessKey, date: date)
         entries.withLock { entries in
             guard known(credentials, date, in: entries) == nil else { return }
@@ -53,7 +53,7 @@ package final class SigningKeyCache: Sendable {
 }
 
 extension Credentials {
-    /// The token has no part in the derived key, so a renewed token alone needs no new one.
+    /// The session token is not part of the derived key, so a renewed token alone needs no new one.
     fileprivate func hasSameKey(as other: Credentials) -> Bool {
         accessKeyID.utf8.elementsEqual(other.accessKeyID.utf8)
             && secretAccessKey.utf8.elementsEqual(other.secretAccessKey.utf8)

@@ -1,22 +1,22 @@
-/// Percent-encoding as Signature Version 4 wants it for S3: every byte but `A–Z a–z 0–9 - . _ ~` becomes `%XX` in upper
-/// case, once, and nothing is normalised: dot segments, double slashes and either form of an accent are keys of their
-/// own. What is sent must equal what is signed, so this text is also what goes on the wire.
+/// Percent-encoding as S3's Signature Version 4 requires it: every byte except `A–Z a–z 0–9 - . _ ~` becomes `%XX` in
+/// upper case, once. Nothing is normalised: dot segments, double slashes and both forms of an accent are keys of their
+/// own. The request must be sent as it is signed, so this text is also the one that is sent.
 /// https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html
 package enum URIEncoding {
     private static let digits = Array("0123456789ABCDEF".utf8)
 
-    /// For a path: `/` stays.
+    /// For a path: keeps `/`.
     package static func path(_ bytes: some Sequence<UInt8>) -> String {
         encode(bytes, keepingSlash: true)
     }
 
-    /// For the name or value of a query item: `/` is encoded too.
+    /// For the name or value of a query item: encodes `/` too.
     package static func component(_ bytes: some Sequence<UInt8>) -> String {
         encode(bytes, keepingSlash: false)
     }
 
     private static func encode(_ bytes: some Sequence<UInt8>, keepingSlash: Bool) -> String {
-        // For one type, and so without a call for each byte.
+        // A concrete type, which avoids a call for each byte.
         bytes.withContiguousStorageIfAvailable { encode($0, keepingSlash: keepingSlash) }
             ?? Array(bytes).withUnsafeBufferPointer { encode($0, keepingSlash: keepingSlash) }
     }

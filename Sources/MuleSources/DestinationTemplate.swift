@@ -1,18 +1,17 @@
 package import MulePlan
 
-/// Where files go, as it is written in a job: `backups/{host}/{yyyy}/{mm}/{relpath}`. Pure: the run's date and host are
-/// handed in.
+/// A job's destination, such as `backups/{host}/{yyyy}/{mm}/{relpath}`. Pure: the run's date and host are arguments.
 ///
 /// | | |
 /// |---|---|
 /// | `{host}` | the machine's name |
-/// | `{date}` `{yyyy}` `{mm}` `{dd}` | the day on which the run began, `{date}` as yyyy-mm-dd |
-/// | `{relpath}` | the path below the directory that was named, with its slashes |
+/// | `{date}` `{yyyy}` `{mm}` `{dd}` | the day on which the run started, `{date}` as yyyy-mm-dd |
+/// | `{relpath}` | the path below the source directory, with its slashes |
 /// | `{name}` `{stem}` `{ext}` | the file's name; `{stem}{ext}` is always `{name}`, and the extension has its dot |
 /// | `{sha256}` | of the content, 64 hexadecimal digits |
-/// | `{uuid}` | chosen anew for each upload |
+/// | `{uuid}` | new for each upload |
 ///
-/// `{{` and `}}` are braces. One that ends in `/` gets `{relpath}` behind it.
+/// `{{` and `}}` are braces. If it ends in `/`, `{relpath}` is appended.
 package struct DestinationTemplate: Hashable, Sendable {
     package enum Placeholder: String, CaseIterable, Sendable {
         case host, date, yyyy, mm, dd, relpath, name, stem, ext, sha256, uuid
@@ -23,7 +22,7 @@ package struct DestinationTemplate: Hashable, Sendable {
         case placeholder(Placeholder)
     }
 
-    /// What is the same for all files of a run.
+    /// The values that are the same for all files of a run.
     package struct Run: Hashable, Sendable {
         package var host: String
         package var year: Int
@@ -39,7 +38,7 @@ package struct DestinationTemplate: Hashable, Sendable {
         }
     }
 
-    /// As it was written.
+    /// As the user wrote it.
     package let text: String
     package let bucket: String
     private let pieces: [Piece]
@@ -78,10 +77,11 @@ package struct DestinationTemplate: Hashable, Sendable {
 
     package var needsUUID: Bool { uses(.uuid) }
 
-    /// Whether no two files of one directory can get one key, but for names that are not UTF-8, whose bytes become `%XX`.
+    /// Whether all files of a directory get different keys, apart from names that are not UTF-8, whose bytes become
+    /// `%XX`.
     package var isInjective: Bool { uses(.relpath) || uses(.uuid) }
 
-    /// Whether anything in it differs from file to file; if not, it is no destination for a directory.
+    /// Whether it differs from file to file; if not, it cannot be a directory's destination.
     package var tellsFilesApart: Bool {
         [.relpath, .name, .stem, .ext, .sha256, .uuid].contains(where: uses)
     }
@@ -91,10 +91,10 @@ package struct DestinationTemplate: Hashable, Sendable {
     /// The object for a file.
     ///
     /// - Parameters:
-    ///   - relativePath: below the directory that was named, without a slash at either end; raw bytes. Those that are not UTF-8
+    ///   - relativePath: below the source directory, without a slash at either end; raw bytes. Those that are not UTF-8
     ///     become `%XX`, as in every key.
-    ///   - digest: SHA-256 of the content, 32 bytes; needed where `needsDigest` says so.
-    ///   - uuid: 16 bytes; needed where `needsUUID` says so.
+    ///   - digest: SHA-256 of the content, 32 bytes; required if `needsDigest`.
+    ///   - uuid: 16 bytes; required if `needsUUID`.
     package func address(
         for relativePath: [UInt8],
         in run: Run,
@@ -129,7 +129,7 @@ package struct DestinationTemplate: Hashable, Sendable {
         return ObjectAddress(bucket: bucket, key: ObjectKey(key))
     }
 
-    /// A dot at the beginning hides a file and begins no extension: ".bashrc" is all stem.
+    /// A leading dot hides a file and does not start an extension: ".bashrc" is all stem.
     private static func split(_ name: ArraySlice<UInt8>) -> (stem: ArraySlice<UInt8>, ext: ArraySlice<UInt8>) {
         let dot = UInt8(ascii: ".")
         let leading = name.prefix { $0 == dot }.count
@@ -186,16 +186,16 @@ extension DestinationTemplate {
     }
 }
 
-/// What is wrong with a template, or with what it is filled with; `description` continues a sentence that began with its text.
+/// Why a template or a value for it is invalid; `description` continues a sentence that starts with its text.
 package enum TemplateError: Error, Hashable, Sendable, CustomStringConvertible {
     case noBucket
     case badBucket(String)
     case placeholderInBucket
-    /// A placeholder that there is not; whoever shows it names the nearest there is.
+    /// An unknown placeholder; the message suggests the nearest known one.
     case unknown(String)
     case openBrace
     case strayBrace
-    /// The caller has not handed in what it needs.
+    /// The caller did not pass a required value.
     case missing(DestinationTemplate.Placeholder)
     case emptyKey
 

@@ -1,11 +1,10 @@
 import Glibc
 package import MuleSystem
 
-/// The names in a directory in the order of their bytes, one behind the other in one piece of memory: a million of them may
-/// lie in one directory.
+/// The names in a directory, sorted by bytes, in one block of memory: a directory may have a million of them.
 package struct DirectoryNames {
     private var bytes: [UInt8] = []
-    /// Where names begin in `bytes`; each ends with a NUL.
+    /// Where names start in `bytes`; each ends with a NUL.
     private var starts: [Int] = []
 
     package init(of directory: [UInt8]) throws(SystemError) {
@@ -24,7 +23,7 @@ package struct DirectoryNames {
                 }
             }
         }
-        // A directory that is only half known is not to be taken for the whole.
+        // A partly read directory must not be taken for all of it.
         if errno != 0 { throw SystemError.current("readdir") }
         bytes.withUnsafeBufferPointer { bytes in
             guard let base = bytes.baseAddress else { return }

@@ -1,16 +1,16 @@
-/// A pattern of names as gitignore(5) has them, on raw bytes: names of files need not be UTF-8.
+/// A pattern as in gitignore(5), on raw bytes: file names need not be UTF-8.
 ///
-/// `*` is any number of bytes but `/`, `?` is one of them, `[a-z]`, `[!x]` and `[[:digit:]]` are one of a set, `\` takes
-/// the byte behind it as it is, and `**` for a whole name is any number of directories. A pattern with a slash at its
-/// beginning or in its middle is anchored at the directory that was named; one without matches the last name of a path,
-/// however deep. With a slash at its end it matches directories only. Upper and lower case differ.
+/// `*` matches any number of bytes except `/`, `?` one of them, `[a-z]`, `[!x]` and `[[:digit:]]` one of a set; `\`
+/// makes the next byte literal, and `**` as a whole name matches any number of directories. A pattern with a slash at
+/// its start or in its middle is anchored at the source directory; one without matches the last name of a path at any
+/// depth. With a slash at its end it matches directories only. Case matters.
 ///
-/// Matching takes no more steps than the lengths of pattern and path multiplied, whatever both are.
+/// Matching takes at most as many steps as the lengths of pattern and path multiplied.
 package struct GlobPattern: Hashable, Sendable {
-    /// Bytes as they were written.
+    /// The bytes as written.
     package let text: [UInt8]
 
-    /// One name of a path.
+    /// A name of a path.
     private enum Segment: Hashable {
         /// `**`: any number of names.
         case any
@@ -26,7 +26,7 @@ package struct GlobPattern: Hashable, Sendable {
     }
 
     private let segments: [Segment]
-    /// Whether the path is compared from its beginning, and not by its last name alone.
+    /// Whether to compare the whole path, not only its last name.
     private let isAnchored: Bool
     private let needsDirectory: Bool
 
@@ -49,13 +49,13 @@ package struct GlobPattern: Hashable, Sendable {
         var segments: [Segment] = []
         for name in names {
             let segment = try Self.segment(name)
-            // `**/**` says no more than `**`.
+            // `**/**` means the same as `**`.
             if segment != .any || segments.last != .any { segments.append(segment) }
         }
         self.segments = segments
     }
 
-    /// Whether the path (relative to the directory that was named, without a slash at either end) is meant.
+    /// Whether the pattern matches the path, which is relative to the source directory, without a slash at either end.
     package func matches(_ path: ArraySlice<UInt8>, isDirectory: Bool) -> Bool {
         if needsDirectory && !isDirectory { return false }
         guard isAnchored else {
@@ -69,10 +69,10 @@ package struct GlobPattern: Hashable, Sendable {
         matches(path[...], isDirectory: isDirectory)
     }
 
-    /// Name by name. Behind a `**` the first place that fits is as good as any later one, so that only the last `**` is ever
-    /// gone back to.
+    /// Compares name by name. After a `**`, the first match is as good as any later one, so backtracking only goes to
+    /// the last `**`.
     private func matches(_ names: [ArraySlice<UInt8>]) -> Bool {
-        // At the end `**` is what is in a directory, not the directory itself.
+        // At the end, `**` means the content of a directory, not the directory itself.
         let atEnd = segments.last == .any
         let wanted = atEnd ? segments.dropLast() : segments[...]
         var pattern = 0
@@ -134,7 +134,7 @@ package struct GlobPattern: Hashable, Sendable {
 // MARK: - Reading
 
 extension GlobPattern {
-    /// Cut at slashes, those in brackets too: no name has one, so no set could match it.
+    /// Splits at all slashes, also in brackets: no name has one, so no set could match it.
     private static func names(_ body: ArraySlice<UInt8>) throws(GlobError) -> [ArraySlice<UInt8>] {
         var names: [ArraySlice<UInt8>] = []
         for name in body.split(separator: slash, omittingEmptySubsequences: false) {
@@ -147,7 +147,7 @@ extension GlobPattern {
         return names
     }
 
-    /// Whether the byte behind `text` is taken as it is: an odd number of backslashes stands before it.
+    /// Whether the byte after `text` is literal: an odd number of backslashes precedes it.
     private static func endsEscaped(_ text: ArraySlice<UInt8>) -> Bool {
         text.reversed().prefix { $0 == UInt8(ascii: "\\") }.count % 2 == 1
     }
@@ -188,7 +188,7 @@ extension GlobPattern.Token {
 private struct ByteSet: Hashable {
     private var words = SIMD4<UInt64>(repeating: 0)
 
-    /// What stands behind a `[`, to its `]` and with it.
+    /// The text after a `[`, up to and including its `]`.
     init(reading rest: inout ArraySlice<UInt8>) throws(GlobError) {
         var isInverted = false
         if rest.first == UInt8(ascii: "!") || rest.first == UInt8(ascii: "^") {
@@ -198,7 +198,7 @@ private struct ByteSet: Hashable {
         var isFirst = true
         while true {
             guard var low = rest.popFirst() else { throw .openBracket }
-            // Right behind the [ it is one of the set.
+            // Directly after the [ it is part of the set.
             if low == UInt8(ascii: "]"), !isFirst { break }
             isFirst = false
             if low == UInt8(ascii: "["), rest.first == UInt8(ascii: ":") {
@@ -226,7 +226,7 @@ private struct ByteSet: Hashable {
 
     private mutating func insert(_ byte: UInt8) { words[Int(byte >> 6)] |= 1 << UInt64(byte & 63) }
 
-    /// `:digit:]` and its like, ASCII alone.
+    /// `:digit:]` and the like, ASCII only.
     private mutating func insertClass(reading rest: inout ArraySlice<UInt8>) throws(GlobError) {
         let name = rest.dropFirst().prefix { $0 != UInt8(ascii: ":") }
         let behind = rest.dropFirst(1 + name.count)
@@ -245,7 +245,7 @@ private struct ByteSet: Hashable {
     ]
 }
 
-/// Why a text is no pattern; `description` continues a sentence that began with the text.
+/// Why a text is not a pattern; `description` continues a sentence that starts with the text.
 package enum GlobError: Error, Hashable, Sendable, CustomStringConvertible {
     case empty
     case emptyName

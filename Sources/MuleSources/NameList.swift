@@ -1,14 +1,14 @@
 import Glibc
 package import MuleSystem
 
-/// Names that are read from a file or a stream one by one: the list may be endless, and whoever writes it may be slow.
+/// Names read from a file or a stream one by one: the list may be endless, and its writer may be slow.
 package final class NameList {
     package enum Entry: Equatable {
-        /// To open the file by: absolute, or relative to the current directory. Never empty.
+        /// A path to open: absolute, or relative to the current directory. Never empty.
         case name([UInt8])
-        /// Nothing has come for a moment.
+        /// Nothing arrived for a moment.
         case idle
-        /// What is wrong with the list: the first bytes of the name in question, or the list itself.
+        /// A problem of the list: the first bytes of the name in question, or of the list itself.
         case failed([UInt8], SourceProblem)
     }
 
@@ -22,13 +22,13 @@ package final class NameList {
     private var isTooLong = false
     private var isAtEnd = false
 
-    /// PATH_MAX: no longer path can be given to the kernel (path_resolution(7)).
+    /// PATH_MAX: the kernel accepts no longer path (path_resolution(7)).
     private static let longest = 4096
     /// Milliseconds.
     private static let patience: Int32 = 200
 
     /// - Parameters:
-    ///   - path: of the list; `-` for standard input.
+    ///   - path: the list's; `-` for standard input.
     ///   - separator: the byte that ends a name: a line feed, or a NUL.
     ///   - chunk: bytes read at a time.
     package init(path: [UInt8], separator: UInt8, chunk: Int = 64 << 10) throws(SystemError) {
@@ -42,7 +42,7 @@ package final class NameList {
         if let file, try file.status().kind == .directory { throw SystemError(code: EISDIR, call: "open") }
     }
 
-    /// The next name; nil at the end of the list. Empty names are passed over.
+    /// The next name; nil at the end of the list. Skips empty names.
     package func next() -> Entry? {
         while true {
             if let end = buffer[unread].firstIndex(of: separator) {
@@ -57,7 +57,7 @@ package final class NameList {
             do {
                 guard try fill() else { return .idle }
             } catch {
-                // What was read of the last name is not known to be all of it.
+                // The last name may be incomplete.
                 isAtEnd = true
                 name = []
                 isTooLong = false
@@ -66,7 +66,7 @@ package final class NameList {
         }
     }
 
-    /// Keeps what belongs to the name, as far as it can be one.
+    /// Keeps the bytes of the name, up to the maximum length.
     private func take(_ range: Range<Int>) {
         name += buffer[range].prefix(Self.longest + 1 - name.count)
         if name.count > Self.longest { isTooLong = true }
@@ -81,7 +81,7 @@ package final class NameList {
         return name.isEmpty ? nil : .name(name)
     }
 
-    /// Reads what is there; false when nothing came in time.
+    /// Reads what is available; false if nothing arrived in time.
     private func fill() throws(SystemError) -> Bool {
         var request = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
         guard try retryingInterrupts("poll", { poll(&request, 1, Self.patience) }) > 0 else { return false }

@@ -1,15 +1,15 @@
 package import MuleLedger
 import MuleSystem
 
-/// A walk whose files come in another order than they are found in. With any but `name` all are found before the first is
-/// given out, and what is known of them waits on disk: memory does not grow with their number.
+/// A walk in another order than that of the directories. Except for `name`, all files are found before the first is
+/// returned, and their facts are stored on disk: memory does not grow with their number.
 package struct OrderedWalk {
     private var walk: SourceWalk
     private let order: FileOrder
     private var sorter: SpillSorter?
     private var hasFoundAll = false
 
-    /// Files that are found between two signs of life.
+    /// Files found between two keep-alives.
     private static let pace = 512
 
     package init(_ walk: SourceWalk, order: FileOrder) {
@@ -17,7 +17,7 @@ package struct OrderedWalk {
         self.order = order
     }
 
-    /// The next file, or the next thing that is none; nil at the end.
+    /// The next file, or the next other step; nil at the end.
     package mutating func next() throws(SpillError) -> SourceWalk.Step? {
         if order == .name { return walk.next() }
         let sorter = if let begun = self.sorter { begun } else { try SpillSorter() }
@@ -38,7 +38,7 @@ package struct OrderedWalk {
         switch order {
         case .name: 0
         case .oldest: found.modificationTime
-        // The complement turns the order round for every number.
+        // The complement reverses the order for every number.
         case .newest: ~found.modificationTime
         case .smallest: found.size
         case .largest: ~found.size
@@ -51,7 +51,8 @@ package struct OrderedWalk {
     private static let wasNamed: UInt8 = 2
     private static let nameEndsPath: UInt8 = 4
 
-    /// A byte of flags, the length of the name in four, and the path; the name behind it where the path does not end in it.
+    /// A byte of flags, the length of the name in four bytes, and the path; then the name, unless the path ends with
+    /// it.
     private static func record(_ found: SourceWalk.Found) -> [UInt8] {
         let isEnd =
             found.path.count >= found.name.count && found.path.suffix(found.name.count).elementsEqual(found.name)
@@ -64,7 +65,7 @@ package struct OrderedWalk {
         return record
     }
 
-    /// Looked at once more: a while may have passed, and what was seen then is not what is to be sent.
+    /// Checks the file again: a while may have passed, and its current state is sent.
     private static func found(_ record: [UInt8]) -> SourceWalk.Step {
         let length = Int(record[1..<5].reversed().reduce(UInt32(0)) { $0 << 8 | UInt32($1) })
         let isEnd = record[0] & nameEndsPath != 0

@@ -1,12 +1,13 @@
 package import MuleSystem
 
-/// Which of the files below a directory are meant. What was named itself, a file or a directory, is always meant.
+/// Which files below a directory to upload. A file or directory named as a source is always selected.
 package struct Selection: Hashable, Sendable {
-    /// When there are any, only files that one of them matches, or that lie in a directory that one of them matches.
+    /// If not empty: only files that match, or that lie in a matching directory.
     package var include: [GlobPattern] = []
-    /// The last one that matches decides. A directory that is left out is not gone into, so that nothing in it comes back.
+    /// The last match decides. An excluded directory is not entered, so nothing in it can be included again.
     package var exclude: [ExcludeRule] = []
-    /// Seconds since the content last changed, at the walk's beginning, or more; for a time in the future see `FileStatus.age`.
+    /// Minimum seconds since the content last changed, at the start of the walk; for a time in the future see
+    /// `FileStatus.age`.
     package var minimumAge: Double?
     package var maximumAge: Double?
     /// Bytes.
@@ -16,7 +17,7 @@ package struct Selection: Hashable, Sendable {
 
     package init() {}
 
-    /// Whether the rules leave out what is at this path.
+    /// Whether the rules exclude the path.
     package func excludes(_ path: [UInt8], isDirectory: Bool) -> Bool {
         exclude.last { $0.pattern.matches(path, isDirectory: isDirectory) }.map { !$0.isException } ?? false
     }
@@ -25,7 +26,7 @@ package struct Selection: Hashable, Sendable {
         include.contains { $0.matches(path, isDirectory: isDirectory) }
     }
 
-    /// Why a file of these facts is left out; nil when it is not.
+    /// Why the file is skipped; nil if it is selected.
     ///
     /// - Parameter now: nanoseconds since 1970.
     func objection(to status: FileStatus, now: Int64) -> LeftOut? {
@@ -43,7 +44,7 @@ package struct Selection: Hashable, Sendable {
     }
 }
 
-/// What is left out, or with `!` before the pattern: what is not, though an earlier rule says so.
+/// A pattern to exclude, or with `!` an exception to earlier rules.
 package struct ExcludeRule: Hashable, Sendable {
     package var pattern: GlobPattern
     package var isException: Bool
@@ -59,28 +60,28 @@ package struct ExcludeRule: Hashable, Sendable {
     }
 }
 
-/// What becomes of symbolic links below a directory that was named. One that was named itself is always followed.
+/// What to do with symbolic links below a source directory. One named as a source is always followed.
 package enum SymlinkPolicy: String, CaseIterable, Sendable {
     /// Links to files are followed; one to a directory is a problem.
     case files
-    /// Links to directories are followed too; one that leads back to where it lies is a problem.
+    /// Links to directories are followed too; one to a directory that contains it is a problem.
     case follow
-    /// They are left out.
+    /// Links are skipped.
     case skip
-    /// Each is a problem.
+    /// Each link is a problem.
     case report
 }
 
-/// In which order files are sent.
+/// The order in which files are sent.
 package enum FileOrder: String, CaseIterable, Sendable {
-    /// As the walk goes; no file waits for another to be found.
+    /// The order of the walk; no file waits for others to be found.
     case name
     case oldest, newest, smallest, largest
 }
 
-/// Why a file, or a directory with all that is in it, is not meant.
+/// Why a file, or a directory with all its content, is skipped.
 package enum LeftOut: String, Hashable, Sendable {
     case excluded, notIncluded, tooYoung, tooOld, tooSmall, tooLarge, symbolicLink
-    /// It belongs to the ledger that is in use; see `ReservedFiles`.
+    /// It belongs to the ledger in use; see `ReservedFiles`.
     case ledger
 }

@@ -1,30 +1,30 @@
 package import MuleSystem
 
-/// Why something that was named, or found below it, can't be sent.
+/// Why a source, or something below it, cannot be uploaded.
 package enum SourceProblem: Hashable, Sendable {
-    /// Missing, or its facts can't be read.
+    /// Missing, or its status cannot be read.
     case unreadable(SystemError)
-    /// What is in the directory is not known, or not all of it.
+    /// The content of the directory is unknown or incomplete.
     case unreadableDirectory(SystemError)
-    /// A directory, and nobody asked for what is below it.
+    /// A directory, without a recursive option.
     case directory
     case linkToDirectory
-    /// A symbolic link, and they are not to be followed.
+    /// A symbolic link, and links are not followed.
     case link
-    /// A link that leads back to a directory it lies in.
+    /// A link to a directory that contains it.
     case loop
-    /// A FIFO, a socket or a device: there is no end that could be confirmed.
+    /// A FIFO, a socket or a device: it has no end that could be confirmed.
     case endless(FileStatus.Kind, wasNamed: Bool)
-    /// A listed name with `..` in it, from which no key can be made.
+    /// A listed name with `..`, which has no key.
     case leadsUp
-    /// A listed name that no file can have; the path is its beginning.
+    /// A listed name that is too long for a file; the path is its start.
     case nameTooLong
-    /// The list itself, from some place on.
+    /// The list itself, from some position on.
     case unreadableList(SystemError)
 
     /// What is wrong and what to do about it.
     ///
-    /// - Parameter name: the path, made safe to show.
+    /// - Parameter name: the path, safe to show.
     package func sentence(for name: String) -> String {
         switch self {
         case .unreadable(let error): "\(name) cannot be read: \(error.reason)."

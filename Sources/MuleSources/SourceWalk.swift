@@ -1,47 +1,47 @@
-// Which files are to be sent, and where to. This room looks at directories and reads names; it opens no file's content,
-// changes nothing, and holds no list of what it finds.
+// MuleSources finds the files to upload and their keys. It reads directories and lists of names; it opens no file's
+// content, changes nothing, and keeps no list of what it finds.
 
 package import MuleSystem
 
-/// Goes through what was named, on the command line or in a list, file by file: no list of them is held, but for the names in
-/// one directory and in those that lead to it.
+/// Walks the sources from the command line or a list, file by file. It keeps only the names in the current directory
+/// and in its parents.
 ///
-/// In the order of the names' bytes, so that two runs agree. What a `Selection` leaves out below a directory is told too, so
-/// that whoever waits for a file hears that the walk goes on.
+/// Names are sorted by bytes, so that all runs use the same order. Files that a `Selection` skips are returned too, so
+/// that the caller sees progress.
 package struct SourceWalk {
     package struct Found: Sendable {
-        /// To open it by.
+        /// The path to open.
         package var path: [UInt8]
-        /// What goes behind a prefix: the file's name, its path below the directory that was named, or its path as a list has it.
+        /// What is appended to a prefix: the file's name, its path below the source directory, or its path in a list.
         package var name: [UInt8]
-        /// As it was seen, links not followed; nil for what was named itself.
+        /// The status, links not followed; nil for a source itself.
         package var status: FileStatus?
-        /// Bytes and nanoseconds since 1970, of what is behind a link where it is one; 0 for what can't be read.
+        /// Bytes, and nanoseconds since 1970; for a link those of its target; 0 if they cannot be read.
         package var size: Int64 = 0
         package var modificationTime: Int64 = 0
-        /// Whether the path leads through a symbolic link below the directory that was named.
+        /// Whether the path has a symbolic link below the source directory.
         package var isLinked = false
     }
 
     package enum Step: Sendable {
         case file(Found)
-        /// What can't be sent, and why.
+        /// What cannot be uploaded, and why.
         case problem(Found, SourceProblem)
-        /// What the selection does not mean; a directory stands for all that is in it.
+        /// What the selection skips; a directory includes all its content.
         case leftOut(Found, LeftOut)
-        /// Whoever writes the list has sent nothing for a moment; the next call goes on waiting.
+        /// The list's writer has sent nothing for a moment; the next call continues to wait.
         case idle
     }
 
     private struct Level {
         var directory: [UInt8]
-        /// Path that goes behind a prefix.
+        /// The path that is appended to a prefix.
         var prefix: [UInt8]
-        /// How many bytes of a name lead to the directory that was named; patterns see what is behind them.
+        /// Length of the source directory's part of a name; patterns see the rest.
         var rootLength: Int
         var names: DirectoryNames
         var next = 0
-        /// Whether an include pattern means the whole directory.
+        /// Whether an include pattern matches the whole directory.
         var isIncluded: Bool
         var isLinked: Bool
         /// Device and inode.
@@ -70,7 +70,7 @@ package struct SourceWalk {
     private static let slash = UInt8(ascii: "/")
 
     /// - Parameters:
-    ///   - isRecursive: whether directories are gone into.
+    ///   - isRecursive: whether to enter directories.
     ///   - now: the moment from which ages are counted, in nanoseconds since 1970.
     package init(
         _ sources: [[UInt8]],
@@ -84,7 +84,7 @@ package struct SourceWalk {
         self.now = now
     }
 
-    /// What a list names, as it comes.
+    /// Walks the names of a list as they arrive.
     package init(
         _ list: NameList,
         isRecursive: Bool,
@@ -97,7 +97,7 @@ package struct SourceWalk {
         self.now = now
     }
 
-    /// The next file, or the next thing that is none; nil at the end.
+    /// The next file, or the next other step; nil at the end.
     package mutating func next() -> Step? {
         while true {
             if let level = levels.last {
@@ -136,7 +136,7 @@ package struct SourceWalk {
         }
     }
 
-    /// What was named; nil for a directory that is gone into.
+    /// Starts with a source; nil for a directory, which it enters.
     ///
     /// - Parameters:
     ///   - name: of the file.
@@ -161,7 +161,7 @@ package struct SourceWalk {
         }
     }
 
-    /// Goes into a directory; a step only where it can't be read.
+    /// Enters a directory; returns a step only if it cannot be read.
     private mutating func enter(
         _ directory: Found,
         _ status: FileStatus,
@@ -191,18 +191,18 @@ package struct SourceWalk {
             level.directory.last == Self.slash ? level.directory + name : level.directory + [Self.slash] + name
         var found = Found(path: path, name: level.prefix.isEmpty ? Array(name) : level.prefix + [Self.slash] + name)
         found.isLinked = level.isLinked
-        // Patterns see the path below the directory that was named.
+        // Patterns see the path below the source directory.
         let inner = level.rootLength == 0 ? found.name : Array(found.name.dropFirst(level.rootLength + 1))
         do {
             var status = try FileStatus.of(path: path, followingLinks: false)
             found.status = status
             if status.kind == .symbolicLink {
-                // A link is left out by its name, whatever it leads to.
+                // Exclude rules apply to the name of a link, not to its target.
                 if selection.excludes(inner, isDirectory: false) { return .leftOut(found, .excluded) }
                 switch selection.symlinks {
                 case .skip: return .leftOut(found, .symbolicLink)
                 case .report:
-                    // Behind one to a directory may be what an include pattern means.
+                    // A directory behind the link may contain files that an include pattern matches.
                     let mayHold = (try? FileStatus.of(path: path))?.kind == .directory
                     guard mayHold || level.isIncluded || isIncluded(inner, isDirectory: false) else {
                         return .leftOut(found, .notIncluded)
@@ -221,7 +221,7 @@ package struct SourceWalk {
                 if found.isLinked, levels.contains(where: { $0.identity == Identity(status) }) {
                     return .problem(found, .loop)
                 }
-                // With include patterns that do not mean all of it, some of what is in it may be meant.
+                // Without a match for the directory itself, files in it may still match.
                 return enter(
                     found,
                     status,
@@ -237,7 +237,7 @@ package struct SourceWalk {
             if let reason = selection.objection(to: status, now: now) { return .leftOut(found, reason) }
             return .file(found)
         } catch {
-            // Nobody can tell whether it would be meant, unless its name alone says that it is not.
+            // Without the status, only the name can show that it is excluded.
             if selection.excludes(inner, isDirectory: false) { return .leftOut(found, .excluded) }
             return .problem(found, .unreadable(error))
         }
@@ -247,7 +247,7 @@ package struct SourceWalk {
         selection.include.isEmpty || selection.includes(path, isDirectory: isDirectory)
     }
 
-    /// The last name in a path; empty where there is none, as in `/`.
+    /// The last name in a path; empty if there is none, as in `/`.
     package static func lastComponent(_ path: [UInt8]) -> [UInt8] {
         let trimmed = path.reversed().drop { $0 == slash }.reversed()
         return Array(trimmed.split(separator: slash).last ?? [])

@@ -1,6 +1,6 @@
 import Synchronization
 
-/// A stop that is asked for once and heard everywhere: a flag to look at, and wake-ups for those who sleep.
+/// A request to stop: a flag to check, and callbacks that wake sleeping threads.
 package final class Cancellation: Sendable {
     private let flag = Atomic<Bool>(false)
     private let wakers = Monitor<Wakers>(Wakers())
@@ -17,13 +17,13 @@ package final class Cancellation: Sendable {
     /// Sets the flag and calls every waker. May be called from any thread, and again.
     package func cancel() {
         flag.store(true, ordering: .releasing)
-        // Under the lock, so that whoever has taken its waker back knows that it is not being called any more.
+        // Under the lock: once `removeWaker` has returned, the waker is not called any more.
         wakers.withLock { wakers in
             for wake in wakers.all.values { wake() }
         }
     }
 
-    /// Adds a waker, which must be quick and may be called from any thread; the answer is the ticket to take it back.
+    /// Adds a callback, which must be quick and may be called from any thread. Returns the ticket for `removeWaker`.
     package func onCancel(_ wake: @escaping @Sendable () -> Void) -> Int {
         wakers.withLock { wakers in
             wakers.next += 1

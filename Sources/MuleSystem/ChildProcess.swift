@@ -1,15 +1,15 @@
 import Glibc
 
-/// A program that is run for what it prints.
+/// A program that is run for its output.
 ///
-/// It reads nothing but what it is given, has no terminal, and inherits neither descriptors nor blocked signals. With everything it has
-/// started it is killed when its time is up, when it prints too much, or when the run is stopped.
+/// It reads only the given input, has no terminal, and inherits neither descriptors nor blocked signals. It is killed
+/// with all processes that it started if it times out, prints too much, or the run is stopped.
 package struct ChildProcess: Sendable {
     package enum End: Hashable, Sendable {
         case exit(Int32)
         case signal(Int32)
-        /// It is gone, and the system says no more: something in this process ignores the ends of children, or has taken this
-        /// one's. Not known to be a success.
+        /// It has ended, but its exit status is unknown: this process ignores SIGCHLD, or other code reaped the child.
+        /// Never treated as a success.
         case unknown
         case timeout
         case tooMuchOutput
@@ -19,19 +19,19 @@ package struct ChildProcess: Sendable {
     package struct Outcome: Sendable {
         package var end: End
         package var output: [UInt8]
-        /// The last that it said on standard error.
+        /// The last bytes of its standard error.
         package var lastError: [UInt8]
     }
 
-    /// The program, looked for in `PATH` when it has no slash, and its arguments.
+    /// The program, searched in `PATH` if it has no slash, and its arguments.
     package var words: [String]
     package var environment: [String: String]
     /// Seconds until it is killed.
     package var timeout: Double
-    /// Most bytes of output that are taken.
+    /// Maximum number of bytes of output.
     package var outputLimit: Int
 
-    /// What it finds on standard input; nil for nothing at all.
+    /// Its standard input; nil for an empty one.
     package var input: [UInt8]?
 
     package static let errorLimit = 4096
@@ -45,11 +45,12 @@ package struct ChildProcess: Sendable {
 
     /// Runs the program and waits for its end.
     ///
-    /// - Throws: When it can't be started.
+    /// - Throws: if it cannot be started.
     package func run(_ cancellation: Cancellation) throws(SystemError) -> Outcome {
         let output = try Pipe()
         let error = try Pipe()
-        // Not a pipe: nobody has to fill it while the program runs, and one that reads nothing breaks nothing.
+        // A file instead of a pipe: it needs no thread that writes, and a program that does not read it causes no
+        // SIGPIPE.
         let input = try self.input.map { content throws(SystemError) in try File.inMemory(content) }
         let pid = try spawnChild(
             words.map { Array($0.utf8) },
@@ -65,7 +66,7 @@ package struct ChildProcess: Sendable {
     }
 }
 
-/// A child that runs, and what it has said so far.
+/// A running child and its output so far.
 private struct Listening {
     let pid: pid_t
     let output: Pipe
@@ -74,7 +75,7 @@ private struct Listening {
     private var said: [UInt8] = []
     private var lastError: [UInt8] = []
 
-    /// How often the end of a child that has closed its streams, and the wish to stop, are looked for.
+    /// How often to check for cancellation, and for the end of a child that has closed its streams.
     private static let tickMilliseconds: Int32 = 50
 
     init(pid: pid_t, output: Pipe, error: Pipe, limit: Int) {
@@ -84,8 +85,8 @@ private struct Listening {
     consuming func untilEnd(deadline: Moment, _ cancellation: Cancellation) -> ChildProcess.Outcome {
         var end: ChildProcess.End?
         while true {
-            // Asked before the streams are read: what it printed before its end is in the pipe by then. Something that it
-            // has left running may hold the pipe open for ever.
+            // Asked before the streams are read: all that it printed before it ended is in the pipe by then. A process
+            // that it left running may keep the pipe open indefinitely.
             end = end ?? Self.end(of: pid)
             let isQuiet = !takeIn()
             if said.count > limit { return killed(end, .tooMuchOutput) }
@@ -117,7 +118,7 @@ private struct Listening {
         return answer == pid ? ChildProcess.End(status: status) : .unknown
     }
 
-    /// Reads what there is, without waiting; false when there was nothing.
+    /// Reads what is available, without waiting; false if there was nothing.
     private mutating func takeIn() -> Bool {
         let piece = output.read()
         said += piece

@@ -1,6 +1,6 @@
 import Glibc
 
-/// A moment of the monotonic clock, which stands still while the machine sleeps and never jumps.
+/// A moment of the monotonic clock, which stops while the machine is suspended and never jumps.
 package struct Moment: Hashable, Comparable, Sendable {
     /// Nanoseconds since some fixed moment in the past.
     package var nanoseconds: Int64
@@ -19,7 +19,7 @@ package struct Moment: Hashable, Comparable, Sendable {
         Moment(nanoseconds: nanoseconds + Int64(seconds * 1e9))
     }
 
-    /// Seconds that have passed since the other moment.
+    /// Seconds since the other moment.
     package func seconds(since other: Moment) -> Double {
         Double(nanoseconds - other.nanoseconds) / 1e9
     }
@@ -34,7 +34,7 @@ package func wallClockMilliseconds() -> Int64 {
     return Int64(time.tv_sec) * 1000 + Int64(time.tv_nsec) / 1_000_000
 }
 
-/// The time of the week by the clock on the wall, in the zone that `TZ` or the machine names.
+/// The time of the week in the zone of `TZ` or of the machine.
 package func localTimeOfWeek() -> (weekday: Int, minute: Int) {
     var seconds = time(nil)
     var fields = tm()
@@ -43,7 +43,7 @@ package func localTimeOfWeek() -> (weekday: Int, minute: Int) {
     return ((Int(fields.tm_wday) + 6) % 7, Int(fields.tm_hour) * 60 + Int(fields.tm_min))
 }
 
-/// Today by the clock on the wall, in the zone that `TZ` or the machine names.
+/// Today's date in the zone of `TZ` or of the machine.
 package func localDate() -> (year: Int, month: Int, day: Int) {
     var seconds = time(nil)
     var fields = tm()
@@ -51,7 +51,7 @@ package func localDate() -> (year: Int, month: Int, day: Int) {
     return (Int(fields.tm_year) + 1900, Int(fields.tm_mon) + 1, Int(fields.tm_mday))
 }
 
-/// The minute of the day that the clock on the wall shows at a time, in milliseconds since 1970; 0 to 1439.
+/// The minute of the day in local time, 0 to 1439, of a time in milliseconds since 1970.
 package func localMinuteOfDay(at milliseconds: Int64) -> Int {
     var seconds = time_t(milliseconds / 1000)
     var fields = tm()
@@ -59,7 +59,7 @@ package func localMinuteOfDay(at milliseconds: Int64) -> Int {
     return Int(fields.tm_hour) * 60 + Int(fields.tm_min)
 }
 
-/// When the clock on the wall shows this time of day next, or passes it by where the clocks are put forward over it; in
+/// The next time at which the local clock shows this minute of the day, or skips it when the clocks go forward; in
 /// milliseconds since 1970.
 ///
 /// - Parameter now: seconds since 1970.
@@ -69,17 +69,17 @@ package func nextLocalTime(minuteOfDay: Int, after now: Int = time(nil)) -> Int6
             return Int64(then) * 1000
         }
     }
-    // No day is passed over as a whole, but in a zone that crosses the date line.
+    // No whole day is skipped, except in a zone that crosses the date line.
     return Int64(now + 86_400) * 1000
 }
 
-/// When the clock shows the time on a day, seconds since 1970: twice where the clocks are put back over it, and once where they
-/// are put forward.
+/// The times on a day when the local clock shows this minute, in seconds since 1970: two if the clocks go back over it,
+/// and the time of the jump if they go forward over it.
 private func moments(minuteOfDay: Int, days: Int, from now: Int) -> [Int] {
     var start = tm()
     var seconds = now
     localtime_r(&seconds, &start)
-    // Fields that mktime(3) has looked at are those of its answer, which may be another time of day: each try has its own.
+    // mktime(3) normalizes the fields, possibly to another time of day, so each try has its own copy.
     let tries = [-1, 0, 1].map { isDST in
         var fields = start
         fields.tm_mday += Int32(days)
@@ -91,7 +91,7 @@ private func moments(minuteOfDay: Int, days: Int, from now: Int) -> [Int] {
     }
     let found = tries.filter { $0.minute == minuteOfDay }.map(\.moment)
     if !found.isEmpty { return Set(found).sorted() }
-    // The clocks jump over it. The tries are what their two readings would make of it, with the jump in between.
+    // The clocks skip this minute. The tries interpret it with the two offsets from UTC; the jump lies between them.
     let moments = tries.map(\.moment)
     guard var before = moments.min(), var after = moments.max() else { return [] }
     let offset = offsetFromUTC(at: before)
@@ -109,7 +109,7 @@ private func offsetFromUTC(at moment: Int) -> Int {
     return fields.tm_gmtoff
 }
 
-/// The machine's name, as it was given; "localhost" where it has none.
+/// The machine's host name; "localhost" if it has none.
 package func hostName() -> String {
     var name = [CChar](repeating: 0, count: 256)
     guard gethostname(&name, name.count - 1) == 0 else { return "localhost" }

@@ -1,8 +1,8 @@
 internal import CLinux
 import Glibc
 
-/// An open directory: names in it are one component each, so that nothing that is put in the way, a symbolic link for one,
-/// leads elsewhere.
+/// An open directory. Names in it are single components, so no symbolic link that appears in the path later can lead
+/// elsewhere.
 package final class Directory: Sendable {
     private let descriptor: Int32
 
@@ -14,7 +14,7 @@ package final class Directory: Sendable {
         close(descriptor)
     }
 
-    /// Opens the directory that the path leads to.
+    /// Opens the directory at the path.
     package static func open(_ path: [UInt8]) throws(SystemError) -> Directory {
         let name = try cString(path, "open")
         let flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC
@@ -23,7 +23,7 @@ package final class Directory: Sendable {
 
     /// Opens a directory by its canonical path.
     ///
-    /// - Throws: `ELOOP` or `ENOTDIR` when a symbolic link has taken the place of one of the directories that lead there.
+    /// - Throws: `ELOOP` or `ENOTDIR` if a symbolic link has replaced one of the directories of the path.
     package static func open(canonical path: [UInt8]) throws(SystemError) -> Directory {
         var directory = try open([UInt8(ascii: "/")])
         for name in path.split(separator: UInt8(ascii: "/")) {
@@ -35,7 +35,7 @@ package final class Directory: Sendable {
         return directory
     }
 
-    /// What stands under the name; a symbolic link is not followed.
+    /// The status of the name itself; symbolic links are not followed.
     package func status(of name: [UInt8]) throws(SystemError) -> FileStatus {
         var status = stat()
         let name = try cString(name, "stat")
@@ -43,8 +43,8 @@ package final class Directory: Sendable {
         return FileStatus(status)
     }
 
-    /// Opens a file for reading, never one that a symbolic link leads to, and without waiting for the writer of a FIFO. Waits
-    /// for another process's lease as `File.openForReading` does.
+    /// Opens a file for reading. Does not follow a symbolic link, nor wait for the writer of a FIFO. Waits for another
+    /// process's lease as `File.openForReading` does.
     ///
     /// - Parameter isCancelled: asked while it waits.
     package func openFile(_ name: [UInt8], isCancelled: () -> Bool = { false }) throws(SystemError) -> File {
@@ -57,16 +57,16 @@ package final class Directory: Sendable {
         }
     }
 
-    /// Makes a file that nobody has, for this user alone.
+    /// Creates a file that must not exist yet, with permissions for this user only.
     package func makeFile(_ name: [UInt8]) throws(SystemError) -> File {
         let name = try cString(name, "open")
         let flags = O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW
         return File(descriptor: try retryingInterrupts("open") { openat(descriptor, name, flags, 0o600) })
     }
 
-    /// Moves a name to another directory of the same file system. Whatever has the new name already stays: `EEXIST`.
+    /// Moves a name to another directory of the same file system. Never replaces an existing file: `EEXIST`.
     ///
-    /// - Parameter isOwn: whether nobody else makes files of the new name.
+    /// - Parameter isOwn: whether no other process creates files of the new name.
     package func move(
         _ name: [UInt8],
         to other: Directory,
@@ -79,11 +79,11 @@ package final class Directory: Sendable {
             try retryingInterrupts("rename") { mule_rename_new(descriptor, old, other.descriptor, new) }
             return
         } catch {
-            // A link whose old name could not be removed then, below or in a run before.
+            // The new name is a hard link whose old name could not be removed, below or in an earlier run.
             if isOwn, error.code == EEXIST, try isSameFile(name, other, newName) { return try remove(name) }
             guard Self.isUnsupported(error) else { throw error }
         }
-        // File systems that can't promise it in one step (NFS, some of FUSE) can do so in two, those with hard links.
+        // Without such a rename (NFS, some FUSE file systems), a hard link and a removal have the same effect.
         do throws(SystemError) {
             try retryingInterrupts("link") { linkat(descriptor, old, other.descriptor, new, 0) }
         } catch {
@@ -103,8 +103,8 @@ package final class Directory: Sendable {
         return one.inode == two.inode && one.device == two.device && one.linkCount > 1
     }
 
-    /// The same where a file system knows neither a rename that replaces nothing nor hard links (exFAT and FAT by FUSE): the new name is
-    /// made first, by whoever comes first, and then replaced.
+    /// Moves on file systems that have neither a rename without replacing nor hard links (exFAT and FAT via FUSE):
+    /// creates the new name exclusively, then replaces it.
     func moveByReplacing(
         _ name: [UInt8],
         to other: Directory,
@@ -126,7 +126,7 @@ package final class Directory: Sendable {
         }
     }
 
-    /// What a file system answers to calls that it does not know (rename(2), link(2)). EPERM is both that and a missing right,
+    /// What file systems return for unsupported calls (rename(2), link(2)). EPERM can also mean a missing permission,
     /// which the next call shows.
     private static func isUnsupported(_ error: SystemError) -> Bool {
         [EINVAL, ENOSYS, EPERM, EOPNOTSUPP].contains(error.code)
@@ -137,7 +137,7 @@ package final class Directory: Sendable {
         try retryingInterrupts("unlink") { unlinkat(descriptor, name, 0) }
     }
 
-    /// Makes what was done to the names durable (fsync(2)). File systems that can't sync a directory keep names in their own way.
+    /// Makes changes of names durable (fsync(2)). EINVAL: the file system cannot sync directories.
     package func sync() throws(SystemError) {
         do {
             try retryingInterrupts("fsync") { fsync(descriptor) }
@@ -148,19 +148,19 @@ package final class Directory: Sendable {
 }
 
 extension File {
-    /// What a try to keep writers away came to.
+    /// The result of an attempt to block writers.
     package enum WriteLease: Sendable {
         case taken
-        /// Somebody has the file open for writing.
+        /// Another process has the file open for writing.
         case refused
-        /// Not to be had here: the file belongs to somebody else, or the file system has no leases.
+        /// Leases are not available: the file belongs to another user, or the file system has none.
         case unknown
     }
 
-    /// Keeps others from opening the file for writing until it is given back, or this file is closed: they wait as long, 45 s at
-    /// most (`/proc/sys/fs/lease-break-time`). The file must be open for reading alone.
+    /// Blocks others from opening the file for writing until the lease is released or this file is closed. They wait 45
+    /// s at most (`/proc/sys/fs/lease-break-time`). The file must be open for reading only.
     ///
-    /// The kernel tells of who waits with SIGIO, which ends a process that does not expect it: it is ignored from here on.
+    /// The kernel reports waiting writers with SIGIO, which by default ends a process: it is ignored from here on.
     package func takeWriteLease() -> WriteLease {
         signal(SIGIO, SIG_IGN)
         if mule_lease(descriptor, 1) == 0 { return .taken }
@@ -175,22 +175,22 @@ extension File {
         try retryingInterrupts("fsync") { fsync(descriptor) }
     }
 
-    /// Gives this file the content of another, with its holes, its time, its extended attributes, its access control list, and as
-    /// far as this user may, its owner.
+    /// Copies another file's content, holes, times, extended attributes and access control list into this file, and its
+    /// owner if permitted.
     ///
-    /// - Throws: `ENOTSUP` where the copy would be open to more users than the original.
-    /// - Parameter shouldContinue: asked now and then; false ends it with `ECANCELED`.
+    /// - Throws: `ENOTSUP` if the copy would be open to more users than the original.
+    /// - Parameter shouldContinue: called from time to time; false stops the copy with `ECANCELED`.
     package func becomeCopy(of other: File, while shouldContinue: () -> Bool) throws(SystemError) {
         var facts = stat()
         try retryingInterrupts("fstat") { fstat(other.descriptor, &facts) }
         let size = Int64(facts.st_size)
-        // Where a file can't be made longer than what is written to it (FAT by FUSE), its holes are written too.
+        // If a file cannot be longer than what is written to it (FAT via FUSE), holes are written as zeros.
         let keepsHoles = ftruncate(descriptor, off_t(size)) == 0
         let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 4096)
         defer { buffer.deallocate() }
         var offset: Int64 = 0
         while offset < size {
-            // SEEK_DATA is 3, SEEK_HOLE 4; where a file system knows none, all is data (lseek(2)).
+            // SEEK_DATA is 3, SEEK_HOLE 4. File systems without holes report everything as data (lseek(2)).
             let start = keepsHoles ? lseek(other.descriptor, off_t(offset), 3) : -1
             if keepsHoles && start < 0 && errno == ENXIO { break }
             let end = start < 0 ? off_t(size) : lseek(other.descriptor, start, 4)

@@ -1,7 +1,7 @@
 internal import CLinux
 import Glibc
 
-/// What `stat` says of a file, as far as an upload's identity needs it.
+/// The fields of `stat` that an upload's identity needs.
 package struct FileStatus: Hashable, Sendable {
     package enum Kind: Hashable, Sendable {
         case regular, directory, fifo, socket, characterDevice, blockDevice, symbolicLink, other
@@ -11,13 +11,13 @@ package struct FileStatus: Hashable, Sendable {
     package var device: UInt64
     package var inode: UInt64
     package var size: Int64
-    /// Time of the last change of the content, in nanoseconds since 1970. The file system decides how fine it is.
+    /// Time of the last change of the content, in nanoseconds since 1970. Its resolution depends on the file system.
     package var modificationTime: Int64
-    /// When anything of the file was changed last, its name and its permissions too; in nanoseconds since 1970.
+    /// Time of the last change of the content, names or permissions, in nanoseconds since 1970.
     package var changeTime: Int64
-    /// Names that lead to the file; 0 when all are removed.
+    /// Number of hard links; 0 if all names are removed.
     package var linkCount: Int
-    /// Permissions, 12 bits.
+    /// Permission bits, 12 of them.
     package var mode: UInt32
     package var owner: UInt32
 
@@ -38,16 +38,16 @@ package struct FileStatus: Hashable, Sendable {
         linkCount = Int(status.st_nlink)
         mode = status.st_mode & 0o7777
         owner = status.st_uid
-        // Any time can be set on a file. One beyond the year 2262 wraps around, and still tells two states apart.
+        // A file can have any time. One after the year 2262 wraps around, and still tells two states apart.
         changeTime = Int64(status.st_ctim.tv_sec) &* 1_000_000_000 &+ Int64(status.st_ctim.tv_nsec)
         modificationTime = Int64(status.st_mtim.tv_sec) &* 1_000_000_000 &+ Int64(status.st_mtim.tv_nsec)
     }
 
-    /// Seconds for which the file has been left alone, by one of its times.
+    /// Seconds since the file was last changed, by one of its times.
     ///
-    /// A time that lies up to 15 minutes ahead may be a file server's, of a file that is being written at this moment. One beyond
-    /// that says nothing: the last change of any kind counts then. Where that lies as far ahead, the file was changed while a
-    /// clock was wrong, and counts as old: it would be too young until that day comes.
+    /// A time up to 15 minutes in the future may come from a file server whose clock is ahead, for a file that is being
+    /// written now. A time further ahead says nothing: the change time counts instead. If that is as far ahead, the
+    /// clock was wrong when the file was changed. It counts as old, or it would be too young until that date.
     ///
     /// - Parameters:
     ///   - time: nanoseconds since 1970.
@@ -63,7 +63,7 @@ package struct FileStatus: Hashable, Sendable {
     /// Seconds by which the clock of a file server may be ahead.
     private static let tolerableLead = 900.0
 
-    /// The file that the path leads to; the last symbolic link is followed unless told otherwise.
+    /// The status of the file at the path.
     package static func of(path: [UInt8], followingLinks: Bool = true) throws(SystemError) -> FileStatus {
         var status = stat()
         let name = try cString(path, "stat")
@@ -74,7 +74,7 @@ package struct FileStatus: Hashable, Sendable {
 }
 
 extension FileStatus.Kind {
-    /// What it is, in a sentence: "a named pipe".
+    /// The kind as a noun phrase: "a named pipe".
     package var noun: String {
         switch self {
         case .regular: "a file"
@@ -88,11 +88,11 @@ extension FileStatus.Kind {
     }
 }
 
-/// An open file that closes itself. Reads and writes name their offset, so that many threads may share it.
+/// An open file that closes itself. Reads and writes take an offset, so many threads may share it.
 package final class File: Sendable {
     package let descriptor: Int32
 
-    /// Takes over an open descriptor.
+    /// Owns an open descriptor from now on.
     package init(descriptor: Int32) {
         self.descriptor = descriptor
     }
@@ -103,8 +103,8 @@ package final class File: Sendable {
 
     /// Opens an existing file for reading.
     ///
-    /// Never blocks on a FIFO without a writer: the caller looks at `status()` before it reads. Waits where another process
-    /// holds a lease on the file, as `FileLease` says.
+    /// Never blocks on a FIFO without a writer: the caller checks `status()` before it reads. Waits while another
+    /// process holds a lease on the file, see `FileLease`.
     ///
     /// - Parameter isCancelled: asked while it waits.
     package static func openForReading(
@@ -124,7 +124,7 @@ package final class File: Sendable {
         return File(descriptor: try retryingInterrupts("open") { Glibc.open(name, flags | O_CLOEXEC, mode) })
     }
 
-    /// A nameless file in the directory; it is gone when it is closed, or the process ends in any way.
+    /// An unnamed file in the directory; it vanishes when it is closed or the process ends.
     package static func openNameless(directory: [UInt8]) throws(SystemError) -> File {
         let template = directory + Array("/mule-spool-XXXXXX".utf8)
         var name = template.map { CChar(bitPattern: $0) } + [0]
@@ -133,7 +133,7 @@ package final class File: Sendable {
         return File(descriptor: descriptor)
     }
 
-    /// A file in memory with this content, read from its beginning by whoever gets the descriptor.
+    /// A file in memory with this content, positioned at its start.
     package static func inMemory(_ content: [UInt8]) throws(SystemError) -> File {
         let file = File(descriptor: try retryingInterrupts("memfd_create") { mule_memory_file("mule") })
         try file.write(content, at: 0)
@@ -146,15 +146,15 @@ package final class File: Sendable {
         return FileStatus(status)
     }
 
-    /// Whether bytes follow where the file should end by its size. So it is with files that are made while they are read
-    /// (/proc, some file systems of FUSE): their size says nothing of their content.
+    /// Whether the file has bytes beyond its size. Files that are generated when read do (/proc, some FUSE file
+    /// systems): their size says nothing about their content.
     ///
-    /// A file that grows meanwhile does not count as one: its size grows with it.
+    /// A file that grows during the call does not count as one: its size grows with it.
     ///
-    /// - Parameter size: what `status` has just said.
+    /// - Parameter size: the size that `status` has just returned.
     package func holdsMore(than size: Int64) throws(SystemError) -> Bool {
         var size = size
-        // A file that is written faster than it is looked at has a size that follows its content.
+        // A file that grows faster than this loop is one whose size follows its content.
         for _ in 0..<100 {
             guard try !bytes(at: size, count: 1).isEmpty else { return false }
             let now = try status().size
@@ -164,14 +164,14 @@ package final class File: Sendable {
         return false
     }
 
-    /// Whether the path leads to this very file, so that others who open it get the same one. The number of a file's names does
-    /// not tell: another one may have been made for it, and this one removed.
+    /// Whether the path leads to this file, so that other processes which open the path get the same one. The link
+    /// count cannot tell: the file may have a new name and have lost this one.
     package func isAt(_ path: [UInt8]) -> Bool {
         guard let here = try? status(), let there = try? FileStatus.of(path: path) else { return false }
         return (here.device, here.inode) == (there.device, there.inode)
     }
 
-    /// Reads up to `buffer.count` bytes at the offset; 0 means that the file ends there.
+    /// Reads up to `buffer.count` bytes at the offset; 0 at the end of the file.
     package func read(into buffer: UnsafeMutableRawBufferPointer, at offset: Int64) throws(SystemError) -> Int {
         try retryingInterrupts("read") { pread(descriptor, buffer.baseAddress, buffer.count, off_t(offset)) }
     }
@@ -195,45 +195,43 @@ package final class File: Sendable {
         if let failure { throw failure }
     }
 
-    /// Makes the file at least this long, with blocks of its own for all of it: what is written there later finds room.
-    /// (Not `posix_fallocate`, which writes zeros where the file system can't reserve, and would race with other writers.)
+    /// Reserves blocks for the first `length` bytes, so that writes to them do not run out of space. (`posix_fallocate`
+    /// would write zeros if the file system cannot reserve, and race with other writers.)
     ///
-    /// - Throws: `EOPNOTSUPP` where the file system can't reserve.
+    /// - Throws: `EOPNOTSUPP` if the file system cannot reserve.
     package func allocate(_ length: Int64) throws(SystemError) {
         try retryingInterrupts("fallocate") { mule_fallocate(descriptor, length) }
     }
 
-    /// Lets what is written over stay in its place, where the file system would take new room for it. For a file without bytes.
+    /// Turns off copy-on-write for the file, which must be empty: overwritten blocks then need no new space.
     ///
-    /// - Throws: `EOPNOTSUPP`, `ENOTTY` or `EINVAL` where the file system has no such files.
+    /// - Throws: `EOPNOTSUPP`, `ENOTTY` or `EINVAL` if the file system has no such files.
     package func writeInPlace() throws(SystemError) {
         try retryingInterrupts("ioctl") { mule_write_in_place(descriptor) }
     }
 
-    /// Whether any of the range is in the page cache; nil where the kernel does not tell (before Linux 6.5, or of a file that
-    /// belongs to somebody else).
+    /// Whether any of the range is in the page cache; nil if the kernel does not tell (before Linux 6.5, or for a file
+    /// of another user).
     package func isCached(_ range: Range<Int64>) -> Bool? {
         var pages: UInt64 = 0
-        // A length of 0 would mean all the rest of the file.
+        // A length of 0 would mean the rest of the file.
         guard !range.isEmpty else { return false }
         let result = mule_cached_pages(descriptor, UInt64(range.lowerBound), UInt64(range.count), &pages)
         return result == 0 ? pages > 0 : nil
     }
 
-    /// Lets the kernel forget what it holds of the range, as far as it is on disk and nobody has mapped it. A hint: nothing
-    /// happens where it can't be done (posix_fadvise(2)).
+    /// Drops the range from the page cache, except pages that are dirty or mapped. Only a hint (posix_fadvise(2)).
     package func dropCache(_ range: Range<Int64>) {
         guard !range.isEmpty else { return }
         posix_fadvise(descriptor, off_t(range.lowerBound), off_t(range.count), POSIX_FADV_DONTNEED)
     }
 
-    /// What is read through this descriptor from now on is not taken for the pages that the machine works with, however
-    /// often it is read (Linux 6.3; before that, nothing happens).
+    /// Reads through this descriptor do not count as reuse of the cached pages (Linux 6.3; no effect on older kernels).
     package func adviseNoReuse() {
         posix_fadvise(descriptor, 0, 0, POSIX_FADV_NOREUSE)
     }
 
-    /// Up to `count` bytes from the offset on; fewer only where the file ends.
+    /// `count` bytes from the offset; fewer only at the end of the file.
     package func bytes(at offset: Int64, count: Int) throws(SystemError) -> [UInt8] {
         let room = UnsafeMutableRawBufferPointer.allocate(byteCount: count, alignment: 16)
         defer { room.deallocate() }
@@ -247,9 +245,9 @@ package final class File: Sendable {
         return Array(room[..<done])
     }
 
-    /// Reads a small file whole.
+    /// Reads a whole small file.
     ///
-    /// - Throws: `EFBIG` when it is longer than `limit` bytes.
+    /// - Throws: `EFBIG` if it is longer than `limit` bytes.
     package static func contents(path: [UInt8], limit: Int) throws(SystemError) -> [UInt8] {
         let bytes = try openForReading(path: path).bytes(at: 0, count: limit + 1)
         guard bytes.count <= limit else { throw SystemError(code: EFBIG, call: "read") }
@@ -257,8 +255,7 @@ package final class File: Sendable {
     }
 }
 
-/// The path as C wants it. One with a NUL inside is no path: C would take what stands before it for the name of another
-/// file.
+/// The path as a C string. A path with a NUL is an error, because C would read it as a shorter path.
 func cString(_ path: [UInt8], _ call: String) throws(SystemError) -> [CChar] {
     guard !path.contains(0) else { throw SystemError(code: EINVAL, call: call) }
     return path.map { CChar(bitPattern: $0) } + [0]
@@ -270,13 +267,13 @@ package func isReadable(_ path: [UInt8]) -> Bool {
     return faccessat(AT_FDCWD, name, R_OK, AT_EACCESS) == 0
 }
 
-/// Whether this process may make files in the directory.
+/// Throws if this process may not create files in the directory.
 package func checkWritable(directory: [UInt8]) throws(SystemError) {
     let name = try cString(directory, "access")
     try retryingInterrupts("access") { faccessat(AT_FDCWD, name, W_OK | X_OK, AT_EACCESS) }
 }
 
-/// Makes the directory and its missing parents, each with the mode.
+/// Creates the directory and its missing parents, each with the mode.
 package func makeDirectories(path: [UInt8], mode: UInt32) throws(SystemError) {
     let name = try cString(path, "mkdir")
     if mkdir(name, mode) == 0 || errno == EEXIST { return }
@@ -287,14 +284,14 @@ package func makeDirectories(path: [UInt8], mode: UInt32) throws(SystemError) {
     if mkdir(name, mode) != 0 && errno != EEXIST { throw SystemError.current("mkdir") }
 }
 
-/// The directory that holds the last name of a path.
+/// The directory of the path's last component.
 package func parentDirectory(of path: [UInt8]) -> [UInt8] {
     let slash = path.lastIndex(of: UInt8(ascii: "/"))
     return slash.map { $0 == 0 ? [UInt8(ascii: "/")] : Array(path[..<$0]) } ?? [UInt8(ascii: ".")]
 }
 
-/// Makes the name of a file that was just made durable: what is synced in the file is lost with its name (fsync(2)).
-/// File systems that can't sync a directory keep the name in their own way.
+/// Makes the name of a new, already synced file durable: fsync(2) of a file does not cover its name. EINVAL: the file
+/// system cannot sync directories.
 package func syncDirectory(of path: [UInt8]) throws(SystemError) {
     let file = try File.open(path: parentDirectory(of: path), flags: O_RDONLY | O_DIRECTORY)
     do {
@@ -304,8 +301,8 @@ package func syncDirectory(of path: [UInt8]) throws(SystemError) {
     }
 }
 
-/// Makes the names of all directories that lead to a file durable, and its own: some of them may have been made just
-/// now, or by a process that did not live to sync them. A directory that may not be read was there before.
+/// Makes the file's name durable, and those of all directories above it: some may be new, or created by a process that
+/// ended before it synced them. A directory without read permission already existed.
 package func syncNames(leadingTo path: [UInt8]) throws(SystemError) {
     try syncDirectory(of: path)
     var path = path
@@ -327,15 +324,15 @@ package func canonicalPath(_ path: [UInt8]) throws(SystemError) -> [UInt8] {
     return UnsafeBufferPointer(start: resolved, count: strlen(resolved)).map { UInt8(bitPattern: $0) }
 }
 
-/// Canonical paths of files that are asked for directory by directory. To be used for a moment: it remembers where the last
-/// directory led to.
+/// Canonical paths of files that come directory by directory. For short use only: it caches the canonical path of the
+/// last directory.
 package struct CanonicalPaths {
     private var directory: ArraySlice<UInt8> = []
     private var canonicalDirectory: [UInt8] = []
 
     package init() {}
 
-    /// The same as `canonicalPath`, without resolving the directory once more.
+    /// The same as `canonicalPath`, but resolves the directory only once.
     package mutating func path(of path: [UInt8]) throws(SystemError) -> [UInt8] {
         guard try FileStatus.of(path: path, followingLinks: false).kind != .symbolicLink else {
             return try canonicalPath(path)
@@ -343,7 +340,7 @@ package struct CanonicalPaths {
         return try self.path(ofNoLink: path)
     }
 
-    /// The same for what is known not to be a symbolic link itself.
+    /// The same for a path that is known not to be a symbolic link.
     package mutating func path(ofNoLink path: [UInt8]) throws(SystemError) -> [UInt8] {
         let slash = UInt8(ascii: "/")
         guard let end = path.lastIndex(of: slash), end > 0, end + 1 < path.count else { return try canonicalPath(path) }

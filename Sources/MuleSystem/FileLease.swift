@@ -1,14 +1,14 @@
 import Glibc
 
-/// Leases that other processes hold on files (fcntl(2), F_SETLEASE), as Samba and NFS servers do: who opens such a file waits
-/// until the holder has given it back, or the kernel has taken it.
+/// Leases that other processes, such as Samba and NFS servers, hold on files (fcntl(2), F_SETLEASE). Opening such a
+/// file waits until the holder releases the lease or the kernel breaks it.
 enum FileLease {
-    /// Opens a file, and tries again for as long as another process may keep a lease on it.
+    /// Opens a file, and retries as long as another process may hold a lease on it.
     ///
-    /// With `O_NONBLOCK`, which keeps an open of a FIFO from waiting, the kernel asks the holder for the lease and answers
-    /// `EWOULDBLOCK` at once.
+    /// `O_NONBLOCK` keeps an open of a FIFO from blocking. With it, the kernel tells the holder to release the lease
+    /// and returns `EWOULDBLOCK` at once.
     ///
-    /// - Throws: `ECANCELED` when `isCancelled` says so.
+    /// - Throws: `ECANCELED` if `isCancelled` returns true.
     static func waiting(
         unless isCancelled: () -> Bool,
         _ open: () throws(SystemError) -> File,
@@ -30,7 +30,7 @@ enum FileLease {
         }
     }
 
-    /// Seconds after which the kernel takes a lease from a holder that does not give it back.
+    /// Seconds after which the kernel breaks a lease.
     private static var breakTime: Double {
         let path = Array("/proc/sys/fs/lease-break-time".utf8)
         guard let file = try? File.open(path: path, flags: O_RDONLY),

@@ -1,9 +1,9 @@
 internal import CLinux
 import Glibc
 
-/// Puts a file in the place of another in one step: readers see the old content or the new one, also after a power cut.
+/// Replaces a file atomically: readers see the old content or the new one, also after a power cut.
 package func replaceFile(path: [UInt8], with content: [UInt8], mode: UInt32) throws(SystemError) {
-    // mkostemp's template. Beside the target, since rename(2) stays within one file system.
+    // mkostemp's template. In the target's directory, because rename(2) works only within one file system.
     var name = (path + Array(".XXXXXX".utf8)).map { CChar(bitPattern: $0) } + [0]
     let descriptor = try retryingInterrupts("mkostemp") { mule_temporary_file(&name) }
     do throws(SystemError) {

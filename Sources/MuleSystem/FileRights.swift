@@ -1,21 +1,21 @@
 internal import CLinux
 import Glibc
 
-// What a copy takes over of a file besides its content, as `mv` does between file systems: and never more rights.
+// What a copy keeps of a file besides its content, as `mv` does between file systems. It never gets more permissions.
 
 extension File {
-    /// The list of users and groups beyond owner, group and others (acl(5)); the group's bits of the mode are its mask then.
+    /// The access control list (acl(5)). With it, the group bits of the mode are the list's mask.
     static let accessList = "system.posix_acl_access"
 
-    /// Gives this file the owner, the group, the extended attributes and the rights of the other one.
+    /// Gives this file the owner, group, extended attributes and permissions of another file.
     ///
-    /// Where the group can't be kept, the rights that it has beyond those of all others go: they would be another group's. An access
-    /// control list that can't be kept is refused.
+    /// If the group cannot be kept, the group bits are reduced to those of "others", because they would apply to
+    /// another group. A file with an access control list that cannot be kept is refused.
     ///
-    /// - Parameter facts: of the other file.
-    /// - Throws: `ENOTSUP` where more users could read or write this file than the other one.
+    /// - Parameter facts: the other file's status.
+    /// - Throws: `ENOTSUP` if more users could read or write this file than the other one.
     func takeRights(of other: File, _ facts: stat) throws(SystemError) {
-        // First, since it takes away what programs may do by their files (capabilities(7)).
+        // First, because chown clears the file's capabilities (capabilities(7)).
         if fchown(descriptor, facts.st_uid, facts.st_gid) != 0 { _ = fchown(descriptor, uid_t.max, facts.st_gid) }
         try takeAttributes(of: other)
         let list = try other.attribute(Self.accessList)
@@ -29,12 +29,12 @@ extension File {
         if let list {
             try setAttribute(Self.accessList, list)
         } else {
-            // A directory may give its files a list of its own (default ACL), which opens them to others.
+            // The directory's default ACL may open its files to others.
             removeAttribute(Self.accessList)
         }
-        // Some file systems have the same rights for all files and can't change them (FAT): what counts is what came of it.
+        // Some file systems (FAT) have fixed permissions for all files, so only the resulting mode counts.
         _ = fchmod(descriptor, mode)
-        // Who may read or write it: where all files may be executed, data becomes no program by that.
+        // Only read and write permissions: where all files are executable, the bit gives no access.
         guard try statusNow().st_mode & ~mode & 0o066 == 0 else { throw SystemError(code: ENOTSUP, call: "fchmod") }
     }
 
@@ -44,16 +44,17 @@ extension File {
         return facts
     }
 
-    /// Copies the extended attributes, but for the access control list.
+    /// Copies the extended attributes, except the access control list.
     ///
-    /// Those that the target can't hold at all are left out, as by `mv`. Where there is only no room for one, there is no copy.
+    /// Attributes that the target does not support are skipped, as by `mv`. If only the space is missing, the copy
+    /// fails.
     private func takeAttributes(of other: File) throws(SystemError) {
         for name in try other.attributeNames() where name != Self.accessList {
             do throws(SystemError) {
                 guard let value = try other.attribute(name) else { continue }
                 try setAttribute(name, value)
             } catch {
-                // EPERM, EACCES: security.* and trusted.* may belong to the system alone. EINVAL: a name without a meaning there.
+                // EPERM, EACCES: security.* and trusted.* may be restricted. EINVAL: the name has no meaning there.
                 guard [ENOTSUP, EPERM, EACCES, EINVAL].contains(error.code) else { throw error }
             }
         }
@@ -61,13 +62,13 @@ extension File {
 
     // MARK: Extended attributes
 
-    /// Empty where the file system has none.
+    /// Empty if the file system has no attributes.
     func attributeNames() throws(SystemError) -> [String] {
         let names = try sized { flistxattr(descriptor, $0?.assumingMemoryBound(to: CChar.self), $1) }
         return (names ?? []).split(separator: 0).map { String(decoding: $0, as: UTF8.self) }
     }
 
-    /// Nil where the file has none of this name.
+    /// Nil if the file has no attribute of this name.
     func attribute(_ name: String) throws(SystemError) -> [UInt8]? {
         try sized { fgetxattr(descriptor, name, $0, $1) }
     }
@@ -80,7 +81,7 @@ extension File {
         _ = fremovexattr(descriptor, name)
     }
 
-    /// Asks how long the answer is, and then for the answer, once more where it has grown meanwhile.
+    /// Asks for the length, then for the value, and repeats if the value has grown since.
     private func sized(_ call: (UnsafeMutableRawPointer?, Int) -> Int) throws(SystemError) -> [UInt8]? {
         while true {
             do throws(SystemError) {
@@ -93,7 +94,7 @@ extension File {
             } catch {
                 switch error.code {
                 case ERANGE: continue
-                // The file has none, or the file system knows of none.
+                // The file has no such attribute, or the file system has none at all.
                 case ENODATA, ENOTSUP: return nil
                 default: throw error
                 }
@@ -102,10 +103,10 @@ extension File {
     }
 }
 
-/// Makes a directory and those that lead to it. Each that is made for one of the same name on the way to the original has its owner,
-/// its attributes and its rights, so that a file is no more open in it than it was.
+/// Creates a directory and its missing parents. As long as their names match the path of the original, each gets the
+/// owner, attributes and permissions of its counterpart, so that files in it are no more accessible than before.
 ///
-/// - Throws: `ENOTSUP` where more users could read or write in it than in the original.
+/// - Throws: `ENOTSUP` if more users could read or write in it than in the original.
 package func makeDirectories(path: [UInt8], like original: [UInt8]) throws(SystemError) {
     if (try? FileStatus.of(path: path)) != nil { return }
     let slash = UInt8(ascii: "/")
@@ -115,14 +116,14 @@ package func makeDirectories(path: [UInt8], like original: [UInt8]) throws(Syste
     try makeDirectories(path: Array(path[..<end]), like: Array(original[..<other]))
     let name = try cString(path, "mkdir")
     guard mkdir(name, 0o700) == 0 else {
-        // Another job has just made it.
+        // Another job has just created it.
         if errno == EEXIST { return }
         throw SystemError.current("mkdir")
     }
     do throws(SystemError) {
         let model = try File.open(path: original, flags: O_RDONLY | O_DIRECTORY)
         var facts = try model.statusNow()
-        // Its user is to write to it, though nothing may be written any more where the file came from.
+        // Its owner must be able to write to it, even if the original is read-only.
         facts.st_mode |= 0o700
         try File.open(path: path, flags: O_RDONLY | O_DIRECTORY).takeRights(of: model, facts)
     } catch {

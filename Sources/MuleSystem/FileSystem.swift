@@ -1,15 +1,15 @@
 internal import CLinux
 import Glibc
 
-/// What holds a file: a disk of this machine, or something that other machines may write to as well.
+/// The file system of a file: a local one, or one that other machines may write to as well.
 package struct FileSystem: Hashable, Sendable {
-    /// As `mount` shows it, "nfs"; "local" where it is one of this machine's.
+    /// As `mount` shows it, such as "nfs"; "local" for a disk of this machine.
     package var name: String
     /// Whether other machines may have the same files open. Shared memory does not reach them, locks may.
     package var isShared: Bool
-    /// Bytes that this user may still write, quotas left aside.
+    /// Bytes that this user may still write, without regard to quotas.
     package var available: Int64
-    /// Whether what is written over takes new room, unless the file says otherwise (`File.writeInPlace`).
+    /// Whether overwriting needs new space, unless the file is exempt (`File.writeInPlace`).
     package var copiesOnWrite: Bool
 
     package init(name: String, isShared: Bool, available: Int64, copiesOnWrite: Bool = false) {
@@ -19,12 +19,12 @@ package struct FileSystem: Hashable, Sendable {
         self.copiesOnWrite = copiesOnWrite
     }
 
-    /// The file system of a file or directory that is there.
+    /// The file system of an existing file or directory.
     package static func of(path: [UInt8]) throws(SystemError) -> FileSystem {
         var facts = statfs()
         let name = path.map { CChar(bitPattern: $0) } + [0]
         try retryingInterrupts("statfs") { mule_statfs(name, &facts) }
-        // The type is a signed word of 32 or 64 bits, whatever the machine.
+        // `f_type` is a signed word of 32 or 64 bits, depending on the machine.
         let type = UInt32(truncatingIfNeeded: facts.f_type)
         let shared = sharedTypes[type]
         let (bytes, overflows) = Int64(clamping: facts.f_bavail).multipliedReportingOverflow(by: Int64(facts.f_bsize))
@@ -39,7 +39,7 @@ package struct FileSystem: Hashable, Sendable {
     /// btrfs and bcachefs.
     private static let copyingTypes: Set<UInt32> = [0x9123_683E, 0xCA45_1A4E]
 
-    /// statfs(2) and linux/magic.h. FUSE says nothing of what is behind it, which is often another machine (sshfs,
+    /// statfs(2) and linux/magic.h. FUSE does not tell what is behind it, which is often another machine (sshfs,
     /// GlusterFS, s3fs).
     private static let sharedTypes: [UInt32: String] = [
         0x6969: "nfs", 0x517B: "smb", 0xFE53_4D42: "smb", 0xFF53_4D42: "cifs", 0x564C: "ncp", 0x5346_414F: "afs",
@@ -49,11 +49,12 @@ package struct FileSystem: Hashable, Sendable {
     ]
 }
 
-/// Which file system something is on, as far as that can be told from one day to another.
+/// Identifies a file system, as far as possible, across mounts and reboots.
 package struct FileSystemIdentity: Hashable, Sendable {
-    /// Of `stat`: counted anew at each mount by some file systems, and the same for another disk in the same place.
+    /// From `stat`. Some file systems get a new number at each mount; another disk in the same slot may get the same
+    /// one.
     package var device: UInt64
-    /// The file system's own (`f_fsid`); 0 where it has none.
+    /// The file system's own ID (`f_fsid`); 0 if it has none.
     package var number: UInt64
 
     package init(device: UInt64, number: UInt64) {
@@ -61,7 +62,7 @@ package struct FileSystemIdentity: Hashable, Sendable {
         self.number = number
     }
 
-    /// That of a file or directory that is there.
+    /// For an existing file or directory.
     package static func of(path: [UInt8]) throws(SystemError) -> FileSystemIdentity {
         let device = try FileStatus.of(path: path).device
         var facts = statfs()
@@ -75,7 +76,7 @@ package struct FileSystemIdentity: Hashable, Sendable {
     }
 }
 
-/// Whether something is mounted at this directory: a disk, or by a bind mount another directory.
+/// Whether this directory is a mount point, of a disk or of another directory (bind mount).
 package func isMountPoint(_ path: [UInt8]) throws(SystemError) -> Bool {
     let name = try cString(path, "statx")
     let answer = mule_is_mount_root(name)

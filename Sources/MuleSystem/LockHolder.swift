@@ -1,15 +1,15 @@
 import Glibc
 
-/// A process that holds a lock of a file.
+/// A process that holds a lock on a file.
 package struct LockHolder: Hashable, Sendable {
     package var process: Int32
     /// When the process started, in milliseconds since 1970.
     package var startedAt: Int64
 }
 
-/// The processes that hold locks of a file, at one moment. `fcntl` does not name the holder of an open file description lock;
-/// /proc does (proc_pid_fdinfo(5)), for processes that this user may inspect. To look at all processes takes milliseconds, so a
-/// list of uploads looks once.
+/// The processes that hold locks on a file, at one moment. `fcntl` does not name the holder of an open file description
+/// lock; /proc does (proc_pid_fdinfo(5)), for processes that this user may inspect. Scanning all processes takes
+/// milliseconds, so a list of uploads does it once.
 package struct LockHolders: Sendable {
     private var locks: [(bytes: ClosedRange<Int64>, holder: LockHolder)] = []
 
@@ -20,7 +20,7 @@ package struct LockHolders: Sendable {
                 let held = Self.locks(Self.text(of: "/proc/\(process)/fdinfo/\(descriptor)")).filter {
                     $0.inode == wanted.inode
                 }
-                // Only these are looked at: a look at any file of any process may wait for a server that is gone.
+                // Only descriptors of that inode are checked: `stat` on any other may block on a dead server.
                 let path = Array("/proc/\(process)/fd/\(descriptor)".utf8)
                 guard !held.isEmpty, (try? FileStatus.of(path: path))?.device == wanted.device,
                     let startedAt = Self.start(of: process)
@@ -30,7 +30,7 @@ package struct LockHolders: Sendable {
         }
     }
 
-    /// Who holds the byte; nil if no process does, or it cannot be inspected.
+    /// The process that holds the byte; nil if none does, or it cannot be inspected.
     package func holder(_ position: Int64) -> LockHolder? { locks.first { $0.bytes.contains(position) }?.holder }
 
     /// The write locks in the kernel's text: `lock: 1: OFDLCK ADVISORY WRITE -1 fe:00:4711 5 5`.
@@ -46,7 +46,8 @@ package struct LockHolders: Sendable {
         }
     }
 
-    /// The 22nd field of /proc/PID/stat counts clock ticks since the boot; the second may contain blanks (proc_pid_stat(5)).
+    /// Field 22 of /proc/PID/stat is the start in clock ticks since boot; field 2 may contain spaces
+    /// (proc_pid_stat(5)).
     private static func start(of process: Int32) -> Int64? {
         let stat = text(of: "/proc/\(process)/stat")
         guard let end = stat.lastIndex(of: ")"),
@@ -71,7 +72,7 @@ package struct LockHolders: Sendable {
         return names
     }
 
-    /// Empty for what has gone, or belongs to another user.
+    /// Empty if the file is gone, or belongs to another user.
     private static func text(of path: String) -> String {
         String(decoding: (try? File.contents(path: Array(path.utf8), limit: 16 << 20)) ?? [], as: UTF8.self)
     }

@@ -1,13 +1,13 @@
 package import Glibc
 
-/// A value behind a lock that threads can also wait on: Mesa's monitor, on a POSIX mutex and condition variable.
+/// A value behind a lock that threads can also wait on: a Mesa monitor, on a POSIX mutex and condition variable.
 ///
-/// It is also the lock where nobody waits: the thread sanitizer sees what a POSIX mutex orders, and takes what
-/// `Synchronization.Mutex` orders by futex for races (Swift 6.3 on Linux).
+/// It also serves as a plain lock: the thread sanitizer understands a POSIX mutex, but reports races for
+/// `Synchronization.Mutex`, which uses a futex (Swift 6.3 on Linux).
 package final class Monitor<State>: @unchecked Sendable {
-    // Made Sendable by `mutex`: `state` is touched only between its lock and unlock. It lies in memory of its own, since a stored
-    // property is checked for exclusive access each time, and copied to be looked at. Other modules inline what is short: these
-    // calls are made many times for each small file.
+    // Sendable because of `mutex`: `state` is accessed only while it is locked. It has its own allocation, because each
+    // access to a stored property checks exclusivity and copies the value to read it. The short functions are
+    // inlinable: they are called many times per small file.
     @usableFromInline let state: UnsafeMutablePointer<State>
     @usableFromInline let mutex: UnsafeMutablePointer<pthread_mutex_t>
     @usableFromInline let condition: UnsafeMutablePointer<pthread_cond_t>
@@ -36,7 +36,7 @@ package final class Monitor<State>: @unchecked Sendable {
         state.deallocate()
     }
 
-    /// Runs the body with the value, alone. Wakes nobody.
+    /// Runs the body with exclusive access to the value. Wakes no waiting thread.
     @inlinable package func withLock<Result, Failure: Error>(
         _ body: (inout State) throws(Failure) -> Result
     ) throws(Failure) -> Result {
@@ -45,23 +45,24 @@ package final class Monitor<State>: @unchecked Sendable {
         return try body(&state.pointee)
     }
 
-    /// Runs the body with the value, alone, and wakes all who wait so that they look again.
+    /// Runs the body with exclusive access to the value, and wakes all waiting threads.
     @inlinable package func update<Result, Failure: Error>(
         _ body: (inout State) throws(Failure) -> Result
     ) throws(Failure) -> Result {
         try update(if: { _ in true }, body)
     }
 
-    /// Runs the body with the value, alone, and wakes all who wait if what it left concerns them. To wake a thread that goes back
-    /// to sleep costs as much as much of the work that is done here, so who knows what the others wait for should say so.
+    /// Runs the body with exclusive access to the value, and wakes all waiting threads if the new state concerns them.
+    /// A needless wake-up costs about as much as the work done here, so callers that know what others wait for should
+    /// use it.
     ///
-    /// - Parameter isNews: whether one of those who wait would go on.
+    /// - Parameter isNews: whether a waiting thread could continue.
     @inlinable package func update<Result, Failure: Error>(
         if isNews: (State) -> Bool,
         _ body: (inout State) throws(Failure) -> Result
     ) throws(Failure) -> Result {
         pthread_mutex_lock(mutex)
-        // Woken after the lock is free: they would only wait for it.
+        // Wakes them after unlocking, or they would only wait for the lock.
         defer { unlock(waking: isNews(state.pointee)) }
         return try body(&state.pointee)
     }
@@ -71,11 +72,11 @@ package final class Monitor<State>: @unchecked Sendable {
         if waking { pthread_cond_broadcast(condition) }
     }
 
-    /// Waits until the body answers something other than nil; it is asked again after every `update` that wakes.
+    /// Waits until the body returns a value; it is called again after every `update` that wakes.
     ///
     /// - Parameters:
-    ///   - deadline: when the body is asked again in any case; nil where there is nothing to wait for but an `update`.
-    ///   - isNews: whether what the body left when it answered concerns others who wait.
+    ///   - deadline: when to call the body again in any case; nil to wait for an `update` only.
+    ///   - isNews: whether the state that the body left concerns other waiting threads.
     package func wait<Result>(
         askingAgainAt deadline: (State) -> Moment? = { _ in nil },
         wakingOthersIf isNews: (State) -> Bool = { _ in false },
@@ -94,14 +95,14 @@ package final class Monitor<State>: @unchecked Sendable {
         }
     }
 
-    /// Like `wait(for:)`, but gives up and answers nil at a moment of the monotonic clock.
+    /// Like `wait(for:)`, but returns nil at the deadline.
     package func wait<Result>(until deadline: Moment, for body: (inout State) -> Result?) -> Result? {
         pthread_mutex_lock(mutex)
         defer { pthread_mutex_unlock(mutex) }
         var time = timespec(deadline)
         while true {
             if let result = body(&state.pointee) { return result }
-            // Besides ETIMEDOUT there is EINVAL, for a deadline before the clock's beginning.
+            // Besides ETIMEDOUT there is EINVAL, for a deadline before the start of the clock.
             if pthread_cond_timedwait(condition, mutex, &time) != 0 { return body(&state.pointee) }
         }
     }

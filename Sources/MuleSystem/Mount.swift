@@ -1,9 +1,9 @@
 internal import CLinux
 import Glibc
 
-/// Whether the file is a mount of its own, so that files that are made beside it lie somewhere else than those beside its
-/// other name. `docker run -v FILE:FILE`, a Kubernetes `subPath` and `mount --bind FILE FILE` make one. False where the system
-/// does not tell.
+/// Whether the file is itself a mount point, so that files created in its directory are not next to the original.
+/// `docker run -v FILE:FILE`, a Kubernetes `subPath` and `mount --bind FILE FILE` do this. False if the system does not
+/// tell.
 package func isMountedAlone(_ path: [UInt8]) -> Bool {
     guard let name = try? cString(path, "statx") else { return false }
     let answer = mule_is_mount_root(name)
@@ -13,10 +13,10 @@ package func isMountedAlone(_ path: [UInt8]) -> Bool {
     return mine != theirs
 }
 
-/// By proc_pid_fdinfo(5), Linux 3.15; nil where /proc does not tell. The descriptor is one of the path alone (`O_PATH`), which
-/// drops no locks of the file when it is closed.
+/// From proc_pid_fdinfo(5), Linux 3.15; nil if /proc does not tell. Closing an `O_PATH` descriptor drops no locks of
+/// the file.
 private func mountNumber(_ path: [UInt8]) -> Substring? {
-    let pathOnly: Int32 = 0o10000000  // O_PATH, which <fcntl.h> shows with _GNU_SOURCE only.
+    let pathOnly: Int32 = 0o10000000  // O_PATH, which <fcntl.h> declares with _GNU_SOURCE only.
     guard let file = try? File.open(path: path, flags: pathOnly),
         let text = try? File.contents(path: Array("/proc/self/fdinfo/\(file.descriptor)".utf8), limit: 4096)
     else { return nil }
@@ -24,11 +24,11 @@ private func mountNumber(_ path: [UInt8]) -> Substring? {
     return line?.dropFirst("mnt_id:".utf8.count)
 }
 
-/// Why no file can be made in the directory of a path, or none that holds a page: one is made, written, synced and removed.
-/// Nil where it went well.
+/// Why no file can be created and written in the directory of a path; nil if it works. Creates, writes, syncs and
+/// removes one to find out.
 ///
-/// SQLite says of such a failure only that it can't open a file: it tries once more to open it for reading, and keeps the
-/// error of that (https://sqlite.org/src/file/src/os_unix.c, `unixOpen`).
+/// SQLite reports only that it cannot open a file: it retries read-only, and keeps the error of that
+/// (https://sqlite.org/src/file/src/os_unix.c, `unixOpen`).
 package func obstacleToNewFile(beside path: [UInt8]) -> SystemError? {
     do {
         let file = try File.openNameless(directory: parentDirectory(of: path))

@@ -1,17 +1,17 @@
 import Glibc
 
-/// What is mounted where, for telling that two paths lead to one directory: a bind mount shows a directory under a second name, with
-/// no link to be resolved. proc(5), /proc/self/mountinfo.
+/// The mounts of this process. They show that two paths lead to one directory: a bind mount gives a directory a second
+/// name, without a symbolic link. proc(5), /proc/self/mountinfo.
 package struct MountTable: Sendable {
     private struct Mount: Sendable {
         /// Major and minor number.
         var device: [UInt8]
-        /// The directory of the file system that is shown, and where.
+        /// The directory within the file system that is mounted, and the mount point.
         var root: [UInt8]
         var point: [UInt8]
     }
 
-    /// Where a path lies in its file system.
+    /// A path within its file system.
     private struct Place: Hashable {
         var device: [UInt8]
         var path: [UInt8]
@@ -21,7 +21,7 @@ package struct MountTable: Sendable {
 
     private static let slash = UInt8(ascii: "/")
 
-    /// Empty where the kernel does not say: then paths are taken as they are.
+    /// Empty if the kernel does not tell: then only the paths are compared.
     package static func current() -> MountTable {
         MountTable((try? File.contents(path: Array("/proc/self/mountinfo".utf8), limit: 16 << 20)) ?? [])
     }
@@ -35,15 +35,15 @@ package struct MountTable: Sendable {
         }
     }
 
-    /// Whether a path is a directory, or lies in it, by whatever names.
+    /// Whether a path is a directory or lies in it, under any of their names.
     ///
     /// - Parameters:
-    ///   - path: canonical, as far as it is there.
+    ///   - path: canonical, as far as it exists.
     ///   - directory: canonical.
     package func isBelow(_ path: [UInt8], _ directory: [UInt8]) -> Bool {
         if Self.inner(path, of: directory) != nil { return true }
         guard let target = place(of: path) else { return false }
-        // What the directory shows: its own file system, and those that are mounted below it.
+        // What the directory contains: its own file system, and those mounted below it.
         let shown = [place(of: directory)] + mounts.filter { Self.inner($0.point, of: directory) != nil }.map(place)
         return shown.contains { place in
             place.map { $0.device == target.device && Self.inner(target.path, of: $0.path) != nil } ?? false
@@ -52,7 +52,7 @@ package struct MountTable: Sendable {
 
     private func place(_ mount: Mount) -> Place? { Place(device: mount.device, path: mount.root) }
 
-    /// By the last of the mounts with the longest way: it lies on top.
+    /// Of mounts with the longest matching path, the last one is on top.
     private func place(of path: [UInt8]) -> Place? {
         var best: (mount: Mount, rest: [UInt8])?
         for mount in mounts {
@@ -62,7 +62,7 @@ package struct MountTable: Sendable {
         return best.map { Place(device: $0.mount.device, path: Self.joined($0.mount.root, $0.rest)) }
     }
 
-    /// The path below a directory, without a slash at its beginning; nil for what lies elsewhere.
+    /// The path relative to a directory, without a slash at its start; nil if it lies elsewhere.
     private static func inner(_ path: [UInt8], of directory: [UInt8]) -> [UInt8]? {
         if path == directory { return [] }
         let beginning = directory == [slash] ? directory : directory + [slash]
@@ -73,7 +73,7 @@ package struct MountTable: Sendable {
         rest.isEmpty ? directory : (directory == [slash] ? [] : directory) + [slash] + rest
     }
 
-    /// Blanks, tabs, line feeds and backslashes are written as three octal digits.
+    /// Spaces, tabs, line feeds and backslashes are written as three octal digits.
     private static func unescaped(_ word: ArraySlice<UInt8>) -> [UInt8] {
         var bytes: [UInt8] = []
         var rest = word

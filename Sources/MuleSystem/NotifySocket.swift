@@ -1,12 +1,11 @@
 import Glibc
 
-/// The service manager that has started this process, where there is one that wants to hear of it: a socket for datagrams that is
-/// named in the environment, sd_notify(3). Whether anybody listens is no matter of the run's.
+/// The service manager's datagram socket, named in the environment (sd_notify(3)). Failures to send are ignored.
 package final class NotifySocket: Sendable {
     private let descriptor: Int32
     /// A `sockaddr_un` up to the end of its path.
     private let address: [UInt8]
-    /// Seconds within which it must hear of this process, or it ends it; nil where it does not watch.
+    /// Seconds within which the manager expects a message before it ends the process; nil without a watchdog.
     package let watchdog: Double?
 
     /// Longest path in a `sockaddr_un`, unix(7).
@@ -14,15 +13,15 @@ package final class NotifySocket: Sendable {
     /// Seconds that a message may wait for a manager that does not read.
     private static let patience = 1
 
-    /// - Parameter environment: `NOTIFY_SOCKET`, a path, or a name in the abstract namespace behind `@`; `WATCHDOG_USEC`, and
-    ///   `WATCHDOG_PID` for which process that is.
-    /// - Returns: nil where nobody wants to hear.
+    /// - Parameter environment: `NOTIFY_SOCKET`, a path, or `@` and a name in the abstract namespace; `WATCHDOG_USEC`,
+    ///   and `WATCHDOG_PID`, the process that it applies to.
+    /// - Returns: nil without `NOTIFY_SOCKET`.
     package init?(environment: [String: String]) {
         guard let name = environment["NOTIFY_SOCKET"], name.hasPrefix("/") || name.hasPrefix("@"),
             (2...Self.longestPath).contains(name.utf8.count)
         else { return nil }
         var address = withUnsafeBytes(of: sa_family_t(AF_UNIX)) { Array($0) }
-        // The name in the abstract namespace begins with a NUL and ends where the address does; a path ends with one.
+        // An abstract name starts with a NUL and ends with the address; a path ends with a NUL.
         address += name.hasPrefix("@") ? [0] + name.utf8.dropFirst() : Array(name.utf8) + [0]
         self.address = address
         descriptor = socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
@@ -38,7 +37,7 @@ package final class NotifySocket: Sendable {
         close(descriptor)
     }
 
-    /// Sends assignments such as `READY=1`, one a line.
+    /// Sends assignments such as `READY=1`, one per line.
     package func tell(_ text: String) {
         let bytes = Array(text.utf8)
         address.withUnsafeBytes { address in
@@ -48,8 +47,8 @@ package final class NotifySocket: Sendable {
     }
 }
 
-/// Whether what is written to a descriptor goes into the journal: `JOURNAL_STREAM` says which device and inode that is,
-/// systemd.exec(5). A program that sends the stream elsewhere leaves the variable as it is.
+/// Whether a descriptor writes to the journal: `JOURNAL_STREAM` names its device and inode (systemd.exec(5)). A
+/// redirected stream has another inode, but the variable stays set.
 package func isJournal(_ descriptor: Int32, environment: [String: String]) -> Bool {
     let numbers = (environment["JOURNAL_STREAM"] ?? "").split(separator: ":").map { UInt64($0) }
     var status = stat()

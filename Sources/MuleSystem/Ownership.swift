@@ -1,9 +1,9 @@
 import Glibc
 
-/// Whose files they are.
+/// File owners.
 package enum Ownership {
-    /// The owner of a file, and the user that this process runs as, where they are not the same; of its directory where there is
-    /// no file. Root may use the files of all.
+    /// The owner of a file (of its directory, if the file does not exist) and the user of this process, if they differ.
+    /// Nil for root, who may use all files.
     package static func difference(at path: [UInt8]) -> (owner: String, user: String)? {
         let user = geteuid()
         guard user != 0 else { return nil }
@@ -14,7 +14,7 @@ package enum Ownership {
         return (name(of: owner), name(of: user))
     }
 
-    /// The number where the user has no name.
+    /// The number if the user has no name.
     static func name(of user: uid_t) -> String {
         var entry = passwd()
         var found: UnsafeMutablePointer<passwd>?

@@ -1,7 +1,7 @@
 internal import CLinux
 import Glibc
 
-/// The ends of a new pipe, closed on exec from the start: another thread may start a program at any moment.
+/// A new pipe, closed on exec from the start: another thread may start a program at any moment.
 package func makePipe() throws(SystemError) -> (reading: Int32, writing: Int32) {
     var ends: [Int32] = [-1, -1]
     try retryingInterrupts("pipe2") { mule_pipe(&ends) }
@@ -30,7 +30,7 @@ final class Pipe {
         isWritingOpen = false
     }
 
-    /// Empty when there is nothing at the moment, or nothing more.
+    /// Empty if nothing is available now, or at the end.
     func read() -> [UInt8] {
         let room = 16 << 10
         return [UInt8](unsafeUninitializedCapacity: room) { buffer, count in

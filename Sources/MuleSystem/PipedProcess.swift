@@ -1,28 +1,28 @@
 import Glibc
 
-/// A program whose standard output is read as a stream, and whose end tells whether the stream was whole.
+/// A program whose standard output is read as a stream; its exit status tells whether the stream is complete.
 ///
-/// It reads nothing and has no terminal; its standard error and its environment are those of this process. It leads a process group of its own, with
-/// which it is ended when nobody wants its output any more. No zombie is left.
+/// It has an empty standard input and no terminal, and shares standard error and environment with this process. It
+/// leads a process group, which is ended with it once its output is no longer needed. It leaves no zombie.
 package final class PipedProcess: @unchecked Sendable {
-    // Made Sendable by `state`, and by `pipe`, of which only the descriptor is used once it is made.
+    // Sendable because of `state`; of `pipe` only the descriptor is used after `init`.
     private let pid: pid_t
     private let pipe: Pipe
     private let state = Monitor<ChildProcess.End?>(nil)
 
-    /// Those whose ends are not known yet: what a process that dies at once has to take along.
+    /// Processes that have not been reaped. `killAll` ends them.
     private static let living = Monitor<Set<pid_t>>([])
 
-    /// Seconds that it has between SIGTERM and SIGKILL: less than mule itself has to stop.
+    /// Seconds between SIGTERM and SIGKILL: less than mule itself has to stop.
     package static let grace = 0.4
     private static let tickMicroseconds: UInt32 = 5000
 
     /// Starts the program.
     ///
-    /// - Parameter words: the program, looked for in `PATH` when it has no slash, and its arguments.
+    /// - Parameter words: the program, searched in `PATH` if it has no slash, and its arguments.
     package init(words: [[UInt8]]) throws(SystemError) {
         let pipe = try Pipe()
-        // Under the lock, so that `killAll` knows of every one that runs.
+        // Under the lock, so that `killAll` knows every running process.
         let pid = try Self.living.withLock { living throws(SystemError) in
             let pid = try spawnChild(words, environment: nil, output: pipe.writing)
             living.insert(pid)
@@ -34,10 +34,10 @@ package final class PipedProcess: @unchecked Sendable {
 
     deinit { stop() }
 
-    /// Its standard output, to be read without blocking. Ends when everybody has closed it whom the program gave it to.
+    /// Its standard output, to be read without blocking. Ends when all processes that inherited it have closed it.
     package var output: Int32 { pipe.reading }
 
-    /// How it ended; nil while it runs.
+    /// Its exit status or signal; nil while it runs.
     package func end() -> ChildProcess.End? {
         state.withLock { end in
             if end == nil { end = Self.reap(pid) }
@@ -46,7 +46,7 @@ package final class PipedProcess: @unchecked Sendable {
     }
 
     private static func reap(_ pid: pid_t) -> ChildProcess.End? {
-        // The number must not be given to anybody else while it is in the list.
+        // Under the lock: the process ID must not be reused while it is in the list.
         living.withLock { living in
             var status: Int32 = 0
             let answer = waitpid(pid, &status, WNOHANG)
@@ -56,15 +56,15 @@ package final class PipedProcess: @unchecked Sendable {
         }
     }
 
-    /// Ends it and all that it has started and that has stayed in its group, unless it has ended by itself.
+    /// Ends the program and its process group, unless it has already ended.
     package func stop() {
         guard end() == nil else { return }
         kill(-pid, SIGTERM)
-        // One that is stopped would not hear it.
+        // A stopped process gets SIGTERM only after SIGCONT.
         kill(-pid, SIGCONT)
         let deadline = Moment.now().adding(seconds: Self.grace)
         while Moment.now() < deadline {
-            // A group whose leader has ended keeps its number as long as it has members (setpgid(2), credentials(7)).
+            // The group's number remains valid as long as it has members (setpgid(2), credentials(7)).
             if end() != nil, kill(-pid, 0) != 0 { return }
             usleep(Self.tickMicroseconds)
         }
@@ -72,7 +72,7 @@ package final class PipedProcess: @unchecked Sendable {
         while end() == nil { usleep(Self.tickMicroseconds) }
     }
 
-    /// Kills all that run, with their groups, without waiting. For a process that is about to die.
+    /// Kills all running programs and their groups, without waiting. For a process that is about to end.
     package static func killAll() {
         living.withLock { living in
             for pid in living { kill(-pid, SIGKILL) }

@@ -1,12 +1,12 @@
 import Glibc
 
-/// What the system lets this process have.
+/// Resource limits of this process.
 package enum ProcessLimits {
-    /// Files that may be open at a time. The soft limit is raised to what is wanted, if the hard one allows it (getrlimit(2)).
+    /// Maximum number of open files. Raises the soft limit to `wanted` if the hard limit allows it (getrlimit(2)).
     package static func openFiles(wanted: Int) -> Int {
         let resource = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
         var limit = rlimit()
-        // It can't fail with these arguments; what POSIX promises at least is 20.
+        // It cannot fail with these arguments; POSIX guarantees at least 20.
         guard getrlimit(resource, &limit) == 0 else { return 20 }
         if limit.rlim_cur < rlim_t(wanted), limit.rlim_cur < limit.rlim_max {
             var raised = limit
@@ -16,16 +16,16 @@ package enum ProcessLimits {
         return Int(clamping: limit.rlim_cur)
     }
 
-    /// Bytes of memory: the machine's, or less where a control group of this process has a limit.
+    /// Bytes of memory: the machine's, or less if a control group of this process has a limit.
     ///
-    /// - Parameter root: where `proc` and `sys` are, without a slash at its end.
+    /// - Parameter root: the parent of `proc` and `sys`, without a slash at its end.
     package static func memory(root: String = "") -> Int64 {
         let machine = Int64(sysconf(Int32(_SC_PHYS_PAGES))) * Int64(sysconf(Int32(_SC_PAGESIZE)))
         return groupLimits(root).reduce(machine, min)
     }
 
-    /// The limits of the process's group and of those that it is in, in both versions of control groups (cgroups(7)). Within
-    /// a container its own group may show as the root.
+    /// The limits of the process's control group and its parents, for both versions of cgroups(7). Within a container,
+    /// its group may appear as the root.
     private static func groupLimits(_ root: String) -> [Int64] {
         var limits: [Int64] = []
         for line in text(root + "/proc/self/cgroup").split(separator: "\n") {
@@ -42,7 +42,7 @@ package enum ProcessLimits {
             var names = fields[2].split(separator: "/")[...]
             while true {
                 let group = ([place.mount] + names.map(String.init) + [place.file]).joined(separator: "/")
-                // "max" is no number, and no limit.
+                // "max" is not a number, and means no limit.
                 if let limit = Int64(text(root + group).filter { !$0.isWhitespace }), limit > 0 { limits.append(limit) }
                 if names.popLast() == nil { break }
             }

@@ -1,5 +1,6 @@
-/// Files that this process holds open with locks, and must not open a second time: closing any descriptor of a file drops all
-/// locks that the process holds on it (fcntl(2), "Record locking"; https://sqlite.org/howtocorrupt.html, section 2.2).
+/// Files that this process holds open with locks, and must not open a second time: closing any descriptor of a file
+/// drops all locks that the process holds on it (fcntl(2), "Record locking"; https://sqlite.org/howtocorrupt.html,
+/// section 2.2).
 package final class ReservedFiles: Sendable {
     private struct Number: Hashable {
         var device: UInt64
@@ -14,7 +15,7 @@ package final class ReservedFiles: Sendable {
     private static let held = Monitor<[Number: [[UInt8]]]>([:])
     private let files: [(number: Number, path: [UInt8])]
 
-    /// Reserves those of the files that exist, for as long as the value lives.
+    /// Reserves the files that exist, as long as this value lives.
     package init(paths: [[UInt8]]) {
         files = paths.compactMap { path in (try? FileStatus.of(path: path)).map { (Number($0), path) } }
         Self.held.withLock { [files] held in
@@ -34,18 +35,18 @@ package final class ReservedFiles: Sendable {
 
     private static let opened = Monitor<[File]>([])
 
-    /// Whether the open file is one of them, under any of its names. If so it stays open for as long as the process lives.
+    /// Whether the open file is reserved, under any of its names. If so, it stays open until the process ends.
     package static func contains(_ file: File, _ status: FileStatus) -> Bool {
         guard contains(status) else { return false }
         opened.withLock { $0.append(file) }
         return true
     }
 
-    /// Whether the file is one of them, under any of its names. For a file that is not open here.
+    /// Whether the file is reserved, under any of its names. For a file that is not open here.
     package static func contains(_ status: FileStatus) -> Bool {
         let number = Number(status)
         guard let paths = held.withLock({ $0[number] }) else { return false }
-        // The number of a file that was removed is soon another's.
+        // The inode number of a removed file may be reused.
         return paths.contains { path in (try? FileStatus.of(path: path)).map(Number.init) == number }
     }
 }

@@ -1,4 +1,4 @@
-/// Sleeps until the moment, or until somebody cancels.
+/// Sleeps until the deadline or the cancellation.
 package func sleep(until deadline: Moment, _ cancellation: Cancellation) {
     guard Moment.now() < deadline, !cancellation.isCancelled else { return }
     let isWoken = Monitor(false)

@@ -1,13 +1,13 @@
 import Glibc
 
-/// Starts a program that reads nothing but what it is given, has no terminal, and inherits neither descriptors nor blocked signals.
+/// Starts a program without a terminal, inherited descriptors or blocked signals.
 ///
 /// - Parameters:
-///   - words: the program, looked for in `PATH` when it has no slash, and its arguments: any bytes but NUL.
+///   - words: the program, searched in `PATH` if it has no slash, and its arguments: any bytes except NUL.
 ///   - environment: nil for this process's own, byte for byte.
-///   - input: its standard input; nil for nothing at all.
-///   - error: its standard error; nil leaves it that of this process.
-/// - Returns: its number, which is also that of its session and of its group.
+///   - input: its standard input; nil for an empty one.
+///   - error: its standard error; nil for that of this process.
+/// - Returns: its process ID, which is also that of its session and its group.
 func spawnChild(
     _ words: [[UInt8]],
     environment: [String: String]?,
@@ -25,20 +25,20 @@ func spawnChild(
     }
     posix_spawn_file_actions_adddup2(&actions, output, STDOUT_FILENO)
     if let error { posix_spawn_file_actions_adddup2(&actions, error, STDERR_FILENO) }
-    // All descriptors of ours are closed on exec; libraries may have others.
+    // All descriptors of mule are closed on exec; libraries may have others.
     _ = SpawnExtensions.closeFrom(3, &actions)
 
     var attributes = posix_spawnattr_t()
     posix_spawnattr_init(&attributes)
     defer { posix_spawnattr_destroy(&attributes) }
-    // A session of its own: no terminal to ask at, and a group to be killed with.
+    // A new session: no terminal to prompt on, and a process group to kill.
     let flags = Int32(POSIX_SPAWN_SETSIGMASK) | Int32(POSIX_SPAWN_SETSIGDEF) | SpawnExtensions.newSession
     posix_spawnattr_setflags(&attributes, Int16(flags))
     var signals = sigset_t()
     sigemptyset(&signals)
     posix_spawnattr_setsigmask(&attributes, &signals)
-    // What this program ignores for itself, and what its parent may have ignored. A process that was started with SIGCHLD
-    // ignored would never learn how a child ended (waitpid(2)), nor would the child learn it of its own.
+    // Resets signals that this program or its parent ignores. With SIGCHLD ignored, waitpid(2) would not report how a
+    // child ended, neither here nor in the child.
     signal(SIGCHLD, SIG_DFL)
     for number in [SIGPIPE, SIGXFSZ, SIGCHLD] { sigaddset(&signals, number) }
     posix_spawnattr_setsigdefault(&attributes, &signals)
@@ -58,7 +58,7 @@ func spawnChild(
 }
 
 extension ChildProcess.End {
-    /// What waitpid(2) tells.
+    /// From the status of waitpid(2).
     init(status: Int32) {
         let signal = status & 0x7F
         self = signal == 0 ? .exit((status >> 8) & 0xFF) : .signal(signal)

@@ -1,6 +1,6 @@
 package import Glibc
 
-/// What posix_spawn(3) can do in glibc and Swift's import of it hides (it needs `_GNU_SOURCE`).
+/// Functions of glibc's posix_spawn(3) that Swift's Glibc hides, because they need `_GNU_SOURCE`.
 package enum SpawnExtensions {
     /// The flag `POSIX_SPAWN_SETSID` (glibc 2.26).
     static let newSession: Int32 = 0x80
@@ -9,7 +9,7 @@ package enum SpawnExtensions {
     private typealias AddChangeDirectory =
         @convention(c) (UnsafeMutablePointer<posix_spawn_file_actions_t>, UnsafePointer<CChar>) -> Int32
 
-    /// In the child: closes every descriptor from `lowest` on, whoever opened it (glibc 2.34).
+    /// In the child: closes all descriptors from `lowest` on (glibc 2.34).
     package static func closeFrom(_ lowest: Int32, _ actions: inout posix_spawn_file_actions_t) -> Int32 {
         guard let symbol = symbol("posix_spawn_file_actions_addclosefrom_np") else { return ENOSYS }
         return unsafeBitCast(symbol, to: AddCloseFrom.self)(&actions, lowest)

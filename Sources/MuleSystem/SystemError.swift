@@ -15,7 +15,7 @@ package struct SystemError: Error, Hashable, Sendable, CustomStringConvertible {
         SystemError(code: errno, call: call)
     }
 
-    /// The C library's sentence for the code, "No space left on device".
+    /// The C library's text for the code, "No space left on device".
     package var reason: String {
         withUnsafeTemporaryAllocation(of: CChar.self, capacity: 256) { buffer in
             guard let base = buffer.baseAddress else { return "error \(code)" }
@@ -23,11 +23,11 @@ package struct SystemError: Error, Hashable, Sendable, CustomStringConvertible {
         }
     }
 
-    /// Whether the path leads to nothing.
+    /// Whether the path does not exist.
     package var isMissingFile: Bool { code == ENOENT || code == ENOTDIR }
 
-    /// Whether no more files and connections can be open at a time, here or on the whole machine. It says nothing of the one that was
-    /// to be opened.
+    /// Whether the process or the machine has no more descriptors. This says nothing about the file that was to be
+    /// opened.
     package var isFileShortage: Bool { code == EMFILE || code == ENFILE }
 
     /// What to do about a shortage of open files.
@@ -40,13 +40,13 @@ package struct SystemError: Error, Hashable, Sendable, CustomStringConvertible {
     /// Whether a wait was cancelled.
     package var isCancelled: Bool { code == ECANCELED }
 
-    /// Whether another process holds a lease on the file that was to be opened.
+    /// Whether another process holds a lease on the file.
     package var isLeasedElsewhere: Bool { code == EWOULDBLOCK }
 
     package var description: String { "\(call): \(reason)" }
 }
 
-/// Repeats a call that a signal interrupted; throws what it failed with otherwise.
+/// Repeats a call while signals interrupt it; throws any other error.
 @discardableResult
 package func retryingInterrupts<Result: SignedInteger>(
     _ call: String,

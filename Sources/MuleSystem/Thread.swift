@@ -1,13 +1,13 @@
 import Glibc
 
-/// A POSIX thread of our own: blocking work must stay off Swift's cooperative pool.
+/// A POSIX thread: blocking work must stay off Swift's cooperative pool.
 package final class Thread: @unchecked Sendable {
-    // Made Sendable by being set once in `init` and read by the one caller of `join`.
+    // Sendable because it is set once in `init` and read by the one caller of `join`.
     private let handle: pthread_t
 
-    /// Starts the thread. The name shows in `top -H` and in debuggers; 15 bytes at most.
+    /// Starts the thread. `top -H` and debuggers show the name; 15 bytes at most.
     ///
-    /// - Throws: `EAGAIN` where a limit of the user, the control group or the machine is reached (pthread_create(3)).
+    /// - Throws: `EAGAIN` at a limit of the user, the control group or the machine (pthread_create(3)).
     package init(
         name: String,
         stackSize: Int = 1 << 20,
@@ -27,7 +27,7 @@ package final class Thread: @unchecked Sendable {
         self.handle = handle
     }
 
-    /// Waits until the thread's body has returned. To be called once.
+    /// Waits until the thread's body has returned. Must be called once.
     package func join() {
         pthread_join(handle, nil)
     }
@@ -51,10 +51,10 @@ package final class Thread: @unchecked Sendable {
     }
 }
 
-// pthread_setname_np is hidden from Swift (it wants _GNU_SOURCE); the kernel takes the name as a file as well. A
-// failure costs nothing but the name.
+// Swift's Glibc hides pthread_setname_np (it needs _GNU_SOURCE); the kernel also takes the name as a file. On a failure
+// only the name is missing.
 private func nameThisThread(_ name: String) {
     guard let file = try? File.open(path: Array("/proc/thread-self/comm".utf8), flags: O_WRONLY) else { return }
-    // Files of this kind refuse pwrite(2).
+    // These files refuse pwrite(2).
     _ = Array(name.utf8).withUnsafeBytes { write(file.descriptor, $0.baseAddress, $0.count) }
 }

@@ -1,7 +1,6 @@
-/// The time zone of this process, as the C library finds it.
+/// The time zone of this process, as the C library determines it.
 package enum TimeZone {
-    /// Why times are not those of the zone that was named; nil where they are. The C library itself takes UTC then, and says
-    /// nothing (tzset(3)).
+    /// Why times are not in the configured zone; nil if they are. The C library then silently uses UTC (tzset(3)).
     ///
     /// - Parameter environment: `TZ` names a file below `TZDIR`, or has the rules of a zone in POSIX's form.
     package static func trouble(environment: [String: String], root: String = "") -> String? {
@@ -16,7 +15,7 @@ package enum TimeZone {
             + "Install the time zones (package tzdata), or correct TZ."
     }
 
-    /// /etc/localtime is a link into the directory of zones, which a container may not have.
+    /// /etc/localtime links to a file of the time zone database, which a container may lack.
     private static func troubleOfTheMachine(_ root: String) -> String? {
         let link = "/etc/localtime"
         guard let kind = try? FileStatus.of(path: Array((root + link).utf8), followingLinks: false).kind,
@@ -27,13 +26,13 @@ package enum TimeZone {
             + "Install the time zones (package tzdata), or set TZ."
     }
 
-    /// Names that mean what the C library falls back to.
+    /// Names for UTC, which is also what the C library falls back to.
     private static func isUTC(_ name: String) -> Bool {
         let names = ["UTC", "GMT", "UCT", "Universal", "Zulu", "Greenwich"]
         return names.contains { name == $0 || name == "Etc/\($0)" }
     }
 
-    /// Files of zones begin with these letters (RFC 9636).
+    /// Time zone files start with these letters (RFC 9636).
     private static func isZone(_ path: String) -> Bool {
         guard let file = try? File.openForReading(path: Array(path.utf8)) else { return false }
         return (try? file.bytes(at: 0, count: 4)) == Array("TZif".utf8)

@@ -1,7 +1,7 @@
 import MuleSystem
 
-/// What a run has learned of the hosts that it talks to: which of their addresses answer and which do not, and whether the host has
-/// answered at all. Shared by all connections of a run.
+/// Which addresses of each host answer, which do not, and whether the host has answered at all. Shared by all
+/// connections of a run.
 package final class AddressBook: Sendable {
     private struct Entry {
         var hasServed = false
@@ -9,7 +9,7 @@ package final class AddressBook: Sendable {
         var failing: Set<String> = []
     }
 
-    /// By "host:port".
+    /// Keys are "host:port".
     private let entries = Monitor<[String: Entry]>([:])
 
     package init() {}
@@ -17,8 +17,8 @@ package final class AddressBook: Sendable {
     /// Whether the host and port have answered a request.
     func hasServed(_ place: String) -> Bool { entries.withLock { $0[place]?.hasServed ?? false } }
 
-    /// Whether a connection may begin with the address: after a failure only with those that have answered since, or, where there
-    /// are none, with those that have not failed. Without a failure the name server's order stands, so that load is spread.
+    /// Whether to try the address first. After a failure: only addresses that have answered since, or, if there are
+    /// none, those that have not failed. Without a failure the order of DNS applies, which spreads the load.
     func prefers(_ address: String, of place: String) -> Bool {
         entries.withLock { entries in
             guard let entry = entries[place], !entry.failing.isEmpty else { return true }

@@ -1,9 +1,9 @@
 internal import CCurl
 import MuleSystem
 
-// What becomes of a request that got no answer.
+// How a request without an answer is reported.
 extension HTTPClient {
-    /// How far the request under way has come.
+    /// How far the current request has come.
     var stage: NetworkFailure.Stage {
         if isUnderWay { return exchange.sent < exchange.request?.body.length ?? 0 ? .sending : .answer }
         if attempts.isEmpty { return .lookup }
@@ -12,15 +12,15 @@ extension HTTPClient {
         return proxy != nil && curl.number(CURLINFO_HTTP_CONNECTCODE) / 100 != 2 ? .tunnel : .handshake
     }
 
-    /// Whether a connection stands and the request is on its way.
+    /// Whether a connection is established and the request is being sent.
     private var isUnderWay: Bool { curl.count(CURLINFO_PRETRANSFER_TIME_T) > exchange.earlierStart }
 
-    /// The proxy that this request goes through; nil without one.
+    /// The proxy of this request; nil without one.
     private var proxy: Proxy? {
         guard !settings.ignoresProxies, let origin,
             let proxy = Proxy(scheme: origin.scheme, host: origin.host)
         else { return nil }
-        // libcurl knows more exceptions than are read here: the port shows whether one held.
+        // libcurl knows more exceptions than `Proxy`: the port shows whether one applied.
         return attempts.lastPort.map { $0 == proxy.port } ?? true ? proxy : nil
     }
 
@@ -49,7 +49,7 @@ extension HTTPClient {
         )
     }
 
-    /// - Returns: nil when the request is under way or its connection still has time.
+    /// - Returns: nil if the request is being sent or its connection still has time.
     func connectionFailure() -> TransportError? {
         if exchange.isUnderWay { return nil }
         if isUnderWay {
@@ -64,7 +64,7 @@ extension HTTPClient {
         }
     }
 
-    /// The failure of a request for which nothing has moved for so many seconds.
+    /// The failure of a request that made no progress for so many seconds.
     func failure(ofSilenceFor seconds: Double) -> TransportError {
         let stage = stage
         switch stage {
@@ -87,7 +87,7 @@ extension HTTPClient {
         outcome.stage = stage
         guard var (stage, reason) = outcome.failure else { return .unusable(outcome.text) }
         if case .failedLookup = reason {
-            // Without a descriptor left nothing can be asked of the name server either.
+            // Without a free descriptor the name server cannot be asked either.
             reason =
                 OpenSockets.whyNone.map { .noSocket($0) }
                 ?? NameLookup.reason(proxy?.host ?? origin?.host ?? "", after: attempts.seconds)
@@ -101,7 +101,7 @@ extension HTTPClient {
             && !settings.addresses.hasServed(attempts.place)
     }
 
-    /// Whether an answer says that the port wants TLS, as the HTTP servers of nginx, Apache and Go do.
+    /// Whether an answer says that the port requires TLS, as the HTTP servers of nginx, Apache and Go do.
     func asksForTLS(_ response: HTTPResponse) -> Bool {
         guard response.status == 400, origin?.isEncrypted == false else { return false }
         let text = String(decoding: response.body.prefix(2000), as: UTF8.self).lowercased()
@@ -109,7 +109,8 @@ extension HTTPClient {
             .contains { text.contains($0) }
     }
 
-    /// Whether a handshake is answered there. Only a server that closes without a word on its first connection is asked.
+    /// Whether the port answers a TLS handshake. Asked only if the server closes its first connection without an
+    /// answer.
     private static func speaksTLS(_ place: String) -> Bool {
         guard let curl = CurlHandle() else { return false }
         defer { curl.close() }
@@ -123,7 +124,7 @@ extension HTTPClient {
             || code == CURLE_SSL_CONNECT_ERROR && curl.message.contains(" alert ")
     }
 
-    /// Keeps for the run which addresses answer.
+    /// Records for the run which addresses answer.
     func remember(_ result: Result<HTTPResponse, TransportError>) {
         let book = settings.addresses
         for address in attempts.failed { book.noteFailure(of: attempts.place, at: address) }
@@ -137,7 +138,7 @@ extension HTTPClient {
         }
     }
 
-    /// Whether an answer in plain text is the proxy's own: what it refuses, and what it could not reach.
+    /// Whether an unencrypted answer comes from the proxy itself: a refusal, or an unreachable server.
     func isProxys(_ response: HTTPResponse) -> Bool {
         guard [403, 405, 407, 502, 503, 504].contains(response.status), origin?.isEncrypted == false, proxy != nil
         else { return false }

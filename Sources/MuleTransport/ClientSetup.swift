@@ -2,9 +2,9 @@ internal import CCurl
 import Glibc
 import MuleSystem
 
-// The options and callbacks that stay the same for all requests of a client.
+// The options and callbacks that are the same for all requests of a client.
 extension HTTPClient {
-    // Bigger writes mean fewer system calls: a C prototype of this loop sent 6.9 GiB/s, and 5.2 with curl's 64 KiB.
+    // Larger writes need fewer system calls: a C prototype of this loop sent 6.9 GiB/s, and 5.2 with curl's 64 KiB.
     private static let uploadBuffer = 512 << 10
 
     func set(_ settings: TransportSettings) throws(TransportError) {
@@ -16,7 +16,7 @@ extension HTTPClient {
         curl.setLong(CURLOPT_TCP_KEEPALIVE, 1)
         curl.setLong(CURLOPT_UPLOAD_BUFFERSIZE, Self.uploadBuffer)
         curl.setLong(CURLOPT_EXPECT_100_TIMEOUT_MS, 1000)
-        // `ConnectionAttempts` keeps the time; without a number libcurl would take 300 s.
+        // `ConnectionAttempts` has the timeout; by default libcurl would end after 300 s.
         curl.setLong(CURLOPT_CONNECTTIMEOUT_MS, 86_400_000)
         curl.setLong(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1)
         curl.setLong(CURLOPT_SSLVERSION, Int(CURL_SSLVERSION_TLSv1_2))
@@ -36,7 +36,7 @@ extension HTTPClient {
         trust(settings.caBundle)
     }
 
-    // MARK: Callbacks, all on the thread that performs
+    // MARK: Callbacks, all on the thread that calls `perform`
 
     private func setCallbacks() {
         let easy = curl.easy
@@ -71,8 +71,8 @@ extension HTTPClient {
         }
     }
 
-    /// Success can only be said of a body that was read. What answers before has not read it, even if it reads the rest afterwards: a
-    /// portal, a broken proxy. libcurl would send the next request behind what is left of this one.
+    /// Success before the body was sent is a failure: a captive portal or a broken proxy has not read the body. libcurl
+    /// would also send the next request after the rest of this body.
     private func receiveHeader(_ bytes: UnsafeMutablePointer<CChar>?, count: Int) -> Int {
         let taken = exchange.receiveHeader(bytes, count: count, sent: curl.count(CURLINFO_SIZE_UPLOAD_T))
         guard exchange.head.hasEnded, (200..<300).contains(exchange.head.status), let sent = exchange.sentBeforeAnswer,
@@ -88,11 +88,11 @@ extension HTTPClient {
         return Unmanaged<HTTPClient>.fromOpaque(context).takeUnretainedValue()
     }
 
-    /// Whether the request may go over another connection.
+    /// Whether the request may use another connection.
     ///
-    /// When a connection that served before dies without a byte of an answer, curl sends the request again by itself. A
-    /// POST may have been done by then, and whoever asked for it must know (RFC 9110, section 9.2.2): a second
-    /// CreateMultipartUpload would leave the first one's upload behind.
+    /// If a reused connection closes without any byte of an answer, curl repeats the request. A POST may have been
+    /// executed by then, and the caller must know (RFC 9110, section 9.2.2): a second CreateMultipartUpload would leave
+    /// the first upload unfinished.
     private func mayConnect() -> Bool {
         guard exchange.request?.method == "POST", hasAsked else { return true }
         exchange.failure = failure(.answer, .closed("the server closed it without an answer"), answered: false)
@@ -105,7 +105,7 @@ extension HTTPClient {
         let (text, port) = OpenSockets.place(of: UnsafeRawPointer(address) + offset, family: family)
         guard attempts.allows(text) else { return CURL_SOCKET_BAD }
         if hasAsked, attempts.isEmpty {
-            // The connection that carried the request has died, and libcurl sends it again.
+            // The request's connection has closed, and libcurl repeats the request.
             exchange.mayHaveLeft = true
             exchange.isUnderWay = false
             exchange.earlierStart = curl.count(CURLINFO_PRETRANSFER_TIME_T)
@@ -121,20 +121,20 @@ extension HTTPClient {
         return descriptor
     }
 
-    // MARK: Whom to trust
+    // MARK: Trusted authorities
 
-    /// The authorities of the bundle, or the system's.
+    /// Trusts the authorities of the bundle, or the system's.
     private func trust(_ bundle: String?) {
         guard let system = Self.systemTrust else {
             if let bundle {
                 curl.setString(CURLOPT_CAINFO, bundle)
-                // Not every TLS library has one.
+                // Not every TLS library supports it.
                 curl.clear(CURLOPT_CAPATH)
             }
             return
         }
         trusted = bundle.map { TrustStore.Source(file: $0) } ?? system
-        // Without the callback's store nobody is trusted: a mistake here refuses, it does not accept.
+        // Without the callback's store no certificate is accepted, so a mistake here refuses connections.
         curl.clear(CURLOPT_CAINFO)
         curl.clear(CURLOPT_CAPATH)
         mule_setopt_pointer(curl.easy, CURLOPT_SSL_CTX_DATA, Unmanaged.passUnretained(self).toOpaque())
@@ -143,7 +143,7 @@ extension HTTPClient {
         precondition(result == CURLE_OK, "libcurl offers its TLS context where it is OpenSSL's")
     }
 
-    /// A connection's TLS is about to begin.
+    /// Called before a connection's TLS handshake.
     private func share(with tls: UnsafeMutableRawPointer?) -> CURLcode {
         guard let tls, let trusted else { return CURLE_SSL_CACERT_BADFILE }
         do {
@@ -156,11 +156,11 @@ extension HTTPClient {
         }
     }
 
-    /// Where libcurl itself would look for authorities, if `TrustStore` can take its place.
+    /// The system's authorities as libcurl would find them; nil if `TrustStore` cannot be used.
     ///
-    /// libcurl hands what its TLS library has made to a callback as a pointer without a type. Only where that library tells the
-    /// version of ours are the two the same one. And the callback is not told whether it is asked for a proxy, to which the
-    /// bundle does not apply.
+    /// libcurl passes its TLS library's context as an untyped pointer: it is usable only if that library has the same
+    /// version as ours. The callback does not know whether the connection is to a proxy, to which the bundle does not
+    /// apply.
     private static let systemTrust: TrustStore.Source? = {
         CurlHandle.initialiseOnce
         guard !hasProxyWithTLS, let facts = mule_version_info()?.pointee, let tls = facts.ssl_version,
@@ -170,7 +170,7 @@ extension HTTPClient {
         return TrustStore.Source(file: String(cString: file), directory: facts.capath.map { String(cString: $0) })
     }()
 
-    /// Whether the way to a proxy may be encrypted: by the variables that libcurl looks at.
+    /// Whether the connection to a proxy may be encrypted, by the variables that libcurl reads.
     private static var hasProxyWithTLS: Bool {
         let names: [String] = ["http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"]
         return names.contains { getenv($0).map { String(cString: $0).lowercased().hasPrefix("https:") } ?? false }

@@ -1,19 +1,19 @@
 import Glibc
 import MuleSystem
 
-/// The attempts to connect for one request. libcurl goes through the addresses of the name and asks for a socket for each; it is told
-/// here which it may try, and an attempt that takes too long is shut down, after which libcurl tries the next.
+/// The connection attempts of one request. libcurl iterates over the addresses and asks for a socket for each; this
+/// type decides which are tried. It shuts down a slow attempt, after which libcurl tries the next address.
 ///
-/// libcurl by itself begins with the first address each time and waits half of what is left of its time for each: behind a dead
-/// address every connection took 10 s, and behind seven there was none (curl_easy_setopt(3), `CURLOPT_CONNECTTIMEOUT`).
+/// libcurl alone starts with the first address each time, and waits half of the remaining time for each: with one dead
+/// address every connection took 10 s, with seven there was none (curl_easy_setopt(3), `CURLOPT_CONNECTTIMEOUT`).
 struct ConnectionAttempts {
-    /// Which addresses may be tried; each round is one transfer of libcurl's.
+    /// Which addresses may be tried; each round is one libcurl transfer.
     private enum Round {
         /// Those that the address book prefers.
         case preferred
         /// All that were not tried in the first round.
         case others
-        /// All, with as much time as is left.
+        /// All, with all the remaining time.
         case patient
     }
 
@@ -37,18 +37,18 @@ struct ConnectionAttempts {
     private var wasHeldBack = false
     private var began = Moment.now()
     private var lastLook = Moment.now()
-    /// Why the last socket could not be made.
+    /// Why the last socket could not be created.
     private(set) var socketError: SystemError?
     /// The port that was tried last, which may be a proxy's.
     private(set) var lastPort: Int?
     private var isImpatient = false
 
-    /// - Parameter limit: seconds for the name's look-up, for the connection, and for TLS, each.
+    /// - Parameter limit: seconds for each of name resolution, connection and TLS.
     init(place: String, book: AddressBook, limit: Double) {
         (self.place, self.book, self.limit) = (place, book, limit)
     }
 
-    // MARK: What libcurl asks
+    // MARK: Calls from libcurl
 
     mutating func allows(_ address: String) -> Bool {
         let allowed =
@@ -71,8 +71,8 @@ struct ConnectionAttempts {
         isImpatient = true
     }
 
-    /// The socket is about to be closed. Of two that run side by side, IPv6 and IPv4, the slower one is closed as well, which is no
-    /// failure (RFC 8305).
+    /// The socket is about to be closed. When IPv6 and IPv4 are tried in parallel, libcurl also closes the slower one,
+    /// which is not a failure (RFC 8305).
     mutating func closes(_ descriptor: Int32) {
         guard let index = attempts.lastIndex(where: { $0.descriptor == descriptor }) else { return }
         look()
@@ -85,12 +85,12 @@ struct ConnectionAttempts {
 
     // MARK: Time
 
-    /// To be called before each wait for the network until the request is on its way. Shuts down what takes too long.
+    /// Called before each wait for the network until the request is being sent. Shuts down slow attempts.
     ///
-    /// - Returns: the stage whose time is up, if any.
+    /// - Returns: the stage that timed out, if any.
     mutating func check() -> NetworkFailure.Stage? {
         let now = Moment.now()
-        // The process was stopped or its machine paused: nobody has had a chance to answer.
+        // The process or the machine was suspended: no server could answer.
         let gap = now.seconds(since: lastLook)
         lastLook = now
         if gap > 6 { shift(by: gap) }
@@ -102,7 +102,7 @@ struct ConnectionAttempts {
         for index in attempts.indices where !attempts[index].hasTimedOut {
             guard let descriptor = attempts[index].descriptor, now.seconds(since: attempts[index].started) > allowance
             else { continue }
-            // Ends an attempt with ECONNRESET, at which libcurl turns to the next address.
+            // Ends the attempt with ECONNRESET; libcurl then tries the next address.
             shutdown(descriptor, Int32(SHUT_RDWR))
             attempts[index].hasTimedOut = true
             isImpatient = true
@@ -110,7 +110,7 @@ struct ConnectionAttempts {
         return nil
     }
 
-    /// Whether libcurl can go on at once; asked before each wait.
+    /// Whether libcurl can continue at once; asked before each wait.
     mutating func takeRetryNow() -> Bool {
         defer { isImpatient = false }
         return isImpatient
@@ -121,7 +121,7 @@ struct ConnectionAttempts {
         return patience
     }
 
-    /// Seconds for each address when all are tried once more.
+    /// Seconds for each address in the last round.
     private var patience: Double {
         let first = attempts.first?.started ?? began
         let spent = Double(addresses) * min(Self.share, limit)
@@ -136,7 +136,7 @@ struct ConnectionAttempts {
         }
     }
 
-    /// Sees which sockets have been connected. libcurl tells it only once TLS stands as well.
+    /// Finds out which sockets are connected. libcurl reports it only after the TLS handshake.
     private mutating func look() {
         for index in attempts.indices where attempts[index].connected == nil && !attempts[index].hasTimedOut {
             guard let descriptor = attempts[index].descriptor, Self.isConnected(descriptor) else { continue }
@@ -154,7 +154,7 @@ struct ConnectionAttempts {
 
     // MARK: The outcome
 
-    /// Goes on to the next round after libcurl could not connect; false when there is none.
+    /// Starts the next round after libcurl could not connect; false if there is none.
     mutating func nextRound() -> Bool {
         defer { wasHeldBack = false }
         if round == .preferred, wasHeldBack {
@@ -162,22 +162,22 @@ struct ConnectionAttempts {
             return true
         }
         guard round != .patient, attempts.contains(where: \.hasTimedOut) else { return false }
-        // Less than a share would tell nothing new.
+        // With less time than in the first round, nothing would change.
         guard patience >= Self.share else { return false }
         round = .patient
         return true
     }
 
-    /// Whether a socket was connected, so that TLS or a proxy's answer is what is missing.
+    /// Whether a socket was connected, so that only TLS or the proxy's answer is missing.
     var isConnected: Bool { attempts.contains { $0.connected != nil } }
     var isEmpty: Bool { attempts.isEmpty }
-    /// How long it has taken up to now.
+    /// Seconds since the start.
     var seconds: Double { Moment.now().seconds(since: began) }
-    /// Different addresses that were tried.
+    /// Number of addresses tried.
     var addresses: Int { Set(attempts.map(\.address)).count }
     var lastAddress: String? { (attempts.last { $0.connected != nil } ?? attempts.last)?.address }
-    /// Whether the last attempt was ended because it took too long.
+    /// Whether the last attempt timed out.
     var hasTimedOut: Bool { attempts.last?.hasTimedOut ?? false }
-    /// Addresses to which no connection could be made.
+    /// Addresses that could not be connected.
     var failed: Set<String> { Set(attempts.filter(\.hasFailed).map(\.address)) }
 }

@@ -2,19 +2,19 @@ internal import CCurl
 import Glibc
 import MuleSystem
 
-/// How a transfer of libcurl's ended, with all that it tells of it.
+/// How a libcurl transfer ended, with all that libcurl reports about it.
 struct CurlOutcome {
     var code: CURLcode
-    /// Its message for this failure, or the general one for the code.
+    /// libcurl's message for this failure, or the general one for the code.
     var text: String
     /// `X509_V_ERR_…` of openssl-verify(1).
     var verification = 0
-    /// The proxy's status for CONNECT; 0 without an answer to it.
+    /// The proxy's status for CONNECT; 0 without an answer.
     var connectStatus = 0
-    /// `errno` of the attempt to connect.
+    /// `errno` of the connection attempt.
     var systemCode: Int32 = 0
     var isEncrypted = false
-    /// Whether the server of this connection has asked for a client certificate.
+    /// Whether the server of this connection asked for a client certificate.
     var wantsCertificate = false
     var hasTimedOut = false
     var addresses = 1
@@ -27,7 +27,7 @@ struct CurlOutcome {
         self.text = text.flatMap { $0.isEmpty ? nil : $0 } ?? String(cString: curl_easy_strerror(code))
     }
 
-    /// Where it failed and why; nil when trying again can't help, whoever the other side is.
+    /// Where and why it failed; nil if a retry cannot help with any server.
     var failure: (stage: NetworkFailure.Stage, reason: NetworkFailure.Reason)? {
         if connectStatus >= 300 { return (.tunnel, .refusedByProxy(status: connectStatus)) }
         switch code {
@@ -45,7 +45,7 @@ struct CurlOutcome {
         case CURLE_SSL_CONNECT_ERROR:
             return (.handshake, handshake)
         default:
-            // In TLS 1.3 the server sees that there is no certificate only after the client's handshake has ended.
+            // In TLS 1.3 the server notices the missing certificate only after the client's handshake has ended.
             if wantsCertificate { return (.handshake, .wantsClientCertificate) }
             return (stage, .closed(text))
         }
@@ -69,7 +69,7 @@ struct CurlOutcome {
         case 62, 64: return .wrongName
         case 2, 18, 19, 20, 21, 27: return .unknownAuthority(reason)
         default:
-            // libcurl compares the name by itself, after OpenSSL.
+            // libcurl compares the name itself, after OpenSSL.
             let isName = ["subject name", "does not match"].contains { text.contains($0) }
             return isName ? .wrongName : .other(reason)
         }
@@ -78,21 +78,22 @@ struct CurlOutcome {
     private var handshake: NetworkFailure.Reason {
         if text.contains("alert certificate required") { return .wantsClientCertificate }
         if wantsCertificate, text.contains("alert") { return .wantsClientCertificate }
-        // What OpenSSL (and GnuTLS) says of an answer in plain text.
+        // How OpenSSL and GnuTLS report an unencrypted answer.
         let plain = ["wrong version number", "packet length too long", "unexpected TLS packet"]
         if plain.contains(where: { text.contains($0) }) { return .speaksNoTLS }
-        // "OpenSSL SSL_connect: SSL_ERROR_SYSCALL in connection to …" is how it tells an end without a word.
+        // "OpenSSL SSL_connect: SSL_ERROR_SYSCALL in connection to …" means that the connection closed without an
+        // alert.
         if text.contains("SSL_ERROR_SYSCALL") { return .failedHandshake("the server closed the connection") }
         return .failedHandshake(text)
     }
 }
 
-/// Why libcurl could not look a name up, which it does not tell.
+/// Why a name could not be resolved, which libcurl does not report.
 enum NameLookup {
-    /// Seconds after which a look-up has failed because nobody answered: the resolver waits 5 s for each server (resolv.conf(5)).
+    /// Seconds after which a lookup counts as unanswered: the resolver waits 5 s for each server (resolv.conf(5)).
     static let silence = 4.0
 
-    /// Looks the name up again to hear the reason. It failed within moments, so it will again.
+    /// Looks the name up again for the reason. It failed quickly, so this is quick too.
     static func reason(_ host: String, after seconds: Double) -> NetworkFailure.Reason {
         guard seconds < silence else { return .silentNameServer }
         var result: UnsafeMutablePointer<addrinfo>?
@@ -107,6 +108,6 @@ enum NameLookup {
         }
     }
 
-    // EAI_NODATA of netdb.h, which wants _GNU_SOURCE: the name is there and has no address.
+    // EAI_NODATA of netdb.h, which needs _GNU_SOURCE: the name exists and has no address.
     private static let noData: Int32 = -5
 }

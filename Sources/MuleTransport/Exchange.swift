@@ -2,7 +2,7 @@ internal import CCurl
 import Glibc
 import MuleSystem
 
-/// The state of the request under way: its body as libcurl takes it, and its answer as it comes.
+/// The state of the current request: what libcurl has read of the body, and the answer so far.
 struct Exchange {
     let request: HTTPRequest?
     let started = Moment.now()
@@ -10,32 +10,32 @@ struct Exchange {
     var sent: Int64 = 0
     var delivered: Int64 = 0
     var nextDelivery = Moment(nanoseconds: 0)
-    /// Whether libcurl waits to be told that the body goes on, and since when none of it may go.
+    /// Whether libcurl has paused the body, and since when none of it may be sent.
     var isHeld = false
     var heldSince: Moment?
     var queued = 0
     var lastProgress = Moment.now()
     var lastLook = Moment.now()
-    /// Whether the answer has begun that will end the exchange.
+    /// Whether the final answer has started.
     var isAnswering = false
-    /// How long it has taken since.
+    /// Seconds since then.
     var answerSeconds = 0.0
     var head = ResponseHead()
-    /// Bytes of the body that had gone out when the answer began.
+    /// Bytes of the body that were sent before the answer started.
     var sentBeforeAnswer: Int64?
     var answer: [UInt8] = []
-    /// Whether the answer's body has begun to go to the reader.
+    /// Whether the answer's body goes to the reader.
     var isReading = false
-    /// Bytes of white space before the answer that were not kept.
+    /// Bytes of white space before the answer that were dropped.
     var dropped = 0
     var failure: TransportError?
-    /// Whether a connection stands and the request is on its way.
+    /// Whether a connection is established and the request is being sent.
     var isUnderWay = false
-    /// Microseconds at which libcurl began to send over a connection that has died since; 0 where none did.
+    /// Microseconds at which libcurl started to send over a connection that has closed since; 0 if none has.
     var earlierStart: Int64 = 0
-    /// Whether something of the request may have left over such a connection.
+    /// Whether some of the request may have been sent over such a connection.
     var mayHaveLeft = false
-    /// Whether the server has asked for a client certificate.
+    /// Whether the server asked for a client certificate.
     var wantsCertificate = false
 
     init(_ request: HTTPRequest? = nil) {
@@ -46,8 +46,8 @@ struct Exchange {
 
     /// Reads the next bytes of the body for libcurl.
     ///
-    /// - Returns: their number, 0 at the end, `CURL_READFUNC_PAUSE` where none may go now, or `CURL_READFUNC_ABORT` with the
-    ///   reason in `failure`.
+    /// - Returns: their number, 0 at the end, `CURL_READFUNC_PAUSE` if none may be sent now, or `CURL_READFUNC_ABORT`
+    ///   with the   reason in `failure`.
     mutating func read(into bytes: UnsafeMutablePointer<CChar>?, capacity: Int, _ cancellation: Cancellation) -> Int {
         guard let bytes, let request else { return 0 }
         let left = request.body.length - position
@@ -90,7 +90,7 @@ struct Exchange {
         return Int(CURL_READFUNC_ABORT)
     }
 
-    /// libcurl sends the body again from its first byte; it never asks for another place.
+    /// libcurl seeks only to the first byte, to send the body again.
     mutating func seek(to offset: Int64, origin: Int32) -> Int32 {
         guard origin == SEEK_SET, offset == 0 else { return Int32(CURL_SEEKFUNC_FAIL) }
         position = 0
@@ -99,7 +99,7 @@ struct Exchange {
 
     // MARK: The answer
 
-    /// - Parameter sent: bytes of the body that have gone out.
+    /// - Parameter sent: bytes of the body that have been sent.
     mutating func receiveHeader(_ bytes: UnsafeMutablePointer<CChar>?, count: Int, sent: Int64) -> Int {
         noteAnswer()
         guard head.take(UnsafeRawBufferPointer(start: bytes, count: count)) else {

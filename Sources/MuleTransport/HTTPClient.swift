@@ -1,4 +1,4 @@
-// One request at a time on one warm connection. Only this module names libcurl's functions; rules it relies on are in
+// One request at a time on one kept-alive connection. Only this module uses libcurl; the rules it relies on are in
 // curl_easy_setopt(3), curl_multi_poll(3) and curl_multi_wakeup(3).
 
 internal import CCurl
@@ -7,18 +7,18 @@ package import MuleSystem
 /// An HTTP/1.1 client for one thread: it owns one easy handle, whose connection stays open between requests.
 ///
 /// TLS is 1.2 or newer and always verified; proxies come from the environment, as with every curl program. Redirects
-/// are answers like others, since credentials must not follow them.
+/// are returned, not followed, because credentials must not be sent to other servers.
 package final class HTTPClient: HTTPPerformer {
-    /// Seconds by which a look can't be late while the process runs.
+    /// A check that is later than this many seconds means that the process was suspended.
     private static let absence = 5.0
     private static let tick = 1.0
-    /// Seconds between two looks at what the kernel still holds.
+    /// Seconds between two checks of what the kernel still holds.
     private static let deliveryInterval = 0.1
-    /// Seconds between two questions whether a body that is held may go on: at first, and later.
+    /// Seconds between two checks whether a held body may continue: at first, and later.
     private static let shortHoldInterval = 0.01
     private static let holdInterval = 0.05
     private static let shortHold = 0.3
-    /// Seconds between two looks at the attempts to connect.
+    /// Seconds between two checks of the connection attempts.
     private static let connectionInterval = 0.25
     private static let longestURL = 128 << 10
 
@@ -28,14 +28,14 @@ package final class HTTPClient: HTTPPerformer {
     private var cancellationTicket = 0
     var sockets = OpenSockets()
     var exchange = Exchange()
-    /// Where the request under way leads to.
+    /// Scheme, host and port of the current request.
     private(set) var origin: Origin?
     var attempts: ConnectionAttempts
     private var lines = HeaderLines()
-    /// Nil where libcurl reads the authorities by itself, for each connection.
+    /// Nil if libcurl reads the authorities itself, for each connection.
     var trusted: TrustStore.Source?
 
-    /// - Throws: `TransportError.unusable` when libcurl refuses a setting, an unreadable CA file for one.
+    /// - Throws: `TransportError.unusable` if libcurl refuses a setting, such as an unreadable CA file.
     package init(settings: TransportSettings, cancellation: Cancellation) throws(TransportError) {
         guard let curl = CurlHandle() else { throw .unusable("libcurl could not start") }
         self.curl = curl
@@ -52,22 +52,22 @@ package final class HTTPClient: HTTPPerformer {
         curl.close()
     }
 
-    /// "libcurl/7.88.1 OpenSSL/3.0.19 …", as libcurl describes itself.
+    /// "libcurl/7.88.1 OpenSSL/3.0.19 …", libcurl's own description.
     package static var version: String { CurlHandle.version }
 
     // MARK: A request
 
     /// Sends the request and waits for the whole answer.
     ///
-    /// There is no limit on the total time: a request is given up when nothing moves for its timeouts, and within
-    /// moments of a cancellation. Bytes that the kernel still holds count as moving while it gets rid of them.
+    /// The total time is not limited: a request fails if it makes no progress during its timeouts, or soon after a
+    /// cancellation. The kernel's progress with bytes that it still holds counts too.
     package func perform(_ request: HTTPRequest) throws(TransportError) -> HTTPResponse {
         if cancellation.isCancelled { throw .cancelled }
         guard request.headers.allSatisfy(Self.isOneHeader) else {
             throw .unusable("a header has a line break or NUL")
         }
         guard Self.isURL(request.url) else { throw .unusable("the request's URL is too long or not valid") }
-        // Most requests of a client go to one place.
+        // Most requests of a client have the same origin.
         let known = origin.flatMap { $0.isOrigin(of: request.url) ? $0 : nil }
         guard let origin = known ?? Origin(request.url) else {
             throw .unusable("the request's URL is too long or not valid")
@@ -89,7 +89,7 @@ package final class HTTPClient: HTTPPerformer {
         return try result.get()
     }
 
-    /// Sends the request, over the next address while no connection stands.
+    /// Sends the request, and tries the next addresses as long as no connection is established.
     private func exchangeAll(_ request: HTTPRequest) throws(TransportError) -> HTTPResponse {
         while true {
             guard curl_multi_add_handle(curl.multi, curl.easy) == CURLM_OK else {
@@ -101,7 +101,7 @@ package final class HTTPClient: HTTPPerformer {
             countSent()
             if result == CURLE_COULDNT_CONNECT, exchange.failure == nil, attempts.nextRound() { continue }
             let response = try judge(result)
-            // Who answers has all of it, whatever the kernel has heard so far.
+            // An answer means that the server has the whole body, even if the kernel has no acknowledgment yet.
             countDelivered(exchange.sent)
             noteSpeed(of: request, isAnswered: true)
             return response
@@ -114,7 +114,7 @@ package final class HTTPClient: HTTPPerformer {
     }
 
     private func headerList(_ request: HTTPRequest) -> UnsafeMutablePointer<curl_slist>? {
-        // To curl a body that it is given as a whole is a form, unless somebody says what else it is.
+        // For a body passed as a whole, curl assumes a form unless there is a Content-Type.
         let isForm =
             Self.lentWhole(request) != nil
             && !request.headers.contains { $0.name.utf8.count == 12 && $0.name.lowercased() == "content-type" }
@@ -124,23 +124,23 @@ package final class HTTPClient: HTTPPerformer {
         )
     }
 
-    /// curl puts headers into the request as they are; RFC 9112, section 5, says what would make another one of them.
+    /// curl copies headers verbatim: excludes characters that would start another header (RFC 9112, section 5).
     private static func isOneHeader(name: String, value: String) -> Bool {
         !name.isEmpty && allBytes(of: name) { (0x21...0x7E).contains($0) && $0 != UInt8(ascii: ":") }
             && allBytes(of: value) { $0 >= 0x20 && $0 != 0x7F || $0 == 0x09 }
     }
 
-    /// curl ends a URL at a NUL, and takes none of 8 MB; what a store makes us say in a query must not come near that.
+    /// curl ends a URL at a NUL and refuses 8 MB; the query of a request may contain text of the store.
     private static func isURL(_ text: String) -> Bool {
         text.utf8.count <= longestURL && allBytes(of: text) { (0x21...0x7E).contains($0) }
     }
 
-    /// Reads the bytes of the string where they lie: its view asks for each again how it is stored.
+    /// Reads the string's storage directly: its UTF-8 view checks how it is stored for each byte.
     private static func allBytes(of text: String, _ isRight: (UInt8) -> Bool) -> Bool {
         text.utf8.withContiguousStorageIfAvailable { $0.allSatisfy(isRight) } ?? text.utf8.allSatisfy(isRight)
     }
 
-    /// A body that is in memory and need not be slowed or watched: curl takes it as it is, without asking for it piece by piece.
+    /// A body in memory that is neither paced nor observed: curl sends it as a whole, without the read callback.
     private static func lentWhole(_ request: HTTPRequest) -> UnsafeRawBufferPointer? {
         guard case .lent(let lent) = request.body, request.pace == nil, request.observer == nil else { return nil }
         return lent.bytes
@@ -149,7 +149,7 @@ package final class HTTPClient: HTTPPerformer {
     private func prepare(_ request: HTTPRequest, headers: UnsafeMutablePointer<curl_slist>?) {
         curl.setString(CURLOPT_URL, request.url)
         mule_setopt_headers(curl.easy, headers)
-        // Said or not, some servers compress what they answer.
+        // Some servers compress answers even if the request does not allow it.
         if request.decodesAnswer, request.reader == nil {
             curl.setString(CURLOPT_ACCEPT_ENCODING, "identity")
         } else {
@@ -163,7 +163,7 @@ package final class HTTPClient: HTTPPerformer {
             curl.setString(CURLOPT_CUSTOMREQUEST, request.method)
             return
         }
-        // What was lent to the request before is not ours any more.
+        // The last request's body no longer belongs to this client.
         mule_setopt_pointer(curl.easy, CURLOPT_POSTFIELDS, nil)
         if request.method == "HEAD" {
             curl.setLong(CURLOPT_UPLOAD, 0)
@@ -199,15 +199,15 @@ package final class HTTPClient: HTTPPerformer {
         }
     }
 
-    /// Seconds until the next look, if nothing happens on the connection.
+    /// Seconds until the next check, if the connection has no event.
     private var pollSeconds: Double {
         if !exchange.isUnderWay { return attempts.takeRetryNow() ? 0 : Self.connectionInterval }
         guard let since = exchange.heldSince else { return watchesDelivery ? Self.deliveryInterval : Self.tick }
-        // Most bodies that are held are held for a moment.
+        // Most bodies are held only briefly.
         return Moment.now().seconds(since: since) < Self.shortHold ? Self.shortHoldInterval : Self.holdInterval
     }
 
-    /// Lets libcurl ask for more of a body that is held. Meanwhile the server has nothing to be slow with.
+    /// Lets libcurl ask again for bytes of a held body. During this time the server is not too slow.
     private func resume() {
         guard exchange.isHeld else { return }
         exchange.isHeld = false
@@ -215,15 +215,15 @@ package final class HTTPClient: HTTPPerformer {
         curl_easy_pause(curl.easy, CURLPAUSE_CONT)
     }
 
-    /// Only small bodies are worth it: to a large one it is a cost (docs/decisions.md). And only those that curl does not send together
-    /// with their head by itself. A connection stays as it is until a request of the other kind comes.
+    /// Only for small bodies, because it slows large ones down (docs/decisions.md), and only if curl does not send head
+    /// and body together. The connection keeps the setting until a request of the other kind.
     private func holdBack(for request: HTTPRequest) {
         let holds = if case .lent = request.body { !Self.leavesInOnePiece(request) } else { false }
         sockets.holdBack(holds)
     }
 
-    /// Whether curl writes head and body at once: bodies of less than 64 KiB that it holds, and over TLS no more than 16 KiB with
-    /// the head.
+    /// Whether curl writes head and body at once: bodies in memory of less than 64 KiB, and over TLS at most 16 KiB
+    /// with the head.
     private static func leavesInOnePiece(_ request: HTTPRequest) -> Bool {
         guard let body = lentWhole(request) else { return false }
         return body.count < (request.url.hasPrefix("http:") ? 64 : 12) << 10
@@ -231,7 +231,7 @@ package final class HTTPClient: HTTPPerformer {
 
     private func countSent() {
         let total = curl.count(CURLINFO_SIZE_UPLOAD_T)
-        if total < exchange.sent { (exchange.sent, exchange.delivered) = (0, 0) }  // curl began the body again.
+        if total < exchange.sent { (exchange.sent, exchange.delivered) = (0, 0) }  // curl restarted the body.
         if total > exchange.sent {
             exchange.request?.onSent?(total - exchange.sent)
             exchange.sent = total
@@ -239,8 +239,8 @@ package final class HTTPClient: HTTPPerformer {
         }
     }
 
-    /// Whether there is something to be heard of the kernel's queue. A slow connection leaves room in it only once in
-    /// seconds, and whoever waits for that hears of megabytes at once, long after they have gone.
+    /// Whether to check the kernel's queue. On a slow connection libcurl reports megabytes at once every few seconds,
+    /// long after they were sent.
     private var watchesDelivery: Bool { exchange.request?.onDelivered != nil && exchange.sent > exchange.delivered }
 
     private func observeDelivery() {
@@ -263,14 +263,14 @@ package final class HTTPClient: HTTPPerformer {
         guard sinceLook >= Self.tick else { return }
         exchange.lastLook = now
         noteSpeed(of: request, isAnswered: false)
-        // The process was stopped or its machine paused: the server has had no chance to be heard.
+        // The process or the machine was suspended: the server's answer could not be read.
         if sinceLook > Self.tick + Self.absence {
             exchange.lastProgress = exchange.lastProgress.adding(seconds: sinceLook)
         }
         if exchange.isAnswering { exchange.answerSeconds += min(sinceLook, Self.absence) }
         if request.shouldStop?() == true { throw .cancelled }
         if request.isLeftBehind?() == true { throw .leftBehind }
-        // The kernel takes megabytes at once and sends them over minutes on a slow link: its queue shrinking is
+        // The kernel accepts megabytes at once and sends them over minutes on a slow link: a shrinking queue is
         // progress too.
         let queued = sockets.unsentBytes
         if queued != exchange.queued {
@@ -289,7 +289,7 @@ package final class HTTPClient: HTTPPerformer {
     private func judge(_ result: CURLcode) throws(TransportError) -> HTTPResponse {
         if let error = exchange.failure { throw error }
         if result != CURLE_OK { throw failure(of: result) }
-        // curl takes a head that the end of the connection cuts short for a whole one: what is missing may be its ETag.
+        // curl accepts a head that is cut off by the end of the connection; the missing part may be the ETag.
         guard exchange.head.hasEnded else {
             throw failure(.answer, .closed("it was closed before the end of the answer's headers"))
         }
@@ -304,6 +304,6 @@ package final class HTTPClient: HTTPPerformer {
         return response
     }
 
-    /// Whether any of the request has gone out.
+    /// Whether any of the request has been sent.
     var hasAsked: Bool { curl.number(CURLINFO_REQUEST_SIZE) > 0 }
 }

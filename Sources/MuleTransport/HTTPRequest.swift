@@ -1,6 +1,6 @@
 package import MuleSystem
 
-/// Part of a file, to be read by `pread` as the connection takes it: nothing is held in memory.
+/// Part of a file, read by `pread` as the connection takes it: nothing is kept in memory.
 package struct FileSlice: Sendable {
     package var file: File
     package var offset: Int64
@@ -15,9 +15,9 @@ package struct FileSlice: Sendable {
     package var range: Range<Int64> { offset..<offset + length }
 }
 
-/// Bytes of somebody else, who keeps them as they are until the request has ended.
+/// Bytes that the caller owns and keeps unchanged until the request has ended.
 ///
-/// `@unchecked Sendable`: they are only read while they are lent.
+/// `@unchecked Sendable`: they are only read.
 package struct LentBytes: @unchecked Sendable {
     package let bytes: UnsafeRawBufferPointer
 
@@ -33,15 +33,15 @@ package protocol BodyObserver: AnyObject {
     func bodyContinues(_ bytes: UnsafeRawBufferPointer)
 }
 
-/// Takes the body of a successful answer as it comes, so that it may be of any length.
+/// Reads the body of a successful answer as it arrives, so that it may have any length.
 package protocol AnswerReader: AnyObject {
-    /// The answer's head has come.
+    /// The answer's head has arrived.
     func answerStarts(status: Int, headers: [(name: String, value: String)])
-    /// - Returns: false to break the request off, which then fails as cancelled.
+    /// - Returns: false to end the request, which then fails as cancelled.
     func answerContinues(_ bytes: UnsafeRawBufferPointer) -> Bool
 }
 
-/// Says how many bytes may go now, at most as many as asked for. 0 holds the body; it is asked again within moments.
+/// How many of the wanted bytes may be sent now. 0 holds the body; the call is soon repeated.
 package typealias Pace = @Sendable (_ wanted: Int) -> Int
 
 /// Sends a request and waits for its whole answer, one at a time.
@@ -70,35 +70,34 @@ package struct HTTPRequest {
     package var url: String
     package var headers: [(name: String, value: String)] = []
     package var body = Body.none
-    /// Wait for the server's leave before the body goes (RFC 9110, section 10.1.1).
+    /// Send `Expect: 100-continue`, and wait for the server's answer before the body (RFC 9110, section 10.1.1).
     package var expectsContinue = false
-    /// Seconds without a byte moving before the transfer is given up.
+    /// Seconds without progress after which the transfer fails.
     package var stallTimeout = 60.0
-    /// Seconds to wait for the answer's first byte once the body has gone, and between two bytes of it.
+    /// Seconds to wait for the answer's first byte after the body, and between two of its bytes.
     package var answerTimeout = 120.0
-    /// Seconds from the first byte of the answer to its last; without it a byte now and then would hold us for ever.
+    /// Maximum seconds from the first to the last byte of the answer, for servers that send a byte now and then.
     package var answerDuration = 3600.0
-    /// Longest answer body that is taken, in bytes. The heads before it have a limit of their own.
+    /// Maximum length of the answer's body, in bytes. The heads before it have their own limit.
     package var answerLimit = 1 << 20
-    /// White space before the rest of the answer is read, counted against the limit, and not kept.
+    /// Drop white space before the answer's body, but count it against the limit.
     package var dropsLeadingSpace = false
-    /// Whether a compressed answer is decoded. Only where it is read here: what is stored compressed is kept as it is.
+    /// Decode a compressed answer. Not for objects, which are kept as they are stored.
     package var decodesAnswer = true
-    /// Tells an answer of the server that was asked from one of a proxy in between, where one speaks plain text. Nil: all are
-    /// the server's, but for 407.
+    /// Tells an answer of the server from one of a proxy on an unencrypted connection. Nil: only 407 is from a proxy.
     package var isFromServer: ((HTTPResponse) -> Bool)?
     package var observer: (any BodyObserver)?
-    /// Gets the body of an answer of 2xx in place of `HTTPResponse.body`, without a limit on its length.
+    /// Gets the body of a 2xx answer instead of `HTTPResponse.body`, without a limit on its length.
     package var reader: (any AnswerReader)?
     package var pace: Pace?
-    /// Called with the number of body bytes that have just gone out.
+    /// Called with the number of body bytes that were just sent.
     package var onSent: ((Int64) -> Void)?
-    /// Called now and then with the number of body bytes that the other side has acknowledged since the last call. The
-    /// kernel takes megabytes at once and sends them over seconds, so that this tells more of the line than `onSent`.
+    /// Called from time to time with the number of body bytes acknowledged since the last call. The kernel accepts
+    /// megabytes at once and sends them over seconds, so this tells more about the link than `onSent`.
     package var onDelivered: ((Int64) -> Void)?
-    /// Asked about once a second; true breaks the request off.
+    /// Asked about once a second; true ends the request.
     package var shouldStop: (() -> Bool)?
-    /// Asked about once a second; true closes the connection, and the request fails as left behind.
+    /// Asked about once a second; true closes the connection, and the request fails with `leftBehind`.
     package var isLeftBehind: (() -> Bool)?
 
     package init(method: String, url: String) {
@@ -112,7 +111,7 @@ package struct HTTPResponse: Sendable {
     /// In the order of the answer, names in lower case.
     package var headers: [(name: String, value: String)]
     package var body: [UInt8]
-    /// Whether the server answered 100 to an expectation before the body went.
+    /// Whether the server answered 100 to `Expect` before the body was sent.
     package var continued: Bool
 
     package init(status: Int, headers: [(name: String, value: String)], body: [UInt8], continued: Bool = false) {

@@ -1,7 +1,7 @@
 internal import CCurl
 
-/// The lines of a request's head as curl reads them. One block holds them and is used again for each request: to ask for memory four
-/// times for each line cost more than all that libcurl does with it.
+/// The header lines of a request, for curl. One block of memory is reused for all requests: four allocations for each
+/// line took longer than all that libcurl does with it.
 struct HeaderLines: ~Copyable {
     private var text = UnsafeMutableBufferPointer<CChar>.allocate(capacity: 2048)
     private var nodes = UnsafeMutableBufferPointer<curl_slist>.allocate(capacity: 32)
@@ -11,8 +11,8 @@ struct HeaderLines: ~Copyable {
         nodes.deallocate()
     }
 
-    /// - Parameter more: lines that are words of curl's own, such as "Expect:", which leaves that header out.
-    /// - Returns: a list that lives until the next is made.
+    /// - Parameter more: lines for curl itself, such as "Expect:", which omits that header.
+    /// - Returns: a list that is valid until the next call.
     mutating func make(
         of headers: [(name: String, value: String)],
         and more: [StaticString]
@@ -27,7 +27,7 @@ struct HeaderLines: ~Copyable {
         for (name, value) in headers {
             begin(line, at: end)
             append(name.utf8, at: &end)
-            // curl reads "Name:", with or without blanks, as "leave this header out" and "Name;" as "send it empty".
+            // For curl, "Name:" with or without spaces means "omit this header", and "Name;" means "send it empty".
             if value.utf8.allSatisfy({ $0 == 0x20 || $0 == 0x09 }) {
                 append(";".utf8, at: &end)
             } else {

@@ -1,15 +1,15 @@
 package import MuleSystem
 
-/// The other end of a connection, as messages name it.
+/// The server or proxy of a connection, for messages.
 package struct RemoteEnd: Hashable, Sendable {
-    /// As in the URL; an IPv6 address in brackets.
+    /// As in the URL; an IPv6 address has brackets.
     package var host: String
     package var port: Int
-    /// The address that was tried last; nil before the name was looked up.
+    /// The address that was tried last; nil before the name was resolved.
     package var address: String?
-    /// The proxy in between, `host:port`, without user and password. Then `address` is the proxy's.
+    /// The proxy, `host:port`, without user and password. Then `address` is the proxy's.
     package var proxy: String?
-    /// The variable of the environment that names the proxy.
+    /// The environment variable that names the proxy.
     package var proxyVariable: String?
 
     package init(
@@ -25,24 +25,24 @@ package struct RemoteEnd: Hashable, Sendable {
 
     var name: String { "\(host):\(port)" }
 
-    /// Whether a store was named, or may have been forgotten, cannot be told from the address.
+    /// Then the user may have forgotten to set an endpoint.
     fileprivate var isAmazon: Bool { host.hasSuffix(".amazonaws.com") || host.hasSuffix(".amazonaws.com.cn") }
 
-    /// Who was talked to: the proxy where there is one.
+    /// The server, or the proxy if there is one.
     fileprivate var words: String {
-        // A host that is an address says it already.
+        // Not if the host is the address.
         let place = address.flatMap { host == $0 || host == "[\($0)]" ? nil : " (address \($0))" } ?? ""
         return proxy.map { "the proxy \($0)\(place), for \(name)" } ?? name + place
     }
 }
 
-/// Why the network gave no answer: where on the way it happened, with whom, and the reason.
+/// Why the network gave no answer: at which stage, with which server, and the reason.
 package struct NetworkFailure: Hashable, Sendable {
     /// How far the request had come.
     package enum Stage: Int, Sendable, Comparable {
         case lookup
         case connecting
-        /// The proxy was asked for a tunnel (CONNECT; RFC 9110, section 9.3.6).
+        /// The CONNECT request to the proxy (RFC 9110, section 9.3.6).
         case tunnel
         /// The TLS handshake.
         case handshake
@@ -57,7 +57,7 @@ package struct NetworkFailure: Hashable, Sendable {
         case notYetValid
         /// It is for another host.
         case wrongName
-        /// Nobody who is trusted has signed it. The text is the TLS library's.
+        /// No trusted authority has signed it. The text is the TLS library's.
         case unknownAuthority(String)
         case other(String)
     }
@@ -67,24 +67,24 @@ package struct NetworkFailure: Hashable, Sendable {
         case silentNameServer
         case failedLookup(String)
         case refused
-        /// The system knows no way there; the text is its reason.
+        /// The system has no route; the text is its reason.
         case noRoute(String)
-        /// No address answers the attempt to connect.
+        /// No address answered the connection attempts.
         case noConnection(addresses: Int)
-        /// The process could open no socket.
+        /// The process could not open a socket.
         case noSocket(SystemError)
         /// The proxy's own answer, with its HTTP status.
         case refusedByProxy(status: Int)
         case certificate(Certificate)
-        /// https was asked of a port that answers in plain text.
+        /// The URL has https, but the port answers unencrypted.
         case speaksNoTLS
-        /// http was asked of a port that wants TLS.
+        /// The URL has http, but the port requires TLS.
         case wantsTLS
         case wantsClientCertificate
-        /// The port takes connections and does not answer the handshake.
+        /// The port accepts connections and does not answer the handshake.
         case silentHandshake
         case failedHandshake(String)
-        /// Nothing moved for this many seconds.
+        /// No progress for this many seconds.
         case stalled(seconds: Double)
         case closed(String)
         case notHTTP
@@ -93,9 +93,9 @@ package struct NetworkFailure: Hashable, Sendable {
     package var stage: Stage
     package var peer: RemoteEnd
     package var reason: Reason
-    /// Whether any byte of an answer had come.
+    /// Whether any byte of an answer has arrived.
     package var answered = false
-    /// Whether anything of the request may have left.
+    /// Whether any of the request may have been sent.
     package var mayHaveLeft: Bool
     /// Whether this host and port have answered a request of this run before.
     package var hasServed: Bool
@@ -116,8 +116,8 @@ package struct NetworkFailure: Hashable, Sendable {
         self.hasServed = hasServed
     }
 
-    /// Whether the same request may succeed later. What is wrong with the address or the certificate stays wrong, unless the same
-    /// host has served before: then something in between has changed and may change back.
+    /// Whether the same request may succeed later. A wrong address or certificate stays wrong, unless the same host has
+    /// answered before: then something on the way has changed and may change back.
     package var isTransient: Bool { hasServed || !reason.isLasting }
 }
 
@@ -132,10 +132,10 @@ extension NetworkFailure.Reason {
 }
 
 extension NetworkFailure {
-    /// What happened, to whom, as the second half of a sentence.
+    /// What happened and where, as the second half of a sentence.
     package var sentence: String { "\(peer.words): \(reason.words(at: stage))" }
 
-    /// What to do about it, as a sentence; nil where there is nothing but to wait.
+    /// What to do about it, as a sentence; nil if waiting is all that helps.
     package var cure: String? {
         if let cure = proxyCure { return cure }
         return switch reason {
@@ -165,7 +165,7 @@ extension NetworkFailure {
 }
 
 extension NetworkFailure {
-    /// Where the way to the proxy is what failed: what names the proxy is wrong, and not the endpoint.
+    /// The advice if the connection to the proxy failed: its address is wrong, not the endpoint.
     package var proxyCure: String? {
         guard let proxy = peer.proxy else { return nil }
         let way = "or add \(peer.host) to no_proxy"

@@ -2,24 +2,24 @@ internal import CCurl
 import Glibc
 import MuleSystem
 
-/// The sockets that libcurl has open for one client, and what the kernel holds of what was written to them.
+/// The open sockets of one client, and how much written data the kernel holds.
 struct OpenSockets {
     private(set) var descriptors: Set<Int32> = []
     /// Whether the kernel collects what is written.
     private var isHeldBack = false
 
-    /// Whether the kernel takes only a little more than it can send at once.
+    /// Whether the kernel accepts only little more than it can send at once.
     private var limitsUnsent = false
-    /// Whether bodies were fast enough lately to do without.
+    /// Whether recent bodies were fast enough to turn the limit off.
     private var isFast = false
     private var canHoldBody = false
 
-    /// Bytes that have not been sent once, below which the kernel takes more.
+    /// Limit for unsent bytes, below which the kernel accepts more.
     private static let mostUnsent: Int32 = 64 << 10
-    /// Bodies of at least so many bytes show how fast a connection is, from the first byte to the answer. A proxy that takes in
-    /// a body at once answers no sooner for it.
+    /// Minimum length of a body that shows the connection's speed, measured from the first byte to the answer. A proxy
+    /// that buffers the body does not answer sooner.
     private static let leastTelling: Int64 = 4 << 20
-    /// Bytes per second from which on the limit costs more processor time than it is worth, and below which it holds again.
+    /// Bytes per second above which the limit costs more CPU time than it is worth, and below which it is used again.
     private static let fast = Double(8 << 20)
     private static let slow = Double(2 << 20)
 
@@ -29,13 +29,13 @@ struct OpenSockets {
         if isHeldBack { Self.holdBack(descriptor, true) }
     }
 
-    /// A request starts. Only where its body can be held does it matter what the kernel has of it.
+    /// A request starts. Limits what the kernel holds if the body can be held.
     mutating func start(canHoldBody: Bool) {
         self.canHoldBody = canHoldBody
         limitUnsent(canHoldBody && !isFast)
     }
 
-    /// A body of this length has come so far in so many seconds, or has been answered after them.
+    /// This much of a body of this length was sent after so many seconds, or all of it was answered.
     mutating func note(_ bytes: Int64, of length: Int64, in seconds: Double, isAnswered: Bool) {
         guard length >= Self.leastTelling else { return }
         let rate = Double(bytes) / max(seconds, 0.001)
@@ -49,9 +49,9 @@ struct OpenSockets {
         for descriptor in descriptors { Self.limitUnsent(descriptor, limits) }
     }
 
-    /// What lies unsent in the kernel can't be held any more when older bodies are to go first (tcp(7)).
+    /// Unsent bytes in the kernel cannot be held back any more when older bodies must go first (tcp(7)).
     private static func limitUnsent(_ descriptor: Int32, _ limits: Bool) {
-        // 0 stands for the system's own limit.
+        // 0 is the system's default.
         var value = limits ? mostUnsent : 0
         _ = setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NOTSENT_LOWAT, &value, socklen_t(MemoryLayout<Int32>.size))
     }
@@ -60,8 +60,8 @@ struct OpenSockets {
         descriptors.remove(descriptor)
     }
 
-    /// Lets the kernel collect what libcurl writes in pieces: a head and a small body leave in one packet, and wake the server
-    /// once. What is collected leaves with `flush`; were that never called, after 200 ms (tcp(7), `TCP_CORK`).
+    /// Lets the kernel collect what libcurl writes: a head and a small body go into one packet, and wake the server
+    /// once. `flush` sends it; otherwise the kernel does after 200 ms (tcp(7), `TCP_CORK`).
     mutating func holdBack(_ holds: Bool) {
         guard holds != isHeldBack else { return }
         isHeldBack = holds
@@ -70,11 +70,11 @@ struct OpenSockets {
 
     private static func holdBack(_ descriptor: Int32, _ holds: Bool) {
         var value: Int32 = holds ? 1 : 0
-        // Where it can't be set, as on a socket that is not TCP's, the pieces leave one by one.
+        // If it cannot be set, as on a socket that is not TCP, the pieces are sent one by one.
         _ = setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_CORK, &value, socklen_t(MemoryLayout<Int32>.size))
     }
 
-    /// To be called before every wait for the other side. Setting `TCP_NODELAY` sends what is held back (tcp(7)).
+    /// Must be called before each wait for the server. Setting `TCP_NODELAY` sends what was collected (tcp(7)).
     func flush() {
         guard isHeldBack else { return }
         var on: Int32 = 1
@@ -83,7 +83,7 @@ struct OpenSockets {
         }
     }
 
-    /// Why no socket can be made; nil when one can.
+    /// Why no socket can be created; nil if one can.
     static var whyNone: SystemError? {
         let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
         guard descriptor >= 0 else { return SystemError.current("socket") }
@@ -93,7 +93,7 @@ struct OpenSockets {
 
     /// Address and port of an `AF_INET` or `AF_INET6` address.
     static func place(of address: UnsafeRawPointer, family: Int32) -> (address: String, port: Int) {
-        // in.h: the family, the port, and behind them, in IPv6 after the flow's number, the address.
+        // in.h: family, port, then the address; in IPv6 the flow information comes before it.
         let port = Int(UInt16(bigEndian: address.load(fromByteOffset: 2, as: UInt16.self)))
         return withUnsafeTemporaryAllocation(of: CChar.self, capacity: Int(INET6_ADDRSTRLEN)) { room in
             let text = inet_ntop(
@@ -106,7 +106,7 @@ struct OpenSockets {
         }
     }
 
-    /// Bytes that the kernel has taken and the other side has not yet acknowledged.
+    /// Bytes that the kernel holds and the server has not acknowledged yet.
     var unsentBytes: Int {
         descriptors.reduce(0) { sum, descriptor in
             var count: Int32 = 0

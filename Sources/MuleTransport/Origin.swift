@@ -1,17 +1,17 @@
 /// Scheme, host and port of a URL (RFC 6454): what a connection leads to.
 struct Origin {
     let scheme: String
-    /// An IPv6 address in brackets.
+    /// An IPv6 address has brackets.
     let host: String
     let port: Int
 
-    /// The URL up to its path, as it was given.
+    /// The URL up to its path, unchanged.
     private let text: Substring
 
     var isEncrypted: Bool { scheme == "https" }
     var place: String { "\(host):\(port)" }
 
-    /// Nil for what is no URL of http or https.
+    /// Nil if it is not a URL with http or https.
     init?(_ url: String) {
         guard let end = url.firstRange(of: "://") else { return nil }
         scheme = url[..<end.lowerBound].lowercased()
@@ -29,7 +29,7 @@ struct Origin {
         guard !host.isEmpty else { return nil }
     }
 
-    /// Whether the URL begins with the same text, so that it need not be taken apart.
+    /// Whether the URL starts with the same text, so that it need not be parsed.
     func isOrigin(of url: String) -> Bool {
         guard url.utf8.starts(with: text.utf8) else { return false }
         return url.utf8.dropFirst(text.utf8.count).first == UInt8(ascii: "/")

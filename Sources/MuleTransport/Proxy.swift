@@ -1,10 +1,10 @@
 import Glibc
 
-/// The proxy that libcurl takes from the environment, to be named in messages. libcurl itself chooses; it does not tell.
+/// The proxy that libcurl reads from the environment, for messages. libcurl chooses it, and does not report it.
 struct Proxy: Equatable {
     let host: String
     let port: Int
-    /// The variable of the environment that names it.
+    /// The environment variable that names it.
     private(set) var variable = ""
 
     var name: String { "\(host):\(port)" }
@@ -17,7 +17,7 @@ struct Proxy: Equatable {
             }
             return nil
         }
-        // HTTP_PROXY in capitals is a header's name in CGI, and not looked at.
+        // HTTP_PROXY in capitals is ignored: in CGI it comes from a request header.
         let own = scheme == "https" ? ["https_proxy", "HTTPS_PROXY"] : ["http_proxy"]
         guard let address = value(own + ["all_proxy", "ALL_PROXY"]) else { return nil }
         if let exceptions = value(["no_proxy", "NO_PROXY"]), Self.excepts(exceptions.text, host) { return nil }
@@ -29,7 +29,7 @@ struct Proxy: Equatable {
         self.init(scheme: scheme, host: host) { getenv($0).map { String(cString: $0) } }
     }
 
-    /// `[scheme://][user[:password]@]host[:port][/]`; libcurl's own port is 1080, and 443 over TLS.
+    /// `[scheme://][user[:password]@]host[:port][/]`; libcurl's default port is 1080, and 443 with https.
     private init?(_ address: String) {
         var rest = address[...]
         var isEncrypted = false

@@ -1,21 +1,21 @@
-/// The head of an answer, line by line as it comes: of several heads, 1xx ones first, the last one counts.
+/// The head of an answer, read line by line: of several heads, such as 1xx ones, the last counts.
 package struct ResponseHead: Sendable {
-    /// Bytes that an answer's heads and trailer may have together. S3's have less than 2 KiB, and 2 KiB of metadata.
+    /// Maximum bytes of an answer's heads and trailer together. S3's have less than 2 KiB, and 2 KiB of metadata.
     package static let sizeLimit = 256 << 10
 
-    /// 0 until a status line has come, and when it names none.
+    /// 0 before a status line, and if it has no status.
     package private(set) var status = 0
-    /// In the order of the answer, names in lower case, values without white space around them.
+    /// In the order of the answer, names in lower case, values trimmed.
     package private(set) var headers: [(name: String, value: String)] = []
     /// Whether a head with the status 100 came before the last one.
     package private(set) var continued = false
-    /// Whether the empty line behind the headers has come.
+    /// Whether the empty line after the headers has arrived.
     package private(set) var hasEnded = false
     private var size = 0
 
     package init() {}
 
-    /// Takes a line, with or without its end. False when the heads have become longer than the limit.
+    /// Takes a line, with or without its end. False if the heads exceed the limit.
     package mutating func take(_ line: UnsafeRawBufferPointer) -> Bool {
         size += line.count
         guard size <= Self.sizeLimit else { return false }
@@ -34,7 +34,7 @@ package struct ResponseHead: Sendable {
         return true
     }
 
-    /// The number behind the version; 0 when none is there. The line may end right behind it: servers differ on the blank
+    /// The number after the version; 0 if there is none. The line may end right after it: some servers omit the space
     /// before an empty reason.
     private static func status(in line: UnsafeRawBufferPointer) -> Int {
         let word = line.drop { $0 > 0x20 }.drop { $0 <= 0x20 }.prefix { $0 > 0x20 }

@@ -2,19 +2,19 @@ package import MuleSystem
 
 /// Why a request got no answer.
 package enum TransportError: Error, Hashable, Sendable {
-    /// `Cancellation` was asked for, or the request's own `shouldStop` said so.
+    /// By `Cancellation`, or by the request's own `shouldStop`.
     case cancelled
-    /// The network, a proxy, or the other side's TLS.
+    /// The network, a proxy, or the server's TLS.
     case network(NetworkFailure)
-    /// Its connection was far behind others: the request's own `isLeftBehind` said so.
+    /// The connection was much slower than others: the request's own `isLeftBehind` returned true.
     case leftBehind
     /// The body's file could not be read at this offset of the file.
     case source(SystemError, offset: Int64)
-    /// The body's file ended before its range did.
+    /// The body's file ended before its range.
     case sourceEnded(offset: Int64)
-    /// The answer is longer than any that this program asks for.
+    /// The answer exceeds the limit.
     case answerTooLong(limit: Int)
-    /// The URL or an option is not usable, a CA file can't be read, and the like: trying again can't help.
+    /// The URL or an option is not usable, or a CA file cannot be read: a retry cannot help.
     case unusable(String)
 
     /// Whether the same request may succeed later.
@@ -26,15 +26,15 @@ package enum TransportError: Error, Hashable, Sendable {
         }
     }
 
-    /// Whether no connection stood that could have carried the request: nothing of it has left.
+    /// Whether no connection was established: none of the request was sent.
     package var connectionFailed: Bool { network.map { $0.stage < .sending && !$0.mayHaveLeft } ?? false }
 
-    /// The network's failure; nil for others.
+    /// The network's failure; nil for other errors.
     package var network: NetworkFailure? {
         if case .network(let failure) = self { failure } else { nil }
     }
 
-    /// The reason in words.
+    /// The reason as text.
     package var sentence: String {
         switch self {
         case .cancelled: "cancelled"
@@ -47,6 +47,6 @@ package enum TransportError: Error, Hashable, Sendable {
         }
     }
 
-    /// What to do about it, as a sentence; nil where nothing is known.
+    /// What to do about it, as a sentence; nil if nothing is known.
     package var cure: String? { network?.cure }
 }

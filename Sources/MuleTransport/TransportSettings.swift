@@ -1,15 +1,15 @@
 /// How a client connects; the same for all its requests.
 package struct TransportSettings: Hashable, Sendable {
-    /// PEM file of the authorities to trust in place of the system's.
+    /// PEM file of authorities to trust instead of the system's.
     package var caBundle: String?
-    /// Seconds for the look-up of the name, for the connection, and for the TLS handshake, each.
+    /// Seconds for each of name resolution, connection and TLS handshake.
     package var connectTimeout = 20.0
     package var userAgent: String
-    /// Whether the way leads past the proxies of the environment: to a service on the machine itself.
+    /// Whether to ignore the environment's proxies: for a service on this machine.
     package var ignoresProxies = false
-    /// What the clients with these settings, and with copies of them, learn of addresses.
+    /// What clients with these settings, or copies of them, learn about addresses.
     package let addresses = AddressBook()
-    /// Addresses that need no look-up: `host:port:address,address`, an IPv6 address in brackets.
+    /// Addresses that need no name resolution: `host:port:address,address`, an IPv6 address in brackets.
     package var knownAddresses: [String] = []
 
     package init(userAgent: String, caBundle: String? = nil) {

@@ -1,7 +1,7 @@
-/// References such as `&#x1B;` to characters that XML 1.0 does not have. A key may hold them, and stores echo the key in
-/// their answers all the same; expat refuses the whole document then.
+/// Fixes references such as `&#x1B;` to characters that XML 1.0 does not allow. A key may contain them and stores echo
+/// it; expat would refuse the whole document.
 package enum CharacterReferences {
-    /// The document with each such reference replaced by one to U+FFFD. Others stay as they are, to the byte.
+    /// The document with each such reference replaced by one to U+FFFD. Everything else is unchanged.
     package static func repaired(_ document: ArraySlice<UInt8>) -> [UInt8] {
         var result: [UInt8] = []
         var rest = document
@@ -18,15 +18,15 @@ package enum CharacterReferences {
         return result + rest
     }
 
-    /// The number and the length of a reference that stands at the beginning; nil when none does.
+    /// The number and the length of a reference at the start; nil if there is none.
     private static func reference(_ bytes: ArraySlice<UInt8>) -> (value: UInt32, length: Int)? {
-        // The longest that means anything, "&#x0010FFFF;", and some zeros.
+        // The longest valid reference, "&#x0010FFFF;", and some zeros.
         let head = bytes.prefix(16)
         guard head.starts(with: "&#".utf8), let end = head.firstIndex(of: UInt8(ascii: ";")) else { return nil }
         var digits = head[(head.startIndex + 2)..<end]
         let isHexadecimal = digits.first == UInt8(ascii: "x")
         if isHexadecimal { digits = digits.dropFirst() }
-        // Swift's own reader takes a sign.
+        // Swift's own parser accepts a sign.
         guard let first = digits.first, first != UInt8(ascii: "+"), first != UInt8(ascii: "-"),
             let value = UInt32(String(decoding: digits, as: UTF8.self), radix: isHexadecimal ? 16 : 10)
         else { return nil }

@@ -1,13 +1,13 @@
 internal import CExpat
 
-/// One element of an answer: S3's answers are small trees of names and text, without attributes that matter.
+/// An element of an answer: S3's answers are small trees of names and text, without relevant attributes.
 package struct XMLElement: Sendable {
     /// Without a namespace prefix.
     package var name: String
     package var text = ""
     package var children: [XMLElement] = []
 
-    /// The first child of that name.
+    /// The first child with this name.
     package subscript(child: String) -> XMLElement? {
         children.first { $0.name == child }
     }
@@ -16,7 +16,7 @@ package struct XMLElement: Sendable {
         children.filter { $0.name == name }
     }
 
-    /// The trimmed text of the first child of that name; nil when there is none or it is empty.
+    /// The trimmed text of the first child with this name; nil if there is none or it is empty.
     package func value(_ child: String) -> String? {
         guard let text = self[child]?.text else { return nil }
         let trimmed = text.trimmingWhiteSpace
@@ -36,22 +36,22 @@ extension String {
 /// Reads an answer's document with expat.
 ///
 /// A truncated document is an error, never half a tree: a cut answer to CompleteMultipartUpload proves nothing. White
-/// space before the XML declaration is skipped, since S3 sends it to hold the connection open. A document type
-/// declaration is refused, which closes the door to entity expansion; depth is bounded.
+/// space before the XML declaration is skipped, because S3 sends it to keep the connection open. A document type
+/// declaration is refused, which prevents entity expansion; depth is limited.
 package enum XMLReader {
     package struct Malformed: Error, Hashable, Sendable {
         package var reason: String
     }
 
     private static let maximumDepth = 32
-    /// A page of 1,000 uploads or parts has 12,000 elements; each costs ten times what its tag does.
+    /// A page of 1,000 uploads or parts has 12,000 elements; each takes ten times the memory of its tag.
     package static let maximumElements = 200_000
 
     package static func parse(_ bytes: [UInt8]) throws(Malformed) -> XMLElement {
         guard let parser = XML_ParserCreate(nil) else { throw Malformed(reason: "expat could not start") }
         defer { XML_ParserFree(parser) }
         let tree = Tree(parser)
-        // The tree outlives the parse, in this function; the parser is given no other owner.
+        // The tree outlives the parser, which is local to this function and does not own it.
         XML_SetUserData(parser, Unmanaged.passUnretained(tree).toOpaque())
         XML_SetElementHandler(
             parser,
@@ -89,7 +89,7 @@ package enum XMLReader {
             context.map { Unmanaged<Tree>.fromOpaque($0).takeUnretainedValue() }
         }
 
-        /// Ends the parse; expat may still make the calls that belong to what it has read.
+        /// Ends the parse; expat may still make callbacks for what it has read.
         func stop(_ reason: String) {
             problem = reason
             XML_StopParser(parser, XML_Bool(0))
@@ -101,7 +101,7 @@ package enum XMLReader {
             count += 1
             guard count <= XMLReader.maximumElements else { return stop("too many elements") }
             let full = String(cString: name)
-            // In bytes: a colon and an accent behind it are one Character.
+            // As bytes: a colon and an accent after it are one Character.
             let local = full.utf8.lastIndex(of: UInt8(ascii: ":")).map { full[$0...].utf8.dropFirst() }
             let localName = local.map { String(decoding: $0, as: UTF8.self) } ?? full
             guard !localName.isEmpty else { return stop("a name that is only a prefix") }
@@ -125,7 +125,7 @@ package enum XMLReader {
     }
 }
 
-/// Text as it may stand between two tags.
+/// Text for use between two tags.
 package func escapedForXML(_ text: String) -> String {
     var result = ""
     for scalar in text.unicodeScalars {

@@ -8,7 +8,7 @@ enum Mule {
         Program.main(arguments: arguments)
     }
 
-    /// Without the program's own name. Raw bytes, since file names need not be UTF-8.
+    /// Without the program's own name. Raw bytes, because file names need not be UTF-8.
     private static var arguments: [[UInt8]] {
         guard let vector = mule_arguments() else { return [] }
         return (1..<max(1, Int(mule_argument_count()))).compactMap { index in

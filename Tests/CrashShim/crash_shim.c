@@ -17,7 +17,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* libc's own functions, looked up once; every other file of this library calls through them. */
+/* libc's own functions, looked up once; this library calls only these. */
 static int (*libc_open)(const char *, int, ...);
 static int (*libc_openat)(int, const char *, int, ...);
 static int (*libc_close)(int);
@@ -45,7 +45,7 @@ static struct {
 } orders;
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
-/* Held over a counted call and what the model learns of it, so that calls have one order. */
+/* Held during a counted call and the update of the model, so that calls are ordered. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static long calls;
 
@@ -55,7 +55,7 @@ static void fail(const char *what) {
 }
 
 static void *grown(void *array, size_t count, size_t size) {
-    /* Room doubles at every power of two. */
+    /* The capacity doubles at every power of two. */
     if (count & (count - 1)) return array;
     array = realloc(array, (count ? 2 * count : 1) * size);
     if (!array) fail("realloc");
@@ -70,7 +70,7 @@ static uint64_t draw(void) {
     return mixed ^ (mixed >> 31);
 }
 
-/* ---- The disk: files with what is synced of them, and names ---- */
+/* ---- The disk: files with their synced content, and names ---- */
 
 /* A change of a file's content that is not synced yet. */
 struct change {
@@ -85,10 +85,10 @@ struct file {
     ino_t inode;
     int is_directory;
     mode_t mode;
-    /* A nameless file with the synced content. */
+    /* An unnamed file with the synced content. */
     int synced;
-    /* Whether it was there when the program began, and nobody has opened it for writing: then the image has the very file,
-       with its inode and its times. The name that it is kept under when it loses its last one. */
+    /* Whether it existed when the program started and was never opened for writing: then the image has the same file,
+       with its inode and its times. The name under which it is kept when its last name is removed. */
     int is_original;
     char *kept;
     struct change *changes;
@@ -100,7 +100,7 @@ struct name {
     size_t file;
     /* Whether the running program sees it, and whether it is on disk. */
     int is_live, is_synced;
-    /* The number of the name that a rename has changed together with this one, from 1 on: neither comes without the other. */
+    /* The number, from 1, of the name that a rename changed with this one: both changes are on disk or neither. */
     size_t partner;
     /* Once drawn: 1 what is synced, 2 what is live. */
     int fate;
@@ -151,18 +151,18 @@ static void add_name(const char *path, size_t file, int is_synced) {
     names[name_count++] = (struct name){.path = kept, .file = file, .is_live = 1, .is_synced = is_synced};
 }
 
-/* A name that is live, or the last that was; 0 where there is none. */
+/* The live name, or the last one that was; 0 if there is none. */
 static size_t number_of(const char *path, int is_live) {
     for (size_t i = name_count; i-- > 0;)
         if (names[i].is_live == is_live && !strcmp(names[i].path, path)) return i + 1;
     return 0;
 }
 
-/* A name that was just made. */
+/* A new name. */
 static void note_made(const char *path) {
     struct stat facts;
     if (!models_disk() || lstat(path, &facts)) return;
-    /* The number of a file that was removed may be given to a new one, which has nothing of the old one's. */
+    /* A new file may reuse the inode number of a removed one. */
     for (size_t i = 0; i < file_count; i++)
         if (files[i].device == facts.st_dev && files[i].inode == facts.st_ino) files[i].inode = 0;
     add_name(path, file_of(&facts), 0);
@@ -236,7 +236,7 @@ static void note_synced(int descriptor) {
             names[i].is_synced = names[i].is_live;
 }
 
-/* What is there when the program begins is on disk. */
+/* All that exists when the program starts is on disk. */
 static void note_present(const char *path) {
     struct stat facts;
     if (lstat(path, &facts)) fail(path);
@@ -286,7 +286,7 @@ static void tear(struct file *file) {
     }
 }
 
-/* A name under which the running program's file can be found. */
+/* The path of the running program's file. */
 static const char *whereabouts(size_t file) {
     for (size_t i = 0; i < name_count; i++)
         if (names[i].file == file && names[i].is_live) return names[i].path;
@@ -296,8 +296,8 @@ static const char *whereabouts(size_t file) {
 static void write_image(void) {
     if (orders.how == torn)
         for (size_t i = 0; i < file_count; i++) tear(&files[i]);
-    /* Names stand in the order in which they were made, so a directory comes before what is in it. What lies in a
-       directory that is not on disk can't be made, and is lost with it. */
+    /* Names are in the order of their creation, so a directory precedes its content. Files in a directory that is not
+       on disk cannot be created, and are lost with it. */
     for (size_t i = 0; i < name_count; i++) {
         const struct file *file = &files[names[i].file];
         if (!is_on_disk(&names[i])) continue;
@@ -395,7 +395,7 @@ static int is_ours(const char *path) {
         && (path[orders.root_length] == '/' || !path[orders.root_length]);
 }
 
-/* Fills in what a name stands for in a directory that is open; 0 where nobody can tell. */
+/* Resolves a name in an open directory; 0 if that is not possible. */
 static int path_in(int directory, const char *name, char path[PATH_MAX]) {
     if (!name || *name == '/') return name && (size_t)snprintf(path, PATH_MAX, "%s", name) < PATH_MAX;
     char link[64];
@@ -405,7 +405,7 @@ static int path_in(int directory, const char *name, char path[PATH_MAX]) {
     return snprintf(path + length, (size_t)(PATH_MAX - length), "/%s", name) < PATH_MAX - length;
 }
 
-/* Whether the descriptor leads into the root; fills in by which name. */
+/* Whether the descriptor is in the root; fills in its name. */
 static int leads_to_ours(int descriptor, char path[PATH_MAX]) {
     pthread_once(&once, start);
     if (!orders.root || descriptor < 3) return 0;
@@ -417,10 +417,10 @@ static int leads_to_ours(int descriptor, char path[PATH_MAX]) {
     return is_ours(path);
 }
 
-/* ---- The functions in libc's place ---- */
+/* ---- Replacements of libc's functions ---- */
 
 static int counted_open(const char *path, int flags, mode_t mode) {
-    /* An open that makes nothing changes nothing. */
+    /* An open that creates no file changes nothing. */
     if (!(flags & O_CREAT) || !is_ours(path)) {
         if (is_ours(path)) {
             pthread_mutex_lock(&lock);
@@ -533,7 +533,7 @@ static int counted_sync(const char *call, int (*sync)(int), int descriptor) {
     if (!leads_to_ours(descriptor, path)) return sync(descriptor);
     pthread_mutex_lock(&lock);
     int is_it = begin(call, path);
-    /* No disk is worn by this: the model, not the machine's disk, is what is judged. */
+    /* Does not sync the machine's disk, because only the model is checked. */
     note_synced(descriptor);
     end(is_it, call, path);
     return 0;
@@ -607,7 +607,7 @@ int renameat2(int directory, const char *name, int target_directory, const char 
 int mkdir(const char *path, mode_t mode) {
     if (!is_ours(path)) return libc_mkdir(path, mode);
     pthread_mutex_lock(&lock);
-    /* One that is there, or can't be made, changes nothing. */
+    /* If it exists or cannot be created, nothing changes. */
     if (access(path, F_OK) == 0) {
         int result = libc_mkdir(path, mode), code = errno;
         pthread_mutex_unlock(&lock);
@@ -623,4 +623,4 @@ int mkdir(const char *path, mode_t mode) {
     return result;
 }
 
-/* Descriptors are followed by their names in /proc, so there is nothing to forget when one is closed. */
+/* Descriptors are resolved by their names in /proc, so closing one needs no action. */

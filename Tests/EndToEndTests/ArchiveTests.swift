@@ -122,7 +122,7 @@ import Testing
         #expect(store.count(.putObject) == 40)
     }
 
-    /// From and to some minutes from now, by the clock on the wall.
+    /// From and to some minutes from now, in local time.
     private func window(_ from: Int, _ to: Int) -> String {
         [from, to].map { minutes in
             var seconds = time(nil) + minutes * 60

@@ -2,7 +2,7 @@ import MuleSystem
 import TestSupport
 import Testing
 
-/// Bits that turn over between mule and the store, over plain HTTP: no upload is ever called done whose object is not the
+/// Bits that flip between mule and the store, over plain HTTP: no upload succeeds with an object that differs from the
 /// file.
 @Suite struct BitFlipTests {
     /// What a store looks at, of all that it could.

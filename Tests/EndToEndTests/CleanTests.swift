@@ -8,7 +8,7 @@ import Testing
 
     init() { mule = MuleRun(store) }
 
-    /// Whoever these tests are: two hours before any of them.
+    /// Long before any of these tests.
     private static let longAgo: Int64 = 1_700_000_000
 
     /// An upload with two of its three parts.
@@ -145,7 +145,7 @@ import Testing
         #expect(store.uploads.isEmpty)
     }
 
-    /// Whatever comes next finishes what `abort` could not tell the store.
+    /// The next command finishes an Abort that did not reach the store.
     @Test(arguments: ["resume", "abort", "clean", "upload"]) func `an Abort that could not be sent is finished`(
         by next: String
     )
@@ -172,7 +172,7 @@ import Testing
         #expect((store.object(key: "key") != nil) == (next == "upload"))
     }
 
-    // MARK: Whoever began it
+    // MARK: Initiators
 
     @Test func `all initiators need a bucket by name`() throws {
         let outcome = try mule.run("clean", "--all-initiators", "--yes")

@@ -164,7 +164,7 @@ import Testing
         #expect(outcome.out.contains("line 4, column") || outcome.out.contains("line 6, column"), "\(outcome.out)")
         #expect(outcome.out.contains("is valid") == (status == 0))
         #expect(!outcome.out.contains("hunter2"))
-        // Of two jobs of one directory one is told, beside the last line.
+        // Of two jobs for one directory, one is reported, besides the last line.
         if job.contains("spool/.") { #expect(outcome.lines.count == 2, "\(outcome.out)") }
     }
 

@@ -1,7 +1,8 @@
 import TestSupport
 import Testing
 
-/// SIGKILL at chosen points of the protocol; afterwards the same command finishes, and sends nothing that the store had.
+/// SIGKILL at chosen points of the protocol; afterwards the same command finishes, and sends no part that the store
+/// had.
 @Suite struct CrashTests {
     private let store = FakeS3()
     private let mule: MuleRun

@@ -207,7 +207,7 @@ import Testing
 
     // MARK: Disks without room
 
-    /// A limit of the file size that leaves no room for the reserve stands in for a full disk.
+    /// A file size limit that is too small for the reserve simulates a full disk.
     @Test func `a full disk is told before anything is sent`() throws {
         let server = FakeS3()
         let run = MuleRun(server)

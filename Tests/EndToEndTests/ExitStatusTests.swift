@@ -148,7 +148,7 @@ import Testing
 
     // MARK: 11 and 12: the ledger
 
-    /// What a full btrfs does to the index of the log, which SQLite maps: there is no room for a page that is written over.
+    /// Simulates a full btrfs, where overwriting a page of the log's index, which SQLite maps, needs new space.
     @Test func `a mapped file that fails is 12`() throws {
         let gate = Gate()
         store.script([.on(.uploadPart, .run(.headersRead) { _ in gate.wait() })])

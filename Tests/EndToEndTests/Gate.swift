@@ -2,13 +2,13 @@ import Glibc
 import MuleSystem
 import TestSupport
 
-/// Holds requests at a point of a scenario until the test lets them go on.
+/// Holds requests at a point of a scenario until the test opens it.
 final class Gate: Sendable {
     private let isOpen = Monitor(false)
 
     func open() { isOpen.update { $0 = true } }
 
-    /// Blocks the calling connection; it gives up after a minute, so that a failed test ends.
+    /// Blocks the calling connection, for a minute at most, so that a failed test ends.
     func wait() { _ = isOpen.wait(until: .now().adding(seconds: 60)) { $0 ? true : nil } }
 }
 

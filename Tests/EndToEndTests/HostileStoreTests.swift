@@ -3,10 +3,10 @@ import MuleDigest
 import TestSupport
 import Testing
 
-/// Stores that answer without end, or with words that are meant for the terminal. mule ends, says why, and needs no more
-/// memory than it does for a store that behaves.
+/// Stores that answer without end, or with control characters for the terminal. mule ends, says why, and needs no more
+/// memory than with a normal store.
 @Suite struct HostileStoreTests {
-    /// What a server sends in place of an answer until mule leaves.
+    /// What a server sends instead of an answer until mule disconnects.
     enum Flood: String, CaseIterable, Sendable {
         case headers, longHeader, informational, body, chunks, whiteSpace, elements, trailers
 

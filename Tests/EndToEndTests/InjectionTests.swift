@@ -1,8 +1,8 @@
 import TestSupport
 import Testing
 
-/// Texts from every place that could begin a header or a request of their own: refused with a sentence before anything is
-/// sent, or encoded.
+/// Texts from every source that could start another header or request: refused with a sentence before anything is sent,
+/// or encoded.
 @Suite struct InjectionTests {
     private let store = FakeS3()
     private let mule: MuleRun

@@ -1,5 +1,5 @@
-/// A JSON value read strictly (RFC 8259), with the order of members kept: a reading of mule's output that shares no code
-/// with mule.
+/// A strict JSON parser (RFC 8259) that keeps the order of members: it reads mule's output and shares no code with
+/// mule.
 enum JSONText: Equatable {
     case null
     case bool(Bool)
@@ -32,7 +32,7 @@ enum JSONText: Equatable {
     var text: String? { if case .string(let text) = self { text } else { nil } }
     var integer: Int64? { if case .number(let number) = self { Int64(exactly: number) } else { nil } }
 
-    /// Whether the names of this object and of all below it stand in the order of their bytes, each once.
+    /// Whether the names in this object and in all below it are sorted by bytes, each once.
     var isSorted: Bool {
         switch self {
         case .object(let members):

@@ -72,7 +72,7 @@ extension CommandOutcome {
 }
 
 extension FakeS3 {
-    /// Numbers of the parts that a client has begun to send, in the order of arrival.
+    /// Numbers of the parts that a client has started to send, in the order of arrival.
     var partNumbers: [Int] { requests(.uploadPart).compactMap(\.partNumber) }
 
     /// Numbers of the parts that the store holds for its open uploads.

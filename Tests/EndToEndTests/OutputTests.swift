@@ -1,7 +1,7 @@
 import TestSupport
 import Testing
 
-/// Who is told what, on which stream.
+/// Which messages go to which stream.
 @Suite struct OutputTests {
     private let store = FakeS3()
     private let mule: MuleRun

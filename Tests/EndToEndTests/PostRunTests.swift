@@ -14,7 +14,7 @@ import Testing
 
     private var receipts: String { mule.home.path("receipts") }
 
-    /// A job of the configuration over `spool`, with whatever else it says.
+    /// A configured job over `spool`, with more keys.
     private func configure(_ more: String) throws {
         let source = try mule.home.makeDirectory("spool")
         try mule.home.write(
@@ -190,7 +190,7 @@ import Testing
         #expect(failures.count == 1, "the same failure is told once")
         guard case .array(let list)? = failures.first?["failures"] else { throw JSONMissing() }
         #expect(list.first?["source"]?.text == file && list.first?["kind"]?.text == "store")
-        // Left alone from the fourth run on: something else.
+        // Quarantined from the fourth run on, which is another result.
         for _ in 0..<3 { #expect(try archive().exitCode == 4) }
         #expect(try lines(mule.home.path("bad.log")).count == 2)
         // In order again, and then not: that is news.

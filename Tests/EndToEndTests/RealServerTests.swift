@@ -1,9 +1,9 @@
 import TestSupport
 import Testing
 
-/// What every real server must bear: each is another maker's reading of S3.
+/// Cases for all real servers: each implements S3 differently.
 enum RealServerCases {
-    /// Kills an upload that is under way and goes on with it.
+    /// Kills a running upload and resumes it.
     static func surviveKill(_ server: RealServer, bucket: String) throws {
         let mule = MuleRun(server)
         let witness = try StoreWitness(server, bucket: bucket)
@@ -33,7 +33,7 @@ enum RealServerCases {
         }
     }
 
-    /// Takes over, with an empty ledger, what a killed mule left and what another program began.
+    /// Adopts, with an empty ledger, uploads of a killed mule and of another program.
     static func adopt(_ server: RealServer, bucket: String) throws {
         let first = MuleRun(server)
         let witness = try StoreWitness(server, bucket: bucket)
@@ -83,7 +83,7 @@ enum RealServerCases {
         }
     }
 
-    /// Looks at an upload that is unfinished, with and without the ledger that began it, and removes it.
+    /// Lists an unfinished upload, with and without the ledger that started it, and removes it.
     static func tidyUp(_ server: RealServer, bucket: String) throws {
         let mule = MuleRun(server)
         let witness = try StoreWitness(server, bucket: bucket)

@@ -1,7 +1,7 @@
 import TestSupport
 import Testing
 
-/// `mule status --remote`: what the ledger has beside what the store has.
+/// `mule status --remote`: the ledger compared with the store.
 @Suite struct RemoteStatusTests {
     private let store = FakeS3()
     private let mule: MuleRun

@@ -9,7 +9,7 @@ import Testing
 
     init() { mule = MuleRun(store) }
 
-    /// A job of the configuration over `spool`, with whatever else it says.
+    /// A configured job over `spool`, with more keys.
     private func configure(_ more: String = "") throws {
         let source = try mule.home.makeDirectory("spool")
         try mule.home.write(
@@ -187,7 +187,7 @@ import Testing
 }
 
 extension MuleRun {
-    /// Asks again and again until the first run is said to have archived so many files; false when that does not come.
+    /// Asks repeatedly until the first run has archived so many files; false if that does not happen.
     func reportShows(archived count: Int64) throws -> Bool {
         for _ in 0..<200 {
             if try run("report", "--json").objects.first?["archived"]?.integer == count { return true }

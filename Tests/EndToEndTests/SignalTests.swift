@@ -8,7 +8,7 @@ import Testing
     private let store = FakeS3()
     private let mule: MuleRun
 
-    /// A second, and what a machine with other work takes beside it; whoever does not hear at all takes half a minute.
+    /// A second, plus a margin for a busy machine; ignoring the signal takes half a minute.
     private static let soon = 10.0
 
     init() { mule = MuleRun(store) }

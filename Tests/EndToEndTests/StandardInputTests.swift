@@ -86,7 +86,7 @@ import Testing
         #expect(try mule.status().isEmpty)
     }
 
-    /// Largest resident set of a living process, in bytes. What wait4 tells of a child of this process begins with the
+    /// Largest resident set of a running process, in bytes. wait4's value for a child of this process starts with the
     /// size that this process had when it started the child.
     private static func peakMemory(of pid: Int32) throws -> Int64 {
         let facts = String(decoding: try Files.read("/proc/\(pid)/status"), as: UTF8.self)

@@ -17,7 +17,7 @@ import Testing
         )
     }
 
-    /// A process that nobody has reaped yet is dead all the same.
+    /// A zombie counts as dead.
     private static func isAlive(_ pid: String) -> Bool {
         guard let facts = try? Files.read("/proc/\(pid)/stat") else { return false }
         return !String(decoding: facts, as: UTF8.self).contains(") Z ")
@@ -87,12 +87,12 @@ import Testing
         }
     }
 
-    /// Killed in mid-stream; the command is run again, and goes on.
+    /// Killed in mid-stream; the command is run again, and the upload resumes.
     @Test(arguments: [1, 3, 5])
     func `the same command resumes after a kill`(killedAfter: Int) throws {
         let file = try mule.file(parts: 6)
         let gate = mule.home.path("gate")
-        // Prints the rest only when it is told to.
+        // Prints the rest only when a file appears.
         let command =
             "head -c \(killedAfter * Self.part + 1) \(file); while [ ! -e \(gate) ]; do sleep 0.02; done; "
             + "tail -c +\(killedAfter * Self.part + 2) \(file)"
@@ -113,7 +113,7 @@ import Testing
         #expect(try mule.status().isEmpty)
     }
 
-    /// The command ends with the test's directory: nobody ends it when mule is killed, and it prints no more.
+    /// The command ends with the test's directory: if mule is killed, nothing ends it, and it prints nothing more.
     @Test func `another Content after a kill is the object`() throws {
         let first = try mule.file(parts: 5)
         let second = try mule.file(parts: 4, "second", seed: 2)
@@ -152,14 +152,14 @@ import Testing
         #expect(!Self.isAlive(pid))
     }
 
-    /// Whoever starts mule may have said that the ends of children are not to be heard.
+    /// The parent of mule may ignore SIGCHLD.
     @Test(arguments: [(0, 0), (6, 3)])
     func `the status is heard where children are ignored`(status: Int, exit: Int32) throws {
         var command = upload("printf hello; exit \(status)")
         command.arguments =
             ["-c", "trap '' CHLD; exec \"$0\" \"$@\"", command.executable].map { Array($0.utf8) }
             + command.arguments
-        // Not every shell ignores this signal when it is told to.
+        // Not every shell can ignore this signal.
         command.executable = "/bin/bash"
         let outcome = try command.run()
         #expect(outcome.exitCode == exit, "\(outcome.err)")

@@ -31,7 +31,7 @@ struct StoreWitness {
     /// Number of multipart uploads that are neither completed nor aborted.
     func openUploads() throws -> Int { try ask("for upload in store.open_uploads(bucket): print(upload)").count }
 
-    /// Begins a multipart upload as a plain client does, without checksums, and sends these parts of the file.
+    /// Starts a multipart upload as a plain client does, without checksums, and sends these parts of the file.
     func begin(_ key: String, _ file: String, parts: [Int], of partSize: Int64) throws {
         let script = """
             import xml.etree.ElementTree

@@ -158,7 +158,7 @@ import Testing
         #expect(outcome.explains("Permission denied; it belongs to root", "chgrp"), "\(outcome.err)")
     }
 
-    /// Threads that a user may have, who has no other process. Some are needed, and more than are needed make it faster.
+    /// Thread limits for a user without other processes. mule needs some threads; more make it faster.
     @Test(
         .enabled(if: !TestCommand.isSanitized, "the leak sanitizer has a thread of its own"),
         arguments: [1, 2, 3, 4, 6, 9, 14],

@@ -1,9 +1,9 @@
 import TestSupport
 import Testing
 
-/// Servers are held against the authorities of the system where no other bundle is named.
+/// Servers' certificates are verified against the system's authorities unless a bundle is named.
 ///
-/// The system's bundle is replaced by another one in a mount namespace of mule's own, which needs a kernel that lets us have one.
+/// The system's bundle is replaced in a mount namespace, which the kernel must allow.
 @Suite struct SystemTrustTests {
     private static let bundle: String? = {
         let made = try? TestCommand("/usr/bin/env", ["curl-config", "--ca"], home: "/").run()
@@ -38,7 +38,7 @@ import Testing
         let accepted = try command.run()
         #expect(accepted.out.contains("bucket") && !accepted.out.contains("certificate"), "\(accepted)")
 
-        // A bundle that is named stands in place of the system's.
+        // A named bundle replaces the system's.
         let other = try TLSServer()
         command.environment["AWS_CA_BUNDLE"] = other.certificate
         let named = try command.run()

@@ -2,7 +2,7 @@ import Glibc
 import TestSupport
 import Testing
 
-/// Two commands in the same moment, as two cron jobs start them: whatever they do to one another, they do it without harm.
+/// Two commands started at the same moment, as by two cron jobs, do no harm to each other.
 @Suite struct TwoProcessTests {
     private let store = FakeS3()
     private let mule: MuleRun
@@ -30,9 +30,9 @@ import Testing
         return (number.isMultiple(of: 2) ? 0 : UInt32.random(in: 0...50_000, using: &random), UInt64(number))
     }
 
-    /// One that carries, one that leaves: `winner` says 0, the other 11 with a sentence.
+    /// One command uploads and exits with 0; the other exits with 11 and a sentence.
     ///
-    /// What carries is held at its first part until the other has left, so that they surely meet.
+    /// The uploading one is held at its first part until the other has ended, so that they certainly meet.
     private func expectOneCarries(_ commands: ([String], [String]), trial number: Int, _ file: String) throws {
         let gate = Gate()
         let before = store.requests.count
@@ -178,7 +178,7 @@ import Testing
         #expect(try store.holdsOnly(second))
         let left = try mule.status()
         #expect(left.map { $0["state"]?.text } == ["unknown"])
-        // It stays unproven until somebody decides.
+        // It stays unproven until the user decides.
         let resumed = try mule.run("resume")
         #expect(resumed.exitCode == 6)
         #expect(resumed.explains("another program has written the object", "--restart"), "\(resumed.err)")
@@ -196,7 +196,7 @@ import Testing
         let isSecond = try store.holdsOnly(second)
         #expect(isFirst != isSecond)
         for outcome in outcomes { #expect([0, 6].contains(outcome.exitCode), "\(outcome.err)") }
-        // Whose object stands there has been told so.
+        // The command whose object is at the store exits with 0.
         #expect(outcomes[isFirst ? 0 : 1].exitCode == 0)
     }
 }

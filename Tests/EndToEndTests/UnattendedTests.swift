@@ -3,7 +3,7 @@ import MuleSystem
 import TestSupport
 import Testing
 
-/// mule where nobody looks on: the log file, the journal, and the service manager.
+/// Unattended runs: the log file, the journal, and the service manager.
 @Suite struct UnattendedTests {
     private let store = FakeS3()
     private let mule: MuleRun
@@ -45,7 +45,7 @@ import Testing
         let status = try FileStatus.of(path: Array(log.utf8))
         #expect(status.mode & 0o777 & ~0o640 == 0)
 
-        // What stands there stays. Without -q results go where they went, notes do not.
+        // The log keeps its content. Without -q, results go to standard output, notes only to the log.
         let second = try mule.run(archive("--log-file", log))
         #expect(second.messages.count == 1)
         #expect(second.lines.count == 1)
@@ -269,7 +269,7 @@ private final class FakeManager: Sendable {
             var room = [UInt8](repeating: 0, count: 4096)
             while true {
                 let count = recv(descriptor, &room, room.count, 0)
-                // Nobody sends nothing but the end.
+                // Only the end of the test sends an empty message.
                 guard count > 0 else { return }
                 let words = String(decoding: room[..<count], as: UTF8.self)
                 heard.update { $0 += words.split(separator: "\n").map(String.init) }

@@ -96,7 +96,7 @@ import Testing
         let receipt = try archived(["a"])
         store.profile.headOmitsChecksum = true
         store.profile.attributesShowOmitted = true
-        // The ETag is the store's own word for these bytes.
+        // The ETag from the store proves these bytes.
         let outcome = try mule.run("verify", "--json", "--receipt", receipt)
         #expect(outcome.event("verified")?["proof"]?["kind"]?.text == "recordedETag", "\(outcome.out)")
         #expect(store.count(.getAttributes) == 0)

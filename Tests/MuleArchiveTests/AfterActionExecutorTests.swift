@@ -9,8 +9,8 @@ import Testing
 
 @testable import MuleArchive
 
-/// What becomes of a file that is archived: it is moved or removed only if it is still that file, and whatever stood on the way
-/// is found by the next run.
+/// What happens to archived files: they are moved or removed only if unchanged, and the next run finds files that a
+/// killed run left on the way.
 @Suite struct AfterActionExecutorTests {
     private let directory = ScratchDirectory()
 
@@ -220,7 +220,7 @@ import Testing
         #expect(refusal.isOver && refusal.reason == "no longer exists")
     }
 
-    // MARK: Going on after a kill
+    // MARK: Resuming after a kill
 
     @Test func `a removal that was cut off is brought to its end`() throws {
         let source = try make("file")

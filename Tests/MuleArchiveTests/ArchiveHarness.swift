@@ -75,7 +75,7 @@ final class ArchiveHarness: Sendable {
 
     /// Runs the job "test" once.
     ///
-    /// - Parameter onEvent: hears of everything before the run goes on.
+    /// - Parameter onEvent: called for each event, before the run continues.
     func run(
         to destination: String = "bucket/",
         day: Int = 21,

@@ -9,7 +9,7 @@ import MuleUpload
 import TestSupport
 import Testing
 
-/// Runs of a job, one after the other: what is sent, what is passed over, and what becomes of the files.
+/// Runs of a job, one after another: what is sent, what is skipped, and what happens to the files.
 @Suite struct ArchiveRunTests {
     private let harness: ArchiveHarness
 
@@ -120,7 +120,7 @@ import Testing
         #expect(harness.server.uploads.isEmpty)
     }
 
-    // MARK: What becomes of files
+    // MARK: Actions on files
 
     @Test func `files are moved, each once, with their paths`() throws {
         for name in ["a", "b/c"] { try harness.file(name) }
@@ -234,7 +234,7 @@ import Testing
         #expect(try harness.run { $0.after = after }.report.failures.count == 0)
     }
 
-    /// Changes a file in place and puts its size and modification time back, as disk images of VeraCrypt and some databases do.
+    /// Changes a file in place and restores its size and modification time, as VeraCrypt and some databases do.
     private func changeUnseen(_ path: String) throws {
         try Files.overwrite(path, at: 0, with: Array("CONTENT".utf8))
         try Files.setModificationTime(path, seconds: 1_700_000_000)
@@ -321,7 +321,7 @@ import Testing
 
     // MARK: Jobs that change
 
-    /// What becomes of "a" in a run that can't act, since the file is open for writing.
+    /// The result for "a" in a run that cannot act, because the file is open for writing.
     private func fail(_ after: AfterAction) throws -> JobItem {
         let path = try harness.file("a")
         let writer = open(path, O_WRONLY | O_CLOEXEC)

@@ -156,7 +156,7 @@ import Testing
         unlink(directory.path("gone"))
         let unmounted = try archive("unmounted", device: 1, asItem: false)
         unlink(directory.path("unmounted"))
-        // Written anew with the same content, the file is another for the older of the two.
+        // Rewritten with the same content, the file differs from that of the older upload.
         #expect(try sweep(removes: false).uploads == 3)
         #expect(try sweep().uploads == 3)
         let left = try ledger.all().map(\.number)

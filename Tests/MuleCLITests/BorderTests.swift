@@ -4,7 +4,7 @@ import Testing
 
 @testable import MuleCLI
 
-/// When a run of a job may begin, and where it ends.
+/// When a run of a job may start, and when it stops.
 @Suite struct BorderTests {
     private static let hour: Int64 = 3_600_000
 

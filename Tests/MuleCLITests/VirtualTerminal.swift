@@ -46,7 +46,7 @@ struct VirtualTerminal {
         }
     }
 
-    /// As terminals that reflow do it: each line is broken anew.
+    /// Wraps each line again, like terminals that reflow.
     mutating func resize(columns: Int) {
         self.columns = columns
         var broken: [[Character]] = []

@@ -29,7 +29,7 @@ final class CredentialServer: Sendable {
     private let log = Monitor<[Request]>([])
     private let server: ScriptedServer
 
-    /// - Parameter reply: nil lets the request wait for ever.
+    /// - Parameter reply: nil never answers the request.
     init(_ reply: @escaping @Sendable (Request) -> Answer?) {
         server = ScriptedServer { [log] peer in
             while let head = peer.head() {

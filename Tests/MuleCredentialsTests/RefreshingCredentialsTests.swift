@@ -50,7 +50,7 @@ private final class Mint: Sendable {
     func setLife(_ life: Double?) { state.update { $0.life = life } }
     func close() { state.update { $0.isOpen = false } }
     func open() { state.update { $0.isOpen = true } }
-    /// Waits until somebody stands at the closed door.
+    /// Waits until a caller waits at the closed door.
     func waitForCaller() { state.wait { $0.waiting > 0 ? () : nil } }
 }
 
@@ -138,7 +138,7 @@ struct RefreshingCredentialsTests {
             }
         }
         mint.waitForCaller()
-        // Nobody is given anything while the fetch is under way.
+        // No caller gets credentials while the fetch runs.
         let early = seen.wait(until: .now().adding(seconds: 0.2)) { $0.first }
         #expect(early == nil)
         mint.open()

@@ -3,7 +3,7 @@ import MuleSystem
 
 @testable import MuleCredentials
 
-/// Two clocks that a test turns: one that never jumps, and the wall's.
+/// Two clocks that a test sets: a monotonic one and a wall clock.
 final class TurnedClock: Sendable {
     private struct Times: Sendable {
         var seconds = 0.0

@@ -300,7 +300,7 @@ import Testing
         #expect(throws: ExportProblem(line: 1, reason: "is longer than 16777216 bytes")) { _ = try reader.read(line) }
     }
 
-    /// Any byte of an export may be another one, and any line may end early: a sentence, or uploads that keep the rules.
+    /// Any byte of an export may be wrong, and any line may end early: the result is an error, or valid uploads.
     @Test func `exports with faults in them never end the program`() throws {
         let text = Array(try export(try filled()).utf8)
         var random = SeededRandom(seed: 53)

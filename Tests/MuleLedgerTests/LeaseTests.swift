@@ -120,8 +120,8 @@ import Testing
         }
     }
 
-    /// Both threads run into each other 200 times over the same upload; each time one begins or finds it, and keeps it
-    /// until both have asked.
+    /// Two threads register the same upload at the same moment, 200 times; each time one creates or finds it, and keeps
+    /// it until both have asked.
     @Test func `of two that begin the same upload at once, one gets it`() throws {
         let ledgers = [try Ledger(directory), try Ledger(directory)]
         let rounds = 200

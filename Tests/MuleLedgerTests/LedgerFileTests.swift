@@ -236,7 +236,7 @@ import Testing
 
     // MARK: Disks
 
-    /// Root may write anywhere, so the child gives up its rights first.
+    /// Root may write anywhere, so the child drops its privileges first.
     @Test(arguments: ["directory", "file"])
     func `a ledger that may not be written is read-only`(what: String) throws {
         try makeLedger()

@@ -95,7 +95,7 @@ import Testing
             .inMountNamespace("cd \"$1\" && shift && \(script) && exec \"$0\" \"$@\"", [directory.path]).run()
     }
 
-    /// What is recorded would lie in a log beside the mount, which is gone with a container.
+    /// Records would go to a log next to the mount, which vanishes with the container.
     @Test(.enabled(if: TestCommand.canMount), arguments: ["", "-wal", ".leases"])
     func `a file of the ledger that is mounted without its directory is refused`(suffix: String) throws {
         do { _ = try open(path).take() }

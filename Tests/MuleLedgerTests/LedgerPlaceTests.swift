@@ -54,7 +54,7 @@ import Testing
         let record = try #require(try shared.unfinished().first)
         #expect(try shared.parts(of: record.number) == [.sample(1), .sample(2)])
         #expect(!Files.exists(directory.path("copy/ledger.sqlite-wal")))
-        // The lock of the move is given back.
+        // The lock of the move is released.
         try shared.commit(.sample(3), of: record)
         let again = try Ledger(path: shared.path, fileSystem: { _ in place })
         try again.commit(.sample(4), of: record)

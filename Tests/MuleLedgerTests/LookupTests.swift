@@ -83,7 +83,7 @@ import Testing
         let (aborted, _) = try #require(try ledger.take())
         try ledger.end(aborted, .aborted)
         let (pending, lease) = try #require(try ledger.take())
-        // Where something is unfinished, that is what goes on.
+        // An unfinished upload is resumed.
         let claim = try ledger.claim([upload]) { _, _ in true }
         guard case .heldElsewhere(pending)? = claim.first else { return #expect(Bool(false), "\(claim)") }
         try ledger.end(pending, .aborted)

@@ -4,8 +4,8 @@ import Testing
 
 @testable import MuleLedger
 
-/// How SQLite answers the statements of a ledger (https://sqlite.org/eqp.html). It has no statistics of a ledger, so that the
-/// plans are the same for ten rows and for a million.
+/// SQLite's plans for a ledger's statements (https://sqlite.org/eqp.html). Without statistics, plans do not depend on
+/// the number of rows.
 @Suite struct QueryPlanTests {
     private let directory = ScratchDirectory()
     private let clock = TestClock()
@@ -25,7 +25,7 @@ import Testing
     /// Indexes that hold few rows: of what is unfinished, failed or unwanted.
     private static let smallIndexes = ["uploads_unfinished", "uploads_unwanted", "items_open", "items_failed"]
 
-    /// What is wrong with a line of a plan: it reads rows that nobody asked for, or sorts all that it finds.
+    /// What is wrong with a line of a plan: it reads rows that are not needed, or sorts all results.
     private static func objection(to line: String, of statement: String) -> String? {
         let table = mayScan.first { statement.hasPrefix($0.key) }?.value
         if line.hasPrefix("SCAN ") {

@@ -7,8 +7,8 @@ import Testing
     private let directory = ScratchDirectory()
     private var path: String { directory.path("ledger.sqlite") }
 
-    /// One child after another goes on with the same upload, and each is killed after some number of commits, in the
-    /// middle of whatever it does then.
+    /// One child after another resumes the same upload, and is killed at an arbitrary point after some number of
+    /// commits.
     @Test func `every part that was committed before a kill is there after it`() throws {
         var random = SeededRandom(seed: 50)
         var committed = 0
@@ -89,8 +89,8 @@ import Testing
         #expect(outcome.lines.first == "error: diskFull")
     }
 
-    /// A limit of the file size stands in for a full disk where nobody may mount one. (`trap` has the signal ignored that
-    /// would end the process; a commit has some twelve kilobytes.)
+    /// A file size limit simulates a full disk, because tests may not mount one. (`trap` ignores the signal that would
+    /// end the process; a commit takes about 12 KB.)
     @Test func `what is under way can be recorded when there is no room for more`() throws {
         let script = "trap '' XFSZ; ulimit -f 10240; exec \"$0\" reserve \"$1\""
         let child = "\(TestCommand.productsDirectory)/ledger-child"

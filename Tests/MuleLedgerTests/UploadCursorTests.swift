@@ -16,7 +16,7 @@ import Testing
         while case let slice = try cursor.next(), !slice.isEmpty {
             #expect(slice.count <= limit)
             found += slice.map(\.number)
-            // What ends meanwhile moves nothing.
+            // Uploads that end during the iteration do not move others.
             for record in slice { try ledger.end(record, .aborted) }
         }
         #expect(found == records.map(\.number))

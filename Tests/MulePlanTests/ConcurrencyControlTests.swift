@@ -22,7 +22,7 @@ import Testing
     @Test(arguments: links)
     func `finds what is within a tenth of the best fixed number`(link: Link) {
         var slow = link
-        // Half a minute of what the line can carry, so that the beginning does not decide.
+        // Half a minute at the link's rate, so that the start does not dominate.
         slow.bytes = Int64(30 * min(link.total, 64 * link.perConnection))
         let best = [1, 2, 4, 8, 12, 16, 24, 32, 48, 64].map { slow.run(fixed: $0).seconds }.min() ?? 0
         let found = slow.run(ceiling: 64)

@@ -2,7 +2,7 @@ import Testing
 
 @testable import MulePlan
 
-/// Workers that carry small files and parts, with what each takes; no clock.
+/// Workers that send small files and parts, with their durations; no clock.
 private struct Pool {
     var share = FairShare()
     var waiting: (small: Int, parts: Int)

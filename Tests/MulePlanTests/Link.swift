@@ -10,7 +10,7 @@ struct Link: Sendable, CustomTestStringConvertible {
     /// Bytes per second of one connection, and of all together.
     var perConnection: Double
     var total: Double
-    /// Seconds there and back; connections open with three, and double what they carry with each.
+    /// Round-trip time in seconds; connections open after three, and double their rate with each.
     var roundTrip = 0.05
     /// Share by which the line's rate wavers from step to step.
     var noise = 0.0
@@ -18,7 +18,7 @@ struct Link: Sendable, CustomTestStringConvertible {
     var bytes: Int64 = 1 << 30
     /// Requests above which the store refuses.
     var throttledAbove = Int.max
-    /// What the line carries from these seconds on.
+    /// The link's rate from these seconds on.
     var totals: [(at: Double, total: Double)] = []
     /// Bytes per second that the user allows.
     var rateLimit: Double?
@@ -27,15 +27,15 @@ struct Link: Sendable, CustomTestStringConvertible {
     var store = Double.infinity
     /// How much slower the store gets with each request in its queue, as a share.
     var strain = 0.0
-    /// Seconds that answers take longer, in the mean, whatever the store has to do; each by chance.
+    /// Mean additional seconds of an answer, at random, independent of the store's load.
     var whim = 0.0
     /// From then on all answers take that much longer.
     var slowLater: (at: Double, seconds: Double)?
-    /// Bytes per second of the connections on which these bodies go first, from 1, in place of what others have.
+    /// Bytes per second of the connections that send these bodies first, from 1, instead of the usual rate.
     var crawls: [Int: Double] = [:]
     /// Whether connections get parts of the line that differ by up to sixteen times.
     var isUnfair = false
-    /// Whether bodies that are far behind the others are cut and sent anew.
+    /// Whether stragglers are cut and sent again.
     var cutsStragglers = false
     /// Bytes of a connection that the other side has acknowledged and not yet worked off: with them it is not the way
     /// that is narrow, but who reads at its end.
@@ -55,7 +55,7 @@ struct Link: Sendable, CustomTestStringConvertible {
         var lost = 0.0
         /// Most requests in flight from the third second on.
         var mostInFlight = 0
-        /// At each half second: bytes that the line had carried, and those of bodies that were answered.
+        /// Every half second: bytes that the link has delivered, and those of answered bodies.
         var timeline: [(at: Double, carried: Double, kept: Double)] = []
 
         /// Bytes that are lost when the run is stopped: the mean over all moments from that second on, and the most.
@@ -64,7 +64,7 @@ struct Link: Sendable, CustomTestStringConvertible {
             return (losses.reduce(0, +) / Double(max(losses.count, 1)), losses.max() ?? 0)
         }
 
-        /// The least share of what the line had carried that is kept, from that second on.
+        /// The least share of the delivered bytes that is kept, from that second on.
         func leastKept(from start: Double) -> Double {
             timeline.filter { $0.at >= start }.map { $0.kept / max($0.carried, 1) }.min() ?? 1
         }
@@ -78,7 +78,7 @@ struct Link: Sendable, CustomTestStringConvertible {
         var granted = 0.0
         var buffered = 0.0
         var began: Double
-        /// What it can carry by itself.
+        /// The connection's own maximum rate.
         var most: Double
         var weight: Double
         /// Its number among the watched ones.

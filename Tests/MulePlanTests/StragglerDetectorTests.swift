@@ -2,7 +2,7 @@ import Testing
 
 @testable import MulePlan
 
-/// Which bodies are cut and sent anew, on the simulated line.
+/// Which bodies are cut and sent again, on the simulated link.
 @Suite struct StragglerDetectorTests {
     static let line = Link(name: "", perConnection: 12.5e6, total: 100e6, bytes: 512 << 20, cutsStragglers: true)
     /// 512 MiB are 64 bodies.

@@ -7,10 +7,10 @@ import MuleXML
 import TestSupport
 import Testing
 
-/// Answers that are well-formed and still can't be meant: no text in them becomes larger, and no number, than what can be.
+/// Well-formed answers with impossible values: texts and numbers are limited.
 @Suite("Hostile answers")
 struct HostileAnswerTests {
-    /// Gives one answer again and again.
+    /// Always gives the same answer.
     private final class Performer: HTTPPerformer {
         let answer: HTTPResponse
         var requests: [HTTPRequest] = []

@@ -127,7 +127,7 @@ struct ListPartsTests {
 
 @Suite("Lists of uploads")
 struct ListUploadsTests {
-    /// A store with so many uploads of each key, begun a second apart.
+    /// A store with so many uploads of each key, started a second apart.
     private func store(_ uploads: [(key: String, count: Int)], pageSize: Int = 1000) throws -> Store {
         var profile = FakeProfile.aws()
         profile.listUploadsPageSize = pageSize

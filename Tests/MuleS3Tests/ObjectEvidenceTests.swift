@@ -69,7 +69,7 @@ struct ObjectEvidenceTests {
         let error = try await store.failure { _ = try $0.objectAttributes(address("k")) }
         #expect(error?.operation.permission == "s3:GetObjectAttributes")
         store.server.profile.denied = []
-        // The object itself in place of the answer, as stores send it that don't know the operation.
+        // The object itself instead of the answer, as from stores that do not support the operation.
         store.server.profile.knowsAttributes = false
         guard case .unreadable? = try await store.failure({ _ = try $0.objectAttributes(address("k")) })?.cause else {
             Issue.record("an object was read as its attributes")

@@ -83,7 +83,7 @@ struct RegionTests {
     @Test
     func `301 with the region in its header is followed, once`() async throws {
         let store = try Store(faults: [.on(.listUploads, .redirect(status: 301, region: "eu-west-9"))])
-        // There the fake store points back to its own region, which would go on for ever.
+        // In that region the fake store redirects back to its own, which would never end.
         let error = try await store.failure { _ = try $0.listMultipartUploads(of: address("k")) }
         #expect(store.server.requests.map(\.signedRegion) == [store.server.region, "eu-west-9"])
         #expect(error?.code == "AuthorizationHeaderMalformed" && error?.region == store.server.region)

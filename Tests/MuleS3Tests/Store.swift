@@ -7,8 +7,8 @@ import MuleTransport
 import TestSupport
 import Testing
 
-/// A fake store, and a connection to it that is used on a thread of its own: blocking must stay off the threads that all
-/// tests share.
+/// A fake store, and a connection to it that is used on its own thread: the threads that all tests share must not
+/// block.
 struct Store: Sendable {
     let server: FakeS3
     let service: S3Service

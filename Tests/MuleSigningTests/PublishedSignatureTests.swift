@@ -87,8 +87,8 @@ import Testing
     }
 }
 
-/// The AWS Signature Version 4 test suite (awslabs/aws-c-auth, tests/aws-signing-test-suite): the cases that normalise no
-/// path, which is how S3 reads one.
+/// The AWS Signature Version 4 test suite (awslabs/aws-c-auth, tests/aws-signing-test-suite): the cases without path
+/// normalisation, as in S3.
 @Suite struct SigV4TestSuiteTests {
     struct Case: CustomTestStringConvertible, Sendable {
         let name: String

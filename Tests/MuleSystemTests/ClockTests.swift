@@ -4,8 +4,8 @@ import Testing
 
 @Suite("The clock on the wall")
 struct ClockTests {
-    /// Each in a process of its own, since the zone is one for all threads. Moments are seconds since 1970; the clocks of this zone
-    /// go forward on 2026-03-29 at 01:00 UTC and back on 2026-10-25 at 01:00 UTC.
+    /// Run in a separate process, because the zone applies to all threads. Moments are seconds since 1970; the clocks
+    /// of this zone go forward on 2026-03-29 at 01:00 UTC and back on 2026-10-25 at 01:00 UTC.
     private static func useBerlin() {
         setenv("TZ", "CET-1CEST,M3.5.0,M10.5.0/3", 1)
         tzset()

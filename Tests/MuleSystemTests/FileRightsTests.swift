@@ -4,7 +4,7 @@ import Testing
 
 @testable import MuleSystem
 
-/// What a copy takes over besides the content, and names that change on simple file systems.
+/// What a copy keeps besides the content, and renames on simple file systems.
 @Suite struct FileRightsTests {
     private let scratch = ScratchDirectory("mule-rights")
 

@@ -60,10 +60,10 @@ struct FileTests {
     @Test
     func `a descriptor is closed with its file, and is not inherited by other programs`() throws {
         try scratch.write("x", to: "f")
-        // A number far above those that other tests open and close meanwhile.
+        // A number far above those that other tests open and close at the same time.
         let file = try File.openForReading(path: path("f"))
         #expect(fcntl(file.descriptor, F_GETFD) & FD_CLOEXEC != 0)
-        // A number far above those that other tests open and close meanwhile.
+        // A number far above those that other tests open and close at the same time.
         let descriptor = fcntl(file.descriptor, F_DUPFD, 900)
         #expect(descriptor >= 900)
         var copy: File? = File(descriptor: descriptor)

@@ -33,7 +33,7 @@ import Testing
         return nil
     }
 
-    /// What nobody has reaped yet is dead all the same.
+    /// A zombie counts as dead.
     private static func isAlive(_ pid: pid_t) -> Bool {
         guard let facts = try? Files.read("/proc/\(pid)/stat") else { return false }
         return !String(decoding: facts, as: UTF8.self).contains(") Z ")
@@ -110,7 +110,7 @@ import Testing
         #expect(!Self.isAlive(pid))
     }
 
-    /// This process ignores SIGPIPE for itself; a program that did would go on printing into nothing.
+    /// This process ignores SIGPIPE; a program that inherited this would print forever.
     @Test func `a program dies of a pipe that no one reads`() throws {
         signal(SIGPIPE, SIG_IGN)
         let path = scratch.path("status")

@@ -136,7 +136,7 @@ struct AnswerTests {
 
 @Suite("HTTP answers without end")
 struct EndlessAnswerTests {
-    /// What becomes of an answer that begins so and goes on with the piece for as long as the client listens.
+    /// The failure for an answer with this start, followed by the piece for as long as the client reads.
     private func failure(
         _ beginning: String,
         _ piece: String,

@@ -65,7 +65,7 @@ struct BodyFile {
     }
 }
 
-/// Keeps what passes, and how often the body began.
+/// Records the bytes, and how often the body started.
 final class PassingBytes: BodyObserver {
     private(set) var starts = 0
     private(set) var bytes: [UInt8] = []

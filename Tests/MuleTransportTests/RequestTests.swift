@@ -147,7 +147,7 @@ struct RequestTests {
         let requests = Monitor(0)
         let server = ScriptedServer { peer in
             while let head = peer.head() {
-                // The second is heard and not answered.
+                // The second one is received but not answered.
                 if requests.withLock({ count in
                     count += 1
                     return count == 2
@@ -164,7 +164,7 @@ struct RequestTests {
                 let first = try client.perform(.put(server.url, .lent(LentBytes(bytes))))
                 #expect(first.status == 200)
                 let again = failure { try client.perform(.put(server.url, .lent(LentBytes(bytes)))) }
-                // A large one may be on its way when the connection ends, which is an error that the caller hears of.
+                // A large one may be in flight when the connection ends, which the caller gets as an error.
                 if let again, size < 65_536 { Issue.record("\(again)") }
                 if again != nil { #expect(again?.isTransient == true) }
             }

@@ -178,7 +178,7 @@ struct InterruptedBodyTests {
 
 @Suite("Requests that stall")
 struct StallTests {
-    /// What becomes of a PUT of a large body with short timeouts, and after how many seconds.
+    /// The result of a PUT of a large body with short timeouts, and the seconds that it took.
     private func outcome(
         _ server: ScriptedServer,
         stall: Double = 60,

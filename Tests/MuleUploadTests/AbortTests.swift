@@ -6,7 +6,7 @@ import Testing
 
 @testable import MuleUpload
 
-/// Giving up: the wish is durable, and the row is closed only when the store holds nothing any more.
+/// Aborting: the request is durable, and the row is closed only when the store has nothing left.
 @Suite struct AbortTests {
     private static func pending(_ harness: EngineHarness) throws -> UploadRecord {
         let path = try harness.file()
@@ -159,7 +159,7 @@ import Testing
         let notices = try harness.abort(record)
         #expect(notices.count == 1 && notices[0].contains("s3:ListBucketMultipartUploads"), "\(notices)")
         #expect(try harness.record().state == .aborted)
-        // The empty one that nobody may look for.
+        // The empty upload remains, because listing is denied.
         #expect(harness.server.uploads.map(\.parts.count) == [0])
     }
 
@@ -176,7 +176,7 @@ import Testing
         #expect(left.uploadID == old.uploadID && left.abortRequested && left.isOpen && left.upload.source == nil)
         #expect(left.bytesDone == old.bytesDone && left.id != old.id)
         #expect(outcome.notices.contains { $0.contains("mule abort \(left.id)") })
-        // It does not stand in the way of the next upload of the same file, and is removed when that is allowed.
+        // It does not block the next upload of the same file, and is removed once that is permitted.
         guard case .job(.doneBefore, _) = try harness.register(path) else {
             Issue.record("the file is done")
             return

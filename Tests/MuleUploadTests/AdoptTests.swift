@@ -10,7 +10,7 @@ import Testing
 /// Uploads that exist only at the store.
 @Suite struct AdoptTests {
     private let harness: EngineHarness
-    /// Knows nothing of what the harness's own ledger began.
+    /// Has no uploads of the harness's own ledger.
     private let ledger: Ledger
 
     init() throws {
@@ -26,7 +26,7 @@ import Testing
         var notices: [String] = []
     }
 
-    /// Takes over and lets the lease go, as a run does that dies between the two steps of the command.
+    /// Adopts and releases the lease, like a process that dies between the two steps of the command.
     private func adopt(_ path: String, onlyIfAbsent: Bool = false, into ledger: Ledger? = nil) throws -> Adoption {
         let cancellation = Cancellation()
         let run = AdoptRun(ledger: ledger ?? self.ledger, settings: harness.settings, cancellation: cancellation)
@@ -49,7 +49,7 @@ import Testing
         return adoption
     }
 
-    /// Goes on with what was adopted and checks the end: only the missing parts were sent, and all proofs agree.
+    /// Resumes an adopted upload and checks the end: only the missing parts were sent, and all proofs agree.
     private func expectFinished(
         _ path: String,
         sending missing: [Int],
@@ -73,7 +73,7 @@ import Testing
         harness.expectClean(openUploads: openUploads, sourceLocation: sourceLocation)
     }
 
-    // MARK: Begun by another mule
+    // MARK: Started by another mule
 
     @Test(
         arguments: ["auto", "crc32c", "crc32", "sha256", "md5", "none"].map { ($0, false) }
@@ -134,7 +134,7 @@ import Testing
         try expectFinished(path, sending: [5, 6], from: begun)
     }
 
-    // MARK: Begun by other programs
+    // MARK: Started by other programs
 
     private static func part(_ number: Int, _ bytes: [UInt8], checksum: ChecksumAlgorithm?) -> FakePart {
         let digest = Self.checksum(.md5, of: bytes).bytes
@@ -429,7 +429,7 @@ import Testing
         #expect(server.object(key: "key")?.bytes == [1])
     }
 
-    /// Neither what bears no token nor what bears one that this ledger does not know.
+    /// Neither an object without a token nor one whose token is not in this ledger.
     @Test(arguments: [true, false]) func `what was adopted is not sent again`(byMule: Bool) throws {
         let path = try harness.file()
         if byMule { try harness.interrupt(path, afterParts: 2) } else { try plant(path, [1, 2]) }

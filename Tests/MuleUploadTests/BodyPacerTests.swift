@@ -6,7 +6,7 @@ import Testing
 @testable import MuleUpload
 
 @Suite struct BodyPacerTests {
-    /// What a body may send within a time, asking again and again.
+    /// What a body may send within a time, with repeated requests.
     private func granted(_ pacer: BodyPacer, _ age: Int, seconds: Double) -> Int {
         let end = Moment.now().adding(seconds: seconds)
         var sum = 0

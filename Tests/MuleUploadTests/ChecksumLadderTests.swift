@@ -12,7 +12,7 @@ import Testing
     struct Store: Sendable, CustomTestStringConvertible {
         var name: String
         var checksums: FakeProfile.Checksums
-        /// The rung on which it is stood in the end, in the ledger's word.
+        /// The final checksum mode, as the ledger names it.
         var rung: String
 
         var testDescription: String { name }
@@ -40,7 +40,7 @@ import Testing
         try harness.expectDone(first, path)
         #expect(try harness.ledger.fact("protection", of: harness.server.endpoint)?.hasPrefix(store.rung) == true)
 
-        // The next upload, with what the ledger keeps, begins where this one ended.
+        // With the ledger's facts, the next upload starts in that mode.
         let begun = harness.server.requests.count
         let again = try harness.upload(path, .init(key: "again", partSize: partSize))
         try harness.expectDone(again, path, key: "again")
@@ -92,7 +92,7 @@ import Testing
         #expect(try harness.record().negotiated?.hasPrefix("CRC64NVME") == true)
     }
 
-    /// A row from before the rung changed can't be combined with those after it: its part is digested once more, not sent.
+    /// A row from before the mode changed cannot be combined with later ones: its part is digested again, not sent.
     @Test(arguments: [false, true])
     func `parts that were digested for another rung are digested again`(isRungForgotten: Bool) throws {
         var profile = FakeProfile.aws(minimumPartSize: 1)

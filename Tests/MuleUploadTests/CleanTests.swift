@@ -7,13 +7,13 @@ import Testing
 
 @testable import MuleUpload
 
-/// Tidying up: what is stale goes, what is anybody's living work stays.
+/// Cleaning: stale uploads are removed, active ones of all users stay.
 @Suite struct CleanTests {
     private static let hour: Int64 = 3_600
     private static let mine = FakeUpload(id: "", key: [], initiated: 0).initiatorID
     private static let others = "arn:aws:iam::123456789012:user/somebody"
     private static var now: Int64 { wallClockMilliseconds() / 1000 }
-    /// Everything is older than that, whatever a loaded machine makes of a second.
+    /// Everything is older than that, even on a slow machine.
     private static let tomorrow = wallClockMilliseconds() + 86_400_000
 
     private struct Cleaned {
@@ -303,7 +303,7 @@ import Testing
     @Test func `all of a prefix are removed over all pages`() throws {
         let harness = try EngineHarness()
         harness.server.profile.listUploadsPageSize = 2
-        // IDs fall while times rise: a list that goes on from an upload that is gone would skip the rest of the key.
+        // IDs fall while times rise: a list that continues from a removed upload would skip the rest of the key.
         for number in 0..<9 {
             plant(harness, "\(9 - number)", key: "pre/fix", begun: Self.now - 9 * Self.hour + Int64(number))
         }

@@ -19,7 +19,7 @@ import Testing
             case .whiteSpaceThenError:
                 .on(.complete, times: 2, .respond200ThenError(code: "InternalError", whitespaceSeconds: 0.1))
             case .whiteSpaceThenErrorThoughDone:
-                // The repetition hears NoSuchUpload, and the object is there.
+                // The retry gets NoSuchUpload, and the object exists.
                 .on(.complete, .respond200ThenError(code: "InternalError", whitespaceSeconds: 0.1, processed: true))
             case .internalError: .on(.complete, .status(500, code: "InternalError"))
             case .slowDown: .on(.complete, .status(503, code: "SlowDown"))
@@ -56,7 +56,7 @@ import Testing
         #expect(harness.server.count(.complete) == 1)
     }
 
-    /// Given up and repeated, while the first one may still be at work.
+    /// Timed out and retried, while the store may still process the first request.
     @Test(arguments: [Fault.Action.stall, .delay(2.5)])
     func `silence instead of white space is a lost answer`(silence: Fault.Action) throws {
         let harness = try EngineHarness(requestPatience: 3, faults: [.on(.complete, silence)])
@@ -65,7 +65,7 @@ import Testing
         #expect(harness.server.count(.complete) == 2)
     }
 
-    /// Something on the way swallows every answer to a request that is carried out.
+    /// Every answer to a successful request is lost.
     @Test(arguments: [FakeOperation.complete, .putObject])
     func `answers that never come are settled by a look before the run ends`(operation: FakeOperation) throws {
         let harness = try EngineHarness(stallLimit: 2, requestPatience: 1)
@@ -151,7 +151,7 @@ import Testing
         harness.expectClean()
     }
 
-    /// The first answer was an error, the second says that the upload is gone, and an object of somebody else is there.
+    /// The first answer was an error, the second says that the upload is gone, and the object is another program's.
     @Test func `another object after a lost answer is left as it is`() throws {
         let harness = try EngineHarness(faults: [
             .on(.complete, .respond200ThenError(code: "InternalError", whitespaceSeconds: 0.1)),

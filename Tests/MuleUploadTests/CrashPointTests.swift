@@ -6,7 +6,7 @@ import Testing
 
 @testable import MuleUpload
 
-/// A crash at every request of an upload: the ledger as it lay on disk at that moment is what the next run begins with.
+/// A crash at every request of an upload: the next run starts with the ledger as it was on disk at that moment.
 @Suite struct CrashPointTests {
     private static let partSize: Int64 = 16 << 10
     private static let partCount = 20
@@ -66,7 +66,7 @@ import Testing
         #expect(harness.server.violations == [], comment)
         #expect(try ledger.all().map(\.state) == [.done], comment)
         #expect(recorded.isSubset(of: delivered) || delivered.isEmpty, comment)
-        // Requests of the first run may still come in; they are told by their agent.
+        // Requests of the first run may still arrive; their user agent differs.
         let sent = harness.server.requests(.uploadPart).filter { $0.header("user-agent") == EngineHarness.resumeAgent }
             .compactMap(\.partNumber)
         #expect(recorded.isDisjoint(with: sent), comment)

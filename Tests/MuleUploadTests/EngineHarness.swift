@@ -36,7 +36,7 @@ final class EngineHarness: Sendable {
     /// Seconds that one request may stand still; the run's patience where nil.
     private let requestPatience: Double?
 
-    /// - Parameter provider: who signs; nil for the server's own key, for ever.
+    /// - Parameter provider: the credentials; nil for the server's own key.
     init(
         _ profile: FakeProfile = .aws(minimumPartSize: 1),
         credentials: [FakeCredentials] = [FakeCredentials()],
@@ -83,7 +83,7 @@ final class EngineHarness: Sendable {
 
     // MARK: What is sent
 
-    /// A file of seeded random bytes, last changed long ago: a change during the test moves its time on every file system.
+    /// A file of seeded random bytes, last changed long ago: every file system shows a change during the test.
     func file(_ name: String = "file", size: Int64 = 6 * partSize - 100, seed: UInt64 = 1) throws -> String {
         let path = try scratch.writeRandom(name, count: size, seed: seed)
         try Files.setModificationTime(path, seconds: Self.past)
@@ -223,7 +223,7 @@ final class EngineHarness: Sendable {
         return run(jobs, settings: settings, cancellation: cancellation)
     }
 
-    /// Carries on with everything that a ledger has pending.
+    /// Resumes all unfinished uploads of a ledger.
     func resume(
         _ ledger: Ledger? = nil,
         settings: RunSettings? = nil,
@@ -264,7 +264,7 @@ final class EngineHarness: Sendable {
         return entry
     }
 
-    /// Carries an entry that is a job.
+    /// Runs an entry that is a job.
     func run(
         _ entry: Registration.Entry,
         path: String,
@@ -316,7 +316,7 @@ final class EngineHarness: Sendable {
         )
     }
 
-    /// A run that is stopped when so many parts are recorded; one at a time, so that the rows are exactly the first ones.
+    /// A run that stops when so many parts are recorded; sequential, so that the rows are exactly the first ones.
     @discardableResult
     func interrupt(_ path: String, _ options: Options = Options(), afterParts count: Int) throws -> Outcome {
         let cancellation = Cancellation()
@@ -339,7 +339,7 @@ final class EngineHarness: Sendable {
         return outcome
     }
 
-    /// Gives up an upload as the command does; answers the notices.
+    /// Aborts an upload like the command; returns the notices.
     @discardableResult
     func abort(_ record: UploadRecord, stallLimit: Double = 30) throws -> [String] {
         let events = EventLog()

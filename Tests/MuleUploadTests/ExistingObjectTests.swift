@@ -71,7 +71,7 @@ import Testing
         try expectFound(try uploadedBefore(partSize, partSizeNow: nil).outcome)
     }
 
-    /// Somebody else has sent the same while the parts went out: what was sent for nothing is removed.
+    /// Another program uploaded the same object while parts were sent: the superfluous parts are removed.
     @Test func `an equal object that appears before Complete is accepted`() throws {
         let path = try harness.file()
         let bytes = try Files.read(path)

@@ -10,7 +10,7 @@ import Testing
 @Suite struct GrowingSourceTests {
     private let options = EngineHarness.Options(changing: .snapshotSize)
 
-    /// The object is what the file began with.
+    /// The object has the first bytes of the file.
     private func expectFirst(_ count: Int, of path: String, _ harness: EngineHarness) throws {
         let object = try #require(harness.server.object(key: "key"))
         #expect(object.bytes == Array(try Files.read(path).prefix(count)))
@@ -71,7 +71,7 @@ import Testing
         #expect(harness.server.object(key: "key") == nil)
     }
 
-    /// Somebody whose upload was refused for growth may bear it with the next command.
+    /// After an upload was refused for growth, the next command may allow it.
     @Test func `the policy of a pending upload can be changed`() throws {
         let harness = try EngineHarness()
         let path = try harness.file(size: 300_000)

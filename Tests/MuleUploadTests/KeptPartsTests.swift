@@ -10,7 +10,7 @@ import Testing
         kept.add(bytes: 0, of: 12 << 20, parts: 0, of: 0)
         #expect(kept.sentence == "160.0 of 512.0 MiB are kept (20 of 63 parts)")
         #expect(kept.uploads == 2)
-        // A stream whose end nobody knows.
+        // A stream of unknown length.
         kept.add(bytes: 8 << 20, of: nil, parts: 1, of: nil)
         #expect(kept.sentence == "168.0 MiB are kept (21 parts)")
         var small = KeptParts()

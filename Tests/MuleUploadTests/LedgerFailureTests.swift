@@ -98,7 +98,7 @@ import Testing
         let harness = try disk.harness()
         let path = try harness.file()
         let outcome = try harness.upload(path)
-        // The run does not begin; that is said once, and not of each upload.
+        // The run does not start; that is reported once, not per upload.
         #expect(outcome.result.obstacle?.kind == .ledger)
         #expect(outcome.result.obstacle?.isResumable == true)
         #expect(outcome.ends == 0)
@@ -111,8 +111,8 @@ import Testing
     /// More than may wait for the ledger at a time.
     private static let parts = 200
 
-    /// The disk fills up while parts are on their way: they come to their end and are recorded, no other begins, and the
-    /// next run sends the others alone.
+    /// The disk fills up while parts are in flight: they finish and are recorded, no others start, and the next run
+    /// sends only those.
     @Test(arguments: [1, 2])
     func `a disk that fills up stops the run behind what is recorded`(commits: Int) throws {
         let disk = FillingDisk(goodLooks: 1 + commits)
@@ -136,8 +136,8 @@ import Testing
         #expect(Set(again.compactMap(\.partNumber)) == Set(1...Self.parts).subtracting(recorded))
     }
 
-    /// A commit that fails all the same leaves parts at the store that are not on record: the next run compares them with
-    /// the file and does not send them again.
+    /// A failed commit leaves parts at the store that are not recorded: the next run compares them with the file and
+    /// does not send them again.
     @Test func `what reached the store and was not recorded is adopted`() throws {
         let harness = try EngineHarness(concurrency: 1)
         let path = try harness.file()

@@ -87,7 +87,7 @@ import Testing
         let path = try harness.file()
         try harness.interrupt(path, afterParts: 3)
         let own = try harness.record().uploadID ?? ""
-        // The store gives up the one that is known, and keeps the one that is not.
+        // The store loses the known upload, and keeps the unknown one.
         harness.server.edit { $0.buckets["bucket"]?.uploads[own] = nil }
         #expect(harness.server.uploads.count == 1)
         try harness.expectDone(try harness.resume(), path)
@@ -118,7 +118,7 @@ import Testing
         let path = try harness.file()
         let outcome = try harness.upload(path)
         try harness.expectFailed(outcome, .store, state: .failed, openUploads: 5)
-        // They are known: giving up the upload removes them all.
+        // They are recorded: aborting the upload removes them all.
         harness.server.script([])
         try harness.abort(try harness.record())
         harness.expectClean()

@@ -69,7 +69,7 @@ import Testing
         try harness.interrupt(path, afterParts: 4)
         let uploadID = try #require(harness.record().uploadID)
         harness.server.edit(upload: uploadID) { upload in
-            // Part 1: an older, wrong version beside the right one. Part 2: somebody sent other bytes over ours.
+            // Part 1: an older, wrong version next to the right one. Part 2: another program replaced our bytes.
             var older = Self.part(1, [UInt8](repeating: 1, count: Int(EngineHarness.partSize)))
             older.lastModified = 1
             upload.superseded.append(older)

@@ -18,7 +18,7 @@ import Testing
         let harness = try EngineHarness(concurrency: 2)
         let server = harness.server
         let wasCreated = Atomic<Bool>(true)
-        // The second worker has a small file to send until there are parts: no upload is begun for want of them.
+        // The second worker has a small file to send until there are parts: no upload starts because parts are missing.
         var rules: [Fault] = [
             .on(
                 .putObject,

@@ -5,7 +5,7 @@ import Testing
 
 @testable import MuleUpload
 
-/// What an upload leaves of its file in the page cache. The files are on disk: what lies in memory alone can't be dropped.
+/// What an upload leaves of its file in the page cache. The files are on disk: dirty pages cannot be dropped.
 @Suite struct PageCacheTests {
     private static let page: Int = 4096
     private static let partSize: Int64 = 1 << 20
@@ -15,7 +15,7 @@ import Testing
     private let disk: ScratchDirectory
 
     init() throws {
-        // One worker: parts are read in their order, whatever the machine.
+        // One worker, so that parts are read in order on every machine.
         harness = try EngineHarness(concurrency: 1)
         disk = Self.disk()
     }
@@ -47,8 +47,8 @@ import Testing
         return pages.map { $0 & 1 == 1 }
     }
 
-    /// A busy kernel takes pages away at any moment, and keeps some that are in the hands of another processor. What mule drops or
-    /// keeps is all of a part.
+    /// A busy kernel drops pages at any moment, and keeps some that another processor is using. mule drops or keeps
+    /// whole parts.
     private static let few = 0.3
 
     private static func share(of pages: [Bool]) -> Double { Double(pages.count(where: \.self)) / Double(pages.count) }

@@ -76,7 +76,7 @@ import Testing
         #expect(harness.partsSent().sorted() == [1, 2, 3, 4, 5, 6])
     }
 
-    /// The bytes may have been damaged here, between disk and digest: they are read anew before they go again.
+    /// The bytes may have been damaged between disk and digest: they are read again before they are sent again.
     @Test func `a body that the store calls damaged is read and digested again`() throws {
         let harness = try EngineHarness()
         let path = try harness.file(size: 5 << 20)
@@ -141,8 +141,8 @@ import Testing
         if honoursExpect { #expect(harness.server.payloadBytesReceived == 0) }
     }
 
-    /// A connection that has carried a body sends the next one without waiting for leave. A refusal that comes while it
-    /// does, or a reset with it, is heard all the same. Where the reset is all that comes, the next try waits for leave.
+    /// A connection that has sent a body sends the next one without `Expect`. A refusal during the body, even with a
+    /// reset, is still read. After a reset alone, the retry uses `Expect`.
     @Test(
         arguments: [
             [.on(.uploadPart, part: 2, times: 100, .earlyStatus(403, code: "AccessDenied"))],
@@ -255,7 +255,7 @@ import Testing
         try harness.expectFailed(outcome, .store, state: .failed, openUploads: 1)
         #expect(outcome.failure?.s3Code == code)
         #expect(outcome.failure?.httpStatus == status)
-        // The parts are kept, and the same command goes on with them.
+        // The parts are kept, and the same command resumes.
         try harness.expectDone(try harness.resume(), path)
         #expect(harness.partsSent().count { $0 == 3 } == 2)
     }

@@ -55,7 +55,7 @@ import Testing
         let outcome = try harness.upload(command: "\(command); \(how.0)")
         try harness.expectFailed(outcome, .source, state: .failed, openUploads: parts == 0 ? 0 : 1)
         #expect(outcome.failure?.message.contains(how.1) == true, "\(outcome.failure?.message ?? "")")
-        // Neither the command nor its words are told: there may be passwords among them.
+        // Messages contain neither the command nor its arguments: they may include passwords.
         #expect(outcome.failure?.message.contains("cat") == false)
         #expect(harness.server.keys().isEmpty)
         #expect(harness.server.count(.putObject) == 0 && harness.server.count(.complete) == 0)
@@ -80,7 +80,7 @@ import Testing
         #expect(try harness.ledger.all().count == 1)
     }
 
-    /// Its output has ended, and it goes on; nothing is made an object before it has said how it ended.
+    /// Its output has ended, but the command still runs; no object is created before its exit status is known.
     @Test(arguments: [0, 4], [0, 6])
     func `a command that lingers is waited for`(parts: Int, status: Int) throws {
         let harness = try EngineHarness()

@@ -6,7 +6,7 @@ import Testing
 @testable import MuleLedger
 @testable import MuleUpload
 
-/// What is written down, in which order, and who hears of it.
+/// What is recorded, in which order, and which callbacks run.
 @Suite struct RecorderTests {
     @Test func `entries are durable before what hangs on them and in order`() throws {
         let harness = try EngineHarness()
@@ -51,7 +51,7 @@ import Testing
         #expect(batches.withLock { $0 } == [10])
     }
 
-    /// A second look at an upload would take what is not on record for somebody else's, and count it twice.
+    /// Another check of the upload would take unrecorded parts for another program's, and count them twice.
     @Test func `all is recorded when what hangs on it has run`() throws {
         let harness = try EngineHarness()
         let claims = try harness.ledger.claim([try harness.newUpload(try harness.file())])

@@ -94,7 +94,7 @@ import Testing
             #expect(taken.map(\.destination.key) == expected.map { ObjectKey("k\($0)") })
             #expect(taken.allSatisfy { $0.share == share })
         }
-        // What is in nobody's hands any more is given back.
+        // Leases that are no longer needed are released.
         #expect(try harness.ledger.unfinished().allSatisfy { try !isHeld($0) })
     }
 
@@ -142,7 +142,7 @@ import Testing
         var first = try feed(whole: 0)
         while first.mayFind { _ = try first.find() }
         for share in Share.allCases { _ = try first.take(share, atMost: 100) }
-        // Each is pending now and holds an upload at the store, as far as the ledger knows: to be begun anew it must be told.
+        // Each is pending, and the ledger expects an upload at the store: a restart must know it.
         for record in try harness.ledger.unfinished() { _ = try harness.ledger.recordCreateAttempt(record) }
         var again = try feed(whole: 0, most: 8) { $0.restart = true }
         while again.mayFind { _ = try again.find() }

@@ -6,7 +6,7 @@ import Testing
 
 @testable import MuleUpload
 
-/// Parts that are compared with the file while the rest of the list is fetched: six of them without rows, two to a page.
+/// Parts that are compared with the file while the rest of the list is fetched: six without rows, two per page.
 @Suite struct ResumeAheadTests {
     private let harness: EngineHarness
     private let path: String

@@ -30,8 +30,8 @@ import Testing
             }
         }
 
-        /// Puts the same bytes and time in another file, as `mv` of a copy leaves it: what a file system looks like that gives
-        /// other inode numbers at each mount.
+        /// Puts the same bytes and time into another file, like `mv` of a copy: this simulates a file system whose
+        /// inode numbers change at each mount.
         static func replace(_ path: String) throws {
             let copy = path + ".copy"
             let descriptor = open(copy, O_WRONLY | O_CREAT | O_CLOEXEC, 0o644)
@@ -50,7 +50,7 @@ import Testing
             switch self {
             case .replaced: try Change.replace(path)
             case .permissions: try Files.setMode(path, 0o640)
-            // FAT keeps local time: the file's time is another when summer time begins.
+            // FAT stores local time: the file's time changes when summer time starts.
             case .otherZone: try Files.setModificationTime(path, seconds: EngineHarness.past + 3600)
             case .otherName: link(path, path + ".other")
             }
@@ -120,7 +120,7 @@ import Testing
         try harness.expectFailed(try harness.resume(), .source, state: .failed, openUploads: 1)
     }
 
-    /// A job has nobody to run a command with --restart.
+    /// A job cannot ask the user to run a command with --restart.
     @Test func `a job sends a changed file again from its start`() throws {
         let harness = try EngineHarness()
         let path = try harness.file()

@@ -9,8 +9,8 @@ import Testing
 
 /// Sources that can't be read, or not as a file on a good disk can.
 @Suite struct SourceFaultTests {
-    /// In place of a bad sector: the open file turns into one that can be asked for its status but not read, for as long
-    /// as the process holds it. The file's identity stays.
+    /// Simulates a bad sector: replaces the open file by one whose status can be read but not its content, as long as
+    /// the process holds it. The file's identity stays.
     private static func spoil(_ path: String) throws {
         let blind = open(path, O_WRONLY | O_CLOEXEC)
         guard blind >= 0 else { throw HarnessFailure("open \(path)") }
@@ -136,7 +136,7 @@ import Testing
         let path = try harness.file()
         try Files.setMode(path, 0)
         let message = Monitor<String?>(nil)
-        // Root may read everything, but not on a thread that looks at files as somebody else (setfsuid(2)).
+        // Root may read everything, except on a thread that accesses files as another user (setfsuid(2)).
         let thread = startedThread("nobody") {
             typealias SetFSUID = @convention(c) (UInt32) -> Int32
             if geteuid() == 0, let symbol = dlsym(nil, "setfsuid") {
@@ -162,7 +162,7 @@ import Testing
         try #require(symlink(path, path) == 0)
         try harness.expectFailed(try harness.resume(), .source, state: .failed, openUploads: 1)
         #expect(try harness.record().partsDone == 3)
-        // What stands there again has another time, whatever its bytes.
+        // The restored file has another time, even with the same bytes.
         try Files.remove(path)
         try harness.scratch.write(content, to: "file")
         try harness.expectFailed(try harness.resume(), .source, state: .failed, openUploads: 1)

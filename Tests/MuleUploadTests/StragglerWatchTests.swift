@@ -7,8 +7,8 @@ import Testing
 /// The law is tested where it is: `StragglerDetectorTests`.
 @Suite struct StragglerWatchTests {
     private static let partSize: Int64 = 8 << 20
-    /// The body of a part comes through in minutes, even where the kernel has taken in most of it and the other parts are slow on
-    /// a busy machine, and in no time on another connection.
+    /// The body of a part takes minutes, even if the kernel has accepted most of it and the other parts are slow on a
+    /// busy machine; over another connection it takes no time.
     private static let crawl = Fault.Action.crawl(bytesPerSecond: 20_000)
 
     @Test func `a part that crawls at the end is sent again on another connection`() throws {

@@ -7,7 +7,8 @@ import Testing
 
 @testable import MuleUpload
 
-/// A stream that is read again: each part is compared with what is there, and nothing of another stream gets into the object.
+/// A stream that is read again: each part is compared with the store's, and no byte of another stream gets into the
+/// object.
 @Suite struct StreamResumeTests {
     private static let part = Int(EngineHarness.partSize)
 
@@ -330,7 +331,7 @@ import Testing
 
     // MARK: The end
 
-    /// The request arrives and is carried out; the run is gone before the answer.
+    /// The store executes the request; the run has ended before the answer.
     private static func loseComplete(_ harness: EngineHarness, _ path: String, isCarriedOut: Bool = true) throws {
         let cancellation = Cancellation()
         harness.server.add(
@@ -395,7 +396,7 @@ import Testing
         #expect(try harness.ledger.all().count == 1)
     }
 
-    /// The store has made the object: to say that the upload is given up would be a lie.
+    /// The store has created the object: the upload must not be reported as aborted.
     @Test func `an Abort of what was completed leaves it done`() throws {
         let harness = try EngineHarness()
         let path = try Self.write(harness, "file", parts: 5, seed: 1)

@@ -51,7 +51,7 @@ private func replaceUploadBySomebodyElsesObject(_ store: inout FakeStore) {
         #expect(outcome.notices.count == 1)
     }
 
-    /// Completed, the answer not heard, begun anew with --restart, and expired: the object is this upload's own, of before.
+    /// Completed with a lost answer, restarted with --restart, and expired: the object is from before the restart.
     @Test func `an object of an earlier start belongs to another program`() throws {
         let harness = try EngineHarness()
         let path = try harness.file()
@@ -80,7 +80,7 @@ private func replaceUploadBySomebodyElsesObject(_ store: inout FakeStore) {
         #expect(harness.server.object(key: "key")?.bytes == Array("theirs".utf8))
     }
 
-    /// Store times are in whole seconds: one that was completed in the second in which this upload was begun looks newer.
+    /// Store times are whole seconds: an object completed in the second in which this upload started looks newer.
     @Test func `an object of the upload before belongs to another program`() throws {
         let harness = try EngineHarness()
         let path = try harness.file()
@@ -139,7 +139,7 @@ private func replaceUploadBySomebodyElsesObject(_ store: inout FakeStore) {
     }
 }
 
-/// The upload ID is gone while its parts are sent: the same run looks, and goes on with what it finds.
+/// The upload ID vanishes while parts are sent: the same run checks, and continues with what it finds.
 @Suite struct VanishingUploadTests {
     private static let noSuchUpload = Fault.Action.status(404, code: "NoSuchUpload")
 

@@ -5,9 +5,9 @@ import Testing
 
 @testable import MuleUpload
 
-/// What a service manager's watchdog is told by: a run that gets on, and one whose workers hang.
+/// What a service manager's watchdog sees: a run that makes progress, and one whose workers hang.
 @Suite struct WatchdogTests {
-    /// A worker that never comes back, held by whoever hears of its upload.
+    /// A worker that never returns from a callback of its upload.
     private final class Hang: Sendable {
         let isOver = Monitor(false)
 

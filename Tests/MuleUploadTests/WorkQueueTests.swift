@@ -76,7 +76,7 @@ import Testing
         }
         #expect(next() == "begin 0")
         queue.add(parts: try Self.parts([1, 2, 3, 4]), of: transfers[0])
-        // As many wait as may be in flight: nobody will be idle for some time.
+        // As many parts wait as may be in flight: no worker will be idle for some time.
         #expect(next() == "part 0.1")
         #expect(next() == "part 0.2")
         #expect(next() == "begin 1")
@@ -91,8 +91,8 @@ import Testing
         #expect(next() == "begin 3")
     }
 
-    /// Where the line decides how many bodies are in flight, an end is none of them; where a number was asked for, that is
-    /// the number of requests.
+    /// If the link decides the number of bodies in flight, completing does not count as one; a configured number limits
+    /// all requests.
     @Test(arguments: [true, false]) func `an end leaves room for a body`(isAdaptive: Bool) throws {
         let (_, transfers) = try Self.transfers(2)
         let queue = WorkQueue.holding(transfers, concurrency: 1, isAdaptive: isAdaptive)
@@ -167,7 +167,7 @@ import Testing
         for _ in 0..<8 { taken.append(try #require(queue.next())) }
         queue.throttled()
         for work in taken[..<4] { queue.done(work) }
-        // Four are under way, four may be: nobody gets more until one more is done.
+        // Four are in flight, the limit is four: no worker gets more until one more is done.
         let hasTaken = Atomic<Bool>(false)
         let taker = startedThread("taker") {
             _ = queue.next()
@@ -271,7 +271,7 @@ extension WorkQueueTests {
         try answer(queue, to: event) { WorkQueueTests.describe($0.next()) }
     }
 
-    /// A queue of one upload that has begun, by as many workers as may.
+    /// A queue of one started upload, with as many workers as allowed.
     private func begun(concurrency: Int = 2) throws -> (queue: WorkQueue, transfer: Transfer, work: Work) {
         let (_, transfers) = try WorkQueueTests.transfers(1)
         let queue = WorkQueue.holding(transfers, concurrency: concurrency)

@@ -1,8 +1,8 @@
 import Glibc
 import MuleSystem
 
-/// A bad line: a proxy on 127.0.0.1 that passes all bytes on, and turns single bits of payloads over on their way to the
-/// store. It knows of HTTP what it takes to find where a body begins.
+/// A bad link: a proxy on 127.0.0.1 that forwards all bytes, and flips single bits of payloads on their way to the
+/// store. It parses HTTP only to find where a body starts.
 ///
 /// Stops at `stop()`, or when the last reference goes.
 package final class BitFlipProxy: Sendable {

@@ -1,7 +1,7 @@
 import Glibc
 
-/// Addresses 127.0.0.2 and up, at one port, that never answer: each has a listener whose queue is full, so that the kernel drops
-/// further SYNs (tcp(7), listen(2)).
+/// Addresses from 127.0.0.2 on, at one port, that never answer: each has a listener whose queue is full, so the kernel
+/// drops further SYNs (tcp(7), listen(2)).
 package final class DeadAddresses: Sendable {
     package let addresses: [String]
     private let descriptors: [Int32]

@@ -8,7 +8,7 @@ enum DetachedThread {
         init(_ body: @escaping @Sendable () -> Void) { self.body = body }
     }
 
-    /// Runs `body` on a thread of its own. Nobody joins it: whoever must know its end tells so through a `Monitor`.
+    /// Runs `body` on its own thread, which is not joined. To learn of its end, use a `Monitor`.
     static func start(_ body: @escaping @Sendable () -> Void) {
         let work = Unmanaged.passRetained(Work(body))
         var thread = pthread_t()
@@ -31,7 +31,7 @@ enum DetachedThread {
     }
 }
 
-/// A thread for a test that can't go on without it.
+/// A thread for a test that cannot continue without it.
 package func startedThread(_ name: String, _ body: @escaping @Sendable () -> Void) -> Thread {
     do {
         return try Thread(name: name, body)

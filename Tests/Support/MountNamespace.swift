@@ -7,11 +7,11 @@ extension TestCommand {
         return (try? mount.run().exitCode) == 0
     }()
 
-    /// The command in a mount namespace of its own, as its root.
+    /// The command in its own mount namespace, as its root.
     ///
     /// - Parameters:
-    ///   - script: for the shell; what it mounts vanishes with it. `$0` is the program, `"$@"` are the words and then the program's
-    ///     arguments.
+    ///   - script: for the shell; its mounts vanish with it. `$0` is the program, `"$@"` are the words and then the
+    ///     program's arguments.
     package func inMountNamespace(_ script: String, _ words: [String]) -> TestCommand {
         var command = self
         command.executable = "/usr/bin/env"

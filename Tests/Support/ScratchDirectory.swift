@@ -1,6 +1,7 @@
 import Glibc
 
-/// A directory of the test's own under `TMPDIR` (or `/tmp`), or where it wants it, removed with all it holds when the last reference goes.
+/// A directory for a test under `TMPDIR` (or `/tmp`), or at a chosen path; removed with its content when the last
+/// reference goes.
 package final class ScratchDirectory: Sendable {
     /// Absolute path without a trailing slash.
     package let path: String

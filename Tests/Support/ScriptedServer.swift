@@ -160,7 +160,7 @@ package final class Peer {
     /// Reads nothing more until the client leaves or the server stops.
     package func waitForClose() { pause(seconds: 60) }
 
-    /// Takes in and forgets whatever comes until the client leaves.
+    /// Reads and discards all data until the client disconnects.
     package func drain() {
         repeat { buffer = [] } while receive(256 << 10)
     }
@@ -209,7 +209,7 @@ package enum Loopback {
         return (descriptor, UInt16(bigEndian: address.sin_port))
     }
 
-    /// Begins to connect and does not wait.
+    /// Starts to connect and does not wait.
     package static func connecting(to port: UInt16, address: UInt32 = first) -> Int32 {
         let type = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_NONBLOCK.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
         let descriptor = socket(AF_INET, type, 0)

@@ -27,7 +27,7 @@ import Testing
         #expect(head["x-amz-storage-class"] == "STANDARD_IA")
         #expect(head["x-amz-tagging-count"] == "2")
         #expect(head["cache-control"] == "no-store")
-        // CRC-64/NVME is computed by the store when nobody states a checksum.
+        // Without a checksum in the request, the store computes CRC-64/NVME.
         #expect(head["x-amz-checksum-crc64nvme"] == object.checksum?.value)
         #expect(head["x-amz-checksum-type"] == "FULL_OBJECT")
         #expect(bench.client.request("GET", "/bucket/a/b%20c", ["Range": "bytes=1-2"])?.text == "el")

@@ -5,8 +5,8 @@ import Testing
 
 @testable import TestSupport
 
-/// The verifier against AWS's published examples ("Signature Calculations for the Authorization Header" and "Authenticating
-/// Requests: Using Query Parameters", Amazon S3 API Reference), and against mule's own signer.
+/// The verifier against AWS's published examples ("Signature Calculations for the Authorization Header" and
+/// "Authenticating Requests: Using Query Parameters", Amazon S3 API Reference), and against mule's own signer.
 @Suite struct SignatureCheckTests {
     static let emptyHash = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
     static let scope = "AKIAIOSFODNN7EXAMPLE/20130524/us-east-1/s3/aws4_request"

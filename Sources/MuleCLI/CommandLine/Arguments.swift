@@ -1,5 +1,5 @@
-/// The command line, flag by flag; `MULE_*` variables replace flags that were not given. What it means (files opened, configuration
-/// merged, defaults taken) is decided later.
+/// The parsed command line; `MULE_*` variables replace flags that were not given. Files, configuration and defaults are
+/// resolved later.
 package struct Arguments: Sendable, Equatable {
     /// Nil only with `wantsHelp` or `wantsVersion`.
     package var command: Command?
@@ -26,28 +26,28 @@ package struct Arguments: Sendable, Equatable {
     package var source = SourceOptions()
     package var object = ObjectOptions()
     package var selection = SelectionOptions()
-    /// Lists of names, by line feeds or by NULs: file paths, as raw bytes; `-` is standard input.
+    /// Lists of names, separated by line feeds or NULs: file paths, as raw bytes; `-` is standard input.
     package var filesFrom: [UInt8]?
     package var filesFrom0: [UInt8]?
 
-    /// A job that stands on the command line, or what goes before that of the configuration. Options that other commands take too
-    /// are in their places above.
+    /// A job given on the command line, or overrides of a configured one. Options shared with other commands are in the
+    /// properties above.
     package var job = JobOptions()
     package var retryQuarantined = false
     package var check: CheckChoice?
-    /// Seconds, 0 at least.
+    /// Seconds, at least 0.
     package var wait: Double?
 
-    /// Seconds, 0 at least.
+    /// Seconds, at least 0.
     package var since: Double?
     package var jobName: String?
     package var format: ReportFormat?
     /// A file path, as raw bytes; `-` is standard output.
     package var html: [UInt8]?
-    /// 1 at least.
+    /// At least 1.
     package var runNumber: Int?
     package var files = false
-    /// Seconds, 0 at least.
+    /// Seconds, at least 0.
     package var history: Double?
 
     package var noOverwrite = false
@@ -56,7 +56,7 @@ package struct Arguments: Sendable, Equatable {
     package var exactKey = false
     /// In bytes, more than 0.
     package var expectedSize: Int64?
-    /// For /bin/sh; any bytes but none at all. There may be passwords in it: it goes nowhere but to the shell.
+    /// For /bin/sh; any bytes, not empty. It may contain passwords: it is passed only to the shell.
     package var stdinCommand: [UInt8]?
     package var recursive = false
     package var all = false
@@ -69,18 +69,18 @@ package struct Arguments: Sendable, Equatable {
     package var dryRun = false
     package var yes = false
     package var allInitiators = false
-    /// `--ledger` without a file: nothing else is to be checked.
+    /// `--ledger` without a file: check only the ledger.
     package var ledgerAlone = false
     package var write = false
     /// File paths, as raw bytes; `-` is a stream.
     package var export: [UInt8]?
     package var importFrom: [UInt8]?
-    /// Seconds, 0 at least.
+    /// Seconds, at least 0.
     package var olderThan: Double?
 
     package init() {}
 
-    /// Whether it is of no use with standard output closed. The others are run for what they do, or for their exit status.
+    /// Whether it is useless with standard output closed. Other commands are run for their effect or their exit status.
     package var isRunForItsOutput: Bool {
         wantsHelp || wantsVersion || json || [.report, .status].contains(command) || export == [UInt8(ascii: "-")]
     }

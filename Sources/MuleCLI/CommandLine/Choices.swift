@@ -1,6 +1,6 @@
-/// The words that options with a fixed set of values take; the raw value is what is typed.
+/// The words of options with a fixed set of values; raw values are what users type.
 
-/// Where the bucket's name stands in the request's address.
+/// Where the request's address has the bucket's name.
 package enum AddressingChoice: String, CaseIterable, Sendable {
     case auto, path, virtual
 }
@@ -26,14 +26,14 @@ package enum EncryptionChoice: String, CaseIterable, Sendable {
     case kms = "aws:kms"
 }
 
-/// Requests in flight at once.
+/// Concurrent requests.
 package enum ConcurrencyChoice: Sendable, Equatable {
     case auto
     /// 1 to 256.
     case fixed(Int)
 }
 
-/// Who is asked whether a file is archived.
+/// What decides whether a file is archived.
 package enum CheckChoice: String, CaseIterable, Sendable {
     case ledger, remote
 }

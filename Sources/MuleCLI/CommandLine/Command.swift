@@ -1,4 +1,4 @@
-/// What mule can be asked to do. A new command is a case here, a page in `Pages/`, and a line in `Program`.
+/// The commands. A new command needs a case here, a page in `Pages/`, and a line in `Program`.
 package enum Command: String, CaseIterable, Sendable {
     case upload, resume, status, abort, clean, adopt, verify, archive, report, doctor, config, completion
 
@@ -20,8 +20,8 @@ package enum Command: String, CaseIterable, Sendable {
     }
 }
 
-/// What the documentation says about a command, and what it demands of its operands. Help, man pages and the reference in
-/// docs/reference read it.
+/// The documentation of a command, and the check of its operands. Used by help, man pages and the reference in
+/// docs/reference.
 package struct CommandPage: Sendable {
     /// A command line with a sentence about it.
     package struct Example: Sendable {
@@ -29,20 +29,20 @@ package struct CommandPage: Sendable {
         package let about: String
     }
 
-    /// What follows the command's name on a usage line; more than one where the command has several forms.
+    /// What follows the command's name on a usage line; several for a command with several forms.
     package let synopsis: [String]
     /// One line for the overview.
     package let summary: String
     /// Paragraphs, for help and all other documentation.
     package let description: [String]
-    /// More paragraphs, for the man page and the reference alone.
+    /// More paragraphs, for the man page and the reference only.
     package var details: [String] = []
     /// What the operands are.
     let operands: Flag.Value
-    /// The options that `-h` shows, each with a few words.
+    /// The options that `-h` shows, with short texts.
     package let common: KeyValuePairs<String, String>
-    /// The first three are the most useful: `-h` shows no others.
+    /// The first three are the most useful: `-h` shows only these.
     package let examples: [Example]
-    /// Why these operands and switches do not go together; nil when they do.
+    /// Why these operands and switches are not valid together; nil if they are.
     let problem: @Sendable (Arguments) -> String?
 }

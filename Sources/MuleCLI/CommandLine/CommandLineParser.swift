@@ -1,17 +1,17 @@
 import MulePlan
 
-/// Reads the arguments: which command, which flags with which values, which operands.
+/// Parses the arguments into a command, flags with values, and operands.
 ///
-/// Flags and operands may stand in any order, and flags before the command too. `--` ends the flags, and a lone `-` is
-/// an operand. Of a flag that stands twice, the last one counts.
+/// Flags and operands may come in any order, and flags before the command too. `--` ends the flags, and a lone `-` is
+/// an operand. If a flag is repeated, the last one counts.
 package struct CommandLineParser {
-    /// A flag met on the line, with the value that goes to it.
+    /// A flag on the line, with its value.
     private struct Occurrence {
         let flag: Flag
         let spelling: String
         let value: [UInt8]
         let isOn: Bool
-        /// Of a flag that takes a value: it has none.
+        /// Whether the value of a flag that takes one is missing.
         var standsAlone = false
 
         var isHelp: Bool { flag.name == "help" }
@@ -26,8 +26,8 @@ package struct CommandLineParser {
 
     private init(_ words: [[UInt8]]) { self.words = words[...] }
 
-    /// The arguments without the program's own name, as raw bytes. A `MULE_<NAME>` variable in `environment` stands in
-    /// for a flag of the command that was not typed; an empty one counts as unset.
+    /// The arguments without the program's own name, as raw bytes. A `MULE_<NAME>` variable in `environment` replaces a
+    /// flag of the command that was not given; an empty one counts as unset.
     package static func parse(
         _ words: [[UInt8]],
         environment: [String: String] = [:]
@@ -120,7 +120,7 @@ package struct CommandLineParser {
         }
     }
 
-    /// Whether there is nothing more on the line that a value could be.
+    /// Whether the next argument cannot be a value.
     private var nextIsFlag: Bool {
         guard let next = words.first else { return true }
         return next.count > 1 && next.first == UInt8(ascii: "-")
@@ -131,8 +131,8 @@ package struct CommandLineParser {
         return value
     }
 
-    /// The row that the command in question takes. While no command is known, any of that name will do: all of them take a
-    /// value or none. One that may stand without its value goes first, since only that can be put right later.
+    /// The command's row for a flag. While no command is known, any row with the name is used: all take a value or
+    /// none. A row with an optional value comes first, because a missing value can be reported later.
     private func lookUp(_ matches: (Flag) -> Bool, negatedBy name: String?) -> (Flag, isOn: Bool)? {
         let found = FlagTable.rows.filter(matches)
         let flag =
@@ -140,7 +140,7 @@ package struct CommandLineParser {
         return flag.map { ($0, name == nil || $0.negation != name) }
     }
 
-    /// The command's row for a flag, which may have been read before the command was known.
+    /// The command's row for a flag, which may have been parsed before the command was known.
     private func row(of occurrence: Occurrence, for command: Command) throws(UsageError) -> Flag {
         let rows = FlagTable.rows.filter { $0.name == occurrence.flag.name }
         guard let row = rows.first(where: { $0.commands.contains(command) }) else {
@@ -182,7 +182,7 @@ package struct CommandLineParser {
         arguments.operands = operands
         arguments.wantsHelp = isHelpCommand
         arguments.wantsVersion = isVersionCommand
-        // Help and the version are shown regardless of the rest of the line.
+        // Help and version are shown regardless of the rest of the line.
         for occurrence in occurrences where occurrence.isHelp || occurrence.flag.name == "version" {
             try apply(occurrence, to: &arguments)
             if occurrence.isHelp { arguments.wantsBriefHelp = occurrence.spelling == "-h" }

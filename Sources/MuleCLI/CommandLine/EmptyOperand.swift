@@ -1,4 +1,4 @@
-/// An operand without a character: what a shell makes of "$F" if the variable F is not set.
+/// An empty operand: what a shell makes of "$F" if the variable F is not set.
 enum EmptyOperand {
     /// A sentence about the first of them; nil if there is none.
     static func problem(_ arguments: Arguments) -> String? {

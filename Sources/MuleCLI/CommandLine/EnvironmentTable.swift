@@ -1,4 +1,4 @@
-/// Variables of the environment that replace options, hold credentials, or name directories.
+/// Environment variables that replace options, hold credentials, or name directories.
 package struct EnvironmentVariable: Sendable {
     package let names: [String]
     package let meaning: String

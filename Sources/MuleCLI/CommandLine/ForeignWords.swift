@@ -1,6 +1,6 @@
-/// Commands and options of other programs that people try, and what mule has instead.
+/// Commands and options of other programs that users may try, and what mule has instead.
 enum ForeignWords {
-    /// - Returns: a hint that continues "unknown command …; "; nil for a word that no other program has.
+    /// - Returns: a hint that continues "unknown command …; "; nil for a word of no known program.
     static func hint(forCommand word: String) -> String? {
         switch word {
         case "cp", "put", "copy", "send", "push": "use \"mule upload SOURCE DESTINATION\""
@@ -26,7 +26,7 @@ enum ForeignWords {
     }
 
     /// - Parameter name: without its dashes.
-    /// - Returns: a hint that continues "unknown option …; "; nil for an option that no other program has.
+    /// - Returns: a hint that continues "unknown option …; "; nil for an option of no known program.
     static func hint(forOption name: String) -> String? {
         switch name {
         case "dryrun", "simulate", "just-print": "use --dry-run"

@@ -1,6 +1,7 @@
-/// Help pages, made from the flag table, the commands' pages, the exit statuses and the environment variables. Plain ASCII.
+/// Help pages in plain ASCII, from the flag table, the commands' pages, the exit statuses and the environment
+/// variables.
 package enum Help {
-    /// `mule -h`, and what `mule` alone shows: the commands on one screen.
+    /// `mule -h`, and `mule` alone: the commands on one screen.
     package static func brief(width: Int = 80) -> String {
         var page = HelpPage(width: width)
         introduction(&page)
@@ -36,7 +37,7 @@ package enum Help {
         return page.text
     }
 
-    /// `mule --help`, wrapped to `width` columns (never below 60, nor wider than reads well).
+    /// `mule --help`, wrapped to `width` columns (at least 60, and at most what is readable).
     package static func overview(width: Int = 80) -> String {
         var page = HelpPage(width: width)
         introduction(&page)
@@ -98,7 +99,7 @@ package enum Help {
         return letter + "--\(flag.name)" + (flag.placeholder.map { " \($0)" } ?? "")
     }
 
-    /// What all documentation says about an option.
+    /// The text about an option in all documentation.
     package static func about(_ flag: Flag) -> String {
         var text = flag.help
         if flag.isRepeatable { text += " May be given several times." }

@@ -1,4 +1,4 @@
-/// Text being laid out: paragraphs wrapped to a width, and rows of a term with its explanation next to it.
+/// Lays out text: paragraphs wrapped to a width, and rows of a term with its explanation next to it.
 struct HelpPage {
     private(set) var text = ""
     private let width: Int
@@ -22,7 +22,7 @@ struct HelpPage {
         for piece in HelpPage.wrap(paragraph, to: width - indent) { line(margin + piece) }
     }
 
-    /// A term that is too long for its column has lines of its own.
+    /// A term that is too long for its column gets lines of its own.
     mutating func rows(_ rows: [(term: String, about: String)]) {
         let longest = rows.map { $0.term.utf8.count }.filter { $0 <= 26 }.max() ?? 0
         let column = longest + 4
@@ -33,7 +33,7 @@ struct HelpPage {
             if term.utf8.count <= column - 2, let first = pieces.popFirst() {
                 line(term + String(repeating: " ", count: column - term.utf8.count) + first)
             } else {
-                // The spaces at the start of an option are a part of it.
+                // The spaces at the start of an option are part of it.
                 let indent = term.prefix { $0 == " " }.count
                 wrapped(String(term.dropFirst(indent)), indent: indent)
             }
@@ -41,7 +41,7 @@ struct HelpPage {
         }
     }
 
-    /// Lines of at most `columns`, broken at spaces; a longer word has a line of its own.
+    /// Lines of at most `columns`, broken at spaces; a longer word gets a line of its own.
     static func wrap(_ text: String, to columns: Int) -> [String] {
         var lines: [String] = []
         for word in text.split(separator: " ") {

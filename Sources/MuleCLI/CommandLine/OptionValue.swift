@@ -5,7 +5,7 @@ import MuleSources
 /// Why a value is refused; continues a sentence that starts with the option and the value.
 package struct OptionValueError: Error, Equatable, Sendable {
     package let why: String
-    /// True where the value may hold a secret and must not be repeated in a message.
+    /// Whether the value may be a secret that must not appear in a message.
     package let hidesValue: Bool
 
     package init(_ why: String, hidesValue: Bool = false) {
@@ -14,7 +14,7 @@ package struct OptionValueError: Error, Equatable, Sendable {
     }
 }
 
-/// The readers of option values, one for each kind; flags, `MULE_*` variables and the configuration file use them.
+/// Parsers of option values, one for each kind, for flags, `MULE_*` variables and the configuration file.
 enum OptionValue {
     /// Bytes, more than 0.
     static func size(_ text: String) throws(OptionValueError) -> Int64 {
@@ -24,7 +24,7 @@ enum OptionValue {
         return bytes
     }
 
-    /// Bytes, 0 too.
+    /// Bytes, 0 or more.
     static func length(_ text: String) throws(OptionValueError) -> Int64 {
         do { return try ByteSize.parse(text) } catch { throw OptionValueError(error.description) }
     }
@@ -36,7 +36,7 @@ enum OptionValue {
         return text
     }
 
-    /// A file path: any bytes but none at all.
+    /// A file path: any bytes, not empty.
     static func path(_ bytes: [UInt8]) throws(OptionValueError) -> [UInt8] {
         guard !bytes.isEmpty else { throw OptionValueError("must not be empty") }
         return bytes
@@ -47,12 +47,12 @@ enum OptionValue {
         do { return try GlobPattern(text) } catch { throw OptionValueError(error.description) }
     }
 
-    /// The same with a `!` before it where it is an exception.
+    /// The same, with `!` before an exception.
     static func rule(_ text: [UInt8]) throws(OptionValueError) -> ExcludeRule {
         do { return try ExcludeRule(text) } catch { throw OptionValueError(error.description) }
     }
 
-    /// A whole number, 1 at least.
+    /// A whole number, at least 1.
     static func count(_ text: String) throws(OptionValueError) -> Int {
         guard let number = Int(text), number >= 1 else { throw OptionValueError("is not a whole number of 1 or more") }
         return number
@@ -77,7 +77,7 @@ enum OptionValue {
         return seconds
     }
 
-    /// Seconds, 0 too.
+    /// Seconds, 0 or more.
     static func age(_ text: String) throws(OptionValueError) -> Double {
         do { return try DurationText.parse(text) } catch { throw OptionValueError(error.description) }
     }
@@ -95,7 +95,7 @@ enum OptionValue {
     where Choice: RawRepresentable<String> & CaseIterable {
         if let choice = Choice(rawValue: text) { return choice }
         let allowed = Choice.allCases.map(\.rawValue)
-        // A part of a choice, as kms of aws:kms.
+        // Part of a choice, such as kms of aws:kms.
         let around = text.utf8.count >= 3 ? allowed.filter { $0.contains(text.lowercased()) } : []
         if let near = Suggestion.nearest(of: text, in: allowed) ?? (around.count == 1 ? around[0] : nil) {
             throw OptionValueError("is not one of \(allowed.joined(separator: ", ")); did you mean \(near)?")
@@ -103,7 +103,7 @@ enum OptionValue {
         throw OptionValueError("is not one of \(allowed.joined(separator: ", "))")
     }
 
-    /// `http://` or `https://`, a host, perhaps a port and a path; no user name, password, query or fragment.
+    /// `http://` or `https://`, a host, and optionally a port and a path; no user name, password, query or fragment.
     static func endpointURL(_ text: String) throws(OptionValueError) -> String {
         let wanted = "write it like https://s3.example.org or http://127.0.0.1:9000"
         guard !text.utf8.contains(UInt8(ascii: "@")) else {
@@ -129,13 +129,13 @@ enum OptionValue {
         return text
     }
 
-    /// A text that is not empty and may be in a header: no control characters.
+    /// A text for a header: not empty, no control characters.
     static func text(_ text: String) throws(OptionValueError) -> String {
         guard !text.isEmpty else { throw OptionValueError("must not be empty") }
         return try headerText(text)
     }
 
-    /// `name=text` for user metadata; the name is put in lower case.
+    /// `name=text` for user metadata; the name becomes lower case.
     static func metadata(_ text: String) throws(OptionValueError) -> NamedText {
         let pair = try split(text)
         return try metadata(name: pair.name, text: pair.text)

@@ -1,8 +1,8 @@
-/// A command line or a `MULE_*` variable that cannot be carried out; nothing was sent. Ends with `ExitStatus.usage`.
+/// An invalid command line or `MULE_*` variable; nothing was sent. Ends with `ExitStatus.usage`.
 package struct UsageError: Error, Equatable, Sendable, CustomStringConvertible {
     /// What was typed, why it is wrong, what is allowed: one or two sentences without a full stop at the end.
     package let reason: String
-    /// The command whose help page tells more; nil for the overview.
+    /// The command whose help page explains it; nil for the overview.
     package let command: Command?
 
     package init(_ reason: String, command: Command?) {

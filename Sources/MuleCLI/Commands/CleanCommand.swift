@@ -11,7 +11,7 @@ import MuleUpload
 struct CleanCommand {
     let session: Session
 
-    /// Seconds: a week, as the stores that clean up by themselves mostly take.
+    /// Seconds: a week, which most stores with automatic cleanup use.
     static let defaultAge = 7 * 86_400.0
 
     private var arguments: Arguments { session.arguments }
@@ -30,7 +30,7 @@ struct CleanCommand {
             }
         }
         let age = arguments.olderThan ?? Self.defaultAge
-        // No age at all does not depend on what two clocks say of the last second.
+        // An age of 0 must not depend on clock differences.
         let cutoff = age == 0 ? Int64.max / 2 : wallClockMilliseconds() - Int64(age * 1000)
         let stores = StoreCache(session, followsOptions: false)
         func pass(removes: Bool) throws(CommandFailure) -> CleanSummary {
@@ -57,7 +57,7 @@ struct CleanCommand {
         return ExitStatus(summary.failures)
     }
 
-    /// A wrong clock must not make history look old: one of the stores in the ledger is asked for the time. If none
+    /// Asks one of the ledger's stores for the time, because a wrong clock must not make history look old. If none
     /// answers, this machine's clock is used.
     private func checkClock(_ ledger: Ledger, _ endpoint: String?) throws(CommandFailure) {
         let stores = StoreCache(session, followsOptions: false)
@@ -87,7 +87,7 @@ struct CleanCommand {
         }
     }
 
-    /// Seconds without an answer after which a store is not asked for the time.
+    /// Seconds to wait for a store's answer about the time.
     private static let clockTimeout = 10.0
 
     /// Removes old history from the ledger.
@@ -161,7 +161,8 @@ struct CleanCommand {
         return summary
     }
 
-    /// Where to look for uploads that are not open in the ledger: the named places, or those this ledger used lately.
+    /// Where to look for uploads that are not open in the ledger: the named buckets and prefixes, or those this ledger
+    /// used lately.
     private func places(
         _ ledger: Ledger,
         _ named: [ObjectAddress],
@@ -239,10 +240,10 @@ struct CleanCommand {
     }
 }
 
-/// What `mule clean` says of each upload.
+/// The lines of `mule clean`, one for each upload.
 struct CleanLines {
     let console: Console
-    /// Whether this is only the list of what would be removed.
+    /// Whether this only lists what would be removed.
     let isList: Bool
 
     static func count(_ uploads: Int) -> String { Wording.count(uploads, "upload") }

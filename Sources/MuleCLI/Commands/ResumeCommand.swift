@@ -34,7 +34,7 @@ struct ResumeCommand {
         return session.upload(feed, ledger, printer, failuresBeside: { failures })
     }
 
-    /// Uploads whose leases are taken at a time.
+    /// Uploads that are claimed at a time.
     private static let batch = 32
 
     /// The upload with its lease; nil if there is nothing to upload.
@@ -68,8 +68,8 @@ struct ResumeCommand {
         )
     }
 
-    /// A stream cannot be resumed from here, since its origin is not stored. This is an error for a named upload, and a note
-    /// otherwise.
+    /// Reports streams, which cannot be resumed here because their origin is not stored: an error for a named upload,
+    /// otherwise a note.
     private func isReadable(_ record: UploadRecord) throws(UploadFailure) -> Bool {
         guard record.upload.source == nil, !record.abortRequested else { return true }
         let origin =
@@ -97,7 +97,7 @@ struct ResumeCommand {
     }
 }
 
-/// The uploads that a command is about, a slice at a time.
+/// The uploads of a command, in batches.
 enum UploadList {
     case named([UploadRecord])
     case selected(UploadCursor)
@@ -116,7 +116,7 @@ enum UploadList {
         return slice.isEmpty ? nil : slice
     }
 
-    /// Whether a selection has the upload.
+    /// Whether a selection includes the upload.
     func covers(_ record: UploadRecord) -> Bool {
         if case .selected(let cursor) = self { cursor.covers(record) } else { false }
     }
@@ -127,10 +127,10 @@ extension Session {
         AbortRun(ledger: ledger, settings: runSettings, cancellation: cancellation) { printer.print($0) }
     }
 
-    /// The uploads with these IDs, or a selection if none is named. A selection leaves out uploads at other stores than the
-    /// one named on the command line, unless `everywhere` is set.
+    /// The uploads with these IDs, or a selection if none is named. A selection excludes uploads at other stores than
+    /// the one named on the command line, unless `everywhere` is set.
     ///
-    /// - Parameter limit: most uploads in a slice of a selection.
+    /// - Parameter limit: maximum number of uploads in a batch of a selection.
     func uploads(
         _ ledger: Ledger,
         ids: [[UInt8]],

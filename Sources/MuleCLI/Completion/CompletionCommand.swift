@@ -2,7 +2,7 @@ import MuleCredentials
 import MuleLedger
 import MuleSystem
 
-/// What `mule completion` is asked for: the script of a shell, or what that script asks for when it completes a value.
+/// The operand of `mule completion`: a shell whose script to print, or a kind of values that a script asks for.
 enum CompletionRequest: String {
     case bash, zsh, fish
     case ids, jobs, profiles
@@ -14,8 +14,8 @@ struct CompletionCommand {
     let arguments: Arguments
     let environment: [String: String]
 
-    /// What is printed. Candidates that cannot be read are left out: a message would end up in the middle of the line that is
-    /// being typed.
+    /// The lines to print. Unreadable candidates are omitted: a message would appear in the middle of the line being
+    /// typed.
     var lines: [String] {
         switch request {
         case .bash: [BashCompletion.script]
@@ -27,7 +27,7 @@ struct CompletionCommand {
         }
     }
 
-    /// Seconds to wait for another process's lock: a person waits for the completion.
+    /// Seconds to wait for another process's lock: the user waits for the completion.
     private static let patience = 0.5
 
     private var configuration: Configuration {
@@ -35,7 +35,7 @@ struct CompletionCommand {
         return (try? Configuration.load(location)) ?? Configuration()
     }
 
-    /// The IDs of the uploads that resume and abort act on. A ledger that does not exist is not created.
+    /// The IDs of the uploads that resume and abort act on. A missing ledger is not created.
     private var ids: [String] {
         let location = FileLocation.ledger(
             flag: arguments.ledger,

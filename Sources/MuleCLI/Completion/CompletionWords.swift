@@ -1,4 +1,4 @@
-/// What the completion scripts of all shells are made from.
+/// The words for the completion scripts of all shells.
 enum CompletionWords {
     /// Each option of a command with its negation.
     static func options(of command: Command) -> [String] {
@@ -8,7 +8,7 @@ enum CompletionWords {
         }
     }
 
-    /// The options with a value, each once; those of one name take the same kind of value.
+    /// The options with a value, each once; those with the same name take the same kind of value.
     static var valued: [Flag] {
         var names: Set<String> = []
         return FlagTable.rows.filter { $0.placeholder != nil && names.insert($0.name).inserted }
@@ -29,7 +29,7 @@ enum CompletionWords {
         return text
     }
 
-    /// In single quotes, for a shell of the Bourne family.
+    /// In single quotes, for a Bourne-like shell.
     static func quoted(_ text: String) -> String {
         "'" + text.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "'\\''") + "'"
     }

@@ -73,7 +73,7 @@ enum ZshCompletion {
         }
     }
 
-    /// What `_arguments` would read as its own syntax.
+    /// Escapes the syntax of `_arguments`.
     private static func escaped(_ text: String) -> String {
         text.reduce(into: "") { result, character in
             if "[]:\\".contains(character) { result += "\\" }

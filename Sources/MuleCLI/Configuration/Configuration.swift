@@ -1,47 +1,47 @@
 package import MuleJSON
 
-/// The configuration file: what every run should take for granted, and what single buckets need differently.
-/// `config.example.json` shows every key. No secret is kept in it.
+/// The configuration file: defaults for all runs, and overrides for single buckets. It contains no secrets.
+/// `config.example.json` shows every key.
 package struct Configuration: Sendable, Equatable {
     package var store = StoreOptions()
     package var transfer = TransferOptions()
     package var source = SourceOptions()
     package var object = ObjectOptions()
     package var progress: ProgressChoice?
-    /// An absolute path, or one that begins with `~/`.
+    /// An absolute path, or one that starts with `~/`.
     package var ledger: [UInt8]?
     /// The same.
     package var logFile: [UInt8]?
-    /// What a bucket, by its name, needs differently.
+    /// Options of single buckets, by name.
     package var buckets: [String: StoreOptions] = [:]
-    /// The jobs of `mule archive`, by their names.
+    /// The jobs of `mule archive`, by name.
     package var jobs: [String: JobOptions] = [:]
 
     package init() {}
 
-    /// The store options for a bucket: its own laid over the general ones.
+    /// The store options for a bucket: its own override the general ones.
     package func store(forBucket bucket: String) -> StoreOptions {
         buckets[bucket].map { $0.over(store) } ?? store
     }
 
-    /// Reads a document. Unknown keys, keys that stand twice and values of the wrong kind are errors.
+    /// Parses a document. Unknown keys, duplicate keys and values of the wrong type are errors.
     package static func parse(_ bytes: [UInt8]) throws(ConfigurationError) -> Configuration {
         let reading = try read(bytes)
         if let first = reading.problems.first { throw first }
         return reading.configuration
     }
 
-    /// What a document says, as far as it can be used.
+    /// The valid part of a document, and its problems.
     package struct Reading {
         package var configuration = Configuration()
-        /// In the order of their places.
+        /// Sorted by position.
         package var problems: [ConfigurationError] = []
         package let places: JSONPlaces
     }
 
-    /// Reads a document to its end, whatever is wrong with single keys.
+    /// Parses the whole document even if single keys are invalid.
     ///
-    /// - Throws: what is no JSON at all.
+    /// - Throws: if it is not JSON.
     package static func read(_ bytes: [UInt8]) throws(ConfigurationError) -> Reading {
         let document: JSONValue
         var reading: Reading
@@ -63,7 +63,7 @@ package struct Configuration: Sendable, Equatable {
         )
         let problems = objections.map { ConfigurationError($0, reading.places) }
         let beginning = JSONPlaces.Place(line: 0, column: 0)
-        // Those of one place stay in the order in which they were found.
+        // Stable: problems at one position keep their order.
         reading.problems = problems.enumerated()
             .sorted { one, other in
                 let (left, right) = (one.element.place ?? beginning, other.element.place ?? beginning)

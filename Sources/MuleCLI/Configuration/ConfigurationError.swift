@@ -7,15 +7,15 @@ package struct ConfigurationError: Error, Equatable, Sendable, CustomStringConve
         /// The system's reason.
         case unreadable(String)
         case syntax(JSONReader.SyntaxError)
-        /// `path` leads to the key: `buckets.photos.regon`.
+        /// `path` is the key's: `buckets.photos.regon`.
         case unknownKey(path: String, hint: String)
         case badValue(path: String, why: String)
     }
 
     package let problem: Problem
-    /// The file, made safe to show; empty where bytes were parsed that came from no file.
+    /// The file, safe to show; empty if the bytes did not come from a file.
     package let file: String
-    /// Of the key, where the problem has one, or of the syntax error.
+    /// Of the key, if the problem has one, or of the syntax error.
     package let place: JSONPlaces.Place?
 
     package init(_ problem: Problem, file: String = "", place: JSONPlaces.Place? = nil) {
@@ -42,7 +42,7 @@ package struct ConfigurationError: Error, Equatable, Sendable, CustomStringConve
         }
     }
 
-    /// The problem without the file and the place.
+    /// The problem without file and position.
     package var detail: String {
         switch problem {
         case .missing: "it does not exist"

@@ -2,7 +2,7 @@ import Glibc
 import MuleSystem
 
 extension Configuration {
-    /// Reads the file at `location`. One that was not named and does not exist is an empty configuration.
+    /// Reads the file at `location`. A default file that does not exist is an empty configuration.
     package static func load(_ location: FileLocation?) throws(ConfigurationError) -> Configuration {
         guard let location else { return Configuration() }
         do { return try load(path: location.path) } catch {
@@ -19,7 +19,7 @@ extension Configuration {
         }
     }
 
-    /// Reads the file at `path` to its end, whatever is wrong with single keys.
+    /// Reads the whole file at `path` even if single keys are invalid.
     package static func read(path: [UInt8]) throws(ConfigurationError) -> Reading {
         let file = TextSafety.displayName(path)
         do { return try read(contents(of: path, file)) } catch {
@@ -27,7 +27,7 @@ extension Configuration {
         }
     }
 
-    /// A configuration of this size is surely another file, named by mistake.
+    /// A larger file is certainly not a configuration.
     private static let largestFile = 4 << 20
 
     private static func contents(of path: [UInt8], _ file: String) throws(ConfigurationError) -> [UInt8] {
@@ -56,7 +56,7 @@ extension Configuration {
         }
     }
 
-    /// Without the byte order mark that some editors write (RFC 8259 section 8.1 lets a reader ignore it).
+    /// Without the byte order mark that some editors write (RFC 8259 section 8.1 allows parsers to ignore it).
     private static func text(_ contents: [UInt8], _ file: String) throws(ConfigurationError) -> [UInt8] {
         if contents.starts(with: [0xFF, 0xFE]) || contents.starts(with: [0xFE, 0xFF]) {
             throw ConfigurationError(.unreadable("it is UTF-16; save it as UTF-8"), file: file)

@@ -1,7 +1,7 @@
 import MuleJSON
 import MulePlan
 
-/// The names that lead to a key, from the document on.
+/// The names that lead from the document to a key.
 struct ConfigurationPath: Sendable {
     let names: [String]
 
@@ -9,7 +9,7 @@ struct ConfigurationPath: Sendable {
 
     func then(_ name: String) -> ConfigurationPath { ConfigurationPath(names: names + [name]) }
 
-    /// `buckets.photos.region`, made safe to show.
+    /// `buckets.photos.region`, safe to show.
     var shown: String {
         let parts = names.map { name in
             let isPlain = !name.isEmpty && name.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F && $0 != 0x22 && $0 != 0x2E }
@@ -19,7 +19,7 @@ struct ConfigurationPath: Sendable {
     }
 }
 
-/// A mistake in a key, before its place in the file is known.
+/// A mistake in a key, before its position in the file is known.
 struct ConfigurationObjection: Error {
     let trail: ConfigurationPath
     let problem: ConfigurationError.Problem
@@ -45,7 +45,7 @@ struct ConfigurationObjection: Error {
         problem = .unknownKey(path: trail.shown, hint: hint)
     }
 
-    /// Where in the document a key has a meaning that has none here; nil for one that has none anywhere.
+    /// Where else in the document a key that is unknown here is valid; nil if nowhere.
     private static func home(of name: String, known: [String], _ trail: ConfigurationPath) -> String? {
         if ConfigurationKey<ObjectOptions>.rows.contains(where: { $0.name == name }) {
             return known.contains("object") ? "in \"object\"" : "in the \"object\" of the document or of a job"
@@ -58,17 +58,17 @@ struct ConfigurationObjection: Error {
     }
 }
 
-/// One key of a JSON object in the configuration file: its name, and how its value is read into `Root`.
+/// One key of a JSON object in the configuration file: its name, and how its value is parsed into `Root`.
 struct ConfigurationKey<Root>: Sendable {
     let name: String
-    /// What the value is, for the documentation.
+    /// The type of the value, for the documentation.
     let kind: String
-    /// What the key does; nil where the option of the same meaning says it.
+    /// What the key does; nil if an option with the same meaning documents it.
     let about: String?
-    /// `trail` leads to this key, for messages. Mistakes are added to the objections, and the rest is read.
+    /// `trail` leads to this key, for messages. Mistakes are added to the objections, and reading continues.
     let read: @Sendable (inout Root, JSONValue, _ trail: ConfigurationPath, inout [ConfigurationObjection]) -> Void
 
-    /// A key with one value, which is good or not.
+    /// A key with one value, which is valid or not.
     static func value(
         _ name: String,
         kind: String,
@@ -110,7 +110,7 @@ struct ConfigurationKey<Root>: Sendable {
         }
     }
 
-    /// A file path, which must not depend on the directory that the program happens to run in.
+    /// A file path, which must not depend on the current directory.
     static func path(
         _ name: String,
         _ field: any WritableKeyPath<Root, [UInt8]?> & Sendable,
@@ -179,7 +179,7 @@ struct ConfigurationKey<Root>: Sendable {
         }
     }
 
-    /// An object of known keys.
+    /// An object with known keys.
     static func object<Inner>(
         _ name: String,
         _ field: any WritableKeyPath<Root, Inner> & Sendable,
@@ -191,7 +191,7 @@ struct ConfigurationKey<Root>: Sendable {
         }
     }
 
-    /// The same key of a structure that is a part of another.
+    /// The same key for a structure that contains this one.
     func within<Outer>(_ field: any WritableKeyPath<Outer, Root> & Sendable) -> ConfigurationKey<Outer> {
         ConfigurationKey<Outer>(name: name, kind: kind, about: about) { [read] outer, value, trail, objections in
             read(&outer[keyPath: field], value, trail, &objections)
@@ -216,7 +216,7 @@ struct ConfigurationKey<Root>: Sendable {
         }
     }
 
-    /// Reads an object key by key; keys that are unknown or have a bad value are passed over with an objection.
+    /// Reads an object key by key; unknown and invalid keys are skipped with an objection.
     static func read(
         _ value: JSONValue,
         _ keys: [Self],
@@ -250,7 +250,7 @@ struct ConfigurationKey<Root>: Sendable {
 }
 
 extension JSONValue {
-    /// The kind of value, as a message names it.
+    /// The type of value, for messages.
     var kind: String {
         switch self {
         case .null: "null"

@@ -1,11 +1,11 @@
-/// What the documentation says about the keys of the configuration file.
+/// The documentation of the configuration file's keys.
 package struct ConfigurationReference: Sendable {
     package struct Key: Sendable {
         package let name: String
         /// "string", "path", …
         package let kind: String
         package let about: String
-        /// The option of the same meaning, without dashes; nil where there is none.
+        /// The option with the same meaning, without dashes; nil if there is none.
         package let option: String?
     }
 

@@ -1,8 +1,8 @@
-/// Where one of mule's own files is, decided from flags, environment and configuration alone; no file is touched.
+/// The path of one of mule's own files, from flags, environment and configuration only; does not access the disk.
 package struct FileLocation: Sendable, Equatable {
     /// Raw bytes.
     package let path: [UInt8]
-    /// True if the user named it: a missing file is then an error.
+    /// Whether the user named it: a missing file is then an error.
     package let isExplicit: Bool
 
     package init(path: [UInt8], isExplicit: Bool) {
@@ -11,7 +11,7 @@ package struct FileLocation: Sendable, Equatable {
     }
 
     /// The configuration file: `--config`, `$MULE_CONFIG`, `$XDG_CONFIG_HOME/mule/config.json`,
-    /// `~/.config/mule/config.json`. Nil when none is named and there is no home directory.
+    /// `~/.config/mule/config.json`. Nil if none is named and there is no home directory.
     package static func configuration(flag: [UInt8]?, environment: [String: String]) -> FileLocation? {
         if let flag { return FileLocation(path: flag, isExplicit: true) }
         if let named = value("MULE_CONFIG", environment) {
@@ -21,7 +21,7 @@ package struct FileLocation: Sendable, Equatable {
     }
 
     /// The ledger: `--ledger`, `$MULE_LEDGER`, the configuration's `ledger`, `$XDG_STATE_HOME/mule/ledger.sqlite`,
-    /// `~/.local/state/mule/ledger.sqlite`. Nil when none is named and there is no home directory.
+    /// `~/.local/state/mule/ledger.sqlite`. Nil if none is named and there is no home directory.
     package static func ledger(
         flag: [UInt8]?,
         environment: [String: String],
@@ -37,13 +37,13 @@ package struct FileLocation: Sendable, Equatable {
         return standard("XDG_STATE_HOME", "/.local/state", "/mule/ledger.sqlite", environment)
     }
 
-    /// A path from the configuration file with its leading `~/` replaced by the home directory; nil when there is none.
+    /// A path from the configuration file with its leading `~/` replaced by the home directory; nil without one.
     package static func expand(_ path: [UInt8], environment: [String: String]) -> [UInt8]? {
         guard path.starts(with: "~/".utf8) else { return path }
         return value("HOME", environment).map { Array($0.utf8) + path.dropFirst() }
     }
 
-    /// The XDG Base Directory Specification has relative values ignored.
+    /// The XDG Base Directory Specification says to ignore relative values.
     private static func standard(
         _ variable: String,
         _ belowHome: String,

@@ -6,7 +6,7 @@ package struct HostName {
     /// Why it may not be unique; nil if it seems to be.
     package let doubt: String?
 
-    /// What machines are called that were never named: by the C library, by the kernel, and by the images of systems.
+    /// Default host names of the C library, the kernel and system images.
     private static let shared: Set<String> = [
         "localhost", "localhost4", "localhost6", "unknown", "raspberrypi", "ubuntu", "debian", "fedora",
     ]
@@ -26,7 +26,7 @@ package struct HostName {
                 "{host} is \"\(TextSafety.displayName(Array(machine.utf8)))\", which is not unique: machines of the same name write to "
                 + "the same keys. \(cure)"
         } else if isHexadecimal, [12, 64].contains(machine.utf8.count) {
-            // Docker and Podman take the first 12 digits of a container's ID.
+            // Docker and Podman use the first 12 digits of a container's ID.
             doubt =
                 "{host} is \"\(machine)\", which seems to be a container ID and changes with each container. \(cure)"
         } else {

@@ -1,14 +1,14 @@
 package import MulePlan
 package import MuleSources
 
-/// A job of `mule archive` as it was written; what lies below it and what is meant where nothing was said is decided later.
+/// The options of a `mule archive` job as written; general options and defaults are applied later.
 package struct JobOptions: Sendable, Equatable {
-    /// A directory: absolute, or begins with `~/`. Raw bytes, as all paths here.
+    /// A directory: absolute, or starts with `~/`. Raw bytes, like all paths here.
     package var source: [UInt8]?
-    /// Tells files apart.
+    /// Must differ from file to file.
     package var destination: DestinationTemplate?
     package var selection = SelectionOptions()
-    /// How a file that is still being written is met.
+    /// How to treat a file that is still being written.
     package var changes = SourceOptions()
     package var after: AfterAction?
     package var overwrite: OverwriteChoice?
@@ -16,7 +16,7 @@ package struct JobOptions: Sendable, Equatable {
     package var until: Int?
     /// When a run may start; it stops at the end of the window.
     package var window: DayWindow?
-    /// Directories at which something must be mounted, and files that must be there.
+    /// Directories that must be mount points, and files that must exist.
     package var requiredMounts: [[UInt8]]?
     /// Seconds, at least 1.
     package var maximumDuration: Double?
@@ -32,7 +32,7 @@ package struct JobOptions: Sendable, Equatable {
     package var metrics: [UInt8]?
     package var onSuccess: Hook?
     package var onFailure: Hook?
-    /// These lie over the configuration's general ones.
+    /// These override the configuration's general ones.
     package var store = StoreOptions()
     package var transfer = TransferOptions()
     package var object = ObjectOptions()
@@ -65,11 +65,11 @@ package struct JobOptions: Sendable, Equatable {
     }
 }
 
-/// What is called at the end of a run.
+/// What to call at the end of a run.
 package enum Hook: Sendable, Equatable {
     /// An absolute path and its arguments; run without a shell.
     case program([String])
-    /// An http or https address. It may hold a secret and is not to be shown.
+    /// An http or https address. It may contain a secret and must not be shown.
     case post(String)
 }
 
@@ -79,7 +79,7 @@ package enum OverwriteChoice: String, CaseIterable, Sendable {
 }
 
 extension OptionValue {
-    /// Job names become names of files and of systemd's instances.
+    /// Job names become names of files and of systemd instances.
     static func checkJobName(_ name: String) throws(OptionValueError) {
         let isPlain = name.utf8.allSatisfy { byte in
             (0x30...0x39).contains(byte) || (0x41...0x5A).contains(byte) || (0x61...0x7A).contains(byte)

@@ -4,7 +4,8 @@ import MuleSystem
 import MuleUpload
 import Synchronization
 
-/// Where a command's words go: results to standard output, messages and progress to standard error, and messages to the log too.
+/// A command's output: results to standard output, messages and progress to standard error, and messages to the log
+/// too.
 final class Console: Sendable {
     let isJSON: Bool
     let isQuiet: Bool
@@ -14,7 +15,7 @@ final class Console: Sendable {
     private let display: ProgressDisplay
     private let output: StandardOutput
     private let sharesTerminal: Bool
-    /// Columns of standard output where it is a terminal.
+    /// Columns of standard output if it is a terminal.
     private let width: Int?
     private let hasColors: Bool
     private let isDrawing = Atomic<Bool>(false)
@@ -49,19 +50,19 @@ final class Console: Sendable {
         hasColors = isTerminal && environment["TERM"] != "dumb" && (environment["NO_COLOR"] ?? "").isEmpty
     }
 
-    /// A line of results. A reader that has gone away is no reason to stop what is being done.
+    /// A line of results. A closed pipe does not stop the command.
     func result(_ line: String) {
         results([line])
     }
 
-    /// Lines that are all known at once, in as few writes as can be.
+    /// Several lines, in as few writes as possible.
     func results(_ lines: [String]) {
-        // While bars share the terminal with results, one hand must write both, or they paint over each other.
+        // While bars share the terminal with results, one thread must write both, or they overwrite each other.
         if sharesTerminal, isDrawing.load(ordering: .relaxed) { return lines.forEach { display.message($0) } }
         if let failure = output.write(Array(lines.map { $0 + "\n" }.joined().utf8)) { error(Self.lost(failure)) }
     }
 
-    /// What a check has found; what is in order only without `--quiet`.
+    /// The finding of a check; with `--quiet` only if there is a problem.
     func report(_ finding: Finding) {
         if isJSON {
             result(finding.json.line)
@@ -70,7 +71,7 @@ final class Console: Sendable {
         }
     }
 
-    /// The last result of a run, where it is more than one file.
+    /// The summary of a run with more than one file.
     func conclude(_ summary: RunSummary) {
         guard summary.files > 1 else { return }
         record(.info, summary.text)
@@ -83,12 +84,12 @@ final class Console: Sendable {
             + "run the same command again."
     }
 
-    /// Something worth knowing that is no error; not shown with `--quiet`, nor where the log has it.
+    /// Useful information that is not an error; not shown with `--quiet`, nor if it goes to the log.
     func note(_ text: String) {
         say(.info, text, isShown: !isQuiet && !diagnostics.hasLog)
     }
 
-    /// A note that asks for more attention than others do.
+    /// A note of higher importance.
     func notice(_ text: String) {
         say(.warning, text, isShown: !isQuiet && !diagnostics.hasLog)
     }
@@ -101,20 +102,20 @@ final class Console: Sendable {
         say(.error, text, isShown: true)
     }
 
-    /// Something that went wrong and changes nothing of what was sent; for programs an event, too.
+    /// A problem that does not affect what was sent; with `--json` also an event.
     ///
-    /// - Parameter isShown: whether it is on standard error too; the log has it in any case.
+    /// - Parameter isShown: whether to write it to standard error too; the log has it in any case.
     func warn(_ text: String, isShown: Bool = true) {
         if isJSON { result(JSONValue.object(["event": "warning", "message": .string(text)]).line) }
         say(.warning, TextSafety.displayName(text), isShown: isShown)
     }
 
-    /// What is said on standard error where a mapped file fails, which ends the process with this status.
+    /// Sets the message and exit status for a failed mapped file, which ends the process.
     func sayOnBusError(_ text: String, status: ExitStatus) {
         MuleSystem.onBusError(diagnostics.line(.error, text) + "\n", status: status.rawValue)
     }
 
-    /// A line for the log alone.
+    /// A line for the log only.
     func record(_ level: MessageLevel, _ text: String) {
         say(level, text, isShown: false)
     }
@@ -125,10 +126,10 @@ final class Console: Sendable {
     }
 
     /// - Parameters:
-    ///   - job: the job's name, where several may run.
-    ///   - printsEvents: whether progress is among the results too, with `--json`.
+    ///   - job: the job's name, if several may run.
+    ///   - printsEvents: whether to print progress events among the results, with `--json`.
     ///   - isAlive: whether the run makes progress, by its own judgement.
-    ///   - stopReport: what is printed if the process ends before the run does, asked for from any thread.
+    ///   - stopReport: what to print if the process ends before the run; called from any thread.
     func startProgress(
         job: String? = nil,
         printsEvents: Bool = false,

@@ -2,10 +2,10 @@ import Glibc
 import MuleSystem
 import MuleUpload
 
-/// Where the words of this process go that are no results: to standard error, in the form that its reader wants, and to the log
-/// file. It is there before any command is known, and speaks its last words.
+/// Writes messages to standard error, in the format of its reader, and to the log file. It exists before the command is
+/// parsed, and has the message for a process that ends early.
 package final class Diagnostics: Sendable {
-    /// Whether standard error is the journal, which wants a priority before each line, and writes the name and the time itself.
+    /// Whether standard error is the journal, which needs a priority before each line, and adds name and time itself.
     let isJournal: Bool
     private let logFile = Monitor<LogFile?>(nil)
     private let stopReport = Monitor<(@Sendable () -> String)?>(nil)
@@ -14,9 +14,9 @@ package final class Diagnostics: Sendable {
         isJournal = MuleSystem.isJournal(STDERR_FILENO, environment: environment)
     }
 
-    /// From here on the last words are the report of a run.
+    /// Sets the run whose report becomes `lastWords`.
     ///
-    /// - Parameter stopReport: asked from any thread; nil when the run is over.
+    /// - Parameter stopReport: called from any thread; nil when the run has ended.
     func follow(_ stopReport: (@Sendable () -> String)?) {
         self.stopReport.withLock { $0 = stopReport }
     }
@@ -30,20 +30,20 @@ package final class Diagnostics: Sendable {
     /// Whether there is a log file, so that notes need not go to standard error.
     var hasLog: Bool { logFile.withLock { $0 != nil } }
 
-    /// From here on all is written down in this file too.
+    /// Opens the log file for all further messages.
     func openLog(at path: [UInt8]) throws(SystemError) {
         let file = try LogFile(path: path)
         logFile.withLock { $0 = file }
     }
 
-    /// Writes to the log file, where there is one.
+    /// Writes to the log file, if there is one.
     ///
-    /// - Returns: what to tell people when that fails.
+    /// - Returns: a message if that fails.
     func log(_ level: MessageLevel, _ text: String) -> String? {
         logFile.withLock { $0 }?.write(level, text)
     }
 
-    /// A message of one or more lines as standard error is to have it.
+    /// A message of one or more lines, formatted for standard error.
     func line(_ level: MessageLevel, _ text: String) -> String {
         guard isJournal else { return "mule: " + text }
         return text.split(separator: "\n").map { level.priority + $0 }.joined(separator: "\n")
@@ -51,7 +51,7 @@ package final class Diagnostics: Sendable {
 
     /// An error from code without a console.
     func error(_ message: String) {
-        // Texts of the environment and of AWS's files are in it.
+        // It may contain text from the environment and AWS's files.
         let text = TextSafety.displayName(message)
         say(.error, text)
         if let complaint = log(.error, text) { say(.error, complaint) }
@@ -66,10 +66,10 @@ package final class Diagnostics: Sendable {
         }
     }
 
-    /// Reopens the log file, if there is one, after SIGHUP: it may have been renamed. Called by the thread
-    /// that answers signals, which must not wait for a reader of standard error.
+    /// Reopens the log file, if there is one, after SIGHUP: it may have been renamed. Called by the signal thread,
+    /// which must not wait for a reader of standard error.
     ///
-    /// - Returns: false where there is none.
+    /// - Returns: false without a log file.
     package func hangUp() -> Bool {
         guard let log = logFile.withLock({ $0 }) else { return false }
         do {

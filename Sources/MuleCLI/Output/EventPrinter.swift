@@ -6,17 +6,17 @@ import MuleSystem
 import MuleUpload
 import Synchronization
 
-/// Turns what happens in a run into lines: JSON objects, or sentences.
+/// Prints the events of a run: JSON objects, or sentences.
 final class EventPrinter: Sendable {
     private let console: Console
     private let said = Monitor<Set<String>>([])
     private let failed = Atomic<Int>(0)
     private let done = Monitor(RunSummary())
 
-    /// Files that have a line of their own without `--verbose`.
+    /// Maximum number of files with a line each without `--verbose`.
     private static let fewFiles = 20
 
-    /// Failures so far, without those of an interruption.
+    /// Failures so far, without those caused by an interruption.
     var failures: Int { failed.load(ordering: .relaxed) }
 
     /// What was completed so far.
@@ -98,7 +98,7 @@ final class EventPrinter: Sendable {
         console.result(JSONValue.object(common.merging(members) { one, _ in one }).line)
     }
 
-    /// Prints a failure that many files share only once, and an interruption not at all: that is reported at the end.
+    /// Prints a failure that many files share only once, and an interruption not at all: the end of the run reports it.
     func say(_ failure: UploadFailure) {
         if failure.kind != .interrupted, failure.scope == .transfer || isNews(failure.message) {
             console.error(TextSafety.displayName(failure.message))
@@ -188,7 +188,7 @@ final class EventPrinter: Sendable {
 }
 
 extension TransferSnapshot {
-    /// The engine's counts in the form that progress shows.
+    /// The run's counts for progress.
     init(_ run: RunSnapshot, failures: Int) {
         self.init(
             files: run.active.enumerated().map { index, file in

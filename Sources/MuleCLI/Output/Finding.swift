@@ -1,19 +1,19 @@
 import MuleJSON
 
-/// What one check of `mule doctor` has found.
+/// The result of one check of `mule doctor`.
 struct Finding {
     enum State: String {
         case ok, warning, problem
     }
 
-    /// What was looked at, as `ledger.disk`.
+    /// The name of the check, such as `ledger.disk`.
     var check: String
     var state: State
-    /// What was seen, and what to do about it.
+    /// What was found, and what to do about it.
     var message: String
-    /// What the process ends with when this is the first problem.
+    /// The exit status if this is the first problem.
     var status = ExitStatus.done
-    /// In the file that was looked at.
+    /// The position in the checked file.
     var place: JSONPlaces.Place?
 
     static func ok(_ check: String, _ message: String) -> Finding {
@@ -37,7 +37,7 @@ struct Finding {
 
     /// - Parameters:
     ///   - width: columns of the terminal; nil for lines of any length.
-    ///   - hasColors: whether the state has the color of a traffic light.
+    ///   - hasColors: whether to color the state.
     func text(width: Int?, hasColors: Bool) -> String {
         func padded(_ text: String, _ width: Int) -> String {
             text + String(repeating: " ", count: max(0, width - text.utf8.count))
@@ -49,7 +49,7 @@ struct Finding {
                 ?? [padded("", indent) + line]
         }
         let head = padded(state.rawValue, Self.stateWidth) + padded(check, Self.checkWidth)
-        // A long name of a check keeps a blank behind it.
+        // A long name of a check keeps one space after it.
         let text = head + lines.joined(separator: "\n").dropFirst(indent)
         return hasColors
             ? "\u{1B}[\(color)m\(state.rawValue)\u{1B}[0m" + text.dropFirst(state.rawValue.utf8.count) : text

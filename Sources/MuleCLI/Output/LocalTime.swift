@@ -1,7 +1,7 @@
 import Glibc
 import MulePlan
 
-/// Times for people, in the zone that `TZ` or the machine names. JSON, CSV, receipts and log lines have UTC.
+/// Times for display, in the zone of `TZ` or the machine. JSON, CSV, receipts and log lines have UTC.
 enum LocalTime {
     /// `2026-11-29 20:15:14 CET`
     static func text(_ time: UTCTime) -> String { text(milliseconds: time.millisecondsSince1970) }

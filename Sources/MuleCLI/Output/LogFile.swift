@@ -2,7 +2,7 @@ import Glibc
 import MulePlan
 import MuleSystem
 
-/// How much a message matters.
+/// The severity of a message.
 enum MessageLevel: String {
     case info, warning, error
 
@@ -16,14 +16,14 @@ enum MessageLevel: String {
     }
 }
 
-/// A file to which lines are appended, each with its time and in a write of its own: several processes may share it, and
-/// it may be renamed and reopened while they run.
+/// A file to which lines are appended, each with its time and in its own write: several processes may share it, and it
+/// may be renamed and reopened while they run.
 final class LogFile: Sendable {
     private struct State {
         var file: File
         /// Whether a failed write has been reported.
         var hasComplained = false
-        /// Whether the last line came only half into the file.
+        /// Whether the last line was written only in part.
         var isTorn = false
     }
 
@@ -35,12 +35,12 @@ final class LogFile: Sendable {
         state = Monitor(State(file: try Self.open(path)))
     }
 
-    /// Never waits for a reader, where the path is that of a FIFO.
+    /// Never waits for the reader of a FIFO.
     private static func open(_ path: [UInt8]) throws(SystemError) -> File {
         try File.open(path: path, flags: O_WRONLY | O_APPEND | O_CREAT | O_NOCTTY | O_NONBLOCK, mode: 0o640)
     }
 
-    /// Whether a file of this name can be opened, or made; it is not made.
+    /// Whether the file can be opened or created; does not create it.
     static func check(_ path: [UInt8]) throws(SystemError) {
         do throws(SystemError) {
             _ = try File.open(path: path, flags: O_WRONLY | O_APPEND | O_NOCTTY | O_NONBLOCK)
@@ -52,7 +52,7 @@ final class LogFile: Sendable {
         }
     }
 
-    /// Opens the file that is at the path now. If that fails, lines still go to the old file.
+    /// Opens the file that is now at the path. If that fails, lines still go to the old file.
     func reopen() throws(SystemError) {
         let file = try Self.open(path)
         state.withLock { state in
@@ -90,7 +90,7 @@ final class LogFile: Sendable {
             if count < 0, errno == EINTR { continue }
             guard count >= 0 else { return SystemError(code: errno, call: "write").reason }
             state.isTorn = count < bytes.count
-            // What is missing is not written behind the lines of others.
+            // The rest is not written later, after other processes' lines.
             return state.isTorn ? SystemError(code: ENOSPC, call: "write").reason : nil
         }
     }

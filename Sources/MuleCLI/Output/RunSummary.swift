@@ -2,9 +2,9 @@ import MuleJSON
 import MulePlan
 import MuleUpload
 
-/// What a run of uploads did, for its last line.
+/// The counts of a run, for its last line.
 struct RunSummary {
-    /// Files of which the store confirmed an object that this run sent.
+    /// Files whose object was sent by this run and confirmed by the store.
     var uploaded = 0
     /// Files that were not sent, because the store already had them.
     var unchanged = 0
@@ -14,7 +14,7 @@ struct RunSummary {
     var unfinished = 0
     /// Sizes of the uploaded files.
     var bytes: Int64 = 0
-    /// Payload bytes that were sent, retries included.
+    /// Payload bytes that were sent, including retries.
     var bytesSent: Int64 = 0
     /// Bytes that earlier runs had sent.
     var bytesSkipped: Int64 = 0

@@ -12,7 +12,7 @@ final class SystemdNotifier: Sendable {
 
     private struct State {
         var subject: Subject?
-        /// Counts subjects, so that a new one is spoken of at once.
+        /// Counts status texts, so that a new one is sent at once.
         var generation = 0
         var isOver = false
     }
@@ -21,23 +21,23 @@ final class SystemdNotifier: Sendable {
     private let state = Monitor(State())
     private let thread = Monitor<Thread?>(nil)
 
-    /// Seconds between two words.
+    /// Seconds between two messages.
     private static let interval = 3.0
 
-    /// Nil without a service manager that listens.
+    /// Nil without a service manager.
     init?(environment: [String: String]) {
         guard let manager = NotifySocket(environment: environment) else { return nil }
         self.manager = manager
     }
 
-    /// - Throws: when there is no thread. A manager that watches would end the process for its silence.
+    /// - Throws: if no thread can be created. Without keep-alives, a watchdog would end the process.
     func begin() throws(SystemError) {
         let started = try Thread(name: "service") { self.work() }
         thread.withLock { $0 = started }
     }
 
     /// - Parameters:
-    ///   - job: the job's name, where several may run.
+    ///   - job: the job's name, if several may run.
     ///   - isAlive: whether the run makes progress, by its own judgement.
     func watch(
         job: String?,
@@ -50,7 +50,7 @@ final class SystemdNotifier: Sendable {
         }
     }
 
-    /// The run is over; what comes now is short.
+    /// Ends the watch when the run is over; the remaining steps are short.
     func unwatch() {
         state.update { state in
             state.subject = nil
@@ -60,7 +60,7 @@ final class SystemdNotifier: Sendable {
 
     func stopping() { manager.tell("STOPPING=1") }
 
-    /// Sends `STOPPING=1` as the last message: the thread that sends the others has ended before.
+    /// Sends `STOPPING=1` as the last message, after the sending thread has ended.
     func end() {
         state.update { $0.isOver = true }
         thread.withLock { $0.take() }?.join()
@@ -68,7 +68,7 @@ final class SystemdNotifier: Sendable {
     }
 
     private func work() {
-        // Sent here so that no other message can come before it.
+        // Sent here so that no other message can precede it.
         manager.tell("READY=1")
         let interval = min(Self.interval, (manager.watchdog ?? .infinity) / 2)
         while true {

@@ -1,16 +1,16 @@
-/// Makes bytes from outside (file names, keys, a store's messages) harmless to show: a name cannot move the cursor,
-/// reorder the line or hide a part of itself, and no byte of it disappears.
+/// Makes external text (file names, keys, a store's messages) safe to show: a name cannot move the cursor, reorder the
+/// line or hide part of itself, and no byte is lost.
 package enum TextSafety {
     /// A name for a terminal: control and direction characters are escaped, bytes that are not UTF-8 become `%FF`.
     package static func displayName(_ bytes: [UInt8]) -> String { render(bytes, escapingControls: true) }
 
-    /// The same for a name that is text already.
+    /// The same for a name that is already text.
     package static func displayName(_ text: String) -> String { displayName(Array(text.utf8)) }
 
-    /// A name for a JSON string: valid UTF-8 as it is, other bytes as `%FF`. JSON's own escapes do the rest.
+    /// A name for a JSON string: valid UTF-8 unchanged, other bytes as `%FF`. JSON escapes the rest.
     package static func jsonName(_ bytes: [UInt8]) -> String { render(bytes, escapingControls: false) }
 
-    /// A message for a terminal: like `displayName`, but line feeds stay.
+    /// A message for a terminal: like `displayName`, but keeps line feeds.
     package static func displayText(_ text: String) -> String {
         text.utf8.split(separator: 0x0A, omittingEmptySubsequences: false)
             .map { displayName(Array($0)) }
@@ -18,7 +18,7 @@ package enum TextSafety {
     }
 
     private static func render(_ bytes: [UInt8], escapingControls: Bool) -> String {
-        // Nearly all names are, and one is shown for each file.
+        // The fast path: most names are ASCII, and one is shown per file.
         if bytes.allSatisfy({ (0x20...0x7E).contains($0) }) { return String(decoding: bytes, as: UTF8.self) }
         var result = ""
         var parser = Unicode.UTF8.ForwardParser()
@@ -43,8 +43,8 @@ package enum TextSafety {
         }
     }
 
-    /// Controls (C0, DEL, C1), line and paragraph separators, and format characters that reorder or hide text. The
-    /// zero-width joiners stay: emoji and several scripts are written with them.
+    /// Controls (C0, DEL, C1), line and paragraph separators, and format characters that reorder or hide text.
+    /// Zero-width joiners are kept: emoji and several scripts need them.
     private static func isUnsafe(_ scalar: Unicode.Scalar) -> Bool {
         switch scalar.properties.generalCategory {
         case .control, .lineSeparator, .paragraphSeparator: true

@@ -1,10 +1,10 @@
-/// The characters that a bar is drawn with.
+/// The characters of a bar.
 package enum BarGlyphs: Sendable {
     case ascii
     /// For terminals that show UTF-8.
     case unicode
 
-    /// Unicode where the locale's character set is UTF-8 (POSIX: LC_ALL, then LC_CTYPE, then LANG).
+    /// Unicode if the locale's character set is UTF-8 (POSIX: LC_ALL, then LC_CTYPE, then LANG).
     package init(environment: [String: String]) {
         let locale = ["LC_ALL", "LC_CTYPE", "LANG"].lazy.compactMap { environment[$0] }.first { !$0.isEmpty } ?? ""
         let name = locale.lowercased()
@@ -13,8 +13,7 @@ package enum BarGlyphs: Sendable {
 
     var ellipsis: String { self == .unicode ? "\u{2026}" : "..." }
 
-    /// A bar of exactly `columns` (at least 3) columns: confirmed bytes full, bytes on their way lighter, the rest
-    /// empty.
+    /// A bar of exactly `columns` (at least 3) columns: confirmed bytes full, bytes in flight lighter, the rest empty.
     func bar(columns: Int, done: Double, inFlight: Double) -> String {
         let inner = max(0, columns - 2)
         let filled = min(inner, Int(Double(inner) * min(1, max(0, done))))

@@ -1,19 +1,19 @@
 import MulePlan
 
-/// One line of the display: a name, a bar, and figures. It fills a width exactly and omits the least needed
+/// One line of the display: a name, a bar, and figures. It has exactly the given width and omits the least important
 /// first.
 struct BarLine {
     /// Safe to show.
     var name: String
-    /// Confirmed bytes, and bytes of unfinished parts on top of them.
+    /// Confirmed bytes, and additional bytes of unfinished parts.
     var done: Int64
     var inFlight: Int64
     var total: Int64?
-    /// Allows "100%": the store has confirmed the whole.
+    /// Allows "100%": the store has confirmed everything.
     var isComplete: Bool
     /// Bytes per second; nil hides the figure.
     var rate: Double?
-    /// Shown in the place of the time left.
+    /// Shown instead of the remaining time.
     var remark: String?
     /// Shown last, if there is room.
     var status: String?
@@ -22,7 +22,7 @@ struct BarLine {
         case percent, bar, counts, rate, remark, status
     }
 
-    /// From the richest to the barest; the first that fits is drawn.
+    /// From the richest to the simplest; the first that fits is drawn.
     private static let layouts: [[Field]] = [
         [.percent, .bar, .counts, .rate, .remark, .status],
         [.percent, .bar, .counts, .rate, .remark],
@@ -64,7 +64,7 @@ struct BarLine {
         return glyphs.bar(columns: columns, done: Double(done) / whole, inFlight: Double(inFlight) / whole)
     }
 
-    /// The figures keep their width while the numbers grow, so that the bar stands still.
+    /// Figures keep their width while numbers grow, so that the bar does not move.
     private func figure(_ field: Field) -> String? {
         switch field {
         case .percent: return percent.map { BarLine.right("\($0)%", 4) }
@@ -80,7 +80,7 @@ struct BarLine {
         }
     }
 
-    /// Of bytes reached, confirmed or on their way; 100 only when the store has confirmed the whole.
+    /// Of confirmed bytes and bytes in flight; 100 only when the store has confirmed everything.
     var percent: Int? {
         if isComplete { return 100 }
         guard let total else { return nil }

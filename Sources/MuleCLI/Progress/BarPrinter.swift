@@ -1,15 +1,16 @@
 import MulePlan
 
-/// Lays a snapshot out as lines for a terminal: a bar for one file; for several, bars of those in progress and one for all.
+/// Lays out a snapshot for a terminal: a bar for one file; for several, bars of those in progress and one for the
+/// total.
 package struct BarPrinter: Sendable {
     private let glyphs: BarGlyphs
-    /// From this width on, the status of a single file stands on its line instead of below it.
+    /// From this width on, the status of a single file is on its line instead of below it.
     private static let wide = 110
     private static let mostFileLines = 5
 
     package init(glyphs: BarGlyphs) { self.glyphs = glyphs }
 
-    /// Bar lines of exactly `width` columns, with a shorter line of facts below where there are any; fewer lines than
+    /// Bar lines of exactly `width` columns, with a shorter status line below if there is one; fewer lines than
     /// `height`, but at least one.
     package func lines(_ snapshot: TransferSnapshot, pace: TransferPace, width: Int, height: Int) -> [String] {
         let room = max(1, height - 1)
@@ -89,13 +90,13 @@ enum Wording {
     /// `1 file`, `3 files`.
     static func count(_ count: Int, _ noun: String) -> String { "\(count) \(noun)\(count == 1 ? "" : "s")" }
 
-    /// A time that was set, without zeros at its end: `1m`, `7d`, `1m30s`.
+    /// A configured time, without zeros at its end: `1m`, `7d`, `1m30s`.
     static func duration(_ seconds: Double) -> String {
         let text = DurationText.format(seconds)
         return ["00s", "00m", "00h"].contains { text.hasSuffix($0) } ? String(text.dropLast(3)) : text
     }
 
-    /// What files are that changed within a job's settle time.
+    /// The text for files that changed within a job's settle time.
     static func unsettled(_ settle: Double?) -> String {
         settle.map { "changed less than \(duration($0)) ago (settle)" } ?? "changed too recently (settle)"
     }

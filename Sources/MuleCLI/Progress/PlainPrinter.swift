@@ -1,6 +1,6 @@
 import MulePlan
 
-/// Progress for logs: a plain line now and then.
+/// Progress for logs: a plain line from time to time.
 package struct PlainPrinter: Sendable {
     /// Seconds between two lines, and before the first: a short run has none.
     package static let interval = 30.0
@@ -10,7 +10,7 @@ package struct PlainPrinter: Sendable {
 
     package init() {}
 
-    /// True when a line is due.
+    /// Whether a line is due.
     package mutating func isDue(at time: Double) -> Bool {
         guard let last = lastTime else {
             lastTime = time - PlainPrinter.interval + PlainPrinter.firstAfter

@@ -1,8 +1,8 @@
 import Glibc
 import MuleSystem
 
-/// Shows progress and messages on one file descriptor, from a thread of its own: five times a second as bars, every
-/// thirty seconds as plain lines.
+/// Shows progress and messages on one file descriptor, from its own thread: five times a second as bars, every thirty
+/// seconds as plain lines.
 ///
 /// Messages may come from any thread and never wait for the terminal while the display runs. `stop` must be called
 /// before the process ends, or the last messages are lost.
@@ -12,7 +12,7 @@ package final class ProgressDisplay: Sendable {
         var screen: ProgressScreen
     }
 
-    /// A pipe, both ends of which this display owns; a byte in it cuts the thread's pause short.
+    /// A pipe whose ends this display owns; a byte in it ends the thread's pause.
     private struct Wake {
         let listen: Int32
         let ring: Int32
@@ -23,17 +23,17 @@ package final class ProgressDisplay: Sendable {
         }
     }
 
-    /// Messages on their way to the thread; nil while no thread runs.
+    /// Messages for the thread; nil while no thread runs.
     private let inbox = Monitor<[String]?>(nil)
-    /// Held by whoever writes: the thread while it runs.
+    /// Locked by the writer, which is the thread while it runs.
     private let state: Monitor<State>
     private let thread = Monitor<(work: Thread, wake: Wake)?>(nil)
 
     /// - Parameters:
-    ///   - choice: `auto` is a bar on a terminal that can move its cursor, plain lines elsewhere; a bar that was asked
-    ///     for where it cannot be drawn becomes plain lines too.
+    ///   - choice: `auto` is a bar on a terminal that can move its cursor, and plain lines elsewhere; a requested bar
+    ///     that cannot be drawn becomes plain lines too.
     ///   - descriptor: Usually standard error; stays open.
-    ///   - environment: Tells the kind of terminal (`TERM`) and whether it shows UTF-8 (`LC_ALL`, `LC_CTYPE`, `LANG`).
+    ///   - environment: Determines the kind of terminal (`TERM`) and UTF-8 (`LC_ALL`, `LC_CTYPE`, `LANG`).
     package init(_ choice: ProgressChoice, descriptor: Int32 = 2, environment: [String: String]) {
         let output = TerminalOutput(descriptor: descriptor)
         let terminal = environment["TERM"] ?? ""
@@ -50,8 +50,8 @@ package final class ProgressDisplay: Sendable {
 
     package var style: ProgressScreen.Style { state.withLock { $0.screen.style } }
 
-    /// Starts the thread, which asks for a snapshot about five times a second. Where the system gives none, nothing is
-    /// shown but messages. To be called once before each `stop`.
+    /// Starts the thread, which takes a snapshot about five times a second. Without a thread, only messages are shown.
+    /// Must be called once before each `stop`.
     package func start(snapshot: @escaping @Sendable () -> TransferSnapshot) {
         thread.withLock { thread in
             guard thread == nil else { return }
@@ -59,7 +59,7 @@ package final class ProgressDisplay: Sendable {
             for end in [listen, ring] { _ = fcntl(end, F_SETFL, O_NONBLOCK) }
             let wake = Wake(listen: listen, ring: ring)
             inbox.withLock { $0 = [] }
-            // Signals belong to the threads that wait for them; this one inherits a full mask.
+            // Other threads handle signals; this one inherits a full mask.
             var all = sigset_t()
             var before = sigset_t()
             sigfillset(&all)
@@ -88,7 +88,7 @@ package final class ProgressDisplay: Sendable {
         }
     }
 
-    /// Ends the thread, when all messages are written. With `final`, a last picture of this snapshot stays on the
+    /// Ends the thread after all messages are written. With `final`, a last display of this snapshot stays on the
     /// screen; without, bars disappear.
     package func stop(final snapshot: TransferSnapshot? = nil) {
         guard let running = thread.withLock({ $0.take() }) else { return }
@@ -133,7 +133,7 @@ package final class ProgressDisplay: Sendable {
 
     private func wake() { thread.withLock { if let running = $0 { ProgressDisplay.ring(running.wake) } } }
 
-    /// A full pipe will wake the thread as well, so that a failed write loses nothing.
+    /// A full pipe wakes the thread too, so a failed write loses nothing.
     private static func ring(_ wake: Wake) {
         var one: UInt8 = 1
         _ = write(wake.ring, &one, 1)

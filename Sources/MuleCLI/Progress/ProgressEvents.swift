@@ -15,7 +15,7 @@ final class ProgressEvents: Sendable {
         lastAt = Monitor(startedAt)
     }
 
-    /// The event for these counts; nil where none is due.
+    /// The event for these counts; nil if none is due.
     func next(_ snapshot: TransferSnapshot) -> JSONValue? {
         let now = Moment.now()
         let isDue = lastAt.withLock { last in

@@ -1,4 +1,4 @@
-/// Turns snapshots and messages into the characters for standard error, in the style that was chosen. Does no I/O.
+/// Turns snapshots and messages into characters for standard error, in the selected style. Does no I/O.
 package struct ProgressScreen: Sendable {
     package enum Style: Sendable {
         case bar, plain, none
@@ -27,12 +27,12 @@ package struct ProgressScreen: Sendable {
         }
     }
 
-    /// Characters for a message of one or more lines. Bars below it are cleared and come back with the next tick.
+    /// Characters for a message of one or more lines. Bars below it are cleared and redrawn with the next tick.
     package mutating func message(_ text: String, size: WindowSize) -> String {
         painter.clear(width: size.columns) + TextSafety.displayText(text) + "\n"
     }
 
-    /// The last characters: with a snapshot, a last picture that stays; without one, bars disappear.
+    /// The last characters: with a snapshot, a last display that stays; without one, bars disappear.
     package mutating func finish(_ snapshot: TransferSnapshot?, at time: Double, size: WindowSize) -> String {
         guard let snapshot else { return painter.clear(width: size.columns) }
         let output: String
@@ -46,7 +46,7 @@ package struct ProgressScreen: Sendable {
         return output
     }
 
-    /// What was drawn is left to others: the screen belongs to another program for now.
+    /// Forgets what was drawn: another program uses the screen now.
     package mutating func forget() { painter.forget() }
 }
 

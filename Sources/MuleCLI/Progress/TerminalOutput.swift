@@ -1,7 +1,7 @@
 import Glibc
 import MuleSystem
 
-/// A file descriptor for messages, perhaps a terminal. Once its reader is gone, writes go nowhere, silently.
+/// A file descriptor for messages, possibly a terminal. Once its reader is gone, writes are silently discarded.
 struct TerminalOutput {
     let descriptor: Int32
     private var isGone = false
@@ -10,7 +10,7 @@ struct TerminalOutput {
 
     var isTerminal: Bool { isatty(descriptor) == 1 }
 
-    /// Eighty by twenty-four where the system does not say.
+    /// 80 by 24 if the system does not tell.
     var size: WindowSize {
         var window = winsize()
         guard ioctl(descriptor, UInt(TIOCGWINSZ), &window) == 0, window.ws_col > 0 else {
@@ -19,14 +19,14 @@ struct TerminalOutput {
         return WindowSize(columns: Int(window.ws_col), rows: window.ws_row > 0 ? Int(window.ws_row) : 24)
     }
 
-    /// False while a shell has put the program into the background, where a bar would scribble over the prompt.
+    /// False while the shell runs the program in the background, where a bar would overwrite the prompt.
     var isForeground: Bool {
         let owner = tcgetpgrp(descriptor)
         return owner < 0 || owner == getpgrp()
     }
 
-    /// Writes all of it, however long a paused terminal or a slow reader takes; on a closed pipe or a vanished terminal
-    /// it stops writing. Raises no SIGPIPE.
+    /// Writes all of it, and waits for a paused terminal or a slow reader; stops at a closed pipe or terminal. Raises
+    /// no SIGPIPE.
     mutating func write(_ text: String) {
         guard !isGone, !text.isEmpty else { return }
         let wasBlocked = TerminalOutput.blockBrokenPipe()
@@ -34,8 +34,8 @@ struct TerminalOutput {
         do { try writeAll(Array(text.utf8), to: descriptor) } catch { isGone = true }
     }
 
-    /// Blocks SIGPIPE for this thread; true when it was blocked before. A write to a closed pipe then fails with EPIPE,
-    /// and the signal, which is sent to the writing thread, waits until it is taken back.
+    /// Blocks SIGPIPE for this thread; true if it was already blocked. A write to a closed pipe then fails with EPIPE,
+    /// and the signal, which is sent to the writing thread, stays pending until it is removed.
     private static func blockBrokenPipe() -> Bool {
         var pipe = brokenPipe
         var before = sigset_t()

@@ -1,29 +1,29 @@
-/// The counts of a run at one moment, as progress shows them.
+/// The counts of a run at one moment, for progress.
 package struct TransferSnapshot: Sendable, Equatable {
-    /// In the order in which they were asked for. Files that wait or are done may be left out when there are many; the
-    /// totals below count them all.
+    /// In the order of the command. Waiting and finished files may be omitted if there are many; the totals below count
+    /// them all.
     package var files: [FileProgress]
-    /// Bytes of all files; nil while one size is unknown.
+    /// Bytes of all files; nil while a size is unknown.
     package var totalBytes: Int64?
-    /// Bytes that the store has confirmed, over all files, those of earlier runs included.
+    /// Bytes that the store has confirmed, over all files, including those of earlier runs.
     package var bytesDone: Int64
-    /// Bytes of parts that earlier runs had delivered. They never count as speed.
+    /// Bytes of parts that earlier runs had delivered. They do not count for the rate.
     package var bytesSkipped: Int64
-    /// Every payload byte that went out in this run, retries included; only grows.
+    /// Payload bytes sent in this run, including retries; only grows.
     package var bytesSentThisRun: Int64
     package var partsInFlight: Int
     package var retries: Int
-    /// Files that failed, those included that never started.
+    /// Failed files, including those that never started.
     package var failures: Int
     package var filesDone: Int
-    /// As many as are known.
+    /// Files known so far.
     package var filesTotal: Int
-    /// Whether more may still be found. Then no total is one, and nothing is complete.
+    /// Whether more files may be found. Then totals are not final, and nothing is complete.
     package var findsMore: Bool
-    /// Why nothing moves now: "network down, retrying in 8 s".
+    /// Why there is no progress now: "network down, retrying in 8 s".
     package var waitingReason: String?
 
-    /// `bytesDone` may be left out when `files` holds every file.
+    /// `bytesDone` may be omitted if `files` has every file.
     package init(
         files: [FileProgress] = [],
         totalBytes: Int64? = nil,
@@ -52,16 +52,16 @@ package struct TransferSnapshot: Sendable, Equatable {
         self.waitingReason = waitingReason
     }
 
-    /// Whether it is a run of one file, which is shown by its name.
+    /// Whether the run has one file, which is shown by its name.
     package var isSingle: Bool { filesTotal <= 1 && !findsMore }
 
-    /// Whether all there is to do has been done.
+    /// Whether all work is done.
     package var isComplete: Bool { !findsMore && filesTotal > 0 && filesDone >= filesTotal }
 
     /// `3 of 12 files`, or `3 of 12+ files` while more may be found.
     package var filesText: String { "\(filesDone) of \(filesTotal)\(findsMore ? "+" : "") files" }
 
-    /// Bytes sent of parts that are not confirmed yet; they fall back when a part has to be sent again.
+    /// Sent bytes of parts that are not confirmed yet; decreases when a part must be sent again.
     package var bytesInFlight: Int64 { files.reduce(0) { $0 + $1.bytesInFlight } }
 }
 
@@ -78,7 +78,7 @@ package struct FileProgress: Sendable, Equatable {
     package var size: Int64?
     /// Bytes that the store has confirmed: skipped ones and those of this run.
     package var bytesDone: Int64
-    /// Bytes sent of parts that are not confirmed yet.
+    /// Sent bytes of parts that are not confirmed yet.
     package var bytesInFlight: Int64
     package var partsDone: Int
     package var partsTotal: Int?

@@ -1,8 +1,8 @@
 import MuleJSON
 
-/// Rows of a table as RFC 4180 has them, without the line feed at their ends.
+/// Rows of a table in the format of RFC 4180, without line ends.
 struct CSV {
-    /// Whether control characters are to be made harmless: where a terminal shows them, and not where a program reads them.
+    /// Whether to escape control characters: for a terminal, not for a program.
     let isShown: Bool
 
     func header(_ columns: [String]) -> String { row(columns.map { .string($0) }) }
@@ -28,8 +28,8 @@ struct CSV {
         }
     }
 
-    /// Spreadsheets take a text that begins like this for a formula, which a file's name must not be: an apostrophe before it
-    /// keeps them from that. Numbers of our own are no texts.
+    /// Spreadsheets interpret a text that starts like this as a formula; a leading apostrophe prevents that for file
+    /// names. Not applied to numbers.
     private func harmless(_ text: String) -> String {
         guard let first = text.utf8.first, "=+-@\t\r".utf8.contains(first) else { return text }
         return "'" + text

@@ -12,7 +12,7 @@ struct FileView {
     // MARK: JSON
 
     var members: [String: JSONValue] {
-        // A failed upload has no proof, though its row may hold that of an earlier try.
+        // A failed upload has no proof, though its row may have that of an earlier attempt.
         let proof = receipt.result == .failed ? nil : upload?.proof
         let checksum: JSONValue =
             proof?.checksumAlgorithm.map { algorithm in
@@ -55,7 +55,7 @@ struct FileView {
         "error.kind", "error.message", "action", "target", "actionError",
     ]
 
-    /// What is deleted has no place where it went, but for a name on the way.
+    /// A deleted file has no new path, except a temporary name.
     private var hasMoved: Bool { receipt.action?.name == "move" }
 
     // MARK: Text

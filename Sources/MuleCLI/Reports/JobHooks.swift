@@ -4,7 +4,7 @@ import MulePlan
 import MuleSystem
 import MuleTransport
 
-/// Tells a job's programs and web addresses how a run ended. Nothing that they do changes what was archived.
+/// Notifies a job's programs and web addresses of the result of a run. They cannot change what was archived.
 struct JobHooks {
     let session: Session
     let options: JobOptions
@@ -32,7 +32,7 @@ struct JobHooks {
         }
     }
 
-    /// - Parameter status: that the process ends with.
+    /// - Parameter status: the exit status of the process.
     func tell(_ view: RunView, status: ExitStatus) throws(LedgerError) {
         if let occasion = try occasion(view, status), let hook = hook(occasion) {
             let body = try body(view)
@@ -46,8 +46,8 @@ struct JobHooks {
         try deliver(for: view.record.job, view.record.jobName)
     }
 
-    /// Whom the run is for; nil when it is not worth telling. A run that brought nothing new and failed in nothing is not, nor
-    /// is the same failure as last time within a day.
+    /// Which hook to call; nil for none: a run without new files and failures, or the same failure as last time within
+    /// a day.
     private func occasion(_ view: RunView, _ status: ExitStatus) throws(LedgerError) -> Occasion? {
         let job = view.record.job
         switch status {
@@ -66,7 +66,7 @@ struct JobHooks {
         }
     }
 
-    /// The run as in its receipt, with the first of the files that failed.
+    /// The run as in its receipt, with the first failed files.
     private func body(_ view: RunView) throws(LedgerError) -> String {
         let failures = try ledger.failures(of: view.record.number, limit: Self.mostFailures).map { receipt in
             JSONValue.object([
@@ -111,14 +111,14 @@ struct JobHooks {
         }
     }
 
-    /// Hooks get no keys and tokens of the store.
+    /// Hooks do not get the store's keys and tokens.
     static func isSecret(_ variable: String) -> Bool {
         variable.hasPrefix("AWS_") && ["KEY", "TOKEN", "SECRET", "AUTHORIZATION"].contains { variable.contains($0) }
     }
 
     // MARK: Web addresses
 
-    /// Posts what is due, until the first failure: where one fails, others would too.
+    /// Posts due notices until the first failure: the next ones would probably fail too.
     private func deliver(for job: Int64, _ name: String) throws(LedgerError) {
         for notice in try ledger.dueNotices(of: job, limit: Self.mostNotices) where !session.cancellation.isCancelled {
             // Its address is no longer configured.
@@ -147,7 +147,7 @@ struct JobHooks {
         }
     }
 
-    /// Nil when the other side has taken it, else why not, in words without the address.
+    /// Nil if the server has accepted it, else the reason, without the address.
     private func post(_ body: String, to url: String) -> String? {
         var settings = TransportSettings(userAgent: "mule/\(Version.number)")
         settings.connectTimeout = Self.postTimeout

@@ -4,12 +4,12 @@ import MuleLedger
 /// https://prometheus.io/docs/instrumenting/exposition_formats/
 enum Metrics {
     /// - Parameters:
-    ///   - last: the last run that has ended, where there is one.
+    ///   - last: the last finished run, if there is one.
     ///   - now: milliseconds since 1970.
     static func text(of job: KnownJob, _ totals: JobTotals, last: RunRecord?, now: Int64) -> String {
         var text = ""
         func add(_ name: String, _ type: String, _ help: String, _ value: String?) {
-            // What is not known has no sample: a zero would be a time of its own.
+            // An unknown value has no sample: zero would be a valid time.
             guard let value else { return }
             text += "# HELP \(name) \(help)\n# TYPE \(name) \(type)\n\(name){job=\"\(escaped(job.name))\"} \(value)\n"
         }
@@ -73,7 +73,7 @@ enum Metrics {
         return text
     }
 
-    /// A label's value: backslash, quote and line feed are escaped, and nothing else.
+    /// A label's value: escapes only backslash, quote and line feed.
     static func escaped(_ text: String) -> String {
         var result = ""
         for scalar in text.unicodeScalars {

@@ -4,19 +4,19 @@ import MuleS3
 import MuleSystem
 import MuleUpload
 
-/// Writes the receipt and metrics of a recorded run and calls its hooks. Their failures do not change what was archived.
+/// Writes the receipt and metrics of a recorded run and calls its hooks. Their failures do not affect what was
+/// archived.
 struct PostRun {
     let session: Session
     let options: JobOptions
     let ledger: Ledger
 
-    /// Milliseconds for which receipts are made up for: of killed runs, and where the disk was full.
+    /// Milliseconds during which missing receipts are written later: those of killed runs, or after a full disk.
     private static let lifetime: Int64 = 7 * 86_400_000
 
-    /// To be called under the job's lease.
+    /// Must be called while the job's lease is held.
     ///
-    /// - Returns: the exit status of the process: the run's own, or, if that is 0, that of a receipt that could not be
-    ///   written.
+    /// - Returns: the exit status of the process: the run's own, or, if that is 0, that of a failed receipt.
     func run(_ number: Int64, status: ExitStatus) -> ExitStatus {
         var status = status
         do throws(LedgerError) {
@@ -36,7 +36,7 @@ struct PostRun {
 
     // MARK: Receipts
 
-    /// Nil without any, and where they are.
+    /// Nil without receipts.
     private func receiptDirectory() -> [UInt8]? {
         if let named = options.receipts { return FileLocation.expand(named, environment: session.environment) }
         guard options.receiptObject != nil, let slash = ledger.path.lastIndex(of: UInt8(ascii: "/")) else { return nil }
@@ -70,7 +70,7 @@ struct PostRun {
         return try send(toSend, from: directory, to: prefix)
     }
 
-    /// Receipts as objects, like any other upload but for their events.
+    /// Uploads receipts like other files, but without events.
     private func send(
         _ runs: [RunRecord],
         from directory: [UInt8],

@@ -4,11 +4,11 @@ import MuleLedger
 import MulePlan
 import MuleSystem
 
-/// The receipt of a run as a file: a line for the run, then one for each file that something became of.
+/// The receipt of a run as a file: a line for the run, then one for each file with a result.
 enum ReceiptFile {
     private static let batch = 500
 
-    /// `JOB-20261121T030000Z-RUN.jsonl`; of a name that is no file's name the other letters become `_`.
+    /// `JOB-20261121T030000Z-RUN.jsonl`; characters that a file name cannot have become `_`.
     static func name(of run: RunRecord) -> String {
         let plain = run.jobName.utf8.prefix(100).map { byte in
             switch byte {
@@ -20,7 +20,7 @@ enum ReceiptFile {
         return "\(job)-\(UTCTime(millisecondsSince1970: run.startedAt).basic)-\(run.number).jsonl"
     }
 
-    /// Writes it whole or not at all: it has its name when every line is on disk. One that is there is replaced.
+    /// Writes it atomically: it gets its name when every line is on disk. Replaces an existing one.
     ///
     /// - Throws: `SystemError` or `LedgerError`.
     static func write(_ view: RunView, _ ledger: Ledger, to directory: [UInt8]) throws {

@@ -14,7 +14,7 @@ struct RunView {
 
     let record: RunRecord
     let state: State
-    /// Of a run without an end: what its receipts add up to.
+    /// For a run without an end, the sums from its receipts.
     let counts: RunCounts
 
     init(_ record: RunRecord, _ ledger: Ledger, isHeldHere: Bool = false) throws(LedgerError) {
@@ -24,7 +24,7 @@ struct RunView {
             counts = record.counts
             return
         }
-        // Only the last run of a job can be the one that is going on.
+        // Only the last run of a job can still be running.
         let isLast = try ledger.isLastRun(record)
         state = isLast && !isHeldHere && ledger.isRunning(job: record.job) ? .running : .killed
         counts = try ledger.countsByReceipts(of: record.number)
@@ -32,7 +32,7 @@ struct RunView {
 
     var status: ExitStatus? { record.status.flatMap { ExitStatus(rawValue: Int32($0)) } }
 
-    /// What it came to, in a word.
+    /// The result as one word.
     var word: String { state == .ended ? status?.word ?? "?" : state.rawValue }
 
     /// Nil if the duration is unknown.
@@ -40,7 +40,7 @@ struct RunView {
 
     // MARK: JSON
 
-    /// What was counted while the run went on, and not file by file, is null for one that did not end.
+    /// Counts that are only known at the end of a run are null if it did not end.
     var members: [String: JSONValue] {
         func whole(_ count: Int) -> JSONValue { state == .ended ? .int(Int64(count)) : .null }
         return [
@@ -77,12 +77,12 @@ struct RunView {
 
     // MARK: Text
 
-    /// The heads of the first line of `text`.
+    /// The headings of the first line of `text`.
     static var heading: String {
         "\("RUN".right(5))  \("STARTED".left(19))  \("TOOK".right(7))  \("STATUS".left(15))  JOB"
     }
 
-    /// Two lines, or more where they would be wider than `width` columns.
+    /// Two lines, or more if they would exceed `width` columns.
     func text(width: Int) -> String {
         let status = record.status.map { String($0) } ?? ""
         let head =
@@ -98,10 +98,10 @@ struct RunView {
 }
 
 extension RunCounts {
-    /// In words: first what was archived, then everything else.
+    /// As text: first what was archived, then everything else.
     ///
     /// - Parameters:
-    ///   - actions: what was done with files afterwards, if it is known in more detail than in the ledger.
+    ///   - actions: what was done with files afterwards, if known in more detail than in the ledger.
     ///   - unsettled: files that changed within the settle time.
     ///   - settle: the job's settle time in seconds.
     func words(_ actions: ActionCounts? = nil, unsettled: Int = 0, settle: Double? = nil) -> [String] {
@@ -129,7 +129,7 @@ extension RunCounts {
 }
 
 extension ExitStatus {
-    /// The status in a word, for tables.
+    /// The status as one word, for tables.
     var word: String {
         switch self {
         case .done: "done"
@@ -149,9 +149,9 @@ extension ExitStatus {
     }
 }
 
-/// Text in lines of a width.
+/// Wraps text.
 enum Paragraph {
-    /// Broken at spaces, with a margin on the left. A word that is wider than a line has one of its own.
+    /// Breaks at spaces, with a left margin. A word wider than a line gets its own line.
     static func lines(of text: String, _ width: Int, indent: Int) -> [String] {
         let margin = String(repeating: " ", count: indent)
         var lines: [String] = []

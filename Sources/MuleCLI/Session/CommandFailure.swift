@@ -23,12 +23,12 @@ extension ExitStatus {
         }
     }
 
-    /// The status of what a signal has stopped.
+    /// The status after a signal.
     static var interruption: ExitStatus {
         ExitStatus(rawValue: 128 + Signals.stopSignal) ?? .interrupted
     }
 
-    /// One status for a run: the failures' own when they agree, 1 when they don't.
+    /// The exit status of a run: that of the failures if all have the same, else 1.
     init(_ tallies: FailureTally...) {
         let all = Set(tallies.flatMap(\.kinds).map { ExitStatus($0) })
         self = all.count > 1 ? .failed : all.first ?? .done

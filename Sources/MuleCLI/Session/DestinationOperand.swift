@@ -2,7 +2,7 @@ import MulePlan
 import MuleSources
 
 extension Session {
-    /// DESTINATION as it was typed.
+    /// Parses DESTINATION.
     func destination(_ text: [UInt8]) throws(CommandFailure) -> Destination {
         let shown = TextSafety.displayName(text)
         if let meant = DestinationHint.misspelling(text) {
@@ -26,7 +26,7 @@ extension Session {
         }
     }
 
-    /// The one object for a file: DESTINATION itself, or the file's name below it.
+    /// The object for a file: DESTINATION itself, or the file's name below it.
     func address(_ destination: [UInt8], forFile path: [UInt8]) throws(CommandFailure) -> ObjectAddress {
         let usage = arguments.command.map { "mule \($0.rawValue) FILE BUCKET/KEY" } ?? ""
         try checkOrder([path], destination, usage: usage)

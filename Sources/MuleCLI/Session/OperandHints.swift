@@ -1,9 +1,9 @@
 import MulePlan
 import MuleSystem
 
-/// What was probably meant by a source that does not exist.
+/// Hints for a source that does not exist.
 enum SourceHint {
-    /// A sentence; nil for a name that only does not exist.
+    /// A sentence; nil if nothing is known besides that it does not exist.
     static func text(for path: [UInt8]) -> String? {
         let name = LossyUTF8.string(path)
         let lowered = name.lowercased()
@@ -28,7 +28,7 @@ enum SourceHint {
         return nil
     }
 
-    /// `$NAME` or `${NAME}` as it is written.
+    /// `$NAME` or `${NAME}` as written.
     private static func variable(in name: String) -> String? {
         guard let dollar = name.utf8.firstIndex(of: UInt8(ascii: "$")) else { return nil }
         let rest = name[dollar...].dropFirst()
@@ -42,7 +42,7 @@ enum SourceHint {
 
     static let direction = "mule only uploads: to download or copy objects use aws s3 cp or rclone copy."
 
-    /// The hint for a path that leads to nothing; nil if something exists there.
+    /// The hint for a path that does not exist; nil if it does.
     static func text(forMissing path: [UInt8]) -> String? {
         do throws(SystemError) {
             _ = try FileStatus.of(path: path)
@@ -53,9 +53,9 @@ enum SourceHint {
     }
 }
 
-/// What was probably meant by a destination that is none.
+/// Hints for an invalid destination.
 enum DestinationHint {
-    /// A sentence for a destination that cannot be read.
+    /// A sentence for a destination that cannot be parsed.
     static func text(for destination: [UInt8]) -> String? {
         if let meant = misspelling(destination) { return meant }
         let text = LossyUTF8.string(destination)
@@ -70,7 +70,7 @@ enum DestinationHint {
         if text.hasPrefix("/") {
             return "It starts with /: is a variable unset, or is it a path on this machine? \(SourceHint.direction)"
         }
-        // As rclone names a place: REMOTE:bucket/key.
+        // rclone's syntax: REMOTE:bucket/key.
         let parts = text.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
         if parts.count == 2, isWord(parts[0]), parts[0].utf8.count > 1, isWord(parts[1].prefix { $0 != "/" }) {
             return didYouMean(String(parts[1]))
@@ -81,7 +81,7 @@ enum DestinationHint {
         return nil
     }
 
-    /// A sentence for a destination that can be read, but as something that no user means.
+    /// A sentence for a destination that is valid but certainly unintended.
     static func misspelling(_ destination: [UInt8]) -> String? {
         let text = LossyUTF8.string(destination)
         let lowered = text.lowercased()
@@ -112,9 +112,9 @@ enum DestinationHint {
 }
 
 extension Session {
-    /// Refuses operands in the wrong order, and files without a destination after them, before anything is read or sent.
+    /// Refuses operands in the wrong order, and files without a destination, before anything is read or sent.
     ///
-    /// - Parameter usage: the right order, as `mule upload FILE BUCKET/KEY`.
+    /// - Parameter usage: the right order, such as `mule upload FILE BUCKET/KEY`.
     func checkOrder(_ sources: some Collection<[UInt8]>, _ destination: [UInt8], usage: String) throws(CommandFailure) {
         let slash = UInt8(ascii: "/")
         guard let first = sources.first, let status = try? FileStatus.of(path: destination) else { return }

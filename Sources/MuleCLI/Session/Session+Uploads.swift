@@ -4,7 +4,7 @@ import MuleSystem
 import MuleUpload
 
 extension Session {
-    /// Runs the uploads to their ends, with progress and reports.
+    /// Runs the uploads to the end, with progress and reports.
     ///
     /// - Parameters:
     ///   - canBeResumed: whether `mule resume` can resume them.
@@ -53,7 +53,7 @@ extension Session {
         return ExitStatus(result.failures, failuresBeside(), FailureTally(result.obstacle.map { [$0] } ?? []))
     }
 
-    /// The settings with no more requests at a time than open files and memory allow.
+    /// The settings, with concurrency limited to what open files and memory allow.
     var fittedSettings: RunSettings { fitted(runSettings) }
 
     func fitted(_ settings: RunSettings) -> RunSettings {
@@ -74,14 +74,14 @@ extension Session {
     }
 }
 
-/// The uploads that a run left unfinished, in words.
+/// The uploads that a run left unfinished, as text.
 struct UnfinishedUploads {
     enum Resumption {
         /// `mule resume` can resume them.
         case resume
         /// A stream, which only the same command can read.
         case stream
-        /// Work of a job, which belongs to its next run.
+        /// Work of a job, which its next run resumes.
         case sameCommand
     }
 

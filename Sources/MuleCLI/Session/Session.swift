@@ -7,16 +7,16 @@ import MuleSystem
 import MuleTransport
 import MuleUpload
 
-/// What a command works with: what was typed, what the configuration and the environment say, and the ledger.
+/// The inputs of a command: arguments, configuration, environment and ledger.
 struct Session {
     let arguments: Arguments
     let environment: [String: String]
-    /// When the process began, in milliseconds since 1970: borders that are times of day are counted from here, for all that it does.
+    /// When the process started, in milliseconds since 1970: limits by time of day are computed from this time.
     var startedAt = wallClockMilliseconds()
     private(set) var configuration: Configuration
     let console: Console
     private(set) var cancellation: Cancellation
-    /// Credentials providers, so that a process or a service is not asked again for every upload.
+    /// Cached, so that a process or a service is not asked again for every upload.
     private var providers = Monitor<[ProviderKey: any CredentialsProvider]>([:])
 
     private struct ProviderKey: Hashable {
@@ -53,7 +53,7 @@ struct Session {
             output: output,
             service: service
         )
-        // Jobs have their own word on it.
+        // Jobs report it themselves.
         if [.upload, .resume].contains(arguments.command), transferOptions.limitRate?.dependsOnTime == true,
             let trouble = TimeZone.trouble(environment: environment)
         {
@@ -84,12 +84,12 @@ struct Session {
     ) throws(CommandFailure) {
         guard let named else { return }
         try withLog(named, environment: environment) { path throws(SystemError) in
-            // SIGHUP reopens it, whatever the working directory is then.
+            // Absolute, because SIGHUP reopens it and the working directory may change.
             try diagnostics.openLog(at: absolute(path))
         }
     }
 
-    /// Whether a run could open the log. It is not made.
+    /// Whether a run could open the log. Does not create it.
     static func checkLog(_ named: [UInt8], environment: [String: String]) throws(CommandFailure) {
         try withLog(named, environment: environment) { path throws(SystemError) in try LogFile.check(path) }
     }
@@ -113,9 +113,9 @@ struct Session {
         }
     }
 
-    /// What a job works with: its own options over the general ones, below those of the command line.
+    /// The session for a job: its own options override the general ones; the command line overrides both.
     ///
-    /// - Parameter cancellation: ends this job and no other.
+    /// - Parameter cancellation: ends only this job.
     func serving(_ job: JobOptions, cancellation: Cancellation) -> Session {
         var session = self
         session.configuration.store = job.store.over(configuration.store)
@@ -124,12 +124,12 @@ struct Session {
         session.configuration.source = job.changes.over(configuration.source)
         session.configuration.object = job.object.over(configuration.object)
         session.cancellation = cancellation
-        // Those that sign ask services on the way, until their own cancellation.
+        // Cached providers would use the other session's cancellation.
         session.providers = Monitor([:])
         return session
     }
 
-    /// Absolute, so that messages name it in a way that holds in every directory.
+    /// Absolute, so that messages are valid in every directory.
     func ledgerPath() throws(CommandFailure) -> [UInt8] {
         let location = FileLocation.ledger(
             flag: arguments.ledger,
@@ -187,24 +187,24 @@ struct Session {
         }
         if let limit = options.stallLimit { settings.stallLimit = limit }
         if let use = options.pageCache { settings.pageCache = use }
-        // Nothing is taken from a bucket that is never empty.
+        // An unlimited rate needs no rate limiter.
         if let rate = options.limitRate, rate != RateTimetable(always: nil) { settings.rateLimit = rate }
         return settings
     }
 
     // MARK: Stores
 
-    /// A store with what the ledger records of it.
+    /// A store, with the ledger's record of it.
     struct Store {
         var service: S3Service
         var address: StoreAddress
-        /// The bucket's options, from all places.
+        /// The bucket's options, from all sources.
         var options: StoreOptions
     }
 
-    /// The store that the flags, the environment and the configuration lead to for a bucket.
+    /// The bucket's store by flags, environment and configuration.
     ///
-    /// - Parameter recorded: what is on record of the object's store; it goes before all but the flags.
+    /// - Parameter recorded: the ledger's record of the object's store; only flags override it.
     func store(
         forBucket bucket: String,
         recorded: StoreOptions = StoreOptions()
@@ -231,7 +231,7 @@ struct Session {
         )
     }
 
-    /// How a store is found, before credentials are requested.
+    /// How to reach a store, before credentials are requested.
     struct StorePlan {
         var endpoint: Endpoint
         var caBundle: String?
@@ -252,16 +252,16 @@ struct Session {
             .over(configured)
             .over(StoreOptions(aws.profileSettings))
         let endpoint = try Self.endpoint(options)
-        // Without a bucket there is nothing to check at it: "mule doctor" asks for the store alone.
+        // Without a bucket there is nothing to check: "mule doctor" can check a store alone.
         if !bucket.isEmpty, let problem = Self.problem(bucket, at: endpoint, options) {
             throw CommandFailure(status: .usage, message: problem)
         }
         return StorePlan(endpoint: endpoint, caBundle: try caBundle(options), aws: aws, options: options)
     }
 
-    /// Which keys of the configuration variables of AWS stand for, in the order in which they are looked at.
+    /// Configuration keys that are set by AWS's variables, in the order in which the variables are read.
     ///
-    /// - Parameter known: what is said without them.
+    /// - Parameter known: the settings without the variables.
     func variablesOfStores(besides known: StoreOptions) -> [(key: String, variable: String)] {
         var used: [(key: String, variable: String)] = []
         func look(_ key: String, _ isKnown: Bool, _ names: String...) {
@@ -277,7 +277,7 @@ struct Session {
         return used
     }
 
-    /// The same without the variables that go before the configuration.
+    /// The same without the variables that override the configuration.
     var withoutVariablesOfStores: Session {
         let names = [
             "PROFILE", "DEFAULT_PROFILE", "REGION", "DEFAULT_REGION", "CA_BUNDLE", "ENDPOINT_URL", "ENDPOINT_URL_S3",
@@ -290,7 +290,7 @@ struct Session {
         )
     }
 
-    /// Whether parts may have this size; the last part of an object is as long as what is left.
+    /// Throws if parts may not have this size; the last part may be smaller.
     static func checkPartSize(_ size: Int64) throws(CommandFailure) {
         do {
             _ = try PartSizing(partSize: size).method(size: size)
@@ -299,20 +299,19 @@ struct Session {
         }
     }
 
-    /// The store of a recorded upload. What is named on the command line goes first: an endpoint may have moved.
+    /// The store of a recorded upload. The command line overrides the record: an endpoint may have moved.
     func store(of record: UploadRecord) throws(CommandFailure) -> Store {
         try store(at: record.upload.store, followsOptions: true)
     }
 
-    /// The endpoint that the command line names, as the ledger writes it; nil when it names none. Of uploads that are not
-    /// named one by one it selects those that were begun there: a store that knows nothing of an upload says so in the words
-    /// of one that has removed it.
+    /// The endpoint of the command line, as the ledger writes it; nil if there is none. Without IDs, only uploads that
+    /// were started there are selected: a store's answer for an unknown upload is the same as for a removed one.
     func namedEndpoint() throws(CommandFailure) -> String? {
         arguments.store.endpointURL == nil ? nil : try Self.endpoint(arguments.store).url
     }
 
-    /// - Parameter followsOptions: whether the command line's options of a store go first. Whose rows are not named one by
-    ///   one must not be looked for where one of them has moved to.
+    /// - Parameter followsOptions: whether the command line's store options override the record. Without IDs they must
+    ///   not, because only some of the uploads may have moved.
     func store(at recorded: StoreAddress, followsOptions: Bool) throws(CommandFailure) -> Store {
         var options = StoreOptions()
         options.endpointURL = recorded.endpoint
@@ -459,7 +458,7 @@ struct Session {
 }
 
 extension StoreOptions {
-    /// What AWS's variables, or a profile of AWS's shared files, say of a store.
+    /// The settings of AWS's variables, or of a profile in AWS's shared files.
     init(_ settings: StoreSettings) {
         self.init()
         region = settings.region

@@ -1,10 +1,10 @@
 import MuleCredentials
 import MuleSystem
 
-/// Where the settings of a store come from, in the order in which a store is found by them.
+/// Where the settings of a store come from, in the order of precedence.
 struct SettingOrigins {
     let session: Session
-    /// Nil without a bucket, so that no settings of a bucket count.
+    /// Nil without a bucket; then no bucket settings apply.
     let bucket: String?
     let aws: AWSEnvironment
 
@@ -40,7 +40,7 @@ struct SettingOrigins {
     /// - Parameters:
     ///   - key: of the configuration.
     ///   - flag: without its dashes.
-    ///   - inProfile: what the profile says.
+    ///   - inProfile: the profile's value.
     private func origin(
         _ key: String,
         _ flag: String,

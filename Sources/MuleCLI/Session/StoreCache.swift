@@ -3,7 +3,7 @@ import MulePlan
 import MuleS3
 import MuleUpload
 
-/// The stores that a command has to do with, each made once, so that its connections and what is learned of it are shared.
+/// The stores of a command, each created once to share its connections and what is known about it.
 final class StoreCache {
     private let session: Session
     private let followsOptions: Bool
@@ -11,13 +11,13 @@ final class StoreCache {
     /// Stores that could not be set up; each was reported once.
     var failures: [UploadFailure] = []
 
-    /// - Parameter followsOptions: whether the options of the command line go before what the ledger says of a store.
+    /// - Parameter followsOptions: whether the command line's options override the ledger's record of a store.
     init(_ session: Session, followsOptions: Bool) {
         self.session = session
         self.followsOptions = followsOptions
     }
 
-    /// The store of uploads that the ledger knows.
+    /// The store of uploads in the ledger.
     func service(of address: StoreAddress) throws(UploadFailure) -> S3Service {
         if let service = known[address] { return service }
         let service = try session.storeOrFailure(at: address, followsOptions: followsOptions).service
@@ -25,7 +25,7 @@ final class StoreCache {
         return service
     }
 
-    /// A bucket that the ledger knows; nil if its store cannot be set up.
+    /// A bucket in the ledger; nil if its store cannot be set up.
     func place(bucket: String, at address: StoreAddress) -> StorePlace? {
         do throws(UploadFailure) {
             return StorePlace(
@@ -40,7 +40,7 @@ final class StoreCache {
         }
     }
 
-    /// A bucket, or a prefix in it, that was named; its store is found as for an upload.
+    /// A named bucket, or a prefix in it; its store is found as for an upload.
     func place(named object: ObjectAddress) -> StorePlace? {
         do throws(CommandFailure) {
             let store = try session.store(forBucket: object.bucket)
@@ -60,7 +60,7 @@ final class StoreCache {
 }
 
 extension Session {
-    /// Operands that name buckets, or prefixes in them: `bucket`, `bucket/prefix`, `s3://bucket/prefix`.
+    /// Operands that are buckets, or prefixes in them: `bucket`, `bucket/prefix`, `s3://bucket/prefix`.
     func places(_ operands: [[UInt8]]) throws(CommandFailure) -> [ObjectAddress] {
         var places: [ObjectAddress] = []
         for operand in operands {

@@ -1,5 +1,5 @@
-/// When a store's lifecycle rule will abort an unfinished upload and remove its parts (`x-amz-abort-date`), and what that
-/// means for an upload that is under way.
+/// When a store's lifecycle rule will abort an unfinished upload and remove its parts (`x-amz-abort-date`), and what
+/// that means for an upload in progress.
 package struct AbortDate: Hashable, Sendable {
     package var time: UTCTime
 
@@ -7,29 +7,28 @@ package struct AbortDate: Hashable, Sendable {
         self.time = time
     }
 
-    /// Reads the date in the form of HTTP's headers, or in ISO 8601, as some stores write it. Nil for anything else: a date
-    /// that can't be read is none.
+    /// Reads the date in the form of HTTP headers, or in ISO 8601, as some stores write it. Nil for anything else.
     package init?(_ text: String) {
         guard let time = UTCTime(httpDate: text) ?? UTCTime(iso8601: text) else { return nil }
         self.time = time
     }
 
-    /// What is worth a warning; the times are in seconds.
+    /// Cases that deserve a warning; times are in seconds.
     package enum Risk: Hashable, Sendable {
-        /// The date is past: parts may be gone already.
+        /// The date has passed: parts may be gone.
         case past
-        /// At the rate it would take longer than there is time.
+        /// At the current rate the upload would finish after the date.
         case tooSlow(left: Double, needed: Double)
         /// Less than a day is left.
         case near(left: Double)
     }
 
-    /// Seconds before the date from which on it is worth a word even if nothing is known of the rate.
+    /// Seconds before the date within which to warn even if the rate is unknown.
     package static let nearness = 86_400.0
 
     /// - Parameters:
-    ///   - bytesLeft: nil where the end is not known.
-    ///   - rate: bytes per second, as measured or as it is limited; nil where it is not known.
+    ///   - bytesLeft: nil if the length is unknown.
+    ///   - rate: bytes per second, as measured or limited; nil if unknown.
     package func risk(at now: UTCTime, bytesLeft: Int64?, rate: Double?) -> Risk? {
         let left = Double(time.millisecondsSince1970 - now.millisecondsSince1970) / 1000
         if left <= 0 { return .past }

@@ -1,13 +1,13 @@
-/// What becomes of a file when the store has proven that it has it.
+/// What to do with a file once the store is proven to have it.
 package enum AfterAction: Hashable, Sendable, CustomStringConvertible {
     case keep
-    /// To this directory, which is absolute or begins with `~/`: raw bytes, without a slash at the end.
+    /// To this directory, which is absolute or starts with `~/`: raw bytes, without a slash at the end.
     case move([UInt8])
     case delete
-    /// So many seconds after the proof.
+    /// Seconds after the proof.
     case deleteAfter(Double)
 
-    /// Why a text is none of them; `description` continues a sentence that began with the text.
+    /// Why a text is not an action; `description` continues a sentence that starts with the text.
     package enum ParseError: Error, Hashable, Sendable, CustomStringConvertible {
         case unknown
         case relative
@@ -53,12 +53,12 @@ package enum AfterAction: Hashable, Sendable, CustomStringConvertible {
         guard path.first == UInt8(ascii: "/") || path.starts(with: "~/".utf8) else { throw .relative }
         var trimmed = path
         while trimmed.count > 1, trimmed.last == UInt8(ascii: "/") { trimmed.removeLast() }
-        // "~/" alone would put them among everything else of the user's, "/" into the root.
+        // "~/" alone would move files directly into the home directory, "/" into the root.
         guard trimmed.count > 1 else { throw .notAPath }
         return Array(trimmed)
     }
 
-    /// As it is written. Bytes of a path that are not UTF-8 are shown as `%XX`.
+    /// As the user writes it. Bytes of a path that are not UTF-8 are shown as `%XX`.
     package var description: String {
         switch self {
         case .keep: "keep"

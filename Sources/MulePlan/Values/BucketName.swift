@@ -1,18 +1,18 @@
 import Glibc
 
-/// What a bucket may be called, beyond the characters that a destination takes.
+/// Rules for bucket names, beyond the characters that a destination accepts.
 package enum BucketName {
-    /// Whose rules hold.
+    /// Which rules apply.
     package enum Rules: Sendable {
         /// Any store's, with the bucket in the path.
         case inPath
-        /// Any store's, with the bucket in the host's name.
+        /// Any store's, with the bucket in the host name.
         case inHost
         /// Amazon's: https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
         case amazon
     }
 
-    /// Why most stores have no bucket of this name, as a sentence; nil for a usual one.
+    /// Why most stores refuse this name, as a sentence; nil for a usual name.
     package static func doubt(_ name: String) -> String? {
         let isUsual = name.utf8.allSatisfy {
             (0x61...0x7A).contains($0) || (0x30...0x39).contains($0) || $0 == UInt8(ascii: "-")
@@ -22,7 +22,7 @@ package enum BucketName {
             ? nil : "Is \(name) the bucket's name? At most stores it may only have lower-case letters, digits, - and ."
     }
 
-    /// Why no bucket has this name, as a sentence; nil when one may.
+    /// Why no bucket can have this name, as a sentence; nil if one can.
     package static func problem(_ name: String, _ rules: Rules) -> String? {
         if name == "." || name == ".." { return "A bucket cannot be named \(name)." }
         if name.hasSuffix("--x-s3") {

@@ -1,9 +1,9 @@
 /// Reads and writes byte counts as people type them: `8MiB`, `100MB`, `1.5G`, `8388608`.
 ///
 /// `KiB`, `MiB`, … and the bare letters `K`, `M`, … (as in dd, rclone and s3cmd) are powers of 1024; `KB`, `MB`, … are
-/// powers of 1000. Letters may be in either case, and one space may stand before the unit.
+/// powers of 1000. Case does not matter, and one space may precede the unit.
 package enum ByteSize {
-    /// Why a text is not a byte count; `description` continues a sentence that began with the text.
+    /// Why a text is not a byte count; `description` continues a sentence that starts with the text.
     package enum ParseError: Error, Equatable, Sendable, CustomStringConvertible {
         case notASize
         case unknownUnit(String)
@@ -20,7 +20,7 @@ package enum ByteSize {
         }
     }
 
-    /// Bytes that `text` stands for, at least 0; a fraction of a byte is dropped.
+    /// Number of bytes, at least 0; a fraction of a byte is dropped.
     package static func parse(_ text: String) throws(ParseError) -> Int64 {
         var rest = Array(text.utf8)[...]
         let whole = try digits(of: &rest)
@@ -40,18 +40,18 @@ package enum ByteSize {
         return result
     }
 
-    /// Bytes per second: a size, with or without `/s` behind it.
+    /// Bytes per second: a size, with or without `/s` after it.
     package static func parseRate(_ text: String) throws(ParseError) -> Int64 {
         try parse(text.utf8.suffix(2).elementsEqual("/s".utf8) ? String(text.dropLast(2)) : text)
     }
 
-    /// A count for people: `512 B`, `61.3 MiB`, `300.0 GiB`; rounded to a tenth of the largest binary unit that fits.
+    /// A count for display: `512 B`, `61.3 MiB`, `300.0 GiB`; rounded to a tenth of the largest binary unit that fits.
     package static func format(_ bytes: Int64) -> String {
         let step = step(for: bytes)
         return step == 0 ? "\(max(0, bytes)) B" : tenths(bytes, step) + " " + names[step]
     }
 
-    /// Two counts in the unit of the second: `183.1 of 300.0 GiB`, or with "/" between them `183.1/300.0 GiB`.
+    /// Two counts in the unit of the second: `183.1 of 300.0 GiB`, or with "/" as separator `183.1/300.0 GiB`.
     package static func format(_ part: Int64, of whole: Int64, separator: String = " of ") -> String {
         let step = step(for: max(part, whole))
         guard step > 0 else { return "\(max(0, part))\(separator)\(max(0, whole)) B" }
@@ -64,7 +64,7 @@ package enum ByteSize {
         let run = rest.prefix { $0 >= 0x30 && $0 <= 0x39 }
         guard !run.isEmpty else { return nil }
         rest.removeFirst(run.count)
-        // Twenty digits hold every Int64, and leave UInt128 room for the unit.
+        // Twenty digits hold every Int64, and leave room in UInt128 for the unit.
         let significant = run.drop { $0 == 0x30 }
         guard significant.count <= 20 else { throw .tooLarge }
         return significant.reduce(into: UInt128(0)) { $0 = $0 * 10 + UInt128($1 - 0x30) }
@@ -85,7 +85,7 @@ package enum ByteSize {
         return (0...power).reduce(into: UInt128(1)) { result, _ in result *= base }
     }
 
-    /// Only what looks like a unit is shown as one: the text may be anything.
+    /// Only text that looks like a unit is shown as one: the text may be anything.
     private static func problem(_ unit: String) -> ParseError {
         unit.utf8.count <= 12 && unit.utf8.allSatisfy(\.isASCIILetter) ? .unknownUnit(unit) : .notASize
     }

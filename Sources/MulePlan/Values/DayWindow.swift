@@ -1,10 +1,10 @@
-/// A time of each day, by the clock on the wall: from one minute of the day up to another one, which may lie behind midnight.
+/// A period of each day in local time: from one minute of the day to another, which may be after midnight.
 package struct DayWindow: Hashable, Sendable, CustomStringConvertible {
-    /// Minutes since midnight, 0 to 1439; the end is the first minute that lies outside.
+    /// Minutes since midnight, 0 to 1439; the end is exclusive.
     package let start: Int
     package let end: Int
 
-    /// Nil where both are the same.
+    /// Nil if both are the same.
     package init?(start: Int, end: Int) {
         guard start != end else { return nil }
         self.start = start

@@ -1,6 +1,6 @@
-/// Reads and writes spans of time as people type them: `5s`, `15m`, `1h30m`, `7d`.
+/// Reads and writes durations as people type them: `5s`, `15m`, `1h30m`, `7d`.
 package enum DurationText {
-    /// Why a text is not a span of time; `description` continues a sentence that began with the text.
+    /// Why a text is not a duration; `description` continues a sentence that starts with the text.
     package enum ParseError: Error, Equatable, Sendable, CustomStringConvertible {
         case notADuration
         case tooLong
@@ -18,8 +18,8 @@ package enum DurationText {
         ("w", 604_800), ("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1), ("ms", 0.001),
     ]
 
-    /// Seconds that `text` stands for, at least 0: numbers with a unit (w, d, h, m, s, ms; each at most once, the
-    /// largest first), or one number without a unit, which means seconds.
+    /// Seconds, at least 0: numbers with a unit (w, d, h, m, s, ms; each at most once, the largest first), or one
+    /// number without a unit, which means seconds.
     package static func parse(_ text: String) throws(ParseError) -> Double {
         var rest = Array(text.utf8)[...]
         var total = 0.0
@@ -48,7 +48,7 @@ package enum DurationText {
         return total
     }
 
-    /// A span for people, in its two largest units: `12s`, `4m10s`, `1h02m`, `3d04h`; `?` for one that is not finite.
+    /// A duration for display, in its two largest units: `12s`, `4m10s`, `1h02m`, `3d04h`; `?` if it is not finite.
     package static func format(_ seconds: Double) -> String {
         guard seconds.isFinite, seconds < 1e12 else { return "?" }
         let whole = Int64(max(0, seconds.rounded()))

@@ -1,9 +1,9 @@
-/// The name of an object in its bucket: bytes, as S3 compares them. (`String` holds `ü` in its composed and its
-/// decomposed form to be equal, S3 and file systems do not.)
+/// The name of an object in its bucket: bytes, as S3 compares them. (`String` treats the composed and decomposed forms
+/// of `ü` as equal; S3 and file systems do not.)
 package struct ObjectKey: Hashable, Sendable {
     package let utf8: [UInt8]
 
-    /// Bytes that are not UTF-8 can't be in a key; each becomes `%XX`, so that no two names fall together by loss.
+    /// A key must be UTF-8. Each other byte becomes `%XX` instead of a replacement character, so names stay different.
     package init(_ bytes: some Sequence<UInt8>) {
         utf8 = LossyUTF8.percentEscapingInvalid(Array(bytes))
     }
@@ -15,7 +15,7 @@ package struct ObjectKey: Hashable, Sendable {
     package var string: String { String(decoding: utf8, as: UTF8.self) }
 }
 
-/// An object's place: `bucket/key`.
+/// A bucket and a key: `bucket/key`.
 package struct ObjectAddress: Hashable, Sendable, CustomStringConvertible {
     package var bucket: String
     package var key: ObjectKey
@@ -28,7 +28,7 @@ package struct ObjectAddress: Hashable, Sendable, CustomStringConvertible {
     package var description: String { bucket + "/" + key.string }
 }
 
-/// What a user typed as DESTINATION.
+/// The user's DESTINATION argument.
 package enum Destination: Hashable, Sendable {
     case object(ObjectAddress)
     /// A bucket, or a key that ends in `/`: each source's name is appended.
@@ -36,7 +36,7 @@ package enum Destination: Hashable, Sendable {
 
     /// Reads `bucket/key`, `s3://bucket/key`, `bucket/prefix/`, `bucket/` or `bucket`.
     ///
-    /// - Parameter exactKey: take a key that ends in `/` for an object's name, not for a prefix.
+    /// - Parameter exactKey: a key that ends in `/` is an object's name, not a prefix.
     package init(parsing text: [UInt8], exactKey: Bool = false) throws(DestinationError) {
         var rest = text[...]
         let scheme = Array("s3://".utf8)
@@ -61,7 +61,7 @@ package enum Destination: Hashable, Sendable {
         }
     }
 
-    /// The object for a source whose name (or path relative to what was named) is `name`.
+    /// The object for a source with this name, or this path relative to the source argument.
     package func address(forName name: [UInt8]) -> ObjectAddress {
         switch self {
         case .object(let address): address
@@ -74,8 +74,8 @@ package enum Destination: Hashable, Sendable {
         (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(byte) ? byte | 0x20 : byte
     }
 
-    // Wider than the naming rules of AWS, since other stores allow upper case and underscores; narrow enough that a
-    // bucket's name is the same in a URL, in a host and on a terminal.
+    // Wider than AWS's naming rules, because other stores allow upper case and underscores; narrow enough that a
+    // bucket's name looks the same in a URL, in a host name and on a terminal.
     private static func isBucketByte(_ byte: UInt8) -> Bool {
         switch byte {
         case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
@@ -91,9 +91,9 @@ package enum DestinationError: Error, Hashable, Sendable {
     case badBucket(String)
 }
 
-/// Bytes that should be UTF-8 and may not be: file names on Linux are any bytes but `/` and NUL.
+/// Bytes that should be UTF-8 but may not be: file names on Linux are any bytes except `/` and NUL.
 package enum LossyUTF8 {
-    /// Keeps what is UTF-8 and writes every other byte as `%XX`.
+    /// Keeps UTF-8 and writes every other byte as `%XX`.
     package static func percentEscapingInvalid(_ bytes: [UInt8]) -> [UInt8] {
         if isValid(bytes[...]) { return bytes }
         var result: [UInt8] = []
@@ -132,7 +132,8 @@ package enum LossyUTF8 {
 }
 
 extension [UInt8] {
-    /// Whether no other name could become the same key: bytes that are not UTF-8 become `%XX`, which may be another's name.
+    /// Whether no other name can map to the same key: bytes that are not UTF-8 become `%XX`, which may be part of
+    /// another name.
     package var isItsOwnKey: Bool {
         !contains(UInt8(ascii: "%")) && (allSatisfy { $0 < 0x80 } || String(validating: self, as: UTF8.self) != nil)
     }

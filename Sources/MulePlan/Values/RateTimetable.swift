@@ -1,13 +1,13 @@
-/// How many bytes per second may be sent, by day of the week and time of day.
+/// The rate limit by day of the week and time of day.
 ///
-/// Written as one rate (`20MB/s`), or as entries of which the first that fits holds:
-/// `08:00-18:00 Mon-Fri=20MB/s, Sat+Sun=off, *=100MB/s`. Where none fits there is no limit.
+/// Written as one rate (`20MB/s`), or as entries of which the first match applies:
+/// `08:00-18:00 Mon-Fri=20MB/s, Sat+Sun=off, *=100MB/s`. Without a match there is no limit.
 package struct RateTimetable: Equatable, Sendable {
-    /// A time of the week, by the clock on the wall.
+    /// A time of the week, in local time.
     package struct Time: Equatable, Sendable {
         /// 0 is Monday, 6 Sunday.
         package var weekday: Int
-        /// Of the day, from 0 to 1439.
+        /// Minute of the day, from 0 to 1439.
         package var minute: Int
 
         package init(weekday: Int, minute: Int) {
@@ -17,16 +17,16 @@ package struct RateTimetable: Equatable, Sendable {
     }
 
     struct Entry: Equatable, Sendable {
-        /// A bit for each weekday on which the stretch begins.
+        /// A bit for each weekday on which the period starts.
         var days: UInt8 = 0b111_1111
-        /// Minutes of the day. An `end` that is not after `begin` lies on the next day.
+        /// Minutes of the day. An `end` that is not after `begin` is on the next day.
         var begin = 0
         var end = RateTimetable.minutesPerDay
         /// Bytes per second; nil for no limit.
         var rate: Int64?
     }
 
-    /// Why a text is no timetable; `description` continues a sentence that began with the text.
+    /// Why a text is not a timetable; `description` continues a sentence that starts with the text.
     package struct ParseError: Error, Equatable, Sendable, CustomStringConvertible {
         package let description: String
     }
@@ -64,21 +64,21 @@ package struct RateTimetable: Equatable, Sendable {
         self.entries = entries
     }
 
-    /// Bytes per second at that time, 1 at least; nil for no limit.
+    /// Bytes per second at that time, at least 1; nil for no limit.
     package func rate(at time: Time) -> Int64? {
         entries.first { $0.holds(at: time) }?.rate
     }
 
-    /// The rate, if it is the same at all times and there is one.
+    /// The rate, if it is limited and the same at all times.
     package var constant: Int64? {
         guard let first = entries.first, entries.count == 1, first == Entry(rate: first.rate) else { return nil }
         return first.rate
     }
 
-    /// Whether the rate is another one at another time.
+    /// Whether the rate differs by time.
     package var dependsOnTime: Bool { entries.count > 1 || entries.first.map { $0 != Entry(rate: $0.rate) } ?? false }
 
-    /// Numbers, from 1 on, of entries that never hold, since others before them hold at all of their times.
+    /// Numbers, from 1, of entries that never apply, because earlier entries cover all of their times.
     package var hiddenEntries: [Int] {
         var unseen = Set(entries.indices)
         for weekday in 0..<Self.dayNames.count where !unseen.isEmpty {
@@ -90,7 +90,7 @@ package struct RateTimetable: Equatable, Sendable {
         return unseen.sorted().map { $0 + 1 }
     }
 
-    /// Seconds that so many bytes take from a time on, at the rates that hold meanwhile. What may go without a limit takes none.
+    /// Seconds to send so many bytes from a time on, at the rates of these times. Periods without a limit take none.
     package func seconds(for bytes: Int64, from start: Time) -> Double {
         var left = Double(bytes)
         if let constant { return left / Double(constant) }
@@ -122,7 +122,7 @@ package struct RateTimetable: Equatable, Sendable {
         } catch {
             throw ParseError(description: error.description)
         }
-        // One reader takes it for "no limit", another for "nothing at this time".
+        // One reader would take it for "no limit", another for "nothing at this time".
         guard rate > 0 else {
             throw ParseError(
                 description: "has a rate of 0: write off for no limit, or a rate such as 500K"
@@ -181,7 +181,7 @@ package struct RateTimetable: Equatable, Sendable {
             guard ends.count <= 2, let first = ends.first.flatMap(day), let last = ends.last.flatMap(day) else {
                 return nil
             }
-            // Fri-Mon goes over the end of the week.
+            // Fri-Mon wraps around the end of the week.
             var day = first
             days |= 1 << day
             while day != last {
@@ -205,7 +205,7 @@ extension RateTimetable.Entry {
     fileprivate func holds(at time: RateTimetable.Time) -> Bool {
         let isLate = end <= begin
         if isOn(time.weekday), time.minute >= begin, isLate || time.minute < end { return true }
-        // What began the day before goes on after midnight.
+        // A period of the day before may last past midnight.
         return isLate && isOn((time.weekday + 6) % 7) && time.minute < end
     }
 

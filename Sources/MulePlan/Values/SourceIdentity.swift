@@ -1,18 +1,17 @@
-/// Which file, in which state: what an upload belongs to.
+/// Which file, and in which state, an upload belongs to.
 ///
-/// Size and modification time say whether it is another content. Device, inode and change time say only that the content
-/// must be compared: many file systems give other numbers at each mount, and a change time moves with each name and each
-/// permission.
+/// Another size or modification time means other content. Another device, inode or change time only means that the
+/// content must be compared: many file systems get new numbers at each mount, and new names or permissions change the
+/// change time.
 package struct SourceIdentity: Hashable, Sendable {
-    /// Canonical path, any bytes but NUL.
+    /// Canonical path, any bytes except NUL.
     package var path: [UInt8]
     package var device: UInt64
     package var inode: UInt64
     package var size: Int64
     /// Nanoseconds since 1970.
     package var modificationTime: Int64
-    /// When anything of the file was changed last, in nanoseconds since 1970. No program can set it. Nil where it is not
-    /// known.
+    /// Last change of content, names or permissions, in nanoseconds since 1970. No program can set it. Nil if unknown.
     package var changeTime: Int64?
 
     package init(
@@ -31,14 +30,14 @@ package struct SourceIdentity: Hashable, Sendable {
         self.changeTime = changeTime
     }
 
-    /// What tells this file from the one it was before.
+    /// What differs between this state of the file and an earlier one.
     package func changes(since before: SourceIdentity) -> [SourceChange] {
         var changes: [SourceChange] = []
         if size != before.size { changes.append(.size(before: before.size, now: size)) }
         if modificationTime != before.modificationTime {
             changes.append(.modificationTime(before: before.modificationTime, now: modificationTime))
         } else if changeTime != before.changeTime, size == before.size {
-            // What another size or modification time implies is not told twice.
+            // Not reported if it only follows from a new size or modification time.
             changes.append(.changeTime)
         }
         if inode != before.inode { changes.append(.inode(before: before.inode, now: inode)) }
@@ -46,11 +45,11 @@ package struct SourceIdentity: Hashable, Sendable {
         return changes
     }
 
-    /// What this look at the file and an earlier one say together.
+    /// Compares this state of the file with an earlier one.
     ///
     /// - Parameters:
-    ///   - changing: what may change.
-    ///   - moment: of the earlier look, in milliseconds since 1970; nil where no clock could hide a change.
+    ///   - changing: which changes are allowed.
+    ///   - moment: the time of the earlier look, in milliseconds since 1970; nil if the clock cannot hide a change.
     package func verdict(
         since before: SourceIdentity,
         changing: ChangingSource = .refuse,
@@ -62,18 +61,18 @@ package struct SourceIdentity: Hashable, Sendable {
         return changes.isEmpty && before.showsChanges(since: moment) ? .same : .compare(changes)
     }
 
-    /// Whether a change after the moment shows in the times.
+    /// Whether a change after the moment must show in the times.
     private func showsChanges(since moment: Int64?) -> Bool {
         guard let moment else { return true }
-        // A write moves the change time, whatever becomes of the other.
+        // A write always moves the change time, even if a program resets the modification time.
         return !Self.mayHideChanges(changeTime ?? modificationTime, since: moment)
     }
 
-    /// Whether the file may have been changed after the moment, in milliseconds since 1970, without its time having moved.
+    /// Whether the file may have been changed after the moment, in milliseconds since 1970, without a new time.
     ///
-    /// Some file systems count whole seconds (ext3, HFS+, old NFS servers), FAT every other one. A write that follows a
-    /// look within the same unit leaves the time as it was. Git calls such files "racily clean" and compares their content.
-    /// A time far in the future was set by somebody, and no write brings it back.
+    /// Some file systems count whole seconds (ext3, HFS+, old NFS servers), FAT counts two seconds. A write in the same
+    /// unit as the earlier look does not change the time. Git calls such files "racily clean" and compares their
+    /// content. A time far in the future was set by a program, and a write moves it to the present.
     package func mayHideChanges(since moment: Int64) -> Bool {
         Self.mayHideChanges(modificationTime, since: moment)
     }
@@ -90,36 +89,36 @@ package struct SourceIdentity: Hashable, Sendable {
     private static let largestSkew: Int64 = 86_400_000
 }
 
-/// What an upload is made of that can be read once, from front to back.
+/// A source that can be read only once, from start to end.
 package enum StreamSource: String, Hashable, Sendable, CaseIterable {
     case standardInput = "-"
-    /// What a command prints. The command itself is kept nowhere: there may be passwords in it.
+    /// A command's output. The command itself is not stored: it may contain passwords.
     case command = "stdin-command"
 
-    /// What stands for a path in messages and events; nil for standard input.
+    /// The name for messages and events; nil for standard input.
     package var name: [UInt8]? { self == .standardInput ? nil : Array(rawValue.utf8) }
 }
 
-/// What two looks at a file say of its content.
+/// What two looks at a file say about its content.
 package enum SourceVerdict: Hashable, Sendable {
-    /// Nothing differs by which a change would show.
+    /// No difference, and every change would have shown.
     case same
-    /// The facts can't tell: the content must be compared with what is on record.
+    /// The facts are not enough: the content must be compared with the record.
     case compare([SourceChange])
-    /// Another content.
+    /// Other content.
     case changed([SourceChange])
 
     package var isChanged: Bool { if case .changed = self { true } else { false } }
 }
 
-/// What is borne of a source that changes while it is sent.
+/// What to do about a source that changes while it is sent.
 package enum ChangingSource: String, Hashable, Sendable, CaseIterable {
-    /// Nothing: the object is the file as it was at one moment, or there is none.
+    /// Fail: the object is the file as it was at one moment, or there is none.
     case refuse
-    /// Growth, as of a log that others write to: the size first seen is sent.
+    /// Accept growth, as of a log: the size first seen is sent.
     case snapshotSize = "snapshot-size"
 
-    /// Whether the change is one that the policy means, so that no comparison is needed for it.
+    /// Whether the policy allows the change, so that no comparison is needed.
     package func allows(_ change: SourceChange) -> Bool {
         switch (change, self) {
         case (.size(let before, let now), .snapshotSize): now >= before
@@ -128,7 +127,7 @@ package enum ChangingSource: String, Hashable, Sendable, CaseIterable {
         }
     }
 
-    /// The changes that mean another content and are not allowed.
+    /// Changes that mean other content and are not allowed.
     package func offences(in changes: [SourceChange]) -> [SourceChange] {
         changes.filter { change in
             switch (change, self) {
@@ -144,18 +143,18 @@ package enum ChangingSource: String, Hashable, Sendable, CaseIterable {
 package enum SourceChange: Hashable, Sendable {
     case size(before: Int64, now: Int64)
     case modificationTime(before: Int64, now: Int64)
-    /// Another file stands under the same path.
+    /// Another file has the same path.
     case inode(before: UInt64, now: UInt64)
-    /// Something of the file was changed: its content, a name, its permissions or its times.
+    /// The content, a name, the permissions or the times changed.
     case changeTime
-    /// The bytes are others, as a comparison has shown.
+    /// A comparison found different bytes.
     case content
-    /// The file system has another number. Numbers of file systems change from boot to boot, so that alone is no sign
-    /// of another content, but no proof of the same one either.
+    /// The file system has another number. These numbers change from boot to boot, so this neither proves other content
+    /// nor the same one.
     case device
 
-    /// Whether two times may be one local time, read in two time zones: FAT keeps local time, so that all its times move
-    /// when summer time begins. Zones lie whole quarters of an hour apart, a day at most.
+    /// Whether two times may be one local time, read in two time zones: FAT stores local time, so all its times move
+    /// when summer time starts. Zones differ by multiples of 15 minutes, by a day at most.
     static func isOtherZone(_ before: Int64, _ now: Int64) -> Bool {
         let (difference, hasOverflowed) = now.subtractingReportingOverflow(before)
         return !hasOverflowed && difference != 0 && difference % quarterOfAnHour == 0

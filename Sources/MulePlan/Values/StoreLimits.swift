@@ -1,4 +1,4 @@
-/// What a store allows. Amazon's figures are the default; other stores differ, so they travel as a value.
+/// A store's limits. Amazon's are the default; a value, because other stores differ.
 ///
 /// Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html; the maximum object size of 48.83 TiB
 /// (10,000 parts of 5 GiB) has been in force since December 2025.
@@ -7,7 +7,7 @@ package struct StoreLimits: Hashable, Sendable {
     package var maximumPartSize: Int64 = 5 << 30
     package var maximumPartCount = 10_000
     package var maximumPutSize: Int64 = 5 << 30
-    /// All parts but the last must be of one size (R2). Parts of a file always are.
+    /// All parts but the last must have the same size (R2). Parts of a file always do.
     package var partsMustBeEqual = false
     /// Bytes of a key in UTF-8.
     package var maximumKeyLength = 1024

@@ -1,7 +1,7 @@
-/// Near misses: which known word was probably meant.
+/// Suggestions for mistyped words.
 package enum Suggestion {
-    /// Edits (insert, delete, replace, swap of two neighbours) that turn one text into the other, counted in bytes; the
-    /// restricted Damerau-Levenshtein distance, in which no piece is edited twice.
+    /// Edits (insert, delete, replace, swap of two neighbours) that turn one text into the other, counted in bytes: the
+    /// restricted Damerau-Levenshtein distance, which edits no substring twice.
     package static func distance(_ first: String, _ second: String) -> Int {
         let a = Array(first.utf8)
         let b = Array(second.utf8)
@@ -19,9 +19,8 @@ package enum Suggestion {
         return last[b.count]
     }
 
-    /// The candidate nearest to `word`, or nil when none is near: at most a third of its letters may differ, or `word`
-    /// is the beginning of exactly one candidate. Upper and lower case count as equal; of equals the first candidate
-    /// wins.
+    /// The candidate nearest to `word`, or nil if none is near: at most a third of its letters may differ, or `word` is
+    /// a prefix of exactly one candidate. Ignores case; of equally near ones, the first wins.
     package static func nearest(of word: String, in candidates: [String]) -> String? {
         let typed = word.lowercased()
         guard !typed.isEmpty else { return nil }

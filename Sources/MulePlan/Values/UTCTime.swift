@@ -1,7 +1,7 @@
-/// A moment in Universal Time, to the millisecond, and the three spellings of it that S3 uses.
+/// A moment in UTC, to the millisecond, and the three formats of it that S3 uses.
 ///
-/// It is a value and reads no clock: whoever decides or signs is handed the time. Days have 86,400 seconds, as in POSIX;
-/// the text forms hold the years 0000 to 9999 of the Gregorian calendar, and a leap second (`:60`) is refused.
+/// It reads no clock: code that decides or signs gets the time as an argument. Days have 86,400 seconds, as in POSIX;
+/// the text forms cover the years 0000 to 9999 of the Gregorian calendar, and a leap second (`:60`) is refused.
 package struct UTCTime: Hashable, Comparable, Sendable {
     package var millisecondsSince1970: Int64
 
@@ -17,7 +17,7 @@ package struct UTCTime: Hashable, Comparable, Sendable {
         left.millisecondsSince1970 < right.millisecondsSince1970
     }
 
-    /// The moment so many milliseconds later, or earlier when negative.
+    /// The moment so many milliseconds later, or earlier if negative.
     package func adding(milliseconds: Int64) -> UTCTime {
         UTCTime(millisecondsSince1970: millisecondsSince1970 + milliseconds)
     }
@@ -48,7 +48,7 @@ extension UTCTime {
         String(decoding: Self.date(CalendarTime(self)), as: UTF8.self)
     }
 
-    // Every request bears its time twice: no texts are made on the way to it.
+    // Without temporary strings: every request needs its time twice.
     private static func date(_ time: CalendarTime) -> [UInt8] {
         var text: [UInt8] = []
         text.reserveCapacity(16)
@@ -75,7 +75,7 @@ extension UTCTime {
 
 extension UTCTime {
     /// Reads `2026-11-20T23:56:00Z`, with an optional fraction of a second (cut to milliseconds) and `+00:00` for `Z`.
-    /// Nil for anything else, other zones included.
+    /// Nil for anything else, including other zones.
     package init?(iso8601 text: String) {
         var scanner = ByteScanner(text)
         guard let year = scanner.digits(4), scanner.skip("-"), let month = scanner.digits(2), scanner.skip("-"),
@@ -86,8 +86,8 @@ extension UTCTime {
         self.init(millisecondsSince1970: time.secondsSince1970 * 1000 + milliseconds)
     }
 
-    /// Reads `Fri, 20 Nov 2026 23:56:00 GMT`, the IMF-fixdate of RFC 9110 section 5.6.7 that every `Date` header has. Nil
-    /// for the obsolete forms, and when the day of the week does not belong to the date.
+    /// Reads `Fri, 20 Nov 2026 23:56:00 GMT`, the IMF-fixdate of RFC 9110 section 5.6.7 that every `Date` header has.
+    /// Nil for the obsolete forms, and if the day of the week does not match the date.
     package init?(httpDate text: String) {
         var scanner = ByteScanner(text)
         guard let weekday = scanner.word(of: ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"]), scanner.skip(", "),
@@ -97,14 +97,14 @@ extension UTCTime {
             ), scanner.skip(" "), let year = scanner.digits(4), scanner.skip(" "), let clock = scanner.clock(),
             scanner.skip(" GMT"), scanner.isAtEnd,
             let time = CalendarTime(year: year, month: Int64(month) + 1, day: day, clock: clock),
-            // Day 0, the first of January 1970, was a Thursday.
+            // Day 0, 1 January 1970, was a Thursday.
             flooredDivision(time.daysSince1970, 7).remainder == Int64(weekday)
         else { return nil }
         self.init(secondsSince1970: time.secondsSince1970)
     }
 }
 
-/// A date of the Gregorian calendar and a time of day, whole seconds.
+/// A Gregorian date and a time of day, in whole seconds.
 private struct CalendarTime {
     typealias Clock = (hour: Int64, minute: Int64, second: Int64)
 
@@ -120,7 +120,7 @@ private struct CalendarTime {
         let (days, secondOfDay) = flooredDivision(seconds, 86_400)
         (hour, minute, second) = (secondOfDay / 3600, secondOfDay / 60 % 60, secondOfDay % 60)
 
-        // Years are counted from March, so that the leap day is a year's last, and by 400 years of 146,097 days.
+        // Years start in March, so that the leap day is the last of a year; 400 years have 146,097 days.
         let (era, dayOfEra) = flooredDivision(days + Self.daysFromMarch0To1970, 146_097)
         let yearOfEra = (dayOfEra - dayOfEra / 1460 + dayOfEra / 36_524 - dayOfEra / 146_096) / 365
         let dayOfYear = dayOfEra - Self.days(beforeYear: yearOfEra)
@@ -130,7 +130,7 @@ private struct CalendarTime {
         year = era * 400 + yearOfEra + (month <= 2 ? 1 : 0)
     }
 
-    /// Nil when there is no such date or time of day.
+    /// Nil if the date or the time of day does not exist.
     init?(year: Int64, month: Int64, day: Int64, clock: Clock) {
         guard (1...12).contains(month), (1...Self.length(ofMonth: month, in: year)).contains(day),
             clock.hour < 24, clock.minute < 60, clock.second < 60
@@ -150,14 +150,15 @@ private struct CalendarTime {
         daysSince1970 * 86_400 + hour * 3600 + minute * 60 + second
     }
 
-    /// From the first of March of the year 0.
+    /// From 1 March of the year 0.
     private static let daysFromMarch0To1970: Int64 = 719_468
 
     private static func days(beforeYear year: Int64) -> Int64 {
         year * 365 + year / 4 - year / 100
     }
 
-    /// March is 0. Months from March on take turns of 31 and 30 days but for two pairs of 31, which this line rounds to.
+    /// March is 0. From March on, months alternate between 31 and 30 days except for two pairs of 31; this formula
+    /// rounds to that.
     private static func days(beforeMonthFromMarch month: Int64) -> Int64 {
         (153 * month + 2) / 5
     }
@@ -171,7 +172,7 @@ private struct CalendarTime {
     }
 }
 
-/// Takes fixed pieces off the front of a text. What does not fit is left where it is.
+/// Takes fixed pieces off the front of a text. On a mismatch nothing is consumed.
 private struct ByteScanner {
     private var rest: Substring.UTF8View
 
@@ -206,7 +207,7 @@ private struct ByteScanner {
         return (hour, minute, second)
     }
 
-    /// The milliseconds of `.5` or `.500123`; 0 when there is no fraction, nil when its digits are missing.
+    /// The milliseconds of `.5` or `.500123`; 0 without a fraction, nil if its digits are missing.
     mutating func fraction() -> Int64? {
         guard skip(".") else { return 0 }
         let piece = rest.prefix(while: isDigit)

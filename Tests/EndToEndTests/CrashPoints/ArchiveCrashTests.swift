@@ -3,11 +3,11 @@ import MuleDigest
 import TestSupport
 import Testing
 
-/// `mule archive` that moves or deletes what it has archived, killed at every change of its ledger and of the files, and around every
-/// request; and the machine losing its power at each of these changes. After it no file is lost, none is gone that the store does
-/// not have, and the next run brings all to their end.
+/// `mule archive` with moving or deleting, killed at every change of its ledger and of the files, and around every
+/// request; and a power loss at each of these changes. Afterwards no file is lost, each missing file is at the store,
+/// and the next run finishes.
 ///
-/// As in `CrashPointTests`, MULE_CRASH_POINTS says how many points of each kind are tried.
+/// As in `CrashPointTests`, MULE_CRASH_POINTS is the number of tested points of each kind.
 @Suite struct ArchiveCrashTests {
     enum After: String, Sendable, CaseIterable {
         case move, delete
@@ -150,8 +150,8 @@ private struct ArchiveCrashTrial {
         return true
     }
 
-    /// Each file is in one of its places with all its bytes, or it is to be deleted and the store has it; and it has left its
-    /// own place only when the store has it.
+    /// Each file is complete in one of its places, or it was to be deleted and the store has it. It has left its own
+    /// place only if the store has it.
     private func expectNothingLost(_ comment: Comment) throws {
         for (name, bytes) in files {
             let isHere = try holds(bytes, "spool/" + name)

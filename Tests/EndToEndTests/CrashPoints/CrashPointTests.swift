@@ -2,15 +2,15 @@ import Glibc
 import TestSupport
 import Testing
 
-/// The built program, killed at every change of its ledger's files, and before and after every request; and the machine
-/// it runs on, losing its power at every change of the ledger's files. Whatever runs next ends with the right object,
-/// nothing left at the store or in the ledger, and no part sent again that was safe.
+/// The built program, killed at every change of its ledger's files, and before and after every request; and a power
+/// loss at every change of the ledger's files. The next command, whichever it is, ends with the right object, leaves
+/// nothing at the store or in the ledger, and sends no recorded part again.
 ///
-/// All points, some 4,000, take the better part of an hour (`make crashpoints`, by MULE_CRASH_POINTS=all; a number there
-/// means so many for each case). Otherwise each case takes a few. A fixed seed draws them, the same in every run.
+/// All points, about 4,000, take most of an hour (`make crashpoints`, with MULE_CRASH_POINTS=all; a number is a limit
+/// for each case). Otherwise each case tests a few, drawn with a fixed seed.
 @Suite struct CrashPointTests {
     static let wanted = getenv("MULE_CRASH_POINTS").map { String(cString: $0) }
-    /// A sanitizer's runtime stands before libc's functions as the shim does.
+    /// A sanitizer's runtime intercepts libc's functions, as the shim does.
     static let hasShim = !TestCommand.isSanitized
 
     @Test(arguments: CrashScenario.allCases, Kill.RequestMoment.allCases)

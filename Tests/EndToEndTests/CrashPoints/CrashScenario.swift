@@ -12,14 +12,14 @@ enum CrashScenario: String, Sendable, CaseIterable {
     case small
     /// Standard input, in 3 parts.
     case stream
-    /// `--restart` of an upload that was killed half-way.
+    /// `--restart` of an upload that was killed halfway.
     case restart
-    /// `abort` of an upload that was killed half-way.
+    /// `abort` of an upload that was killed halfway.
     case abort
 
     var beginsHalfWay: Bool { self == .restart || self == .abort }
 
-    /// The command that is killed; `id` is that of the upload that was killed half-way.
+    /// The command that is killed; `id` is that of the upload that was killed halfway.
     func arguments(_ source: CrashSource, id: String) -> [String] {
         let upload = ["upload", "--json", "-j", "4"] + MuleRun.inParts
         return switch self {
@@ -76,7 +76,7 @@ struct CrashSource: Sendable {
     }
 }
 
-/// What the trials of a scenario share: the store, the source, and the state in which each begins.
+/// What the trials of a scenario share: the store, the source, and the initial state.
 struct CrashBench {
     let scenario: CrashScenario
     let store: FakeS3

@@ -3,7 +3,7 @@ import MuleLedger
 import TestSupport
 import Testing
 
-/// What the first program left, read before anybody goes on.
+/// What the first program left, read before another one resumes.
 struct Wreck {
     var records: [UploadRecord] = []
     /// Numbers of the parts that are safe, by upload ID: those with a row, and those the store has.
@@ -23,7 +23,7 @@ struct CrashTrial {
     private let killSwitch = KillSwitch()
     private let firstRequest: Int
 
-    /// Each program after a kill has another key than those before: what a dead program had sent may arrive at any time.
+    /// After each kill the program has another key: requests of a dead program may arrive at any time.
     static let keys = (0..<4).map { FakeCredentials(accessKey: "AKIAFAKEFAKEFAKEFAK\($0)") }
 
     init(_ bench: CrashBench) {
@@ -143,14 +143,14 @@ struct CrashTrial {
         return wreck
     }
 
-    // MARK: Going on
+    // MARK: Resuming
 
-    /// Kills the scenario's command at the moment, goes on in one of three ways, and judges the end.
+    /// Kills the scenario's command at the moment, resumes in one of three ways, and checks the result.
     ///
     /// - Parameters:
     ///   - way: which of the ways.
-    ///   - second: a kill for the way that has two.
-    /// - Returns: whether the moment came before the command had ended.
+    ///   - second: a second kill, for one of the ways.
+    /// - Returns: whether the command was still running at the moment.
     static func run(_ bench: CrashBench, _ kill: Kill, way: Int, second: Kill) throws -> Bool {
         var trial = CrashTrial(bench)
         try bench.reset(trial)
@@ -212,7 +212,7 @@ struct CrashTrial {
         if way == 2 { _ = try run(arguments, second) }
         let outcome = try run(way == 1 ? ["resume"] : arguments)
         #expect(outcome.exitCode == 0, "\(comment): \(outcome.err)")
-        // Resuming finishes what was not on record as given up.
+        // Resuming finishes an upload that was not recorded as aborted.
         let isGivenUp = way != 1 || wrecks.first?.records.contains { $0.abortRequested || $0.state == .aborted } == true
         guard isGivenUp else { return expectObject(comment) }
         #expect(bench.store.keys() == [], comment)
@@ -232,7 +232,7 @@ struct CrashTrial {
                 let wasDelivered = wreck.delivered[id]?.contains(number) == true
                 #expect(!wasDelivered, "part \(number) was delivered and was sent again: \(comment)")
             }
-            // What is on record is gone on with.
+            // A recorded upload is resumed.
             if bench.scenario != .restart, !wreck.recorded.isEmpty, bench.scenario.partCount == 20 {
                 let isGoneOnWith = !requests.contains { $0.operation == .create }
                 #expect(isGoneOnWith, "begun anew: \(comment)")

@@ -38,11 +38,11 @@ struct Kill: Sendable, CustomStringConvertible {
 
     var isPowerCut: Bool { if case .call(let moment) = moment { moment.isPowerCut } else { false } }
 
-    /// What the shim is told.
+    /// Environment variables for the shim.
     ///
     /// - Parameters:
     ///   - root: the directory whose changes count.
-    ///   - image: where a power cut leaves the disk.
+    ///   - image: a copy of the directory as a power loss leaves it.
     static func orders(_ kill: Kill?, root: String, image: String, note: String) -> [String: String] {
         var orders = [
             "LD_PRELOAD": "\(TestCommand.productsDirectory)/libcrash-shim.so", "CRASH_ROOT": root, "CRASH_NOTE": note,

@@ -19,7 +19,7 @@ nonisolated(unsafe) private var target: FuzzTarget?
 
     static func main() {
         let names = FuzzTarget.all.map(\.name).joined(separator: " ")
-        // To merge and to minimise, libFuzzer starts the program anew with its own options alone.
+        // To merge and to minimise, libFuzzer restarts the program with its own options only.
         let inherited = getenv(variable).map { String(cString: $0) }
         let first = CommandLine.arguments.dropFirst().first
         let named = first.flatMap { name in FuzzTarget.all.contains { $0.name == name } ? name : nil }

@@ -7,10 +7,10 @@ import MuleTransport
 import MuleXML
 
 extension FuzzTarget {
-    /// Every operation against a store that answers whatever it likes.
+    /// Every operation against a store with arbitrary answers.
     ///
-    /// The first byte chooses the operation; then come answers, with 0x1E between them: head lines, an empty line, and the
-    /// body. The last answer is given again for as long as mule asks.
+    /// The first byte selects the operation; then answers follow, separated by 0x1E: head lines, an empty line, and the
+    /// body. The last answer is repeated for further requests.
     static let answers = FuzzTarget("answers") { bytes throws(BrokenPromise) in
         guard let first = bytes.first, let call = OperationCall(letter: first) else { return }
         let store = AnsweringStore(bytes.dropFirst())

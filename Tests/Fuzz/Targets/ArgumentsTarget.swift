@@ -1,7 +1,7 @@
 import MuleCLI
 
 extension FuzzTarget {
-    /// The command line, its arguments separated by NULs. An argument that begins with `MULE_` is a variable.
+    /// The command line, its arguments separated by NULs. An argument that starts with `MULE_` is a variable.
     static let arguments = FuzzTarget("arguments") { bytes throws(BrokenPromise) in
         var arguments = bytes.split(separator: 0, omittingEmptySubsequences: false).map(Array.init)
         var variables: [String: String] = [:]

@@ -96,7 +96,7 @@ private struct JSONChecker {
     init(_ bytes: [UInt8]) { self.bytes = bytes }
 
     mutating func isDocument() -> Bool {
-        // The grammar speaks of characters; bytes that are none must stand in a string to get further than it.
+        // The grammar has characters only; other bytes get further than it only inside a string.
         guard String(validating: bytes, as: UTF8.self) != nil else { return false }
         guard value(depth: 0) else { return false }
         return at == bytes.count

@@ -2,8 +2,8 @@ import MulePlan
 import MuleSources
 
 extension FuzzTarget {
-    /// Patterns, templates and what comes after the proof, as they stand in a configuration: the first line is one of them, the
-    /// rest the path of a file.
+    /// Patterns, templates and actions as in a configuration: the first line is one of them, the rest the path of a
+    /// file.
     static let selection = FuzzTarget("selection") { bytes throws(BrokenPromise) in
         let end = bytes.firstIndex(of: UInt8(ascii: "\n")) ?? bytes.endIndex
         let text = Array(bytes[..<end])

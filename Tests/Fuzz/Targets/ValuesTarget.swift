@@ -4,8 +4,8 @@ import MuleS3
 import MuleSigning
 
 extension FuzzTarget {
-    /// The small texts of headers and options: times, ETags, sizes, spans, encodings. Each is read and compared with what
-    /// it is written as, or with a reader that is slow and plain.
+    /// The short texts of headers and options: times, ETags, sizes, durations, encodings. Each is parsed and compared
+    /// with its written form, or with the result of a simple, slow parser.
     static let values = FuzzTarget("values") { bytes throws(BrokenPromise) in
         let text = String(decoding: bytes, as: UTF8.self)
         try checkTimes(text)
@@ -140,7 +140,7 @@ private func checkAmounts(_ text: String) throws(BrokenPromise) {
         try promise((0...3650 * 86_400).contains(seconds), "a span of \(seconds) s")
         _ = DurationText.format(seconds)
     }
-    // Numbers of headers, as far as they go: whatever Double reads must be harmless to wait for.
+    // Header numbers as far as they go: every value that Double parses must be safe to wait for.
     let random = Double(text.utf8.first ?? 0) / 256
     let delay = RetryPolicy().delay(
         for: .throttled,

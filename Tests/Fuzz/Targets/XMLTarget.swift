@@ -44,8 +44,8 @@ private struct TreeMeasure {
     }
 }
 
-/// The element written out: text first, then children. A carriage return must be a reference, or it reads as a line feed.
-/// Behind a prefix a name may begin with a digit, which the reader does not mind.
+/// The element as XML: text first, then children. A carriage return must be a reference, or it reads as a line feed.
+/// After a prefix a name may start with a digit, which the parser accepts.
 private func xmlText(_ element: XMLElement) -> String {
     let text = escapedForXML(element.text).replacing("\r\n", with: "&#13;\n").replacing("\r", with: "&#13;")
     return "<x:\(element.name)>" + text + element.children.map(xmlText).joined() + "</x:\(element.name)>"

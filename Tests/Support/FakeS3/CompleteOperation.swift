@@ -162,7 +162,7 @@ extension ServerState {
         )
     }
 
-    /// The checksum that the object will carry; nil when the store keeps none.
+    /// The object's checksum; nil if the store keeps none.
     private func objectChecksum(_ parts: [FakePart], of upload: FakeUpload) throws(StoreError) -> FakeChecksum? {
         guard let algorithm = upload.checksumAlgorithm ?? profile.ownAlgorithm else { return nil }
         guard upload.checksumKind == .composite else { return try fullObjectChecksum(algorithm, parts) }

@@ -32,7 +32,7 @@ struct Connection {
         state.withLock { state in state.isStopping || answers >= state.profile.answersPerConnection ?? .max }
     }
 
-    /// - Returns: whether the connection may carry another request.
+    /// - Returns: whether the connection may be used for another request.
     private func handle(_ head: RequestHead) throws -> Bool {
         var (request, disruption) = state.update { state in
             state.generation += 1

@@ -1,10 +1,10 @@
 import MuleSystem
 
-/// An S3 store inside the test process, on 127.0.0.1 and a free port, that follows a script of faults.
+/// An S3 store inside the test process, on 127.0.0.1 and a free port, with scripted faults.
 ///
-/// It plays AWS's rules from the wire up: every signature is verified, every checksum compared, documents and errors look
-/// like AWS's. It owns no policy of mule's and shares no code with it but the digests. All methods may be called from any
-/// thread; the server stops at `stop()` or when the last reference goes.
+/// It follows AWS's rules from the wire up: it verifies every signature and checksum, and its documents and errors look
+/// like AWS's. It shares no policy and no code with mule except the digests. All methods may be called from any thread;
+/// the server stops at `stop()` or when the last reference goes.
 package final class FakeS3: Sendable {
     package let port: UInt16
     package let region: String
@@ -130,7 +130,8 @@ package final class FakeS3: Sendable {
     /// The keys that are valid from here on.
     package func accept(_ credentials: [FakeCredentials]) { state.update { $0.credentials = credentials } }
 
-    /// Runs a closure on the connection's thread when a body has come to exactly `bytes` bytes; reading goes on after it.
+    /// Runs a closure on the connection's thread when exactly `bytes` bytes of a body have arrived; then reading
+    /// continues.
     package func onBodyBytes(
         _ operation: FakeOperation,
         part: Int? = nil,

@@ -9,8 +9,9 @@ package struct Fault: Sendable {
     package enum Action: Sendable {
         /// The body is read, the operation is not done, this is answered. A status below 300 has no document.
         case status(Int, code: String, message: String = "", retryAfter: Int? = nil, headers: [FakeHeader] = [])
-        /// Answered before the body is read, then closed. `honoursExpect` false sends `100 Continue` first; `lingers` false
-        /// resets the connection at once, so that a client that is still sending may lose the answer.
+        /// Answered before the body is read, then closed. With `honoursExpect` false, `100 Continue` is sent first;
+        /// with `lingers` false the connection is reset at once, so that a client that is still sending may lose the
+        /// answer.
         case earlyStatus(Int, code: String, honoursExpect: Bool = true, lingers: Bool = true)
         /// The connection is reset when so many bytes of the body have arrived (0: right after the headers).
         case resetAfter(bytes: Int64)
@@ -76,8 +77,8 @@ package struct Fault: Sendable {
     private var matches = 0
     private var random: SeededRandom
 
-    /// A rule. `operation` nil strikes every operation; `occurrence` is the first match that is struck, from 1; `times` is
-    /// how many strikes use the rule up; `probability` is the chance of a strike at each match, drawn from `seed`.
+    /// A rule. A nil `operation` matches all operations; `occurrence` is the first match with a fault, from 1; `times`
+    /// is the maximum number of faults; `probability` is the chance of a fault at each match, drawn from `seed`.
     package static func on(
         _ operation: FakeOperation?,
         part: Int? = nil,

@@ -52,7 +52,7 @@ extension ServerState {
             if keyMarker.isEmpty { return true }
             if upload.key != Array(keyMarker.utf8) { return keyMarker.utf8.lexicographicallyPrecedes(upload.key) }
             guard !idMarker.isEmpty else { return false }
-            // A marker that was aborted meanwhile still parts the list by its ID.
+            // A marker whose upload was aborted in the meantime still divides the list by its ID.
             guard let marker = sorted.first(where: { $0.id == idMarker }) else { return upload.id > idMarker }
             return Self.precedes(marker, upload)
         }

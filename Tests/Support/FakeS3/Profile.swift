@@ -7,7 +7,7 @@ package struct FakeProfile: Sendable {
         case enforced
         /// Taken without a word, never verified, echoed or kept (OpenStack Swift).
         case ignored
-        /// A request that carries an `x-amz-checksum-…` of one of these algorithms (nil: of any) gets this error.
+        /// A request with an `x-amz-checksum-…` of one of these algorithms (nil: of any) gets this error.
         case refused(status: Int, code: String, algorithms: Set<ChecksumAlgorithm>? = nil)
     }
 
@@ -41,7 +41,7 @@ package struct FakeProfile: Sendable {
     }
 
     package enum Bodies: Sendable {
-        /// Kept in memory and given back by GetObject.
+        /// Kept in memory and returned by GetObject.
         case keep
         /// Counted and digested, then forgotten.
         case discard

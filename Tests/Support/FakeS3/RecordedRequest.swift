@@ -4,7 +4,7 @@ package import MuleSystem
 package struct RecordedRequest: Sendable {
     /// Place in the order of arrival, from 0.
     package let index: Int
-    /// Number of the connection that carried it, from 1: equal numbers mean that a connection was used again.
+    /// Number of its connection, from 1: equal numbers mean that a connection was reused.
     package let connection: Int
     package let operation: FakeOperation
     package let method: String
@@ -19,9 +19,9 @@ package struct RecordedRequest: Sendable {
 
     /// Bytes of the body that have arrived so far.
     package internal(set) var bodyBytes: Int64 = 0
-    /// The body of a request that carries a document (CompleteMultipartUpload); empty for payload.
+    /// The body of a request with a document (CompleteMultipartUpload); empty for payload.
     package internal(set) var document: [UInt8] = []
-    /// Status of the answer; nil as long as there is none, and for ever when the fake closed or stalled.
+    /// Status of the answer; nil while there is none, and permanently if the fake closed or stalled.
     package internal(set) var status: Int?
     /// S3 code of an answered error.
     package internal(set) var errorCode: String?

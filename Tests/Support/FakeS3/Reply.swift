@@ -3,7 +3,7 @@ package struct FakeReply: Sendable {
     package var status: Int
     package var headers: [FakeHeader]
     package var body: [UInt8]
-    /// Bytes of an object to send in place of `body`.
+    /// Bytes of an object to send instead of `body`.
     var payload: Payload?
     /// S3 code, when the answer is an error.
     var errorCode: String?

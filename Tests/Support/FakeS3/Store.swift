@@ -1,7 +1,7 @@
 import Glibc
 package import MuleDigest
 
-/// The store's content. Tests may look at it and plant whatever they need with `FakeS3.edit`.
+/// The store's content. Tests may inspect it, and change it with `FakeS3.edit`.
 package struct FakeStore: Sendable {
     package var buckets: [String: Bucket] = [:]
 

@@ -3,7 +3,7 @@ import MuleSystem
 
 /// The byte stream of one accepted socket. Used by one thread; closes the descriptor in `close()`.
 final class Wire {
-    /// The address sanitizer does not know that a discarding read writes nothing: it wants the length to fit the buffer.
+    /// A discarding read writes nothing, but the address sanitizer requires that the length fits the buffer.
     private static let discardLimit = !TestCommand.isSanitized ? Int.max : 64 << 10
 
     enum Failure: Error {

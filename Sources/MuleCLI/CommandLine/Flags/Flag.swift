@@ -1,8 +1,8 @@
-/// One row of the flag table: how an option is written, which commands take it, what its help says and what it sets.
+/// A row of the flag table: how an option is written, which commands take it, its help and what it sets.
 ///
-/// Parsing, help, man pages, the reference in docs/reference and shell completion read it.
+/// Used by parsing, help, man pages, the reference in docs/reference and shell completion.
 package struct Flag: Sendable {
-    /// The headings under which help lists options.
+    /// The headings of options in help.
     package enum Group: String, CaseIterable, Sendable {
         case job = "Job options"
         case transfer = "Transfer options"
@@ -12,9 +12,9 @@ package struct Flag: Sendable {
         case shared = "Shared options"
     }
 
-    /// What kind of value an option or an operand takes, for completion.
+    /// The kind of value of an option or operand, for completion.
     package enum Value: Equatable, Sendable {
-        /// There is none: it is a switch.
+        /// No value: it is a switch.
         case none
         case text
         /// One of these words.
@@ -23,11 +23,11 @@ package struct Flag: Sendable {
         case directory
         /// A line for the shell.
         case command
-        /// A name of the AWS configuration.
+        /// A profile of the AWS configuration.
         case profile
         /// A job of the configuration.
         case job
-        /// An upload of the ledger that is not finished.
+        /// An unfinished upload of the ledger.
         case uploadID
     }
 
@@ -42,12 +42,12 @@ package struct Flag: Sendable {
     package let isRepeatable: Bool
     /// The name, without dashes, that turns a switch off: the last of the two on the line counts.
     package let negation: String?
-    /// True when the variable `MULE_<NAME>` is read where the flag is not given.
+    /// Whether the variable `MULE_<NAME>` is read if the flag is not given.
     package let readsEnvironment: Bool
     package let help: String
-    /// Sets what the flag sets; the value is empty for a switch, and "on" is false for its negation.
+    /// Sets the option; the value is empty for a switch, and "on" is false for its negation.
     let update: @Sendable (inout Arguments, _ value: [UInt8], _ on: Bool) throws(OptionValueError) -> Void
-    /// Whether the value may be left out, at the end of the line or before another flag; "on" is false then.
+    /// Whether the value may be omitted, at the end of the line or before another flag; "on" is false then.
     package var valueIsOptional = false
 
     /// `MULE_PART_SIZE` for `part-size`.
@@ -79,7 +79,7 @@ package struct Flag: Sendable {
         ) { arguments, _, on in arguments[keyPath: field] = on }
     }
 
-    /// An option with a text value, of which the last one counts.
+    /// An option with a text value; the last one counts.
     static func value<Field>(
         _ name: String,
         letter: Character? = nil,
@@ -145,7 +145,7 @@ package struct Flag: Sendable {
         }
     }
 
-    /// An option with a value of any bytes, which may be given several times.
+    /// An option whose value may be any bytes, and which may be given several times.
     static func list<Element>(
         _ name: String,
         _ placeholder: String,
@@ -161,7 +161,7 @@ package struct Flag: Sendable {
         }
     }
 
-    /// It has no variable, which could hold only one value.
+    /// It has no variable, because that could hold only one value.
     private static func repeatable(
         _ name: String,
         _ placeholder: String,
@@ -214,7 +214,7 @@ package struct Flag: Sendable {
         }
     }
 
-    /// The same, but the value may be left out, which sets another field.
+    /// The same, but the value may be omitted, which sets another field.
     static func pathOrNone(
         _ name: String,
         _ group: Group,

@@ -1,4 +1,4 @@
-// What an archive job is.
+// Options that define an archive job.
 
 extension FlagTable {
     static let job: [Flag] = [

@@ -1,4 +1,4 @@
-// What report shows, and what doctor checks.
+// Options of reports and checks.
 
 extension FlagTable {
     static let report: [Flag] = [

@@ -1,4 +1,4 @@
-// What every command takes, or nearly every one.
+// Options of all or nearly all commands.
 
 extension FlagTable {
     static let shared: [Flag] = [

@@ -1,7 +1,7 @@
-// Which files are sent, and in which order.
+// Options that select and order files.
 
 extension FlagTable {
-    /// None of them has a variable: a forgotten one would leave files out.
+    /// None has a variable: a forgotten one would omit files.
     static let files: [Flag] = [
         .list(
             "include",

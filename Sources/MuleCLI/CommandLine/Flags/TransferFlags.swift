@@ -1,4 +1,4 @@
-// How bytes are sent, and what proves that they arrived.
+// Options for sending and verifying bytes.
 
 extension FlagTable {
     static let transfer: [Flag] = [

@@ -1,4 +1,4 @@
-// The commands that work on uploads which the ledger knows.
+// The commands for uploads in the ledger.
 
 extension CommandPage {
     static let resume = CommandPage(

@@ -1,4 +1,4 @@
-// The commands that compare a file with what a store has.
+// The commands that compare a file with an object.
 
 extension CommandPage {
     static let adopt = CommandPage(

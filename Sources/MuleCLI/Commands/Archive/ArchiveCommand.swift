@@ -32,7 +32,7 @@ struct ArchiveCommand {
         return statuses.count > 1 ? .failed : statuses.first ?? .done
     }
 
-    /// The named jobs, or all of them in the order of their names.
+    /// The named jobs, or all jobs sorted by name.
     private func jobs() throws(CommandFailure) -> [(name: String, options: JobOptions)] {
         let arguments = session.arguments
         if let source = arguments.job.source, let destination = arguments.job.destination {
@@ -92,7 +92,7 @@ struct ArchiveCommand {
         return try run(job, options, number, serving, ledger)
     }
 
-    /// Outside its window a job has no run at all: cron may start it every five minutes.
+    /// Outside its window, a job records no run: cron may start it every five minutes.
     private func mayBegin(_ name: String, _ options: JobOptions) -> Bool {
         guard let reason = session.reasonNotToBegin(options) else { return true }
         session.console.note("\(name): not started, \(reason)")
@@ -151,7 +151,7 @@ struct ArchiveCommand {
         }
     }
 
-    /// An interrupted run counts as interrupted, whatever failed before: the process dies by the signal.
+    /// An interrupted run counts as interrupted, even after other failures: the signal ends the process.
     private func status(of report: ArchiveReport) -> ExitStatus {
         let obstacle = FailureTally(report.obstacle.map { [$0] } ?? [])
         let wasInterrupted = report.failures.kinds.contains(.interrupted) || obstacle.kinds.contains(.interrupted)
@@ -159,7 +159,7 @@ struct ArchiveCommand {
         return ExitStatus(report.failures, obstacle)
     }
 
-    /// The lease of the job; nil if another run holds it and does not end in time.
+    /// The job's lease; nil if another run holds it and does not end in time.
     private func lease(of job: Int64, _ ledger: Ledger) throws(LedgerError) -> Lease? {
         let end = Moment.now().adding(seconds: session.arguments.wait ?? 0)
         while true {

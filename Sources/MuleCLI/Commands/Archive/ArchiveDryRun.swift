@@ -11,7 +11,7 @@ struct ArchiveDryRun {
 
     private var console: Console { session.console }
 
-    /// - Returns: the exit status of a run, as far as it is known in advance.
+    /// - Returns: the exit status of a run, as far as known in advance.
     func run(_ jobs: [(name: String, options: JobOptions)]) throws(CommandFailure) -> ExitStatus {
         let ledger = try ledger()
         var statuses: Set<ExitStatus> = []
@@ -27,7 +27,7 @@ struct ArchiveDryRun {
         return statuses.count > 1 ? .failed : statuses.first ?? .done
     }
 
-    /// Nil if there is none yet; none is created.
+    /// Nil if it does not exist; none is created.
     private func ledger() throws(CommandFailure) -> Ledger? {
         let path = try session.ledgerPath()
         guard (try? FileStatus.of(path: path, followingLinks: false)) != nil else { return nil }

@@ -6,7 +6,7 @@ import MuleSystem
 import MuleUpload
 
 extension Session {
-    /// The job with all that is known of it.
+    /// The job with everything needed for a run.
     func job(_ name: String, _ options: JobOptions) throws(CommandFailure) -> ArchiveJob {
         guard let template = options.destination, let named = options.source else {
             throw CommandFailure(status: .usage, message: "A job needs a source and a destination.")
@@ -57,7 +57,8 @@ extension Session {
         return job
     }
 
-    /// When a run of the job stops, in milliseconds since 1970; the same for all jobs of this process, however long they wait.
+    /// When a run of the job stops, in milliseconds since 1970; the same for all jobs of this process, even if they
+    /// wait.
     func border(_ options: JobOptions) -> Int64? {
         [options.until, options.window?.end].compactMap { $0 }.map {
             nextLocalTime(minuteOfDay: $0, after: Int(startedAt / 1000))
@@ -115,7 +116,7 @@ extension Session {
         }
     }
 
-    /// What is moved must leave the directory, or it would be archived again under its new name.
+    /// Moved files must leave the source directory, or they would be archived again under their new names.
     private func after(
         _ action: AfterAction,
         source: [UInt8],
@@ -140,7 +141,7 @@ extension Session {
         return .move(path)
     }
 
-    /// As far as it is there.
+    /// Links are resolved as far as the path exists.
     private static func canonical(_ path: [UInt8]) -> [UInt8] {
         if let found = try? canonicalPath(path) { return found }
         guard let slash = path.lastIndex(of: UInt8(ascii: "/")), slash > 0 else { return path }

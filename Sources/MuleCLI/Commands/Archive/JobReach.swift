@@ -1,12 +1,13 @@
 import MuleSources
 import MuleSystem
 
-/// What a job meets below its source.
+/// What a job finds below its source.
 extension Selection {
-    /// Whether files that are moved to the target would be archived again: it lies in the source, by any name, and is not excluded.
+    /// Whether files moved to the target would be archived again: it is in the source, under any name, and not
+    /// excluded.
     ///
     /// - Parameters:
-    ///   - target: canonical, as far as it is there.
+    ///   - target: canonical, as far as it exists.
     ///   - source: canonical.
     func meets(_ target: [UInt8], in source: [UInt8], _ mounts: MountTable) -> Bool {
         if let inner = Self.path(target, below: source) { return inner.isEmpty || !leavesOut(inner) }
@@ -20,7 +21,7 @@ extension Selection {
         return ends.contains { excludes(Array(path[..<$0]), isDirectory: true) }
     }
 
-    /// The path below a directory; nil for what lies elsewhere.
+    /// The path below a directory; nil if it is elsewhere.
     static func path(_ path: [UInt8], below directory: [UInt8]) -> [UInt8]? {
         let slash = UInt8(ascii: "/")
         if path == directory { return [] }

@@ -4,7 +4,7 @@ import MulePlan
 import MuleSources
 import MuleSystem
 
-/// What `mule config init` was told, and the configuration file that says so.
+/// The answers to `mule config init`, and the configuration file made from them.
 struct ConfigAnswers {
     struct Job {
         var name: String
@@ -15,12 +15,12 @@ struct ConfigAnswers {
     }
 
     var store = StoreOptions()
-    /// Whether the keys are those of this shell's variables.
+    /// Whether the keys come from this shell's variables.
     var usesVariables = false
     var bucket: String?
     var job: Job?
 
-    /// The configuration file: two spaces, and only what was answered.
+    /// The configuration file, indented by two spaces, with the answers only.
     var document: String {
         var members = [("endpointURL", store.endpointURL), ("region", store.region), ("profile", store.profile)]
             .compactMap { name, value in value.map { (name, JSONValue.string($0).line) } }
@@ -41,7 +41,7 @@ struct ConfigAnswers {
 
     // MARK: Variables
 
-    /// The environment without the variables that the answers replace: what cron and systemd see, as far as it is known.
+    /// The environment without the variables that the answers replace: an estimate of what cron and systemd provide.
     func environment(below environment: [String: String]) -> [String: String] {
         var names = [
             "AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL",
@@ -51,7 +51,7 @@ struct ConfigAnswers {
         return environment.filter { !names.contains($0.key) }
     }
 
-    /// Variables that make a run in this shell differ from the file, and what a job would miss without this shell.
+    /// Variables that make a run in this shell differ from the file, and variables that a job without this shell lacks.
     func findings(about environment: [String: String]) -> [Finding] {
         func variable(_ names: String...) -> (name: String, value: String)? {
             names.lazy.compactMap { name in environment[name].flatMap { $0.isEmpty ? nil : (name, $0) } }.first
@@ -90,7 +90,7 @@ struct ConfigAnswers {
     }
 }
 
-/// The questions of `mule config init`. Answers are read by the readers of the configuration file.
+/// The questions of `mule config init`. Answers are parsed like the configuration file.
 struct ConfigInterview {
     let questions: Questions
     let arguments: Arguments
@@ -120,13 +120,13 @@ struct ConfigInterview {
         return answers
     }
 
-    /// What the AWS configuration and the environment say of the store.
+    /// The store's settings from the AWS configuration and the environment.
     private var awsSettings: StoreSettings {
         do {
             return try AWSEnvironment(profile: nil, environment: environment).settings
         } catch {
             questions.console.error(TextSafety.displayName(error.reason))
-            // A wrong AWS_PROFILE says nothing about the other variables.
+            // A wrong AWS_PROFILE does not affect the other variables.
             let others = environment.filter { !["AWS_PROFILE", "AWS_DEFAULT_PROFILE"].contains($0.key) }
             return (try? AWSEnvironment(profile: nil, environment: others))?.settings
                 ?? StoreSettings(ignoresConfiguredEndpoints: false)
@@ -152,7 +152,7 @@ struct ConfigInterview {
 
     private static let variables = "environment"
 
-    /// - Returns: the profile, nil for none; and whether the keys are those of the environment.
+    /// - Returns: the profile, nil for none; and whether the keys come from the environment.
     private func profile() throws(CommandFailure) -> (String?, Bool) {
         let names = (try? SharedConfiguration.load(environment: environment).profileNames) ?? []
         let hasVariables = environment["AWS_ACCESS_KEY_ID"]?.isEmpty == false
@@ -175,7 +175,7 @@ struct ConfigInterview {
         } else if let named {
             standard = Default(shown: named, value: (named, false))
         } else if names.contains("default") {
-            // It is used without a name.
+            // It is used without being named.
             standard = Default(shown: "default", value: (nil, false))
         } else if names.count == 1 {
             standard = Default(shown: names[0], value: (names[0], false))
@@ -252,7 +252,7 @@ struct ConfigInterview {
         return ConfigAnswers.Job(name: name, source: source, destination: destination, after: after)
     }
 
-    /// The text, if the reader of this key of the configuration accepts it.
+    /// The text, if it is valid for this key of the configuration.
     private static func checked<Root>(
         _ key: String,
         _ text: String,

@@ -1,8 +1,8 @@
 import MuleJSON
 import MuleSystem
 
-/// `mule config check`: what is wrong with the configuration, all of it, and what is valid but probably unintended. `mule config
-/// init`: writes one. Neither starts with a session, which would end at the first mistake.
+/// `mule config check` lists all mistakes in the configuration, and valid settings that are probably unintended.
+/// `mule config init` writes one. Neither creates a session, which would fail at the first mistake.
 struct ConfigCommand {
     let arguments: Arguments
     let environment: [String: String]
@@ -26,7 +26,7 @@ struct ConfigCommand {
                 cancellation: cancellation,
                 diagnostics: diagnostics,
                 console: console,
-                // The commands that it suggests hold in every directory.
+                // Absolute, because the suggested commands must work in every directory.
                 path: Session.absolute(path)
             ).run()
         }
@@ -56,7 +56,7 @@ struct ConfigCommand {
         return .done
     }
 
-    /// The named file, or the one that every command reads. A check of no file would prove nothing.
+    /// The named file, or the one that every command reads. It must exist: checking no file would prove nothing.
     private func path() throws(CommandFailure) -> [UInt8] {
         if arguments.operands.count > 1 { return arguments.operands[1] }
         guard let location = FileLocation.configuration(flag: arguments.config, environment: environment) else {
@@ -69,11 +69,11 @@ struct ConfigCommand {
     }
 }
 
-/// Everything that is found in a configuration without contacting a store.
+/// All findings about a configuration without contacting a store.
 struct ConfigurationFindings {
-    /// By their places.
+    /// Sorted by position.
     let all: [Finding]
-    /// What jobs take from the environment, as a sentence; nil if nothing.
+    /// The settings that jobs take from the environment, as a sentence; nil if none.
     let variables: String?
 
     init(_ reading: Configuration.Reading, arguments: Arguments, environment: [String: String], console: Console) {
@@ -88,7 +88,7 @@ struct ConfigurationFindings {
 }
 
 extension [Finding] {
-    /// By their places, those without one last.
+    /// Sorted by position, those without one last.
     fileprivate var inOrder: [Finding] {
         let end = JSONPlaces.Place(line: .max, column: 0)
         return enumerated()

@@ -1,7 +1,8 @@
 import Glibc
 import MuleSystem
 
-/// `mule config init`: asks for the store, the credentials and a job, tests the answers, and writes the configuration file.
+/// `mule config init`: asks for the store, the credentials and a job, tests the answers, and writes the configuration
+/// file.
 struct ConfigInit {
     let arguments: Arguments
     let environment: [String: String]
@@ -55,7 +56,7 @@ struct ConfigInit {
         )
     }
 
-    /// Before any question is asked.
+    /// Checked before the first question.
     private func checkDirectory() throws(CommandFailure) {
         var directory = Self.parent(of: path)
         while true {
@@ -73,7 +74,7 @@ struct ConfigInit {
     }
 
     private func write(_ document: [UInt8]) throws(CommandFailure) {
-        // It may have been made since the first look.
+        // It may have been created since the first check.
         try refuseExisting()
         do throws(SystemError) {
             try makeDirectories(path: Self.parent(of: path), mode: 0o700)
@@ -103,7 +104,7 @@ struct ConfigInit {
         }
         var first = ExitStatus.done
         let report: (Finding) -> Void = { finding in
-            // What a stop interrupts is no finding.
+            // An interrupted check is not a finding.
             guard !cancellation.isCancelled else { return }
             if finding.state == .problem, first == .done { first = finding.status }
             self.report(finding)
@@ -125,10 +126,10 @@ struct ConfigInit {
     private func report(_ finding: Finding) { console.report(finding) }
 }
 
-/// The commands that follow `mule config init`.
+/// The next commands after `mule config init`.
 struct ConfigNextSteps {
     private let answers: ConfigAnswers
-    /// What names the file on a command line; empty if mule finds it by itself.
+    /// The option that names the file on a command line; empty if mule finds it without.
     private let option: String
 
     init(_ answers: ConfigAnswers, _ path: [UInt8], _ environment: [String: String]) {
@@ -145,7 +146,7 @@ struct ConfigNextSteps {
             "", "Next:", "  mule doctor\(option) --write \(bucket)", "  mule upload\(option) FILE \(bucket)/",
         ]
         guard let job = answers.job else { return lines }
-        // cron ends a command at a %.
+        // In a crontab, % ends a command.
         let escaped = option.split(separator: "%", omittingEmptySubsequences: false).joined(separator: "\\%")
         lines += [
             "  mule archive\(option) --dry-run \(job.name)", "", "Every night with cron (crontab -e):",

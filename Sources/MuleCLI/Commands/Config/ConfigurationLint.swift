@@ -5,12 +5,12 @@ import MuleSystem
 
 /// Finds settings that are valid but probably unintended. Reads the disk and changes nothing.
 struct ConfigurationLint {
-    /// A job with what is asked of it for each of the others.
+    /// A job, with the facts that are compared with other jobs.
     private struct Entry {
         var name: String
         var job: JobOptions
         var selection: Selection
-        /// The source with its links resolved; nil where there is no home directory for it.
+        /// The source with its links resolved; nil if it needs a home directory and there is none.
         var directory: [UInt8]?
     }
 
@@ -58,8 +58,8 @@ struct ConfigurationLint {
         }
     }
 
-    /// Two jobs of one directory move or delete each other's files. Jobs of a parent directory are found by path, so that
-    /// the time grows with the jobs and not with their pairs.
+    /// Two jobs of one directory move or delete each other's files. Jobs of parent directories are looked up by path,
+    /// so the time grows with the number of jobs, not of pairs.
     private var shared: [Finding] {
         var numbers: [[UInt8]: [Int]] = [:]
         for (number, entry) in jobs.enumerated() {
@@ -91,7 +91,7 @@ struct ConfigurationLint {
         return path.indices.filter { path[$0] == slash }.map { $0 == 0 ? [slash] : Array(path[..<$0]) }
     }
 
-    /// A target inside the source would be archived by the next run, and moved into itself.
+    /// The next run would archive a target inside the source, and move it into itself.
     private var moves: [Finding] {
         let mounts = MountTable.current()
         return jobs.compactMap { entry -> Finding? in
@@ -142,7 +142,7 @@ struct ConfigurationLint {
         }
     }
 
-    /// The path below a job's source of what the job would meet there; nil for what lies elsewhere or is excluded.
+    /// The path below a job's source, if the job would process it; nil if it is elsewhere or excluded.
     ///
     /// - Parameter path: with its links resolved.
     private func place(of path: [UInt8]?, in entry: Entry) -> [UInt8]? {
@@ -174,7 +174,7 @@ struct ConfigurationLint {
         }
     }
 
-    /// The host of an http address that leaves this machine.
+    /// The host of an http address that is not on this machine.
     static func unencryptedHost(_ url: String) -> String? {
         let scheme = "http://"
         guard url.lowercased().hasPrefix(scheme) else { return nil }
@@ -261,7 +261,7 @@ struct ConfigurationLint {
 
     // MARK: What the machine lacks
 
-    /// Hours and dates in another time zone than the named one.
+    /// Times and dates in another time zone than the named one.
     private var clock: [Finding] {
         guard let trouble = TimeZone.trouble(environment: environment) else { return [] }
         var users = jobs.flatMap { entry in Self.usersOfTheClock(entry.job).map { ["jobs", entry.name, $0] } }
@@ -291,7 +291,7 @@ struct ConfigurationLint {
 
     private func canonical(_ path: [UInt8]) -> [UInt8]? { Self.canonical(path, environment) }
 
-    /// With links resolved as far as the path is there: a target may be made later.
+    /// Links are resolved as far as the path exists: a target may be created later.
     private static func canonical(_ path: [UInt8], _ environment: [String: String]) -> [UInt8]? {
         guard var path = FileLocation.expand(path, environment: environment) else { return nil }
         let slash = UInt8(ascii: "/")
@@ -304,7 +304,7 @@ struct ConfigurationLint {
             }
             guard let end = path.lastIndex(of: slash) else { return nil }
             let name = Array(path[(end + 1)...])
-            // A missing name is not a link, so that a following .. cancels it.
+            // A missing name is not a link, so a following .. cancels it.
             if name == Array("..".utf8) {
                 steps += 1
             } else if steps > 0, !name.isEmpty, name != Array(".".utf8) {

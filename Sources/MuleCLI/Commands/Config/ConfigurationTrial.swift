@@ -3,7 +3,7 @@ import MuleSources
 import MuleSystem
 import MuleUpload
 
-/// What a run would refuse before it sends anything, found by the same steps that a run takes. No store and no service is asked.
+/// Runs the checks that a run makes before it sends anything. Contacts no store or other service.
 struct ConfigurationTrial {
     private let reading: Configuration.Reading
     private let environment: [String: String]
@@ -17,7 +17,7 @@ struct ConfigurationTrial {
 
     private var configuration: Configuration { reading.configuration }
 
-    /// Each finding once, at its first place: a mistake in the general options affects all jobs.
+    /// Each finding once, at its first position: a mistake in the general options affects all jobs.
     var findings: [Finding] {
         var said: Set<String> = []
         return (log + objects + stores + jobs).filter { finding in
@@ -45,7 +45,7 @@ struct ConfigurationTrial {
         trying(["object"]) { () throws(CommandFailure) in _ = try session.attributes(warns: false) }
     }
 
-    /// The options of stores where they are written, whatever the variables of this process say.
+    /// Checks store options in the configuration, regardless of this process's variables.
     private var stores: [Finding] {
         var all: [(names: [String], own: StoreOptions)] = [([], configuration.store)]
         all += configuration.buckets.sorted { $0.key < $1.key }.map { (["buckets", $0.key], $0.value) }
@@ -55,7 +55,7 @@ struct ConfigurationTrial {
         return all.flatMap { names, own in
             var findings: [Finding] = []
             let hasEndpoint = (own.endpointURL ?? configuration.store.endpointURL) != nil
-            // Without an endpoint here, the environment or a profile may name one, with rules of its own.
+            // Without an endpoint here, the environment or a profile may set one that follows other rules.
             if names.first == "buckets", hasEndpoint, let bucket = names.last {
                 findings += trying(names) { () throws(CommandFailure) in _ = try plain.plan(forBucket: bucket) }
             } else if names.isEmpty, own.endpointURL != nil {
@@ -69,7 +69,7 @@ struct ConfigurationTrial {
                 findings += trying(names + ["caBundle"]) { () throws(CommandFailure) in _ = try plain.caBundle(own) }
             }
             if let profile = own.profile {
-                // The files are read once for each.
+                // Read once for each profile.
                 let known =
                     profiles[profile]
                     ?? trying(names + ["profile"]) { () throws(CommandFailure) in
@@ -82,8 +82,8 @@ struct ConfigurationTrial {
         }
     }
 
-    /// What jobs take from the environment because the configuration does not set it, as a sentence; nil if nothing. A
-    /// service has an environment of its own.
+    /// Settings that jobs take from the environment because the configuration lacks them, as a sentence; nil if none. A
+    /// service has its own environment.
     var variables: String? {
         var used: [(key: String, variable: String)] = []
         for options in configuration.jobs.values {
@@ -99,7 +99,7 @@ struct ConfigurationTrial {
             + ". cron and systemd have their own environment: write these into the configuration, or set them there too."
     }
 
-    /// What only shows when all that a job works with is put together.
+    /// Problems that appear only when all settings of a job are combined.
     private var jobs: [Finding] {
         var stores: [String: [StoreOptions: [Finding]]] = [:]
         return configuration.jobs.sorted { $0.key < $1.key }.flatMap { name, options in

@@ -1,7 +1,7 @@
 import Glibc
 import MuleSystem
 
-/// Lines of standard input, one at a time. It reads no further than the line, and stops reading when the program is stopped.
+/// Reads lines of standard input one at a time, never beyond the line. Stops when the program is stopped.
 struct InputLines {
     enum Line {
         case text([UInt8])
@@ -11,7 +11,7 @@ struct InputLines {
 
     let cancellation: Cancellation
 
-    /// Longer lines are cut: no answer has this length, and input without line feeds must not fill the memory.
+    /// Longer lines are cut, so that input without line feeds does not fill the memory.
     private static let longest = 16_384
 
     func next() -> Line {
@@ -37,9 +37,9 @@ struct BadAnswer: Error {
     init(_ why: String) { self.why = why }
 }
 
-/// Asks on standard error and reads the answers from standard input: a line for each, and the default after the end of input.
+/// Asks on standard error and reads answers from standard input, one line each; after the end of input, the defaults.
 struct Questions {
-    /// What an empty answer means.
+    /// The value of an empty answer.
     struct Default<Value> {
         let shown: String
         let value: Value
@@ -47,17 +47,17 @@ struct Questions {
 
     let console: Console
     let cancellation: Cancellation
-    /// The message when the program is stopped at a question.
+    /// The message if the program is stopped at a question.
     let stopped: String
 
-    /// How often a question is asked. Answers that come from a program are not going to change.
+    /// How often a question is asked. Answers from a program do not change.
     private static let attempts = 3
 
     private var isTerminal: Bool { isatty(STDIN_FILENO) == 1 }
 
     /// - Parameters:
-    ///   - question: messages name it without what it has in parentheses.
-    ///   - standard: nil if there must be an answer.
+    ///   - question: messages use it without the part in parentheses.
+    ///   - standard: nil if an answer is required.
     ///   - read: checks an answer that is not empty.
     func ask<Value>(
         _ question: String,
@@ -70,7 +70,7 @@ struct Questions {
         while true {
             write(prompt)
             let line = InputLines(cancellation: cancellation).next()
-            // A terminal shows the line feed that is typed.
+            // A terminal echoes the user's line feed.
             if case .text = line, isTerminal {} else { write("\n") }
             switch line {
             case .stopped: throw CommandFailure(status: .interruption, message: stopped)

@@ -4,14 +4,14 @@ import MulePlan
 import MuleSystem
 import MuleUpload
 
-/// The checks of the ledger, from the directory to the last row.
+/// The checks of the ledger, from its directory to its rows.
 struct LedgerDoctor {
     let path: [UInt8]
     let report: (Finding) -> Void
 
     private var name: String { TextSafety.displayName(path) }
 
-    /// Free space below which a disk is said to be nearly full.
+    /// Bytes of free space below which the disk counts as nearly full.
     private static let littleSpace: Int64 = 64 << 20
 
     func run() {
@@ -32,7 +32,7 @@ struct LedgerDoctor {
         look(into: ledger)
     }
 
-    /// There is none yet: could there be one?
+    /// Without a ledger: whether one could be created.
     private func lookWhereItWouldBe() {
         var place = path[...]
         while let slash = place.lastIndex(of: UInt8(ascii: "/")) {

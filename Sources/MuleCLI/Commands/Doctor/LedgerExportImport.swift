@@ -5,7 +5,7 @@ import MulePlan
 import MuleSystem
 import MuleUpload
 
-/// `mule doctor --export` and `--import`: uploads on their way from one ledger to another.
+/// `mule doctor --export` and `--import`: moves uploads from one ledger to another.
 struct LedgerExportImport {
     let session: Session
 
@@ -27,7 +27,7 @@ struct LedgerExportImport {
         do {
             failure = output.write(ExportFormat.header(at: wallClockMilliseconds()).line)
             walk = try ledger.forEachUpload { upload in
-                // What is not fit to be taken in again is damage that SQLite does not know of.
+                // An export that cannot be imported shows damage that SQLite does not detect.
                 guard failure == nil, !session.cancellation.isCancelled else { return false }
                 let line = ExportFormat.line(upload).line
                 guard ExportFormat.accepts(line) else {
@@ -63,7 +63,7 @@ struct LedgerExportImport {
     // MARK: Import
 
     /// Reads the file twice: once to check every line, and once to import it. It cannot change in between: input from a
-    /// pipe is kept in a nameless file, and an ordinary file that changes is refused.
+    /// pipe is kept in an unnamed file, and an ordinary file that changes is refused.
     func importFrom(_ path: [UInt8]) throws(CommandFailure) -> ExitStatus {
         let file = try input(path)
         var stores: Set<String> = []
@@ -88,7 +88,7 @@ struct LedgerExportImport {
                         return .upload(upload, line: reader.line)
                     }
                 } catch {
-                    // It was another one when it was checked.
+                    // The line has changed since it was checked.
                     return .stop
                 }
                 return .stop
@@ -165,7 +165,7 @@ struct LedgerExportImport {
         )
     }
 
-    /// The file, or what comes through a pipe, in a file without a name.
+    /// The file, or an unnamed copy of what comes through a pipe.
     func input(_ path: [UInt8]) throws(CommandFailure) -> File {
         do throws(SystemError) {
             if path != [UInt8(ascii: "-")] {
@@ -214,7 +214,7 @@ struct LineReader {
         self.file = file
     }
 
-    /// The next line without its line feed; nil at the end. A line that is too long comes cut, yet longer than is allowed.
+    /// The next line without its line feed; nil at the end. A line that exceeds the limit is cut, but stays above it.
     mutating func next() throws(SystemError) -> [UInt8]? {
         var line: [UInt8] = []
         while true {
@@ -225,7 +225,7 @@ struct LineReader {
                 if buffer.isEmpty { return line.isEmpty ? nil : line }
             }
             let end = buffer[position...].firstIndex(of: 0x0A)
-            // What is too long is passed over to its end, so that the next line is whole.
+            // The rest of a line that is too long is skipped.
             if line.count <= ExportFormat.longestLine { line += buffer[position..<(end ?? buffer.count)] }
             position = end.map { $0 + 1 } ?? buffer.count
             if end != nil { return line }
@@ -233,7 +233,7 @@ struct LineReader {
     }
 }
 
-/// Where an export goes: a new file that is its owner's alone, or standard output.
+/// The target of an export: a new file that only its owner can read, or standard output.
 private final class ExportOutput {
     private let file: File?
     private var offset: Int64 = 0
@@ -260,7 +260,7 @@ private final class ExportOutput {
         return pending.count < 64 << 10 ? nil : flush()
     }
 
-    /// All that was written is on disk when this returns nil.
+    /// If this returns nil, all data is on disk.
     func close() -> SystemError? {
         if let failure = flush() { return failure }
         guard let file else { return nil }

@@ -6,16 +6,16 @@ import MuleSystem
 import MuleTransport
 import MuleUpload
 
-/// Checks credentials and a bucket: read-only requests first, and only on demand an upload that is aborted again.
+/// Checks credentials and a bucket: read-only requests first, and only on request an upload that is then aborted.
 struct StoreDoctor {
     let session: Session
     let bucket: String?
     let report: (Finding) -> Void
 
-    /// Seconds of clock difference above which a warning is due. S3 refuses requests at 15 minutes.
+    /// Seconds of clock difference that cause a warning. S3 refuses requests at 15 minutes.
     private static let tolerableSkew: Int64 = 60
 
-    /// Seconds that an answer without a bucket may take.
+    /// Seconds to wait for an answer without a bucket.
     private static let patience = 10.0
 
     func run() {
@@ -51,9 +51,9 @@ struct StoreDoctor {
         write(probe, connection)
     }
 
-    /// Says which settings are used, and where each comes from.
+    /// Reports which settings are used, and where each comes from.
     ///
-    /// - Returns: nil if no store can be found by them.
+    /// - Returns: nil if they lead to no store.
     private func checkSettings() -> SettingOrigins? {
         let plan: Session.StorePlan
         do {
@@ -72,7 +72,7 @@ struct StoreDoctor {
         return origins
     }
 
-    /// Whether anything answers there: with a bucket that shows anyway.
+    /// Whether a server answers. With a bucket, later checks show that.
     private func checkEndpoint(_ store: Session.Store, _ origins: SettingOrigins) {
         let endpoint = store.service.endpoint
         let place = "\(endpoint.url) (\(origins.endpoint))"
@@ -105,7 +105,7 @@ struct StoreDoctor {
         }
     }
 
-    /// Enough to tell one key from another.
+    /// Enough to distinguish keys.
     private static func shortened(_ key: String) -> String {
         key.utf8.count < 12
             ? TextSafety.displayName(key) : TextSafety.displayName("\(key.prefix(4))...\(key.suffix(4))")
@@ -135,7 +135,7 @@ struct StoreDoctor {
                 report(.problem("bucket", ExitStatus(failure.kind), failure.message))
                 return false
             }
-            // The response to a HEAD has no body: wrong credentials look like a missing permission until a GET tells.
+            // The answer to a HEAD has no body: only a GET tells wrong credentials from a missing permission.
             if let cause = credentialsFailure(probe, connection) {
                 report(.problem("bucket", ExitStatus(cause.kind), cause.message))
                 return false

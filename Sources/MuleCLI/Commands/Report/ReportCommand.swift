@@ -8,11 +8,11 @@ import MuleSystem
 struct ReportCommand {
     let session: Session
 
-    /// Seconds: a day, and twelve weeks for the page.
+    /// Seconds: one day, and twelve weeks for the page.
     static let defaultAge = 86_400.0
     static let defaultPageAge = 84 * 86_400.0
     private static let batch = 500
-    /// Most files of a job in the text report; JSON has all.
+    /// Maximum number of files per job in the text report; JSON has all.
     private static let mostTroubles = 20
 
     private var arguments: Arguments { session.arguments }
@@ -41,7 +41,7 @@ struct ReportCommand {
         return session.cancellation.isCancelled ? .interrupted : .done
     }
 
-    /// The jobs that are asked for; none, and a note, where none of that name has run.
+    /// The requested jobs; none, with a note, if no job of that name has run.
     private func wantedJobs(_ ledger: Ledger) throws(LedgerError) -> [KnownJob] {
         let jobs = try ledger.jobs()
         let wanted = jobs.filter { arguments.jobName == nil || $0.name == arguments.jobName }
@@ -145,7 +145,7 @@ struct ReportCommand {
         }
     }
 
-    /// - Parameter body: takes the next files that need attention; whether it wants more.
+    /// - Parameter body: receives the next files that need attention; returns whether it wants more.
     private func forEachTrouble(
         of job: KnownJob,
         _ ledger: Ledger,
@@ -191,7 +191,7 @@ struct ReportCommand {
     private func write(_ report: HTMLReport, to path: [UInt8]) throws(CommandFailure) {
         if path == [UInt8(ascii: "-")] { return console.result(report.page) }
         do throws(SystemError) {
-            // It may name files that others are not to know of.
+            // It may name files that other users must not see.
             try replaceFile(path: path, with: Array(report.page.utf8), mode: 0o600)
         } catch {
             throw CommandFailure(
@@ -202,7 +202,7 @@ struct ReportCommand {
     }
 }
 
-/// How a report is written.
+/// The format of a report.
 package enum ReportFormat: String, CaseIterable, Sendable {
     case text, json, csv
 }

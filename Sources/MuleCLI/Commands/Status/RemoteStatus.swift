@@ -5,7 +5,7 @@ import MuleS3
 import MuleSystem
 import MuleUpload
 
-/// `mule status --remote`: uploads of the ledger next to what the stores have, and uploads that only the stores have.
+/// `mule status --remote`: compares uploads of the ledger with the stores, and lists uploads that only the stores have.
 struct RemoteStatus {
     let session: Session
     let lines: StatusLines
@@ -69,7 +69,7 @@ struct RemoteStatus {
         return ExitStatus(failures, FailureTally(stores.failures))
     }
 
-    /// The operands that are IDs of uploads in the ledger; all others name buckets, or prefixes in them.
+    /// The operands that are IDs of uploads in the ledger; all others are buckets, or prefixes in them.
     private func ids(among operands: [[UInt8]]) throws(CommandFailure) -> [[UInt8]] {
         var ids: [[UInt8]] = []
         for operand in operands where !operand.contains(UInt8(ascii: "/")) {
@@ -82,7 +82,7 @@ struct RemoteStatus {
         return ids
     }
 
-    /// The named places, or all with open uploads; none if only IDs were named.
+    /// The named buckets and prefixes, or all with open uploads; none if only IDs were named.
     private func places(_ named: [ObjectAddress], _ ids: [[UInt8]]) throws(CommandFailure) -> [StorePlace] {
         guard named.isEmpty else { return named.compactMap { stores.place(named: $0) } }
         guard ids.isEmpty else { return [] }
@@ -153,9 +153,9 @@ struct RemoteStatus {
     }
 }
 
-/// What a store says of an upload, as it is shown.
+/// The store's state of an upload, for display.
 struct RemoteView {
-    /// Nil where it is not known.
+    /// Nil if unknown.
     var exists: Bool?
     var parts: Int?
     var bytes: Int64?
@@ -166,12 +166,12 @@ struct RemoteView {
     var isOrphan = false
     var failure: UploadFailure?
 
-    /// Nothing was asked, because an earlier question had no answer.
+    /// Not asked, because an earlier request had no answer.
     static let notAsked = RemoteView()
 
     private init() {}
 
-    /// - Parameter holding: nil where nothing was created.
+    /// - Parameter holding: nil if nothing was created.
     init(_ holding: RemoteState?) {
         switch holding {
         case nil: (exists, parts, bytes) = (false, 0, 0)

@@ -18,11 +18,11 @@ struct StatusCommand {
     /// Seconds between two lists of `--watch`.
     private static let interval = 2.0
 
-    /// On a terminal each list replaces the one before.
+    /// On a terminal each list replaces the previous one.
     private func watch(_ ledger: Ledger) throws(CommandFailure) -> ExitStatus {
         let isTerminal = isatty(STDOUT_FILENO) == 1 && !session.console.isJSON
         while !session.cancellation.isCancelled {
-            // Erases the screen, and goes to its upper left corner.
+            // Clears the screen and moves the cursor to its upper left corner.
             if isTerminal {
                 session.console.result("\u{1B}[2J\u{1B}[H" + LocalTime.text(milliseconds: wallClockMilliseconds()))
             }
@@ -75,6 +75,6 @@ struct StatusCommand {
 }
 
 extension Session {
-    /// The uploads that `status` lists where none is named.
+    /// The uploads that `status` lists if none is named.
     var selection: UploadSelection { arguments.all ? .all : .open }
 }

@@ -5,13 +5,13 @@ import MuleS3
 import MuleSystem
 import MuleUpload
 
-/// An upload as `mule status` shows it: one JSON object, or one to three lines for people.
+/// The lines of `mule status` for an upload: one JSON object, or one to three lines of text.
 struct StatusLines {
     let console: Console
     let ledger: Ledger
-    /// Quarantined files by the numbers of their uploads.
+    /// Quarantined files by their uploads' numbers.
     var quarantined: [Int64: QuarantinedFile] = [:]
-    /// Those at the start of the list.
+    /// Lock holders at the start of the list.
     private let holders: LockHolders
 
     init(console: Console, ledger: Ledger) {
@@ -25,20 +25,20 @@ struct StatusLines {
         console.results(files.map { console.isJSON ? json($0) : text($0) })
     }
 
-    /// All at once, in as few writes as can be.
+    /// All at once, in as few writes as possible.
     func print(_ records: [UploadRecord]) {
         console.results(records.map { console.isJSON ? json($0, nil) : text($0, nil) })
-        // The objects have no key for it.
+        // The JSON objects have no key for it.
         if console.isJSON { for record in records { noteAbortDate(record) } }
     }
 
-    /// With what the store says of it; nil for what it was not asked about.
+    /// With the store's state; nil if the store was not asked.
     func print(_ record: UploadRecord, _ remote: RemoteView?) {
         console.result(console.isJSON ? json(record, .some(remote)) : text(record, .some(remote)))
         if console.isJSON { noteAbortDate(record) }
     }
 
-    /// What the store lists and the ledger does not have open.
+    /// An upload that the store lists and that is not open in the ledger.
     func print(_ listed: ListedUpload, _ remote: RemoteView) {
         console.result(console.isJSON ? json(listed, remote) : text(listed, remote))
     }
@@ -172,8 +172,8 @@ struct StatusLines {
         return line + "\n       \(TextSafety.displayName(remote.text(besides: nil)))"
     }
 
-    /// A warning about the day on which the store aborts the upload, from what the ledger knows: the rate so far is that
-    /// between the start and the last part.
+    /// Warns of the day on which the store aborts the upload. The rate is the average between the start and the last
+    /// part, from the ledger.
     private func abortWarning(_ record: UploadRecord) -> String? {
         guard record.isOpen, let date = record.abortDate.flatMap(AbortDate.init) else { return nil }
         let seconds = Double(record.updatedAt - record.createdAt) / 1000

@@ -1,7 +1,7 @@
 import MuleJSON
 
-/// An object of `mule status --json`: an upload of the ledger, one that only a store knows, or a quarantined file. All have the
-/// same keys; what is not known of one is null.
+/// An object of `mule status --json`: an upload of the ledger, one that only a store knows, or a quarantined file. All
+/// have the same keys; unknown values are null.
 struct StatusRecord {
     var bytesDone: Int64?
     var createdAt: String?
@@ -19,9 +19,9 @@ struct StatusRecord {
     var state: String
     var updatedAt: String?
     var uploadID: String?
-    /// What the store says of it; the key is there only with `--remote`.
+    /// The store's state; the key exists only with `--remote`.
     var remote: JSONValue?
-    /// The name of the job that quarantined the file; the keys are there only for such files.
+    /// The job that quarantined the file; the keys exist only for such files.
     var quarantinedBy: String?
 
     var json: JSONValue {

@@ -4,7 +4,7 @@ import MulePlan
 import MuleSystem
 import MuleUpload
 
-/// `mule upload` of what comes through standard input, or from a command.
+/// `mule upload` from standard input, or of a command's output.
 struct StreamCommand {
     let session: Session
 

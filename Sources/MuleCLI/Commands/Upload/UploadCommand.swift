@@ -21,7 +21,7 @@ struct UploadCommand {
         if arguments.dryRun { return try UploadDryRun(session: session, files: files).run() }
         let reserved = Ledger.reserve(path: try session.ledgerPath())
         defer { withExtendedLifetime(reserved) {} }
-        // Nothing is written anywhere before there is something to send.
+        // Creates nothing before there is a file to upload.
         guard var first = try firstFiles(of: files) else {
             if files.failures.count == 0, !session.cancellation.isCancelled {
                 let leftOut =

@@ -4,17 +4,17 @@ import MulePlan
 import MuleSystem
 import MuleUpload
 
-/// `mule upload --dry-run`: what an upload of these files would do, by the files and the ledger. The store is not contacted, and
-/// a ledger that does not exist is not created.
+/// `mule upload --dry-run`: what an upload of these files would do, from the files and the ledger. Does not contact the
+/// store, and does not create a ledger.
 struct UploadDryRun {
-    /// What would happen to a file.
+    /// What the run would do with a file.
     enum Kind: String, CaseIterable {
         case new
         /// An earlier run started it; only missing parts would be sent.
         case pending
         /// The parts of an earlier run would be aborted first.
         case restart
-        /// It was uploaded before, and would be sent again only if the store no longer has it.
+        /// Uploaded before; sent again only if the store no longer has it.
         case unchanged
         case problem
 

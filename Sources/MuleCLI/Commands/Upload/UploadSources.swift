@@ -15,16 +15,16 @@ final class UploadSources {
     private let printer: EventPrinter
     private var walk: OrderedWalk
     private let areSeveral: Bool
-    /// Keys that another file might become too, with the paths of the first that does.
+    /// Keys that several files may map to, with the path of the first file.
     private var taken: SpillNames?
     private var batch = 32
     private var hasWaited = false
     private(set) var failures = FailureTally()
-    /// Files and whole directories that the selection does not mean.
+    /// Files and whole directories that the selection excludes.
     private(set) var leftOut = 0
 
-    /// Files that are registered at once: enough to make the cost of that small, few enough not to keep other processes
-    /// waiting for the ledger. The first ones are fewer, so that uploading starts soon.
+    /// Files registered in one transaction: enough to make its cost small, few enough not to block other processes. The
+    /// first batches are smaller, so that uploading starts soon.
     private static let largestBatch = 512
 
     init(
@@ -76,8 +76,8 @@ final class UploadSources {
 
     var service: S3Service { store.service }
 
-    /// The next files that can be sent, a few hundred at most; none where whoever names them has none for the moment, or the
-    /// run is to stop; nil at the end.
+    /// The next files to upload, a few hundred at most; empty if the list has none at the moment or the run must stop;
+    /// nil at the end.
     func next() throws(UploadFailure) -> [UploadIntent]? {
         while true {
             var intents: [UploadIntent] = []
@@ -95,7 +95,7 @@ final class UploadSources {
                 case .leftOut(let found, let reason)?:
                     leftOut += 1
                     let text = "\(TextSafety.displayName(found.path)) skipped: \(reason.phrase)"
-                    // The user did not ask for that.
+                    // The user did not ask for this one.
                     if reason == .ledger { session.console.note(text) } else { session.console.detail(text) }
                     isIdle = session.cancellation.isCancelled
                 case .idle?: isIdle = true
@@ -154,7 +154,7 @@ final class UploadSources {
         )
     }
 
-    /// Why a file cannot become this object; a reason of nil if it is already sent.
+    /// Why a file cannot become this object; an inner nil if it is already being sent.
     private func objection(
         to address: ObjectAddress,
         for file: SourceWalk.Found
@@ -179,7 +179,7 @@ final class UploadSources {
             + "\(TextSafety.displayName(address.description)); only the first is uploaded."
     }
 
-    /// Whether two spellings lead to one file, as `a` and `./a` do.
+    /// Whether two spellings lead to one file, such as `a` and `./a`.
     private static func areSame(_ one: [UInt8], _ other: [UInt8]) -> Bool {
         guard let one = try? FileStatus.of(path: one), let other = try? FileStatus.of(path: other) else { return false }
         return one.device == other.device && one.inode == other.inode
@@ -187,7 +187,7 @@ final class UploadSources {
 
     /// Refuses files that are still being written.
     private func settle(_ intents: inout [UploadIntent]) {
-        // A plan waits for nothing.
+        // A dry run does not wait.
         guard let seconds = options.settle, !session.arguments.dryRun, !intents.isEmpty else { return }
         let unsettled = Settling.wait(
             for: intents.map(\.path),

@@ -3,7 +3,7 @@ import MuleSystem
 import MuleUpload
 
 extension Session {
-    /// Shows how far a file has been read until `stopProgress`; nothing is sent meanwhile.
+    /// Shows how much of a file has been read, until `stopProgress`; nothing is sent during this time.
     func startProgress(reading path: [UInt8], _ progress: ReadProgress) {
         let size = (try? FileStatus.of(path: path))?.size
         let name = TextSafety.displayName(SourceWalk.lastComponent(path))

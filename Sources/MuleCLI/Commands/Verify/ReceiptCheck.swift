@@ -12,13 +12,13 @@ struct ReceiptCheck {
     private struct Counts {
         var proven = 0
         var failures = FailureTally()
-        /// Lines, or whole files, that are not of a receipt.
+        /// Lines, or whole files, that are not part of a receipt.
         var problems = 0
-        /// Why no store could be made out.
+        /// Why no store could be determined.
         var obstacle: CommandFailure?
     }
 
-    /// Default number of requests at a time.
+    /// Default number of concurrent requests.
     private static let concurrency = 16
 
     func run() throws(CommandFailure) -> ExitStatus {
@@ -114,7 +114,7 @@ struct ReceiptCheck {
     }
 }
 
-/// The stores of receipts, each made once, so that its connections are shared.
+/// The stores of receipts, each created once to share its connections.
 private final class ReceiptStores: Sendable {
     private struct Name: Hashable {
         var bucket: String
@@ -136,7 +136,7 @@ private final class ReceiptStores: Sendable {
         self.ledger = ledger
     }
 
-    /// What the command line says goes first, as for uploads that are named one by one.
+    /// Options of the command line take precedence, as for uploads named by ID.
     func service(of file: ReceiptLine.ArchivedFile) throws(CommandFailure) -> S3Service {
         let name = Name(bucket: file.object.address.bucket, endpoint: file.endpoint, region: file.region)
         let result = state.withLock { state -> Result<S3Service, CommandFailure> in
@@ -156,8 +156,8 @@ private final class ReceiptStores: Sendable {
         return try result.get()
     }
 
-    /// A receipt may come from an untrusted source, and a signed request may hold a session token. It is sent only to the
-    /// store of the user's options, or to one that this ledger has uploaded to.
+    /// A receipt may come from an untrusted source, and a signed request may contain a session token. It is sent only
+    /// to the store of the user's options, or to one that this ledger has used.
     private func check(_ endpoint: String, _ name: Name) throws(CommandFailure) {
         var here = StoreOptions()
         here.region = name.region

@@ -4,23 +4,23 @@ import MulePlan
 import MuleS3
 import MuleUpload
 
-/// A line of a receipt, or of `mule report --json`, read back: what `RunView` and `FileView` write.
+/// A line of a receipt, or of `mule report --json`, as `RunView` and `FileView` write it.
 enum ReceiptLine {
     /// A file that was archived in the run.
     case archived(ArchivedFile)
-    /// The run itself, with how many lines follow for its files; nil where that is not said, as in a report.
+    /// The run itself, with the number of its file lines; nil if missing, as in a report.
     case run(files: Int64?)
-    /// A file of which this receipt proves nothing, or a file that needs attention.
+    /// A file that this receipt does not prove, or a file that needs attention.
     case other
 
     struct ArchivedFile {
         var object: ReceiptEntry
-        /// Where it was archived; nil where the ledger had forgotten it.
+        /// Where it was archived; nil if the ledger no longer knew it.
         var endpoint: String?
         var region: String?
     }
 
-    /// Why a line is not a receipt record, for people.
+    /// Why a line is not a receipt record, as text.
     struct Problem: Error, Equatable {
         var reason: String
     }
@@ -85,7 +85,7 @@ enum ReceiptLine {
         return file
     }
 
-    /// Nil for null and for what is not there.
+    /// Nil for null and for a missing member.
     private static func text(_ name: String, _ members: [String: JSONValue]) throws(Problem) -> String? {
         switch members[name] {
         case .null, nil: return nil
@@ -102,6 +102,6 @@ enum ReceiptLine {
         }
     }
 
-    /// Whether it is the line of a run, told without reading it: quotation marks inside a text have a backslash.
+    /// Whether it is a run's line, without parsing it: quotation marks inside a text have a backslash.
     static func isRun(_ bytes: [UInt8]) -> Bool { bytes.contains(Array(#""event":"run""#.utf8)) }
 }

@@ -1,14 +1,15 @@
 import MuleLedger
 import MuleSystem
 
-/// What several receipts call archived, one file after another, for any number of threads. In memory is a line for each.
+/// The archived files of several receipts, one after another, for any number of threads. Only one line per thread is in
+/// memory.
 final class ReceiptReader: Sendable {
     private struct State {
         /// Files that are not opened yet.
         var paths: ArraySlice<[UInt8]>
         var current: (path: [UInt8], lines: LineReader)?
         var line = 0
-        /// Lines of files that the last run has announced and that have not come; nil where none were announced.
+        /// Lines that the last run announced and that are still missing; nil if it announced none.
         var missing: Int64?
     }
 
@@ -25,8 +26,8 @@ final class ReceiptReader: Sendable {
     private let onProblem: @Sendable (String) -> Void
 
     /// - Parameters:
-    ///   - open: opens a file for reading from any place; its failure is a problem of this file alone.
-    ///   - onProblem: called from any thread for each line that cannot be read, with file and line number.
+    ///   - open: opens a file for random reads; a failure affects only this file.
+    ///   - onProblem: called from any thread for each unreadable line, with file and line number.
     init(
         _ paths: [[UInt8]],
         open: @escaping @Sendable ([UInt8]) throws(CommandFailure) -> File,
@@ -39,7 +40,7 @@ final class ReceiptReader: Sendable {
         self.onProblem = onProblem
     }
 
-    /// The next file that was archived; nil behind the last.
+    /// The next archived file; nil after the last.
     func next() -> ReceiptLine.ArchivedFile? {
         while !shouldStop() {
             switch state.withLock(step) {
@@ -47,7 +48,7 @@ final class ReceiptReader: Sendable {
             case .nothing: continue
             case .problem(let text): onProblem(text)
             case .line(let bytes, let path, let number):
-                // Outside the lock: this is where the time goes.
+                // Outside the lock, because this takes the most time.
                 do throws(ReceiptLine.Problem) {
                     if case .archived(let file) = try ReceiptLine(bytes) { return file }
                 } catch {
@@ -83,7 +84,7 @@ final class ReceiptReader: Sendable {
             }
             state.current = nil
             if let problem = missing(state, path) { return .problem(problem) }
-            // A receipt is there whole or not at all: what is empty is none, and proves nothing.
+            // Receipts are written atomically: an empty file is not one, and proves nothing.
             guard state.line == 0 else { return .nothing }
             return .problem("\(LedgerExportImport.shown(path)) is empty: a receipt starts with a record of its run.")
         } catch {
@@ -92,7 +93,7 @@ final class ReceiptReader: Sendable {
         }
     }
 
-    /// What has been cut off at the end of a line shows in the count alone.
+    /// Lines missing at the end show only in the count.
     private func missing(_ state: State, _ path: [UInt8]) -> String? {
         guard let missing = state.missing, missing != 0 else { return nil }
         let difference = missing > 0 ? "\(missing) fewer" : "\(-missing) more"

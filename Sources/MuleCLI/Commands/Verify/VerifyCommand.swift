@@ -51,7 +51,7 @@ struct VerifyCommand {
     }
 }
 
-/// A verified object, as JSON and in words.
+/// A verified object, as JSON and as text.
 enum VerifyEvent {
     static func verified(_ verification: Verification) -> String {
         let proof = verification.proof
@@ -70,7 +70,7 @@ enum VerifyEvent {
         return JSONValue.object(members).line
     }
 
-    /// - Parameter id: of the upload, where it is known.
+    /// - Parameter id: of the upload, if known.
     static func failed(_ failure: VerifyFailure, _ source: [UInt8], _ address: ObjectAddress, id: String?) -> String {
         JSONValue.object([
             "destination": .string(address.description),

@@ -1,7 +1,7 @@
 import MuleLedger
 import MulePlan
 
-/// The page of `mule report --html`: one file without scripts, fonts or anything else from a network.
+/// The page of `mule report --html`: one file that loads no scripts, fonts or anything else from a network.
 struct HTMLReport {
     let history: RunHistory
     let host: String
@@ -74,7 +74,7 @@ struct HTMLReport {
         guard let first = CivilDay(LocalTime.day(milliseconds: since)),
             let last = CivilDay(LocalTime.day(milliseconds: now))
         else { return [] }
-        // A day is 24 hours; noon of each is on that day whatever the clocks do.
+        // A day is 24 hours; noon is on the right day even if the clocks change.
         let noon = since - since % 86_400_000 + 43_200_000
         let candidates = (-1...(last.number - first.number + 1)).compactMap { offset in
             CivilDay(LocalTime.day(milliseconds: noon + Int64(offset) * 86_400_000))
@@ -181,7 +181,7 @@ struct HTMLReport {
 
 /// Pieces of HTML.
 enum HTML {
-    /// Text that cannot be taken for markup, in an element or in an attribute.
+    /// Text escaped for an element or an attribute.
     static func text(_ text: String) -> String {
         text.unicodeScalars.reduce(into: "") { result, scalar in
             switch scalar {

@@ -1,6 +1,6 @@
 import MuleLedger
 
-/// What the page of `mule report --html` shows: runs, days, files and what needs action. It does not grow with the number of files.
+/// The data of `mule report --html`: runs, days, files and what needs action. Its size does not grow with the files.
 struct RunHistory {
     /// A day of a job in local time.
     struct Night: Hashable {
@@ -15,7 +15,7 @@ struct RunHistory {
         var job: String
     }
 
-    /// Most runs that the table lists, most files in the list of the largest, and most lines of trouble.
+    /// Maximum numbers of runs in the table, of files in the list of the largest, and of lines about problems.
     static let mostRuns = 200
     static let mostFiles = 20
     static let mostTroubles = 200
@@ -95,7 +95,7 @@ enum PageResult: Int, Comparable, CaseIterable {
         }
     }
 
-    /// Shown in the cell too: a color alone does not tell everyone.
+    /// Also shown in the cell, because not everyone can distinguish the colors.
     var mark: String {
         switch self {
         case .good: ""

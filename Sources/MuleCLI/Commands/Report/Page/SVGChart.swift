@@ -1,6 +1,6 @@
 import MulePlan
 
-/// Charts as SVG, without scripts. Numbers are in the titles that a browser shows under the pointer.
+/// Charts as SVG, without scripts. Numbers are in titles, which browsers show as tooltips.
 enum SVGChart {
     struct Bar {
         var label: String
@@ -10,7 +10,7 @@ enum SVGChart {
 
     /// Vertical bars with a scale.
     ///
-    /// - Parameter format: writes a value of the scale.
+    /// - Parameter format: formats a value of the scale.
     static func bars(_ bars: [Bar], height: Int = 160, format: (Double) -> String) -> String {
         let most = bars.map(\.value).max() ?? 0
         guard most > 0 else { return "<p>No data.</p>" }
@@ -39,7 +39,7 @@ enum SVGChart {
         return "<svg viewBox=\"0 0 940 \(height)\" role=\"img\">\(body)</svg>"
     }
 
-    /// Days as squares, a column for each week from Monday to Sunday.
+    /// Days as squares, with a column for each week from Monday to Sunday.
     static func calendar(_ days: [(day: CivilDay, result: PageResult?, title: String)]) -> String {
         guard let first = days.first else { return "" }
         let cell = 15
