@@ -36,10 +36,10 @@ struct CommandLineParserTests {
         #expect(typed.noOverwrite && typed.force && typed.restart && typed.recursive)
         #expect(typed.json && typed.quiet && typed.verbose)
         #expect(typed.progress == .plain)
-        #expect(typed.object.contentType == "text/plain")
-        #expect(typed.object.metadata == [NamedText(name: "who", text: "me=you")])
-        #expect(typed.object.tags == [NamedText(name: "a b", text: "")])
-        #expect(typed.object.encryption == .kms)
+        #expect(typed.object[.contentType] == "text/plain")
+        #expect(typed.object[pairs: .metadata] == [NamedText(name: "who", text: "me=you")])
+        #expect(typed.object[pairs: .tags] == [NamedText(name: "a b", text: "")])
+        #expect(typed.object[.sse] == "aws:kms")
     }
 
     @Test(arguments: [
@@ -110,14 +110,14 @@ struct CommandLineParserTests {
             "upload", "a", "b/", "--metadata", "a=1", "--metadata", "b=2", "--metadata", "A=3", "--tag", "a=1", "--tag",
             "A=2",
         ])
-        #expect(typed.object.metadata == [NamedText(name: "a", text: "3"), NamedText(name: "b", text: "2")])
-        #expect(typed.object.tags == [NamedText(name: "a", text: "1"), NamedText(name: "A", text: "2")])
+        #expect(typed.object[pairs: .metadata] == [NamedText(name: "a", text: "3"), NamedText(name: "b", text: "2")])
+        #expect(typed.object[pairs: .tags] == [NamedText(name: "a", text: "1"), NamedText(name: "A", text: "2")])
     }
 
     @Test
     func `names that look alike but differ in bytes stay two`() throws {
         let typed = try parse(["upload", "a", "b/", "--tag", "u\u{308}=1", "--tag", "\u{FC}=2"])
-        #expect(typed.object.tags.count == 2)
+        #expect(typed.object[pairs: .tags].count == 2)
     }
 
     @Test

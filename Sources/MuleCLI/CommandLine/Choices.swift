@@ -20,12 +20,6 @@ package enum ProgressChoice: String, CaseIterable, Sendable {
     case auto, bar, plain, none
 }
 
-/// Encryption at rest, done by the store.
-package enum EncryptionChoice: String, CaseIterable, Sendable {
-    case aes256 = "AES256"
-    case kms = "aws:kms"
-}
-
 /// Requests in flight at once.
 package enum ConcurrencyChoice: Sendable, Equatable {
     case auto
