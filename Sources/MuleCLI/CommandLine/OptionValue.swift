@@ -138,12 +138,25 @@ enum OptionValue {
         return try headerText(text)
     }
 
+    /// A date in the form of HTTP's headers (RFC 9110 section 5.6.7).
+    static func date(_ text: String) throws(OptionValueError) -> String {
+        let time = UTCTime(httpDate: text) ?? UTCTime(rfc3339: text) ?? UTCTime(iso8601: text + "T00:00:00Z")
+        // A zone can lead out of the years of four digits.
+        if let date = time?.httpDate, UTCTime(httpDate: date) != nil { return date }
+        let isDuration = (try? DurationText.parse(text)) != nil
+        throw OptionValueError(
+            "is not a date; write it like 2027-01-31, 2027-01-31T18:00:00Z or Sun, 31 Jan 2027 18:00:00 GMT"
+                + (isDuration ? ", because a duration would be another date in each run" : "")
+        )
+    }
+
     /// The value of an object's header, as it is sent.
     static func value(of header: ObjectHeader, _ text: String) throws(OptionValueError) -> String {
         switch header.kind {
         case .choice(let words):
             guard words.contains(text) else { throw notOne(of: words, text) }
             return text
+        case .date: return try date(text)
         case .text, .metadata, .tags: return try self.text(text)
         }
     }

@@ -5,7 +5,7 @@
 @dynamicMemberLookup
 package enum ObjectHeader: String, CaseIterable, Sendable {
     // In the order of help. The raw value is the key of the configuration.
-    case contentType, cacheControl, contentDisposition, contentEncoding, contentLanguage
+    case contentType, cacheControl, contentDisposition, contentEncoding, contentLanguage, expires
     case metadata, tags
     case storageClass, acl, sse, sseKMSKeyID
 
@@ -21,6 +21,13 @@ package enum ObjectHeader: String, CaseIterable, Sendable {
                 "The object's Content-Encoding header. The bytes are sent as they are."
             )
         case .contentLanguage: Row("content-language", .text("TEXT"), "The object's Content-Language header.")
+        case .expires:
+            Row(
+                "expires",
+                .date,
+                "The object's Expires header, as a date: 2027-01-31 (the start of the day in UTC), 2027-01-31T18:00:00Z, or as "
+                    + "HTTP writes it."
+            )
         case .metadata:
             Row(
                 "x-amz-meta-",
@@ -70,6 +77,8 @@ package enum ObjectHeader: String, CaseIterable, Sendable {
         case text(String)
         /// One of these words.
         case choice([String])
+        /// Sent in the form of HTTP's headers, so that the same date is the same upload however it was written.
+        case date
         /// Names with a text each: one header for each name.
         case metadata
         /// Names with a text each, all in one header.
@@ -81,6 +90,7 @@ package enum ObjectHeader: String, CaseIterable, Sendable {
             switch self {
             case .text(let placeholder): placeholder
             case .choice(let words): words.joined(separator: "|")
+            case .date: "DATE"
             case .metadata, .tags: "K=V"
             }
         }

@@ -72,6 +72,8 @@ func promiseHarmless(_ options: ObjectOptions) throws(BrokenPromise) {
     for header in ObjectHeader.allCases {
         for text in [options[header]].compactMap({ $0 }) + options[pairs: header].map(\.text) {
             try promise(!text.hasControls, "--\(header.flag) with control characters")
+            let isDate = UTCTime(httpDate: text)?.httpDate.isSame(as: text) == true
+            try promise(header.kind != .date || isDate, "the date \(text)")
         }
     }
     for pair in options[pairs: .metadata] {
