@@ -164,7 +164,7 @@ let package = Package(
                 "MuleSigning", "MuleTransport", "MuleSystem", "TestSupport",
             ]
         ),
-        tests("EndToEndTests", ["mule", "MuleDigest", "MuleLedger", "MuleSystem", "TestSupport"]),
+        tests("EndToEndTests", ["mule", "MuleDigest", "MuleLedger", "MulePlan", "MuleSystem", "TestSupport"]),
         tests("TestSupportTests", ["MuleDigest", "MuleSigning", "MulePlan", "TestSupport"]),
         tests(
             "MuleCLITests",

@@ -93,26 +93,3 @@ struct CredentialDocument {
         return time
     }
 }
-
-extension UTCTime {
-    /// A time with an offset from UTC, `2026-11-20T23:56:00.5+01:00`; nil for anything else.
-    init?(rfc3339 text: String) {
-        if let time = UTCTime(iso8601: text) {
-            self = time
-            return
-        }
-        let bytes = Array(text.utf8)
-        guard bytes.count > 6, let sign = bytes.dropLast(5).last, sign == 0x2B || sign == 0x2D else { return nil }
-        let zone = bytes.suffix(5).split(separator: UInt8(ascii: ":"), omittingEmptySubsequences: false)
-        let numbers = zone.compactMap { digits -> Int64? in
-            guard digits.count == 2, digits.allSatisfy({ (0x30...0x39).contains($0) }) else { return nil }
-            return digits.reduce(0) { $0 * 10 + Int64($1 - 0x30) }
-        }
-        let local = String(decoding: bytes.dropLast(6), as: UTF8.self) + "Z"
-        guard numbers.count == 2, numbers[0] < 24, numbers[1] < 60, let time = UTCTime(iso8601: local) else {
-            return nil
-        }
-        let distance = (numbers[0] * 60 + numbers[1]) * 60_000
-        self = time.adding(milliseconds: sign == 0x2B ? -distance : distance)
-    }
-}

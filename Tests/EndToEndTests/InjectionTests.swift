@@ -1,3 +1,4 @@
+import MulePlan
 import TestSupport
 import Testing
 
@@ -22,15 +23,12 @@ import Testing
 
     @Test(arguments: endings) func `flags are refused`(ending: String) throws {
         let file = try mule.home.write("x", to: "file")
-        let flags = [
-            "--content-type", "--cache-control", "--content-disposition", "--content-encoding", "--content-language",
-            "--storage-class", "--acl", "--sse-kms-key-id", "--region",
-        ]
-        for flag in flags { expectRefused(try mule.run("upload", flag, "v\(ending)w", file, "bucket/key"), flag) }
-        for flag in ["--metadata", "--tag"] {
-            for pair in ["a=v\(ending)w", "a\(ending)=v"] {
-                expectRefused(try mule.run("upload", flag, pair, file, "bucket/key"), flag)
-            }
+        var values = ["--region": ["v\(ending)w"]]
+        for header in ObjectHeader.allCases {
+            values["--" + header.flag] = header.kind.holdsPairs ? ["a=v\(ending)w", "a\(ending)=v"] : ["v\(ending)w"]
+        }
+        for (flag, values) in values {
+            for value in values { expectRefused(try mule.run("upload", flag, value, file, "bucket/key"), flag) }
         }
         expectRefused(
             try mule.run("upload", "--endpoint-url", store.endpoint + "/\(ending)", file, "bucket/key"),
@@ -62,13 +60,14 @@ import Testing
     @Test(arguments: ["\\r\\nx-amz-acl: public-read", "\\n", "\\u0000", "\\u001b[31m", "\\u007f", "\\u0085"])
     func `configuration is refused`(ending: String) throws {
         let file = try mule.home.write("x", to: "file")
-        let keys = ["contentType", "cacheControl", "contentDisposition", "storageClass", "acl", "sseKMSKeyID"]
+        let values = ObjectHeader.allCases.flatMap { header in
+            let values = ["{\"a\": \"v\(ending)\"}", "{\"a\(ending)\": \"v\"}"]
+            return (header.kind.holdsPairs ? values : ["\"v\(ending)w\""]).map { "\"\(header.key)\": \($0)" }
+        }
         let documents =
-            keys.map { "{\"object\": {\"\($0)\": \"v\(ending)w\"}}" } + [
-                "{\"object\": {\"metadata\": {\"a\": \"v\(ending)\"}}}",
-                "{\"object\": {\"metadata\": {\"a\(ending)\": \"v\"}}}",
-                "{\"object\": {\"tags\": {\"a\": \"v\(ending)\"}}}", "{\"region\": \"r\(ending)\"}",
-                "{\"endpointURL\": \"\(store.endpoint)/\(ending)\"}", "{\"profile\": \"p\(ending)\"}",
+            values.map { "{\"object\": {\($0)}}" } + [
+                "{\"region\": \"r\(ending)\"}", "{\"endpointURL\": \"\(store.endpoint)/\(ending)\"}",
+                "{\"profile\": \"p\(ending)\"}",
             ]
         for document in documents {
             let path = try mule.home.write(document, to: "config.json")

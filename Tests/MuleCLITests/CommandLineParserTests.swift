@@ -36,10 +36,10 @@ struct CommandLineParserTests {
         #expect(typed.noOverwrite && typed.force && typed.restart && typed.recursive)
         #expect(typed.json && typed.quiet && typed.verbose)
         #expect(typed.progress == .plain)
-        #expect(typed.object.contentType == "text/plain")
-        #expect(typed.object.metadata == [NamedText(name: "who", text: "me=you")])
-        #expect(typed.object.tags == [NamedText(name: "a b", text: "")])
-        #expect(typed.object.encryption == .kms)
+        #expect(typed.object[.contentType] == "text/plain")
+        #expect(typed.object[pairs: .metadata] == [NamedText(name: "who", text: "me=you")])
+        #expect(typed.object[pairs: .tags] == [NamedText(name: "a b", text: "")])
+        #expect(typed.object[.sse] == "aws:kms")
     }
 
     @Test(arguments: [
@@ -110,14 +110,40 @@ struct CommandLineParserTests {
             "upload", "a", "b/", "--metadata", "a=1", "--metadata", "b=2", "--metadata", "A=3", "--tag", "a=1", "--tag",
             "A=2",
         ])
-        #expect(typed.object.metadata == [NamedText(name: "a", text: "3"), NamedText(name: "b", text: "2")])
-        #expect(typed.object.tags == [NamedText(name: "a", text: "1"), NamedText(name: "A", text: "2")])
+        #expect(typed.object[pairs: .metadata] == [NamedText(name: "a", text: "3"), NamedText(name: "b", text: "2")])
+        #expect(typed.object[pairs: .tags] == [NamedText(name: "a", text: "1"), NamedText(name: "A", text: "2")])
+    }
+
+    @Test(arguments: [
+        "2027-01-31T18:00:00Z", "2027-01-31T19:30:00.5+01:30", "Sun, 31 Jan 2027 18:00:00 GMT",
+    ])
+    func `the same date is the same header however it is written`(text: String) throws {
+        let typed = try parse(["upload", "a", "b/", "--expires", text])
+        #expect(typed.object[.expires] == "Sun, 31 Jan 2027 18:00:00 GMT")
+    }
+
+    @Test
+    func `a day is its start in UTC`() throws {
+        let typed = try parse(["upload", "a", "b/", "--expires", "2027-01-31"])
+        #expect(typed.object[.expires] == "Sun, 31 Jan 2027 00:00:00 GMT")
+    }
+
+    @Test(arguments: [
+        "", "tomorrow", "2027-01-31T18:00:00", "2027-02-29", "Mon, 31 Jan 2027 18:00:00 GMT",
+        "Sunday, 31-Jan-27 18:00:00 GMT",
+        "9999-12-31T23:59:59-01:00", "0000-01-01T00:00:00+01:00", "31.01.2027", "2027-01-31 ", "7d",
+    ])
+    func `what is not a date is refused`(text: String) {
+        let error = #expect(throws: UsageError.self) { try parse(["upload", "a", "b/", "--expires", text]) }
+        let why = error?.description ?? ""
+        #expect(why.contains("--expires: ") && why.contains("is not a date; write it like 2027-01-31, "))
+        #expect(why.contains("a duration would be another date in each run") == (text == "7d"))
     }
 
     @Test
     func `names that look alike but differ in bytes stay two`() throws {
         let typed = try parse(["upload", "a", "b/", "--tag", "u\u{308}=1", "--tag", "\u{FC}=2"])
-        #expect(typed.object.tags.count == 2)
+        #expect(typed.object[pairs: .tags].count == 2)
     }
 
     @Test

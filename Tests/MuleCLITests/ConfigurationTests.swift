@@ -14,7 +14,7 @@ struct ConfigurationTests {
         let configuration = try Configuration.load(path: Array("/\(here)/config.example.json".utf8))
         #expect(Mirror.unsetFields(of: configuration.store) == [])
         #expect(Mirror.unsetFields(of: configuration.transfer) == [])
-        #expect(Mirror.unsetFields(of: configuration.object) == [])
+        #expect(unset(configuration.object) == [])
         #expect(Mirror.unsetFields(of: configuration) == [])
         let bucket = try #require(configuration.buckets.first)
         #expect(Mirror.unsetFields(of: bucket.value) == [])
@@ -24,11 +24,22 @@ struct ConfigurationTests {
         #expect(Mirror.unsetFields(of: job.changes) == [])
         #expect(Mirror.unsetFields(of: job.store) == [])
         #expect(Mirror.unsetFields(of: job.transfer) == [])
-        #expect(Mirror.unsetFields(of: job.object) == [])
+        #expect(unset(job.object) == [])
         #expect(configuration.store.partSize == 16 << 20)
         let timetable = try RateTimetable("08:00-18:00 Mon-Fri=50MB/s, *=off")
         #expect(configuration.transfer.limitRate == timetable)
-        #expect(configuration.object.tags == [NamedText(name: "retention", text: "10y")])
+        #expect(configuration.object[pairs: .tags] == [NamedText(name: "retention", text: "10y")])
+    }
+
+    private func unset(_ options: ObjectOptions) -> [ObjectHeader] {
+        ObjectHeader.allCases.filter { options[$0] == nil && options[pairs: $0].isEmpty }
+    }
+
+    @Test
+    func `every header of the object is a key that the reference names with its option`() throws {
+        let section = try #require(ConfigurationReference.sections.first { $0.title == "Object keys" })
+        #expect(section.keys.map(\.name) == ObjectHeader.allCases.map(\.key))
+        #expect(section.keys.map(\.option) == ObjectHeader.allCases.map(\.flag))
     }
 
     @Test
@@ -61,16 +72,16 @@ struct ConfigurationTests {
     @Test
     func `options laid over others hide only what they set, and pairs meet name by name`() {
         var upper = ObjectOptions()
-        upper.contentType = "text/plain"
-        upper.metadata = [NamedText(name: "a", text: "upper"), NamedText(name: "c", text: "3")]
+        upper[.contentType] = "text/plain"
+        upper[pairs: .metadata] = [NamedText(name: "a", text: "upper"), NamedText(name: "c", text: "3")]
         var lower = ObjectOptions()
-        lower.contentType = "hidden"
-        lower.acl = "private"
-        lower.metadata = [NamedText(name: "a", text: "lower"), NamedText(name: "b", text: "2")]
+        lower[.contentType] = "hidden"
+        lower[.acl] = "private"
+        lower[pairs: .metadata] = [NamedText(name: "a", text: "lower"), NamedText(name: "b", text: "2")]
         let result = upper.over(lower)
-        #expect(result.contentType == "text/plain")
-        #expect(result.acl == "private")
-        #expect(result.metadata.map(\.text) == ["upper", "2", "3"])
+        #expect(result[.contentType] == "text/plain")
+        #expect(result[.acl] == "private")
+        #expect(result[pairs: .metadata].map(\.text) == ["upper", "2", "3"])
     }
 
     @Test(arguments: [
@@ -143,7 +154,7 @@ struct ConfigurationTests {
         #expect(job.receiptObject == ObjectAddress(bucket: "b", key: ObjectKey("")))
         #expect(job.onSuccess == .program(["/bin/true"]) && job.onFailure == .post("https://x/?t=1"))
         #expect(job.store.region == "r" && job.transfer.concurrency == .fixed(4) && job.changes.settle == 5)
-        #expect(job.object.acl == "private")
+        #expect(job.object[.acl] == "private")
     }
 
     @Test(arguments: [

@@ -56,6 +56,7 @@ import Testing
     func `whatever is written is read back`(seconds: Int64) {
         let time = UTCTime(secondsSince1970: seconds)
         #expect(UTCTime(iso8601: time.iso8601) == time)
+        #expect(UTCTime(httpDate: time.httpDate) == time)
     }
 
     @Test(arguments: [
@@ -84,8 +85,26 @@ import Testing
         ("Thu, 01 Jan 1970 00:00:00 GMT", 0), ("Wed, 31 Dec 1969 23:59:59 GMT", -1),
         ("Tue, 29 Feb 2000 12:00:00 GMT", 951_825_600), ("Fri, 24 May 2013 00:00:00 GMT", 1_369_353_600),
     ])
-    func `the Date header is read`(text: String, seconds: Int64) {
+    func `the Date header is read and written`(text: String, seconds: Int64) {
         #expect(UTCTime(httpDate: text) == UTCTime(secondsSince1970: seconds))
+        #expect(UTCTime(secondsSince1970: seconds).httpDate == text)
+    }
+
+    @Test(arguments: [
+        ("2026-11-20T23:56:00Z", Int64(0)), ("2026-11-21T01:26:00+01:30", 0), ("2026-11-20T18:56:00.5-05:00", 500),
+        ("2026-11-20T23:56:00-00:00", 0),
+    ])
+    func `other zones are read`(text: String, milliseconds: Int64) {
+        #expect(UTCTime(rfc3339: text)?.millisecondsSince1970 == 1_795_218_960_000 + milliseconds)
+    }
+
+    @Test(arguments: [
+        "", "+01:00", "2026-11-20", "2026-11-20T23:56:00", "2026-11-20T23:56:00+24:00", "2026-11-20T23:56:00+01:60",
+        "2026-11-20T23:56:00+0100", "2026-11-20T23:56:00+1:00", "2026-11-20T23:56:00Z+01:00", "2026-11-20+01:00",
+        "2026-11-20T23:56:00 01:00", "2026-11-20T23:56:00+01:00 ",
+    ])
+    func `texts without a time or a zone are refused`(text: String) {
+        #expect(UTCTime(rfc3339: text) == nil)
     }
 
     @Test(arguments: [

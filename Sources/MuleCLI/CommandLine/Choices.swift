@@ -20,13 +20,7 @@ package enum ProgressChoice: String, CaseIterable, Sendable {
     case auto, bar, plain, none
 }
 
-/// Encryption at rest, done by the store.
-package enum EncryptionChoice: String, CaseIterable, Sendable {
-    case aes256 = "AES256"
-    case kms = "aws:kms"
-}
-
-/// Concurrent requests.
+/// Requests in flight at once.
 package enum ConcurrencyChoice: Sendable, Equatable {
     case auto
     /// 1 to 256.

@@ -93,14 +93,17 @@ enum OptionValue {
     /// One of a fixed set of words.
     static func choice<Choice>(_ text: String) throws(OptionValueError) -> Choice
     where Choice: RawRepresentable<String> & CaseIterable {
-        if let choice = Choice(rawValue: text) { return choice }
-        let allowed = Choice.allCases.map(\.rawValue)
+        guard let choice = Choice(rawValue: text) else { throw notOne(of: Choice.allCases.map(\.rawValue), text) }
+        return choice
+    }
+
+    private static func notOne(of allowed: [String], _ text: String) -> OptionValueError {
         // Part of a choice, such as kms of aws:kms.
         let around = text.utf8.count >= 3 ? allowed.filter { $0.contains(text.lowercased()) } : []
         if let near = Suggestion.nearest(of: text, in: allowed) ?? (around.count == 1 ? around[0] : nil) {
-            throw OptionValueError("is not one of \(allowed.joined(separator: ", ")); did you mean \(near)?")
+            return OptionValueError("is not one of \(allowed.joined(separator: ", ")); did you mean \(near)?")
         }
-        throw OptionValueError("is not one of \(allowed.joined(separator: ", "))")
+        return OptionValueError("is not one of \(allowed.joined(separator: ", "))")
     }
 
     /// `http://` or `https://`, a host, and optionally a port and a path; no user name, password, query or fragment.
@@ -135,13 +138,44 @@ enum OptionValue {
         return try headerText(text)
     }
 
-    /// `name=text` for user metadata; the name becomes lower case.
-    static func metadata(_ text: String) throws(OptionValueError) -> NamedText {
-        let pair = try split(text)
-        return try metadata(name: pair.name, text: pair.text)
+    /// A date in the form of HTTP's headers (RFC 9110 section 5.6.7).
+    static func date(_ text: String) throws(OptionValueError) -> String {
+        let time = UTCTime(httpDate: text) ?? UTCTime(rfc3339: text) ?? UTCTime(iso8601: text + "T00:00:00Z")
+        // A zone can lead out of the years of four digits.
+        if let date = time?.httpDate, UTCTime(httpDate: date) != nil { return date }
+        let isDuration = (try? DurationText.parse(text)) != nil
+        throw OptionValueError(
+            "is not a date; write it like 2027-01-31, 2027-01-31T18:00:00Z or Sun, 31 Jan 2027 18:00:00 GMT"
+                + (isDuration ? ", because a duration would be another date in each run" : "")
+        )
     }
 
-    static func metadata(name: String, text: String) throws(OptionValueError) -> NamedText {
+    /// The value of an object's header, as it is sent.
+    static func value(of header: ObjectHeader, _ text: String) throws(OptionValueError) -> String {
+        switch header.kind {
+        case .choice(let words):
+            guard words.contains(text) else { throw notOne(of: words, text) }
+            return text
+        case .date: return try date(text)
+        case .text, .metadata, .tags: return try self.text(text)
+        }
+    }
+
+    /// `name=text` for user metadata or tags.
+    static func pair(of header: ObjectHeader, _ text: String) throws(OptionValueError) -> NamedText {
+        guard let equals = text.utf8.firstIndex(of: UInt8(ascii: "=")) else {
+            throw OptionValueError("has no \"=\"; write name=text")
+        }
+        let rest = text[text.utf8.index(after: equals)...]
+        return try pair(of: header, name: String(text[..<equals]), text: String(rest))
+    }
+
+    static func pair(of header: ObjectHeader, name: String, text: String) throws(OptionValueError) -> NamedText {
+        header.kind == .tags ? try tag(name: name, text: text) : try metadata(name: name, text: text)
+    }
+
+    /// The name is put in lower case.
+    private static func metadata(name: String, text: String) throws(OptionValueError) -> NamedText {
         let punctuation = Array("!#$%&'*+-.^_`|~".utf8)
         let isToken = name.utf8.allSatisfy {
             (0x30...0x39).contains($0) || (0x41...0x5A).contains($0) || (0x61...0x7A).contains($0)
@@ -155,25 +189,12 @@ enum OptionValue {
         return NamedText(name: name.lowercased(), text: try headerText(text))
     }
 
-    /// `name=text` for an object tag.
-    static func tag(_ text: String) throws(OptionValueError) -> NamedText {
-        let pair = try split(text)
-        return try tag(name: pair.name, text: pair.text)
-    }
-
     /// S3 allows 128 characters in a tag's name and 256 in its text (AWS: "Categorizing your objects using tags").
-    static func tag(name: String, text: String) throws(OptionValueError) -> NamedText {
+    private static func tag(name: String, text: String) throws(OptionValueError) -> NamedText {
         guard !name.isEmpty else { throw OptionValueError("has an empty name; write name=text") }
         guard name.utf16.count <= 128 else { throw OptionValueError("has a name of more than 128 characters") }
         guard text.utf16.count <= 256 else { throw OptionValueError("has a text of more than 256 characters") }
         return NamedText(name: try headerText(name), text: try headerText(text))
-    }
-
-    private static func split(_ text: String) throws(OptionValueError) -> (name: String, text: String) {
-        guard let equals = text.utf8.firstIndex(of: UInt8(ascii: "=")) else {
-            throw OptionValueError("has no \"=\"; write name=text")
-        }
-        return (String(text[..<equals]), String(text[text.utf8.index(after: equals)...]))
     }
 
     private static func headerText(_ text: String) throws(OptionValueError) -> String {

@@ -119,36 +119,30 @@ package struct SelectionOptions: Sendable, Equatable {
 
 /// What the object is given besides its bytes.
 package struct ObjectOptions: Sendable, Equatable {
-    package var contentType: String?
-    package var cacheControl: String?
-    package var contentDisposition: String?
-    package var contentEncoding: String?
-    package var contentLanguage: String?
-    /// Names in lower case (they travel as headers), each once, in the order in which they were first given.
-    package var metadata: [NamedText] = []
-    /// Each name once, in the order in which they were first given.
-    package var tags: [NamedText] = []
-    package var storageClass: String?
-    package var acl: String?
-    package var encryption: EncryptionChoice?
-    package var kmsKeyID: String?
+    private var texts: [ObjectHeader: String] = [:]
+    private var pairs: [ObjectHeader: [NamedText]] = [:]
 
     package init() {}
 
-    /// Metadata and tags are laid over each other name by name.
+    /// As it is sent; nil for one that is not set.
+    package subscript(header: ObjectHeader) -> String? {
+        get { texts[header] }
+        set { texts[header] = newValue }
+    }
+
+    /// Each name once, in the order in which they were first given; those of metadata in lower case, as they are sent.
+    package subscript(pairs header: ObjectHeader) -> [NamedText] {
+        get { pairs[header] ?? [] }
+        set { pairs[header] = newValue.isEmpty ? nil : newValue }
+    }
+
+    /// Pairs are laid over each other name by name.
     package func over(_ lower: ObjectOptions) -> ObjectOptions {
         var result = lower
-        result.contentType = contentType ?? lower.contentType
-        result.cacheControl = cacheControl ?? lower.cacheControl
-        result.contentDisposition = contentDisposition ?? lower.contentDisposition
-        result.contentEncoding = contentEncoding ?? lower.contentEncoding
-        result.contentLanguage = contentLanguage ?? lower.contentLanguage
-        for pair in metadata { result.metadata.put(pair) }
-        for pair in tags { result.tags.put(pair) }
-        result.storageClass = storageClass ?? lower.storageClass
-        result.acl = acl ?? lower.acl
-        result.encryption = encryption ?? lower.encryption
-        result.kmsKeyID = kmsKeyID ?? lower.kmsKeyID
+        result.texts.merge(texts) { _, upper in upper }
+        for (header, pairs) in pairs {
+            for pair in pairs { result[pairs: header].put(pair) }
+        }
         return result
     }
 }

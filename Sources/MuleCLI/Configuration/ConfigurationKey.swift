@@ -162,7 +162,7 @@ struct ConfigurationKey<Root>: Sendable {
         _ name: String,
         _ field: any WritableKeyPath<Root, [NamedText]> & Sendable,
         _ read: @escaping @Sendable (_ name: String, _ text: String) throws(OptionValueError) -> NamedText,
-        about: String
+        about: String?
     ) -> Self {
         Self(name: name, kind: "object of strings", about: about) { root, value, trail, objections in
             for (name, value) in members(of: value, trail, &objections) {

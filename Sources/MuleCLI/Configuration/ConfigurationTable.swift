@@ -1,7 +1,9 @@
 import MuleJSON
+import MulePlan
 import MuleSources
 
-/// Every key of the configuration file; a new key is a new row here and in `config.example.json`.
+/// Every key of the configuration file; a new key is a new row here and in `config.example.json`. Those of "object" are the
+/// rows of `ObjectHeader`.
 
 extension ConfigurationKey<Configuration> {
     static let root: [Self] =
@@ -99,29 +101,21 @@ extension ConfigurationKey<SelectionOptions> {
 }
 
 extension ConfigurationKey<ObjectOptions> {
-    static let rows: [Self] = [
-        .text("contentType", \.contentType, OptionValue.text),
-        .text("cacheControl", \.cacheControl, OptionValue.text),
-        .text("contentDisposition", \.contentDisposition, OptionValue.text),
-        .text("contentEncoding", \.contentEncoding, OptionValue.text),
-        .text("contentLanguage", \.contentLanguage, OptionValue.text),
-        .pairs(
-            "metadata",
-            \.metadata,
-            OptionValue.metadata(name:text:),
-            about: "User metadata: name and value. It is added to that of --metadata."
-        ),
-        .pairs(
-            "tags",
-            \.tags,
-            OptionValue.tag(name:text:),
-            about: "Object tags: name and value. They are added to those of --tag."
-        ),
-        .text("storageClass", \.storageClass, OptionValue.text),
-        .text("acl", \.acl, OptionValue.text),
-        .text("sse", \.encryption, OptionValue.choice),
-        .text("sseKMSKeyID", \.kmsKeyID, OptionValue.text),
-    ]
+    static let rows: [Self] = ObjectHeader.allCases.map { header in
+        header.kind.holdsPairs
+            ? .pairs(
+                header.key,
+                \.[pairs: header],
+                { name, text throws(OptionValueError) in try OptionValue.pair(of: header, name: name, text: text) },
+                about: header.keyHelp
+            )
+            : .text(
+                header.key,
+                \.[header],
+                { text throws(OptionValueError) in try OptionValue.value(of: header, text) },
+                about: header.keyHelp
+            )
+    }
 }
 
 extension ConfigurationKey<JobOptions> {

@@ -3,9 +3,7 @@ import MulePlan
 extension ObjectOptions {
     /// A value that can be sent and is probably not what was meant.
     struct Doubt {
-        /// In the configuration, below `object`.
-        var key: String
-        var flag: String
+        var header: ObjectHeader
         var text: String
     }
 
@@ -24,23 +22,23 @@ extension ObjectOptions {
 
     /// Stores define names of their own, so these are warnings.
     var doubts: [Doubt] {
-        var doubts: [Doubt] = []
-        if let name = storageClass, let text = Self.doubt(name, "a storage class", Self.storageClasses) {
-            doubts.append(Doubt(key: "storageClass", flag: "--storage-class", text: text))
+        ObjectHeader.allCases.compactMap { header in doubt(about: header).map { Doubt(header: header, text: $0) } }
+    }
+
+    private func doubt(about header: ObjectHeader) -> String? {
+        switch header {
+        case .storageClass: self[header].flatMap { Self.doubt($0, "a storage class", Self.storageClasses) }
+        case .acl: self[header].flatMap { Self.doubt($0, "a canned ACL", Self.cannedACLs) }
+        case .contentType:
+            self[header].flatMap {
+                $0.contains("/") ? nil : "\"\($0)\" is not a media type such as application/octet-stream."
+            }
+        case .metadata, .tags:
+            self[pairs: header].first { holdsPair($0.text) }.map {
+                "the text of \($0.name) looks like several pairs; write --\(header.flag) once for each pair."
+            }
+        default: nil
         }
-        if let name = acl, let text = Self.doubt(name, "a canned ACL", Self.cannedACLs) {
-            doubts.append(Doubt(key: "acl", flag: "--acl", text: text))
-        }
-        if let type = contentType, !type.contains("/") {
-            let text = "\"\(type)\" is not a media type such as application/octet-stream."
-            doubts.append(Doubt(key: "contentType", flag: "--content-type", text: text))
-        }
-        for (key, flag, pairs) in [("metadata", "--metadata", metadata), ("tags", "--tag", tags)] {
-            guard let pair = pairs.first(where: { holdsPair($0.text) }) else { continue }
-            let text = "the text of \(pair.name) looks like several pairs; write \(flag) once for each pair."
-            doubts.append(Doubt(key: key, flag: flag, text: text))
-        }
-        return doubts
     }
 
     /// Whether a separator and another `name=` follow, as in the values of other programs' options.

@@ -196,13 +196,6 @@ package struct ExportReader: Sendable {
         return ObjectAddress(bucket: bucket, key: ObjectKey(key))
     }
 
-    /// The headers that mule sets; others could say who asks, or whom.
-    private static let headers: Set<String> = [
-        "content-type", "content-encoding", "content-language", "content-disposition", "cache-control",
-        "x-amz-storage-class", "x-amz-acl", "x-amz-tagging", "x-amz-server-side-encryption",
-        "x-amz-server-side-encryption-aws-kms-key-id",
-    ]
-
     private static func attributes(_ fields: inout Fields) throws(FieldProblem) -> ObjectAttributes {
         let members = try fields.object("attributes").members
         var attributes = ObjectAttributes()
@@ -210,7 +203,7 @@ package struct ExportReader: Sendable {
             guard case .string(let text) = value else {
                 throw FieldProblem("\"attributes\" has a value that is not a string")
             }
-            guard headers.contains(name) || (name.hasPrefix("x-amz-meta-") && name == name.lowercased()) else {
+            guard ObjectHeader.allows(name) else {
                 throw FieldProblem("\"attributes\" has \"\(name)\", which is not a header that mule sets")
             }
             do {

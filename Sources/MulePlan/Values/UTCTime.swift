@@ -1,4 +1,4 @@
-/// A moment in UTC, to the millisecond, and the three formats of it that S3 uses.
+/// A moment in UTC, to the millisecond, and the formats of it that S3 and HTTP use.
 ///
 /// It reads no clock: code that decides or signs gets the time as an argument. Days have 86,400 seconds, as in POSIX;
 /// the text forms cover the years 0000 to 9999 of the Gregorian calendar, and a leap second (`:60`) is refused.
@@ -32,6 +32,20 @@ extension UTCTime {
         let day = "\(padded(time.year, 4))-\(padded(time.month, 2))-\(padded(time.day, 2))"
         return "\(day)T\(padded(time.hour, 2)):\(padded(time.minute, 2)):\(padded(time.second, 2))Z"
     }
+
+    /// `Fri, 20 Nov 2026 23:56:00 GMT`, the IMF-fixdate of RFC 9110 section 5.6.7: whole seconds, rounded down.
+    package var httpDate: String {
+        let time = CalendarTime(self)
+        let weekday = Self.weekdays[Int(flooredDivision(time.daysSince1970, 7).remainder)]
+        let day = "\(padded(time.day, 2)) \(Self.months[Int(time.month) - 1]) \(padded(time.year, 4))"
+        return "\(weekday), \(day) \(padded(time.hour, 2)):\(padded(time.minute, 2)):\(padded(time.second, 2)) GMT"
+    }
+
+    /// Day 0, the first of January 1970, was a Thursday.
+    private static let weekdays: [StaticString] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"]
+    private static let months: [StaticString] = [
+        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+    ]
 
     /// `20261120T235600Z`, the form of `x-amz-date`.
     package var basic: String {
@@ -86,18 +100,31 @@ extension UTCTime {
         self.init(millisecondsSince1970: time.secondsSince1970 * 1000 + milliseconds)
     }
 
+    /// The same in any zone, `2026-11-20T23:56:00.5+01:00`; nil for anything else.
+    package init?(rfc3339 text: String) {
+        if let time = UTCTime(iso8601: text) {
+            self = time
+            return
+        }
+        var zone = ByteScanner(String(text.suffix(6)))
+        guard let isEast = zone.skip("+") ? true : zone.skip("-") ? false : nil, let hours = zone.digits(2), hours < 24,
+            zone.skip(":"), let minutes = zone.digits(2), minutes < 60, zone.isAtEnd,
+            let local = UTCTime(iso8601: String(text.dropLast(6)) + "Z")
+        else { return nil }
+        let distance = (hours * 60 + minutes) * 60_000
+        self = local.adding(milliseconds: isEast ? -distance : distance)
+    }
+
     /// Reads `Fri, 20 Nov 2026 23:56:00 GMT`, the IMF-fixdate of RFC 9110 section 5.6.7 that every `Date` header has.
     /// Nil for the obsolete forms, and if the day of the week does not match the date.
     package init?(httpDate text: String) {
         var scanner = ByteScanner(text)
-        guard let weekday = scanner.word(of: ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"]), scanner.skip(", "),
+        guard let weekday = scanner.word(of: Self.weekdays), scanner.skip(", "),
             let day = scanner.digits(2), scanner.skip(" "),
-            let month = scanner.word(
-                of: ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
-            ), scanner.skip(" "), let year = scanner.digits(4), scanner.skip(" "), let clock = scanner.clock(),
+            let month = scanner.word(of: Self.months), scanner.skip(" "), let year = scanner.digits(4),
+            scanner.skip(" "), let clock = scanner.clock(),
             scanner.skip(" GMT"), scanner.isAtEnd,
             let time = CalendarTime(year: year, month: Int64(month) + 1, day: day, clock: clock),
-            // Day 0, 1 January 1970, was a Thursday.
             flooredDivision(time.daysSince1970, 7).remainder == Int64(weekday)
         else { return nil }
         self.init(secondsSince1970: time.secondsSince1970)

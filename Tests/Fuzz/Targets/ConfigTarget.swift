@@ -1,5 +1,6 @@
 import MuleCLI
 import MuleJSON
+import MulePlan
 import MuleS3
 
 extension FuzzTarget {
@@ -68,14 +69,14 @@ func promiseHarmless(_ options: StoreOptions) throws(BrokenPromise) {
 }
 
 func promiseHarmless(_ options: ObjectOptions) throws(BrokenPromise) {
-    let texts = [
-        options.contentType, options.cacheControl, options.contentDisposition, options.contentEncoding,
-        options.contentLanguage, options.storageClass, options.acl, options.kmsKeyID,
-    ]
-    for text in texts.compactMap({ $0 }) + options.metadata.map(\.text) + options.tags.map(\.text) {
-        try promise(!text.hasControls, "a header with control characters")
+    for header in ObjectHeader.allCases {
+        for text in [options[header]].compactMap({ $0 }) + options[pairs: header].map(\.text) {
+            try promise(!text.hasControls, "--\(header.flag) with control characters")
+            let isDate = UTCTime(httpDate: text)?.httpDate.isSame(as: text) == true
+            try promise(header.kind != .date || isDate, "the date \(text)")
+        }
     }
-    for pair in options.metadata {
+    for pair in options[pairs: .metadata] {
         try promise(
             !pair.name.isEmpty
                 && pair.name.utf8.allSatisfy {
@@ -85,7 +86,9 @@ func promiseHarmless(_ options: ObjectOptions) throws(BrokenPromise) {
             "the metadata's name \(pair.name)"
         )
     }
-    for pair in options.tags { try promise(!pair.name.isEmpty && !pair.name.hasControls, "the tag \(pair.name)") }
+    for pair in options[pairs: .tags] {
+        try promise(!pair.name.isEmpty && !pair.name.hasControls, "the tag \(pair.name)")
+    }
 }
 
 /// Whether bytes are a JSON document, by the grammar of RFC 8259 line by line, and nothing else.

@@ -44,6 +44,7 @@ private func checkTimes(_ text: String) throws(BrokenPromise) {
     if let time = UTCTime(httpDate: text) {
         try promise(time.millisecondsSince1970 % 1000 == 0, "an HTTP date with milliseconds")
         try promise(httpDate(time).isSame(as: text), "\(text) is read as \(httpDate(time))")
+        try promise(time.httpDate.isSame(as: text), "\(text) is written as \(time.httpDate)")
         try promise(UTCTime(iso8601: time.iso8601) == time, "\(time.iso8601) reads differently")
     }
     if let time = UTCTime(iso8601: text) {

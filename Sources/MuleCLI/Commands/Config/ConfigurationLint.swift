@@ -196,7 +196,7 @@ struct ConfigurationLint {
     private var objects: [Finding] {
         let general: [(names: [String], options: ObjectOptions)] = [(["object"], reading.configuration.object)]
         return (general + jobs.map { (["jobs", $0.name, "object"], $0.job.object) }).flatMap { names, options in
-            options.doubts.map { warning(names + [$0.key], $0.text) }
+            options.doubts.map { warning(names + [$0.header.key], $0.text) }
         }
     }
 

@@ -9,7 +9,9 @@ extension Session {
         if let problem = options.problem { throw CommandFailure(status: .usage, message: problem) }
         // A store may have names of its own: a job that uses them is silent with --quiet.
         if warns {
-            for doubt in options.doubts { console.warn("\(doubt.flag): \(doubt.text)", isShown: !console.isQuiet) }
+            for doubt in options.doubts {
+                console.warn("--\(doubt.header.flag): \(doubt.text)", isShown: !console.isQuiet)
+            }
         }
         let attributes: ObjectAttributes
         do {
@@ -40,26 +42,21 @@ extension ObjectOptions {
 
     /// Why no store would accept them, as a sentence; nil if no mistake is known.
     var problem: String? {
-        if kmsKeyID != nil, encryption != .kms { return "--sse-kms-key-id requires --sse aws:kms." }
-        if tags.count > Self.mostTags {
-            return "An object may have \(Self.mostTags) tags, but \(tags.count) are given: remove some."
+        for header in ObjectHeader.allCases where self[header] != nil {
+            guard case (let other, let value)? = header.requires, self[other] != value else { continue }
+            return "--\(header.flag) requires --\(other.flag) \(value)."
         }
-        for (flag, value) in headers {
-            guard let value, !value.utf8.allSatisfy({ $0 < 0x80 }) else { continue }
-            let hint = flag == "--content-disposition" ? " (for a file name, write filename*=UTF-8''NAME with %XX)" : ""
-            return "\(flag) contains non-ASCII characters, which not every store accepts in a header: write it in "
+        let tags = self[pairs: .tags].count
+        if tags > Self.mostTags {
+            return "An object may have \(Self.mostTags) tags, but \(tags) are given: remove some."
+        }
+        for header in ObjectHeader.allCases where self[header]?.utf8.allSatisfy({ $0 < 0x80 }) == false {
+            let hint = header == .contentDisposition ? " (for a file name, write filename*=UTF-8''NAME with %XX)" : ""
+            return
+                "--\(header.flag) contains non-ASCII characters, which not every store accepts in a header: write it in "
                 + "ASCII\(hint)."
         }
         return nil
-    }
-
-    private var headers: [(flag: String, value: String?)] {
-        [
-            ("--content-type", contentType), ("--cache-control", cacheControl),
-            ("--content-disposition", contentDisposition), ("--content-encoding", contentEncoding),
-            ("--content-language", contentLanguage), ("--storage-class", storageClass), ("--acl", acl),
-            ("--sse-kms-key-id", kmsKeyID),
-        ]
     }
 }
 
@@ -67,17 +64,14 @@ extension ObjectAttributes {
     /// The headers that the object's options come to.
     init(_ options: ObjectOptions) throws(AttributeError) {
         self.init()
-        let plain = [
-            ("content-type", options.contentType), ("cache-control", options.cacheControl),
-            ("content-disposition", options.contentDisposition), ("content-encoding", options.contentEncoding),
-            ("content-language", options.contentLanguage), ("x-amz-storage-class", options.storageClass),
-            ("x-amz-acl", options.acl), ("x-amz-server-side-encryption", options.encryption?.rawValue),
-            ("x-amz-server-side-encryption-aws-kms-key-id", options.kmsKeyID),
-        ]
-        for (name, value) in plain {
-            if let value { try set(name, value) }
+        for header in ObjectHeader.allCases {
+            if let text = options[header] { try set(header.name, text) }
+            let pairs = options[pairs: header]
+            if header.kind == .metadata {
+                for pair in pairs { try set(header.name + pair.name, pair.text) }
+            } else if !pairs.isEmpty {
+                try set(header.name, TagHeader.text(pairs))
+            }
         }
-        for pair in options.metadata { try set("x-amz-meta-" + pair.name, pair.text) }
-        if !options.tags.isEmpty { try set("x-amz-tagging", TagHeader.text(options.tags)) }
     }
 }
