@@ -1,5 +1,7 @@
 // A look at the whole ledger, for people. It reads every page and is never part of a run.
 
+import MuleSQLite
+
 extension Ledger {
     package struct Checkup: Hashable, Sendable {
         /// What SQLite finds wrong, ten sentences at most.

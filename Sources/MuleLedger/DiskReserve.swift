@@ -1,4 +1,5 @@
 import Glibc
+import MuleSQLite
 import MuleSystem
 
 /// Room on the disk for rows that are still to come, so that no part is sent which could not be recorded.

@@ -1,4 +1,4 @@
-package import MuleLedger
+package import MuleSQLite
 import MuleSystem
 
 /// A walk whose files come in another order than they are found in. With any but `name` all are found before the first is

@@ -1,6 +1,8 @@
 // What is over, and how it leaves the ledger. Everything here goes in small transactions, so that runs under way have their
 // turns, and a kill between two of them leaves what the next call goes on with.
 
+import MuleSQLite
+
 /// How many rows have gone, or would go.
 package struct HistoryCounts: Hashable, Sendable {
     package var runs = 0

@@ -1,5 +1,7 @@
 // What is still to be told to others, and what they have been told. No address is kept here: it may hold a secret.
 
+import MuleSQLite
+
 /// A report that somebody has not got yet.
 package struct Notice: Hashable, Sendable {
     package var number: Int64

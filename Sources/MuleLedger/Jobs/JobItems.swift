@@ -1,6 +1,7 @@
 // What archive jobs have met: a row for each source that a job has taken up, with how far it has come.
 
 package import MulePlan
+import MuleSQLite
 
 /// A run of a job, by the numbers of the two.
 package struct JobRun: Hashable, Sendable {

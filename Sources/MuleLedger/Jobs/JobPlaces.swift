@@ -1,5 +1,7 @@
 // Where a job has met its files, so that a disk that is not mounted is not taken for one that has become empty.
 
+import MuleSQLite
+
 /// A directory of a job, with the file system that was there.
 package struct JobPlace: Hashable, Sendable {
     package enum Role: String, Sendable {

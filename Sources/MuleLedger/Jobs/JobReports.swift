@@ -1,5 +1,7 @@
 // What people and other programs are told of jobs: their troubles, their totals, and who has been told of what.
 
+import MuleSQLite
+
 /// A job that has run at least once.
 package struct KnownJob: Hashable, Sendable {
     package var number: Int64

@@ -1,6 +1,7 @@
 // The history of archive jobs: their runs, and in each what became of every file.
 
 package import MulePlan
+import MuleSQLite
 
 /// What a run has come to, in numbers.
 package struct RunCounts: Hashable, Sendable {

@@ -1,6 +1,7 @@
 // What the ledger knows of uploads that may lie at a store for longer than they should.
 
 import MulePlan
+import MuleSQLite
 
 extension Ledger {
     /// Unfinished uploads without progress since a time (milliseconds since 1970), and those that are to be given up; in the

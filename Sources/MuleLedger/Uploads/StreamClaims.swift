@@ -1,6 +1,7 @@
 // Uploads of streams: what is found again of one that was begun before.
 
 import MulePlan
+import MuleSQLite
 
 extension Ledger {
     package struct StreamClaim: Sendable {

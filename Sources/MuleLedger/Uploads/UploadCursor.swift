@@ -1,5 +1,7 @@
 // Lists of uploads, of any length: they are read in slices, so that memory does not grow with them.
 
+import MuleSQLite
+
 /// Which uploads a list is of.
 package enum UploadSelection: String, Sendable {
     case all = "TRUE"

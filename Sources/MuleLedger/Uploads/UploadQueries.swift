@@ -1,6 +1,7 @@
 // What the ledger knows.
 
 package import MulePlan
+import MuleSQLite
 
 extension Ledger {
     package func upload(id: String) throws(LedgerError) -> UploadRecord? {

@@ -1,4 +1,5 @@
 import MulePlan
+import MuleSQLite
 
 /// The indexes that a statement about many uploads goes by. SQLite knows nothing of how many rows are over, and would walk
 /// through all of them for the sake of their order (https://sqlite.org/lang_indexedby.html).

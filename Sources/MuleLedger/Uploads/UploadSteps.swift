@@ -1,6 +1,7 @@
 // What happens to an upload, step by step: each method returns when its step is on disk.
 
 package import MulePlan
+import MuleSQLite
 
 extension Ledger {
     /// Gives an upload of which nothing lies at the store a new plan.
