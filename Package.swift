@@ -46,7 +46,8 @@ let package = Package(
         // The modules, each with what it may import; docs/architecture.md says what each owns.
         module("MuleSystem", ["CLinux"]),
         .target(name: "MulePlan", swiftSettings: optimized),
-        module("MuleSources", ["MulePlan", "MuleLedger", "MuleSystem"]),
+        module("MuleSQLite", ["CSQLite"]),
+        module("MuleSources", ["MulePlan", "MuleSQLite", "MuleSystem"]),
         module("MuleJSON"),
         module("MuleDigest", ["COpenSSL", "CChecksums"]),
         module("MuleSigning", ["MulePlan", "MuleDigest", "MuleSystem"]),
@@ -57,21 +58,20 @@ let package = Package(
             "MuleCredentials",
             ["MulePlan", "MuleJSON", "MuleXML", "MuleDigest", "MuleSigning", "MuleTransport", "MuleSystem"]
         ),
-        module("MuleLedger", ["MulePlan", "MuleDigest", "MuleJSON", "MuleSystem", "CSQLite"]),
+        module("MuleLedger", ["MuleSQLite", "MulePlan", "MuleDigest", "MuleJSON", "MuleSystem"]),
         module(
             "MuleUpload",
             ["MulePlan", "MuleDigest", "MuleSigning", "MuleTransport", "MuleS3", "MuleLedger", "MuleSystem"]
         ),
         module(
             "MuleArchive",
-            ["MulePlan", "MuleSources", "MuleDigest", "MuleS3", "MuleLedger", "MuleUpload", "MuleSystem"]
+            ["MulePlan", "MuleSQLite", "MuleSources", "MuleDigest", "MuleS3", "MuleLedger", "MuleUpload", "MuleSystem"]
         ),
         module(
             "MuleCLI",
             [
                 "MuleArchive", "MulePlan", "MuleJSON", "MuleDigest", "MuleSigning", "MuleTransport", "MuleS3",
-                "MuleCredentials",
-                "MuleLedger", "MuleSources", "MuleUpload", "MuleSystem",
+                "MuleCredentials", "MuleSQLite", "MuleLedger", "MuleSources", "MuleUpload", "MuleSystem",
             ]
         ),
         .executableTarget(
@@ -116,6 +116,7 @@ let package = Package(
         ),
         tests("FuzzTests", ["FuzzTargets", "TestSupport"]),
         tests("MuleSystemTests", ["MuleSystem", "TestSupport"]),
+        tests("MuleSQLiteTests", ["MuleSQLite", "TestSupport"]),
         tests("MuleSourcesTests", ["MuleSources", "MulePlan", "MuleSystem", "TestSupport"]),
         tests("MuleTransportTests", ["MuleTransport", "MuleSystem", "TestSupport"]),
         tests(
@@ -135,7 +136,8 @@ let package = Package(
         .testTarget(
             name: "MuleLedgerTests",
             dependencies: [
-                "ledger-child", "MuleLedger", "MuleJSON", "MulePlan", "MuleSystem", "CSQLite", "TestSupport",
+                "ledger-child", "MuleLedger", "MuleSQLite", "MuleJSON", "MulePlan", "MuleSystem", "CSQLite",
+                "TestSupport",
             ],
             exclude: ["Fixtures"],
             swiftSettings: strict
@@ -153,8 +155,8 @@ let package = Package(
         tests(
             "MuleUploadTests",
             [
-                "MuleUpload", "MuleCredentials", "MuleS3", "MuleLedger", "MulePlan", "MuleDigest", "MuleSigning",
-                "MuleTransport", "MuleSystem", "TestSupport",
+                "MuleUpload", "MuleCredentials", "MuleS3", "MuleLedger", "MuleSQLite", "MulePlan", "MuleDigest",
+                "MuleSigning", "MuleTransport", "MuleSystem", "TestSupport",
             ]
         ),
         tests(
@@ -164,7 +166,10 @@ let package = Package(
                 "MuleSigning", "MuleTransport", "MuleSystem", "TestSupport",
             ]
         ),
-        tests("EndToEndTests", ["mule", "MuleDigest", "MuleLedger", "MulePlan", "MuleSystem", "TestSupport"]),
+        tests(
+            "EndToEndTests",
+            ["mule", "MuleDigest", "MuleLedger", "MulePlan", "MuleSQLite", "MuleSystem", "TestSupport"]
+        ),
         tests("TestSupportTests", ["MuleDigest", "MuleSigning", "MulePlan", "TestSupport"]),
         tests(
             "MuleCLITests",

@@ -1,5 +1,6 @@
 package import MuleLedger
 package import MulePlan
+import MuleSQLite
 import MuleSources
 package import MuleSystem
 package import MuleUpload

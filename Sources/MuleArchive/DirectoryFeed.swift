@@ -1,5 +1,6 @@
 import MuleLedger
 import MulePlan
+import MuleSQLite
 import MuleSources
 import MuleSystem
 import MuleUpload

@@ -1,5 +1,7 @@
 // Checks the whole ledger for `mule doctor`. Reads every page and is never part of a run.
 
+import MuleSQLite
+
 extension Ledger {
     package struct Checkup: Hashable, Sendable {
         /// What SQLite finds wrong, at most ten sentences.

@@ -1,4 +1,5 @@
 import Glibc
+import MuleSQLite
 import MuleSystem
 
 /// Reserves disk space for future rows, so that no part is sent that could not be recorded.

@@ -4,6 +4,7 @@
 
 import Glibc
 import MulePlan
+import MuleSQLite
 package import MuleSystem
 
 package final class Ledger: Sendable {
@@ -130,7 +131,7 @@ package final class Ledger: Sendable {
             do throws(SQLiteError) {
                 return try database.execute("PRAGMA journal_mode = WAL")
             } catch {
-                guard LedgerError(error) == .busy, Moment.now() < end else { throw error }
+                guard error.kind == .busy, Moment.now() < end else { throw error }
                 usleep(5000)
             }
         }

@@ -1,5 +1,6 @@
 import Glibc
 import MulePlan
+import MuleSQLite
 package import MuleSystem
 
 /// Why the ledger cannot be used. In all these cases nothing was sent, and no record was lost.
@@ -78,6 +79,31 @@ extension LedgerError {
         case ENOSPC, EDQUOT, EFBIG: self = .diskFull
         case EMFILE, ENFILE: self = .noFile(error)
         default: self = .cannotOpen(error.description)
+        }
+    }
+}
+
+extension LedgerError {
+    /// - Parameter path: of the ledger. Where SQLite could not make a file next to it, the system is asked why.
+    init(_ error: SQLiteError, of path: [UInt8]) {
+        self.init(error)
+        guard case .cannotOpen = self else { return }
+        if let obstacle = obstacleToNewFile(beside: path) {
+            self = LedgerError(obstacle)
+        } else if let available = try? FileSystem.of(path: path).available, available < 64 << 10 {
+            self = .diskFull
+        }
+    }
+
+    private init(_ error: SQLiteError) {
+        switch error.kind {
+        case .diskFull: self = .diskFull
+        case .damaged: self = .damaged(error.message)
+        case .readOnly: self = .readOnly
+        case .busy: self = .busy
+        case .tooManyFiles: self = .noFile(SystemError(code: error.systemCode, call: "open"))
+        case .cannotOpen: self = .cannotOpen(error.message)
+        case .other: self = .failed("\(error.message) (SQLite \(error.code), \(error.statement))")
         }
     }
 }

@@ -1,4 +1,4 @@
-package import MuleLedger
+package import MuleSQLite
 import MuleSystem
 
 /// A walk in another order than that of the directories. Except for `name`, all files are found before the first is

@@ -1,4 +1,5 @@
 import Glibc
+import MuleSQLite
 import MuleSystem
 import TestSupport
 import Testing

@@ -1,4 +1,5 @@
 import MulePlan
+import MuleSQLite
 import TestSupport
 import Testing
 

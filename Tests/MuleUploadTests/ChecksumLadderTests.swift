@@ -1,5 +1,6 @@
 import MuleDigest
 import MulePlan
+import MuleSQLite
 import MuleSystem
 import TestSupport
 import Testing

@@ -1,3 +1,4 @@
+import MuleSQLite
 import MuleSystem
 import Synchronization
 import TestSupport

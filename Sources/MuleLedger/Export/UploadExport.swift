@@ -1,6 +1,7 @@
 // Exports and imports uploads.
 
 import MulePlan
+import MuleSQLite
 
 extension Ledger {
     /// Counts of a walk over all uploads.
@@ -30,7 +31,7 @@ extension Ledger {
                 }
                 return walk
             } catch {
-                guard LedgerError(error).isDamage else { throw error }
+                guard error.kind == .damaged else { throw error }
             }
             let highest = highestNumber(in: database, atLeast: last)
             for number in last + 1..<max(highest, last) + 1 {
@@ -39,7 +40,7 @@ extension Ledger {
                     walk.uploads += 1
                     if !body(upload) { return walk }
                 } catch {
-                    guard LedgerError(error).isDamage else { throw error }
+                    guard error.kind == .damaged else { throw error }
                     walk.damaged.append(number)
                 }
             }
@@ -63,7 +64,7 @@ extension Ledger {
         do throws(SQLiteError) {
             parts = try self.parts(of: number, in: database)
         } catch {
-            guard LedgerError(error).isDamage else { throw error }
+            guard error.kind == .damaged else { throw error }
             walk.damaged.append(number)
             // Parts without a record are compared with what the store lists.
             for part in 1...StoreLimits.amazon.maximumPartCount {

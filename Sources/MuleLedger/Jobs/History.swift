@@ -1,6 +1,8 @@
 // Removes old history from the ledger in small transactions, so that active runs are not blocked, and the next call
 // continues after a kill.
 
+import MuleSQLite
+
 /// How many rows were removed, or would be.
 package struct HistoryCounts: Hashable, Sendable {
     package var runs = 0

@@ -1,6 +1,8 @@
 // Hook calls that are still to be delivered, and what was delivered last. URLs are not stored, because they may contain
 // secrets.
 
+import MuleSQLite
+
 /// A report that is not delivered yet.
 package struct Notice: Hashable, Sendable {
     package var number: Int64

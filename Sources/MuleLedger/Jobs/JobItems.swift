@@ -1,6 +1,7 @@
 // The items of archive jobs: a row for each source of a job, with its state.
 
 package import MulePlan
+import MuleSQLite
 
 /// A run of a job, by job number and run number.
 package struct JobRun: Hashable, Sendable {

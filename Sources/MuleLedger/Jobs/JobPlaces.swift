@@ -1,5 +1,7 @@
 // File systems on which a job has found its files, so that an unmounted disk is not mistaken for an empty one.
 
+import MuleSQLite
+
 /// A directory of a job and its file system.
 package struct JobPlace: Hashable, Sendable {
     package enum Role: String, Sendable {

@@ -1,5 +1,7 @@
 // What reports, metrics and hooks need to know about jobs: problems, totals, and delivery states.
 
+import MuleSQLite
+
 /// A job that has run at least once.
 package struct KnownJob: Hashable, Sendable {
     package var number: Int64

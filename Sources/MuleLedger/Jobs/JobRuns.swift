@@ -1,6 +1,7 @@
 // The history of archive jobs: their runs, and the result of every file.
 
 package import MulePlan
+import MuleSQLite
 
 /// Totals of a run.
 package struct RunCounts: Hashable, Sendable {

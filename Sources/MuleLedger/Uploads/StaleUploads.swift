@@ -1,6 +1,7 @@
 // Finds uploads that may be at a store for longer than they should.
 
 import MulePlan
+import MuleSQLite
 
 extension Ledger {
     /// A slice of the unfinished uploads without progress since a time (milliseconds since 1970), and of those with a

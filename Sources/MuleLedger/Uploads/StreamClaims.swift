@@ -1,6 +1,7 @@
 // Claims uploads of streams: finds an unfinished one that may be resumed.
 
 import MulePlan
+import MuleSQLite
 
 extension Ledger {
     package struct StreamClaim: Sendable {

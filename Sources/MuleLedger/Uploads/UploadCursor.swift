@@ -1,5 +1,7 @@
 // Lists uploads in slices, so that memory does not grow with their number.
 
+import MuleSQLite
+
 /// Which uploads to list.
 package enum UploadSelection: String, Sendable {
     case all = "TRUE"

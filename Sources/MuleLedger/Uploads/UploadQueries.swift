@@ -1,6 +1,7 @@
 // Queries about uploads and endpoints.
 
 package import MulePlan
+import MuleSQLite
 
 extension Ledger {
     package func upload(id: String) throws(LedgerError) -> UploadRecord? {

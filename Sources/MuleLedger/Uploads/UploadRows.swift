@@ -1,4 +1,5 @@
 import MulePlan
+import MuleSQLite
 
 /// The index for statements about many uploads. SQLite does not know how few rows match, and would scan all rows to get
 /// them in order (https://sqlite.org/lang_indexedby.html).

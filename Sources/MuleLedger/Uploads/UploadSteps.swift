@@ -1,6 +1,7 @@
 // The steps of an upload: each method returns when its step is on disk.
 
 package import MulePlan
+import MuleSQLite
 
 extension Ledger {
     /// Gives an upload without parts at the store a new plan.

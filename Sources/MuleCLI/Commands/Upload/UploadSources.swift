@@ -1,6 +1,7 @@
 import MuleLedger
 import MulePlan
 import MuleS3
+import MuleSQLite
 import MuleSources
 import MuleSystem
 import MuleUpload

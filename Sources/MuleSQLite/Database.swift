@@ -1,41 +1,27 @@
-// A thin owner of one SQLite connection; the only file that names SQLite's functions. https://sqlite.org/c3ref/intro.html
+// A thin owner of one SQLite connection. https://sqlite.org/c3ref/intro.html
 
 internal import CSQLite
-import Glibc
-import MuleSystem
 
-/// A failed call of SQLite.
-struct SQLiteError: Error {
-    /// Extended result code.
-    var code: Int32
-    var message: String
-    var statement: String
-    /// `errno` behind an I/O error or a file that can't be opened; 0 otherwise.
-    var systemCode: Int32 = 0
-
-    var primaryCode: Int32 { code & 0xFF }
-}
-
-enum SQLValue {
+package enum SQLValue {
     case null
     case integer(Int64)
     case text(String)
     case blob([UInt8])
 
-    init(_ value: Int64?) { self = value.map { .integer($0) } ?? .null }
-    init(_ value: String?) { self = value.map { .text($0) } ?? .null }
-    init(_ value: [UInt8]?) { self = value.map { .blob($0) } ?? .null }
+    package init(_ value: Int64?) { self = value.map { .integer($0) } ?? .null }
+    package init(_ value: String?) { self = value.map { .text($0) } ?? .null }
+    package init(_ value: [UInt8]?) { self = value.map { .blob($0) } ?? .null }
 }
 
-/// One connection, opened without SQLite's own mutexes: `Ledger` holds it behind its lock, and that is the only way to it.
-final class Database {
+/// One connection, opened without SQLite's own mutexes: for one thread at a time.
+package final class Database {
     private let connection: OpaquePointer
     private var statements: [String: OpaquePointer] = [:]
 
-    /// Opens a file that is there. Nothing of it is read or changed before the first statement, and no lock is taken.
+    /// Opens a file that exists. Nothing of it is read or changed before the first statement, and no lock is taken.
     ///
     /// - Parameter busyTimeout: seconds to wait for another process's lock.
-    init(path: [UInt8], busyTimeout: Double = 10) throws(SQLiteError) {
+    package init(path: [UInt8], busyTimeout: Double = 10) throws(SQLiteError) {
         var handle: OpaquePointer?
         let name = path.map { CChar(bitPattern: $0) } + [0]
         let status = sqlite3_open_v2(name, &handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, nil)
@@ -51,12 +37,12 @@ final class Database {
         frames.initialize(to: 0)
         sqlite3_extended_result_codes(connection, 1)
         sqlite3_busy_timeout(connection, Int32(busyTimeout * 1000))
-        // In place of SQLite's own hook, which moves the log into the file too and tells nobody how long the log is.
+        // Replaces SQLite's own hook, which moves the log into the file too and does not say how long the log is.
         sqlite3_wal_hook(
             connection,
             { context, connection, name, frames in
                 context?.assumingMemoryBound(to: Int32.self).pointee = frames
-                // What can't be moved now is moved later; the commit that brought us here stands.
+                // What cannot be moved now is moved later; the commit that called the hook is durable.
                 if frames >= Database.checkpointFrames { sqlite3_wal_checkpoint(connection, name) }
                 return SQLITE_OK
             },
@@ -76,30 +62,30 @@ final class Database {
 
     /// Where the log ends, in bytes: a header of 32 and frames of a page with 24 more each.
     /// https://sqlite.org/fileformat2.html#walformat
-    var logLength: Int64 { 32 + Int64(frames.pointee) * (4096 + 24) }
+    package var logLength: Int64 { 32 + Int64(frames.pointee) * (4096 + 24) }
 
     /// Learns where the log ends when this connection has not written to it yet, and moves into the file what can be.
-    func measureLog() {
+    package func measureLog() {
         var length: Int32 = 0
         sqlite3_wal_checkpoint_v2(connection, "main", SQLITE_CHECKPOINT_PASSIVE, &length, nil)
         frames.pointee = max(length, 0)
     }
 
     /// Whether the path no longer leads to the file that was opened.
-    func hasMoved() throws(SQLiteError) -> Bool {
+    package func hasMoved() throws(SQLiteError) -> Bool {
         var answer: Int32 = 0
         try check(sqlite3_file_control(connection, "main", SQLITE_FCNTL_HAS_MOVED, &answer), "has moved")
         return answer != 0
     }
 
     /// SQLite falls back to reading alone where it may not write.
-    var isReadOnly: Bool { sqlite3_db_readonly(connection, "main") == 1 }
+    package var isReadOnly: Bool { sqlite3_db_readonly(connection, "main") == 1 }
 
     /// The first 100 bytes of the file as it is, without a statement; zeros where it is shorter.
     ///
     /// Through SQLite's descriptor: one of our own would drop, when closed, the locks that another connection of this
     /// process has on the file. https://sqlite.org/howtocorrupt.html, section 2.2
-    func header() throws(SQLiteError) -> [UInt8] {
+    package func header() throws(SQLiteError) -> [UInt8] {
         var file: UnsafeMutablePointer<sqlite3_file>?
         try check(sqlite3_file_control(connection, "main", SQLITE_FCNTL_FILE_POINTER, &file), "header")
         guard let file, let read = file.pointee.pMethods?.pointee.xRead else {
@@ -113,13 +99,14 @@ final class Database {
     }
 
     /// Runs statements that take and give no values; for pragmas and migrations.
-    func execute(_ sql: String) throws(SQLiteError) {
+    package func execute(_ sql: String) throws(SQLiteError) {
         try check(sqlite3_exec(connection, sql, nil, nil, nil), sql)
     }
 
     /// Runs one statement; each row of its result goes through `read`.
     @discardableResult
-    func run<Row>(_ sql: String, _ values: [SQLValue] = [], read: (SQLRow) -> Row) throws(SQLiteError) -> [Row] {
+    package func run<Row>(_ sql: String, _ values: [SQLValue] = [], read: (SQLRow) -> Row) throws(SQLiteError) -> [Row]
+    {
         let statement = try prepared(sql)
         defer {
             sqlite3_reset(statement)
@@ -138,13 +125,13 @@ final class Database {
         }
     }
 
-    func run(_ sql: String, _ values: [SQLValue] = []) throws(SQLiteError) {
+    package func run(_ sql: String, _ values: [SQLValue] = []) throws(SQLiteError) {
         try run(sql, values) { _ in }
     }
 
     /// The next row of a statement without values that gives its rows one by one; nil behind the last, and the call after
-    /// that begins anew.
-    func next<Row>(_ sql: String, read: (SQLRow) -> Row) throws(SQLiteError) -> Row? {
+    /// that starts again.
+    package func next<Row>(_ sql: String, read: (SQLRow) -> Row) throws(SQLiteError) -> Row? {
         let statement = try prepared(sql)
         let status = sqlite3_step(statement)
         if status == SQLITE_ROW { return read(SQLRow(statement: statement)) }
@@ -154,20 +141,20 @@ final class Database {
     }
 
     /// The texts of all statements that were run with `run` and `next`, for tests of how SQLite answers them.
-    var texts: [String] { Array(statements.keys) }
+    package var texts: [String] { Array(statements.keys) }
 
     /// Of the row that was inserted last.
-    var lastNumber: Int64 { sqlite3_last_insert_rowid(connection) }
+    package var lastNumber: Int64 { sqlite3_last_insert_rowid(connection) }
 
-    var changes: Int { Int(sqlite3_changes(connection)) }
+    package var changes: Int { Int(sqlite3_changes(connection)) }
 
     /// All of the body's changes or none. The write lock is taken at once, so that what the body reads stays true.
-    func transaction<Result>(_ body: () throws(SQLiteError) -> Result) throws(SQLiteError) -> Result {
+    package func transaction<Result>(_ body: () throws(SQLiteError) -> Result) throws(SQLiteError) -> Result {
         try transaction("BEGIN IMMEDIATE", body)
     }
 
     /// All that is read shows one moment, and the file is locked once for it.
-    func reading<Result>(_ body: () throws(SQLiteError) -> Result) throws(SQLiteError) -> Result {
+    package func reading<Result>(_ body: () throws(SQLiteError) -> Result) throws(SQLiteError) -> Result {
         try transaction("BEGIN", body)
     }
 
@@ -221,69 +208,41 @@ final class Database {
 }
 
 /// What the first 100 bytes of a database say. https://sqlite.org/fileformat2.html#the_database_header
-struct FileHeader {
-    let bytes: [UInt8]
+package struct FileHeader {
+    private let bytes: [UInt8]
 
-    var isSQLite: Bool { bytes.starts(with: Array("SQLite format 3\0".utf8)) }
-    var isBlank: Bool { bytes.allSatisfy { $0 == 0 } }
+    package init(bytes: [UInt8]) { self.bytes = bytes }
+
+    package var isSQLite: Bool { bytes.starts(with: Array("SQLite format 3\0".utf8)) }
+    package var isBlank: Bool { bytes.allSatisfy { $0 == 0 } }
     /// Whether it is read through a write-ahead log.
-    var usesLog: Bool { bytes[18] == 2 || bytes[19] == 2 }
-    var userVersion: Int { Int(word(60)) }
-    var applicationID: Int32 { word(68) }
+    package var usesLog: Bool { bytes[18] == 2 || bytes[19] == 2 }
+    package var userVersion: Int { Int(word(60)) }
+    package var applicationID: Int32 { word(68) }
 
     private func word(_ offset: Int) -> Int32 {
         Int32(bitPattern: bytes[offset..<offset + 4].reduce(UInt32(0)) { $0 << 8 | UInt32($1) })
     }
 }
 
-/// The row a statement stands on; valid inside `read` only.
-struct SQLRow {
+/// The current row of a statement; valid inside `read` only.
+package struct SQLRow {
     fileprivate let statement: OpaquePointer
 
-    func integer(_ column: Int32) -> Int64 { sqlite3_column_int64(statement, column) }
+    package func integer(_ column: Int32) -> Int64 { sqlite3_column_int64(statement, column) }
 
-    func optionalInteger(_ column: Int32) -> Int64? { isNull(column) ? nil : integer(column) }
+    package func optionalInteger(_ column: Int32) -> Int64? { isNull(column) ? nil : integer(column) }
 
-    func text(_ column: Int32) -> String { String(decoding: blob(column), as: UTF8.self) }
+    package func text(_ column: Int32) -> String { String(decoding: blob(column), as: UTF8.self) }
 
-    func optionalText(_ column: Int32) -> String? { isNull(column) ? nil : text(column) }
+    package func optionalText(_ column: Int32) -> String? { isNull(column) ? nil : text(column) }
 
-    func blob(_ column: Int32) -> [UInt8] {
+    package func blob(_ column: Int32) -> [UInt8] {
         guard let bytes = sqlite3_column_blob(statement, column) else { return [] }
         return Array(UnsafeRawBufferPointer(start: bytes, count: Int(sqlite3_column_bytes(statement, column))))
     }
 
-    func optionalBlob(_ column: Int32) -> [UInt8]? { isNull(column) ? nil : blob(column) }
+    package func optionalBlob(_ column: Int32) -> [UInt8]? { isNull(column) ? nil : blob(column) }
 
     private func isNull(_ column: Int32) -> Bool { sqlite3_column_type(statement, column) == SQLITE_NULL }
-}
-
-extension LedgerError {
-    /// - Parameter path: of the ledger. Where SQLite could not make a file beside it, the system is asked why.
-    init(_ error: SQLiteError, of path: [UInt8]) {
-        self.init(error)
-        guard case .cannotOpen = self else { return }
-        if let obstacle = obstacleToNewFile(beside: path) {
-            self = LedgerError(obstacle)
-        } else if let available = try? FileSystem.of(path: path).available, available < 64 << 10 {
-            self = .diskFull
-        }
-    }
-
-    init(_ error: SQLiteError) {
-        switch error.primaryCode {
-        case SQLITE_FULL: self = .diskFull
-        // SQLite knows a full disk when it writes a page, and not when it grows its index of the log.
-        case SQLITE_IOERR where [ENOSPC, EDQUOT, EFBIG].contains(error.systemCode): self = .diskFull
-        case SQLITE_CANTOPEN where [ENOSPC, EDQUOT, EFBIG].contains(error.systemCode): self = .diskFull
-        case SQLITE_CANTOPEN where [EACCES, EPERM, EROFS].contains(error.systemCode): self = .readOnly
-        case SQLITE_CANTOPEN where [EMFILE, ENFILE].contains(error.systemCode):
-            self = .noFile(SystemError(code: error.systemCode, call: "open"))
-        case SQLITE_CORRUPT, SQLITE_NOTADB, SQLITE_FORMAT: self = .damaged(error.message)
-        case SQLITE_READONLY, SQLITE_PERM: self = .readOnly
-        case SQLITE_CANTOPEN: self = .cannotOpen(error.message)
-        case SQLITE_BUSY, SQLITE_LOCKED: self = .busy
-        default: self = .failed("\(error.message) (SQLite \(error.code), \(error.statement))")
-        }
-    }
 }

@@ -1,4 +1,4 @@
-import MuleLedger
+import MuleSQLite
 import TestSupport
 import Testing
 

@@ -1,13 +1,13 @@
 /// Why something could not be held on disk for the moment; nothing of it was to last.
 package struct SpillError: Error, Hashable, Sendable {
-    /// Completes "... can't be held: ".
+    /// Completes "... cannot be held: ".
     package let reason: String
 
     init(_ error: SQLiteError) {
-        switch LedgerError(error) {
-        case .diskFull: reason = "the disk is full, or a quota or file size limit is reached"
-        default: reason = "\(error.message) (SQLite \(error.code))"
-        }
+        reason =
+            error.kind == .diskFull
+            ? "the disk is full, or a quota or file size limit is reached"
+            : "\(error.message) (SQLite \(error.code))"
     }
 }
 
@@ -72,9 +72,9 @@ package final class SpillNames {
         database = try spillDatabase("CREATE TABLE name (name BLOB PRIMARY KEY, owner BLOB) WITHOUT ROWID")
     }
 
-    /// Gives the name to the owner, unless somebody has it.
+    /// Gives the name to the owner, unless it has one.
     ///
-    /// - Returns: who had it before; nil when nobody did.
+    /// - Returns: the owner it had before; nil if it had none.
     package func take(_ name: [UInt8], for owner: [UInt8]) throws(SpillError) -> [UInt8]? {
         do {
             try database.run("INSERT OR IGNORE INTO name VALUES (?, ?)", [.blob(name), .blob(owner)])
