@@ -158,7 +158,7 @@ package struct AfterActionExecutor {
                     continue
                 case EXDEV:
                     checked.file.giveWriteLeaseBack()
-                    try copy(plan, name, directory, to: target, targetDirectory)
+                    try copy(plan, name, directory: directory, to: target, targetDirectory: targetDirectory)
                     return ItemAction(Self.move, target: target)
                 default: throw Refusal(reason: "cannot be moved to \(LossyUTF8.string(target)): \(error.reason)")
                 }
@@ -173,9 +173,9 @@ package struct AfterActionExecutor {
     private mutating func copy(
         _ plan: Plan,
         _ name: [UInt8],
-        _ directory: Directory,
+        directory: Directory,
         to target: [UInt8],
-        _ targetDirectory: Directory
+        targetDirectory: Directory
     ) throws(Refusal) {
         let partial = Self.partial(plan)
         // Left by a run that was killed during the copy.
@@ -202,7 +202,7 @@ package struct AfterActionExecutor {
             try targetDirectory.move(partial, to: targetDirectory, as: Self.name(target))
             try targetDirectory.sync()
         }
-        try finishCopy(plan, checked, name, directory)
+        try finishCopy(plan, checked, name: name, directory: directory)
         withExtendedLifetime(checked) {}
     }
 
@@ -210,8 +210,8 @@ package struct AfterActionExecutor {
     private mutating func finishCopy(
         _ plan: Plan,
         _ checked: ArchivedFile.Checked,
-        _ name: [UInt8],
-        _ directory: Directory
+        name: [UInt8],
+        directory: Directory
     ) throws(Refusal) {
         let departing = Self.name(Self.departing(plan.source, id: plan.id))
         try attempt { () throws(SystemError) in try directory.move(name, to: directory, as: departing, isOwn: true) }
@@ -300,7 +300,7 @@ package struct AfterActionExecutor {
             guard isThere else { return plan.action }
             // Two names of one file are no copy.
             if try file.isCopied(name, in: directory) {
-                try finishCopy(plan, try file.check(name, in: directory), name, directory)
+                try finishCopy(plan, try file.check(name, in: directory), name: name, directory: directory)
                 return plan.action
             }
         }

@@ -224,7 +224,7 @@ struct ArchivePolicy {
         _ path: [UInt8],
         as upload: ItemUpload,
         _ ledger: Ledger,
-        _ cancellation: Cancellation,
+        cancellation: Cancellation,
         onSign: @escaping @Sendable () -> Void
     ) throws(UploadFailure) -> Bool {
         let record = try ledger.reporting { ledger throws(LedgerError) in try ledger.upload(number: upload.number) }

@@ -153,7 +153,7 @@ final class DirectoryFeed {
             found.file.path,
             as: upload,
             ledger,
-            cancellation,
+            cancellation: cancellation,
             onSign: recorder.onSign
         )
         return policy.decide(found, item, isSame: isSame)

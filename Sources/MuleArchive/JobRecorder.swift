@@ -213,8 +213,8 @@ final class JobRecorder: Sendable {
             upload: end.number,
             source,
             end.destination,
-            .failed,
-            Receipt.Failure(kind: end.failure.kind.rawValue, message: end.failure.message)
+            result: .failed,
+            failure: Receipt.Failure(kind: end.failure.kind.rawValue, message: end.failure.message)
         )
         state.withLock { state in
             state.failures.add(end.failure)
@@ -236,7 +236,7 @@ final class JobRecorder: Sendable {
 
     private func archived(_ summary: UploadSummary) -> ([Ledger.JobStep], Case?) {
         let source = summary.name ?? summary.source ?? []
-        var receipt = makeReceipt(upload: summary.number, source, summary.destination, .archived)
+        var receipt = makeReceipt(upload: summary.number, source, summary.destination, result: .archived)
         receipt.bytesSent = summary.bytesSent
         receipt.bytesSkipped = summary.bytesSkipped
         let wasDue = state.withLock { state in
@@ -257,10 +257,10 @@ final class JobRecorder: Sendable {
             after: receipt,
             summary.identity,
             summary.content,
-            summary.id ?? "\(summary.number ?? 0)",
-            isDue,
-            provedAt,
-            age.doubt
+            id: summary.id ?? "\(summary.number ?? 0)",
+            isDue: isDue,
+            provedAt: provedAt,
+            doubt: age.doubt
         )
     }
 
@@ -271,14 +271,14 @@ final class JobRecorder: Sendable {
         after receipt: Receipt,
         _ identity: SourceIdentity?,
         _ content: RecordedContent?,
-        _ id: String,
-        _ isDue: Bool,
-        _ provedAt: Int64,
-        _ doubt: UploadFailure?
+        id: String,
+        isDue: Bool,
+        provedAt: Int64,
+        doubt: UploadFailure?
     ) -> ([Ledger.JobStep], Case?) {
         let (state, action) = policy.fate(of: receipt.source, id: id, isDue: isDue, provedAt: provedAt)
         guard state == .acting, let action, let identity else { return ([.archived(state, action, receipt)], nil) }
-        if job.dependsOnAge, let doubt { return (refuse(action, receipt, doubt), nil) }
+        if job.dependsOnAge, let doubt { return (refuse(action, receipt, doubt: doubt), nil) }
         let plan = AfterActionExecutor.Plan(
             source: receipt.source,
             identity: identity,
@@ -290,7 +290,7 @@ final class JobRecorder: Sendable {
     }
 
     /// The file is archived; its action waits for a run with a correct clock, which asks the store again.
-    private func refuse(_ action: ItemAction, _ receipt: Receipt, _ doubt: UploadFailure) -> [Ledger.JobStep] {
+    private func refuse(_ action: ItemAction, _ receipt: Receipt, doubt: UploadFailure) -> [Ledger.JobStep] {
         holdBack(action, doubt)
         var receipt = receipt
         receipt.action = action
@@ -318,12 +318,20 @@ final class JobRecorder: Sendable {
         var steps: [Ledger.JobStep] = []
         switch rest {
         case .unnoted:
-            let receipt = makeReceipt(upload: upload.number, item.source, record.upload.destination, .archived)
+            let receipt = makeReceipt(upload: upload.number, item.source, record.upload.destination, result: .archived)
             state.withLock { state in
                 state.counts.archived += 1
                 state.counts.bytes += record.size ?? 0
             }
-            return next(after: receipt, upload.source, RecordedContent(record), record.id, false, ledger.now(), nil)
+            return next(
+                after: receipt,
+                upload.source,
+                RecordedContent(record),
+                id: record.id,
+                isDue: false,
+                provedAt: ledger.now(),
+                doubt: nil
+            )
         case .begun(let recorded): action = recorded
         case .decided(let newState, let decided):
             if let recorded = item.action, recorded != decided {
@@ -338,7 +346,7 @@ final class JobRecorder: Sendable {
             }
             action = decided
         }
-        let receipt = makeReceipt(upload: upload.number, item.source, record.upload.destination, .settled)
+        let receipt = makeReceipt(upload: upload.number, item.source, record.upload.destination, result: .settled)
         let plan = AfterActionExecutor.Plan(item, upload, action, RecordedContent(record))
         return (steps, Case(plan: plan, receipt: receipt, number: nil, isLeft: true))
     }
@@ -347,8 +355,8 @@ final class JobRecorder: Sendable {
         upload: Int64?,
         _ source: [UInt8],
         _ destination: ObjectAddress,
-        _ result: Receipt.Result,
-        _ failure: Receipt.Failure? = nil
+        result: Receipt.Result,
+        failure: Receipt.Failure? = nil
     ) -> Receipt {
         let (number, startedAt) = state.withLock { state in
             state.receipts += 1
@@ -406,7 +414,7 @@ final class JobRecorder: Sendable {
                 for action in undone { state.actions.takeBack(action) }
             }
             events = []
-            for next in cases { fail(next, "could not be synced to disk: \(error.reason)", &events) }
+            for next in cases { fail(next, "could not be synced to disk: \(error.reason)", events: &events) }
             steps = []
         }
         try ledger.record(steps, of: run)
@@ -455,13 +463,13 @@ final class JobRecorder: Sendable {
             receipt.actionError = refusal.reason
             // If the file is not the archived one, no further run is needed; if it is only missing, that is no error.
             let isError = !(refusal.isOver && next.isLeft)
-            if isError { fail(next, refusal.reason, &events) }
+            if isError { fail(next, refusal.reason, events: &events) }
             let failure = refusal.isOver ? nil : refusal.reason
             return (.acted(next.plan.action, failure: failure, receipt: next.number, receipt), events.first)
         }
     }
 
-    private func fail(_ next: Case, _ reason: String, _ events: inout [ArchiveEvent]) {
+    private func fail(_ next: Case, _ reason: String, events: inout [ArchiveEvent]) {
         let name = LossyUTF8.string(next.plan.source)
         let verb = next.plan.action.name == AfterActionExecutor.move ? "moved" : "deleted"
         let failure = UploadFailure(

@@ -11,7 +11,8 @@ package enum RequiredMounts {
             if let reason = reason(path) {
                 return UploadFailure(
                     .source,
-                    "\(LossyUTF8.string(path)), which requireMount names, \(reason). Mount its disk and run the job again.",
+                    "\(LossyUTF8.string(path)), which requireMount names, \(reason). Mount its disk and run the job "
+                        + "again.",
                     isResumable: true
                 )
             }

@@ -27,7 +27,7 @@ struct ContainerCredentials: CredentialSource {
         transport.ignoresProxies = Self.isLocal(url.hostName)
         let (settings, context) = (transport, context)
         return try RefreshingCredentials(context) { () throws(CredentialsUnavailable) in
-            try Self.fetch(url, settings, context)
+            try Self.fetch(url, settings, context: context)
         }.fetched()
     }
 
@@ -53,7 +53,7 @@ struct ContainerCredentials: CredentialSource {
     private static func fetch(
         _ url: ServiceURL,
         _ transport: TransportSettings,
-        _ context: CredentialContext
+        context: CredentialContext
     ) throws(CredentialsUnavailable) -> Credentials {
         var request = HTTPRequest(method: "GET", url: url.text)
         request.headers = [("accept", "application/json")]

@@ -22,14 +22,14 @@ struct CredentialProcess: CredentialSource {
         }
         let process = ChildProcess(words: words, environment: context.environment, timeout: timeout)
         return try RefreshingCredentials(context) { [context] () throws(CredentialsUnavailable) in
-            try Self.fetch(process, name, context)
+            try Self.fetch(process, name, context: context)
         }.fetched()
     }
 
     private static func fetch(
         _ process: ChildProcess,
         _ name: String,
-        _ context: CredentialContext
+        context: CredentialContext
     ) throws(CredentialsUnavailable) -> Credentials {
         let outcome: ChildProcess.Outcome
         do throws(SystemError) {

@@ -66,7 +66,7 @@ struct TokenService: Sendable {
             throw Refusal(code: "", unavailable: error)
         }
         let document = try? XMLReader.parse(response.body)
-        guard response.status == 200 else { throw refusal(call, response, document, secret) }
+        guard response.status == 200 else { throw refusal(call, response, document: document, secret: secret) }
         guard let given = document?["\(action.rawValue)Result"]?["Credentials"],
             let id = given.value("AccessKeyId"), let key = given.value("SecretAccessKey"),
             let token = given.value("SessionToken"), StaticKeys.fitsIntoHeader(id), StaticKeys.fitsIntoHeader(token)
@@ -91,8 +91,8 @@ struct TokenService: Sendable {
     private func refusal(
         _ call: ServiceRequest,
         _ response: HTTPResponse,
-        _ document: XMLElement?,
-        _ secret: String?
+        document: XMLElement?,
+        secret: String?
     ) -> Refusal {
         let error = document?["Error"] ?? document
         let code = error?.value("Code") ?? ""

@@ -66,7 +66,7 @@ package final class Ledger: Sendable {
             let header = try Self.turnAwayOthers(database, path: path)
             if place.isShared, header.usesLog { try Self.leaveLog(database) }
             if place.copiesOnWrite, header.usesLog { Self.makeLogInPlace(path, status) }
-            try Self.migrate(database, path: path, status, place, patience: busyTimeout)
+            try Self.migrate(database, path: path, status, place: place, patience: busyTimeout)
             self.database = Monitor(database)
         } catch let error as SQLiteError {
             throw LedgerError(error, of: path)
@@ -164,7 +164,7 @@ package final class Ledger: Sendable {
         _ database: Database,
         path: [UInt8],
         _ status: FileStatus,
-        _ place: FileSystem,
+        place: FileSystem,
         patience: Double
     ) throws {
         func version() throws(SQLiteError) -> Int { try pragma("user_version", of: database) }
@@ -257,9 +257,9 @@ package final class Ledger: Sendable {
                 if let items {
                     switch claim {
                     case .began(let record, _), .found(let record, _):
-                        try setItem(items.items[index], record, .pending, of: items.run, in: database)
+                        try setItem(items.items[index], record, state: .pending, of: items.run, in: database)
                     case .doneBefore(let record):
-                        try setItem(items.items[index], record, .asked, of: items.run, in: database)
+                        try setItem(items.items[index], record, state: .asked, of: items.run, in: database)
                     case .heldElsewhere, .taken: break
                     }
                 }

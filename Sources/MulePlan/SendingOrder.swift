@@ -228,7 +228,7 @@ package struct SendingOrder: Sendable {
             granted = min(granted, max(Self.smallestPiece, Int(rate * Self.pieceSeconds)))
         }
         if let limit {
-            granted = pay(granted, limit, index, at: now)
+            granted = pay(granted, limit, index: index, at: now)
             guard granted > 0 else { return hold(index, at: now) }
         }
         bodies[index].lastGrantAt = now
@@ -246,7 +246,7 @@ package struct SendingOrder: Sendable {
     }
 
     /// Takes bytes from the rate limit: none while an older body waits for them.
-    private mutating func pay(_ wanted: Int, _ rate: Double, _ index: Int, at now: Double) -> Int {
+    private mutating func pay(_ wanted: Int, _ rate: Double, index: Int, at now: Double) -> Int {
         refill(now)
         let most = max(1, Int(rate * Self.slice))
         let isPassedOver = bodies[..<index].contains { now - $0.deniedAt < Self.slice }

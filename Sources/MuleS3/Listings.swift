@@ -99,7 +99,7 @@ extension S3Connection {
         while true {
             var query = [QueryItem(name: "uploadId", value: uploadID), QueryItem(name: "max-parts", value: "1000")]
             if let marker { query.append(QueryItem(name: "part-number-marker", value: marker)) }
-            var call = multipart(.listParts, "GET", address, query: query)
+            var call = multipart(.listParts, "GET", address: address, query: query)
             call.answerLimit = 8 << 20
             let response = try send(call)
             let document = try document(call, response, roots: ["ListPartsResult"])

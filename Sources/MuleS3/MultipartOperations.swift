@@ -46,7 +46,7 @@ extension S3Connection {
         attributes: ObjectAttributes,
         checksum: ChecksumAlgorithm?
     ) throws(S3Error) -> CreatedUpload {
-        var call = multipart(.createMultipartUpload, "POST", address, query: [QueryItem(name: "uploads")])
+        var call = multipart(.createMultipartUpload, "POST", address: address, query: [QueryItem(name: "uploads")])
         call.headers = attributes.headers.map { ($0.name, $0.value) }
         if let checksum {
             call.headers.append(("x-amz-checksum-algorithm", checksum.rawValue))
@@ -88,7 +88,7 @@ extension S3Connection {
         let query = [
             QueryItem(name: "partNumber", value: String(number)), QueryItem(name: "uploadId", value: uploadID),
         ]
-        var call = multipart(.uploadPart, "PUT", address, query: query)
+        var call = multipart(.uploadPart, "PUT", address: address, query: query)
         call.part = number
         call.headers = proof.headers
         call.body = body
@@ -109,7 +109,7 @@ extension S3Connection {
         var call = multipart(
             .completeMultipartUpload,
             "POST",
-            address,
+            address: address,
             query: [QueryItem(name: "uploadId", value: uploadID)]
         )
         var xml = "<CompleteMultipartUpload xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">"
@@ -141,13 +141,13 @@ extension S3Connection {
 
     package func abortMultipartUpload(_ address: ObjectAddress, uploadID: String) throws(S3Error) {
         let query = [QueryItem(name: "uploadId", value: uploadID)]
-        _ = try send(multipart(.abortMultipartUpload, "DELETE", address, query: query))
+        _ = try send(multipart(.abortMultipartUpload, "DELETE", address: address, query: query))
     }
 
     func multipart(
         _ operation: S3Operation,
         _ method: String,
-        _ address: ObjectAddress,
+        address: ObjectAddress,
         query: [QueryItem]
     ) -> S3Call {
         S3Call(operation: operation, method: method, bucket: address.bucket, key: address.key, query: query)

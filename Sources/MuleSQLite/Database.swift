@@ -114,7 +114,7 @@ package final class Database {
         }
         precondition(Int(sqlite3_bind_parameter_count(statement)) == values.count, "values for: \(sql)")
         for (index, value) in values.enumerated() {
-            try check(bind(statement, Int32(index + 1), value), sql)
+            try check(bind(statement, Int32(index + 1), value: value), sql)
         }
         var rows: [Row] = []
         while true {
@@ -182,7 +182,7 @@ package final class Database {
         return statement
     }
 
-    private func bind(_ statement: OpaquePointer, _ index: Int32, _ value: SQLValue) -> Int32 {
+    private func bind(_ statement: OpaquePointer, _ index: Int32, value: SQLValue) -> Int32 {
         switch value {
         case .null: return sqlite3_bind_null(statement, index)
         case .integer(let number): return sqlite3_bind_int64(statement, index, number)

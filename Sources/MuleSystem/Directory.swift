@@ -80,7 +80,7 @@ package final class Directory: Sendable {
             return
         } catch {
             // The new name is a hard link whose old name could not be removed, below or in an earlier run.
-            if isOwn, error.code == EEXIST, try isSameFile(name, other, newName) { return try remove(name) }
+            if isOwn, error.code == EEXIST, try isSameFile(name, other, otherName: newName) { return try remove(name) }
             guard Self.isUnsupported(error) else { throw error }
         }
         // Without such a rename (NFS, some FUSE file systems), a hard link and a removal have the same effect.
@@ -98,7 +98,7 @@ package final class Directory: Sendable {
         }
     }
 
-    private func isSameFile(_ name: [UInt8], _ other: Directory, _ otherName: [UInt8]) throws(SystemError) -> Bool {
+    private func isSameFile(_ name: [UInt8], _ other: Directory, otherName: [UInt8]) throws(SystemError) -> Bool {
         let (one, two) = (try status(of: name), try other.status(of: otherName))
         return one.inode == two.inode && one.device == two.device && one.linkCount > 1
     }

@@ -280,7 +280,8 @@ import Testing
         try mule.home.writeRandom("source/a", count: 500_000)
         let done = try mule.home.makeDirectory("done")
         let outcome = try inNamespace(
-            "mount -t tmpfs -o size=256k mule-test \"$1\" && done=$1 && shift && \"$0\" \"$@\"; status=$?; ls -A \"$done\"; exit $status",
+            "mount -t tmpfs -o size=256k mule-test \"$1\" && done=$1 && shift && \"$0\" \"$@\"; status=$?; ls -A "
+                + "\"$done\"; exit $status",
             [done],
             archive("-q", "--after", "move:" + done)
         )
@@ -301,7 +302,8 @@ import Testing
         try Files.setModificationTime(path, seconds: 1_700_000_000)
         let done = try mule.home.makeDirectory("done")
         let outcome = try inNamespace(
-            "mount -t tmpfs mule-test \"$1\" && done=$1 && shift && \"$0\" \"$@\" && stat -c '%a %Y %s %n' \"$done\"/* && ls -A \"$done\"",
+            "mount -t tmpfs mule-test \"$1\" && done=$1 && shift && \"$0\" \"$@\" && stat -c '%a %Y %s %n' "
+                + "\"$done\"/* && ls -A \"$done\"",
             [done],
             archive("-q", "--after", "move:" + done)
         )

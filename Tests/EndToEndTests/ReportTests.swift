@@ -172,7 +172,8 @@ import Testing
         let dry = try mule.run("clean", "--history", "0s", "--dry-run")
         #expect(
             dry.out
-                == "would be removed from the ledger: 1 run, 2 receipts, 1 finished upload, 1 deleted file, 0 notices\n",
+                == "would be removed from the ledger: 1 run, 2 receipts, 1 finished upload, 1 deleted file, 0 "
+                + "notices\n",
             "\(dry.out)"
         )
         let outcome = try mule.run("clean", "--json", "--history", "0s").objects

@@ -143,7 +143,8 @@ import Testing
         #expect(try mule.run("upload", try mule.home.write("text", to: "file"), "bucket/key").exitCode == 0)
         // The file is root's, in a directory that all may look into.
         let script =
-            "chmod 755 . .local .local/state .local/state/mule && exec setpriv --reuid 1 --regid 1 --clear-groups \"$0\" \"$@\""
+            "chmod 755 . .local .local/state .local/state/mule && exec setpriv --reuid 1 --regid 1 --clear-groups "
+            + "\"$0\" \"$@\""
         let outcome = try run(script, "status")
         #expect(outcome.exitCode == 12)
         #expect(outcome.explains("belongs to root", "sudo -u root"), "\(outcome.err)")
@@ -214,8 +215,8 @@ extension TestCommand {
     fileprivate func asUser(_ number: UInt32, ofFiles directory: ScratchDirectory) -> TestCommand {
         guard geteuid() == 0 else { return self }
         return inShell(
-            "chown -R \(number) \(directory.path) && "
-                + "exec setpriv --reuid \(number) --regid \(number) --clear-groups \"$0\" \"$@\""
+            "chown -R \(number) \(directory.path) && exec setpriv --reuid \(number) --regid \(number) --clear-groups "
+                + "\"$0\" \"$@\""
         )
     }
 }

@@ -34,14 +34,15 @@ import Testing
         // One more was registered and not started.
         #expect(
             UnfinishedUploads(of: kept, count: 2, resumption: .resume).stopped
-                == "Stopped. 2 uploads are unfinished: 40.0 of 300.0 MiB are kept (5 of 38 parts). Resume with: mule resume"
+                == "Stopped. 2 uploads are unfinished: 40.0 of 300.0 MiB are kept (5 of 38 parts). Resume with: mule "
+                + "resume"
         )
         kept.add(bytes: 0, of: 1 << 20, parts: 0, of: 0, id: "ad8xv")
         #expect(UnfinishedUploads(of: kept, resumption: .resume).stopped.hasSuffix("Resume with: mule resume"))
         #expect(
             UnfinishedUploads(of: kept, resumption: .resume).sentence
-                == "2 uploads are unfinished: 40.0 of 301.0 MiB are kept (5 of 38 parts). Run the same command or \"mule "
-                + "resume\" to continue; \"mule status\" lists unfinished uploads."
+                == "2 uploads are unfinished: 40.0 of 301.0 MiB are kept (5 of 38 parts). Run the same command or "
+                + "\"mule resume\" to continue; \"mule status\" lists unfinished uploads."
         )
         #expect(
             UnfinishedUploads(of: KeptParts(), hasFoundAll: false, resumption: .resume).sentence

@@ -147,8 +147,8 @@ struct AssumedRoleTests {
         let config = "[profile a]\nrole_arn=arn:a\nsource_profile=b\n[profile b]\n\(Self.keys)"
         #expect(
             try signer(config, variables: ["AWS_ENDPOINT_URL_STS": server.url])
-                == "AssumeRole of arn:a at \(server.url.dropFirst(7)) refused (HTTP 403, AccessDenied: User: arn:u is not"
-                + " authorized to perform: sts:AssumeRole)"
+                == "AssumeRole of arn:a at \(server.url.dropFirst(7)) refused (HTTP 403, AccessDenied: User: arn:u "
+                + "is not authorized to perform: sts:AssumeRole)"
         )
     }
 }

@@ -78,7 +78,8 @@ struct WebIdentityTests {
         #expect(
             throws: CredentialsUnavailable(
                 reason:
-                    "AssumeRoleWithWebIdentity of arn:aws:iam::1:role/r at \(host) refused (HTTP 400, InvalidIdentityToken)"
+                    "AssumeRoleWithWebIdentity of arn:aws:iam::1:role/r at \(host) refused (HTTP 400, "
+                    + "InvalidIdentityToken)"
             )
         ) { try SharedFilesFixture(variables: variables(server)).resolved().get() }
     }

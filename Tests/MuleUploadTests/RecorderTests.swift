@@ -80,7 +80,8 @@ import Testing
         let number = try harness.record().number
         let other = try Database(path: harness.ledger.path)
         try other.execute(
-            "CREATE TRIGGER refusal BEFORE INSERT ON parts WHEN NEW.number = 2 BEGIN SELECT RAISE(ABORT, 'disk full'); END"
+            "CREATE TRIGGER refusal BEFORE INSERT ON parts WHEN NEW.number = 2 BEGIN SELECT RAISE(ABORT, 'disk "
+                + "full'); END"
         )
         let heard = Mutex<[Bool]>([])
         let failures = Mutex(0)

@@ -49,8 +49,8 @@ package struct EnvironmentVariable: Sendable {
             "MULE_PART_SIZE",
             "MULE_...",
             meaning:
-                "Most options with a value have a variable of their name: MULE_PART_SIZE is the same as --part-size. The "
-                + "order is: option, MULE_*, AWS_*, configuration file, AWS configuration, default."
+                "Most options with a value have a variable of their name: MULE_PART_SIZE is the same as --part-size. "
+                + "The order is: option, MULE_*, AWS_*, configuration file, AWS configuration, default."
         ),
         .init("MULE_CONFIG", "MULE_LEDGER", "MULE_LOG_FILE", meaning: "Same as --config, --ledger and --log-file."),
         .init("MULE_HOST", meaning: "The value of {host} in the destination of a job. Default: the machine's name."),
@@ -62,7 +62,8 @@ package struct EnvironmentVariable: Sendable {
         .init(
             "TMPDIR",
             meaning:
-                "Directory for parts of a stream until the store has them, and for long lists of files. Default: /var/tmp."
+                "Directory for parts of a stream until the store has them, and for long lists of files. Default: "
+                + "/var/tmp."
         ),
         .init("https_proxy", "http_proxy", "no_proxy", meaning: "Proxies, as libcurl reads them."),
         .init("NO_COLOR", meaning: "If set and not empty, output has no colors."),

@@ -9,8 +9,8 @@ enum ForeignWords {
         case "mv", "move":
             "use \"mule archive --after move:DIR\" or --after delete, which wait for the store's confirmation"
         case "ls", "list", "lsf", "get", "download", "cat", "rm", "delete", "del":
-            "mule only uploads. To list, download or delete objects use aws s3 or rclone; \"mule status --remote BUCKET/\" lists "
-                + "unfinished uploads"
+            "mule only uploads. To list, download or delete objects use aws s3 or rclone; \"mule status --remote "
+                + "BUCKET/\" lists unfinished uploads"
         case "restore": "mule only uploads. To download objects use aws s3 cp or rclone copy"
         case "retry", "continue": "use \"mule resume\""
         case "cancel", "stop", "kill": "use \"mule abort ID\""

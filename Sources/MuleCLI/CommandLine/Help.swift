@@ -86,8 +86,8 @@ package enum Help {
     private static func introduction(_ page: inout HelpPage) {
         page.paragraph("mule uploads files to S3 and S3-compatible stores, and resumes where it was interrupted.")
         page.paragraph(
-            "After a kill, a power cut or a lost network, run the same command again: parts that the store has confirmed are not "
-                + "sent twice, and exit status 0 means that the store confirmed every byte."
+            "After a kill, a power cut or a lost network, run the same command again: parts that the store has "
+                + "confirmed are not sent twice, and exit status 0 means that the store confirmed every byte."
         )
         page.line("Usage: mule COMMAND [options] [operands]")
         page.heading("Commands")

@@ -18,7 +18,7 @@ struct AbortCommand {
             isEmpty = false
             for record in records {
                 do throws(UploadFailure) {
-                    try abort(record, ledger, printer)
+                    try abort(record, ledger, printer: printer)
                 } catch {
                     printer.print(.failed(FailedUpload(record, error)))
                     failures.add(error)
@@ -43,7 +43,7 @@ struct AbortCommand {
     private func abort(
         _ record: UploadRecord,
         _ ledger: Ledger,
-        _ printer: EventPrinter
+        printer: EventPrinter
     ) throws(UploadFailure) {
         let address = TextSafety.displayName(record.upload.destination.description)
         let claimed: (UploadRecord, Lease)?
@@ -71,7 +71,7 @@ struct AbortCommand {
             return
         case .pending, .failed, .unknown: break
         }
-        if session.arguments.forget { return try forget(current, lease, ledger, address) }
+        if session.arguments.forget { return try forget(current, lease, ledger: ledger, address: address) }
         let store = try session.storeOrFailure(at: record.upload.store, followsOptions: true)
         if try session.abortRun(ledger, printer).abort(current, lease, service: store.service) == .wasDone {
             session.console.note(
@@ -86,16 +86,16 @@ struct AbortCommand {
     private func forget(
         _ record: UploadRecord,
         _ lease: Lease,
-        _ ledger: Ledger,
-        _ address: String
+        ledger: Ledger,
+        address: String
     ) throws(UploadFailure) {
         try AbortRun.forget(record, in: ledger)
         withExtendedLifetime(lease) {}
         if record.mayHoldParts {
             let bucket = TextSafety.displayName(record.upload.destination.bucket)
             session.console.warn(
-                "The store was not contacted. Parts of \(address) that it may have stay there and cost storage, until \"mule "
-                    + "clean \(bucket)\" or a lifecycle rule of the bucket removes them."
+                "The store was not contacted. Parts of \(address) that it may have stay there and cost storage, until "
+                    + "\"mule clean \(bucket)\" or a lifecycle rule of the bucket removes them."
             )
         }
         report(record, "forgot \(record.id); the store was not contacted about \(address)")

@@ -43,7 +43,7 @@ struct AdoptCommand {
                 row: .claimed(record, lease),
                 service: store.service
             )
-            return session.upload(JobFeed([job]), ledger, EventPrinter(console: session.console))
+            return session.upload(JobFeed([job]), ledger, printer: EventPrinter(console: session.console))
         }
     }
 

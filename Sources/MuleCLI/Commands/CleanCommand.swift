@@ -40,7 +40,7 @@ struct CleanCommand {
                 removes: removes,
                 dependsOnAge: age > 0
             )
-            return try self.pass(rules, ledger, named, endpoint, stores)
+            return try self.pass(rules, ledger, named: named, endpoint: endpoint, stores: stores)
         }
         guard arguments.allInitiators, !arguments.dryRun else {
             let summary = try pass(removes: !arguments.dryRun)
@@ -117,19 +117,19 @@ struct CleanCommand {
         let words =
             counts.isEmpty
             ? "no history that old"
-            : "\(removes ? "removed from the ledger" : "would be removed from the ledger"): \(Wording.count(counts.runs, "run")), "
-                + "\(Wording.count(counts.receipts, "receipt")), \(Wording.count(counts.uploads, "finished upload")), "
-                + "\(Wording.count(counts.items, "deleted file")), "
-                + "\(Wording.count(counts.notices, "notice"))"
+            : "\(removes ? "removed from the ledger" : "would be removed from the ledger"): "
+                + "\(Wording.count(counts.runs, "run")), \(Wording.count(counts.receipts, "receipt")), "
+                + "\(Wording.count(counts.uploads, "finished upload")), "
+                + "\(Wording.count(counts.items, "deleted file")), \(Wording.count(counts.notices, "notice"))"
         if !console.isQuiet { console.result(words) }
     }
 
     private func pass(
         _ rules: CleanRun.Rules,
         _ ledger: Ledger,
-        _ named: [ObjectAddress],
-        _ endpoint: String?,
-        _ stores: StoreCache
+        named: [ObjectAddress],
+        endpoint: String?,
+        stores: StoreCache
     ) throws(CommandFailure) -> CleanSummary {
         let printer = EventPrinter(console: console)
         let lines = CleanLines(console: console, isList: !rules.removes)
@@ -149,7 +149,8 @@ struct CleanCommand {
                 },
                 service: { address throws(UploadFailure) in try stores.service(of: address) }
             )
-            for place in try places(ledger, named, endpoint, stores, rules) where !session.cancellation.isCancelled {
+            for place in try places(ledger, named, endpoint: endpoint, stores: stores, rules: rules)
+            where !session.cancellation.isCancelled {
                 run.sweep(place, isNamed: !named.isEmpty)
             }
         } catch {
@@ -166,9 +167,9 @@ struct CleanCommand {
     private func places(
         _ ledger: Ledger,
         _ named: [ObjectAddress],
-        _ endpoint: String?,
-        _ stores: StoreCache,
-        _ rules: CleanRun.Rules
+        endpoint: String?,
+        stores: StoreCache,
+        rules: CleanRun.Rules
     ) throws(LedgerError) -> [StorePlace] {
         guard named.isEmpty else { return named.compactMap { stores.place(named: $0) } }
         let recent = min(rules.cutoff, wallClockMilliseconds() - 30 * 86_400_000)
@@ -182,7 +183,8 @@ struct CleanCommand {
             throw CommandFailure(
                 status: .usage,
                 message:
-                    "Nothing was removed: there is no terminal to ask on. Add --yes to remove \(what) without a question."
+                    "Nothing was removed: there is no terminal to ask on. Add --yes to remove \(what) without a "
+                    + "question."
             )
         }
         console.error("Remove \(what), including uploads started by others? Parts still being sent are lost. Type yes:")
@@ -221,8 +223,8 @@ struct CleanCommand {
         if arguments.allInitiators, summary.younger > 0 {
             let age = Wording.duration(arguments.olderThan ?? Self.defaultAge)
             console.note(
-                "not removed: \(CleanLines.count(summary.younger)) not in this ledger and started less than \(age) ago; "
-                    + "--older-than sets another age"
+                "not removed: \(CleanLines.count(summary.younger)) not in this ledger and started less than \(age) "
+                    + "ago; --older-than sets another age"
             )
         }
         if summary.skipped > 0 {
@@ -233,8 +235,8 @@ struct CleanCommand {
         }
         if summary.ofOthers > 0 {
             console.note(
-                "\(CleanLines.count(summary.ofOthers)) of that age started by other users: \"mule clean --all-initiators "
-                    + "--dry-run BUCKET\" lists them"
+                "\(CleanLines.count(summary.ofOthers)) of that age started by other users: \"mule clean "
+                    + "--all-initiators --dry-run BUCKET\" lists them"
             )
         }
     }
@@ -250,16 +252,16 @@ struct CleanLines {
 
     func print(_ event: CleanEvent) {
         switch event {
-        case .stale(let upload): line("stale", upload, "would be removed")
-        case .removed(let upload): line("removed", upload, "removed")
-        case .skipped(let upload): line("leftAlone", upload, "not in this ledger, skipped")
+        case .stale(let upload): line("stale", upload, words: "would be removed")
+        case .removed(let upload): line("removed", upload, words: "removed")
+        case .skipped(let upload): line("leftAlone", upload, words: "not in this ledger, skipped")
         case .failed(let upload, let failure):
             if console.isJSON {
                 console.result(
                     json(
                         "failed",
                         upload,
-                        ["error": EventPrinter.error(failure), "resumable": .bool(failure.isResumable)]
+                        more: ["error": EventPrinter.error(failure), "resumable": .bool(failure.isResumable)]
                     )
                 )
             }
@@ -278,7 +280,7 @@ struct CleanLines {
         }
     }
 
-    private func line(_ event: String, _ upload: StaleUpload, _ words: String) {
+    private func line(_ event: String, _ upload: StaleUpload, words: String) {
         if console.isJSON { return console.result(json(event, upload)) }
         guard !console.isQuiet || isList else { return }
         console.result(text(upload, words))
@@ -304,7 +306,7 @@ struct CleanLines {
         return line
     }
 
-    private func json(_ event: String, _ upload: StaleUpload, _ more: [String: JSONValue] = [:]) -> String {
+    private func json(_ event: String, _ upload: StaleUpload, more: [String: JSONValue] = [:]) -> String {
         var members = more
         members["event"] = .string(event)
         members["begun"] = JSONValue(upload.initiated?.iso8601)

@@ -23,7 +23,7 @@ struct ResumeCommand {
             var jobs: [UploadJob] = []
             for record in records {
                 do throws(UploadFailure) {
-                    if let job = try job(record, ledger, stores, printer) { jobs.append(job) }
+                    if let job = try job(record, ledger, stores: stores, printer: printer) { jobs.append(job) }
                 } catch {
                     failures.add(error)
                     printer.print(.failed(FailedUpload(record, error)))
@@ -31,7 +31,7 @@ struct ResumeCommand {
             }
             return jobs
         }
-        return session.upload(feed, ledger, printer, failuresBeside: { failures })
+        return session.upload(feed, ledger, printer: printer, failuresBeside: { failures })
     }
 
     /// Uploads that are claimed at a time.
@@ -41,8 +41,8 @@ struct ResumeCommand {
     private func job(
         _ record: UploadRecord,
         _ ledger: Ledger,
-        _ stores: StoreCache,
-        _ printer: EventPrinter
+        stores: StoreCache,
+        printer: EventPrinter
     ) throws(UploadFailure) -> UploadJob? {
         guard try isReadable(record) else { return nil }
         let claim = try known({ () throws(LedgerError) in try ledger.claim(record.number) }, ledger)
@@ -78,8 +78,8 @@ struct ResumeCommand {
             case .standardInput, nil: "standard input, which mule cannot read again"
             }
         let message =
-            "Cannot resume \(record.id) from here: its source is \(origin). Run the original command again, which skips the "
-            + "parts that the store has, or run \"mule abort \(record.id)\"."
+            "Cannot resume \(record.id) from here: its source is \(origin). Run the original command again, which "
+            + "skips the parts that the store has, or run \"mule abort \(record.id)\"."
         if !session.arguments.operands.isEmpty { throw UploadFailure(.source, message) }
         session.console.note(message)
         return false

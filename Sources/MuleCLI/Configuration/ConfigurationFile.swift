@@ -37,14 +37,14 @@ extension Configuration {
                 name.baseAddress.map { open($0, O_RDONLY | O_CLOEXEC) } ?? -1
             }
         }
-        guard descriptor >= 0 else { throw failure(errno, file, path) }
+        guard descriptor >= 0 else { throw failure(errno, file, path: path) }
         defer { close(descriptor) }
         var contents: [UInt8] = []
         var buffer = [UInt8](repeating: 0, count: 64 << 10)
         while true {
             let count = Glibc.read(descriptor, &buffer, buffer.count)
             if count < 0, errno == EINTR { continue }
-            guard count >= 0 else { throw failure(errno, file, path) }
+            guard count >= 0 else { throw failure(errno, file, path: path) }
             if count == 0 { return try text(contents, file) }
             contents += buffer[..<count]
             guard contents.count <= largestFile else {
@@ -65,13 +65,13 @@ extension Configuration {
         return contents.starts(with: mark) ? Array(contents.dropFirst(mark.count)) : contents
     }
 
-    private static func failure(_ code: Int32, _ file: String, _ path: [UInt8]) -> ConfigurationError {
+    private static func failure(_ code: Int32, _ file: String, path: [UInt8]) -> ConfigurationError {
         if code == ENOENT || code == ENOTDIR { return ConfigurationError(.missing, file: file) }
         var reason = String(cString: strerror(code))
         if code == EACCES, let (owner, user) = Ownership.difference(at: path) {
             reason +=
-                "; it belongs to \(owner), but mule runs as \(user): give the group of \(user) access to it and its directory "
-                + "(chgrp, chmod g+r, g+x), or run mule as \(owner)"
+                "; it belongs to \(owner), but mule runs as \(user): give the group of \(user) access to it and its "
+                + "directory (chgrp, chmod g+r, g+x), or run mule as \(owner)"
         }
         return ConfigurationError(.unreadable(reason), file: file)
     }

@@ -24,8 +24,8 @@ extension ConfigurationKey<Configuration> {
                 name: "buckets",
                 kind: "object",
                 about:
-                    "Settings for single buckets: the bucket's name, and an object with the store keys that differ from the "
-                    + "general ones."
+                    "Settings for single buckets: the bucket's name, and an object with the store keys that differ "
+                    + "from the general ones."
             ) { configuration, value, trail, objections in
                 for (bucket, value) in members(of: value, trail, &objections) {
                     var options = StoreOptions()
@@ -43,8 +43,8 @@ extension ConfigurationKey<Configuration> {
                 name: "jobs",
                 kind: "object",
                 about:
-                    "The jobs of \"mule archive\": the job's name, 1 to 100 of a-z, A-Z, 0-9, . _ and -, and an object with the job "
-                    + "keys."
+                    "The jobs of \"mule archive\": the job's name, 1 to 100 of a-z, A-Z, 0-9, . _ and -, and an "
+                    + "object with the job keys."
             ) { configuration, value, trail, objections in
                 for (name, value) in members(of: value, trail, &objections) {
                     let trail = trail.then(name)
@@ -131,8 +131,8 @@ extension ConfigurationKey<JobOptions> {
                 "requireMount",
                 kind: "path or array of paths",
                 about:
-                    "What must exist before the run does anything: mount points, or files that mark the right disk. Otherwise the "
-                    + "run exits with 3."
+                    "What must exist before the run does anything: mount points, or files that mark the right disk. "
+                    + "Otherwise the run exits with 3."
             ) { job, value, trail throws(ConfigurationObjection) in
                 switch value {
                 case .string: job.requiredMounts = [try path(value, trail)]
@@ -163,15 +163,17 @@ extension ConfigurationKey<JobOptions> {
                 \.receiptObject,
                 OptionValue.prefix,
                 about:
-                    "Upload each receipt as an object below this bucket/ or bucket/prefix/. It never replaces an existing object."
+                    "Upload each receipt as an object below this bucket/ or bucket/prefix/. It never replaces an "
+                    + "existing object."
             ),
             .path("metrics", \.metrics),
             .value(
                 "onSuccess",
                 kind: "string or array of strings",
                 about:
-                    "A program with its arguments as an array, or a web address, called after exit status 0 or 10 if a file was "
-                    + "archived, moved or deleted. It receives the run as one JSON object, on standard input or as a POST."
+                    "A program with its arguments as an array, or a web address, called after exit status 0 or 10 if "
+                    + "a file was archived, moved or deleted. It receives the run as one JSON object, on standard "
+                    + "input or as a POST."
             ) { job, value, trail throws(ConfigurationObjection) in
                 job.onSuccess = try hook(value, trail)
             },
@@ -179,8 +181,8 @@ extension ConfigurationKey<JobOptions> {
                 "onFailure",
                 kind: "string or array of strings",
                 about:
-                    "The same after any other exit status except 11 and those of signals: if the status or the counts of failures "
-                    + "differ from the last call, otherwise once a day."
+                    "The same after any other exit status except 11 and those of signals: if the status or the counts "
+                    + "of failures differ from the last call, otherwise once a day."
             ) { job, value, trail throws(ConfigurationObjection) in
                 job.onFailure = try hook(value, trail)
             },

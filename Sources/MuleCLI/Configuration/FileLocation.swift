@@ -17,7 +17,7 @@ package struct FileLocation: Sendable, Equatable {
         if let named = value("MULE_CONFIG", environment) {
             return FileLocation(path: Array(named.utf8), isExplicit: true)
         }
-        return standard("XDG_CONFIG_HOME", "/.config", "/mule/config.json", environment)
+        return standard("XDG_CONFIG_HOME", "/.config", name: "/mule/config.json", environment: environment)
     }
 
     /// The ledger: `--ledger`, `$MULE_LEDGER`, the configuration's `ledger`, `$XDG_STATE_HOME/mule/ledger.sqlite`,
@@ -34,7 +34,7 @@ package struct FileLocation: Sendable, Equatable {
         if let named = configuration.ledger {
             return expand(named, environment: environment).map { FileLocation(path: $0, isExplicit: true) }
         }
-        return standard("XDG_STATE_HOME", "/.local/state", "/mule/ledger.sqlite", environment)
+        return standard("XDG_STATE_HOME", "/.local/state", name: "/mule/ledger.sqlite", environment: environment)
     }
 
     /// A path from the configuration file with its leading `~/` replaced by the home directory; nil without one.
@@ -47,8 +47,8 @@ package struct FileLocation: Sendable, Equatable {
     private static func standard(
         _ variable: String,
         _ belowHome: String,
-        _ name: String,
-        _ environment: [String: String]
+        name: String,
+        environment: [String: String]
     ) -> FileLocation? {
         if let base = value(variable, environment), base.hasPrefix("/") {
             return FileLocation(path: Array((base + name).utf8), isExplicit: false)

@@ -23,8 +23,8 @@ package struct HostName {
         let cure = "Set MULE_HOST to a unique name."
         if machine.isEmpty || machine == "(none)" || Self.shared.contains(String(first)) {
             doubt =
-                "{host} is \"\(TextSafety.displayName(Array(machine.utf8)))\", which is not unique: machines of the same name write to "
-                + "the same keys. \(cure)"
+                "{host} is \"\(TextSafety.displayName(Array(machine.utf8)))\", which is not unique: machines of the "
+                + "same name write to the same keys. \(cure)"
         } else if isHexadecimal, [12, 64].contains(machine.utf8.count) {
             // Docker and Podman use the first 12 digits of a container's ID.
             doubt =

@@ -80,8 +80,8 @@ final class Console: Sendable {
 
     /// The message for results that cannot be written.
     static func lost(_ failure: SystemError) -> String {
-        "Cannot write to standard output: \(failure.reason). Some results are missing. Redirect the output elsewhere and "
-            + "run the same command again."
+        "Cannot write to standard output: \(failure.reason). Some results are missing. Redirect the output elsewhere "
+            + "and run the same command again."
     }
 
     /// Useful information that is not an error; not shown with `--quiet`, nor if it goes to the log.

@@ -77,7 +77,8 @@ package final class Diagnostics: Sendable {
         } catch {
             say(
                 .error,
-                "Cannot reopen the log file \(TextSafety.displayName(log.path)): \(error.reason). Messages still go to the old file.",
+                "Cannot reopen the log file \(TextSafety.displayName(log.path)): \(error.reason). Messages still go "
+                    + "to the old file.",
                 waits: false
             )
         }

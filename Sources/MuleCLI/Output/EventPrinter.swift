@@ -31,15 +31,17 @@ final class EventPrinter: Sendable {
     func print(_ event: UploadEvent) {
         switch event {
         case .started(let record):
-            if console.isJSON { json("started", id: record.id, record.upload.sourceName, record.upload.destination) }
+            if console.isJSON {
+                json("started", id: record.id, record.upload.sourceName, destination: record.upload.destination)
+            }
         case .resumed(let record, let parts, let bytes):
             if console.isJSON {
                 json(
                     "resumed",
                     id: record.id,
                     record.upload.source?.path,
-                    record.upload.destination,
-                    ["bytesSkipped": .int(bytes), "partsSkipped": .int(Int64(parts))]
+                    destination: record.upload.destination,
+                    members: ["bytesSkipped": .int(bytes), "partsSkipped": .int(Int64(parts))]
                 )
             } else {
                 console.note(
@@ -62,8 +64,8 @@ final class EventPrinter: Sendable {
                     "failed",
                     id: end.id,
                     end.source,
-                    end.destination,
-                    [
+                    destination: end.destination,
+                    members: [
                         "error": Self.error(end.failure), "resumable": .bool(end.failure.isResumable),
                     ]
                 )
@@ -78,20 +80,30 @@ final class EventPrinter: Sendable {
         case .acted(let source, let id, let action):
             let done = action.name == "move" ? "moved" : "deleted"
             if console.isJSON {
-                json(done, id, source, ["target": action.target.map { .string(TextSafety.jsonName($0)) } ?? .null])
+                json(
+                    done,
+                    id,
+                    source: source,
+                    members: ["target": action.target.map { .string(TextSafety.jsonName($0)) } ?? .null]
+                )
             } else {
                 let target = action.target.map { " to " + TextSafety.displayName($0) } ?? ""
                 console.detail("\(done) \(TextSafety.displayName(source))\(action.name == "move" ? target : "")")
             }
         case .actionFailed(let source, let id, let action, let failure):
             if console.isJSON {
-                json("actionFailed", id, source, ["action": .string(action.name), "error": Self.error(failure)])
+                json(
+                    "actionFailed",
+                    id,
+                    source: source,
+                    members: ["action": .string(action.name), "error": Self.error(failure)]
+                )
             }
             say(failure)
         }
     }
 
-    private func json(_ event: String, _ id: String, _ source: [UInt8], _ members: [String: JSONValue]) {
+    private func json(_ event: String, _ id: String, source: [UInt8], members: [String: JSONValue]) {
         let common: [String: JSONValue] = [
             "event": .string(event), "id": .string(id), "source": .string(TextSafety.jsonName(source)),
         ]
@@ -140,7 +152,7 @@ final class EventPrinter: Sendable {
                 "size": .int(summary.size),
             ]
             if let version = summary.proof.versionID { members["versionID"] = .string(version) }
-            json("completed", id: summary.id, summary.source, summary.destination, members)
+            json("completed", id: summary.id, summary.source, destination: summary.destination, members: members)
         } else if !console.isQuiet, isOneOfFew || console.isVerbose {
             console.result(sentence(summary, withChecksum: console.isVerbose))
         }
@@ -151,8 +163,8 @@ final class EventPrinter: Sendable {
         let object = display(summary.destination)
         if let evidence = summary.evidence {
             return
-                "\(object) already exists with the same content as \(source), verified by \(VerifyEvent.words(evidence)); "
-                + "nothing was sent"
+                "\(object) already exists with the same content as \(source), verified by "
+                + "\(VerifyEvent.words(evidence)); nothing was sent"
         }
         if summary.wasThere {
             return "\(source) -> \(object): already uploaded, confirmed before and unchanged; nothing was sent"
@@ -175,8 +187,8 @@ final class EventPrinter: Sendable {
         _ event: String,
         id: String?,
         _ source: [UInt8]?,
-        _ destination: ObjectAddress,
-        _ members: [String: JSONValue] = [:]
+        destination: ObjectAddress,
+        members: [String: JSONValue] = [:]
     ) {
         var members = members
         members["event"] = .string(event)

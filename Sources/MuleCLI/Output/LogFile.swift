@@ -76,7 +76,8 @@ final class LogFile: Sendable {
                 guard let reason = Self.write(line, &state), !state.hasComplained else { continue }
                 state.hasComplained = true
                 return
-                    "The log \(TextSafety.displayName(path)) cannot be written: \(reason). The run continues without it."
+                    "The log \(TextSafety.displayName(path)) cannot be written: \(reason). The run continues without "
+                    + "it."
             }
             return nil
         }

@@ -37,7 +37,7 @@ struct JobHooks {
         if let occasion = try occasion(view, status), let hook = hook(occasion) {
             let body = try body(view)
             switch hook {
-            case .program(let words): run(words, body, view.record.jobName)
+            case .program(let words): run(words, body, job: view.record.jobName)
             case .post:
                 let run = JobRun(job: view.record.job, run: view.record.number)
                 try ledger.add(notice: body, for: occasion.rawValue, of: run)
@@ -82,7 +82,7 @@ struct JobHooks {
 
     // MARK: Programs
 
-    private func run(_ words: [String], _ body: String, _ job: String) {
+    private func run(_ words: [String], _ body: String, job: String) {
         var child = ChildProcess(
             words: words,
             environment: session.environment.filter { !Self.isSecret($0.key) },
@@ -133,7 +133,8 @@ struct JobHooks {
             if session.cancellation.isCancelled { return }
             if ledger.now() - notice.createdAt >= Self.lifetime {
                 warn(
-                    "\(name): \(occasion.rawValue) of run \(notice.run) could not be posted for a week and is dropped: \(problem)"
+                    "\(name): \(occasion.rawValue) of run \(notice.run) could not be posted for a week and is "
+                        + "dropped: \(problem)"
                 )
                 try ledger.remove(notice)
                 continue

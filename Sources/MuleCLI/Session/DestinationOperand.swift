@@ -18,8 +18,8 @@ extension Session {
                     "The destination \"\(shown)\" has no bucket: write bucket/key or s3://bucket/key."
                         + (hint.map { " " + $0 } ?? "")
                 case .badBucket(let name):
-                    "\"\(TextSafety.displayText(name))\" in the destination \"\(shown)\" is not a valid bucket name. Is "
-                        + "the destination the last argument? Write bucket/key or s3://bucket/key."
+                    "\"\(TextSafety.displayText(name))\" in the destination \"\(shown)\" is not a valid bucket name. "
+                        + "Is the destination the last argument? Write bucket/key or s3://bucket/key."
                         + (hint.map { " " + $0 } ?? "")
                 }
             throw CommandFailure(status: .usage, message: message)

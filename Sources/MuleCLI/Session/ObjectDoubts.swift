@@ -27,8 +27,8 @@ extension ObjectOptions {
 
     private func doubt(about header: ObjectHeader) -> String? {
         switch header {
-        case .storageClass: self[header].flatMap { Self.doubt($0, "a storage class", Self.storageClasses) }
-        case .acl: self[header].flatMap { Self.doubt($0, "a canned ACL", Self.cannedACLs) }
+        case .storageClass: self[header].flatMap { Self.doubt($0, "a storage class", known: Self.storageClasses) }
+        case .acl: self[header].flatMap { Self.doubt($0, "a canned ACL", known: Self.cannedACLs) }
         case .contentType:
             self[header].flatMap {
                 $0.contains("/") ? nil : "\"\($0)\" is not a media type such as application/octet-stream."
@@ -50,7 +50,7 @@ extension ObjectOptions {
         }
     }
 
-    private static func doubt(_ name: String, _ what: String, _ known: [String]) -> String? {
+    private static func doubt(_ name: String, _ what: String, known: [String]) -> String? {
         guard !known.contains(name) else { return nil }
         // "public" starts more than one name; the first is the harmless one.
         let longer = name.utf8.count >= 3 ? known.first { $0.lowercased().hasPrefix(name.lowercased()) } : nil

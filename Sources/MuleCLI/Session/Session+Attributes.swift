@@ -53,8 +53,8 @@ extension ObjectOptions {
         for header in ObjectHeader.allCases where self[header]?.utf8.allSatisfy({ $0 < 0x80 }) == false {
             let hint = header == .contentDisposition ? " (for a file name, write filename*=UTF-8''NAME with %XX)" : ""
             return
-                "--\(header.flag) contains non-ASCII characters, which not every store accepts in a header: write it in "
-                + "ASCII\(hint)."
+                "--\(header.flag) contains non-ASCII characters, which not every store accepts in a header: write it "
+                + "in ASCII\(hint)."
         }
         return nil
     }

@@ -12,7 +12,7 @@ extension Session {
     func upload(
         _ feed: some UploadFeed,
         _ ledger: Ledger,
-        _ printer: EventPrinter,
+        printer: EventPrinter,
         canBeResumed: Bool = true,
         failuresBeside: () -> FailureTally = { FailureTally() }
     ) -> ExitStatus {
@@ -66,8 +66,8 @@ extension Session {
         settings.concurrency = room.most(wanted)
         guard settings.concurrency < wanted else { return settings }
         let text =
-            "concurrency reduced to \(Wording.count(settings.concurrency, "request")): the limits are \(room.openFiles) "
-            + "open files (ulimit -n) and \(room.memory.map(ByteSize.format) ?? "all") of memory"
+            "concurrency reduced to \(Wording.count(settings.concurrency, "request")): the limits are "
+            + "\(room.openFiles) open files (ulimit -n) and \(room.memory.map(ByteSize.format) ?? "all") of memory"
         // Shown if the user chose the number.
         if settings.adaptsConcurrency { console.detail(text) } else { console.note(text) }
         return settings

@@ -394,8 +394,8 @@ struct Session {
         if let problem = BucketName.problem(bucket, rules) { return TextSafety.displayText(problem) }
         guard let url = options.endpointURL, let place = endpoint.place(of: bucket) else { return nil }
         let what =
-            "The endpoint \(TextSafety.displayText(url)) already contains the bucket \(TextSafety.displayText(bucket)): "
-            + "objects would be stored below \(bucket)/\(bucket)/. "
+            "The endpoint \(TextSafety.displayText(url)) already contains the bucket "
+            + "\(TextSafety.displayText(bucket)): objects would be stored below \(bucket)/\(bucket)/. "
         switch place {
         case .path: return what + "Write the endpoint without the bucket."
         case .host:
@@ -427,8 +427,8 @@ struct Session {
                     "The endpoint \"\(shown)\" is not a server address such as https://s3.example.org:9000."
                 case .badPort: "The port in the endpoint \"\(shown)\" must be a number from 1 to 65535."
                 case .addressWithoutNames:
-                    "--addressing virtual puts the bucket name before the host name, but the endpoint \"\(shown)\" has an "
-                        + "IP address: use a host name, or --addressing path."
+                    "--addressing virtual puts the bucket name before the host name, but the endpoint \"\(shown)\" "
+                        + "has an IP address: use a host name, or --addressing path."
                 }
             throw CommandFailure(status: .usage, message: message)
         }
@@ -442,7 +442,8 @@ struct Session {
             throw CommandFailure(
                 status: .usage,
                 message:
-                    "The CA bundle \(TextSafety.displayName(named)) cannot be found: HOME is not set, or its name is not UTF-8."
+                    "The CA bundle \(TextSafety.displayName(named)) cannot be found: HOME is not set, or its name is "
+                    + "not UTF-8."
             )
         }
         do {

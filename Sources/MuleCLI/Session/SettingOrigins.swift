@@ -24,14 +24,14 @@ struct SettingOrigins {
 
     var profile: String {
         guard let name = aws.profileName else { return "No profile is named, and there is no profile \"default\"." }
-        return "\(TextSafety.displayText(name)) (\(origin("profile", "profile", \.profile, ofProfile: nil)))."
+        return "\(TextSafety.displayText(name)) (\(origin("profile", "profile", field: \.profile, ofProfile: nil)))."
     }
 
-    var region: String { origin("region", "region", \.region, ofProfile: aws.profileSettings.region) }
+    var region: String { origin("region", "region", field: \.region, ofProfile: aws.profileSettings.region) }
 
     var endpoint: String {
         let profile = aws.profileSettings.endpointURL
-        let found = origin("endpointURL", "endpoint-url", \.endpointURL, ofProfile: profile)
+        let found = origin("endpointURL", "endpoint-url", field: \.endpointURL, ofProfile: profile)
         return found == Self.standard ? "Amazon S3: no endpoint is set; for another store add --endpoint-url" : found
     }
 
@@ -44,7 +44,7 @@ struct SettingOrigins {
     private func origin(
         _ key: String,
         _ flag: String,
-        _ field: KeyPath<StoreOptions, String?>,
+        field: KeyPath<StoreOptions, String?>,
         ofProfile inProfile: String?
     ) -> String {
         if let arguments = session.arguments.store[keyPath: field] { return option(flag, isSame: { $0 == arguments }) }

@@ -127,7 +127,8 @@ extension Ledger {
             var count = 0
             for owned in items {
                 try database.run(
-                    "DELETE FROM items WHERE job = ? AND source = ? AND updated_at < ? AND state IN ('settled', 'pending')",
+                    "DELETE FROM items WHERE job = ? AND source = ? AND updated_at < ? AND state IN ('settled', "
+                        + "'pending')",
                     [.integer(owned.job), .blob(owned.item.source), .integer(time)]
                 )
                 count += database.changes

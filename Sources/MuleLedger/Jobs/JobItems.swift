@@ -264,7 +264,7 @@ extension Ledger {
     func setItem(
         _ item: NewItem,
         _ record: UploadRecord,
-        _ state: ItemState,
+        state: ItemState,
         of run: JobRun,
         in database: Database
     ) throws(SQLiteError) {

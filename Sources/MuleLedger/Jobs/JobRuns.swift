@@ -164,7 +164,8 @@ extension Ledger {
         limit: Int = .max
     ) throws(LedgerError) -> [RunRecord] {
         try runs(
-            "WHERE runs.number > ?1 AND runs.started_at >= ?2 AND (?3 IS NULL OR runs.job = ?3) ORDER BY runs.number LIMIT ?4",
+            "WHERE runs.number > ?1 AND runs.started_at >= ?2 AND (?3 IS NULL OR runs.job = ?3) ORDER BY runs.number "
+                + "LIMIT ?4",
             [.integer(number), .integer(time), SQLValue(job), .integer(Int64(clamping: limit))]
         )
     }

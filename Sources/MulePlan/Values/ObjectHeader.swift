@@ -25,8 +25,8 @@ package enum ObjectHeader: String, CaseIterable, Sendable {
             Row(
                 "expires",
                 .date,
-                "The object's Expires header, as a date: 2027-01-31 (the start of the day in UTC), 2027-01-31T18:00:00Z, or as "
-                    + "HTTP writes it."
+                "The object's Expires header, as a date: 2027-01-31 (the start of the day in UTC), "
+                    + "2027-01-31T18:00:00Z, or as HTTP writes it."
             )
         case .metadata:
             Row(

@@ -41,7 +41,7 @@ package struct AdoptRun {
         }
         try refuseKnown(intent.upload(of: source), name)
         service.remember(regions: ledger.regions(of: service.endpoint.url))
-        let found = try candidates(intent.destination, service, onNotice)
+        let found = try candidates(intent.destination, service, onNotice: onNotice)
         guard !found.isEmpty else {
             throw UploadFailure(
                 .store,
@@ -56,7 +56,7 @@ package struct AdoptRun {
                 onNotice(candidate.left(beside: adopted.candidate, intent.destination))
                 continue
             }
-            switch try compare(candidate, source, name) {
+            switch try compare(candidate, source, name: name) {
             case .matches(let match): adopted = (candidate, match)
             case .refused(let reason): refused.append("\(candidate.name) is skipped: it \(reason).")
             }
@@ -71,7 +71,7 @@ package struct AdoptRun {
             )
         }
         refused.forEach(onNotice)
-        return try record(adopted.candidate, adopted.match, intent, source)
+        return try record(adopted.candidate, adopted.match, intent: intent, source: source)
     }
 
     // MARK: Candidates
@@ -93,7 +93,7 @@ package struct AdoptRun {
     private func candidates(
         _ address: ObjectAddress,
         _ service: S3Service,
-        _ onNotice: (String) -> Void
+        onNotice: (String) -> Void
     ) throws(UploadFailure) -> [Candidate] {
         let listed = try client.retrying(with: service) { (connection) throws(S3Error) in
             try connection.listMultipartUploads(of: address)
@@ -180,7 +180,7 @@ package struct AdoptRun {
     private func compare(
         _ candidate: Candidate,
         _ source: SourceFile,
-        _ name: String
+        name: String
     ) throws(UploadFailure) -> Comparison {
         let negotiated: NegotiatedIntegrity
         switch ForeignIntegrity(candidate.listing) {
@@ -203,7 +203,7 @@ package struct AdoptRun {
         var reason = ""
         for plan in plans {
             let rows: [PartRecord]
-            switch try digestedRows(candidate, plan, negotiated, source, digests) {
+            switch try digestedRows(candidate, plan, negotiated: negotiated, source: source, digests: digests) {
             case .success(let equal): rows = equal
             case .failure(let difference):
                 reason = difference.words
@@ -222,9 +222,9 @@ package struct AdoptRun {
     private func digestedRows(
         _ candidate: Candidate,
         _ plan: PartPlan,
-        _ negotiated: NegotiatedIntegrity,
-        _ source: SourceFile,
-        _ digests: FileDigests
+        negotiated: NegotiatedIntegrity,
+        source: SourceFile,
+        digests: FileDigests
     ) throws(UploadFailure) -> Result<[PartRecord], Difference> {
         let crc = negotiated.checksumMode.wholeObjectCRC
         let proofs = candidate.parts.map { PartProof(of: $0, crc: crc) }
@@ -270,8 +270,8 @@ package struct AdoptRun {
     private func record(
         _ candidate: Candidate,
         _ match: Match,
-        _ intent: UploadIntent,
-        _ source: SourceFile
+        intent: UploadIntent,
+        source: SourceFile
     ) throws(UploadFailure) -> (UploadRecord, Lease) {
         // The row must describe the file that was compared.
         try source.checkStillInPlace()

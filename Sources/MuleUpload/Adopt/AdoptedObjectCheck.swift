@@ -13,7 +13,7 @@ extension RemoteSteps {
         _ head: ObjectHead,
         size: Int64,
         _ record: UploadRecord,
-        _ transfer: Transfer
+        transfer: Transfer
     ) throws(UploadFailure) -> ObjectProof? {
         guard let mine = try computedProof(transfer) else {
             throw .unknownOutcome(
@@ -49,13 +49,13 @@ extension RemoteSteps {
         by stored: StoredObject,
         size: Int64,
         _ record: UploadRecord,
-        _ transfer: Transfer
+        transfer: Transfer
     ) throws(UploadFailure) -> Bool {
         if let eTag = stored.eTag, eTag == head.object.eTag {
             let token = head.metadata[UploadToken.metadataName]
             return record.isAdopted || token == nil || token == record.token
         }
-        if record.isAdopted { return try adoptedObject(head, size: size, record, transfer) != nil }
+        if record.isAdopted { return try adoptedObject(head, size: size, record, transfer: transfer) != nil }
         return head.metadata[UploadToken.metadataName] == record.token
     }
 }

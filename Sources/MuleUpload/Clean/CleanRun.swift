@@ -131,7 +131,7 @@ package final class CleanRun {
                 do throws(UploadFailure) {
                     let service = try service(record.upload.store)
                     if !record.abortRequested { try checkClock(of: service, bucket: stale.address.bucket) }
-                    try clean(&stale, record, service)
+                    try clean(&stale, record, service: service)
                 } catch {
                     fail(stale, error, at: record.upload.store)
                 }
@@ -144,7 +144,7 @@ package final class CleanRun {
         record.isOpen && (record.abortRequested || record.updatedAt < rules.cutoff)
     }
 
-    private func clean(_ stale: inout StaleUpload, _ record: UploadRecord, _ service: S3Service) throws(UploadFailure) {
+    private func clean(_ stale: inout StaleUpload, _ record: UploadRecord, service: S3Service) throws(UploadFailure) {
         guard rules.removes else {
             if ledger.isActive(record) { return }
             let holding = try remoteUploads.holding(of: record, service)

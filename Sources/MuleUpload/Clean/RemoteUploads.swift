@@ -164,7 +164,9 @@ package final class RemoteUploads {
         }
         let known = Dictionary(grouping: records) { $0.uploadID ?? "" }
         let rows = uploads.map { upload in
-            (known[upload.uploadID] ?? []).filter { $0.upload.destination.key == upload.key && isOf($0, upload, place) }
+            (known[upload.uploadID] ?? []).filter {
+                $0.upload.destination.key == upload.key && isOf($0, upload, place: place)
+            }
         }
         for (upload, records) in zip(uploads, rows) where !records.isEmpty { learn(upload.initiator, place.address) }
         let names = ownNames[place.address]
@@ -188,7 +190,7 @@ package final class RemoteUploads {
 
     /// Whether the upload is the row's, and not another with the same ID: some stores count from 1 after each restart.
     /// A row that is still open always matches.
-    private func isOf(_ record: UploadRecord, _ upload: OpenUpload, _ place: StorePlace) -> Bool {
+    private func isOf(_ record: UploadRecord, _ upload: OpenUpload, place: StorePlace) -> Bool {
         if record.isOpen { return true }
         guard let initiated = upload.initiated?.millisecondsSince1970 else { return false }
         let local = initiated - place.service.clockDifference

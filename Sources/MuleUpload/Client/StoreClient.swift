@@ -133,7 +133,12 @@ final class StoreClient {
                 let earlier = earlier()
                 let pause: Moment
                 do throws(UploadFailure) {
-                    pause = try self.pause(after: error, tries.failures + (earlier?.count ?? 0), store, transfer)
+                    pause = try self.pause(
+                        after: error,
+                        tries.failures + (earlier?.count ?? 0),
+                        store,
+                        transfer: transfer
+                    )
                 } catch {
                     var failure = error
                     failure.mayHaveSucceeded = tries.isAmbiguous || earlier?.isAmbiguous == true
@@ -162,7 +167,7 @@ final class StoreClient {
         after error: S3Error,
         _ failures: Int,
         _ store: StoreHealth,
-        _ transfer: Transfer?
+        transfer: Transfer?
     ) throws(UploadFailure) -> Moment {
         let now = stallTimer.activeTime
         var remaining = allowance(of: store, error) - store.streak.seconds(at: now)

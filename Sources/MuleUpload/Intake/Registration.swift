@@ -115,7 +115,7 @@ package struct Registration {
                 return Self.isDone(upload, intents[index], before: done)
             }
             for ((index, upload), claim) in zip(planned, claims) {
-                entries[index] = try judge(claim, upload, intents[index])
+                entries[index] = try judge(claim, upload, intent: intents[index])
             }
         }
         return entries.map { entry in
@@ -162,11 +162,11 @@ package struct Registration {
         }
         if ledger.isActive(record) { return .refused(.heldElsewhere(record)) }
         guard record.mayHoldParts else { return .begins(upload) }
-        if restarts(record, upload, intent) { return .restarts(record, upload) }
-        return conflict(record, upload, intent).map { .refused($0) } ?? .resumes(record)
+        if restarts(record, upload, intent: intent) { return .restarts(record, upload) }
+        return conflict(record, upload, intent: intent).map { .refused($0) } ?? .resumes(record)
     }
 
-    private static func restarts(_ record: UploadRecord, _ upload: NewUpload, _ intent: UploadIntent) -> Bool {
+    private static func restarts(_ record: UploadRecord, _ upload: NewUpload, intent: UploadIntent) -> Bool {
         intent.restart || record.abortRequested || (intent.restartsChanged && hasChanged(record, upload))
     }
 
@@ -211,7 +211,7 @@ package struct Registration {
     private func judge(
         _ claim: Ledger.Claim,
         _ upload: NewUpload,
-        _ intent: UploadIntent
+        intent: UploadIntent
     ) throws(LedgerError) -> Entry {
         switch claim {
         case .heldElsewhere(let record):
@@ -229,10 +229,10 @@ package struct Registration {
                 // token, which identifies an object whose answer was lost.
                 return .job(.claimed(try plan(record, as: upload), lease), restartsAs: nil)
             }
-            if Self.restarts(record, upload, intent) {
+            if Self.restarts(record, upload, intent: intent) {
                 return .job(.claimed(record, lease), restartsAs: upload)
             }
-            if let failure = Self.conflict(record, upload, intent) { return .refused(failure) }
+            if let failure = Self.conflict(record, upload, intent: intent) { return .refused(failure) }
             let carried =
                 record.upload.changing == upload.changing ? record : try ledger.bear(upload.changing, in: record)
             return .job(.claimed(carried, lease), restartsAs: nil)
@@ -250,8 +250,7 @@ package struct Registration {
         return try ledger.note(source, of: record)
     }
 
-    private static func conflict(_ record: UploadRecord, _ upload: NewUpload, _ intent: UploadIntent) -> UploadFailure?
-    {
+    private static func conflict(_ record: UploadRecord, _ upload: NewUpload, intent: UploadIntent) -> UploadFailure? {
         if let now = upload.source, let before = record.upload.source {
             if case .changed(let changes) = now.verdict(since: before, changing: upload.changing) {
                 return .changed(now.path, changes, while: "since its upload \(record.id) started")

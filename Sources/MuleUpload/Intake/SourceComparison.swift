@@ -27,7 +27,7 @@ extension Worker {
     func recordMatching(
         _ source: SourceFile,
         _ record: UploadRecord,
-        _ transfer: Transfer
+        transfer: Transfer
     ) throws(UploadFailure) -> UploadRecord {
         guard let before = record.upload.source,
             case .compare = source.identity.verdict(
@@ -41,7 +41,7 @@ extension Worker {
         if !rows.isEmpty, let plan = run.plan(of: record) {
             let wrong = try differences(source, RecordedContent(rows, plan, transfer.checksumMode))
             // A file that only grows keeps its start, so a different start is a change under any policy.
-            if !wrong.isEmpty { return try meetChange(source, record, transfer) }
+            if !wrong.isEmpty { return try meetChange(source, record, transfer: transfer) }
         }
         let noted = try note(source, record)
         transfer.update(noted)
@@ -52,7 +52,7 @@ extension Worker {
     private func meetChange(
         _ source: SourceFile,
         _ record: UploadRecord,
-        _ transfer: Transfer
+        transfer: Transfer
     ) throws(UploadFailure) -> UploadRecord {
         switch transfer.job.onChange {
         case .restart:
@@ -85,8 +85,8 @@ extension Worker {
     func confirmSource(
         _ source: SourceFile?,
         _ content: @autoclosure () -> RecordedContent?,
-        _ record: UploadRecord,
-        _ transfer: Transfer
+        record: UploadRecord,
+        transfer: Transfer
     ) throws(UploadFailure) -> UploadRecord {
         guard let source, case .compare(let changes) = try source.verdictInPlace() else { return record }
         // The path may lead to another file by now.

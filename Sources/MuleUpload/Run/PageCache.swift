@@ -17,7 +17,7 @@ extension UploadRun {
     /// the end of each.
     ///
     /// - Parameter plan: nil for a file sent in one request.
-    func noteCache(_ source: SourceFile, _ plan: PartPlan?, _ transfer: Transfer) {
+    func noteCache(_ source: SourceFile, _ plan: PartPlan?, transfer: Transfer) {
         guard settings.pageCache == .drop else { return }
         source.file.adviseNoReuse()
         let parts = plan.map { plan in (1...plan.count).map { plan.range(of: $0) } } ?? [0..<source.size]

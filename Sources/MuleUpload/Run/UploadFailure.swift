@@ -129,7 +129,7 @@ extension UploadFailure {
             failure.scope = .store
             return failure
         case .transport(let reason):
-            return transport(reason, what, error)
+            return transport(reason, what, evidence: error)
         case .unreadable(let status, let reason):
             return UploadFailure(
                 .store,
@@ -187,7 +187,7 @@ extension UploadFailure {
         return failure
     }
 
-    private static func transport(_ error: TransportError, _ what: String, _ evidence: S3Error) -> UploadFailure {
+    private static func transport(_ error: TransportError, _ what: String, evidence: S3Error) -> UploadFailure {
         switch error {
         case .cancelled:
             return UploadFailure(.interrupted, "interrupted", isResumable: true)

@@ -418,7 +418,7 @@ package final class UploadRun: Sendable {
     func completed(
         _ transfer: Transfer,
         _ record: UploadRecord,
-        _ proof: ObjectProof,
+        proof: ObjectProof,
         found: ObjectHead? = nil,
         provenBy evidence: Verification.Proof? = nil
     ) {

@@ -22,7 +22,7 @@ extension UploadRun {
         guard let date = transfer.record?.abortDate.flatMap(AbortDate.init) else { return }
         guard transfer.change({ $0.learn(date) }) else { return }
         if let risk = risk(date, transfer, rate: settings.rateLimit?.constant.map(Double.init)) {
-            warn(risk, date, transfer)
+            warn(risk, date, transfer: transfer)
         } else {
             transfer.nextPaceCheck.store(
                 Moment.now().adding(seconds: settings.paceInterval).nanoseconds,
@@ -47,7 +47,7 @@ extension UploadRun {
         // Near, but expected to finish in time.
         if case .near = risk { return }
         transfer.nextPaceCheck.store(.max, ordering: .relaxed)
-        warn(risk, date, transfer)
+        warn(risk, date, transfer: transfer)
     }
 
     private func risk(_ date: AbortDate, _ transfer: Transfer, rate: Double?) -> AbortDate.Risk? {
@@ -57,7 +57,7 @@ extension UploadRun {
         return date.risk(at: now, bytesLeft: size.map { max(0, $0 - done) }, rate: rate)
     }
 
-    private func warn(_ risk: AbortDate.Risk, _ date: AbortDate, _ transfer: Transfer) {
+    private func warn(_ risk: AbortDate.Risk, _ date: AbortDate, transfer: Transfer) {
         emit(.notice(id: transfer.record?.id, risk.sentence(date, of: transfer.name)))
     }
 }
@@ -78,9 +78,9 @@ extension AbortDate.Risk {
         case .tooSlow(let left, let needed):
             return
                 "The store will abort the unfinished upload of \(object) at \(day), in \(DurationText.format(left)), "
-                + "by its bucket's lifecycle rule, and at this rate the rest takes "
-                + "\(DurationText.format(needed)): all parts would be lost. Use a faster connection, or a rule "
-                + "(AbortIncompleteMultipartUpload) that waits longer."
+                + "by its bucket's lifecycle rule, and at this rate the rest takes \(DurationText.format(needed)): "
+                + "all parts would be lost. Use a faster connection, or a rule (AbortIncompleteMultipartUpload) that "
+                + "waits longer."
         }
     }
 }

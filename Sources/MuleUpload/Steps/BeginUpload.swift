@@ -23,7 +23,7 @@ extension Worker {
         transfer.change { [source] in $0.open(source) }
         if known == nil, case .doneBefore(let previous, let again) = transfer.job.row {
             let same = transfer.job.comparesFile ? try same(source, as: previous) : previous
-            if let same, try isStillThere(same, source, transfer) { return }
+            if let same, try isStillThere(same, source, transfer: transfer) { return }
             known = try claim(again, transfer)
         }
         // A job has either a row or an earlier confirmed upload (`UploadJob.Row`).
@@ -36,12 +36,12 @@ extension Worker {
         if isFirst { run.emit(.started(record)) }
         source = try source.serving(record.upload)
         transfer.change { [source] in $0.open(source) }
-        record = try recordMatching(source, record, transfer)
-        run.noteCache(source, run.plan(of: record), transfer)
+        record = try recordMatching(source, record, transfer: transfer)
+        run.noteCache(source, run.plan(of: record), transfer: transfer)
         if record.upload.partSize == nil {
-            try putFile(source, transfer, record)
+            try putFile(source, transfer, record: record)
         } else if record.uploadID != nil {
-            try resume(source, transfer, record)
+            try resume(source, transfer, record: record)
         } else {
             try create(transfer, record)
             sendAll(source, transfer)
@@ -66,7 +66,7 @@ extension Worker {
     private func isStillThere(
         _ previous: UploadRecord,
         _ source: SourceFile,
-        _ transfer: Transfer
+        transfer: Transfer
     ) throws(UploadFailure) -> Bool {
         // Without permission to look, the file is sent.
         guard case .success(let head?, _) = try remote.headObject(transfer, after: earlier), head.size == source.size
@@ -81,7 +81,7 @@ extension Worker {
         let size = source.size
         transfer.bytesDone.store(size, ordering: .relaxed)
         transfer.bytesSkipped.store(size, ordering: .relaxed)
-        run.completed(transfer, previous, previous.proof, found: head)
+        run.completed(transfer, previous, proof: previous.proof, found: head)
         return true
     }
 }

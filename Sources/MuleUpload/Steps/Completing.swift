@@ -14,7 +14,7 @@ extension Worker {
         guard let uploadID = record.uploadID else {
             // Postponed while the upload was created again, which needs a source, so this is no stream.
             guard let source = transfer.source else { fatalError("completed without an upload ID") }
-            return try startAgain(source, transfer, record)
+            return try startAgain(source, transfer, fresh: record)
         }
         if record.createAttemptedAt != nil { try removeSiblings(record, transfer) }
         let source = transfer.source
@@ -27,11 +27,11 @@ extension Worker {
         let checksumMode = transfer.checksumMode
         guard rows.allSatisfy({ $0.isDigested(for: checksumMode) }) else { throw .differentDigests(transfer, source) }
         let content = run.plan(of: record).map { RecordedContent(rows, $0, checksumMode) }
-        record = try confirmSource(source, content, transfer.record ?? record, transfer)
+        record = try confirmSource(source, content, record: transfer.record ?? record, transfer: transfer)
         let whole = MultipartChecksum(rows, transfer.negotiated)
         let answer: Answer<StoredObject>
         do throws(UploadFailure) {
-            answer = try completed(uploadID, rows, whole, size: size, record, transfer)
+            answer = try completed(uploadID, rows, checksum: whole, size: size, record: record, transfer: transfer)
         } catch {
             guard
                 let proof = objectDespite(
@@ -41,16 +41,16 @@ extension Worker {
                     }
                 )
             else { throw error }
-            return run.completed(transfer, record, proof)
+            return run.completed(transfer, record, proof: proof)
         }
         let mine = ObjectProof(whole)
         switch answer {
         case .success(let stored, _):
-            let proof = try remote.confirm(stored, mine, size: size, record, transfer)
-            record = try confirmSource(transfer.source, content, record, transfer)
-            run.completed(transfer, record, proof)
+            let proof = try remote.confirm(stored, mine, size: size, record: record, transfer: transfer)
+            record = try confirmSource(transfer.source, content, record: record, transfer: transfer)
+            run.completed(transfer, record, proof: proof)
         case .refused(let error, let ambiguous):
-            try judgeRefusal(error, ambiguous: ambiguous, size: size, record, transfer)
+            try judgeRefusal(error, ambiguous: ambiguous, size: size, record, transfer: transfer)
         }
     }
 
@@ -69,29 +69,29 @@ extension Worker {
     func completed(
         _ uploadID: String,
         _ rows: [PartRecord],
-        _ checksum: MultipartChecksum,
+        checksum: MultipartChecksum,
         size: Int64,
-        _ record: UploadRecord,
-        _ transfer: Transfer
+        record: UploadRecord,
+        transfer: Transfer
     ) throws(UploadFailure) -> Answer<StoredObject> {
         let checksumMode = transfer.checksumMode
-        var whole = wholeObject(checksum, size: size, record, transfer)
-        let answer = try sendComplete(uploadID, rows, checksumMode, whole, transfer)
+        var whole = wholeObject(checksum, size: size, record, transfer: transfer)
+        let answer = try sendComplete(uploadID, rows, checksumMode: checksumMode, whole: whole, transfer: transfer)
         guard whole.onlyIfAbsent, case .refused(let error, _) = answer, error.retryClass == .unsupported else {
             return answer
         }
         guard try isKnownAbsent(transfer) else { throw .cannotKnow(transfer) }
         run.emit(.noCondition(record, transfer))
         whole.onlyIfAbsent = false
-        return try sendComplete(uploadID, rows, checksumMode, whole, transfer)
+        return try sendComplete(uploadID, rows, checksumMode: checksumMode, whole: whole, transfer: transfer)
     }
 
     private func sendComplete(
         _ uploadID: String,
         _ rows: [PartRecord],
-        _ checksumMode: ChecksumMode,
-        _ whole: WholeObject,
-        _ transfer: Transfer
+        checksumMode: ChecksumMode,
+        whole: WholeObject,
+        transfer: Transfer
     ) throws(UploadFailure) -> Answer<StoredObject> {
         try client.retrying(transfer, after: earlier) { (connection) throws(S3Error) in
             try connection.completeMultipartUpload(
@@ -113,7 +113,7 @@ extension Worker {
         _ checksum: MultipartChecksum,
         size: Int64,
         _ record: UploadRecord,
-        _ transfer: Transfer
+        transfer: Transfer
     ) -> WholeObject {
         var whole = WholeObject()
         whole.onlyIfAbsent = record.upload.onlyIfAbsent
@@ -140,7 +140,7 @@ extension Worker {
                 try run.ledger.reporting { ledger throws(LedgerError) in try ledger.forgetCreateAttempt(record) }
             )
         case .refused(let error):
-            run.emit(.siblingsUnknown(record, transfer, error))
+            run.emit(.siblingsUnknown(record, transfer, error: error))
         }
     }
 
@@ -151,11 +151,11 @@ extension Worker {
         ambiguous: Bool,
         size: Int64,
         _ record: UploadRecord,
-        _ transfer: Transfer
+        transfer: Transfer
     ) throws(UploadFailure) {
         if case .unreadable = error.cause {
             if let proof = try remote.ownObject(size: size, record, transfer) {
-                return run.completed(transfer, record, proof)
+                return run.completed(transfer, record, proof: proof)
             }
             throw .unknownOutcome(transfer, error.shortReason)
         }
@@ -163,15 +163,15 @@ extension Worker {
             if error.status == 412, !ambiguous, try isHidden(transfer) { throw .exists(transfer.name) }
             // Any of these may follow from a Complete that succeeded: the object shows it.
             if let proof = try remote.ownObject(size: size, record, transfer) {
-                run.completed(transfer, record, proof)
+                run.completed(transfer, record, proof: proof)
                 return
             }
             if error.status == 412 { throw .exists(transfer.name) }
             if error.isVanishedUpload, let source = transfer.source {
-                return try reconcileVanished(source, transfer, record)
+                return try reconcileVanished(source, transfer, record: record)
             }
             if error.code == "ConditionalRequestConflict", let source = transfer.source {
-                return try sendAgain(source, transfer, record, after: error)
+                return try sendAgain(source, transfer, record: record, after: error)
             }
             throw refusal(error, transfer)
         }
@@ -197,7 +197,7 @@ extension Worker {
     func reconcileVanished(
         _ source: SourceFile,
         _ transfer: Transfer,
-        _ record: UploadRecord
+        record: UploadRecord
     ) throws(UploadFailure) {
         if let proof = try remote.ownObject(size: source.size, record, transfer) {
             transfer.bytesDone.store(source.size, ordering: .relaxed)
@@ -206,7 +206,7 @@ extension Worker {
                 ordering: .relaxed
             )
             run.emit(.notice(id: record.id, "\(transfer.name) was already completed; only the answer was lost."))
-            run.completed(transfer, record, proof)
+            run.completed(transfer, record, proof: proof)
             return
         }
         if case .success(let head?, _) = try remote.headObject(transfer), try !isOfBefore(head, record),
@@ -229,7 +229,7 @@ extension Worker {
             )
         )
         let fresh = try run.ledger.reporting { ledger throws(LedgerError) in try ledger.restart(record) }
-        try startAgain(source, transfer, fresh)
+        try startAgain(source, transfer, fresh: fresh)
     }
 
     /// Whether the object comes from this upload before a restart, or from an upload of this ledger that was done
@@ -246,7 +246,7 @@ extension Worker {
     private func sendAgain(
         _ source: SourceFile,
         _ transfer: Transfer,
-        _ record: UploadRecord,
+        record: UploadRecord,
         after error: S3Error
     ) throws(UploadFailure) {
         guard transfer.change({ $0.meetConflict() }) else {
@@ -261,14 +261,14 @@ extension Worker {
                     + "restarting the upload."
             )
         )
-        try startAgain(source, transfer, try abandon(record, for: record.upload, transfer))
+        try startAgain(source, transfer, fresh: try abandon(record, for: record.upload, transfer))
     }
 
     /// Creates the upload again and sends all parts.
     func startAgain(
         _ source: SourceFile,
         _ transfer: Transfer,
-        _ fresh: UploadRecord
+        fresh: UploadRecord
     ) throws(UploadFailure) {
         transfer.update(fresh)
         transfer.countPartsAgain()

@@ -74,7 +74,7 @@ extension Worker {
                     transfer.change { $0.noteCreated(for: checksumMode.checksumAlgorithm != nil) }
                     let mayHaveSiblings = isUnanswered
                     isUnanswered = true
-                    return try recordCreated(created, transfer, record, mayHaveSiblings: mayHaveSiblings)
+                    return try recordCreated(created, transfer, record: record, mayHaveSiblings: mayHaveSiblings)
                 }
             }
         } catch {
@@ -93,7 +93,7 @@ extension Worker {
     func recordCreated(
         _ created: CreatedUpload,
         _ transfer: Transfer,
-        _ record: UploadRecord,
+        record: UploadRecord,
         mayHaveSiblings: Bool
     ) throws(UploadFailure) {
         var checksumMode = transfer.checksumMode

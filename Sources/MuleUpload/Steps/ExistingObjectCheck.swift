@@ -27,7 +27,7 @@ extension Worker {
                 source,
                 named: LossyUTF8.string(source.identity.path),
                 transfer.job.destination,
-                transfer.job.service
+                service: transfer.job.service
             )
             guard let looked else {
                 throw VerifyFailure(.missing, "The object is gone: run the same command again.")
@@ -43,12 +43,12 @@ extension Worker {
         record = try confirmSource(
             source,
             RecordedContent(proof, size: source.size, partSize: nil),
-            record,
-            transfer
+            record: record,
+            transfer: transfer
         )
         transfer.bytesDone.store(source.size, ordering: .relaxed)
         transfer.bytesSkipped.store(source.size, ordering: .relaxed)
-        run.completed(transfer, record, proof, found: subject.head, provenBy: found.proof)
+        run.completed(transfer, record, proof: proof, found: subject.head, provenBy: found.proof)
     }
 }
 

@@ -33,7 +33,7 @@ extension RemoteSteps {
         _ transfer: Transfer
     ) throws(UploadFailure) -> ObjectProof? {
         guard let head = try ownHead(size: size, record, transfer) else { return nil }
-        if record.isAdopted { return try adoptedObject(head, size: size, record, transfer) }
+        if record.isAdopted { return try adoptedObject(head, size: size, record, transfer: transfer) }
         return try proof(of: head, expected: nil, size: size, transfer)
     }
 
@@ -62,8 +62,8 @@ extension RemoteSteps {
         _ stored: StoredObject,
         _ mine: ObjectProof,
         size: Int64,
-        _ record: UploadRecord,
-        _ transfer: Transfer
+        record: UploadRecord,
+        transfer: Transfer
     ) throws(UploadFailure) -> ObjectProof {
         if let algorithm = mine.checksumAlgorithm.flatMap(ChecksumAlgorithm.init(rawValue:)),
             let theirs = stored.checksums[algorithm],
@@ -91,7 +91,7 @@ extension RemoteSteps {
                 return proven
             case .success(nil, _): continue
             case .success(let head?, _):
-                guard try isConfirmed(head, by: stored, size: size, record, transfer) else {
+                guard try isConfirmed(head, by: stored, size: size, record, transfer: transfer) else {
                     let isOfS3 = head.object.isOfS3 && stored.isOfS3
                     throw isOfS3
                         ? .unknownOutcome(transfer, "another program has written a different object there since")

@@ -9,23 +9,23 @@ import MuleTransport
 import Synchronization
 
 extension Worker {
-    func putFile(_ source: SourceFile, _ transfer: Transfer, _ record: UploadRecord) throws(UploadFailure) {
+    func putFile(_ source: SourceFile, _ transfer: Transfer, record: UploadRecord) throws(UploadFailure) {
         let slice = FileSlice(file: source.file, offset: 0, length: source.size)
-        let proof = try put(slice, transfer, record) { () throws(UploadFailure) in try source.checkUnchanged() }
+        let proof = try put(slice, transfer, record: record) { () throws(UploadFailure) in try source.checkUnchanged() }
         let confirmed = try confirmSource(
             source,
             RecordedContent(proof, size: source.size, partSize: nil),
-            record,
-            transfer
+            record: record,
+            transfer: transfer
         )
-        run.completed(transfer, confirmed, proof)
+        run.completed(transfer, confirmed, proof: proof)
     }
 
     /// Sends an object in one request and proves it.
     func put(
         _ slice: FileSlice,
         _ transfer: Transfer,
-        _ record: UploadRecord,
+        record: UploadRecord,
         check: () throws(UploadFailure) -> Void
     ) throws(UploadFailure) -> ObjectProof {
         transfer.enter(.sending)
@@ -33,7 +33,7 @@ extension Worker {
         if onlyIfAbsent, let head = try presentObject(transfer) {
             // It may come from this upload, if an earlier run did not receive the answer.
             guard head.metadata[UploadToken.metadataName] == record.token,
-                let proof = try ownBody(slice, record, transfer)
+                let proof = try ownBody(slice, record, transfer: transfer)
             else { throw .exists(transfer.name) }
             return proof
         }
@@ -65,7 +65,7 @@ extension Worker {
                     let proof = objectDespite(
                         error,
                         { () throws(UploadFailure) in
-                            try ownBody(slice, record, transfer)
+                            try ownBody(slice, record, transfer: transfer)
                         }
                     )
                 else { throw error }
@@ -89,7 +89,13 @@ extension Worker {
                 var proven = mine
                 if !body.isProven || body.stored.eTag == nil {
                     try check()
-                    proven = try remote.confirm(body.stored, mine, size: slice.length, record, transfer)
+                    proven = try remote.confirm(
+                        body.stored,
+                        mine,
+                        size: slice.length,
+                        record: record,
+                        transfer: transfer
+                    )
                 }
                 transfer.bytesInFlight.subtract(body.bytesInFlight, ordering: .relaxed)
                 transfer.bytesDone.add(slice.length, ordering: .relaxed)
@@ -98,12 +104,12 @@ extension Worker {
                 if error.isUnanswered {
                     // The store may have executed it: a look costs less than sending everything again.
                     looksAfterSilence = false
-                    if let proof = try? ownBody(slice, record, transfer) { return proof }
+                    if let proof = try? ownBody(slice, record, transfer: transfer) { return proof }
                 } else if error.retryClass == .reconcile, onlyIfAbsent {
                     // Even the first 412 may answer a repeated request: libcurl resends a request on its own if a
                     // reused connection closes without an answer. The object shows whose it is.
                     if error.status == 412, !ambiguous, try isHidden(transfer) { throw .exists(transfer.name) }
-                    if let proof = try ownBody(slice, record, transfer) { return proof }
+                    if let proof = try ownBody(slice, record, transfer: transfer) { return proof }
                     // 409: another client changed the object at the same time, and the store asks for a retry.
                     conflicts += error.code == "ConditionalRequestConflict" ? 1 : 0
                     guard (1...2).contains(conflicts), try presentObject(transfer) == nil else {
@@ -132,7 +138,7 @@ extension Worker {
     private func ownBody(
         _ slice: FileSlice,
         _ record: UploadRecord,
-        _ transfer: Transfer
+        transfer: Transfer
     ) throws(UploadFailure) -> ObjectProof? {
         guard let head = try remote.ownHead(size: slice.length, record, transfer) else { return nil }
         let shown = head.object.checksumType == .composite ? [:] : head.object.checksums

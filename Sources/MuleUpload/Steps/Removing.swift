@@ -21,7 +21,7 @@ extension RemoteSteps {
         if record.createAttemptedAt != nil, case .refused(let error) = try removeUnanswered(record, transfer) {
             guard error.mayNotBeAsked else { return .refused(error) }
             // What such a Create has left has no parts and costs nothing; it must not prevent the removal of the parts.
-            emit(.siblingsUnknown(record, transfer, error))
+            emit(.siblingsUnknown(record, transfer, error: error))
         }
         guard let uploadID = record.uploadID else { return .removed }
         return try abort(uploadID, at: record.upload.destination, transfer.job.service, id: record.id) {
@@ -107,7 +107,9 @@ extension RemoteSteps {
             guard let initiated = upload.initiated?.millisecondsSince1970,
                 (first - Self.createWindow...last + Self.createWindow).contains(initiated)
             else { continue }
-            if case .refused(let error) = try removeIfEmpty(upload, address, transfer) { return .refused(error) }
+            if case .refused(let error) = try removeIfEmpty(upload, address, transfer: transfer) {
+                return .refused(error)
+            }
         }
         return .removed
     }
@@ -115,7 +117,7 @@ extension RemoteSteps {
     private func removeIfEmpty(
         _ upload: OpenUpload,
         _ address: ObjectAddress,
-        _ transfer: Transfer
+        transfer: Transfer
     ) throws(UploadFailure) -> Removal {
         let listed = try client.retrying(transfer) { (connection) throws(S3Error) in
             try connection.listParts(address, uploadID: upload.uploadID)
@@ -146,7 +148,7 @@ extension S3Error {
 }
 
 extension UploadEvent {
-    static func siblingsUnknown(_ record: UploadRecord, _ transfer: Transfer, _ error: S3Error) -> UploadEvent {
+    static func siblingsUnknown(_ record: UploadRecord, _ transfer: Transfer, error: S3Error) -> UploadEvent {
         .notice(
             id: record.id,
             "An interrupted run may have left an empty upload of \(transfer.name) at the store; cannot check this "

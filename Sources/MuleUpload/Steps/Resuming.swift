@@ -14,7 +14,7 @@ extension Worker {
         guard let plan = transfer.record.flatMap(run.plan) else { fatalError("parts without a plan") }
         transfer.enter(.sending)
         run.queue.add(
-            parts: (1...plan.count).map { Self.work($0, plan, source) },
+            parts: (1...plan.count).map { Self.work($0, plan, source: source) },
             of: transfer
         )
     }
@@ -22,7 +22,7 @@ extension Worker {
     static func work(
         _ number: Int,
         _ plan: PartPlan,
-        _ source: SourceFile,
+        source: SourceFile,
         candidate: StoredPart? = nil
     ) -> PartWork {
         let range = plan.range(of: number)
@@ -56,11 +56,11 @@ extension Worker {
                 )
             )
             let fresh = record.uploadID == nil ? record : try abandon(record, for: record.upload, transfer)
-            return try startAgain(source, transfer, fresh)
+            return try startAgain(source, transfer, fresh: fresh)
         }
         // Postponed while the upload was created again.
-        guard record.uploadID != nil else { return try startAgain(source, transfer, record) }
-        try resume(source, transfer, record, isGone: isGone)
+        guard record.uploadID != nil else { return try startAgain(source, transfer, fresh: record) }
+        try resume(source, transfer, record: record, isGone: isGone)
     }
 
     /// Resumes an upload that has an ID, from the ledger and what the store lists.
@@ -70,7 +70,7 @@ extension Worker {
     func resume(
         _ source: SourceFile,
         _ transfer: Transfer,
-        _ record: UploadRecord,
+        record: UploadRecord,
         isGone: Bool = false
     ) throws(UploadFailure) {
         guard let uploadID = record.uploadID, let plan = run.plan(of: record) else {
@@ -101,7 +101,7 @@ extension Worker {
         let (listing, stored) = try list(
             uploadID,
             transfer,
-            record,
+            record: record,
             isGone: isGone,
             // Parts that are already queued must not be queued again.
             after: { ahead.eTags.isEmpty ? self.earlier : nil }
@@ -112,16 +112,16 @@ extension Worker {
             else { return }
             let newest = page.newest
             let work = zip(numbers, actions).compactMap { number, action in
-                action == .verify ? Self.work(number, plan, source, candidate: newest[number]) : nil
+                action == .verify ? Self.work(number, plan, source: source, candidate: newest[number]) : nil
             }
-            self.begin(work, ahead: &ahead, through: through, rows, transfer, record)
+            self.begin(work, ahead: &ahead, through: through, rows, transfer: transfer, record: record)
         }
         if let failure = ahead.failure { throw failure }
         guard ahead.isIn(listing) else { throw .otherListing(transfer) }
         let decision = decide(listing)
         switch decision {
         case .reconcile:
-            try reconcileVanished(source, transfer, record)
+            try reconcileVanished(source, transfer, record: record)
         case .proceed(let actions):
             let sizes = Dictionary(rows.map { ($0.number, $0.size) }, uniquingKeysWith: { first, _ in first })
             var work: [PartWork] = []
@@ -135,7 +135,7 @@ extension Worker {
                 case .verify, .send:
                     if sizes[number] != nil { forgotten.append(number) }
                     work.append(
-                        Self.work(number, plan, source, candidate: action == .verify ? stored[number] : nil)
+                        Self.work(number, plan, source: source, candidate: action == .verify ? stored[number] : nil)
                     )
                 }
             }
@@ -165,8 +165,8 @@ extension Worker {
         ahead: inout PartsAhead,
         through: Int,
         _ rows: [PartRecord],
-        _ transfer: Transfer,
-        _ record: UploadRecord
+        transfer: Transfer,
+        record: UploadRecord
     ) {
         // A second look follows a failure: one step at a time.
         guard !transfer.hasLookedAgain else { return }
@@ -198,7 +198,7 @@ extension Worker {
     func list(
         _ uploadID: String,
         _ transfer: Transfer,
-        _ record: UploadRecord,
+        record: UploadRecord,
         isGone: Bool = false,
         after earlier: () -> EarlierFailures? = { nil },
         onPage: (_ listing: PartListing, _ through: Int) -> Void = { _, _ in }

@@ -69,7 +69,7 @@ extension Worker {
                     check = SentBytesCheck(checksumMode.wholeObjectCRC)
                     transferOptions.observer = check
                 }
-                let digest = try self.digestForSending(slice, transfer, checksumMode, reusing: kept)
+                let digest = try self.digestForSending(slice, transfer, checksumMode: checksumMode, reusing: kept)
                 kept = digest
                 counter.beginAttempt()
                 client.noteTryStarts()
@@ -83,7 +83,7 @@ extension Worker {
                     let stored = try request(
                         connection,
                         slice.length == 0 ? .none : body,
-                        self.proof(digest, checksumMode, transfer),
+                        self.proof(digest, checksumMode, transfer: transfer),
                         transferOptions
                     )
                     isThere = true
@@ -118,7 +118,7 @@ extension Worker {
                             + "\(slice.offset + slice.length) differed when they were read again."
                     )
                 }
-                let verdict = try judge(stored, digest, slice, checksumMode, transfer)
+                let verdict = try judge(stored, digest, slice: slice, checksumMode: checksumMode, transfer: transfer)
                 switch verdict {
                 case .agrees, .silent:
                     return .success(
@@ -151,7 +151,7 @@ extension Worker {
     private func digestForSending(
         _ slice: FileSlice,
         _ transfer: Transfer,
-        _ checksumMode: ChecksumMode,
+        checksumMode: ChecksumMode,
         reusing kept: SliceDigest?
     ) throws(S3Error) -> SliceDigest {
         if let kept { return kept }
@@ -176,7 +176,7 @@ extension Worker {
         }
     }
 
-    private func proof(_ digest: SliceDigest, _ checksumMode: ChecksumMode, _ transfer: Transfer) -> BodyProof {
+    private func proof(_ digest: SliceDigest, _ checksumMode: ChecksumMode, transfer: Transfer) -> BodyProof {
         var proof = BodyProof(payload: .unsigned)
         if run.signs(transfer, checksumMode), let sha256 = digest.sha256 { proof.payload = .sha256(sha256) }
         switch checksumMode {
@@ -203,9 +203,9 @@ extension Worker {
     private func judge(
         _ stored: StoredObject,
         _ digest: SliceDigest,
-        _ slice: FileSlice,
-        _ checksumMode: ChecksumMode,
-        _ transfer: Transfer
+        slice: FileSlice,
+        checksumMode: ChecksumMode,
+        transfer: Transfer
     ) throws(UploadFailure) -> Verdict {
         switch checksumMode {
         case .checksum(let algorithm, let confirmed):

@@ -73,8 +73,8 @@ extension Worker {
         let record = transfer.claimedRecord
         let expected = transfer.change { $0.endStream(size: slice.length) }
         run.progress.found(size: slice.length, insteadOf: expected)
-        let proof = try put(slice, transfer, record) { () throws(UploadFailure) in }
-        run.completed(transfer, record, proof)
+        let proof = try put(slice, transfer, record: record) { () throws(UploadFailure) in }
+        run.completed(transfer, record, proof: proof)
     }
 
     private func limits(_ record: UploadRecord) throws(UploadFailure) -> StoreLimits {
@@ -98,12 +98,12 @@ extension Worker {
     private func takeUp(_ transfer: Transfer) throws(UploadFailure) -> EarlierParts {
         guard let record = transfer.record, let uploadID = record.uploadID else { return EarlierParts() }
         let rows = try run.ledger.reporting { ledger throws(LedgerError) in try ledger.parts(of: record.number) }
-        let (listing, stored) = try list(uploadID, transfer, record)
+        let (listing, stored) = try list(uploadID, transfer, record: record)
         let checksumMode = transfer.checksumMode
         let earlier: EarlierParts
         switch listing {
         case .noSuchUpload:
-            try settleVanished(rows, record, transfer)
+            try settleVanished(rows, record, transfer: transfer)
             return EarlierParts()
         case .unavailable:
             earlier = EarlierParts(rows, stored: [:]) { $0.isDigested(for: checksumMode) }
@@ -123,7 +123,7 @@ extension Worker {
         try run.ledger.reporting { ledger throws(LedgerError) in
             try ledger.forgetParts(earlier.forgotten, of: record.number)
         }
-        run.emit(.goingOn(record, transfer, earlier))
+        run.emit(.goingOn(record, transfer, earlier: earlier))
         run.watchAbortDate(of: transfer)
         return earlier
     }
@@ -133,7 +133,7 @@ extension Worker {
     private func settleVanished(
         _ rows: [PartRecord],
         _ record: UploadRecord,
-        _ transfer: Transfer
+        transfer: Transfer
     ) throws(UploadFailure) {
         switch try remote.completion(of: record, rows, transfer) {
         case .proven(let proof, let size):
@@ -147,12 +147,12 @@ extension Worker {
             )
             try claimAgain(record, transfer)
         case .unproven(let reason):
-            try leaveUnknown(record, reason, transfer)
+            try leaveUnknown(record, reason, transfer: transfer)
         case .hidden(let error):
             try leaveUnknown(
                 record,
                 error.shortReason + "; this needs " + error.operation.permission,
-                transfer
+                transfer: transfer
             )
         case .notOurs:
             transfer.update(try run.ledger.reporting { ledger throws(LedgerError) in try ledger.restart(record) })
@@ -170,7 +170,7 @@ extension Worker {
     private func leaveUnknown(
         _ record: UploadRecord,
         _ reason: String,
-        _ transfer: Transfer
+        transfer: Transfer
     ) throws(UploadFailure) {
         let message = UploadFailure.unknownOutcome(transfer, reason).message
         try close(record, .stopped(.unknown, error: message))
@@ -197,7 +197,7 @@ extension UploadEvent {
     fileprivate static func goingOn(
         _ record: UploadRecord,
         _ transfer: Transfer,
-        _ earlier: EarlierParts
+        earlier: EarlierParts
     ) -> UploadEvent {
         let (count, bytes) = earlier.tally
         return .notice(

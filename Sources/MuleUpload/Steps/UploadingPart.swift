@@ -10,8 +10,8 @@ import Synchronization
 
 extension Worker {
     func uploadPart(_ part: PartWork, of transfer: Transfer) throws(UploadFailure) {
-        if let known = part.known, try skip(known, part, transfer) { return }
-        if let candidate = part.candidate, try adopt(candidate, part, transfer) { return }
+        if let known = part.known, try skip(known, part, transfer: transfer) { return }
+        if let candidate = part.candidate, try adopt(candidate, part, transfer: transfer) { return }
         let checksumMode = transfer.checksumMode
         guard let record = transfer.record, let uploadID = record.uploadID else {
             // Parts are queued only once the upload has its ID (`sendAll`, `resume`).
@@ -35,7 +35,7 @@ extension Worker {
         switch answer {
         case .refused(let error, _):
             if error.isVanishedUpload { throw .vanished(transfer, error, canRestart: source != nil) }
-            if let rung = rungToRestart(checksumMode, after: error, record, transfer) {
+            if let rung = rungToRestart(checksumMode, after: error, record, transfer: transfer) {
                 throw refusal(error, transfer).restarting(on: rung)
             }
             // Some stores accept the algorithm at Create and refuse the header here. Rows may exist already, so only a
@@ -65,7 +65,7 @@ extension Worker {
                     digest: body.digest.sha256 ?? body.digest.md5
                 ),
                 part,
-                transfer,
+                transfer: transfer,
                 bytesSent: part.bytesSent + body.bytesSent,
                 bytesInFlight: body.bytesInFlight
             )
@@ -108,7 +108,7 @@ extension Worker {
         _ checksumMode: ChecksumMode,
         after error: S3Error,
         _ record: UploadRecord,
-        _ transfer: Transfer
+        transfer: Transfer
     ) -> ChecksumMode? {
         guard record.upload.integrity.checksum == "auto", transfer.source != nil else { return nil }
         let (isFirst, isPromised, wasCreatedForChecksum) = transfer.change {
@@ -123,7 +123,7 @@ extension Worker {
 
     /// Compares a part of a stream with the record under its number; if they match, the part is not sent. If not, the
     /// row is deleted before other bytes are sent under that number.
-    private func skip(_ known: PartRecord, _ part: PartWork, _ transfer: Transfer) throws(UploadFailure) -> Bool {
+    private func skip(_ known: PartRecord, _ part: PartWork, transfer: Transfer) throws(UploadFailure) -> Bool {
         let length = known.digest?.count
         let digest = try digest(
             part.slice,
@@ -138,12 +138,12 @@ extension Worker {
             }
             return false
         }
-        recordPart(known, part, transfer, bytesSent: 0, bytesInFlight: nil)
+        recordPart(known, part, transfer: transfer, bytesSent: 0, bytesInFlight: nil)
         return true
     }
 
     /// Compares a part at the store with the file; if they match, it is recorded and not sent.
-    private func adopt(_ candidate: StoredPart, _ part: PartWork, _ transfer: Transfer) throws(UploadFailure) -> Bool {
+    private func adopt(_ candidate: StoredPart, _ part: PartWork, transfer: Transfer) throws(UploadFailure) -> Bool {
         guard candidate.size == part.slice.length else { return false }
         let checksumMode = transfer.checksumMode
         let listed = checksumMode.checksumAlgorithm.flatMap { algorithm in
@@ -173,7 +173,7 @@ extension Worker {
                 digest: digest.sha256 ?? digest.md5
             ),
             part,
-            transfer,
+            transfer: transfer,
             bytesSent: 0,
             bytesInFlight: nil
         )
@@ -186,7 +186,7 @@ extension Worker {
     private func recordPart(
         _ row: PartRecord,
         _ part: PartWork,
-        _ transfer: Transfer,
+        transfer: Transfer,
         bytesSent: Int64,
         bytesInFlight: Int64?
     ) {

@@ -70,7 +70,7 @@ package final class ReceiptVerification: Sendable {
                     let client = StoreClient(context)
                     let remote = RemoteSteps(client: client, ledger: ledger, emit: { _ in })
                     while !cancellation.isCancelled, let (object, service) = next() {
-                        if let outcome = judge(object, service, remote) { report(object, outcome) }
+                        if let outcome = judge(object, service, remote: remote) { report(object, outcome) }
                     }
                 }
             }
@@ -87,7 +87,7 @@ package final class ReceiptVerification: Sendable {
     private func judge(
         _ object: ReceiptEntry,
         _ service: S3Service,
-        _ remote: RemoteSteps
+        remote: RemoteSteps
     ) -> Result<Verification, VerifyFailure>? {
         if failures.withLock({ $0.failure(of: ObjectIdentifier(service), object.address.bucket) != nil }) { return nil }
         let isNew = services.withLock { $0.insert(ObjectIdentifier(service)).inserted }
@@ -130,8 +130,7 @@ extension RemoteSteps {
             case .failure(let error):
                 if error.isMissingPermission {
                     comparison.doubts.append(
-                        "GetObjectAttributes was refused (this needs "
-                            + "\(error.operation.permission))"
+                        "GetObjectAttributes was refused (this needs \(error.operation.permission))"
                     )
                 }
             }
@@ -188,8 +187,8 @@ private struct RecordComparison {
         isMultipart = head.object.eTag.flatMap(DigestETag.init)?.partCount != nil
         compare(size: head.size)
         // A store without versioning shows none.
-        compare("version", recorded.proof.versionID, head.object.versionID)
-        compare("ETag", recorded.proof.eTag, head.object.eTag)
+        compare("version", recorded.proof.versionID, theirs: head.object.versionID)
+        compare("ETag", recorded.proof.eTag, theirs: head.object.eTag)
         if let mine = recorded.proof.eTag, mine == head.object.eTag, !mine.isEmpty {
             eTag = Verification.Proof(kind: .recordedETag, value: mine)
         }
@@ -211,7 +210,7 @@ private struct RecordComparison {
         if !hasSize { differences.append("it has \(theirs) bytes, recorded were \(mine)") }
     }
 
-    private mutating func compare(_ what: String, _ mine: String?, _ theirs: String?) {
+    private mutating func compare(_ what: String, _ mine: String?, theirs: String?) {
         guard let mine, let theirs, mine != theirs else { return }
         differences.append("its \(what) is \(theirs), recorded was \(mine)")
     }

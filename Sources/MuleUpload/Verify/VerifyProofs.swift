@@ -27,9 +27,9 @@ extension VerifyRun {
                 }
             }
         }
-        if let proof = try proveFull(evidence, digests, subject) { return proof }
-        if let proof = try proveComposite(evidence, digests, subject, &doubts) { return proof }
-        if let proof = try proveETag(digests, subject, &doubts) { return proof }
+        if let proof = try proveFull(evidence, digests, subject: subject) { return proof }
+        if let proof = try proveComposite(evidence, digests, subject: subject, doubts: &doubts) { return proof }
+        if let proof = try proveETag(digests, subject, doubts: &doubts) { return proof }
         if let proof = try proveRecorded(digests, subject) { return proof }
         if doubts.isEmpty { doubts.append("the store shows no checksum") }
         throw VerifyFailure(
@@ -54,10 +54,10 @@ extension VerifyRun {
     private func proveFull(
         _ evidence: ObjectChecksums,
         _ digests: FileDigests,
-        _ subject: VerifySubject
+        subject: VerifySubject
     ) throws(VerifyFailure) -> Verification.Proof? {
         guard let full = evidence.full else { return nil }
-        let mine = try digestWhole(subject.source.identity.size, full.checksum.algorithm, digests)
+        let mine = try digestWhole(subject.source.identity.size, full.checksum.algorithm, digests: digests)
         let text = full.checksum.base64
         if mine == full.checksum {
             return Verification.Proof(
@@ -69,23 +69,23 @@ extension VerifyRun {
         guard full.isCertain else { return nil }
         throw VerifyFailure(
             .differs,
-            "\(subject.address) differs from \(subject.named): the store's \(mine.algorithm.rawValue) of it is \(text), "
-                + "and the file's is \(mine.base64)."
+            "\(subject.address) differs from \(subject.named): the store's \(mine.algorithm.rawValue) of it is "
+                + "\(text), and the file's is \(mine.base64)."
         )
     }
 
     private func proveComposite(
         _ evidence: ObjectChecksums,
         _ digests: FileDigests,
-        _ subject: VerifySubject,
-        _ doubts: inout [String]
+        subject: VerifySubject,
+        doubts: inout [String]
     ) throws(VerifyFailure) -> Verification.Proof? {
         guard let composite = evidence.composite else { return nil }
         let algorithm = composite.checksum.algorithm
         let size = subject.source.identity.size
         if let parts = evidence.parts(of: size) {
             let slices = parts.slices(of: subject.source)
-            let mine = try digest(slices, algorithm, digests)
+            let mine = try digest(slices, algorithm, digests: digests)
             if composite.isOf(mine) { return proof(composite, mine.count) }
             let wrong = zip(parts.all, mine).first { part, mine in
                 part.checksums[algorithm].map { $0 != mine.base64 } ?? false
@@ -103,7 +103,7 @@ extension VerifyRun {
         }
         for partSize in try partSizes(subject, count: count) {
             let plan = PartPlan(objectSize: size, partSize: partSize)
-            let mine = try digest(plan.slices(of: subject.source), algorithm, digests)
+            let mine = try digest(plan.slices(of: subject.source), algorithm, digests: digests)
             if composite.isOf(mine) { return proof(composite, count) }
         }
         doubts.append(
@@ -116,7 +116,7 @@ extension VerifyRun {
     private func digest(
         _ slices: [FileSlice],
         _ algorithm: ChecksumAlgorithm,
-        _ digests: FileDigests
+        digests: FileDigests
     ) throws(VerifyFailure) -> [Checksum] {
         try asking { () throws(UploadFailure) in
             try digests.digest(
@@ -131,7 +131,7 @@ extension VerifyRun {
     private func digestWhole(
         _ size: Int64,
         _ algorithm: ChecksumAlgorithm,
-        _ digests: FileDigests
+        digests: FileDigests
     ) throws(VerifyFailure) -> Checksum {
         try asking { () throws(UploadFailure) in try digests.digestWhole(size: size, algorithm) }
     }
@@ -149,7 +149,7 @@ extension VerifyRun {
     private func proveETag(
         _ digests: FileDigests,
         _ subject: VerifySubject,
-        _ doubts: inout [String]
+        doubts: inout [String]
     ) throws(VerifyFailure) -> Verification.Proof? {
         guard let text = subject.head.object.eTag else { return nil }
         if let encryption = subject.head.encryption, !encryption.keepsMD5 {
@@ -162,7 +162,7 @@ extension VerifyRun {
         }
         let size = subject.source.identity.size
         guard let count = eTag.partCount else {
-            if try digestWhole(size, .md5, digests) == eTag.md5 {
+            if try digestWhole(size, .md5, digests: digests) == eTag.md5 {
                 return Verification.Proof(kind: .eTagMD5, algorithm: "MD5", value: text)
             }
             doubts.append("its ETag is not the file's MD5 (the bytes differ, or this store's ETags are not MD5s)")
@@ -170,7 +170,8 @@ extension VerifyRun {
         }
         for partSize in try partSizes(subject, count: count) {
             let plan = PartPlan(objectSize: size, partSize: partSize)
-            if eTag.md5 == DigestETag.md5(ofParts: try digest(plan.slices(of: subject.source), .md5, digests)) {
+            if eTag.md5 == DigestETag.md5(ofParts: try digest(plan.slices(of: subject.source), .md5, digests: digests))
+            {
                 return Verification.Proof(kind: .multipartETagMD5, algorithm: "MD5", value: text)
             }
         }
@@ -216,7 +217,7 @@ extension VerifyRun {
             let value = record.proof.checksumValue,
             let sent = Checksum(algorithm: algorithm, base64: value)
         else { return nil }
-        let mine = try digestWhole(subject.source.identity.size, algorithm, digests)
+        let mine = try digestWhole(subject.source.identity.size, algorithm, digests: digests)
         guard mine == sent else {
             throw VerifyFailure(
                 .differs,

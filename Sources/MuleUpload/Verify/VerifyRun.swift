@@ -35,7 +35,7 @@ package struct VerifyRun {
         let source = try asking { () throws(UploadFailure) in try SourceFile.open(path: path) }
         service.remember(regions: remote.ledger.regions(of: service.endpoint.url))
         let named = LossyUTF8.string(path)
-        guard let subject = try subject(source, named: named, address, service) else {
+        guard let subject = try subject(source, named: named, address, service: service) else {
             throw VerifyFailure(.missing, "The object \(address) does not exist.")
         }
         return try verify(subject, downloads: downloads)
@@ -46,12 +46,12 @@ package struct VerifyRun {
         _ source: SourceFile,
         named name: String,
         _ address: ObjectAddress,
-        _ service: S3Service
+        service: S3Service
     ) throws(VerifyFailure) -> VerifySubject? {
         guard let head = try asking({ () throws(UploadFailure) in try remote.look(at: address, service) }) else {
             return nil
         }
-        let record = try asking { () throws(UploadFailure) in try recorded(source.identity, address, service) }
+        let record = try asking { () throws(UploadFailure) in try recorded(source.identity, address, service: service) }
         return VerifySubject(
             source: source,
             named: name,
@@ -99,7 +99,7 @@ package struct VerifyRun {
     private func recorded(
         _ source: SourceIdentity,
         _ address: ObjectAddress,
-        _ service: S3Service
+        service: S3Service
     ) throws(UploadFailure) -> UploadRecord? {
         let done = try remote.ledger.reporting { ledger throws(LedgerError) in
             try ledger.lastDone(source: source.path, destination: address, endpoint: service.endpoint.url)

@@ -115,10 +115,10 @@ enum ReferencePages {
         var page = note + "# Configuration\n\n"
         page += Markdown.text([
             .paragraph(
-                "The file is JSON: --config, MULE_CONFIG, or mule/config.json in XDG_CONFIG_HOME (~/.config). An unknown key is an "
-                    + "error. \"mule config check\" checks the file, and config.example.json shows every key. Paths are absolute or start "
-                    + "with ~/. Where an option has the same meaning, the value is written as for the option; the option takes "
-                    + "precedence. The file holds no secrets."
+                "The file is JSON: --config, MULE_CONFIG, or mule/config.json in XDG_CONFIG_HOME (~/.config). An "
+                    + "unknown key is an error. \"mule config check\" checks the file, and config.example.json shows "
+                    + "every key. Paths are absolute or start with ~/. Where an option has the same meaning, the "
+                    + "value is written as for the option; the option takes precedence. The file holds no secrets."
             )
         ])
         for section in ConfigurationReference.sections {

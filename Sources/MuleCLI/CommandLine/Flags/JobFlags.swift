@@ -20,9 +20,9 @@ extension FlagTable {
             sets: \.job.destination,
             reading: OptionValue.template,
             readsEnvironment: false,
-            "Where the files go: bucket/prefix/ keeps the paths below the directory; bucket/key may use {host} {date} {yyyy} "
-                + "{mm} {dd} {relpath} {name} {stem} {ext} {sha256} {uuid}. {date} is the day on which the run started, in "
-                + "local time; {ext} includes the dot."
+            "Where the files go: bucket/prefix/ keeps the paths below the directory; bucket/key may use {host} {date} "
+                + "{yyyy} {mm} {dd} {relpath} {name} {stem} {ext} {sha256} {uuid}. {date} is the day on which the run "
+                + "started, in local time; {ext} includes the dot."
         ),
         .value(
             "after",
@@ -33,8 +33,8 @@ extension FlagTable {
             reading: OptionValue.afterAction,
             value: .choice(["keep", "delete"]),
             readsEnvironment: false,
-            "What to do with a file once the store has confirmed its object: keep, move:DIR, delete, or delete-after:AGE "
-                + "such as delete-after:7d. Default: keep."
+            "What to do with a file once the store has confirmed its object: keep, move:DIR, delete, or "
+                + "delete-after:AGE such as delete-after:7d. Default: keep."
         ),
         .choice(
             "overwrite",
@@ -62,8 +62,8 @@ extension FlagTable {
             sets: \.job.window,
             reading: OptionValue.dayWindow,
             readsEnvironment: false,
-            "Run only at this time of day (local time), such as 22:00-06:00. At its end, and when started outside of it, mule "
-                + "exits with 10."
+            "Run only at this time of day (local time), such as 22:00-06:00. At its end, and when started outside of "
+                + "it, mule exits with 10."
         ),
         .value(
             "max-duration",
@@ -103,8 +103,8 @@ extension FlagTable {
             value: .directory,
             sets: \.job.receipts,
             readsEnvironment: false,
-            "Write a receipt of each run that changed anything to this directory: JSON Lines, one for the run and one for "
-                + "each file."
+            "Write a receipt of each run that changed anything to this directory: JSON Lines, one for the run and one "
+                + "for each file."
         ),
         .path(
             "metrics",
@@ -112,7 +112,8 @@ extension FlagTable {
             archive,
             sets: \.job.metrics,
             readsEnvironment: false,
-            "Write the job's metrics to this file, for the textfile collector of Prometheus. Its name should end in .prom."
+            "Write the job's metrics to this file, for the textfile collector of Prometheus. Its name should end in "
+                + ".prom."
         ),
         .on(
             "retry-quarantined",
@@ -129,8 +130,8 @@ extension FlagTable {
             archive,
             sets: \.dryRun,
             negation: "no-dry-run",
-            "Show what a run would do, without contacting the store: with -v each file and its key, with --limit-rate the "
-                + "duration. Nothing is sent, written or moved."
+            "Show what a run would do, without contacting the store: with -v each file and its key, with --limit-rate "
+                + "the duration. Nothing is sent, written or moved."
         ),
         .choice(
             "check",
@@ -138,8 +139,8 @@ extension FlagTable {
             archive,
             sets: \.check,
             readsEnvironment: false,
-            "How mule knows that a file is archived: from the ledger, or by asking the store about each object (remote). "
-                + "Default: ledger."
+            "How mule knows that a file is archived: from the ledger, or by asking the store about each object "
+                + "(remote). Default: ledger."
         ),
         .value(
             "wait",

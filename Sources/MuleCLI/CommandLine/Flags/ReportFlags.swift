@@ -48,8 +48,9 @@ extension FlagTable {
             [.report],
             sets: \.html,
             readsEnvironment: false,
-            "Write a page for a browser to this file (- for standard output): days as a calendar, bytes and throughput, file "
-                + "sizes, runs, and what needs action. It is one file without scripts. Covers 84 days unless --since is given."
+            "Write a page for a browser to this file (- for standard output): days as a calendar, bytes and "
+                + "throughput, file sizes, runs, and what needs action. It is one file without scripts. Covers 84 "
+                + "days unless --since is given."
         ),
     ]
 
@@ -60,8 +61,8 @@ extension FlagTable {
             doctor,
             sets: \.ledger,
             alone: \.ledgerAlone,
-            "Check the ledger in this file. Without FILE, at the end of the line or before another option, check only the "
-                + "default ledger."
+            "Check the ledger in this file. Without FILE, at the end of the line or before another option, check only "
+                + "the default ledger."
         ),
         .on(
             "write",
@@ -76,8 +77,8 @@ extension FlagTable {
             doctor,
             sets: \.export,
             readsEnvironment: false,
-            "Instead of checking, write all uploads with their parts to this new file (- for standard output), one JSON "
-                + "object per line. From a damaged ledger, what can still be read."
+            "Instead of checking, write all uploads with their parts to this new file (- for standard output), one "
+                + "JSON object per line. From a damaged ledger, what can still be read."
         ),
         .path(
             "import",
@@ -85,8 +86,8 @@ extension FlagTable {
             doctor,
             sets: \.importFrom,
             readsEnvironment: false,
-            "Instead of checking, import a file that --export wrote (- for standard input), all or nothing. Uploads that "
-                + "already exist are skipped."
+            "Instead of checking, import a file that --export wrote (- for standard input), all or nothing. Uploads "
+                + "that already exist are skipped."
         ),
     ]
 }

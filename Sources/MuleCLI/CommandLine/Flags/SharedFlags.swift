@@ -15,8 +15,8 @@ extension FlagTable {
             .shared,
             working,
             sets: \.logFile,
-            "Append messages with timestamps to this file: notes, errors, and a line for each file that is sent. Standard error "
-                + "then shows only errors, and SIGHUP reopens the file instead of stopping mule."
+            "Append messages with timestamps to this file: notes, errors, and a line for each file that is sent. "
+                + "Standard error then shows only errors, and SIGHUP reopens the file instead of stopping mule."
         ),
         .value(
             "profile",
@@ -59,7 +59,8 @@ extension FlagTable {
             .shared,
             working,
             sets: \.progress,
-            "How to show progress; plain is a line every 30 seconds. Default: auto, which is bar on a terminal, otherwise plain."
+            "How to show progress; plain is a line every 30 seconds. Default: auto, which is bar on a terminal, "
+                + "otherwise plain."
         ),
         .on(
             "json",

@@ -10,8 +10,8 @@ extension FlagTable {
             filing,
             adds: \.selection.include,
             reading: OptionValue.pattern,
-            "Below a directory, send only what matches one of these patterns, as in .gitignore: *.log at any depth, /*.log at "
-                + "the top, logs/ with everything in it, a/**/b."
+            "Below a directory, send only what matches one of these patterns, as in .gitignore: *.log at any depth, "
+                + "/*.log at the top, logs/ with everything in it, a/**/b."
         ),
         .list(
             "exclude",
@@ -20,8 +20,8 @@ extension FlagTable {
             filing,
             adds: \.selection.exclude,
             reading: OptionValue.rule,
-            "Exclude what matches this pattern; with ! before it, include it. The last pattern that matches decides. Excluded "
-                + "directories are not entered."
+            "Exclude what matches this pattern; with ! before it, include it. The last pattern that matches decides. "
+                + "Excluded directories are not entered."
         ),
         .value(
             "min-age",
@@ -69,8 +69,8 @@ extension FlagTable {
             filing,
             sets: \.selection.symlinks,
             readsEnvironment: false,
-            "Symbolic links below a directory: files follows links to files and reports others; follow also enters directories; "
-                + "skip ignores all links; report reports all. Default: files."
+            "Symbolic links below a directory: files follows links to files and reports others; follow also enters "
+                + "directories; skip ignores all links; report reports all. Default: files."
         ),
         .choice(
             "order",
@@ -79,8 +79,8 @@ extension FlagTable {
             sets: \.selection.order,
             placeholder: "ORDER",
             readsEnvironment: false,
-            "Which files are sent first: name, oldest, newest, smallest or largest. Default: name, which starts to send before "
-                + "all files are found."
+            "Which files are sent first: name, oldest, newest, smallest or largest. Default: name, which starts to "
+                + "send before all files are found."
         ),
         .path(
             "files-from",
@@ -88,8 +88,8 @@ extension FlagTable {
             upload,
             sets: \.filesFrom,
             readsEnvironment: false,
-            "Send the files named in this list instead of SOURCE, one per line (- for standard input). The path as listed is "
-                + "appended to the prefix."
+            "Send the files named in this list instead of SOURCE, one per line (- for standard input). The path as "
+                + "listed is appended to the prefix."
         ),
         .path(
             "files-from0",
@@ -109,8 +109,8 @@ extension FlagTable {
             .selection,
             [.abort],
             sets: \.forget,
-            "Remove uploads from the ledger without contacting the store, if it cannot be reached any more. Parts that it has "
-                + "stay there and cost storage."
+            "Remove uploads from the ledger without contacting the store, if it cannot be reached any more. Parts "
+                + "that it has stay there and cost storage."
         ),
         .on(
             "remote",
@@ -118,7 +118,8 @@ extension FlagTable {
             [.status],
             sets: \.remote,
             negation: "no-remote",
-            "Ask the stores what they have of each upload, and which unfinished uploads they have that the ledger does not know."
+            "Ask the stores what they have of each upload, and which unfinished uploads they have that the ledger "
+                + "does not know."
         ),
         .on(
             "watch",
@@ -136,7 +137,8 @@ extension FlagTable {
             [.clean],
             sets: \.olderThan,
             reading: OptionValue.age,
-            "Only uploads without progress for this long, such as 12h or 30d; 0s takes all that no process holds. Default: 7d."
+            "Only uploads without progress for this long, such as 12h or 30d; 0s takes all that no process holds. "
+                + "Default: 7d."
         ),
         .value(
             "history",
@@ -146,8 +148,9 @@ extension FlagTable {
             sets: \.history,
             reading: OptionValue.age,
             readsEnvironment: false,
-            "Instead, delete runs, receipts and finished uploads older than this, such as 90d, from the ledger. Records of files "
-                + "that still exist unchanged stay. No store is contacted, unless --older-than or a BUCKET is given too."
+            "Instead, delete runs, receipts and finished uploads older than this, such as 90d, from the ledger. "
+                + "Records of files that still exist unchanged stay. No store is contacted, unless --older-than or a "
+                + "BUCKET is given too."
         ),
         .on(
             "all-initiators",

@@ -18,8 +18,8 @@ extension FlagTable {
             filing,
             sets: \.store.partSize,
             reading: OptionValue.size,
-            "Bytes in each part, such as 64MiB or 100MB, from 5MiB to 5GiB. Default: 5MiB to 8MiB depending on the file's size, "
-                + "and more for files that would need more than 10,000 parts."
+            "Bytes in each part, such as 64MiB or 100MB, from 5MiB to 5GiB. Default: 5MiB to 8MiB depending on the "
+                + "file's size, and more for files that would need more than 10,000 parts."
         ),
         .path(
             "stdin-command",
@@ -29,8 +29,8 @@ extension FlagTable {
             value: .command,
             sets: \.stdinCommand,
             readsEnvironment: false,
-            "Run COMMAND with /bin/sh and upload its output instead of a SOURCE. No object is created unless it exits with 0. "
-                + "The command line is never stored."
+            "Run COMMAND with /bin/sh and upload its output instead of a SOURCE. No object is created unless it exits "
+                + "with 0. The command line is never stored."
         ),
         .value(
             "expected-size",
@@ -40,8 +40,8 @@ extension FlagTable {
             sets: \.expectedSize,
             reading: OptionValue.size,
             readsEnvironment: false,
-            "The approximate length of the stream of - or --stdin-command, for the size of its parts and for progress. A longer "
-                + "or shorter stream is sent as well."
+            "The approximate length of the stream of - or --stdin-command, for the size of its parts and for "
+                + "progress. A longer or shorter stream is sent as well."
         ),
         .value(
             "multipart-threshold",
@@ -50,8 +50,8 @@ extension FlagTable {
             filing,
             sets: \.transfer.multipartThreshold,
             reading: OptionValue.size,
-            "Send files larger than this in parts, others in one request. Default: 16MiB, or the part size if that is given and "
-                + "smaller."
+            "Send files larger than this in parts, others in one request. Default: 16MiB, or the part size if that is "
+                + "given and smaller."
         ),
         .value(
             "concurrency",
@@ -62,9 +62,9 @@ extension FlagTable {
             sets: \.transfer.concurrency,
             reading: OptionValue.concurrency,
             value: .choice(["auto"]),
-            "Requests in flight at once over all files, 1 to 256. Default: auto, which adapts to the connection, up to 64; on a slow "
-                + "link it sends the oldest parts first, so that a stop loses about ten seconds. A number is used on any link. "
-                + "Limited by open files and memory."
+            "Requests in flight at once over all files, 1 to 256. Default: auto, which adapts to the connection, up "
+                + "to 64; on a slow link it sends the oldest parts first, so that a stop loses about ten seconds. A "
+                + "number is used on any link. Limited by open files and memory."
         ),
         .value(
             "limit-rate",
@@ -73,8 +73,8 @@ extension FlagTable {
             sending,
             sets: \.transfer.limitRate,
             reading: OptionValue.rate,
-            "Send at most this many bytes per second over all requests, such as 500K or 20MB/s; off is no limit. A timetable in "
-                + "local time changes the limit while mule runs: \"08:00-18:00 Mon-Fri=20MB/s, *=off\"."
+            "Send at most this many bytes per second over all requests, such as 500K or 20MB/s; off is no limit. A "
+                + "timetable in local time changes the limit while mule runs: \"08:00-18:00 Mon-Fri=20MB/s, *=off\"."
         ),
         .value(
             "stall-limit",
@@ -90,8 +90,8 @@ extension FlagTable {
             .transfer,
             sending,
             sets: \.transfer.pageCache,
-            "Whether sent bytes stay in this machine's page cache. drop removes each part that was not cached before, so that "
-                + "other programs keep theirs. Default: keep."
+            "Whether sent bytes stay in this machine's page cache. drop removes each part that was not cached before, "
+                + "so that other programs keep theirs. Default: keep."
         ),
         .value(
             "settle",
@@ -100,15 +100,16 @@ extension FlagTable {
             filing,
             sets: \.source.settle,
             reading: OptionValue.duration,
-            "Send a file only if it did not change for this long: wait for that, and refuse the file if it changes while mule waits."
+            "Send a file only if it did not change for this long: wait for that, and refuse the file if it changes "
+                + "while mule waits."
         ),
         .choice(
             "changing",
             .transfer,
             filing,
             sets: \.source.changing,
-            "What to do with a file that changes while it is sent: refuse it, or, for files that only grow, send the size first "
-                + "seen (snapshot-size). Default: refuse."
+            "What to do with a file that changes while it is sent: refuse it, or, for files that only grow, send the "
+                + "size first seen (snapshot-size). Default: refuse."
         ),
         .choice(
             "checksum",
@@ -116,8 +117,8 @@ extension FlagTable {
             filing,
             sets: \.store.checksum,
             placeholder: "NAME",
-            "The checksum that the store verifies: auto, crc64nvme, crc32c, crc32, sha256, md5 or none. Default: auto, the "
-                + "strongest that the store supports."
+            "The checksum that the store verifies: auto, crc64nvme, crc32c, crc32, sha256, md5 or none. Default: "
+                + "auto, the strongest that the store supports."
         ),
         .choice(
             "payload-signing",
@@ -132,8 +133,8 @@ extension FlagTable {
             [.upload, .adopt],
             sets: \.noOverwrite,
             negation: "overwrite",
-            "Do not replace an existing object. Exits with 7, or with 0 if the object is proven to equal the file. The store "
-                + "decides, so there is no race."
+            "Do not replace an existing object. Exits with 7, or with 0 if the object is proven to equal the file. "
+                + "The store decides, so there is no race."
         ),
         .on(
             "exact-key",
@@ -150,8 +151,8 @@ extension FlagTable {
             upload,
             sets: \.dryRun,
             negation: "no-dry-run",
-            "Show each file with its key and what would be sent, from the files and the ledger. The store is not contacted, and "
-                + "nothing is sent or written."
+            "Show each file with its key and what would be sent, from the files and the ledger. The store is not "
+                + "contacted, and nothing is sent or written."
         ),
         .on(
             "force",

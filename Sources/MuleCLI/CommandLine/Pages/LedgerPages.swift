@@ -5,11 +5,12 @@ extension CommandPage {
         synopsis: ["[options] [ID...]"],
         summary: "resume all pending uploads, or those with these IDs",
         description: [
-            "Resumes every pending upload in the ledger, or those whose IDs are given (\"mule status\" lists them), without the "
-                + "options of the first run: each continues to its destination with its part size, and only missing parts are "
-                + "sent.",
-            "If the source of an upload has changed, the upload stays as it is, and the message says what changed. An upload "
-                + "that another process holds is skipped. A stream cannot be resumed here: run the command that sent it again.",
+            "Resumes every pending upload in the ledger, or those whose IDs are given (\"mule status\" lists them), "
+                + "without the options of the first run: each continues to its destination with its part size, and "
+                + "only missing parts are sent.",
+            "If the source of an upload has changed, the upload stays as it is, and the message says what changed. An "
+                + "upload that another process holds is skipped. A stream cannot be resumed here: run the command "
+                + "that sent it again.",
         ],
         operands: .uploadID,
         common: [
@@ -34,13 +35,13 @@ extension CommandPage {
         synopsis: ["[options] [ID...]"],
         summary: "list pending uploads; with --all, finished ones too",
         description: [
-            "Lists the pending uploads in the ledger: ID, state, how much the store has, source and destination. It does not "
-                + "contact the store.",
-            "With --remote mule asks the stores: what they have of each upload, which costs money until it is completed or "
-                + "aborted, and then, bucket by bucket, which unfinished uploads this ledger does not know. BUCKET/ or "
-                + "BUCKET/PREFIX among the IDs asks about other places.",
-            "States: pending (waits for a run), active (a running process holds it), done, failed, aborted, and unknown (the "
-                + "store's last answer was lost; the last error says how to check).",
+            "Lists the pending uploads in the ledger: ID, state, how much the store has, source and destination. It "
+                + "does not contact the store.",
+            "With --remote mule asks the stores: what they have of each upload, which costs money until it is "
+                + "completed or aborted, and then, bucket by bucket, which unfinished uploads this ledger does not "
+                + "know. BUCKET/ or BUCKET/PREFIX among the IDs asks about other places.",
+            "States: pending (waits for a run), active (a running process holds it), done, failed, aborted, and "
+                + "unknown (the store's last answer was lost; the last error says how to check).",
         ],
         operands: .uploadID,
         common: [
@@ -73,11 +74,12 @@ extension CommandPage {
         synopsis: ["[options] ID...", "[options] --all"],
         summary: "abort pending uploads and remove their parts at the store",
         description: [
-            "Aborts the uploads with these IDs: mule removes their parts at the store, which charges for them until then, and "
-                + "records the uploads as aborted. Finished objects and your files stay unchanged.",
-            "This cannot be undone; sending the file again starts from zero. An upload that another process holds is skipped.",
-            "If the store does not exist any more, or its address was wrong, --forget removes the uploads with these IDs from "
-                + "the ledger without contacting the store.",
+            "Aborts the uploads with these IDs: mule removes their parts at the store, which charges for them until "
+                + "then, and records the uploads as aborted. Finished objects and your files stay unchanged.",
+            "This cannot be undone; sending the file again starts from zero. An upload that another process holds is "
+                + "skipped.",
+            "If the store does not exist any more, or its address was wrong, --forget removes the uploads with these "
+                + "IDs from the ledger without contacting the store.",
         ],
         operands: .uploadID,
         common: [
@@ -104,21 +106,23 @@ extension CommandPage {
         synopsis: ["[options] [BUCKET[/PREFIX]...]"],
         summary: "abort this ledger's stale uploads",
         description: [
-            "Aborts the pending uploads of this ledger that made no progress for a week (--older-than), and retries aborts that "
-                + "failed before. Then it lists the buckets that this ledger used lately, and removes uploads that are done or "
-                + "aborted in the ledger but still exist at the store. With BUCKET or BUCKET/PREFIX it does so only there. "
-                + "Uploads that another process holds are skipped.",
+            "Aborts the pending uploads of this ledger that made no progress for a week (--older-than), and retries "
+                + "aborts that failed before. Then it lists the buckets that this ledger used lately, and removes "
+                + "uploads that are done or aborted in the ledger but still exist at the store. With BUCKET or "
+                + "BUCKET/PREFIX it does so only there. Uploads that another process holds are skipped.",
             "Uploads that this ledger does not know, from a lost ledger or another program, are listed and kept. "
-                + "--all-initiators removes them too, in the named BUCKET: mule lists them first and asks for confirmation on "
-                + "the terminal, unless --yes is given. Their age counts from their last part, if parts may be listed.",
+                + "--all-initiators removes them too, in the named BUCKET: mule lists them first and asks for "
+                + "confirmation on the terminal, unless --yes is given. Their age counts from their last part, if "
+                + "parts may be listed.",
             "What could not be removed is recorded, and the next run retries it.",
         ],
         details: [
             "Without a terminal and without --yes, --all-initiators only prints the list and exits with 2.",
-            "--history removes old records from the ledger: runs with their receipts (the last run of each job stays), undelivered "
-                + "notices, finished uploads, and a job's records of files that are gone. The record of a file that still exists "
-                + "unchanged stays, because otherwise the file would be sent again; so does that of a file whose directory is on a "
-                + "different device than the file was, because its disk may not be mounted. Counters of the metrics continue.",
+            "--history removes old records from the ledger: runs with their receipts (the last run of each job "
+                + "stays), undelivered notices, finished uploads, and a job's records of files that are gone. The "
+                + "record of a file that still exists unchanged stays, because otherwise the file would be sent "
+                + "again; so does that of a file whose directory is on a different device than the file was, because "
+                + "its disk may not be mounted. Counters of the metrics continue.",
         ],
         operands: .text,
         common: [

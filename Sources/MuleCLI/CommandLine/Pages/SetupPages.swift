@@ -5,20 +5,23 @@ extension CommandPage {
         synopsis: ["[options] [BUCKET]"],
         summary: "check the ledger, credentials, and a bucket",
         description: [
-            "Checks everything that an upload needs, and prints a line for each check: ok, warning or problem, what was found, "
-                + "and what to do. The ledger: its file's modes, the disk, every page and row. Configuration, profile, region and "
-                + "endpoint: which are used, and where each comes from. Credentials: whether there are any. Without a BUCKET, "
-                + "whether the endpoint answers; with one, bucket and region, the clock, and the permissions of these credentials.",
-            "doctor changes nothing, here or at the store, unless --write or --import is given. Exits with 0 if there is no "
-                + "problem, otherwise with the status of the first one: 12 for the ledger, 5 for credentials, 4 for the store, 75 "
-                + "for the network.",
-            "If a ledger is damaged, write what can be read with --export, move the ledger aside, and import the file with "
-                + "--import. Import only files you trust: \"mule resume\" sends the files listed there to the stores listed there.",
+            "Checks everything that an upload needs, and prints a line for each check: ok, warning or problem, what "
+                + "was found, and what to do. The ledger: its file's modes, the disk, every page and row. "
+                + "Configuration, profile, region and endpoint: which are used, and where each comes from. "
+                + "Credentials: whether there are any. Without a BUCKET, whether the endpoint answers; with one, "
+                + "bucket and region, the clock, and the permissions of these credentials.",
+            "doctor changes nothing, here or at the store, unless --write or --import is given. Exits with 0 if there "
+                + "is no problem, otherwise with the status of the first one: 12 for the ledger, 5 for credentials, 4 "
+                + "for the store, 75 for the network.",
+            "If a ledger is damaged, write what can be read with --export, move the ledger aside, and import the file "
+                + "with --import. Import only files you trust: \"mule resume\" sends the files listed there to the "
+                + "stores listed there.",
         ],
         details: [
-            "An export has all uploads with their parts, one JSON object per line, including what can still be read of a damaged "
-                + "ledger (then the exit status is 12). An import is all or nothing and skips uploads that already exist: if a line is "
-                + "invalid or conflicts with the ledger, mule names it, imports nothing and exits with 2."
+            "An export has all uploads with their parts, one JSON object per line, including what can still be read "
+                + "of a damaged ledger (then the exit status is 12). An import is all or nothing and skips uploads "
+                + "that already exist: if a line is invalid or conflicts with the ledger, mule names it, imports "
+                + "nothing and exits with 2."
         ],
         operands: .text,
         common: [
@@ -56,27 +59,29 @@ extension CommandPage {
         synopsis: ["[options] check|init [FILE]"],
         summary: "check or create the configuration file",
         description: [
-            "\"mule config check\" reads the configuration, or FILE, and prints a line for every error in it, with line and column: unknown keys, "
-                + "values that cannot be used, jobs that lack a key.",
-            "Warnings point out valid but probably unintended settings: a missing source, two jobs for one directory, an address "
-                + "without encryption. A job that moves files into its own source, or that would archive mule's own ledger, is a "
-                + "problem. No file is sent and no store is contacted; \"mule doctor\" does that. Exits with 0 if there is no "
-                + "problem, otherwise with 2.",
-            "\"mule config init\" asks for the endpoint, the region, the AWS profile with the credentials, a bucket and a job, tests the answers "
-                + "as \"mule config check\" and \"mule doctor\" do, without changing anything at the store, and writes the configuration, or FILE, with "
-                + "mode 0600. It asks for no secret and replaces no file. It writes the file even if the tests find a "
-                + "problem, and exits with the status of the first one, 0 if there is none.",
+            "\"mule config check\" reads the configuration, or FILE, and prints a line for every error in it, with "
+                + "line and column: unknown keys, values that cannot be used, jobs that lack a key.",
+            "Warnings point out valid but probably unintended settings: a missing source, two jobs for one directory, "
+                + "an address without encryption. A job that moves files into its own source, or that would archive "
+                + "mule's own ledger, is a problem. No file is sent and no store is contacted; \"mule doctor\" does "
+                + "that. Exits with 0 if there is no problem, otherwise with 2.",
+            "\"mule config init\" asks for the endpoint, the region, the AWS profile with the credentials, a bucket "
+                + "and a job, tests the answers as \"mule config check\" and \"mule doctor\" do, without changing "
+                + "anything at the store, and writes the configuration, or FILE, with mode 0600. It asks for no "
+                + "secret and replaces no file. It writes the file even if the tests find a problem, and exits with "
+                + "the status of the first one, 0 if there is none.",
         ],
         details: [
-            "Everything that a run would refuse before it sends is a problem too: an unknown profile, a part size that is not allowed, "
-                + "a log file or CA bundle that cannot be opened, and, if hours or dates are used, a time zone that is not installed. "
-                + "The last line names the AWS variables of this shell on which jobs rely because the configuration does not set "
-                + "them: cron and systemd have others.",
-            "\"mule config init\" reads its answers from standard input, one per line; an empty line or the end of the input takes the default. "
-                + "The lines are: endpoint URL, region, profile (\"environment\" for the AWS variables), bucket to test, directory to "
-                + "archive; and with a directory: destination, what to do with a file afterwards, name of the job. On a terminal "
-                + "a wrong answer is explained and the question repeated, up to three times; otherwise the status is 2 and "
-                + "nothing is written. The tests ignore AWS_REGION, AWS_ENDPOINT_URL and AWS_PROFILE of this shell: the answers replace them.",
+            "Everything that a run would refuse before it sends is a problem too: an unknown profile, a part size "
+                + "that is not allowed, a log file or CA bundle that cannot be opened, and, if hours or dates are "
+                + "used, a time zone that is not installed. The last line names the AWS variables of this shell on "
+                + "which jobs rely because the configuration does not set them: cron and systemd have others.",
+            "\"mule config init\" reads its answers from standard input, one per line; an empty line or the end of "
+                + "the input takes the default. The lines are: endpoint URL, region, profile (\"environment\" for the "
+                + "AWS variables), bucket to test, directory to archive; and with a directory: destination, what to "
+                + "do with a file afterwards, name of the job. On a terminal a wrong answer is explained and the "
+                + "question repeated, up to three times; otherwise the status is 2 and nothing is written. The tests "
+                + "ignore AWS_REGION, AWS_ENDPOINT_URL and AWS_PROFILE of this shell: the answers replace them.",
         ],
         operands: .choice(["check", "init"]),
         common: [
@@ -108,8 +113,8 @@ extension CommandPage {
         synopsis: ["bash|zsh|fish"],
         summary: "print the completion script of a shell",
         description: [
-            "Prints a script that makes the shell complete commands, options, their values, upload IDs, jobs and profiles. Packages "
-                + "install it; without a package, load it in the shell's start file."
+            "Prints a script that makes the shell complete commands, options, their values, upload IDs, jobs and "
+                + "profiles. Packages install it; without a package, load it in the shell's start file."
         ],
         operands: .choice(["bash", "zsh", "fish"]),
         common: [:],

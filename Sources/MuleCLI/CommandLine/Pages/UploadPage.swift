@@ -3,21 +3,22 @@ extension CommandPage {
         synopsis: ["[options] SOURCE... DESTINATION", "[options] --stdin-command COMMAND DESTINATION"],
         summary: "upload files; resumes an interrupted upload",
         description: [
-            "Uploads files to a bucket. Large files are sent in parts, and mule records each part that the store has confirmed: "
-                + "after a crash, a reboot or a lost network, run the same command again, and only the missing parts are sent.",
+            "Uploads files to a bucket. Large files are sent in parts, and mule records each part that the store has "
+                + "confirmed: after a crash, a reboot or a lost network, run the same command again, and only the "
+                + "missing parts are sent.",
             "SOURCE is a file, a directory with --recursive, or - for standard input. DESTINATION is bucket/key or "
-                + "s3://bucket/key. If it ends in /, it is a prefix, and mule appends the source's name; several sources need a "
-                + "prefix.",
-            "--include, --exclude, ages, sizes and --symlinks select files below a directory; a file that is named itself, as "
-                + "SOURCE or in a list, is always sent. With --files-from there is no SOURCE. A listed name keeps its path below "
-                + "the prefix, without a leading / or ./. A name with .. in it is refused, and a missing file does not stop the "
-                + "others.",
-            "With --stdin-command there is no SOURCE: mule runs COMMAND and uploads its output. This is safer than a pipe, "
-                + "because mule sees how COMMAND exits: if it fails, no object is created. After an interruption run the same "
-                + "command, or the same pipe, again: mule reads the stream from its start and sends only parts that the store "
-                + "does not have.",
-            "A file that was uploaded before, and that the store still has, is not sent again. An existing object of the same "
-                + "name is replaced, unless --no-overwrite is given.",
+                + "s3://bucket/key. If it ends in /, it is a prefix, and mule appends the source's name; several "
+                + "sources need a prefix.",
+            "--include, --exclude, ages, sizes and --symlinks select files below a directory; a file that is named "
+                + "itself, as SOURCE or in a list, is always sent. With --files-from there is no SOURCE. A listed "
+                + "name keeps its path below the prefix, without a leading / or ./. A name with .. in it is refused, "
+                + "and a missing file does not stop the others.",
+            "With --stdin-command there is no SOURCE: mule runs COMMAND and uploads its output. This is safer than a "
+                + "pipe, because mule sees how COMMAND exits: if it fails, no object is created. After an "
+                + "interruption run the same command, or the same pipe, again: mule reads the stream from its start "
+                + "and sends only parts that the store does not have.",
+            "A file that was uploaded before, and that the store still has, is not sent again. An existing object of "
+                + "the same name is replaced, unless --no-overwrite is given.",
         ],
         operands: .file,
         common: [
@@ -42,7 +43,8 @@ extension CommandPage {
             ),
             .init(
                 line:
-                    "mule upload -r --exclude '*.tmp' --exclude cache/ --min-age 10m --order oldest spool/ backups/spool/",
+                    "mule upload -r --exclude '*.tmp' --exclude cache/ --min-age 10m --order oldest spool/ "
+                    + "backups/spool/",
                 about: "Select files of a directory."
             ),
             .init(
@@ -73,7 +75,8 @@ extension CommandPage {
             case 1 where arguments.filesFrom != nil || arguments.filesFrom0 != nil: nil
             case 0: "upload needs at least one SOURCE and a DESTINATION, such as \"mule upload db.dump backups/\""
             case 1:
-                "missing DESTINATION after \"\(TextSafety.displayName(arguments.operands[0]))\": write bucket/key or bucket/"
+                "missing DESTINATION after \"\(TextSafety.displayName(arguments.operands[0]))\": write bucket/key or "
+                    + "bucket/"
             default: nil
             }
         }

@@ -22,7 +22,7 @@ struct ArchiveCommand {
         var statuses: Set<ExitStatus> = []
         for (name, options) in jobs where !session.cancellation.isCancelled {
             do throws(CommandFailure) {
-                statuses.insert(try run(name, options, ledger))
+                statuses.insert(try run(name, options, ledger: ledger))
             } catch {
                 session.console.error("\(name): \(error.message)")
                 statuses.insert(error.status)
@@ -55,7 +55,7 @@ struct ArchiveCommand {
 
     // MARK: One job
 
-    private func run(_ name: String, _ options: JobOptions, _ ledger: Ledger) throws(CommandFailure) -> ExitStatus {
+    private func run(_ name: String, _ options: JobOptions, ledger: Ledger) throws(CommandFailure) -> ExitStatus {
         guard mayBegin(name, options) else { return .limitReached }
         let number: Int64
         let lease: Lease?
@@ -86,10 +86,10 @@ struct ArchiveCommand {
         do throws(CommandFailure) {
             job = try serving.job(name, options)
         } catch {
-            note(error, options, of: number, ledger)
+            note(error, options, of: number, ledger: ledger)
             throw error
         }
-        return try run(job, options, number, serving, ledger)
+        return try run(job, options, number: number, serving: serving, ledger: ledger)
     }
 
     /// Outside its window, a job records no run: cron may start it every five minutes.
@@ -100,7 +100,7 @@ struct ArchiveCommand {
     }
 
     /// Records a run that could not start, so that the report shows it.
-    private func note(_ failure: CommandFailure, _ options: JobOptions, of job: Int64, _ ledger: Ledger) {
+    private func note(_ failure: CommandFailure, _ options: JobOptions, of job: Int64, ledger: Ledger) {
         guard let run = try? ledger.beginRun(of: job) else { return }
         try? ledger.note(RunCounts(), of: run, status: Int(failure.status.rawValue), error: failure.message)
         _ = PostRun(session: session, options: options, ledger: ledger).run(run, status: failure.status)
@@ -109,9 +109,9 @@ struct ArchiveCommand {
     private func run(
         _ job: ArchiveJob,
         _ options: JobOptions,
-        _ number: Int64,
-        _ serving: Session,
-        _ ledger: Ledger
+        number: Int64,
+        serving: Session,
+        ledger: Ledger
     ) throws(CommandFailure) -> ExitStatus {
         let printer = EventPrinter(console: session.console)
         var settings = serving.runSettings

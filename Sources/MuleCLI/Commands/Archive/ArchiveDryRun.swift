@@ -17,7 +17,7 @@ struct ArchiveDryRun {
         var statuses: Set<ExitStatus> = []
         for (name, options) in jobs where !session.cancellation.isCancelled {
             do throws(CommandFailure) {
-                statuses.insert(try plan(name, options, ledger))
+                statuses.insert(try plan(name, options, ledger: ledger))
             } catch {
                 console.error("\(name): \(error.message)")
                 statuses.insert(error.status)
@@ -34,7 +34,7 @@ struct ArchiveDryRun {
         return try session.openLedger()
     }
 
-    private func plan(_ name: String, _ options: JobOptions, _ ledger: Ledger?) throws(CommandFailure) -> ExitStatus {
+    private func plan(_ name: String, _ options: JobOptions, ledger: Ledger?) throws(CommandFailure) -> ExitStatus {
         if let reason = session.reasonNotToBegin(options) {
             console.note("\(name): a run would not start, \(reason)")
         }
@@ -87,7 +87,8 @@ struct ArchiveDryRun {
             let requests = file.requests == 0 ? "" : ", \(Wording.count(file.requests, "request"))"
             let size = file.bytes > 0 ? ", \(ByteSize.format(file.bytes))" : ""
             console.result(
-                "\(PlanSummary.words(file.kind, settle: settle)): \(TextSafety.displayName(file.source))\(object)\(size)\(requests)"
+                "\(PlanSummary.words(file.kind, settle: settle)): "
+                    + "\(TextSafety.displayName(file.source))\(object)\(size)\(requests)"
             )
         }
         if file.kind == .problem, let failure = file.failure { console.error(TextSafety.displayName(failure.message)) }

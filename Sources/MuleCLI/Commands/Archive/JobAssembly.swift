@@ -134,8 +134,8 @@ extension Session {
             throw CommandFailure(
                 status: .usage,
                 message:
-                    "Cannot move files to \(TextSafety.displayName(named)), which is inside the job's source: they would be "
-                    + "uploaded again. Choose another directory, or exclude it."
+                    "Cannot move files to \(TextSafety.displayName(named)), which is inside the job's source: they "
+                    + "would be uploaded again. Choose another directory, or exclude it."
             )
         }
         return .move(path)

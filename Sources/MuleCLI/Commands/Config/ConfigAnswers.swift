@@ -57,34 +57,35 @@ struct ConfigAnswers {
             names.lazy.compactMap { name in environment[name].flatMap { $0.isEmpty ? nil : (name, $0) } }.first
         }
         var findings: [Finding] = []
-        func compare(_ key: String, _ own: String?, _ found: (name: String, value: String)?) {
+        func compare(_ key: String, _ own: String?, found: (name: String, value: String)?) {
             guard let found, found.value != own else { return }
             findings.append(
                 .warning(
                     "configuration",
-                    "\(key): in this shell \(found.name) is set, and takes precedence over the file. Unset it to use the file."
+                    "\(key): in this shell \(found.name) is set, and takes precedence over the file. Unset it to use "
+                        + "the file."
                 )
             )
         }
         compare(
             "endpointURL",
             store.endpointURL,
-            variable("MULE_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
+            found: variable("MULE_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
         )
-        compare("region", store.region, variable("MULE_REGION", "AWS_REGION", "AWS_DEFAULT_REGION"))
+        compare("region", store.region, found: variable("MULE_REGION", "AWS_REGION", "AWS_DEFAULT_REGION"))
         if usesVariables {
             if job != nil {
                 findings.append(
                     .warning(
                         "credentials",
-                        "cron and systemd do not have this shell's AWS_ACCESS_KEY_ID. Write the keys into a profile (aws configure "
-                            + "--profile NAME) and its name into the file as \"profile\"."
+                        "cron and systemd do not have this shell's AWS_ACCESS_KEY_ID. Write the keys into a profile "
+                            + "(aws configure --profile NAME) and its name into the file as \"profile\"."
                     )
                 )
             }
         } else {
-            compare("profile", store.profile, variable("MULE_PROFILE", "AWS_PROFILE", "AWS_DEFAULT_PROFILE"))
-            compare("profile", nil, variable("AWS_ACCESS_KEY_ID"))
+            compare("profile", store.profile, found: variable("MULE_PROFILE", "AWS_PROFILE", "AWS_DEFAULT_PROFILE"))
+            compare("profile", nil, found: variable("AWS_ACCESS_KEY_ID"))
         }
         return findings
     }
@@ -105,7 +106,7 @@ struct ConfigInterview {
         let region = settings.region.flatMap { try? OptionValue.region($0) } ?? "us-east-1"
         answers.store.region = try questions.ask("Region", default: Default(shown: region, value: region)) {
             text throws(BadAnswer) in
-            try Self.checked("region", text, ConfigurationKey<StoreOptions>.rows, StoreOptions())
+            try Self.checked("region", text, rows: ConfigurationKey<StoreOptions>.rows, root: StoreOptions())
         }
         (answers.store.profile, answers.usesVariables) = try profile()
         answers.bucket = try questions.ask("Bucket to test", default: Default(shown: "none", value: nil)) {
@@ -114,7 +115,8 @@ struct ConfigInterview {
         let source = try questions.ask(
             "Directory to archive every night",
             default: Default<String?>(shown: "none", value: nil)
-        ) { text throws(BadAnswer) in try Self.checked("source", text, ConfigurationKey<JobOptions>.rows, JobOptions())
+        ) { text throws(BadAnswer) in
+            try Self.checked("source", text, rows: ConfigurationKey<JobOptions>.rows, root: JobOptions())
         }
         if let source { answers.job = try job(source, answers) }
         return answers
@@ -137,7 +139,12 @@ struct ConfigInterview {
 
     private func endpoint(_ known: String?) throws(CommandFailure) -> String? {
         func check(_ text: String) throws(BadAnswer) -> String? {
-            let url = try Self.checked("endpointURL", text, ConfigurationKey<StoreOptions>.rows, StoreOptions())
+            let url = try Self.checked(
+                "endpointURL",
+                text,
+                rows: ConfigurationKey<StoreOptions>.rows,
+                root: StoreOptions()
+            )
             var options = StoreOptions()
             options.endpointURL = url
             do throws(CommandFailure) { _ = try Session.endpoint(options) } catch { throw BadAnswer(error.message) }
@@ -188,7 +195,12 @@ struct ConfigInterview {
                 guard hasVariables else { throw BadAnswer("AWS_ACCESS_KEY_ID is not set in this shell") }
                 return (nil, true)
             }
-            let name = try Self.checked("profile", text, ConfigurationKey<StoreOptions>.rows, StoreOptions())
+            let name = try Self.checked(
+                "profile",
+                text,
+                rows: ConfigurationKey<StoreOptions>.rows,
+                root: StoreOptions()
+            )
             do throws(AWSEnvironmentError) {
                 _ = try AWSEnvironment(profile: name, environment: environment)
             } catch {
@@ -243,7 +255,9 @@ struct ConfigInterview {
         let after = try questions.ask(
             "After the upload (keep, move:DIR, delete-after:7d)",
             default: Default<String?>(shown: "keep", value: nil)
-        ) { text throws(BadAnswer) in try Self.checked("after", text, ConfigurationKey<JobOptions>.rows, JobOptions()) }
+        ) { text throws(BadAnswer) in
+            try Self.checked("after", text, rows: ConfigurationKey<JobOptions>.rows, root: JobOptions())
+        }
         let name = try questions.ask("Name of the job", default: Default(shown: "nightly", value: "nightly")) {
             text throws(BadAnswer) in
             do throws(OptionValueError) { try OptionValue.checkJobName(text) } catch { throw BadAnswer(error.why) }
@@ -256,8 +270,8 @@ struct ConfigInterview {
     private static func checked<Root>(
         _ key: String,
         _ text: String,
-        _ rows: [ConfigurationKey<Root>],
-        _ root: Root
+        rows: [ConfigurationKey<Root>],
+        root: Root
     ) throws(BadAnswer) -> String {
         var root = root
         var objections: [ConfigurationObjection] = []

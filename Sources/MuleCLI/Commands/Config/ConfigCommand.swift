@@ -50,7 +50,8 @@ struct ConfigCommand {
         console.report(
             .ok(
                 "configuration",
-                "\(file) is valid: \(Wording.count(jobs, "job")), \(Wording.count(buckets, "bucket")).\(findings.variables.map { " " + $0 } ?? "")"
+                "\(file) is valid: \(Wording.count(jobs, "job")), "
+                    + "\(Wording.count(buckets, "bucket")).\(findings.variables.map { " " + $0 } ?? "")"
             )
         )
         return .done

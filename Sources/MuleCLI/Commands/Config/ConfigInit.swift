@@ -33,7 +33,8 @@ struct ConfigInit {
         report(.ok("configuration", "Wrote \(file)."))
         if status != .done {
             console.error(
-                "The file was written, but the tests found a problem (status \(status.rawValue)). Once it is fixed, check again: "
+                "The file was written, but the tests found a problem (status \(status.rawValue)). Once it is fixed, "
+                    + "check again: "
                     + ConfigNextSteps(answers, path, environment).doctor
             )
         }
@@ -52,7 +53,8 @@ struct ConfigInit {
         throw CommandFailure(
             status: .usage,
             message:
-                "\(file) exists and was not changed. \"mule config check\" checks it; \"mule config init FILE\" writes another."
+                "\(file) exists and was not changed. \"mule config check\" checks it; \"mule config init FILE\" "
+                + "writes another."
         )
     }
 

@@ -125,7 +125,8 @@ struct ConfigurationLint {
                 findings.append(
                     problem(
                         ["jobs", entry.name, "source"],
-                        "it contains the \(what) \(TextSafety.displayName(shown)). Exclude that file, or keep it elsewhere."
+                        "it contains the \(what) \(TextSafety.displayName(shown)). Exclude that file, or keep it "
+                            + "elsewhere."
                     )
                 )
             }
@@ -169,7 +170,8 @@ struct ConfigurationLint {
             guard let url, let host = Self.unencryptedHost(url) else { return nil }
             return warning(
                 names,
-                "The connection to \(TextSafety.displayName(host)) is not encrypted. Use https:// if the server supports it."
+                "The connection to \(TextSafety.displayName(host)) is not encrypted. Use https:// if the server "
+                    + "supports it."
             )
         }
     }
@@ -211,7 +213,8 @@ struct ConfigurationLint {
                     findings.append(
                         warning(
                             names,
-                            "\(shown(pattern)) matches names that start with \"!\". To leave files out, use \"exclude\"."
+                            "\(shown(pattern)) matches names that start with \"!\". To leave files out, use "
+                                + "\"exclude\"."
                         )
                     )
                 }
@@ -252,8 +255,8 @@ struct ConfigurationLint {
             (rate?.hiddenEntries ?? []).map { number in
                 warning(
                     names,
-                    "entry \(number) of the timetable never applies: earlier entries cover all of its times, and the first match "
-                        + "counts. Put \"*\" last."
+                    "entry \(number) of the timetable never applies: earlier entries cover all of its times, and the "
+                        + "first match counts. Put \"*\" last."
                 )
             }
         }

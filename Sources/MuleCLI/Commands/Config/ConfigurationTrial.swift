@@ -96,7 +96,8 @@ struct ConfigurationTrial {
         used.sort { $0.key < $1.key }
         return "Taken from the environment of this shell: "
             + used.map { "\($0.key) (\($0.variable))" }.joined(separator: ", ")
-            + ". cron and systemd have their own environment: write these into the configuration, or set them there too."
+            + ". cron and systemd have their own environment: write these into the configuration, or set them there "
+            + "too."
     }
 
     /// Problems that appear only when all settings of a job are combined.

@@ -45,8 +45,8 @@ struct LedgerDoctor {
                         .problem(
                             "ledger.file",
                             .ledger,
-                            "There is no ledger yet and it cannot be created: \(TextSafety.displayName(directory)) is not "
-                                + "writable. Make it writable, or name another ledger with --ledger FILE."
+                            "There is no ledger yet and it cannot be created: \(TextSafety.displayName(directory)) is "
+                                + "not writable. Make it writable, or name another ledger with --ledger FILE."
                         )
                     )
                     return
@@ -96,16 +96,16 @@ struct LedgerDoctor {
                 .problem(
                     "ledger.disk",
                     .ledger,
-                    "Only \(free) free. mule uploads nothing without \(ByteSize.format(Ledger.roomForRows)) for its records. "
-                        + "Free some space."
+                    "Only \(free) free. mule uploads nothing without \(ByteSize.format(Ledger.roomForRows)) for its "
+                        + "records. Free some space."
                 )
             )
         } else if disk.isShared {
             report(
                 .warning(
                     "ledger.disk",
-                    "The ledger is on \(disk.name), which other machines may share. It uses a rollback journal, which works "
-                        + "there if file locks do; a local disk is faster and safer. \(free) free."
+                    "The ledger is on \(disk.name), which other machines may share. It uses a rollback journal, which "
+                        + "works there if file locks do; a local disk is faster and safer. \(free) free."
                 )
             )
         } else if disk.available < Self.littleSpace {

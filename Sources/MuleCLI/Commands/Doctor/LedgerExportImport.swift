@@ -54,8 +54,8 @@ struct LedgerExportImport {
         )
         guard damaged > 0 else { return .done }
         session.console.error(
-            "\(Wording.count(damaged, "upload")) of the damaged ledger could not be read completely. \"mule adopt\" finds "
-                + "their parts at the store, \"mule clean\" removes them."
+            "\(Wording.count(damaged, "upload")) of the damaged ledger could not be read completely. \"mule adopt\" "
+                + "finds their parts at the store, \"mule clean\" removes them."
         )
         return .ledger
     }
@@ -132,7 +132,7 @@ struct LedgerExportImport {
     private func read(
         _ file: File,
         _ path: [UInt8],
-        _ body: (ExportedUpload, Int) -> Bool
+        body: (ExportedUpload, Int) -> Bool
     ) throws(CommandFailure) {
         var lines = LineReader(file: file)
         var reader = ExportReader()
@@ -190,7 +190,9 @@ struct LedgerExportImport {
         while !session.cancellation.isCancelled {
             var request = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
             if try retryingInterrupts("poll", { poll(&request, 1, 200) }) == 0 { continue }
-            let count = try retryingInterrupts("read") { Glibc.read(descriptor, buffer.baseAddress, buffer.count) }
+            let count = try retryingInterrupts("read") {
+                Glibc.read(descriptor, buffer.baseAddress, buffer.count)
+            }
             if count == 0 { break }
             try file.write(UnsafeRawBufferPointer(rebasing: buffer[..<count]), at: length)
             length += Int64(count)

@@ -37,7 +37,7 @@ struct StoreDoctor {
             return report(.problem("store", .usage, "Cannot set up a connection: \(error.sentence)."))
         }
         let probe = ObjectAddress(bucket: bucket, key: ObjectKey("mule-doctor-\(UInt64.random(in: 0...UInt64.max))"))
-        guard checkBucket(probe, store, connection) else { return }
+        guard checkBucket(probe, store, connection: connection) else { return }
         checkClock(store)
         guard checkListing(probe, connection), checkObject(probe, connection) else { return }
         guard session.arguments.write else {
@@ -111,7 +111,7 @@ struct StoreDoctor {
             ? TextSafety.displayName(key) : TextSafety.displayName("\(key.prefix(4))...\(key.suffix(4))")
     }
 
-    private func checkBucket(_ probe: ObjectAddress, _ store: Session.Store, _ connection: S3Connection) -> Bool {
+    private func checkBucket(_ probe: ObjectAddress, _ store: Session.Store, connection: S3Connection) -> Bool {
         let bucket = probe.bucket
         let place = "\(store.service.endpoint.url), region \(store.service.region(of: bucket))"
         do throws(S3Error) {
@@ -121,8 +121,8 @@ struct StoreDoctor {
                 report(
                     .warning(
                         "bucket",
-                        "\(bucket) is in region \(now), but \(store.service.endpoint.region) is set. mule switches to the right "
-                            + "region; --region \(now) or the configuration saves that request."
+                        "\(bucket) is in region \(now), but \(store.service.endpoint.region) is set. mule switches to "
+                            + "the right region; --region \(now) or the configuration saves that request."
                     )
                 )
             } else {
@@ -168,8 +168,8 @@ struct StoreDoctor {
             report(
                 .warning(
                     "clock",
-                    "The clocks of this machine and the store differ by \(seconds) s. mule corrects for it; other programs "
-                        + "fail from 15 minutes on. Set the clock (timedatectl set-ntp true)."
+                    "The clocks of this machine and the store differ by \(seconds) s. mule corrects for it; other "
+                        + "programs fail from 15 minutes on. Set the clock (timedatectl set-ntp true)."
                 )
             )
         } else {
@@ -192,8 +192,9 @@ struct StoreDoctor {
             return judge(
                 "permissions.list",
                 error,
-                probe.bucket,
-                "Uploads work without it, but an upload whose creation response was lost cannot be found again."
+                bucket: probe.bucket,
+                without:
+                    "Uploads work without it, but an upload whose creation response was lost cannot be found again."
             )
         }
     }
@@ -212,13 +213,15 @@ struct StoreDoctor {
             return judge(
                 "permissions.read",
                 error,
-                probe.bucket,
-                "Uploads work without it, but if the final response is lost, mule cannot tell whether the upload completed."
+                bucket: probe.bucket,
+                without:
+                    "Uploads work without it, but if the final response is lost, mule cannot tell whether the upload "
+                    + "completed."
             )
         }
     }
 
-    private func judge(_ check: String, _ error: S3Error, _ bucket: String, _ without: String) -> Bool {
+    private func judge(_ check: String, _ error: S3Error, bucket: String, without: String) -> Bool {
         let failure = UploadFailure.refused(error, sending: bucket)
         if failure.kind == .store, [403, 405, 501].contains(error.status) {
             report(.warning(check, "\(failure.message) \(without)"))
@@ -237,10 +240,10 @@ struct StoreDoctor {
         do throws(S3Error) {
             let created = try connection.createMultipartUpload(probe, attributes: ObjectAttributes(), checksum: nil)
             uploadID = created.uploadID
-            try sendPart(probe, created.uploadID, connection)
+            try sendPart(probe, created.uploadID, connection: connection)
             report(.ok(step, "Started an upload of \(probe) and sent a part."))
             step = "permissions.parts"
-            try listParts(probe, created.uploadID, connection)
+            try listParts(probe, created.uploadID, connection: connection)
             step = "permissions.abort"
             try connection.abortMultipartUpload(probe, uploadID: created.uploadID)
             uploadID = nil
@@ -257,15 +260,15 @@ struct StoreDoctor {
                 .problem(
                     "permissions.abort",
                     .refused,
-                    "The upload \(left) of \(probe) was left at the store and its few bytes cost storage. Remove it with "
-                        + "sufficient permissions: aws s3api abort-multipart-upload --bucket \(probe.bucket) --key "
-                        + "\(probe.key.string) --upload-id \(left)"
+                    "The upload \(left) of \(probe) was left at the store and its few bytes cost storage. Remove it "
+                        + "with sufficient permissions: aws s3api abort-multipart-upload --bucket \(probe.bucket) "
+                        + "--key \(probe.key.string) --upload-id \(left)"
                 )
             )
         }
     }
 
-    private func sendPart(_ probe: ObjectAddress, _ uploadID: String, _ connection: S3Connection) throws(S3Error) {
+    private func sendPart(_ probe: ObjectAddress, _ uploadID: String, connection: S3Connection) throws(S3Error) {
         let content = Array("mule doctor\n".utf8)
         let file: File
         do {
@@ -289,7 +292,7 @@ struct StoreDoctor {
         )
     }
 
-    private func listParts(_ probe: ObjectAddress, _ uploadID: String, _ connection: S3Connection) throws(S3Error) {
+    private func listParts(_ probe: ObjectAddress, _ uploadID: String, connection: S3Connection) throws(S3Error) {
         do throws(S3Error) {
             let parts = try connection.listParts(probe, uploadID: uploadID).parts
             if parts.map(\.number) == [1] {

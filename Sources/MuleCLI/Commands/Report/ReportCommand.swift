@@ -70,7 +70,7 @@ struct ReportCommand {
             case .json: console.results([JSONValue.object(view.members).line])
             case .csv: if !showsFiles { console.results([table.row(view.members, RunView.columns)]) }
             }
-            if showsFiles { try printFiles(of: run, ledger, table, width) }
+            if showsFiles { try printFiles(of: run, ledger, table, width: width) }
         }
         if count == 0 {
             console.note(arguments.runNumber.map { "run \($0) does not exist" } ?? "no runs in this time")
@@ -111,7 +111,7 @@ struct ReportCommand {
         }
     }
 
-    private func printFiles(of run: RunRecord, _ ledger: Ledger, _ table: CSV, _ width: Int) throws(LedgerError) {
+    private func printFiles(of run: RunRecord, _ ledger: Ledger, _ table: CSV, width: Int) throws(LedgerError) {
         try forEachSlice(of: run, ledger) { views in
             console.results(
                 views.map { view in

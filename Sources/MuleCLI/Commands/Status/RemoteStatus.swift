@@ -42,7 +42,7 @@ struct RemoteStatus {
                 for record in records where !session.cancellation.isCancelled {
                     // Finished uploads are checked only if they are named.
                     let isAsked = record.isOpen || !ids.isEmpty
-                    lines.print(record, isAsked ? look(record, &unreachable, &failures) : nil)
+                    lines.print(record, isAsked ? look(record, &unreachable, failures: &failures) : nil)
                 }
             }
         } catch {
@@ -52,7 +52,7 @@ struct RemoteStatus {
         for place in try places(named, ids) where !session.cancellation.isCancelled {
             if unreachable.failure(of: place.address, place.bucket) != nil { continue }
             do throws(UploadFailure) {
-                try list(place, shown, &orphans, &failures)
+                try list(place, shown, orphans: &orphans, failures: &failures)
             } catch {
                 failures.add(error)
                 unreachable.note(error, of: place.address, place.bucket)
@@ -62,8 +62,8 @@ struct RemoteStatus {
         if isEmpty && orphans == 0 && !session.console.isJSON { session.console.note("no unfinished uploads") }
         if orphans > 0 {
             session.console.note(
-                "\(CleanLines.count(orphans)) not in this ledger: \"mule adopt FILE BUCKET/KEY\" adopts one, \"mule clean "
-                    + "--all-initiators BUCKET\" removes them"
+                "\(CleanLines.count(orphans)) not in this ledger: \"mule adopt FILE BUCKET/KEY\" adopts one, \"mule "
+                    + "clean --all-initiators BUCKET\" removes them"
             )
         }
         return ExitStatus(failures, FailureTally(stores.failures))
@@ -96,7 +96,7 @@ struct RemoteStatus {
     private func look(
         _ record: UploadRecord,
         _ unreachable: inout StoreFailures<StoreAddress>,
-        _ failures: inout FailureTally
+        failures: inout FailureTally
     ) -> RemoteView {
         let bucket = record.upload.destination.bucket
         guard unreachable.failure(of: record.upload.store, bucket) == nil else { return .notAsked }
@@ -115,8 +115,8 @@ struct RemoteStatus {
     private func list(
         _ place: StorePlace,
         _ shown: UploadList,
-        _ orphans: inout Int,
-        _ failures: inout FailureTally
+        orphans: inout Int,
+        failures: inout FailureTally
     ) throws(UploadFailure) {
         var marker: UploadMarker?
         var ofOthers = 0
@@ -208,7 +208,8 @@ struct RemoteView {
         guard exists else {
             guard let record, record.uploadID != nil else { return "at the store: nothing yet" }
             return record.isOpen
-                ? "at the store: upload no longer exists; mule resume checks for the object and restarts if it does not exist"
+                ? "at the store: upload no longer exists; mule resume checks for the object and restarts if it does "
+                    + "not exist"
                 : "at the store: nothing left"
         }
         var text = "at the store: \(Wording.count(parts, "part")), \(ByteSize.format(bytes))"

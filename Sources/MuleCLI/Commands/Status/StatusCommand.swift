@@ -45,7 +45,7 @@ struct StatusCommand {
                 isEmpty = false
             }
             // Only named uploads are shown, if any are named.
-            if session.arguments.operands.isEmpty { try printQuarantined(of: jobs, ledger, lines, &isEmpty) }
+            if session.arguments.operands.isEmpty { try printQuarantined(of: jobs, ledger, lines, isEmpty: &isEmpty) }
         } catch {
             throw session.ledgerFailure(error, ledger)
         }
@@ -57,7 +57,7 @@ struct StatusCommand {
         of jobs: [KnownJob],
         _ ledger: Ledger,
         _ lines: StatusLines,
-        _ isEmpty: inout Bool
+        isEmpty: inout Bool
     ) throws(LedgerError) {
         for job in jobs {
             var last: [UInt8]?

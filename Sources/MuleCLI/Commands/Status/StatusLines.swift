@@ -154,7 +154,8 @@ struct StatusLines {
     private func text(_ file: QuarantinedFile) -> String {
         let name = TextSafety.displayName(file.item.source)
         var line =
-            "       \("failed".padded(to: 8))  \(name)\n       quarantined by job \(TextSafety.displayName(file.job.name)) "
+            "       \("failed".padded(to: 8))  \(name)\n       quarantined by job "
+            + "\(TextSafety.displayName(file.job.name)) "
             + words(file)
         if let error = file.item.lastError { line += "\n       \(TextSafety.displayName(error.message))" }
         return line

@@ -72,7 +72,7 @@ struct StreamCommand {
                 service: store.service,
                 restartsAs: restartsAs
             )
-            return session.upload(JobFeed([job]), ledger, printer, canBeResumed: false)
+            return session.upload(JobFeed([job]), ledger, printer: printer, canBeResumed: false)
         }
     }
 

@@ -34,13 +34,13 @@ struct UploadCommand {
         let feed = RegistrationFeed(
             ledger,
             service: files.service,
-            onRefused: { files.fail($0.path, $0.destination, $1) },
+            onRefused: { files.fail($0.path, $0.destination, failure: $1) },
             more: { () throws(UploadFailure) in
                 defer { first = [] }
                 return first.isEmpty ? try files.next() : first
             }
         )
-        return session.upload(feed, ledger, printer, failuresBeside: { files.failures })
+        return session.upload(feed, ledger, printer: printer, failuresBeside: { files.failures })
     }
 
     private func firstFiles(of files: UploadSources) throws(CommandFailure) -> [UploadIntent]? {

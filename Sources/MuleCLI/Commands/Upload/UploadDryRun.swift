@@ -53,7 +53,7 @@ struct UploadDryRun {
         }
         if session.cancellation.isCancelled { return .interrupted }
         counts[.problem, default: 0] += files.failures.count
-        printTotals(counts, bytes, parts)
+        printTotals(counts, bytes, parts: parts)
         return ExitStatus(files.failures, failures)
     }
 
@@ -72,7 +72,7 @@ struct UploadDryRun {
         if let failure = file.failure { console.error(TextSafety.displayName(failure.message)) }
     }
 
-    private func printTotals(_ counts: [Kind: Int], _ bytes: Int64, _ parts: Int) {
+    private func printTotals(_ counts: [Kind: Int], _ bytes: Int64, parts: Int) {
         if console.isJSON {
             let files = Kind.allCases.map { ($0.rawValue, JSONValue.int(Int64(counts[$0] ?? 0))) }
             let members: [String: JSONValue] = [

@@ -92,7 +92,7 @@ final class UploadSources {
                     var message = problem.sentence(for: TextSafety.displayName(found.path))
                     if let hint = SourceHint.text(forMissing: found.path) { message += " " + hint }
                     let failure = UploadFailure(.source, message)
-                    fail(found.path, destination.address(forName: found.name), failure)
+                    fail(found.path, destination.address(forName: found.name), failure: failure)
                 case .leftOut(let found, let reason)?:
                     leftOut += 1
                     let text = "\(TextSafety.displayName(found.path)) skipped: \(reason.phrase)"
@@ -123,7 +123,7 @@ final class UploadSources {
         )
     }
 
-    func fail(_ path: [UInt8], _ address: ObjectAddress, _ failure: UploadFailure) {
+    func fail(_ path: [UInt8], _ address: ObjectAddress, failure: UploadFailure) {
         failures.add(failure)
         printer.print(.failed(FailedUpload(path, address, failure)))
     }
@@ -132,7 +132,7 @@ final class UploadSources {
         let arguments = session.arguments
         let address = destination.address(forName: file.name)
         if let objection = try objection(to: address, for: file) {
-            if let message = objection { fail(file.path, address, UploadFailure(.usage, message)) }
+            if let message = objection { fail(file.path, address, failure: UploadFailure(.usage, message)) }
             return nil
         }
         return UploadIntent(
@@ -201,7 +201,7 @@ final class UploadSources {
             hasWaited = true
         }
         for (index, failure) in unsettled.sorted(by: { $0.key < $1.key }) {
-            fail(intents[index].path, intents[index].destination, failure)
+            fail(intents[index].path, intents[index].destination, failure: failure)
         }
         intents = intents.indices.filter { unsettled[$0] == nil }.map { intents[$0] }
     }

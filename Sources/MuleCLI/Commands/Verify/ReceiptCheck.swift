@@ -84,7 +84,9 @@ struct ReceiptCheck {
             }
         case .failure(let failure):
             if console.isJSON {
-                return console.result(VerifyEvent.failed(failure, object.source, object.address, id: object.id))
+                return console.result(
+                    VerifyEvent.failed(failure, object.source, address: object.address, id: object.id)
+                )
             }
             let word =
                 switch failure.verdict {
@@ -170,8 +172,8 @@ private final class ReceiptStores: Sendable {
         throw CommandFailure(
             status: .usage,
             message:
-                "The receipt names \(TextSafety.displayName(endpoint)), to which this ledger has never uploaded. If that is "
-                + "the right store, name it with --endpoint-url."
+                "The receipt names \(TextSafety.displayName(endpoint)), to which this ledger has never uploaded. If "
+                + "that is the right store, name it with --endpoint-url."
         )
     }
 }

@@ -98,6 +98,7 @@ final class ReceiptReader: Sendable {
         guard let missing = state.missing, missing != 0 else { return nil }
         let difference = missing > 0 ? "\(missing) fewer" : "\(-missing) more"
         return
-            "\(LedgerExportImport.shown(path)), up to line \(state.line), has \(difference) files than its run: it was cut off or changed."
+            "\(LedgerExportImport.shown(path)), up to line \(state.line), has \(difference) files than its run: it "
+            + "was cut off or changed."
     }
 }

@@ -26,7 +26,7 @@ struct VerifyCommand {
             report(verification)
             return .done
         case .failure(let failure):
-            report(failure, path, address)
+            report(failure, path, address: address)
             return ExitStatus([failure.failure])
         }
     }
@@ -43,8 +43,10 @@ struct VerifyCommand {
         )
     }
 
-    private func report(_ failure: VerifyFailure, _ path: [UInt8], _ address: ObjectAddress) {
-        if session.console.isJSON { session.console.result(VerifyEvent.failed(failure, path, address, id: nil)) }
+    private func report(_ failure: VerifyFailure, _ path: [UInt8], address: ObjectAddress) {
+        if session.console.isJSON {
+            session.console.result(VerifyEvent.failed(failure, path, address: address, id: nil))
+        }
         if failure.failure.kind != .interrupted {
             session.console.error(TextSafety.displayName(failure.failure.message))
         }
@@ -71,7 +73,7 @@ enum VerifyEvent {
     }
 
     /// - Parameter id: of the upload, if known.
-    static func failed(_ failure: VerifyFailure, _ source: [UInt8], _ address: ObjectAddress, id: String?) -> String {
+    static func failed(_ failure: VerifyFailure, _ source: [UInt8], address: ObjectAddress, id: String?) -> String {
         JSONValue.object([
             "destination": .string(address.description),
             "error": EventPrinter.error(failure.failure),

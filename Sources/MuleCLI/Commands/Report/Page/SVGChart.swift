@@ -21,16 +21,19 @@ enum SVGChart {
         for share in [0.0, 0.5, 1.0] {
             let y = plot - share * (plot - 10)
             body +=
-                "<line class=\"grid\" x1=\"\(text(left))\" x2=\"\(text(left + width))\" y1=\"\(text(y))\" y2=\"\(text(y))\"/>"
+                "<line class=\"grid\" x1=\"\(text(left))\" x2=\"\(text(left + width))\" y1=\"\(text(y))\" "
+                + "y2=\"\(text(y))\"/>"
             body +=
-                "<text class=\"scale\" x=\"\(text(left - 6))\" y=\"\(text(y + 4))\">\(HTML.text(format(most * share)))</text>"
+                "<text class=\"scale\" x=\"\(text(left - 6))\" "
+                + "y=\"\(text(y + 4))\">\(HTML.text(format(most * share)))</text>"
         }
         let every = max(1, (bars.count + 11) / 12)
         for (index, bar) in bars.enumerated() {
             let high = bar.value / most * (plot - 10)
             let x = left + Double(index) * step
             body +=
-                "<rect class=\"bar\" x=\"\(text(x + step * 0.1))\" y=\"\(text(plot - high))\" width=\"\(text(step * 0.8))\" "
+                "<rect class=\"bar\" x=\"\(text(x + step * 0.1))\" y=\"\(text(plot - high))\" "
+                + "width=\"\(text(step * 0.8))\" "
             body += "height=\"\(text(high))\"><title>\(HTML.text(bar.title))</title></rect>"
             guard index % every == 0 else { continue }
             body +=
@@ -53,7 +56,8 @@ enum SVGChart {
             let (x, y) = (40 + place / 7 * cell, 18 + place % 7 * cell)
             let color = entry.result?.color ?? "var(--empty)"
             body +=
-                "<rect x=\"\(x)\" y=\"\(y)\" width=\"\(cell - 2)\" height=\"\(cell - 2)\" rx=\"2\" style=\"fill:\(color)\">"
+                "<rect x=\"\(x)\" y=\"\(y)\" width=\"\(cell - 2)\" height=\"\(cell - 2)\" rx=\"2\" "
+                + "style=\"fill:\(color)\">"
             body += "<title>\(HTML.text(entry.title))</title></rect>"
             if let mark = entry.result?.mark, !mark.isEmpty {
                 body += "<text class=\"mark\" x=\"\(x + 6)\" y=\"\(y + 11)\">\(mark)</text>"
@@ -64,7 +68,8 @@ enum SVGChart {
         }
         let (width, height) = (60 + weeks * cell, 20 + 7 * cell)
         return
-            "<svg viewBox=\"0 0 \(width) \(height)\" style=\"width:\(width)px;max-width:100%\" role=\"img\">\(body)</svg>"
+            "<svg viewBox=\"0 0 \(width) \(height)\" style=\"width:\(width)px;max-width:100%\" "
+            + "role=\"img\">\(body)</svg>"
     }
 
     private static func text(_ number: Double) -> String { String((number * 10).rounded() / 10) }
