@@ -7,7 +7,7 @@ import MuleTransport
 import MuleUpload
 
 package enum Version {
-    package static let number = "0.1.0"
+    package static let number = "0.2.0"
 
     /// Includes the versions of the libraries, for bug reports.
     package static var text: String { "mule \(number) (\(HTTPClient.version))" }
