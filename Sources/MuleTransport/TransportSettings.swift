@@ -2,6 +2,8 @@
 package struct TransportSettings: Hashable, Sendable {
     /// PEM file of the authorities to trust in place of the system's.
     package var caBundle: String?
+    /// Shown to servers that ask for one.
+    package var clientCertificate: ClientCertificate?
     /// Seconds for the look-up of the name, for the connection, and for the TLS handshake, each.
     package var connectTimeout = 20.0
     package var userAgent: String
