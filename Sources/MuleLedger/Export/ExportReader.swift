@@ -171,16 +171,25 @@ package struct ExportReader: Sendable {
             throw FieldProblem("\"endpoint\" is not the URL of a store")
         }
         let profile = try fields.optionalText("profile", limit: 1024)
-        let caBundle = try fields.optionalText("caBundle", limit: 4096)
-        if let caBundle, !caBundle.utf8.starts(with: "/".utf8) {
-            throw FieldProblem("\"caBundle\" is not an absolute path")
+        func path(_ name: String) throws(FieldProblem) -> String? {
+            let path = try fields.optionalText(name, limit: 4096)
+            if let path, !path.utf8.starts(with: "/".utf8) {
+                throw FieldProblem("\"\(name)\" is not an absolute path")
+            }
+            return path
         }
+        let caBundle = try path("caBundle")
+        // Older exports do not have these two.
+        let clientCertificate = fields.members["clientCertificate"] == nil ? nil : try path("clientCertificate")
+        let clientKey = fields.members["clientKey"] == nil ? nil : try path("clientKey")
         return StoreAddress(
             endpoint: endpoint,
             region: try fields.word("region"),
             addressing: try fields.word("addressing", of: ["auto", "path", "virtual"]),
             profile: profile,
-            caBundle: caBundle
+            caBundle: caBundle,
+            clientCertificate: clientCertificate,
+            clientKey: clientKey
         )
     }
 
