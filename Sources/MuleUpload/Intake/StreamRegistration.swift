@@ -112,6 +112,6 @@ extension Registration {
     /// Whether an upload may be carried on as another: all that its object is given was fixed when it was created.
     private static func isOneObject(_ first: NewUpload, _ second: NewUpload) -> Bool {
         first.attributes == second.attributes && first.onlyIfAbsent == second.onlyIfAbsent
-            && first.integrity.checksum == second.integrity.checksum
+            && first.integrity.checksumOption == second.integrity.checksumOption
     }
 }
