@@ -166,12 +166,14 @@ let package = Package(
         ),
         tests("EndToEndTests", ["mule", "MuleDigest", "MuleLedger", "MuleSystem", "TestSupport"]),
         tests("TestSupportTests", ["MuleDigest", "MuleSigning", "MulePlan", "TestSupport"]),
-        tests(
-            "MuleCLITests",
-            [
-                "MuleCLI", "MuleJSON", "MuleLedger", "MulePlan", "MuleSources", "MuleUpload", "MuleSystem",
+        .testTarget(
+            name: "MuleCLITests",
+            dependencies: [
+                "MuleCLI", "MuleJSON", "MuleLedger", "MulePlan", "MuleS3", "MuleSources", "MuleUpload", "MuleSystem",
                 "TestSupport",
-            ]
+            ],
+            exclude: ["Fixtures"],
+            swiftSettings: strict
         ),
     ]
 )

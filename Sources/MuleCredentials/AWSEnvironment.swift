@@ -1,3 +1,4 @@
+import MulePlan
 package import MuleSigning
 package import MuleSystem
 import MuleTransport
@@ -22,13 +23,25 @@ package struct AWSEnvironment: Sendable {
     /// Variables first, then the profile.
     package var settings: StoreSettings { environmentSettings.completed(by: profileSettings) }
 
+    /// Whether services that give credentials are asked at dual-stack endpoints; `s3.use_dualstack_endpoint` is not about them.
+    private var servicesUseDualStack: Bool {
+        environmentSettings.dualStack ?? (profile?["use_dualstack_endpoint"]?.lowercased() == "true")
+    }
+
+    /// What is set to change how requests are repeated, which mule does by rules of its own: variables, and settings of the
+    /// profile.
+    package var unusedRetrySettings: [String] {
+        ["AWS_MAX_ATTEMPTS", "AWS_RETRY_MODE"].filter { variables[nonEmpty: $0] != nil }
+            + ["max_attempts", "retry_mode"].filter { profile?[$0] != nil }
+    }
+
     /// Reads the shared files and picks the profile.
     ///
     /// - Parameters:
     ///   - explicit: The profile that `--profile` names. It outranks keys in the environment.
     ///   - environment: All variables; an empty one counts as unset.
     ///   - configured: The profile that mule's own configuration names, for when no variable names one.
-    /// - Throws: When a file can't be understood, or a profile that was named does not exist.
+    /// - Throws: When a file or a variable can't be understood, or a profile that was named does not exist.
     package init(
         profile explicit: String?,
         environment: [String: String],
@@ -56,7 +69,11 @@ package struct AWSEnvironment: Sendable {
         }
         profileName = profile?.name
         let ignoring = StoreSettings.ignoresEndpoints(environment: environment, profile: profile)
-        environmentSettings = StoreSettings(environment: environment, ignoringEndpoints: ignoring)
+        do throws(BadSetting) {
+            environmentSettings = try StoreSettings(environment: environment, ignoringEndpoints: ignoring)
+        } catch {
+            throw .badVariable(error)
+        }
         guard let profile else {
             profileSettings = StoreSettings(ignoresConfiguredEndpoints: ignoring)
             return
@@ -78,16 +95,21 @@ package struct AWSEnvironment: Sendable {
     /// - Parameters:
     ///   - userAgent: What the services that are asked for credentials are told.
     ///   - caBundle: PEM file of the authorities to trust in place of the system's.
+    ///   - fips: Whether AWS's services are asked at FIPS endpoints only; nil for what variables and profile say.
+    ///   - dualStack: The same for dual-stack endpoints.
     ///   - cancellation: Ends what is being waited for, now and later.
     ///   - notice: Takes sentences for people about what is no failure; to be shown, and not to be kept.
     /// - Throws: When no keys are found, or the ones that are found, or the way to get them, can't be used.
     package func credentialsProvider(
         userAgent: String = "mule",
         caBundle: String? = nil,
+        fips: Bool? = nil,
+        dualStack: Bool? = nil,
         cancellation: Cancellation = Cancellation(),
         notice: @escaping @Sendable (String) -> Void = { _ in }
     ) throws(CredentialsUnavailable) -> any CredentialsProvider {
-        try CredentialChain(
+        let region = settings.region.map(AWSPartition.namedRegion)
+        return try CredentialChain(
             selection: selection,
             configuration: configuration,
             context: CredentialContext(environment: variables, cancellation: cancellation, notice: notice),
@@ -95,9 +117,11 @@ package struct AWSEnvironment: Sendable {
                 environment: variables,
                 profile: profile,
                 configuration: configuration,
-                ignoresConfigured: settings.ignoresConfiguredEndpoints
+                ignoresConfigured: settings.ignoresConfiguredEndpoints,
+                fips: region?.isFIPS == true || fips ?? settings.fips ?? false,
+                dualStack: dualStack ?? servicesUseDualStack
             ),
-            region: settings.region,
+            region: region?.name,
             transport: TransportSettings(userAgent: userAgent, caBundle: caBundle)
         ).provider()
     }

@@ -1,3 +1,4 @@
+import MulePlan
 import MuleSigning
 import MuleSystem
 
@@ -85,16 +86,18 @@ final class BucketRoutes: Sendable {
 
 extension Endpoint {
     /// This store's endpoint for another region: Amazon's hosts carry the region in their names, other stores only in
-    /// the signature. Nil for what is no region's name, this very region, another partition of AWS, and the
-    /// endpoint of a VPC, which serves its own region only.
+    /// the signature. Nil for what is no region's name, this very region, another partition of AWS, and the endpoints of a VPC
+    /// and of access points, which serve their own region only. A FIPS endpoint leads to a FIPS endpoint.
     func serving(region other: String) -> Endpoint? {
         guard other != region, Self.isRegionName(other) else { return nil }
         var endpoint = self
         endpoint.region = other
         guard isAmazon else { return endpoint }
-        guard Self.isChina(region) == Self.isChina(other) else { return nil }
+        guard AWSPartition(region: region) == AWSPartition(region: other) else { return nil }
         var labels = host.split(separator: ".").map(String.init)
-        if labels.contains("vpce") { return nil }
+        if labels.contains("vpce") || labels.first?.hasPrefix("s3-accesspoint") == true { return nil }
+        // One host for all regions.
+        if labels.first == "s3-accelerate" { return endpoint }
         if labels.first == "s3", labels.dropFirst().first == "amazonaws" {
             // The oldest host names no region.
             labels.insert(other, at: 1)
@@ -107,7 +110,5 @@ extension Endpoint {
     }
 
     /// Whether the host is one of Amazon's.
-    package var isAmazon: Bool { host.hasSuffix(".amazonaws.com") || host.hasSuffix(".amazonaws.com.cn") }
-
-    private static func isChina(_ region: String) -> Bool { region.hasPrefix("cn-") }
+    package var isAmazon: Bool { AWSPartition.owns(host: host) }
 }

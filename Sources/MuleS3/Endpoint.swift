@@ -33,18 +33,6 @@ package struct Endpoint: Hashable, Sendable {
         return hasPort ? host : host + (isEncrypted ? ":443" : ":80")
     }
 
-    /// Amazon's endpoint of the region.
-    package static func amazon(region: String, addressing: Addressing = .auto) -> Endpoint {
-        let suffix = region.hasPrefix("cn-") ? "amazonaws.com.cn" : "amazonaws.com"
-        return Endpoint(
-            scheme: "https",
-            host: "s3.\(region).\(suffix)",
-            basePath: "",
-            region: region,
-            addressing: addressing == .path ? .path : .virtual
-        )
-    }
-
     /// An endpoint that a user named: `http[s]://host[:port][/base]`.
     package init(url: String, region: String, addressing: Addressing = .auto) throws(EndpointError) {
         let lower = url.lowercased()
@@ -117,9 +105,13 @@ package struct Endpoint: Hashable, Sendable {
 
     /// Host and encoded path of a bucket or an object in it.
     ///
-    /// A bucket name with a dot can't match a wildcard certificate, so over TLS it always goes into the path.
+    /// A bucket name with a dot can't match a wildcard certificate, so over TLS it always goes into the path. An access point
+    /// is always in the host.
     package func target(bucket: String, key: ObjectKey?) -> (host: String, path: String) {
         let keyPath = key.map { URIEncoding.path($0.utf8) } ?? ""
+        if let point = AccessPoint(bucket: bucket) {
+            return ("\(point.name)-\(point.account).\(host)".lowercased(), basePath + "/" + keyPath)
+        }
         let inPath = addressing == .path || (isEncrypted && bucket.contains("."))
         if inPath {
             return (host, basePath + "/" + bucket + (key == nil ? "" : "/" + keyPath))
@@ -135,4 +127,20 @@ package enum EndpointError: Error, Hashable, Sendable {
     case badPort(String)
     /// Buckets are to be in the host's name, and the host is an address.
     case addressWithoutNames(String)
+    case fipsWithURL(String)
+    case dualStackWithURL(String)
+    case accelerateWithURL(String)
+    case accelerateWithFIPS
+    /// The partition has no FIPS endpoints.
+    case noFIPS(region: String)
+    case noAcceleration(region: String)
+    case accelerateInPath
+    /// A dot in the bucket's name.
+    case accelerateWithDots(String)
+    case accelerateWithAccessPoint(String)
+    case accessPointInPath(String)
+    /// The access point is in another partition than the region that is set.
+    case otherPartition(String, region: String)
+    /// The access point is in another region, and the settings do not allow that.
+    case otherRegion(String, region: String)
 }
