@@ -171,12 +171,14 @@ let package = Package(
             ["mule", "MuleDigest", "MuleLedger", "MulePlan", "MuleSQLite", "MuleSystem", "TestSupport"]
         ),
         tests("TestSupportTests", ["MuleDigest", "MuleSigning", "MulePlan", "TestSupport"]),
-        tests(
-            "MuleCLITests",
-            [
-                "MuleCLI", "MuleJSON", "MuleLedger", "MulePlan", "MuleSources", "MuleUpload", "MuleSystem",
+        .testTarget(
+            name: "MuleCLITests",
+            dependencies: [
+                "MuleCLI", "MuleJSON", "MuleLedger", "MulePlan", "MuleS3", "MuleSources", "MuleUpload", "MuleSystem",
                 "TestSupport",
-            ]
+            ],
+            exclude: ["Fixtures"],
+            swiftSettings: strict
         ),
     ]
 )

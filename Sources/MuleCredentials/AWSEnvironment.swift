@@ -1,3 +1,4 @@
+import MulePlan
 package import MuleSigning
 package import MuleSystem
 import MuleTransport
@@ -21,6 +22,19 @@ package struct AWSEnvironment: Sendable {
 
     /// Variables first, then the profile.
     package var settings: StoreSettings { environmentSettings.completed(by: profileSettings) }
+
+    /// Whether services that give credentials are asked at dual-stack endpoints; `s3.use_dualstack_endpoint` is not
+    /// about them.
+    private var servicesUseDualStack: Bool {
+        environmentSettings.dualStack ?? (profile?["use_dualstack_endpoint"]?.lowercased() == "true")
+    }
+
+    /// What is set to change how requests are repeated, which mule does by rules of its own: variables, and settings of
+    /// the profile.
+    package var unusedRetrySettings: [String] {
+        ["AWS_MAX_ATTEMPTS", "AWS_RETRY_MODE"].filter { variables[nonEmpty: $0] != nil }
+            + ["max_attempts", "retry_mode"].filter { profile?[$0] != nil }
+    }
 
     /// Reads the shared files and picks the profile.
     ///
@@ -56,7 +70,11 @@ package struct AWSEnvironment: Sendable {
         }
         profileName = profile?.name
         let ignoring = StoreSettings.ignoresEndpoints(environment: environment, profile: profile)
-        environmentSettings = StoreSettings(environment: environment, ignoringEndpoints: ignoring)
+        do throws(BadSetting) {
+            environmentSettings = try StoreSettings(environment: environment, ignoringEndpoints: ignoring)
+        } catch {
+            throw .badVariable(error)
+        }
         guard let profile else {
             profileSettings = StoreSettings(ignoresConfiguredEndpoints: ignoring)
             return
@@ -84,10 +102,13 @@ package struct AWSEnvironment: Sendable {
     package func credentialsProvider(
         userAgent: String = "mule",
         caBundle: String? = nil,
+        fips: Bool? = nil,
+        dualStack: Bool? = nil,
         cancellation: Cancellation = Cancellation(),
         notice: @escaping @Sendable (String) -> Void = { _ in }
     ) throws(CredentialsUnavailable) -> any CredentialsProvider {
-        try CredentialChain(
+        let region = settings.region.map(AWSPartition.namedRegion)
+        return try CredentialChain(
             selection: selection,
             configuration: configuration,
             context: CredentialContext(environment: variables, cancellation: cancellation, notice: notice),
@@ -95,9 +116,11 @@ package struct AWSEnvironment: Sendable {
                 environment: variables,
                 profile: profile,
                 configuration: configuration,
-                ignoresConfigured: settings.ignoresConfiguredEndpoints
+                ignoresConfigured: settings.ignoresConfiguredEndpoints,
+                fips: region?.isFIPS == true || fips ?? settings.fips ?? false,
+                dualStack: dualStack ?? servicesUseDualStack
             ),
-            region: settings.region,
+            region: region?.name,
             transport: TransportSettings(userAgent: userAgent, caBundle: caBundle)
         ).provider()
     }

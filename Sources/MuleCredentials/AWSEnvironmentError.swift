@@ -4,7 +4,9 @@ package import MuleSigning
 package enum AWSEnvironmentError: Error, Hashable, Sendable {
     /// A shared file is invalid, so the credentials are unknown.
     case configuration(SharedConfigurationError)
-    /// The named profile is in neither file.
+    /// A variable has a value that it cannot have.
+    case badVariable(BadSetting)
+    /// The profile that was named is in neither file.
     case unknownProfile(UnknownProfile)
     case credentials(CredentialsUnavailable)
 
@@ -12,6 +14,7 @@ package enum AWSEnvironmentError: Error, Hashable, Sendable {
     package var reason: String {
         switch self {
         case .configuration(let error): error.description
+        case .badVariable(let setting): setting.reason
         case .unknownProfile(let profile): profile.reason
         case .credentials(let error): error.reason
         }

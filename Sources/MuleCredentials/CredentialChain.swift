@@ -71,7 +71,7 @@ struct CredentialChain: Sendable {
             TokenService(
                 context: context,
                 endpoint: try endpoints.url(of: .tokens, region: region),
-                region: region ?? "us-east-1",
+                region: region.flatMap { $0 == "aws-global" ? nil : $0 } ?? "us-east-1",
                 transport: transport
             )
         }

@@ -1,3 +1,4 @@
+import MulePlan
 import MuleSigning
 
 /// The endpoints of AWS's services for a run: from variables and profile, or Amazon's own.
@@ -9,30 +10,52 @@ struct ServiceEndpoints: Sendable {
     /// Whether `AWS_IGNORE_CONFIGURED_ENDPOINT_URLS` or its setting disables configured endpoints.
     let ignoresConfigured: Bool
 
-    /// The names in a `[services]` section; in capitals, the suffixes of variable names.
+    /// Whether only endpoints with validated cryptography may be used.
+    let fips: Bool
+    let dualStack: Bool
+
+    /// By the names in a `[services]` section; in capitals they end the variables' names.
     enum Service: String, Sendable {
         case tokens = "sts"
         case signOn = "sso"
         case signOnTokens = "sso_oidc"
 
-        func amazonHost(_ region: String?) -> String {
-            // Without a region, only the token service has an endpoint, which is global.
-            guard let region else { return "sts.amazonaws.com" }
-            let suffix = region.hasPrefix("cn-") ? "amazonaws.com.cn" : "amazonaws.com"
-            return switch self {
-            case .tokens: "sts.\(region).\(suffix)"
-            case .signOn: "portal.sso.\(region).\(suffix)"
-            case .signOnTokens: "oidc.\(region).\(suffix)"
+        /// The first label of its hosts.
+        fileprivate var hostName: String {
+            switch self {
+            case .tokens: "sts"
+            case .signOn: "portal.sso"
+            case .signOnTokens: "oidc"
             }
         }
     }
 
+    /// The service's host by the rules of AWS's SDKs.
+    private func amazonHost(of service: Service, _ region: String?) -> String {
+        // Without a region only the token service has a place, for all regions.
+        let isGlobal = region == nil || region == "aws-global"
+        if isGlobal, !fips, !dualStack { return service.hostName + ".amazonaws.com" }
+        let region = isGlobal ? "us-east-1" : region ?? ""
+        let partition = AWSPartition(region: region)
+        // There the ordinary hosts are FIPS endpoints.
+        let isMarked = fips && (dualStack || partition.name != "aws-us-gov")
+        let suffix = dualStack ? partition.dualStackSuffix : partition.dnsSuffix
+        return "\(service.hostName)\(isMarked ? "-fips" : "").\(region).\(suffix)"
+    }
+
     func url(of service: Service, region: String?) throws(CredentialsUnavailable) -> ServiceURL {
         guard let (text, origin) = configured(service) else {
-            guard let url = ServiceURL("https://" + service.amazonHost(region)) else {
+            guard let url = ServiceURL("https://" + amazonHost(of: service, region)) else {
                 throw CredentialsUnavailable(reason: "\"\(region ?? "")\" is not the name of a region")
             }
             return url
+        }
+        guard !fips else {
+            throw CredentialsUnavailable(
+                reason:
+                    "FIPS endpoints are required, but \(origin) names another server for credentials; remove it, or "
+                    + "turn FIPS off"
+            )
         }
         guard let url = ServiceURL(text), url.query.isEmpty else {
             throw CredentialsUnavailable(

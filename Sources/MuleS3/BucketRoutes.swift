@@ -1,3 +1,4 @@
+import MulePlan
 import MuleSigning
 import MuleSystem
 
@@ -92,9 +93,11 @@ extension Endpoint {
         var endpoint = self
         endpoint.region = other
         guard isAmazon else { return endpoint }
-        guard Self.isChina(region) == Self.isChina(other) else { return nil }
+        guard AWSPartition(region: region) == AWSPartition(region: other) else { return nil }
         var labels = host.split(separator: ".").map(String.init)
-        if labels.contains("vpce") { return nil }
+        if labels.contains("vpce") || labels.first?.hasPrefix("s3-accesspoint") == true { return nil }
+        // One host for all regions.
+        if labels.first == "s3-accelerate" { return endpoint }
         if labels.first == "s3", labels.dropFirst().first == "amazonaws" {
             // The oldest host has no region in its name.
             labels.insert(other, at: 1)
@@ -107,7 +110,5 @@ extension Endpoint {
     }
 
     /// Whether the host is one of Amazon's.
-    package var isAmazon: Bool { host.hasSuffix(".amazonaws.com") || host.hasSuffix(".amazonaws.com.cn") }
-
-    private static func isChina(_ region: String) -> Bool { region.hasPrefix("cn-") }
+    package var isAmazon: Bool { AWSPartition.owns(host: host) }
 }

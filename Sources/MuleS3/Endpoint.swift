@@ -33,19 +33,7 @@ package struct Endpoint: Hashable, Sendable {
         return hasPort ? host : host + (isEncrypted ? ":443" : ":80")
     }
 
-    /// Amazon's endpoint of the region.
-    package static func amazon(region: String, addressing: Addressing = .auto) -> Endpoint {
-        let suffix = region.hasPrefix("cn-") ? "amazonaws.com.cn" : "amazonaws.com"
-        return Endpoint(
-            scheme: "https",
-            host: "s3.\(region).\(suffix)",
-            basePath: "",
-            region: region,
-            addressing: addressing == .path ? .path : .virtual
-        )
-    }
-
-    /// The user's endpoint: `http[s]://host[:port][/base]`.
+    /// An endpoint that a user named: `http[s]://host[:port][/base]`.
     package init(url: String, region: String, addressing: Addressing = .auto) throws(EndpointError) {
         let lower = url.lowercased()
         guard let scheme = ["http", "https"].first(where: { lower.hasPrefix($0 + "://") }) else {
@@ -120,6 +108,9 @@ package struct Endpoint: Hashable, Sendable {
     /// A bucket name with a dot does not match a wildcard certificate, so over TLS it is always in the path.
     package func target(bucket: String, key: ObjectKey?) -> (host: String, path: String) {
         let keyPath = key.map { URIEncoding.path($0.utf8) } ?? ""
+        if let point = AccessPoint(bucket: bucket) {
+            return ("\(point.name)-\(point.account).\(host)".lowercased(), basePath + "/" + keyPath)
+        }
         let inPath = addressing == .path || (isEncrypted && bucket.contains("."))
         if inPath {
             return (host, basePath + "/" + bucket + (key == nil ? "" : "/" + keyPath))
@@ -135,4 +126,20 @@ package enum EndpointError: Error, Hashable, Sendable {
     case badPort(String)
     /// Virtual-host addressing is set, but the host is an IP address.
     case addressWithoutNames(String)
+    case fipsWithURL(String)
+    case dualStackWithURL(String)
+    case accelerateWithURL(String)
+    case accelerateWithFIPS
+    /// The partition has no FIPS endpoints.
+    case noFIPS(region: String)
+    case noAcceleration(region: String)
+    case accelerateInPath
+    /// A dot in the bucket's name.
+    case accelerateWithDots(String)
+    case accelerateWithAccessPoint(String)
+    case accessPointInPath(String)
+    /// The access point is in another partition than the region that is set.
+    case otherPartition(String, region: String)
+    /// The access point is in another region, and the settings do not allow that.
+    case otherRegion(String, region: String)
 }

@@ -129,8 +129,8 @@ package final class Database {
         try run(sql, values) { _ in }
     }
 
-    /// The next row of a statement without values that gives its rows one by one; nil behind the last, and the call after
-    /// that starts again.
+    /// The next row of a statement without values that gives its rows one by one; nil behind the last, and the call
+    /// after that starts again.
     package func next<Row>(_ sql: String, read: (SQLRow) -> Row) throws(SQLiteError) -> Row? {
         let statement = try prepared(sql)
         let status = sqlite3_step(statement)

@@ -11,8 +11,8 @@ package struct SpillError: Error, Hashable, Sendable {
     }
 }
 
-/// A private temporary database: in memory while it is small, else in a nameless file in SQLITE_TMPDIR, TMPDIR or /var/tmp,
-/// which is gone with the process. https://sqlite.org/inmemorydb.html#temp_db
+/// A private temporary database: in memory while it is small, else in a nameless file in SQLITE_TMPDIR, TMPDIR or
+/// /var/tmp, which is gone with the process. https://sqlite.org/inmemorydb.html#temp_db
 private func spillDatabase(_ schema: String) throws(SpillError) -> Database {
     do {
         let database = try Database(path: [])
@@ -50,8 +50,8 @@ package final class SpillSorter {
         count += 1
     }
 
-    /// The record of the lowest rank that has not been given out; of equals the one that was added first. Nil when there are
-    /// no more. Nothing is to be added once it was called.
+    /// The next record in the order of ranks; of equal ranks the one that was added first. Nil when
+    /// there are no more. After the first call nothing may be added.
     package func next() throws(SpillError) -> [UInt8]? {
         guard !isAtEnd else { return nil }
         do {

@@ -43,13 +43,13 @@ package struct DestinationTemplate: Hashable, Sendable {
     package let bucket: String
     private let pieces: [Piece]
 
-    /// Reads `bucket/…` or `s3://bucket/…`.
+    /// Reads `bucket/…` or `s3://bucket/…`; the ARN of an access point may be in the bucket's place.
     package init(_ text: String) throws(TemplateError) {
         self.text = text
         let scheme = text.utf8.prefix(5)
         let hasScheme = String(decoding: scheme, as: UTF8.self).lowercased() == "s3://"
         let rest = Array(text.utf8.dropFirst(hasScheme ? 5 : 0))
-        let slash = rest.firstIndex(of: UInt8(ascii: "/")) ?? rest.endIndex
+        let slash = AccessPoint.endOfBucket(in: rest[...])
         let bucket = Array(rest[..<slash])
         let braces = [UInt8(ascii: "{"), UInt8(ascii: "}")]
         guard !bucket.contains(where: { braces.contains($0) }) else { throw .placeholderInBucket }
@@ -59,6 +59,7 @@ package struct DestinationTemplate: Hashable, Sendable {
             switch error {
             case .noBucket: throw .noBucket
             case .badBucket(let name): throw .badBucket(name)
+            case .unsupportedARN(let name, let refusal): throw .unsupportedARN(name, refusal)
             }
         }
         var pieces = try Self.pieces(slash == rest.endIndex ? [] : rest[(slash + 1)...])
@@ -190,6 +191,7 @@ extension DestinationTemplate {
 package enum TemplateError: Error, Hashable, Sendable, CustomStringConvertible {
     case noBucket
     case badBucket(String)
+    case unsupportedARN(String, AccessPoint.Refusal)
     case placeholderInBucket
     /// An unknown placeholder; the message suggests the nearest known one.
     case unknown(String)
@@ -203,6 +205,7 @@ package enum TemplateError: Error, Hashable, Sendable, CustomStringConvertible {
         switch self {
         case .noBucket: "names no bucket; write bucket/key or bucket/prefix/"
         case .badBucket(let name): "names \"\(name)\", which is not a valid bucket name"
+        case .unsupportedARN(let name, let refusal): "names \"\(name)\", which is not a bucket. \(refusal.cure)"
         case .placeholderInBucket: "has a placeholder in the bucket name; one job writes to one bucket"
         case .unknown(let name):
             "has the unknown placeholder {\(name)}; \(Self.hint(for: name))"

@@ -31,6 +31,10 @@ extension HTTPClient {
                 throw .unusable("the CA bundle \(bundle) cannot be read: \(SystemError.current("open").reason)")
             }
         }
+        if let client = settings.clientCertificate {
+            curl.setString(CURLOPT_SSLCERT, client.certificate)
+            curl.setString(CURLOPT_SSLKEY, client.key)
+        }
         if !settings.knownAddresses.isEmpty { curl.setAddresses(settings.knownAddresses) }
         setCallbacks()
         trust(settings.caBundle)

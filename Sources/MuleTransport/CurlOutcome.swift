@@ -44,8 +44,12 @@ struct CurlOutcome {
             return (.handshake, .certificate(certificate))
         case CURLE_SSL_CONNECT_ERROR:
             return (.handshake, handshake)
+        case CURLE_SSL_CERTPROBLEM:
+            // The client's certificate, which was valid when the run started.
+            return nil
         default:
-            // In TLS 1.3 the server notices the missing certificate only after the client's handshake has ended.
+            if speaksOfCertificate { return (.handshake, .wantsClientCertificate) }
+            // In TLS 1.3 the server sees that there is no certificate only after the client's handshake has ended.
             if wantsCertificate { return (.handshake, .wantsClientCertificate) }
             return (stage, .closed(text))
         }
@@ -75,8 +79,18 @@ struct CurlOutcome {
         }
     }
 
+    /// Whether the server's alert is about the certificate of the client: it has none, or one that the server does not
+    /// accept (RFC 8446, section 6.2). A client sends such alerts itself where the server's certificate is bad, but
+    /// never gets them.
+    private var speaksOfCertificate: Bool {
+        [
+            "certificate required", "bad certificate", "unknown ca", "certificate unknown", "certificate expired",
+            "certificate revoked", "unsupported certificate",
+        ].contains { text.contains("alert " + $0) }
+    }
+
     private var handshake: NetworkFailure.Reason {
-        if text.contains("alert certificate required") { return .wantsClientCertificate }
+        if speaksOfCertificate { return .wantsClientCertificate }
         if wantsCertificate, text.contains("alert") { return .wantsClientCertificate }
         // How OpenSSL and GnuTLS report an unencrypted answer.
         let plain = ["wrong version number", "packet length too long", "unexpected TLS packet"]

@@ -25,8 +25,14 @@ package struct RemoteEnd: Hashable, Sendable {
 
     var name: String { "\(host):\(port)" }
 
-    /// Then the user may have forgotten to set an endpoint.
-    fileprivate var isAmazon: Bool { host.hasSuffix(".amazonaws.com") || host.hasSuffix(".amazonaws.com.cn") }
+    /// Whether a store was named, or may have been forgotten, cannot be told from the address.
+    fileprivate var isAmazon: Bool { Self.amazonSuffixes.contains { host.hasSuffix($0) } }
+
+    /// Of all partitions of AWS.
+    private static let amazonSuffixes = [
+        ".amazonaws.com", ".amazonaws.com.cn", ".amazonaws.eu", ".c2s.ic.gov", ".sc2s.sgov.gov", ".cloud.adc-e.uk",
+        ".csp.hci.ic.gov",
+    ]
 
     /// The server, or the proxy if there is one.
     fileprivate var words: String {
@@ -156,7 +162,8 @@ extension NetworkFailure {
         case .certificate(let certificate): certificate.cure(peer.host)
         case .speaksNoTLS: "Use http:// in --endpoint-url, or the port that speaks TLS."
         case .wantsTLS: "Use https:// in --endpoint-url."
-        case .wantsClientCertificate: "Use an endpoint without client certificates; mule does not support them."
+        case .wantsClientCertificate:
+            "Give a certificate that it accepts with --client-certificate, and its key with --client-key."
         case .silentHandshake: "Check that this is the https port."
         case .failedHandshake, .stalled, .closed: nil
         case .notHTTP: "Check the port in --endpoint-url."
@@ -225,7 +232,7 @@ extension NetworkFailure.Reason {
         case .certificate(let certificate): certificate.words
         case .speaksNoTLS: "the port does not speak TLS"
         case .wantsTLS: "the port speaks TLS, and the request was plain HTTP"
-        case .wantsClientCertificate: "the server demands a client certificate"
+        case .wantsClientCertificate: "the server demands a client certificate, and got none that it accepts"
         case .silentHandshake: "it accepts TCP connections, but does not answer the TLS handshake"
         case .failedHandshake(let reason): "no secure connection (\(reason))"
         case .stalled(let seconds):

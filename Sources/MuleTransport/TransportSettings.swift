@@ -2,7 +2,9 @@
 package struct TransportSettings: Hashable, Sendable {
     /// PEM file of authorities to trust instead of the system's.
     package var caBundle: String?
-    /// Seconds for each of name resolution, connection and TLS handshake.
+    /// Shown to servers that ask for one.
+    package var clientCertificate: ClientCertificate?
+    /// Seconds for the look-up of the name, for the connection, and for the TLS handshake, each.
     package var connectTimeout = 20.0
     package var userAgent: String
     /// Whether to ignore the environment's proxies: for a service on this machine.

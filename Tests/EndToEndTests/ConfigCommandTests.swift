@@ -40,11 +40,17 @@ import Testing
         other.environment["MULE_CONFIG"] = file
         #expect(try other.run("config", "check").exitCode == 0)
         let here = "/" + #filePath.split(separator: "/").dropLast(3).joined(separator: "/")
-        // What it names must be there: profiles, a CA bundle, the log's directory.
+        // What it names must be there: profiles, a CA bundle, client certificates, the log's directory.
+        let tls = try TLSServer()
+        for (name, path) in [("certs/lab.pem", tls.certificate), ("certs/lab.key", tls.key)] {
+            try mule.home.write(try Files.read(path), to: name)
+        }
         try mule.home.write("[profile backup]\n[profile lab]\n", to: ".aws/config")
         try mule.home.write("", to: "certs/lab-ca.pem")
         let text = String(decoding: try Files.read(here + "/config.example.json"), as: UTF8.self)
-        let copy = try mule.home.write(text.replacing("/var/log/mule", with: mule.home.path), to: "example.json")
+            .replacing("/var/log/mule", with: mule.home.path)
+            .replacing("/etc/mule/client", with: mule.home.path("certs/lab"))
+        let copy = try mule.home.write(text, to: "example.json")
         let example = try mule.run("config", "check", copy)
         #expect(example.exitCode == 0, "\(example.out)")
         #expect(!Files.exists(mule.home.path(".local")))

@@ -2,8 +2,8 @@ import MulePlan
 import TestSupport
 import Testing
 
-/// Every header of the object is an option and a key of the configuration, is sent with the object, and survives an export.
-/// The values are those of `config.example.json`.
+/// Every header of the object is an option and a key of the configuration, is sent with the object, and survives an
+/// export. The values are those of `config.example.json`.
 @Suite struct ObjectHeaderTests {
     private let store = FakeS3()
     private let mule: MuleRun

@@ -39,7 +39,9 @@ extension NewUpload {
                 region: "eu-central-1",
                 addressing: "path",
                 profile: "backup",
-                caBundle: "/etc/ssl/ca.pem"
+                caBundle: "/etc/ssl/ca.pem",
+                clientCertificate: "/etc/ssl/client.pem",
+                clientKey: "/etc/ssl/client.key"
             ),
             destination: ObjectAddress(bucket: bucket, key: ObjectKey(key)),
             attributes: .init(text: "content-type: text/plain\nx-amz-meta-colour: blue"),

@@ -93,3 +93,15 @@ struct Payload: Sendable {
         )
     }
 }
+
+extension Endpoint {
+    /// Amazon's endpoint of the region.
+    static func amazon(region: String, addressing: Addressing = .auto, _ variant: EndpointVariant = .init()) -> Endpoint
+    {
+        do {
+            return try Endpoint(EndpointQuery(region: region, addressing: addressing, variant: variant), bucket: "")
+        } catch {
+            fatalError("\(region): \(error)")
+        }
+    }
+}

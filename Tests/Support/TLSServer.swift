@@ -14,6 +14,8 @@ package struct TLSServer: Sendable {
     package let scratch = ScratchDirectory()
     /// PEM file of the certificate, which is its own authority.
     package let certificate: String
+    /// PEM file of its key. With both, a client is one that a server of kind `wantsCertificate` accepts.
+    package let key: String
     package let port: Int
     private let process: RunningCommand
 
@@ -65,7 +67,7 @@ package struct TLSServer: Sendable {
 
     package init(_ kind: Kind = .plain) throws {
         certificate = scratch.path("certificate.pem")
-        let key = scratch.path("key.pem")
+        key = scratch.path("key.pem")
         let (from, to) =
             switch kind {
             case .expired: ("20200101000000Z", "20210101000000Z")

@@ -25,6 +25,19 @@ package struct EnvironmentVariable: Sendable {
             meaning: "Same as --profile, --region, --endpoint-url (the first that is set) and --ca-bundle."
         ),
         .init(
+            "AWS_USE_FIPS_ENDPOINT",
+            "AWS_USE_DUALSTACK_ENDPOINT",
+            meaning: "If true, same as --fips and --dualstack; if false, as --no-fips and --no-dualstack."
+        ),
+        .init(
+            "AWS_S3_USE_ARN_REGION",
+            meaning: "If false, an access point must be in the region that is set."
+        ),
+        .init(
+            "AWS_REQUEST_CHECKSUM_CALCULATION",
+            meaning: "If when_required, checksums start with Content-MD5 unless --checksum names one."
+        ),
+        .init(
             "AWS_WEB_IDENTITY_TOKEN_FILE",
             "AWS_ROLE_ARN",
             "AWS_ROLE_SESSION_NAME",

@@ -12,7 +12,14 @@ package struct StoreOptions: Sendable, Hashable {
     package var profile: String?
     /// A file path, as raw bytes.
     package var caBundle: [UInt8]?
+    /// Two file paths, as raw bytes.
+    package var clientCertificate: [UInt8]?
+    package var clientKey: [UInt8]?
     package var addressing: AddressingChoice?
+    package var fips: Bool?
+    package var dualStack: Bool?
+    package var accelerate: Bool?
+    package var aws = AWSOptions()
     /// Bytes in every part but the last, more than 0.
     package var partSize: Int64?
     package var checksum: ChecksumChoice?
@@ -26,10 +33,33 @@ package struct StoreOptions: Sendable, Hashable {
         result.region = region ?? lower.region
         result.profile = profile ?? lower.profile
         result.caBundle = caBundle ?? lower.caBundle
+        result.clientCertificate = clientCertificate ?? lower.clientCertificate
+        // The key of one certificate says nothing of another.
+        result.clientKey = clientCertificate == nil ? clientKey ?? lower.clientKey : clientKey
         result.addressing = addressing ?? lower.addressing
+        result.fips = fips ?? lower.fips
+        result.dualStack = dualStack ?? lower.dualStack
+        result.accelerate = accelerate ?? lower.accelerate
+        result.aws = aws.over(lower.aws)
         result.partSize = partSize ?? lower.partSize
         result.checksum = checksum ?? lower.checksum
         result.payloadSigning = payloadSigning ?? lower.payloadSigning
+        return result
+    }
+}
+
+/// What only AWS's own variables and profiles say of a store.
+package struct AWSOptions: Sendable, Hashable {
+    /// Whether an access point may be in another region than the one that is set.
+    package var followsAccessPoints: Bool?
+    package var onlyRequiredChecksums: Bool?
+
+    package init() {}
+
+    package func over(_ lower: AWSOptions) -> AWSOptions {
+        var result = lower
+        result.followsAccessPoints = followsAccessPoints ?? lower.followsAccessPoints
+        result.onlyRequiredChecksums = onlyRequiredChecksums ?? lower.onlyRequiredChecksums
         return result
     }
 }
@@ -60,7 +90,7 @@ package struct TransferOptions: Sendable, Equatable {
 
 /// How a file that is still being written is met.
 package struct SourceOptions: Sendable, Equatable {
-    /// Seconds for which a file must have been left alone; more than 0.
+    /// Seconds for which a file must be unchanged; more than 0.
     package var settle: Double?
     package var changing: ChangingSource?
 
@@ -103,7 +133,7 @@ package struct SelectionOptions: Sendable, Equatable {
         return result
     }
 
-    /// - Parameter symlinks: what becomes of links where nothing was said of them.
+    /// - Parameter symlinks: the policy for links if no option sets one.
     package func selection(symlinks standard: SymlinkPolicy) -> Selection {
         var selection = Selection()
         selection.include = include

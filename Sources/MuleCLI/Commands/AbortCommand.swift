@@ -72,7 +72,11 @@ struct AbortCommand {
         case .pending, .failed, .unknown: break
         }
         if session.arguments.forget { return try forget(current, lease, ledger: ledger, address: address) }
-        let store = try session.storeOrFailure(at: record.upload.store, followsOptions: true)
+        let store = try session.storeOrFailure(
+            at: record.upload.store,
+            for: record.upload.destination.bucket,
+            followsOptions: true
+        )
         if try session.abortRun(ledger, printer).abort(current, lease, service: store.service) == .wasDone {
             session.console.note(
                 "\(record.id) was already complete, only the store's answer was lost; \(address) is kept"

@@ -76,7 +76,10 @@ struct CleanCommand {
         for place in places where (endpoint ?? place.store.endpoint) == place.store.endpoint {
             guard !session.cancellation.isCancelled else { return }
             do throws(UploadFailure) {
-                let clock = try remoteUploads.clock(of: try stores.service(of: place.store), bucket: place.bucket)
+                let clock = try remoteUploads.clock(
+                    of: try stores.service(of: place.store, for: place.bucket),
+                    bucket: place.bucket
+                )
                 guard clock.now != nil else { continue }
                 if let doubt = ClockComparison.doubt(now: ledger.now(), store: clock) { throw doubt }
                 return

@@ -49,7 +49,7 @@ struct ResumeCommand {
         guard let (current, lease) = claim else { throw .heldElsewhere(record) }
         // It may have ended between the list and the lease.
         if current.state == .done || current.state == .aborted { return nil }
-        let service = try stores.service(of: record.upload.store)
+        let service = try stores.service(of: record.upload.store, for: record.upload.destination.bucket)
         if current.abortRequested {
             let end = try session.abortRun(ledger, printer).abort(current, lease, service: service)
             session.console.note(
@@ -179,9 +179,13 @@ extension Session {
         console.note("skipped \(count) of \(Wording.count(all, "upload")) at other stores than \(endpoint)")
     }
 
-    func storeOrFailure(at address: StoreAddress, followsOptions: Bool) throws(UploadFailure) -> Store {
+    func storeOrFailure(
+        at address: StoreAddress,
+        for bucket: String?,
+        followsOptions: Bool
+    ) throws(UploadFailure) -> Store {
         do {
-            return try store(at: address, followsOptions: followsOptions)
+            return try store(at: address, for: bucket, followsOptions: followsOptions)
         } catch {
             throw failure(error)
         }

@@ -110,7 +110,20 @@ struct ConfigurationKey<Root>: Sendable {
         }
     }
 
-    /// A file path, which must not depend on the current directory.
+    /// A switch.
+    static func setting(
+        _ name: String,
+        _ field: any WritableKeyPath<Root, Bool?> & Sendable
+    ) -> Self {
+        value(name, kind: "true or false") { root, value, trail throws(ConfigurationObjection) in
+            guard case .bool(let isOn) = value else {
+                throw ConfigurationObjection(trail, "expected true or false, found \(value.kind)")
+            }
+            root[keyPath: field] = isOn
+        }
+    }
+
+    /// A file path, which must not depend on the directory that the program happens to run in.
     static func path(
         _ name: String,
         _ field: any WritableKeyPath<Root, [UInt8]?> & Sendable,

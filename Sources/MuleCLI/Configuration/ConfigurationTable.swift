@@ -2,8 +2,8 @@ import MuleJSON
 import MulePlan
 import MuleSources
 
-/// Every key of the configuration file; a new key is a new row here and in `config.example.json`. Those of "object" are the
-/// rows of `ObjectHeader`.
+/// Every key of the configuration file; a new key is a new row here and in `config.example.json`. Those of "object" are
+/// the rows of `ObjectHeader`.
 
 extension ConfigurationKey<Configuration> {
     static let root: [Self] =
@@ -63,7 +63,12 @@ extension ConfigurationKey<StoreOptions> {
         .text("region", \.region, OptionValue.region),
         .text("profile", \.profile, OptionValue.text),
         .path("caBundle", \.caBundle),
+        .path("clientCertificate", \.clientCertificate),
+        .path("clientKey", \.clientKey),
         .text("addressing", \.addressing, OptionValue.choice),
+        .setting("fips", \.fips),
+        .setting("dualstack", \.dualStack),
+        .setting("accelerate", \.accelerate),
         .quantity("partSize", \.partSize, OptionValue.size),
         .text("checksum", \.checksum, OptionValue.choice),
         .text("payloadSigning", \.payloadSigning, OptionValue.choice),

@@ -21,6 +21,8 @@ extension Session {
                     "\"\(TextSafety.displayText(name))\" in the destination \"\(shown)\" is not a valid bucket name. "
                         + "Is the destination the last argument? Write bucket/key or s3://bucket/key."
                         + (hint.map { " " + $0 } ?? "")
+                case .unsupportedARN(_, let refusal):
+                    "The destination \"\(shown)\" is not bucket/key. \(hint ?? refusal.cure)"
                 }
             throw CommandFailure(status: .usage, message: message)
         }

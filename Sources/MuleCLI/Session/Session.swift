@@ -22,6 +22,8 @@ struct Session {
     private struct ProviderKey: Hashable {
         var profile: String?
         var caBundle: String?
+        var fips: Bool?
+        var dualStack: Bool?
     }
 
     /// - Parameter service: reports progress to the service manager that started the program.
@@ -211,6 +213,13 @@ struct Session {
     ) throws(CommandFailure) -> Store {
         let plan = try plan(forBucket: bucket, recorded: recorded)
         let endpoint = plan.endpoint
+        noteUnusedSettings(plan.aws)
+        if endpoint.isFIPS, !Endpoint.listsFIPS(in: endpoint.region) {
+            console.notice(
+                "AWS lists no FIPS endpoint of S3 in \(endpoint.region): \(endpoint.host) may not exist. mule uses "
+                    + "no other."
+            )
+        }
         if [.upload, .adopt, .verify].contains(arguments.command), let doubt = BucketName.doubt(bucket) {
             console.notice(TextSafety.displayText(doubt))
         }
@@ -218,14 +227,17 @@ struct Session {
             service: service(
                 endpoint,
                 caBundle: plan.caBundle,
-                provider: try provider(plan.aws, caBundle: plan.caBundle)
+                client: plan.client,
+                provider: try provider(plan.aws, plan.options, caBundle: plan.caBundle)
             ),
             address: StoreAddress(
                 endpoint: endpoint.url,
                 region: endpoint.region,
                 addressing: endpoint.addressing.rawValue,
                 profile: plan.aws.profileName == "default" ? nil : plan.aws.profileName,
-                caBundle: plan.caBundle
+                caBundle: plan.caBundle,
+                clientCertificate: plan.client?.certificate,
+                clientKey: plan.client?.key
             ),
             options: plan.options
         )
@@ -235,6 +247,7 @@ struct Session {
     struct StorePlan {
         var endpoint: Endpoint
         var caBundle: String?
+        var client: ClientCertificate?
         var aws: AWSEnvironment
         var options: StoreOptions
     }
@@ -251,12 +264,24 @@ struct Session {
             .over(StoreOptions(aws.environmentSettings))
             .over(configured)
             .over(StoreOptions(aws.profileSettings))
-        let endpoint = try Self.endpoint(options)
-        // Without a bucket there is nothing to check: "mule doctor" can check a store alone.
+        let endpoint: Endpoint
+        if recorded.endpointURL != nil, arguments.store.endpointURL == nil {
+            endpoint = try self.endpoint(onRecord: options, bucket: bucket, fips: options.fips ?? false)
+        } else {
+            let origins = SettingOrigins(session: self, bucket: bucket, aws: aws)
+            endpoint = try Self.endpoint(options, bucket: bucket, origin: origins.origin)
+        }
+        // Without a bucket there is nothing to check at it: "mule doctor" asks for the store alone.
         if !bucket.isEmpty, let problem = Self.problem(bucket, at: endpoint, options) {
             throw CommandFailure(status: .usage, message: problem)
         }
-        return StorePlan(endpoint: endpoint, caBundle: try caBundle(options), aws: aws, options: options)
+        return StorePlan(
+            endpoint: endpoint,
+            caBundle: try caBundle(options),
+            client: try clientCertificate(options),
+            aws: aws,
+            options: options
+        )
     }
 
     /// Configuration keys that are set by AWS's variables, in the order in which the variables are read.
@@ -274,6 +299,8 @@ struct Session {
         look("region", known.region != nil, "AWS_REGION", "AWS_DEFAULT_REGION")
         look("profile", known.profile != nil, "AWS_PROFILE", "AWS_DEFAULT_PROFILE")
         look("caBundle", known.caBundle != nil, "AWS_CA_BUNDLE")
+        look("fips", known.fips != nil, "AWS_USE_FIPS_ENDPOINT")
+        look("dualstack", known.dualStack != nil, "AWS_USE_DUALSTACK_ENDPOINT")
         return used
     }
 
@@ -281,6 +308,7 @@ struct Session {
     var withoutVariablesOfStores: Session {
         let names = [
             "PROFILE", "DEFAULT_PROFILE", "REGION", "DEFAULT_REGION", "CA_BUNDLE", "ENDPOINT_URL", "ENDPOINT_URL_S3",
+            "USE_FIPS_ENDPOINT", "USE_DUALSTACK_ENDPOINT", "S3_USE_ARN_REGION", "REQUEST_CHECKSUM_CALCULATION",
         ]
         return Session(
             arguments,
@@ -301,42 +329,75 @@ struct Session {
 
     /// The store of a recorded upload. The command line overrides the record: an endpoint may have moved.
     func store(of record: UploadRecord) throws(CommandFailure) -> Store {
-        try store(at: record.upload.store, followsOptions: true)
+        try store(at: record.upload.store, for: record.upload.destination.bucket, followsOptions: true)
     }
 
     /// The endpoint of the command line, as the ledger writes it; nil if there is none. Without IDs, only uploads that
     /// were started there are selected: a store's answer for an unknown upload is the same as for a removed one.
     func namedEndpoint() throws(CommandFailure) -> String? {
-        arguments.store.endpointURL == nil ? nil : try Self.endpoint(arguments.store).url
+        guard arguments.store.endpointURL != nil else { return nil }
+        var options = arguments.store
+        // Whether they can be honoured is said where the store is used.
+        (options.fips, options.dualStack, options.accelerate) = (nil, nil, nil)
+        return try Self.endpoint(options).url
     }
 
-    /// - Parameter followsOptions: whether the command line's store options override the record. Without IDs they must
-    ///   not, because only some of the uploads may have moved.
-    func store(at recorded: StoreAddress, followsOptions: Bool) throws(CommandFailure) -> Store {
+    /// - Parameters:
+    ///   - bucket: nil where the uploads may be in several.
+    ///   - followsOptions: whether the command line's options of a store go first. Whose rows are not named one by one
+    ///     must not be looked for where one of them has moved to.
+    func store(
+        at recorded: StoreAddress,
+        for bucket: String?,
+        followsOptions: Bool
+    ) throws(CommandFailure) -> Store {
         var options = StoreOptions()
         options.endpointURL = recorded.endpoint
         options.region = recorded.region
         options.addressing = AddressingChoice(rawValue: recorded.addressing)
         options.caBundle = recorded.caBundle.map { Array($0.utf8) }
+        options.clientCertificate = recorded.clientCertificate.map { Array($0.utf8) }
+        options.clientKey = recorded.clientKey.map { Array($0.utf8) }
         let aws = try awsEnvironment(profile: arguments.store.profile, configured: recorded.profile)
         var above = followsOptions ? arguments.store : StoreOptions()
         above.caBundle = above.caBundle ?? StoreOptions(aws.environmentSettings).caBundle
+        // The key of one certificate says nothing of another.
+        if above.clientCertificate != nil { options.clientKey = nil }
+        // What FIPS demands holds for uploads that were started without it too.
+        options.fips = fips(aws, bucket)
         options = above.over(options)
-        let endpoint = try Self.endpoint(options)
+        let endpoint =
+            followsOptions && arguments.store.endpointURL != nil
+            ? try Self.endpoint(options)
+            : try endpoint(onRecord: options, bucket: bucket, fips: options.fips ?? false)
         let caBundle = try caBundle(options)
+        let client = try clientCertificate(options)
         return Store(
-            service: service(endpoint, caBundle: caBundle, provider: try provider(aws, caBundle: caBundle)),
+            service: service(
+                endpoint,
+                caBundle: caBundle,
+                client: client,
+                provider: try provider(aws, options, caBundle: caBundle)
+            ),
             address: recorded,
             options: options
         )
     }
 
+    /// Whether FIPS endpoints are required of uploads on record.
+    private func fips(_ aws: AWSEnvironment, _ bucket: String?) -> Bool? {
+        arguments.store.fips ?? aws.environmentSettings.fips ?? configuration.store(forBucket: bucket ?? "").fips
+            ?? aws.profileSettings.fips
+    }
+
     private func service(
         _ endpoint: Endpoint,
         caBundle: String?,
+        client: ClientCertificate?,
         provider: any CredentialsProvider
     ) -> S3Service {
-        let transport = TransportSettings(userAgent: "mule/\(Version.number)", caBundle: caBundle)
+        var transport = TransportSettings(userAgent: "mule/\(Version.number)", caBundle: caBundle)
+        transport.clientCertificate = client
         let console = console
         let log: @Sendable (String) -> Void = { console.detail(TextSafety.displayName($0)) }
         return S3Service(
@@ -366,15 +427,25 @@ struct Session {
 
     private func provider(
         _ aws: AWSEnvironment,
+        _ options: StoreOptions,
         caBundle: String?
     ) throws(CommandFailure) -> any CredentialsProvider {
-        let key = ProviderKey(profile: aws.profileName, caBundle: caBundle)
+        // What only the profile says is for it to apply: s3.use_dualstack_endpoint is about S3 alone.
+        let dualStack = arguments.store.dualStack ?? aws.environmentSettings.dualStack ?? configuration.store.dualStack
+        let key = ProviderKey(
+            profile: aws.profileName,
+            caBundle: caBundle,
+            fips: options.fips,
+            dualStack: dualStack
+        )
         if let known = providers.withLock({ $0[key] }) { return known }
         do {
             let console = console
             let provider = try aws.credentialsProvider(
                 userAgent: "mule/\(Version.number)",
                 caBundle: caBundle,
+                fips: options.fips,
+                dualStack: dualStack,
                 cancellation: cancellation
             ) {
                 console.error(TextSafety.displayName($0))
@@ -403,34 +474,6 @@ struct Session {
             if isInPath { return nil }
             return what
                 + "Write the endpoint without the bucket; if this is the server's own name, add --addressing path."
-        }
-    }
-
-    static func endpoint(_ options: StoreOptions) throws(CommandFailure) -> Endpoint {
-        let region = options.region ?? "us-east-1"
-        let addressing = options.addressing.flatMap { Addressing(rawValue: $0.rawValue) } ?? .auto
-        guard Endpoint.isRegionName(region) else {
-            throw CommandFailure(
-                status: .usage,
-                message: "\"\(TextSafety.displayText(region))\" is not a valid region name."
-            )
-        }
-        guard let url = options.endpointURL else { return .amazon(region: region, addressing: addressing) }
-        do {
-            return try Endpoint(url: url, region: region, addressing: addressing)
-        } catch {
-            let shown = TextSafety.displayText(url)
-            let message =
-                switch error {
-                case .noScheme: "The endpoint \"\(shown)\" must start with https:// or http://."
-                case .badHost:
-                    "The endpoint \"\(shown)\" is not a server address such as https://s3.example.org:9000."
-                case .badPort: "The port in the endpoint \"\(shown)\" must be a number from 1 to 65535."
-                case .addressWithoutNames:
-                    "--addressing virtual puts the bucket name before the host name, but the endpoint \"\(shown)\" "
-                        + "has an IP address: use a host name, or --addressing path."
-                }
-            throw CommandFailure(status: .usage, message: message)
         }
     }
 
@@ -466,5 +509,10 @@ extension StoreOptions {
         endpointURL = settings.endpointURL
         caBundle = settings.caBundle.map { Array($0.utf8) }
         addressing = settings.addressing.flatMap(AddressingChoice.init(rawValue:))
+        fips = settings.fips
+        dualStack = settings.dualStack
+        accelerate = settings.accelerate
+        aws.followsAccessPoints = settings.followsAccessPoints
+        aws.onlyRequiredChecksums = settings.onlyRequiredChecksums
     }
 }

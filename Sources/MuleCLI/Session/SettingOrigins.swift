@@ -1,4 +1,5 @@
 import MuleCredentials
+import MuleS3
 import MuleSystem
 
 /// Where the settings of a store come from, in the order of precedence.
@@ -35,19 +36,59 @@ struct SettingOrigins {
         return found == Self.standard ? "Amazon S3: no endpoint is set; for another store add --endpoint-url" : found
     }
 
+    /// A kind of endpoint that is wanted, or is expressly not.
+    struct EndpointKind {
+        var name: String
+        var isOn: Bool
+        var origin: String
+    }
+
+    func endpointKinds(_ variant: EndpointVariant) -> [EndpointKind] {
+        let kinds: [(Session.EndpointSetting, Bool)] = [
+            (.fips, variant.fips), (.dualStack, variant.dualStack), (.accelerate, variant.accelerate),
+        ]
+        return kinds.compactMap { setting, isOn in
+            origin(setting).map { EndpointKind(name: setting.rawValue.lowercased(), isOn: isOn, origin: $0) }
+        }
+    }
+
+    /// Where a setting that decides on the endpoint comes from; nil for the default.
+    func origin(_ setting: Session.EndpointSetting) -> String? {
+        let profile = aws.profileSettings
+        let found =
+            switch setting {
+            case .endpointURL:
+                origin("endpointURL", "endpoint-url", field: \.endpointURL, ofProfile: profile.endpointURL)
+            case .region: region
+            case .fips: origin("fips", "fips", field: \.fips, ofProfile: profile.fips)
+            case .dualStack: origin("dualstack", "dualstack", field: \.dualStack, ofProfile: profile.dualStack)
+            case .accelerate: origin("accelerate", "accelerate", field: \.accelerate, ofProfile: profile.accelerate)
+            case .addressing:
+                origin(
+                    "addressing",
+                    "addressing",
+                    field: \.addressing?.rawValue,
+                    ofProfile: profile.addressing
+                )
+            }
+        return found == Self.standard ? nil : found
+    }
+
     private static let standard = "the default"
 
     /// - Parameters:
     ///   - key: of the configuration.
     ///   - flag: without its dashes.
-    ///   - inProfile: the profile's value.
-    private func origin(
+    ///   - inProfile: what the profile says.
+    private func origin<Value: LosslessStringConvertible>(
         _ key: String,
         _ flag: String,
-        field: KeyPath<StoreOptions, String?>,
-        ofProfile inProfile: String?
+        field: KeyPath<StoreOptions, Value?>,
+        ofProfile inProfile: Value?
     ) -> String {
-        if let arguments = session.arguments.store[keyPath: field] { return option(flag, isSame: { $0 == arguments }) }
+        if let value = session.arguments.store[keyPath: field] {
+            return option((value as? Bool) == false ? "no-" + flag : flag, isSame: { $0 == value.description })
+        }
         if let used = session.variablesOfStores(besides: session.arguments.store).first(where: { $0.key == key }) {
             return used.variable
         }

@@ -7,30 +7,44 @@ import MuleUpload
 final class StoreCache {
     private let session: Session
     private let followsOptions: Bool
-    private var known: [StoreAddress: S3Service] = [:]
+    private var known: [Key: S3Service] = [:]
     /// Stores that could not be set up; each was reported once.
     var failures: [UploadFailure] = []
 
-    /// - Parameter followsOptions: whether the command line's options override the ledger's record of a store.
+    private struct Key: Hashable {
+        var address: StoreAddress
+        /// Whether the bucket's own settings demand FIPS endpoints.
+        var demandsFIPS: Bool
+    }
+
+    /// - Parameter followsOptions: whether the options of the command line go before what the ledger says of a store.
     init(_ session: Session, followsOptions: Bool) {
         self.session = session
         self.followsOptions = followsOptions
     }
 
-    /// The store of uploads in the ledger.
-    func service(of address: StoreAddress) throws(UploadFailure) -> S3Service {
-        if let service = known[address] { return service }
-        let service = try session.storeOrFailure(at: address, followsOptions: followsOptions).service
-        known[address] = service
+    /// The store of uploads that the ledger knows.
+    ///
+    /// - Parameter bucket: nil where the uploads may be in several.
+    func service(of address: StoreAddress, for bucket: String? = nil) throws(UploadFailure) -> S3Service {
+        let key = key(address, bucket)
+        if let service = known[key] { return service }
+        let service = try session.storeOrFailure(at: address, for: bucket, followsOptions: followsOptions).service
+        known[key] = service
         return service
     }
 
-    /// A bucket in the ledger; nil if its store cannot be set up.
+    private func key(_ address: StoreAddress, _ bucket: String?) -> Key {
+        let fips = bucket.flatMap { session.configuration.store(forBucket: $0).fips }
+        return Key(address: address, demandsFIPS: fips ?? false)
+    }
+
+    /// A bucket that the ledger knows; nil if its store cannot be set up.
     func place(bucket: String, at address: StoreAddress) -> StorePlace? {
         do throws(UploadFailure) {
             return StorePlace(
                 address: address,
-                service: try service(of: address),
+                service: try service(of: address, for: bucket),
                 bucket: bucket,
                 prefix: ObjectKey("")
             )
@@ -44,8 +58,9 @@ final class StoreCache {
     func place(named object: ObjectAddress) -> StorePlace? {
         do throws(CommandFailure) {
             let store = try session.store(forBucket: object.bucket)
-            let service = known[store.address] ?? store.service
-            known[store.address] = service
+            let key = key(store.address, object.bucket)
+            let service = known[key] ?? store.service
+            known[key] = service
             return StorePlace(address: store.address, service: service, bucket: object.bucket, prefix: object.key)
         } catch {
             note(session.failure(error))
@@ -74,6 +89,11 @@ extension Session {
                 switch try Destination(parsing: operand) {
                 case .object(let address), .prefix(let address): places.append(address)
                 }
+            } catch .unsupportedARN(_, let refusal) {
+                throw CommandFailure(
+                    status: .usage,
+                    message: "\"\(TextSafety.displayName(operand))\" is not a bucket. \(refusal.cure)"
+                )
             } catch {
                 throw CommandFailure(
                     status: .usage,

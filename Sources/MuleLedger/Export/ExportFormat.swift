@@ -83,6 +83,8 @@ package enum ExportFormat {
             "caBundle": JSONValue(what.store.caBundle),
             "changing": .string(what.changing.rawValue),
             "checksum": .string(what.integrity.checksum),
+            "clientCertificate": JSONValue(what.store.clientCertificate),
+            "clientKey": JSONValue(what.store.clientKey),
             "createAttemptedAt": JSONValue(record.createAttemptedAt),
             "createdAt": .int(record.createdAt),
             "endpoint": .string(what.store.endpoint),

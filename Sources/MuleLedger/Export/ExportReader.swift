@@ -116,8 +116,7 @@ package struct ExportReader: Sendable {
         }
         if what.source?.size == 0, what.partSize != nil {
             throw FieldProblem(
-                "an empty source must not have a "
-                    + "\"partSize\""
+                "an empty source must not have a \"partSize\""
             )
         }
         if let expected = Ledger.partCount(what), let partCount, expected != partCount, !isDone {
@@ -171,16 +170,25 @@ package struct ExportReader: Sendable {
             throw FieldProblem("\"endpoint\" is not the URL of a store")
         }
         let profile = try fields.optionalText("profile", limit: 1024)
-        let caBundle = try fields.optionalText("caBundle", limit: 4096)
-        if let caBundle, !caBundle.utf8.starts(with: "/".utf8) {
-            throw FieldProblem("\"caBundle\" is not an absolute path")
+        func path(_ name: String) throws(FieldProblem) -> String? {
+            let path = try fields.optionalText(name, limit: 4096)
+            if let path, !path.utf8.starts(with: "/".utf8) {
+                throw FieldProblem("\"\(name)\" is not an absolute path")
+            }
+            return path
         }
+        let caBundle = try path("caBundle")
+        // Older exports do not have these two.
+        let clientCertificate = fields.members["clientCertificate"] == nil ? nil : try path("clientCertificate")
+        let clientKey = fields.members["clientKey"] == nil ? nil : try path("clientKey")
         return StoreAddress(
             endpoint: endpoint,
             region: try fields.word("region"),
             addressing: try fields.word("addressing", of: ["auto", "path", "virtual"]),
             profile: profile,
-            caBundle: caBundle
+            caBundle: caBundle,
+            clientCertificate: clientCertificate,
+            clientKey: clientKey
         )
     }
 
@@ -217,7 +225,7 @@ package struct ExportReader: Sendable {
 
     private static func token(_ fields: inout Fields) throws(FieldProblem) -> String {
         let token = try fields.text("token", limit: 64)
-        // Empty for an upload that was begun elsewhere; with a number behind it for one that has begun anew.
+        // Empty for an adopted upload; with a number appended after a restart.
         let words = token.split(separator: "-", maxSplits: 1, omittingEmptySubsequences: false)
         let isRandom = words[0].utf8.count == 32 && words[0].utf8.allSatisfy(isHexadecimalDigit)
         let isNumbered = words.dropFirst().allSatisfy { Int($0).map { 2...1_000_000 ~= $0 } == true && $0.first != "+" }

@@ -91,13 +91,16 @@ extension Ledger {
         try places("uploads GROUP BY endpoint, bucket, profile ORDER BY max(number) DESC", [])
     }
 
+    private static let placeColumns =
+        "endpoint, region, addressing, profile, ca_bundle, client_certificate, client_key, bucket"
+
     private func places(
         _ origin: String,
         _ values: [SQLValue]
     ) throws(LedgerError) -> [(store: StoreAddress, bucket: String)] {
         try perform { database throws(SQLiteError) in
             try database.run(
-                "SELECT endpoint, region, addressing, profile, ca_bundle, bucket FROM \(origin)",
+                "SELECT \(Self.placeColumns) FROM \(origin)",
                 values
             ) { row in
                 Place(
@@ -106,9 +109,11 @@ extension Ledger {
                         region: row.text(1),
                         addressing: row.text(2),
                         profile: row.optionalText(3),
-                        caBundle: row.optionalText(4)
+                        caBundle: row.optionalText(4),
+                        clientCertificate: row.optionalText(5),
+                        clientKey: row.optionalText(6)
                     ),
-                    bucket: row.text(5)
+                    bucket: row.text(7)
                 )
             }
         }.map { ($0.store, $0.bucket) }

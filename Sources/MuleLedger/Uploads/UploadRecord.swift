@@ -23,22 +23,44 @@ package struct StoreAddress: Hashable, Sendable {
     /// The profile for the credentials; nil for the default chain.
     package var profile: String?
     package var caBundle: String?
+    /// Two PEM files, which may be one.
+    package var clientCertificate: String?
+    package var clientKey: String?
 
-    package init(endpoint: String, region: String, addressing: String, profile: String?, caBundle: String?) {
+    package init(
+        endpoint: String,
+        region: String,
+        addressing: String,
+        profile: String?,
+        caBundle: String?,
+        clientCertificate: String? = nil,
+        clientKey: String? = nil
+    ) {
         self.endpoint = endpoint
         self.region = region
         self.addressing = addressing
         self.profile = profile
         self.caBundle = caBundle
+        self.clientCertificate = clientCertificate
+        self.clientKey = clientKey
     }
 }
 
 /// How to protect an upload's integrity, as option values.
 package struct IntegrityOptions: Hashable, Sendable {
-    /// `auto`, `crc64nvme`, …
+    /// `auto`, `crc64nvme`, …; or `automaticFromMD5`.
     package var checksum: String
     /// `auto`, `always`, `never`.
     package var payloadSigning: String
+
+    /// `auto` where AWS's settings want only checksums that are required: the first that is tried is Content-MD5.
+    package static let automaticFromMD5 = "auto-md5"
+
+    /// Whether what the store refuses is replaced by something less.
+    package var isAutomatic: Bool { checksum == "auto" || checksum == Self.automaticFromMD5 }
+
+    /// In the words of `--checksum`.
+    package var checksumOption: String { isAutomatic ? "auto" : checksum }
 
     package init(checksum: String, payloadSigning: String) {
         self.checksum = checksum

@@ -25,7 +25,7 @@ func records(
             ca_bundle, bucket, key, attributes, only_if_absent, checksum, payload_signing, part_size, part_count,
             token, create_attempted_at, upload_id, integrity, abort_date, abort_requested, parts_done, bytes_done,
             bytes_sent, etag, version_id, checksum_algorithm, checksum_type, checksum_value, last_error,
-            created_at, updated_at, changing, change_time
+            created_at, updated_at, changing, change_time, client_certificate, client_key
         FROM uploads \(index.rawValue) \(clause)
         """,
         values,
@@ -80,7 +80,9 @@ private func record(_ row: SQLRow) -> UploadRecord {
                 region: row.text(9),
                 addressing: row.text(10),
                 profile: row.optionalText(11),
-                caBundle: row.optionalText(12)
+                caBundle: row.optionalText(12),
+                clientCertificate: row.optionalText(40),
+                clientKey: row.optionalText(41)
             ),
             destination: ObjectAddress(bucket: row.text(13), key: ObjectKey(row.blob(14))),
             attributes: ObjectAttributes(text: row.text(15)),

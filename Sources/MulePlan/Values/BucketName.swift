@@ -14,6 +14,7 @@ package enum BucketName {
 
     /// Why most stores refuse this name, as a sentence; nil for a usual name.
     package static func doubt(_ name: String) -> String? {
+        if AccessPoint(bucket: name) != nil { return nil }
         let isUsual = name.utf8.allSatisfy {
             (0x61...0x7A).contains($0) || (0x30...0x39).contains($0) || $0 == UInt8(ascii: "-")
                 || $0 == UInt8(ascii: ".")
@@ -25,9 +26,18 @@ package enum BucketName {
     /// Why no bucket can have this name, as a sentence; nil if one can.
     package static func problem(_ name: String, _ rules: Rules) -> String? {
         if name == "." || name == ".." { return "A bucket cannot be named \(name)." }
+        if AccessPoint(bucket: name) != nil { return nil }
         if name.hasSuffix("--x-s3") {
             return
                 "\(name) is a directory bucket (S3 Express One Zone), which mule cannot write to: use another bucket."
+        }
+        if name.hasSuffix("--xa-s3") {
+            return
+                "\(name) is an access point of a directory bucket (S3 Express One Zone), which mule cannot write to: "
+                + "use another bucket."
+        }
+        if name.hasSuffix("--op-s3") {
+            return "\(name) is a bucket on Outposts, which mule cannot write to: use a bucket of the region."
         }
         let isLower = !name.utf8.contains { (0x41...0x5A).contains($0) || $0 == UInt8(ascii: "_") }
         switch rules {

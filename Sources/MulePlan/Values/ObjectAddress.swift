@@ -17,6 +17,7 @@ package struct ObjectKey: Hashable, Sendable {
 
 /// A bucket and a key: `bucket/key`.
 package struct ObjectAddress: Hashable, Sendable, CustomStringConvertible {
+    /// Or the ARN of an access point.
     package var bucket: String
     package var key: ObjectKey
 
@@ -34,7 +35,8 @@ package enum Destination: Hashable, Sendable {
     /// A bucket, or a key that ends in `/`: each source's name is appended.
     case prefix(ObjectAddress)
 
-    /// Reads `bucket/key`, `s3://bucket/key`, `bucket/prefix/`, `bucket/` or `bucket`.
+    /// Reads `bucket/key`, `s3://bucket/key`, `bucket/prefix/`, `bucket/` or `bucket`; the ARN of an access point may
+    /// be in the bucket's place.
     ///
     /// - Parameter exactKey: a key that ends in `/` is an object's name, not a prefix.
     package init(parsing text: [UInt8], exactKey: Bool = false) throws(DestinationError) {
@@ -43,16 +45,25 @@ package enum Destination: Hashable, Sendable {
         if rest.count >= scheme.count, rest.prefix(scheme.count).map(Self.lowered) == scheme {
             rest = rest.dropFirst(scheme.count)
         }
-        let slash = rest.firstIndex(of: UInt8(ascii: "/")) ?? rest.endIndex
-        let bucket = rest[..<slash]
+        let slash = AccessPoint.endOfBucket(in: rest)
         let key = slash == rest.endIndex ? [] : rest[(slash + 1)...]
-        guard !bucket.isEmpty else { throw .noBucket }
-        guard bucket.allSatisfy(Self.isBucketByte) else {
-            throw .badBucket(LossyUTF8.string(Array(bucket)))
-        }
-        let address = ObjectAddress(bucket: String(decoding: bucket, as: UTF8.self), key: ObjectKey(key))
+        let address = ObjectAddress(bucket: try Self.bucket(rest[..<slash]), key: ObjectKey(key))
         let isPrefix = key.isEmpty || (key.last == UInt8(ascii: "/") && !exactKey)
         self = isPrefix ? .prefix(address) : .object(address)
+    }
+
+    private static func bucket(_ text: ArraySlice<UInt8>) throws(DestinationError) -> String {
+        guard !text.isEmpty else { throw .noBucket }
+        let name = LossyUTF8.string(Array(text))
+        if AccessPoint.isARN(text) {
+            do throws(AccessPoint.Refusal) {
+                return try AccessPoint(arn: name).arn
+            } catch {
+                throw .unsupportedARN(name, error)
+            }
+        }
+        guard text.allSatisfy(isBucketByte) else { throw .badBucket(name) }
+        return name
     }
 
     package var bucket: String {
@@ -89,6 +100,8 @@ package enum Destination: Hashable, Sendable {
 package enum DestinationError: Error, Hashable, Sendable {
     case noBucket
     case badBucket(String)
+    /// An ARN of something else than an access point of one region.
+    case unsupportedARN(String, AccessPoint.Refusal)
 }
 
 /// Bytes that should be UTF-8 but may not be: file names on Linux are any bytes except `/` and NUL.

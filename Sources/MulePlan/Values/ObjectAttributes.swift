@@ -1,4 +1,4 @@
-/// What an object is to carry besides its bytes: headers of CreateMultipartUpload or PutObject.
+/// The headers of an object besides its bytes: those of CreateMultipartUpload or PutObject.
 ///
 /// They are part of an upload's identity, since they are fixed when it is created and can't be changed later.
 package struct ObjectAttributes: Hashable, Sendable {
@@ -13,9 +13,9 @@ package struct ObjectAttributes: Hashable, Sendable {
 
     package init() {}
 
-    /// Sets a header, in place of an earlier one of the same name.
+    /// Sets a header, replacing one of the same name.
     ///
-    /// - Throws: `AttributeError` for a name or value that would end the header or begin another.
+    /// - Throws: `AttributeError` for a name or value that would end the header or start another.
     package mutating func set(_ name: String, _ value: String) throws(AttributeError) {
         let name = name.lowercased()
         guard !name.isEmpty, name.utf8.allSatisfy(Self.isTokenByte) else { throw .badName(name) }

@@ -1,5 +1,5 @@
-/// What an option says of the object besides its bytes: a header of CreateMultipartUpload or PutObject. A new one is a case
-/// and its row here, and a key in `config.example.json`.
+/// What an option says of the object besides its bytes: a header of CreateMultipartUpload or PutObject. A new one is a
+/// case and its row here, and a key in `config.example.json`.
 ///
 /// Flags, the configuration, requests, the import of ledgers, the fuzz targets and the tests read this table.
 @dynamicMemberLookup

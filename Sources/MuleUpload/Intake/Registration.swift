@@ -262,8 +262,8 @@ package struct Registration {
         {
             differences.append("a part size of \(ByteSize.format(partSize))")
         }
-        if let demanded = intent.demandedChecksum, demanded != record.upload.integrity.checksum {
-            differences.append("--checksum \(record.upload.integrity.checksum)")
+        if let demanded = intent.demandedChecksum, demanded != record.upload.integrity.checksumOption {
+            differences.append("--checksum \(record.upload.integrity.checksumOption)")
         }
         if upload.attributes != record.upload.attributes { differences.append("other metadata, tags or headers") }
         if upload.onlyIfAbsent != record.upload.onlyIfAbsent {

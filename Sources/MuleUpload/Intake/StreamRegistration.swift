@@ -112,6 +112,6 @@ extension Registration {
     /// Whether an upload can resume as another: the properties of its object were fixed when it was created.
     private static func isOneObject(_ first: NewUpload, _ second: NewUpload) -> Bool {
         first.attributes == second.attributes && first.onlyIfAbsent == second.onlyIfAbsent
-            && first.integrity.checksum == second.integrity.checksum
+            && first.integrity.checksumOption == second.integrity.checksumOption
     }
 }

@@ -9,8 +9,13 @@ extension UploadRun {
     /// The checksum mode of an upload when the run starts or resumes it.
     func negotiated(_ record: UploadRecord, endpoint: String) -> NegotiatedIntegrity {
         if let settled = record.negotiated.flatMap(NegotiatedIntegrity.init(text:)) { return settled }
-        let option = record.upload.integrity.checksum
-        let checksumMode = option == "auto" ? facts.checksumMode(of: endpoint) : ChecksumMode(option: option)
+        let integrity = record.upload.integrity
+        var checksumMode =
+            integrity.isAutomatic ? facts.checksumMode(of: endpoint) : ChecksumMode(option: integrity.checksum)
+        // A rung below is kept: the store has refused this one.
+        if integrity.checksum == IntegrityOptions.automaticFromMD5, checksumMode?.checksumAlgorithm != nil {
+            checksumMode = .md5
+        }
         return NegotiatedIntegrity(
             checksumMode: checksumMode ?? .checksum(.crc64nvme, confirmed: false),
             wholeObject: nil
@@ -25,7 +30,7 @@ extension UploadRun {
 
     /// The next mode if the store refuses the checksum; nil if it refuses something else, or the user chose the mode.
     func lowerRung(_ checksumMode: ChecksumMode, after error: S3Error, _ record: UploadRecord) -> ChecksumMode? {
-        guard record.upload.integrity.checksum == "auto" else { return nil }
+        guard record.upload.integrity.isAutomatic else { return nil }
         if error.refusesChecksum { return checksumMode.nextRung }
         // Guess once: the mode below sends none of the headers that the store may refuse.
         return checksumMode.checksumAlgorithm != nil && error.mayRefuseChecksum ? .md5 : nil
@@ -40,7 +45,7 @@ extension UploadRun {
         } catch {
             stop(failure(error))
         }
-        let asked = record.upload.integrity.checksum
+        let asked = record.upload.integrity.checksumOption
         if checksumMode == .md5, asked != "auto", asked != "md5" {
             emit(
                 .notice(
@@ -53,8 +58,10 @@ extension UploadRun {
     }
 
     func learn(_ checksumMode: ChecksumMode, _ transfer: Transfer) {
-        guard let record = transfer.record, record.upload.integrity.checksum == "auto" else { return }
-        facts.learn(checksumMode, of: record.upload.store.endpoint)
+        guard let upload = transfer.record?.upload, upload.integrity.isAutomatic else { return }
+        // That nothing better was tried says nothing of the store.
+        if upload.integrity.checksum == IntegrityOptions.automaticFromMD5, checksumMode == .md5 { return }
+        facts.learn(checksumMode, of: upload.store.endpoint)
     }
 }
 

@@ -110,7 +110,7 @@ extension Worker {
         _ record: UploadRecord,
         transfer: Transfer
     ) -> ChecksumMode? {
-        guard record.upload.integrity.checksum == "auto", transfer.source != nil else { return nil }
+        guard record.upload.integrity.isAutomatic, transfer.source != nil else { return nil }
         let (isFirst, isPromised, wasCreatedForChecksum) = transfer.change {
             ($0.recordedParts == 0, $0.negotiated.wholeObject != nil, $0.wasCreatedForChecksum)
         }

@@ -79,7 +79,29 @@ package struct Flag: Sendable {
         ) { arguments, _, on in arguments[keyPath: field] = on }
     }
 
-    /// An option with a text value; the last one counts.
+    /// A switch that can be set elsewhere too: `--NAME` and `--no-NAME` go before that.
+    static func setting(
+        _ name: String,
+        _ group: Group,
+        _ commands: Set<Command>,
+        sets field: any WritableKeyPath<Arguments, Bool?> & Sendable,
+        _ help: String
+    ) -> Flag {
+        Flag(
+            name: name,
+            letter: nil,
+            placeholder: nil,
+            value: .none,
+            group: group,
+            commands: commands,
+            isRepeatable: false,
+            negation: "no-" + name,
+            readsEnvironment: false,
+            help: help
+        ) { arguments, _, on in arguments[keyPath: field] = on }
+    }
+
+    /// An option with a text value, of which the last one counts.
     static func value<Field>(
         _ name: String,
         letter: Character? = nil,

@@ -47,12 +47,47 @@ extension FlagTable {
             "Use this S3-compatible store instead of AWS."
         ),
         .path("ca-bundle", .shared, working, sets: \.store.caBundle, "Trust the certificate authorities in this file."),
+        .path(
+            "client-certificate",
+            .shared,
+            working,
+            sets: \.store.clientCertificate,
+            "Show this certificate (PEM) to a store that asks for one."
+        ),
+        .path(
+            "client-key",
+            .shared,
+            working,
+            sets: \.store.clientKey,
+            "The private key (PEM, without a password) of --client-certificate. Default: the same file."
+        ),
         .choice(
             "addressing",
             .shared,
             working,
             sets: \.store.addressing,
             "Whether the bucket is a part of the URL's path or of its host name. Default: auto."
+        ),
+        .setting(
+            "fips",
+            .shared,
+            working,
+            sets: \.store.fips,
+            "Use only FIPS endpoints of AWS, for the store and for credentials. What has none is refused."
+        ),
+        .setting(
+            "dualstack",
+            .shared,
+            working,
+            sets: \.store.dualStack,
+            "Use AWS endpoints that have IPv6 addresses too."
+        ),
+        .setting(
+            "accelerate",
+            .shared,
+            working,
+            sets: \.store.accelerate,
+            "Send through S3 Transfer Acceleration, which must be enabled for the bucket."
         ),
         .choice(
             "progress",

@@ -68,6 +68,12 @@ struct ConfigurationTrial {
             if own.caBundle != nil {
                 findings += trying(names + ["caBundle"]) { () throws(CommandFailure) in _ = try plain.caBundle(own) }
             }
+            if own.clientCertificate ?? own.clientKey != nil {
+                let key = own.clientCertificate == nil ? "clientKey" : "clientCertificate"
+                findings += trying(names + [key]) { () throws(CommandFailure) in
+                    _ = try plain.clientCertificate(own.over(configuration.store))
+                }
+            }
             if let profile = own.profile {
                 // Read once for each profile.
                 let known =

@@ -68,6 +68,9 @@ struct StoreDoctor {
         report(.ok("configuration", origins.configuration))
         report(.ok("profile", origins.profile))
         report(.ok("region", "\(plan.endpoint.region) (\(origins.region))."))
+        for kind in origins.endpointKinds(plan.endpoint.variant) {
+            report(.ok("endpoint.\(kind.name)", "\(kind.isOn ? "On" : "Off") (\(kind.origin))."))
+        }
         if bucket != nil { report(.ok("endpoint", "\(plan.endpoint.url) (\(origins.endpoint)).")) }
         return origins
     }

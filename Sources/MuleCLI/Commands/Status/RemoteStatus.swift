@@ -101,7 +101,10 @@ struct RemoteStatus {
         let bucket = record.upload.destination.bucket
         guard unreachable.failure(of: record.upload.store, bucket) == nil else { return .notAsked }
         do throws(UploadFailure) {
-            let holding = try remoteUploads.holding(of: record, try stores.service(of: record.upload.store))
+            let holding = try remoteUploads.holding(
+                of: record,
+                try stores.service(of: record.upload.store, for: record.upload.destination.bucket)
+            )
             if case .hidden(let failure) = holding { failures.add(failure) }
             return RemoteView(holding)
         } catch {

@@ -225,7 +225,8 @@ extension LeftOut {
 extension IntegrityOptions {
     init(_ options: StoreOptions) {
         self.init(
-            checksum: (options.checksum ?? .auto).rawValue,
+            checksum: (options.checksum ?? .auto) == .auto && options.aws.onlyRequiredChecksums == true
+                ? Self.automaticFromMD5 : (options.checksum ?? .auto).rawValue,
             payloadSigning: (options.payloadSigning ?? .auto).rawValue
         )
     }
