@@ -74,10 +74,10 @@ import Testing
         let home = ScratchDirectory()
         for row in rows {
             let chosen = try choice(row, home)
+            let (found, wanted) = (String(describing: chosen), String(describing: row.expected))
             #expect(
                 chosen?.url == row.expected?.url && chosen?.region == row.expected?.region,
-                "\(row.variables) \(row.profile) \(row.bucket): \(String(describing: chosen)), not "
-                    + "\(String(describing: row.expected))"
+                "\(row.variables) \(row.profile) \(row.bucket): \(found), not \(wanted)"
             )
         }
     }
