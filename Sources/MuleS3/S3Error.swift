@@ -40,7 +40,7 @@ package struct S3Error: Error, Sendable {
         case answer(status: Int, code: String, message: String)
         /// An answer that says neither yes nor no: cut, empty, not what the operation returns.
         case unreadable(status: Int, reason: String)
-        /// There is nothing to sign with.
+        /// There is nothing to sign with, or the signer refused.
         case noCredentials(CredentialsUnavailable)
     }
 
@@ -68,6 +68,8 @@ package struct S3Error: Error, Sendable {
     /// Headers of the request whose values hold, or stand for, characters beyond ASCII, where its signature was refused: stores
     /// differ in how they sign those.
     package var doubtfulHeaders: [String] = []
+    /// Whether a service signed the request, or gave the key for it.
+    package var isSignedElsewhere = false
     /// Bytes: the least or the most that the store takes, where it says so with its refusal.
     package var sizeAllowed: Int64?
 
@@ -86,7 +88,9 @@ package struct S3Error: Error, Sendable {
     package var status: Int? {
         switch cause {
         case .answer(let status, _, _), .unreadable(let status, _): status
-        case .transport, .noCredentials: nil
+        // A signer that refuses a request does so in place of the store.
+        case .noCredentials(let failure): failure.kind == .refused ? 403 : nil
+        case .transport: nil
         }
     }
 
@@ -94,7 +98,11 @@ package struct S3Error: Error, Sendable {
 
     /// Whether anything has answered.
     package var hasAnswer: Bool {
-        if case .transport(let error) = cause { error.network?.answered == true } else { status != nil }
+        switch cause {
+        case .transport(let error): error.network?.answered == true
+        case .noCredentials: false
+        case .answer, .unreadable: true
+        }
     }
 
     /// Whether the request never left, so that nothing can have come of it.
@@ -159,6 +167,7 @@ package enum RetryClass: Hashable, Sendable {
         case .answer(let status, let code, _): self = Self.byCode[code] ?? Self.of(status: status)
         case .unreadable(let status, _):
             self = (200..<300).contains(status) ? .transient : Self.of(status: status)
+        case .noCredentials(let failure) where failure.kind == .refused: self = .fatal
         case .noCredentials(let failure): self = failure.isTransient ? .transient : .credentials
         }
     }
