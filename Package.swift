@@ -54,6 +54,10 @@ let package = Package(
         module("MuleXML", ["CExpat"]),
         module("MuleS3", ["MulePlan", "MuleDigest", "MuleXML", "MuleSigning", "MuleTransport", "MuleSystem"]),
         module(
+            "MuleRemoteSigning",
+            ["MulePlan", "MuleJSON", "MuleSigning", "MuleTransport", "MuleSystem"]
+        ),
+        module(
             "MuleCredentials",
             ["MulePlan", "MuleJSON", "MuleXML", "MuleDigest", "MuleSigning", "MuleTransport", "MuleSystem"]
         ),
@@ -70,7 +74,7 @@ let package = Package(
             "MuleCLI",
             [
                 "MuleArchive", "MulePlan", "MuleJSON", "MuleDigest", "MuleSigning", "MuleTransport", "MuleS3",
-                "MuleCredentials",
+                "MuleCredentials", "MuleRemoteSigning",
                 "MuleLedger", "MuleSources", "MuleUpload", "MuleSystem",
             ]
         ),
@@ -146,6 +150,13 @@ let package = Package(
             "MuleCredentialsTests",
             [
                 "MuleCredentials", "MulePlan", "MuleJSON", "MuleDigest", "MuleSigning", "MuleTransport", "MuleSystem",
+                "TestSupport",
+            ]
+        ),
+        tests(
+            "MuleRemoteSigningTests",
+            [
+                "MuleRemoteSigning", "MuleSigning", "MuleTransport", "MuleJSON", "MulePlan", "MuleDigest", "MuleSystem",
                 "TestSupport",
             ]
         ),
