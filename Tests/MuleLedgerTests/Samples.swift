@@ -39,7 +39,8 @@ extension NewUpload {
                 region: "eu-central-1",
                 addressing: "path",
                 profile: "backup",
-                caBundle: "/etc/ssl/ca.pem"
+                caBundle: "/etc/ssl/ca.pem",
+                signer: SignerPlace(url: "https://sign.example.org/a", protocolName: "mule-uploader")
             ),
             destination: ObjectAddress(bucket: bucket, key: ObjectKey(key)),
             attributes: .init(text: "content-type: text/plain\nx-amz-meta-colour: blue"),

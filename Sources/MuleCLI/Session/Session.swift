@@ -1,6 +1,7 @@
 import MuleCredentials
 import MuleLedger
 import MulePlan
+import MuleRemoteSigning
 import MuleS3
 import MuleSigning
 import MuleSystem
@@ -18,6 +19,14 @@ struct Session {
     private(set) var cancellation: Cancellation
     /// Credentials providers, so that a process or a service is not asked again for every upload.
     private var providers = Monitor<[ProviderKey: any CredentialsProvider]>([:])
+
+    /// Signers of other hosts, each with what it has answered.
+    private var signers = Monitor<[SignerKey: DelegatedSigner]>([:])
+
+    private struct SignerKey: Hashable {
+        var options: SignerOptions
+        var caBundle: String?
+    }
 
     private struct ProviderKey: Hashable {
         var profile: String?
@@ -126,6 +135,7 @@ struct Session {
         session.cancellation = cancellation
         // Those that sign ask services on the way, until their own cancellation.
         session.providers = Monitor([:])
+        session.signers = Monitor([:])
         return session
     }
 
@@ -200,6 +210,8 @@ struct Session {
         var address: StoreAddress
         /// The bucket's options, from all places.
         var options: StoreOptions
+        /// Nil where this host has credentials.
+        var signer: DelegatedSigner?
     }
 
     /// The store that the flags, the environment and the configuration lead to for a bucket.
@@ -210,7 +222,13 @@ struct Session {
         recorded: StoreOptions = StoreOptions()
     ) throws(CommandFailure) -> Store {
         let plan = try plan(forBucket: bucket, recorded: recorded)
-        let endpoint = plan.endpoint
+        var endpoint = plan.endpoint
+        let signer = try delegatedSigner(plan.options.signer, caBundle: plan.caBundle)
+        if let region = try region(of: signer, forBucket: bucket), plan.options.region == nil {
+            var options = plan.options
+            options.region = region
+            endpoint = try Self.endpoint(options)
+        }
         if [.upload, .adopt, .verify].contains(arguments.command), let doubt = BucketName.doubt(bucket) {
             console.notice(TextSafety.displayText(doubt))
         }
@@ -218,16 +236,18 @@ struct Session {
             service: service(
                 endpoint,
                 caBundle: plan.caBundle,
-                provider: try provider(plan.aws, caBundle: plan.caBundle)
+                signer: try requestSigner(signer, plan.aws, caBundle: plan.caBundle, region: endpoint.region)
             ),
             address: StoreAddress(
                 endpoint: endpoint.url,
                 region: endpoint.region,
                 addressing: endpoint.addressing.rawValue,
-                profile: plan.aws.profileName == "default" ? nil : plan.aws.profileName,
-                caBundle: plan.caBundle
+                profile: signer != nil || plan.aws.profileName == "default" ? nil : plan.aws.profileName,
+                caBundle: plan.caBundle,
+                signer: signer?.place
             ),
-            options: plan.options
+            options: plan.options,
+            signer: signer
         )
     }
 
@@ -322,11 +342,17 @@ struct Session {
         let aws = try awsEnvironment(profile: arguments.store.profile, configured: recorded.profile)
         var above = followsOptions ? arguments.store : StoreOptions()
         above.caBundle = above.caBundle ?? StoreOptions(aws.environmentSettings).caBundle
+        if let place = recorded.signer { options.signer = try signerOptions(of: place) }
         options = above.over(options)
         let endpoint = try Self.endpoint(options)
         let caBundle = try caBundle(options)
+        let signer = try delegatedSigner(options.signer, caBundle: caBundle)
         return Store(
-            service: service(endpoint, caBundle: caBundle, provider: try provider(aws, caBundle: caBundle)),
+            service: service(
+                endpoint,
+                caBundle: caBundle,
+                signer: try requestSigner(signer, aws, caBundle: caBundle, region: endpoint.region)
+            ),
             address: recorded,
             options: options
         )
@@ -335,7 +361,7 @@ struct Session {
     private func service(
         _ endpoint: Endpoint,
         caBundle: String?,
-        provider: any CredentialsProvider
+        signer: any RequestSigner
     ) -> S3Service {
         let transport = TransportSettings(userAgent: "mule/\(Version.number)", caBundle: caBundle)
         let console = console
@@ -343,7 +369,7 @@ struct Session {
         return S3Service(
             endpoint: endpoint,
             transport: transport,
-            credentials: provider,
+            signer: signer,
             cancellation: cancellation,
             patience: runSettings.stallLimit,
             log: arguments.verbose ? log : nil
@@ -384,6 +410,43 @@ struct Session {
             return provider
         } catch {
             throw CommandFailure(status: .credentials, message: error.reason)
+        }
+    }
+
+    /// What signs the requests to a store. With a signer, no credentials are looked for.
+    private func requestSigner(
+        _ signer: DelegatedSigner?,
+        _ aws: AWSEnvironment,
+        caBundle: String?,
+        region: String
+    ) throws(CommandFailure) -> any RequestSigner {
+        if let signer { return signer.requestSigner(region: region) }
+        return CredentialSigner(try provider(aws, caBundle: caBundle), region: region)
+    }
+
+    /// The signer of the options, once for all stores; nil where this host has credentials.
+    func delegatedSigner(_ options: SignerOptions, caBundle: String?) throws(CommandFailure) -> DelegatedSigner? {
+        guard let address = options.address else { return nil }
+        let key = SignerKey(options: options, caBundle: caBundle)
+        if let known = signers.withLock({ $0[key] }) { return known }
+        let token = try signerToken(options)
+        let patience = runSettings.stallLimit
+        let transport = TransportSettings(userAgent: "mule/\(Version.number)", caBundle: caBundle)
+        let client: @Sendable (Cancellation) -> SignerClient = { cancellation in
+            SignerClient(
+                address,
+                token: token,
+                sendsAPIKey: options.sendsAPIKey ?? false,
+                transport: transport,
+                patience: patience,
+                cancellation: cancellation
+            )
+        }
+        let signer = DelegatedSigner(client(cancellation), options.signerProtocol ?? .server, another: client)
+        return signers.withLock { signers in
+            if let known = signers[key] { return known }
+            signers[key] = signer
+            return signer
         }
     }
 

@@ -54,10 +54,13 @@ extension Ledger {
                 by: .unfinished,
                 """
                 WHERE state NOT IN ('done', 'aborted') AND upload_id IS NOT NULL AND bucket = ? AND endpoint = ?
-                    AND profile IS ?
+                    AND profile IS ? AND signer IS ?
                 ORDER BY number DESC LIMIT ?
                 """,
-                [.text(bucket), .text(store.endpoint), SQLValue(store.profile), .integer(Int64(limit))]
+                [
+                    .text(bucket), .text(store.endpoint), SQLValue(store.profile), SQLValue(store.signer?.url),
+                    .integer(Int64(limit)),
+                ]
             )
         }
     }
@@ -79,7 +82,7 @@ extension Ledger {
         return try places(
             """
             (\(begun) AND state NOT IN ('done', 'aborted') \(ended))
-            GROUP BY endpoint, bucket, profile ORDER BY endpoint, bucket, profile
+            GROUP BY endpoint, bucket, profile, signer ORDER BY endpoint, bucket, profile, signer
             """,
             time.map { [.integer($0)] } ?? []
         )
@@ -87,7 +90,7 @@ extension Ledger {
 
     /// The stores and buckets that any upload went to, for each user once, those of the latest ones first.
     package func places() throws(LedgerError) -> [(store: StoreAddress, bucket: String)] {
-        try places("uploads GROUP BY endpoint, bucket, profile ORDER BY max(number) DESC", [])
+        try places("uploads GROUP BY endpoint, bucket, profile, signer ORDER BY max(number) DESC", [])
     }
 
     private func places(
@@ -96,7 +99,7 @@ extension Ledger {
     ) throws(LedgerError) -> [(store: StoreAddress, bucket: String)] {
         try perform { database throws(SQLiteError) in
             try database.run(
-                "SELECT endpoint, region, addressing, profile, ca_bundle, bucket FROM \(origin)",
+                "SELECT endpoint, region, addressing, profile, ca_bundle, bucket, signer, signer_protocol FROM \(origin)",
                 values
             ) { row in
                 Place(
@@ -105,7 +108,8 @@ extension Ledger {
                         region: row.text(1),
                         addressing: row.text(2),
                         profile: row.optionalText(3),
-                        caBundle: row.optionalText(4)
+                        caBundle: row.optionalText(4),
+                        signer: signer(row, 6)
                     ),
                     bucket: row.text(5)
                 )

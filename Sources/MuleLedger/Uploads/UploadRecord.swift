@@ -15,6 +15,18 @@ package enum UploadState: String, Sendable, CaseIterable {
     }
 }
 
+/// The service that signs the requests of an upload. Its token is on no record.
+package struct SignerPlace: Hashable, Sendable {
+    package var url: String
+    /// `server`, `mule-uploader`.
+    package var protocolName: String
+
+    package init(url: String, protocolName: String) {
+        self.url = url
+        self.protocolName = protocolName
+    }
+}
+
 /// The store an upload goes to, enough to find it again without the flags of the first run.
 package struct StoreAddress: Hashable, Sendable {
     package var endpoint: String
@@ -23,13 +35,23 @@ package struct StoreAddress: Hashable, Sendable {
     /// The profile that was named for its credentials; nil for the default way.
     package var profile: String?
     package var caBundle: String?
+    /// Nil where requests are signed with credentials of this host.
+    package var signer: SignerPlace?
 
-    package init(endpoint: String, region: String, addressing: String, profile: String?, caBundle: String?) {
+    package init(
+        endpoint: String,
+        region: String,
+        addressing: String,
+        profile: String?,
+        caBundle: String?,
+        signer: SignerPlace? = nil
+    ) {
         self.endpoint = endpoint
         self.region = region
         self.addressing = addressing
         self.profile = profile
         self.caBundle = caBundle
+        self.signer = signer
     }
 }
 

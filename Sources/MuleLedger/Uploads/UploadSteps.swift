@@ -14,13 +14,15 @@ extension Ledger {
         try database.run(
             """
             UPDATE uploads SET source = ?, device = ?, inode = ?, size = ?, modified = ?, change_time = ?,
-                region = ?, addressing = ?, profile = ?, ca_bundle = ?, attributes = ?, only_if_absent = ?,
+                region = ?, addressing = ?, profile = ?, ca_bundle = ?, signer = ?, signer_protocol = ?,
+                attributes = ?, only_if_absent = ?,
                 checksum = ?, payload_signing = ?, part_size = ?, part_count = ?, changing = ?
             WHERE number = ?
             """,
             Self.sourceValues(upload) + [
                 .text(upload.store.region), .text(upload.store.addressing), SQLValue(upload.store.profile),
-                SQLValue(upload.store.caBundle), .text(upload.attributes.text),
+                SQLValue(upload.store.caBundle), SQLValue(upload.store.signer?.url),
+                SQLValue(upload.store.signer?.protocolName), .text(upload.attributes.text),
                 .integer(upload.onlyIfAbsent ? 1 : 0), .text(upload.integrity.checksum),
                 .text(upload.integrity.payloadSigning), SQLValue(upload.partSize),
                 SQLValue(Self.partCount(upload)), .text(upload.changing.rawValue), .integer(number),
@@ -40,11 +42,13 @@ extension Ledger {
             let id = try freeID(in: database)
             try database.run(
                 """
-                INSERT INTO uploads (id, state, size, endpoint, region, addressing, profile, ca_bundle, bucket, key,
+                INSERT INTO uploads (id, state, size, endpoint, region, addressing, profile, ca_bundle, signer,
+                    signer_protocol, bucket, key,
                     attributes, only_if_absent, checksum, payload_signing, part_size, part_count, token,
                     create_attempted_at, upload_id, integrity, abort_date, abort_requested, parts_done, bytes_done,
                     last_error, created_at, updated_at)
-                SELECT ?1, 'failed', size, endpoint, region, addressing, profile, ca_bundle, bucket, key,
+                SELECT ?1, 'failed', size, endpoint, region, addressing, profile, ca_bundle, signer,
+                    signer_protocol, bucket, key,
                     attributes, only_if_absent, checksum, payload_signing, part_size, part_count, token,
                     create_attempted_at, upload_id, integrity, abort_date, 1, parts_done, bytes_done,
                     ?2, created_at, ?3

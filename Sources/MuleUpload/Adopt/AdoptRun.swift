@@ -24,10 +24,12 @@ package struct AdoptRun {
     ///
     /// - Parameters:
     ///   - intent: the plan is taken from the parts that are found.
+    ///   - uploadID: the only upload that is looked at; nil for all that the store lists.
     ///   - onNotice: hears a sentence about each upload that is not taken.
     /// - Returns: the row, ready to be carried on.
     package func adopt(
         _ intent: UploadIntent,
+        uploadID: String? = nil,
         service: S3Service,
         onNotice: (String) -> Void
     ) throws(UploadFailure) -> (UploadRecord, Lease) {
@@ -41,7 +43,7 @@ package struct AdoptRun {
         }
         try refuseKnown(intent.upload(of: source), name)
         service.remember(regions: ledger.regions(of: service.endpoint.url))
-        let found = try candidates(intent.destination, service, onNotice)
+        let found = try candidates(intent.destination, uploadID, service, onNotice)
         guard !found.isEmpty else {
             throw UploadFailure(
                 .store,
@@ -92,15 +94,22 @@ package struct AdoptRun {
     /// first, then the newest.
     private func candidates(
         _ address: ObjectAddress,
+        _ uploadID: String?,
         _ service: S3Service,
         _ onNotice: (String) -> Void
     ) throws(UploadFailure) -> [Candidate] {
-        let listed = try client.retrying(with: service) { (connection) throws(S3Error) in
-            try connection.listMultipartUploads(of: address)
-        }
-        guard case .success(let uploads, _) = listed else {
-            guard case .refused(let error, _) = listed else { return [] }
-            throw .refused(error, sending: address.description)
+        let uploads: [OpenUpload]
+        if let uploadID {
+            uploads = [OpenUpload(key: address.key, uploadID: uploadID)]
+        } else {
+            let listed = try client.retrying(with: service) { (connection) throws(S3Error) in
+                try connection.listMultipartUploads(of: address)
+            }
+            guard case .success(let found, _) = listed else {
+                guard case .refused(let error, _) = listed else { return [] }
+                throw .refused(error, sending: address.description)
+            }
+            uploads = found
         }
         let rows = try ledger.reporting { ledger throws(LedgerError) in
             try ledger.uploads(withUploadIDs: uploads.map(\.uploadID), in: address.bucket)

@@ -188,6 +188,8 @@ final class StoreClient {
 
     /// Seconds that a store may fail without any progress.
     private func allowance(of store: StoreHealth, _ error: S3Error) -> Double {
+        // It is not the store that fails.
+        if error.isWithoutSigner { return stallTimer.limit }
         // A wrong address should show soon; one that has answered before has a network that comes back.
         guard store.hasAnswered else { return min(stallTimer.limit, Self.firstAnswerLimit) }
         // A store that works and refuses these objects: each of them is to fail by itself first.
@@ -305,6 +307,17 @@ extension UploadFailure {
 
     /// A store has made no progress for so many seconds.
     fileprivate static func stalled(for limit: Double, _ error: S3Error, hasAnswered: Bool) -> UploadFailure {
+        if error.isWithoutSigner {
+            var failure = UploadFailure(
+                .network,
+                "No signatures for \(Int(limit)) s (last error: \(error.waitingFor)). Check --signer. Uploaded parts are kept; run "
+                    + "the same command again once the signer answers.",
+                evidence: error,
+                isResumable: true
+            )
+            failure.scope = .store
+            return failure
+        }
         let proxyCure: String? =
             if case .transport(.network(let failure)) = error.cause { failure.proxyCure } else { nil }
         let cure =
@@ -359,6 +372,11 @@ extension S3Error {
     /// Whether this process could not open a connection: it says nothing of the store.
     fileprivate var isOwnShortage: Bool {
         if case .transport(.network(let failure)) = cause, case .noSocket = failure.reason { true } else { false }
+    }
+
+    /// Whether the request was not signed, since the signer cannot be reached.
+    fileprivate var isWithoutSigner: Bool {
+        if case .noCredentials(let unavailable) = cause { unavailable.kind == .unreachable } else { false }
     }
 
     fileprivate var isUnknownHost: Bool {
