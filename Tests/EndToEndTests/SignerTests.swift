@@ -92,6 +92,8 @@ final class SignerTests {
         #expect(store.waitUntil { $0.storedParts.count >= 3 })
         running.signal(SIGKILL)
         let killed = running.wait()
+        // It may not have been struck yet.
+        store.script([])
         #expect(killed.end == .signal(SIGKILL))
 
         // The ledger knows the signer.
@@ -266,6 +268,8 @@ final class UploadBackendTests {
         #expect(store.waitUntil { $0.storedParts.count >= 3 })
         running.signal(SIGKILL)
         let killed = running.wait()
+        // It may not have been struck yet.
+        store.script([])
         mule.environment = ["MULE_SIGNER_TOKEN": Self.token]
         let resumed = try mule.run("resume", "-v")
         #expect(resumed.exitCode == 0, "\(resumed.err)")

@@ -109,7 +109,9 @@ extension Session {
             )
         }
         options.signerProtocol = SignerProtocol(rawValue: place.protocolName)
-        let configured = [configuration.store.signer] + configuration.buckets.values.map(\.signer)
+        var configured = [configuration.store.signer]
+        configured += configuration.buckets.sorted { $0.key < $1.key }.map(\.value.signer)
+        configured += configuration.jobs.sorted { $0.key < $1.key }.map(\.value.store.signer)
         if let same = configured.first(where: { $0.address == options.address && $0.tokenFile != nil }) {
             options.tokenFile = same.tokenFile
             options.sendsAPIKey = same.sendsAPIKey
