@@ -55,6 +55,10 @@ let package = Package(
         module("MuleXML", ["CExpat"]),
         module("MuleS3", ["MulePlan", "MuleDigest", "MuleXML", "MuleSigning", "MuleTransport", "MuleSystem"]),
         module(
+            "MuleRemoteSigning",
+            ["MulePlan", "MuleJSON", "MuleSigning", "MuleTransport", "MuleSystem"]
+        ),
+        module(
             "MuleCredentials",
             ["MulePlan", "MuleJSON", "MuleXML", "MuleDigest", "MuleSigning", "MuleTransport", "MuleSystem"]
         ),
@@ -71,7 +75,8 @@ let package = Package(
             "MuleCLI",
             [
                 "MuleArchive", "MulePlan", "MuleJSON", "MuleDigest", "MuleSigning", "MuleTransport", "MuleS3",
-                "MuleCredentials", "MuleSQLite", "MuleLedger", "MuleSources", "MuleUpload", "MuleSystem",
+                "MuleCredentials", "MuleRemoteSigning", "MuleSQLite", "MuleLedger", "MuleSources", "MuleUpload",
+                "MuleSystem",
             ]
         ),
         .executableTarget(
@@ -148,6 +153,13 @@ let package = Package(
             "MuleCredentialsTests",
             [
                 "MuleCredentials", "MulePlan", "MuleJSON", "MuleDigest", "MuleSigning", "MuleTransport", "MuleSystem",
+                "TestSupport",
+            ]
+        ),
+        tests(
+            "MuleRemoteSigningTests",
+            [
+                "MuleRemoteSigning", "MuleSigning", "MuleTransport", "MuleJSON", "MulePlan", "MuleDigest", "MuleSystem",
                 "TestSupport",
             ]
         ),

@@ -373,16 +373,17 @@ package final class Ledger: Sendable {
         try database.run(
             """
             INSERT INTO uploads (id, state, source, device, inode, size, modified, change_time,
-                endpoint, region, addressing, profile, ca_bundle, client_certificate, client_key, bucket, key,
-                attributes, only_if_absent, checksum, payload_signing, part_size, part_count, changing, token,
-                created_at, updated_at)
-            VALUES (?, 'pending', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                endpoint, region, addressing, profile, ca_bundle, client_certificate, client_key, signer,
+                signer_protocol, bucket, key, attributes, only_if_absent, checksum, payload_signing, part_size,
+                part_count, changing, token, created_at, updated_at)
+            VALUES (?, 'pending', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
             ON CONFLICT (id) DO NOTHING
             """,
             [.text(id)] + Self.sourceValues(upload) + [
                 .text(upload.store.endpoint), .text(upload.store.region), .text(upload.store.addressing),
                 SQLValue(upload.store.profile), SQLValue(upload.store.caBundle),
                 SQLValue(upload.store.clientCertificate), SQLValue(upload.store.clientKey),
+                SQLValue(upload.store.signer?.url), SQLValue(upload.store.signer?.protocolName),
                 .text(upload.destination.bucket), .blob(upload.destination.key.utf8),
                 .text(upload.attributes.text), .integer(upload.onlyIfAbsent ? 1 : 0),
                 .text(upload.integrity.checksum), .text(upload.integrity.payloadSigning),

@@ -147,5 +147,9 @@ enum Schema {
         ALTER TABLE uploads ADD COLUMN client_certificate TEXT;
         ALTER TABLE uploads ADD COLUMN client_key TEXT;
         """,
+        """
+        ALTER TABLE uploads ADD COLUMN signer TEXT;
+        ALTER TABLE uploads ADD COLUMN signer_protocol TEXT;
+        """,
     ]
 }

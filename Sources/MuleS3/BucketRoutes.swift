@@ -5,11 +5,11 @@ import MuleSystem
 /// The endpoint for a bucket, with the region that requests to it are signed for.
 struct BucketRoute: Sendable {
     let endpoint: Endpoint
-    let signer: Signer
+    let signer: any RequestSigner
 
-    init(_ endpoint: Endpoint) {
+    init(_ endpoint: Endpoint, _ signer: any RequestSigner) {
         self.endpoint = endpoint
-        signer = Signer(region: endpoint.region)
+        self.signer = signer.inRegion(endpoint.region)
     }
 }
 
@@ -44,8 +44,8 @@ final class BucketRoutes: Sendable {
         var memory: RegionMemory?
     }
 
-    init(_ endpoint: Endpoint) {
-        named = BucketRoute(endpoint)
+    init(_ endpoint: Endpoint, _ signer: any RequestSigner) {
+        named = BucketRoute(endpoint, signer)
     }
 
     func use(_ memory: RegionMemory) {
@@ -56,7 +56,8 @@ final class BucketRoutes: Sendable {
         if let known = state.withLock({ $0.routes[bucket] }) { return known }
         // Outside the lock, because it reads the ledger.
         let remembered = state.withLock { $0.memory }?.load(bucket)
-        let route = remembered.flatMap(named.endpoint.serving(region:)).map(BucketRoute.init) ?? named
+        let moved = remembered.flatMap(named.endpoint.serving(region:))
+        let route = moved.map { BucketRoute($0, named.signer) } ?? named
         return state.withLock { state in
             let known = state.routes[bucket] ?? route
             state.routes[bucket] = known
@@ -74,7 +75,7 @@ final class BucketRoutes: Sendable {
             guard !state.redirected.contains(bucket),
                 let endpoint = now.endpoint.serving(region: region)
             else { return (nil, nil) }
-            let route = BucketRoute(endpoint)
+            let route = BucketRoute(endpoint, named.signer)
             state.routes[bucket] = route
             state.redirected.insert(bucket)
             return (route, state.memory)

@@ -44,6 +44,13 @@ package struct OpenUpload: Sendable {
     package var uploadID: String
     package var initiated: UTCTime?
     package var initiator: String?
+
+    package init(key: ObjectKey, uploadID: String, initiated: UTCTime? = nil, initiator: String? = nil) {
+        self.key = key
+        self.uploadID = uploadID
+        self.initiated = initiated
+        self.initiator = initiator
+    }
 }
 
 /// Where the next page of a list of uploads starts. Directory buckets have no upload ID here, and their key is not an

@@ -111,8 +111,7 @@ package final class S3Connection {
     private func attempt(_ call: S3Call, _ route: BucketRoute) throws(S3Error) -> HTTPResponse {
         let started = Moment.now()
         let expects = !isProven && service.usesExpect && call.body.length >= Self.expectThreshold
-        let credentials = try credentials(call)
-        let request = signed(call, route, by: credentials, expectsContinue: expects)
+        let (request, signature) = try signed(call, route, expectsContinue: expects)
         let response: HTTPResponse
         do {
             response = try client.perform(request)
@@ -134,43 +133,61 @@ package final class S3Connection {
             if error.code == "SignatureDoesNotMatch" {
                 error.doubtfulHeaders = call.headers.filter { MetadataText.isBeyondASCII($0.value) }.map(\.name)
             }
-            renew(credentials, after: &error, call)
+            error.isSignedElsewhere = signature.mayBeReplaced
+            renew(signature, route, after: &error, call: call)
             log(call, response, since: started, detail: error.code)
             throw error
         }
         log(call, response, since: started, detail: nil)
         if call.body.length > 0 { isProven = true }
-        service.credentials.noteAccepted()
+        route.signer.noteAccepted()
         return response
     }
 
-    private func credentials(_ call: S3Call) throws(S3Error) -> Credentials {
-        do {
-            return try service.credentials.credentials()
-        } catch {
-            throw fail(call, service.cancellation.isCancelled ? .transport(.cancelled) : .noCredentials(error))
+    /// A signature that the store has refused is replaced here, once for all workers; whether the request goes again is
+    /// for the caller to say, who knows what has been counted of its body.
+    private func renew(_ refused: RequestSignature, _ route: BucketRoute, after error: inout S3Error, call: S3Call) {
+        // An ended token is "400 Bad Request" without a word to HEAD, whose answers have no body.
+        let isMute = call.method == "HEAD" && error.status == 400 && refused.hasSessionToken
+        let isMismatch = error.code == "SignatureDoesNotMatch" && refused.mayBeReplaced
+        guard error.asksForNewCredentials || isMute || isMismatch else { return }
+        do throws(CredentialsUnavailable) {
+            error.hasNewCredentials = try route.signer.renew(refused: refused)
+        } catch let failure {
+            error.renewalFailure = failure
         }
     }
 
-    /// Renews refused credentials, once for all workers. The caller decides whether to retry, because it knows what was
-    /// counted of the body.
-    private func renew(_ refused: Credentials, after error: inout S3Error, _ call: S3Call) {
-        // For an expired token, the answer to HEAD is only "400 Bad Request", because it has no body.
-        let isMute = call.method == "HEAD" && error.status == 400 && refused.sessionToken != nil
-        guard error.asksForNewCredentials || isMute else { return }
-        do throws(CredentialsUnavailable) {
-            error.hasNewCredentials = try service.credentials.renew(refused: refused)
-        } catch let failure {
-            error.renewalFailure = failure
+    private func signature(
+        of request: SignableRequest,
+        _ url: String,
+        _ call: S3Call,
+        route: BucketRoute
+    ) throws(S3Error) -> RequestSignature {
+        let action = RequestAction(
+            operation: call.operation.rawValue,
+            bucket: call.bucket,
+            key: call.key,
+            part: call.part,
+            uploadID: call.query.first { $0.name == "uploadId" }?.value,
+            url: url,
+            length: call.body.length
+        )
+        do {
+            return try route.signer.sign(request, action, at: service.now())
+        } catch {
+            var failure = fail(call, service.cancellation.isCancelled ? .transport(.cancelled) : .noCredentials(error))
+            failure.retryAfter = error.retryAfter
+            failure.hasDocument = error.kind == .refused
+            throw failure
         }
     }
 
     private func signed(
         _ call: S3Call,
         _ route: BucketRoute,
-        by credentials: Credentials,
         expectsContinue: Bool
-    ) -> HTTPRequest {
+    ) throws(S3Error) -> (HTTPRequest, RequestSignature) {
         let target = route.endpoint.target(bucket: call.bucket, key: call.key)
         let headers = call.headers.map { ($0.name, MetadataText.header($0.name, $0.value)) }
         let signable = SignableRequest(
@@ -184,8 +201,8 @@ package final class S3Connection {
         let query = signable.encodedQuery
         let url = route.endpoint.scheme + "://" + target.host + target.path + (query.isEmpty ? "" : "?" + query)
         var request = HTTPRequest(method: call.method, url: url)
-        request.headers =
-            headers + route.signer.headers(for: signable, credentials: credentials, at: service.now())
+        let signature = try signature(of: signable, url, call, route: route)
+        request.headers = headers + signature.headers
         request.body = call.body
         request.expectsContinue = expectsContinue
         request.stallTimeout = min(request.stallTimeout, service.patience)
@@ -201,7 +218,7 @@ package final class S3Connection {
         request.decodesAnswer = call.operation != .getObject
         request.isFromServer = Self.isStores
         request.isLeftBehind = call.transfer.isLeftBehind
-        return request
+        return (request, signature)
     }
 
     // MARK: Errors

@@ -40,7 +40,7 @@ package struct S3Error: Error, Sendable {
         case answer(status: Int, code: String, message: String)
         /// Neither success nor refusal: the answer is cut, empty, or not what the operation returns.
         case unreadable(status: Int, reason: String)
-        /// There are no credentials to sign with.
+        /// There is nothing to sign with, or the signer refused.
         case noCredentials(CredentialsUnavailable)
     }
 
@@ -68,6 +68,8 @@ package struct S3Error: Error, Sendable {
     /// Request headers with non-ASCII values, plain or encoded, if the store refused the signature: stores differ in
     /// how they sign those.
     package var doubtfulHeaders: [String] = []
+    /// Whether a service signed the request, or gave the key for it.
+    package var isSignedElsewhere = false
     /// Bytes: the minimum or maximum that the store accepts, if its refusal tells.
     package var sizeAllowed: Int64?
 
@@ -86,7 +88,9 @@ package struct S3Error: Error, Sendable {
     package var status: Int? {
         switch cause {
         case .answer(let status, _, _), .unreadable(let status, _): status
-        case .transport, .noCredentials: nil
+        // A signer that refuses a request does so in place of the store.
+        case .noCredentials(let failure): failure.kind == .refused ? 403 : nil
+        case .transport: nil
         }
     }
 
@@ -94,7 +98,11 @@ package struct S3Error: Error, Sendable {
 
     /// Whether a server has answered.
     package var hasAnswer: Bool {
-        if case .transport(let error) = cause { error.network?.answered == true } else { status != nil }
+        switch cause {
+        case .transport(let error): error.network?.answered == true
+        case .noCredentials: false
+        case .answer, .unreadable: true
+        }
     }
 
     /// Whether the request was not sent, so that it can have no effect.
@@ -159,6 +167,7 @@ package enum RetryClass: Hashable, Sendable {
         case .answer(let status, let code, _): self = Self.byCode[code] ?? Self.of(status: status)
         case .unreadable(let status, _):
             self = (200..<300).contains(status) ? .transient : Self.of(status: status)
+        case .noCredentials(let failure) where failure.kind == .refused: self = .fatal
         case .noCredentials(let failure): self = failure.isTransient ? .transient : .credentials
         }
     }

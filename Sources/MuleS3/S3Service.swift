@@ -12,7 +12,7 @@ package final class S3Service: Sendable {
     /// Seconds without progress after which no request waits any longer.
     package let patience: Double
     let routes: BucketRoutes
-    package let credentials: any CredentialsProvider
+    package let signer: any RequestSigner
     let log: (@Sendable (String) -> Void)?
     /// Milliseconds by which the store's clock is ahead, for signing.
     private let skew = Atomic<Int64>(0)
@@ -26,7 +26,8 @@ package final class S3Service: Sendable {
     /// Whether an answer had a header of S3's own.
     private let hasShownS3 = Atomic<Bool>(false)
 
-    package init(
+    /// A store whose requests are signed with credentials of this host.
+    package convenience init(
         endpoint: Endpoint,
         transport: TransportSettings,
         credentials: any CredentialsProvider,
@@ -34,13 +35,31 @@ package final class S3Service: Sendable {
         patience: Double = .infinity,
         log: (@Sendable (String) -> Void)? = nil
     ) {
+        self.init(
+            endpoint: endpoint,
+            transport: transport,
+            signer: CredentialSigner(credentials, region: endpoint.region),
+            cancellation: cancellation,
+            patience: patience,
+            log: log
+        )
+    }
+
+    package init(
+        endpoint: Endpoint,
+        transport: TransportSettings,
+        signer: any RequestSigner,
+        cancellation: Cancellation,
+        patience: Double = .infinity,
+        log: (@Sendable (String) -> Void)? = nil
+    ) {
         self.endpoint = endpoint
         self.transport = transport
-        self.credentials = credentials
+        self.signer = signer
         self.cancellation = cancellation
         self.patience = patience
         self.log = log
-        routes = BucketRoutes(endpoint)
+        routes = BucketRoutes(endpoint, signer)
     }
 
     /// Maximum seconds to wait for an answer to a sent request, and for each stage of a connection. One lost answer

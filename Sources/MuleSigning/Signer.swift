@@ -27,8 +27,9 @@ package final class Signer: Sendable {
         credentials: Credentials,
         at time: UTCTime
     ) -> [(name: String, value: String)] {
+        let time = moment(for: credentials, at: time)
         let timestamp = time.basic
-        let scope = scope(on: time.basicDate)
+        let scope = scope(for: credentials, on: time.basicDate)
         let payloadHash = request.payload.headerValue
         var added = [
             (name: "x-amz-date", value: timestamp),
@@ -60,11 +61,13 @@ package final class Signer: Sendable {
         expiresSeconds: Int
     ) -> String {
         precondition((1...604_800).contains(expiresSeconds), "a presigned URL lives from 1 second to 7 days")
+        let time = moment(for: credentials, at: time)
+        let scope = scope(for: credentials, on: time.basicDate)
         let headers = Self.signedHeaders(of: request)
         var query =
             request.query + [
                 QueryItem(name: "X-Amz-Algorithm", value: "AWS4-HMAC-SHA256"),
-                QueryItem(name: "X-Amz-Credential", value: "\(credentials.accessKeyID)/\(scope(on: time.basicDate))"),
+                QueryItem(name: "X-Amz-Credential", value: "\(credentials.accessKeyID)/\(scope)"),
                 QueryItem(name: "X-Amz-Date", value: time.basic),
                 QueryItem(name: "X-Amz-Expires", value: String(expiresSeconds)),
                 QueryItem(name: "X-Amz-SignedHeaders", value: CanonicalRequest.signedHeaders(of: headers)),
@@ -88,7 +91,7 @@ package final class Signer: Sendable {
             of: request,
             credentials: credentials,
             timestamp: time.basic,
-            scope: scope(on: time.basicDate)
+            scope: scope(for: credentials, on: time.basicDate)
         )
     }
 
@@ -103,8 +106,16 @@ package final class Signer: Sendable {
         return Hex.encode(hmacSHA256(key: key, message: text.utf8))
     }
 
-    private func scope(on date: String) -> String {
-        "\(date)/\(region)/\(service)/aws4_request"
+    /// A signing key has a scope of its own: that of another would not be signed by it.
+    private func scope(for credentials: Credentials, on date: String) -> String {
+        if let key = credentials.signingKey { return "\(key.date)/\(key.region)/\(key.service)/aws4_request" }
+        return "\(date)/\(region)/\(service)/aws4_request"
+    }
+
+    /// The time that a signature has: within the day of a signing key, so that a key of the day that has just ended, or is
+    /// about to start, serves for the minutes that a store allows clocks to differ.
+    private func moment(for credentials: Credentials, at time: UTCTime) -> UTCTime {
+        credentials.signingKey?.moment(closestTo: time) ?? time
     }
 
     /// Headers that matter to the store and that no proxy changes. A load balancer may change `accept-encoding`

@@ -28,9 +28,10 @@ package final class SigningKeyCache: Sendable {
 
     /// 32 bytes. `date` as in the credential scope, `20261120`.
     package func key(for credentials: Credentials, date: String) -> [UInt8] {
+        guard let secret = credentials.secretAccessKey else { return credentials.signingKey?.bytes ?? [] }
         if let known = entries.withLock({ known(credentials, date, in: $0) }) { return known }
         // Derived outside the lock: if two threads do it at once, both get the same key.
-        let key = derive(secret: credentials.secretAccessKey, date: date)
+        let key = derive(secret: secret, date: date)
         entries.withLock { entries in
             guard known(credentials, date, in: entries) == nil else { return }
             if entries.count == capacity { entries.removeFirst() }
@@ -49,13 +50,5 @@ package final class SigningKeyCache: Sendable {
             key = hmacSHA256(key: key, message: step.utf8)
         }
         return key
-    }
-}
-
-extension Credentials {
-    /// The session token is not part of the derived key, so a renewed token alone needs no new one.
-    fileprivate func hasSameKey(as other: Credentials) -> Bool {
-        accessKeyID.utf8.elementsEqual(other.accessKeyID.utf8)
-            && secretAccessKey.utf8.elementsEqual(other.secretAccessKey.utf8)
     }
 }

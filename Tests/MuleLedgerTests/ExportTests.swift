@@ -135,7 +135,7 @@ import Testing
             "part_size", "part_count", "token", "create_attempted_at", "upload_id", "integrity", "abort_date",
             "abort_requested", "parts_done", "bytes_done", "bytes_sent", "etag", "version_id", "checksum_algorithm",
             "checksum_type", "checksum_value", "last_error", "created_at", "updated_at", "changing",
-            "change_time", "client_certificate", "client_key",
+            "change_time", "client_certificate", "client_key", "signer", "signer_protocol",
         ]
         #expect(columns.filter { !known.contains($0) } == [], "teach ExportFormat, ExportReader and store(_:as:in:)")
         #expect(
@@ -244,7 +244,8 @@ import Testing
             ("id", ""), ("id", "../x"), ("state", "active"), ("endpoint", "ftp://x"), ("endpoint", "https://"),
             ("endpoint", "https://a:b@c"), ("endpoint", "https://a b"), ("region", ""), ("region", "eu west"),
             ("addressing", "sideways"), ("caBundle", "relative"), ("clientCertificate", "relative"),
-            ("clientKey", "relative"), ("bucket", "a/b"), ("bucket", ""), ("bucket", "ü"),
+            ("clientKey", "relative"), ("signer", "sftp://x"), ("signer", "https://u@h"), ("signerProtocol", "other"),
+            ("bucket", "a/b"), ("bucket", ""), ("bucket", "ü"),
             ("key", ""), ("key", .string(String(repeating: "k", count: 1025))), ("token", "abc"),
             ("token", .string(String(repeating: "A", count: 32))), ("partSize", 0), ("partCount", 7), ("size", 5),
             ("uploadID", nil), ("uploadID", ""), ("changing", "sometimes"),

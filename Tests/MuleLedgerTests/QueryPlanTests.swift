@@ -13,10 +13,10 @@ import Testing
 
     /// Statements that may read all rows of a table: those of `clean` and `verify --receipt`, once in a command.
     private static let mayScan = [
-        "SELECT endpoint, region, addressing, profile, ca_bundle, client_certificate, client_key, bucket FROM (":
-            "uploads",
-        "SELECT endpoint, region, addressing, profile, ca_bundle, client_certificate, client_key, bucket FROM "
-            + "uploads GROUP":
+        "SELECT endpoint, region, addressing, profile, ca_bundle, client_certificate, client_key, bucket, signer, "
+            + "signer_protocol FROM (": "uploads",
+        "SELECT endpoint, region, addressing, profile, ca_bundle, client_certificate, client_key, bucket, signer, "
+            + "signer_protocol FROM uploads GROUP":
             "uploads",
         "SELECT 1 FROM uploads WHERE endpoint = ? LIMIT 1": "uploads",
         "SELECT count(*) FROM runs WHERE coalesce(ended_at": "runs",

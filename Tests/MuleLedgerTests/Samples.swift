@@ -41,7 +41,8 @@ extension NewUpload {
                 profile: "backup",
                 caBundle: "/etc/ssl/ca.pem",
                 clientCertificate: "/etc/ssl/client.pem",
-                clientKey: "/etc/ssl/client.key"
+                clientKey: "/etc/ssl/client.key",
+                signer: SignerPlace(url: "https://sign.example.org/a", protocolName: "mule-uploader")
             ),
             destination: ObjectAddress(bucket: bucket, key: ObjectKey(key)),
             attributes: .init(text: "content-type: text/plain\nx-amz-meta-colour: blue"),

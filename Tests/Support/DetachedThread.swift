@@ -2,14 +2,14 @@ import Glibc
 package import MuleSystem
 
 /// A POSIX thread for work that blocks, so that blocking stays off Swift's cooperative pool.
-enum DetachedThread {
+package enum DetachedThread {
     private final class Work {
         let body: @Sendable () -> Void
         init(_ body: @escaping @Sendable () -> Void) { self.body = body }
     }
 
     /// Runs `body` on its own thread, which is not joined. To learn of its end, use a `Monitor`.
-    static func start(_ body: @escaping @Sendable () -> Void) {
+    package static func start(_ body: @escaping @Sendable () -> Void) {
         let work = Unmanaged.passRetained(Work(body))
         var thread = pthread_t()
         let code = pthread_create(

@@ -65,6 +65,11 @@ package struct EnvironmentVariable: Sendable {
                 "Most options with a value have a variable of their name: MULE_PART_SIZE is the same as --part-size. "
                 + "The order is: option, MULE_*, AWS_*, configuration file, AWS configuration, default."
         ),
+        .init(
+            "MULE_SIGNER_TOKEN",
+            meaning:
+                "The token for the signer. There is no option for it, because every process can read a command line."
+        ),
         .init("MULE_CONFIG", "MULE_LEDGER", "MULE_LOG_FILE", meaning: "Same as --config, --ledger and --log-file."),
         .init("MULE_HOST", meaning: "The value of {host} in the destination of a job. Default: the machine's name."),
         .init(

@@ -1,4 +1,5 @@
 import MulePlan
+import MuleRemoteSigning
 import MuleS3
 import MuleSources
 
@@ -130,6 +131,22 @@ enum OptionValue {
             )
         }
         return text
+    }
+
+    /// `https://` with a host, perhaps a port and a path; `http://` for this machine alone.
+    static func signerAddress(_ text: String) throws(OptionValueError) -> SignerAddress {
+        do { return try SignerAddress(text) } catch {
+            switch error {
+            case .notURL:
+                throw OptionValueError(
+                    "is not the address of a signer; write it like https://sign.example.org, without user name, query (?) "
+                        + "or fragment (#)",
+                    hidesValue: true
+                )
+            case .notEncrypted:
+                throw OptionValueError("would send the token unencrypted; only signers on this machine may be http://")
+            }
+        }
     }
 
     /// A text for a header: not empty, no control characters.

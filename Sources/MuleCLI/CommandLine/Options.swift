@@ -1,4 +1,5 @@
 package import MulePlan
+package import MuleRemoteSigning
 package import MuleSources
 package import MuleUpload
 
@@ -24,6 +25,7 @@ package struct StoreOptions: Sendable, Hashable {
     package var partSize: Int64?
     package var checksum: ChecksumChoice?
     package var payloadSigning: PayloadSigningChoice?
+    package var signer = SignerOptions()
 
     package init() {}
 
@@ -44,6 +46,30 @@ package struct StoreOptions: Sendable, Hashable {
         result.partSize = partSize ?? lower.partSize
         result.checksum = checksum ?? lower.checksum
         result.payloadSigning = payloadSigning ?? lower.payloadSigning
+        result.signer = signer.over(lower.signer)
+        return result
+    }
+}
+
+/// The service that signs, in place of credentials of this host.
+package struct SignerOptions: Sendable, Hashable {
+    package var address: SignerAddress?
+    package var signerProtocol: SignerProtocol?
+    /// A file path, as raw bytes.
+    package var tokenFile: [UInt8]?
+    /// Whether the token is sent as `x-api-key` too.
+    package var sendsAPIKey: Bool?
+
+    package init() {}
+
+    /// What is said of another address does not count: a token is for one signer.
+    package func over(_ lower: SignerOptions) -> SignerOptions {
+        if let address, let other = lower.address, address != other { return self }
+        var result = lower
+        result.address = address ?? lower.address
+        result.signerProtocol = signerProtocol ?? lower.signerProtocol
+        result.tokenFile = tokenFile ?? lower.tokenFile
+        result.sendsAPIKey = sendsAPIKey ?? lower.sendsAPIKey
         return result
     }
 }

@@ -25,6 +25,11 @@ package struct ConfigurationReference: Sendable {
             ConfigurationKey<StoreOptions>.rows
         ),
         Self(
+            "Signer keys",
+            "The keys of signer, at the top level, in a bucket or in a job.",
+            ConfigurationKey<SignerOptions>.rows
+        ),
+        Self(
             "Object keys",
             "The keys of object, at the top level or in a job.",
             ConfigurationKey<ObjectOptions>.rows

@@ -72,6 +72,35 @@ extension ConfigurationKey<StoreOptions> {
         .quantity("partSize", \.partSize, OptionValue.size),
         .text("checksum", \.checksum, OptionValue.choice),
         .text("payloadSigning", \.payloadSigning, OptionValue.choice),
+        .object(
+            "signer",
+            \.signer,
+            ConfigurationKey<SignerOptions>.rows,
+            about: "The service that signs requests instead of credentials of this host; see the signer keys."
+        ),
+    ]
+}
+
+extension ConfigurationKey<SignerOptions> {
+    static let rows: [Self] = [
+        .text("url", \.address, OptionValue.signerAddress, about: FlagTable.help(of: "signer")),
+        .text(
+            "protocol",
+            \.signerProtocol,
+            OptionValue.choice,
+            about: FlagTable.help(of: "signer-protocol")
+        ),
+        .path("tokenFile", \.tokenFile, about: FlagTable.help(of: "signer-token-file")),
+        .value(
+            "apiKey",
+            kind: "boolean",
+            about: "If true, the token is sent as x-api-key too, for gateways that ask for it."
+        ) { options, value, trail throws(ConfigurationObjection) in
+            guard case .bool(let isOn) = value else {
+                throw ConfigurationObjection(trail, "expected true or false, found \(value.kind)")
+            }
+            options.sendsAPIKey = isOn
+        },
     ]
 }
 

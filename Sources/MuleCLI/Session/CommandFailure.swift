@@ -13,6 +13,7 @@ extension ExitStatus {
         case .source: self = .source
         case .store: self = .refused
         case .credentials: self = .credentials
+        case .signer: self = .failed
         case .verification: self = .unverified
         case .exists: self = .destinationExists
         case .held: self = .locked

@@ -8,15 +8,22 @@ extension Session {
     ///
     /// - Parameters:
     ///   - canBeResumed: whether `mule resume` can resume them.
+    ///   - onPart: hears of each part that is recorded.
     ///   - failuresBeside: failures outside of the run, asked for at its end.
     func upload(
         _ feed: some UploadFeed,
         _ ledger: Ledger,
         printer: EventPrinter,
         canBeResumed: Bool = true,
+        onPart: (@Sendable (UploadRecord, _ part: Int) -> Void)? = nil,
         failuresBeside: () -> FailureTally = { FailureTally() }
     ) -> ExitStatus {
-        let run = UploadRun(ledger: ledger, settings: fittedSettings, cancellation: cancellation) { event in
+        let run = UploadRun(
+            ledger: ledger,
+            settings: fittedSettings,
+            cancellation: cancellation,
+            onPart: onPart
+        ) { event in
             printer.print(event)
         }
         let resumption: UnfinishedUploads.Resumption = canBeResumed ? .resume : .stream

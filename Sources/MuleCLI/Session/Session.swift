@@ -1,6 +1,7 @@
 import MuleCredentials
 import MuleLedger
 import MulePlan
+import MuleRemoteSigning
 import MuleS3
 import MuleSigning
 import MuleSystem
@@ -18,6 +19,14 @@ struct Session {
     private(set) var cancellation: Cancellation
     /// Cached, so that a process or a service is not asked again for every upload.
     private var providers = Monitor<[ProviderKey: any CredentialsProvider]>([:])
+
+    /// Signers of other hosts, each with what it has answered.
+    private var signers = Monitor<[SignerKey: DelegatedSigner]>([:])
+
+    private struct SignerKey: Hashable {
+        var options: SignerOptions
+        var caBundle: String?
+    }
 
     private struct ProviderKey: Hashable {
         var profile: String?
@@ -128,6 +137,7 @@ struct Session {
         session.cancellation = cancellation
         // Cached providers would use the other session's cancellation.
         session.providers = Monitor([:])
+        session.signers = Monitor([:])
         return session
     }
 
@@ -202,6 +212,8 @@ struct Session {
         var address: StoreAddress
         /// The bucket's options, from all sources.
         var options: StoreOptions
+        /// Nil where this host has credentials.
+        var signer: DelegatedSigner?
     }
 
     /// The bucket's store by flags, environment and configuration.
@@ -212,7 +224,14 @@ struct Session {
         recorded: StoreOptions = StoreOptions()
     ) throws(CommandFailure) -> Store {
         let plan = try plan(forBucket: bucket, recorded: recorded)
-        let endpoint = plan.endpoint
+        var endpoint = plan.endpoint
+        let signer = try delegatedSigner(plan.options.signer, caBundle: plan.caBundle)
+        if let region = try region(of: signer, forBucket: bucket), plan.options.region == nil {
+            var options = plan.options
+            options.region = region
+            let origins = SettingOrigins(session: self, bucket: bucket, aws: plan.aws)
+            endpoint = try Self.endpoint(options, bucket: bucket, origin: origins.origin)
+        }
         noteUnusedSettings(plan.aws)
         if endpoint.isFIPS, !Endpoint.listsFIPS(in: endpoint.region) {
             console.notice(
@@ -228,18 +247,26 @@ struct Session {
                 endpoint,
                 caBundle: plan.caBundle,
                 client: plan.client,
-                provider: try provider(plan.aws, plan.options, caBundle: plan.caBundle)
+                signer: try requestSigner(
+                    signer,
+                    plan.aws,
+                    options: plan.options,
+                    caBundle: plan.caBundle,
+                    region: endpoint.region
+                )
             ),
             address: StoreAddress(
                 endpoint: endpoint.url,
                 region: endpoint.region,
                 addressing: endpoint.addressing.rawValue,
-                profile: plan.aws.profileName == "default" ? nil : plan.aws.profileName,
+                profile: signer != nil || plan.aws.profileName == "default" ? nil : plan.aws.profileName,
                 caBundle: plan.caBundle,
                 clientCertificate: plan.client?.certificate,
-                clientKey: plan.client?.key
+                clientKey: plan.client?.key,
+                signer: signer?.place
             ),
-            options: plan.options
+            options: plan.options,
+            signer: signer
         )
     }
 
@@ -365,6 +392,7 @@ struct Session {
         if above.clientCertificate != nil { options.clientKey = nil }
         // What FIPS demands holds for uploads that were started without it too.
         options.fips = fips(aws, bucket)
+        if let place = recorded.signer { options.signer = try signerOptions(of: place) }
         options = above.over(options)
         let endpoint =
             followsOptions && arguments.store.endpointURL != nil
@@ -372,12 +400,19 @@ struct Session {
             : try endpoint(onRecord: options, bucket: bucket, fips: options.fips ?? false)
         let caBundle = try caBundle(options)
         let client = try clientCertificate(options)
+        let signer = try delegatedSigner(options.signer, caBundle: caBundle)
         return Store(
             service: service(
                 endpoint,
                 caBundle: caBundle,
                 client: client,
-                provider: try provider(aws, options, caBundle: caBundle)
+                signer: try requestSigner(
+                    signer,
+                    aws,
+                    options: options,
+                    caBundle: caBundle,
+                    region: endpoint.region
+                )
             ),
             address: recorded,
             options: options
@@ -394,7 +429,7 @@ struct Session {
         _ endpoint: Endpoint,
         caBundle: String?,
         client: ClientCertificate?,
-        provider: any CredentialsProvider
+        signer: any RequestSigner
     ) -> S3Service {
         var transport = TransportSettings(userAgent: "mule/\(Version.number)", caBundle: caBundle)
         transport.clientCertificate = client
@@ -403,7 +438,7 @@ struct Session {
         return S3Service(
             endpoint: endpoint,
             transport: transport,
-            credentials: provider,
+            signer: signer,
             cancellation: cancellation,
             patience: runSettings.stallLimit,
             log: arguments.verbose ? log : nil
@@ -454,6 +489,44 @@ struct Session {
             return provider
         } catch {
             throw CommandFailure(status: .credentials, message: error.reason)
+        }
+    }
+
+    /// What signs the requests to a store. With a signer, no credentials are looked for.
+    private func requestSigner(
+        _ signer: DelegatedSigner?,
+        _ aws: AWSEnvironment,
+        options: StoreOptions,
+        caBundle: String?,
+        region: String
+    ) throws(CommandFailure) -> any RequestSigner {
+        if let signer { return signer.requestSigner(region: region) }
+        return CredentialSigner(try provider(aws, options, caBundle: caBundle), region: region)
+    }
+
+    /// The signer of the options, once for all stores; nil where this host has credentials.
+    func delegatedSigner(_ options: SignerOptions, caBundle: String?) throws(CommandFailure) -> DelegatedSigner? {
+        guard let address = options.address else { return nil }
+        let key = SignerKey(options: options, caBundle: caBundle)
+        if let known = signers.withLock({ $0[key] }) { return known }
+        let token = try signerToken(options)
+        let patience = runSettings.stallLimit
+        let transport = TransportSettings(userAgent: "mule/\(Version.number)", caBundle: caBundle)
+        let client: @Sendable (Cancellation) -> SignerClient = { cancellation in
+            SignerClient(
+                address,
+                token: token,
+                sendsAPIKey: options.sendsAPIKey ?? false,
+                transport: transport,
+                patience: patience,
+                cancellation: cancellation
+            )
+        }
+        let signer = DelegatedSigner(client(cancellation), options.signerProtocol ?? .server, another: client)
+        return signers.withLock { signers in
+            if let known = signers[key] { return known }
+            signers[key] = signer
+            return signer
         }
     }
 

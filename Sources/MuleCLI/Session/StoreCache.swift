@@ -106,7 +106,14 @@ extension Session {
     }
 
     func failure(_ error: CommandFailure) -> UploadFailure {
-        let kind: UploadFailure.Kind = error.status == .credentials ? .credentials : .usage
+        let kind: UploadFailure.Kind =
+            switch error.status {
+            case .credentials: .credentials
+            case .unverified: .verification
+            case .temporary: .network
+            case .failed: .signer
+            default: .usage
+            }
         var failure = UploadFailure(kind, error.message, isResumable: true)
         failure.scope = .store
         return failure

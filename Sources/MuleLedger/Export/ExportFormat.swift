@@ -106,6 +106,8 @@ package enum ExportFormat {
                 "versionID": JSONValue(record.proof.versionID),
             ],
             "region": .string(what.store.region),
+            "signer": JSONValue(what.store.signer?.url),
+            "signerProtocol": JSONValue(what.store.signer?.protocolName),
             "size": JSONValue(record.size),
             "source": what.source.map(source) ?? JSONValue(what.stream?.rawValue),
             "state": .string(record.state.rawValue),

@@ -188,8 +188,28 @@ package struct ExportReader: Sendable {
             profile: profile,
             caBundle: caBundle,
             clientCertificate: clientCertificate,
-            clientKey: clientKey
+            clientKey: clientKey,
+            signer: try signer(&fields)
         )
+    }
+
+    /// Older exports do not have it.
+    private static func signer(_ fields: inout Fields) throws(FieldProblem) -> SignerPlace? {
+        guard fields.members["signer"] != nil || fields.members["signerProtocol"] != nil else { return nil }
+        let url = try fields.optionalText("signer", limit: 2048)
+        let name = try fields.optionalText("signerProtocol", limit: 32)
+        guard let url, let name else {
+            if url == nil, name == nil { return nil }
+            throw FieldProblem("\"signer\" and \"signerProtocol\" go together")
+        }
+        let isURL = ["http://", "https://"].contains { url.hasPrefix($0) && url.utf8.count > $0.utf8.count }
+        guard isURL, url.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F && !"@?#".utf8.contains($0) }) else {
+            throw FieldProblem("\"signer\" is not the URL of a signer")
+        }
+        guard ["server", "mule-uploader"].contains(name) else {
+            throw FieldProblem("\"signerProtocol\" is neither server nor mule-uploader")
+        }
+        return SignerPlace(url: url, protocolName: name)
     }
 
     private static func destination(_ fields: inout Fields) throws(FieldProblem) -> ObjectAddress {

@@ -55,10 +55,13 @@ extension Ledger {
                 by: .unfinished,
                 """
                 WHERE state NOT IN ('done', 'aborted') AND upload_id IS NOT NULL AND bucket = ? AND endpoint = ?
-                    AND profile IS ?
+                    AND profile IS ? AND signer IS ?
                 ORDER BY number DESC LIMIT ?
                 """,
-                [.text(bucket), .text(store.endpoint), SQLValue(store.profile), .integer(Int64(limit))]
+                [
+                    .text(bucket), .text(store.endpoint), SQLValue(store.profile), SQLValue(store.signer?.url),
+                    .integer(Int64(limit)),
+                ]
             )
         }
     }
@@ -80,7 +83,7 @@ extension Ledger {
         return try places(
             """
             (\(begun) AND state NOT IN ('done', 'aborted') \(ended))
-            GROUP BY endpoint, bucket, profile ORDER BY endpoint, bucket, profile
+            GROUP BY endpoint, bucket, profile, signer ORDER BY endpoint, bucket, profile, signer
             """,
             time.map { [.integer($0)] } ?? []
         )
@@ -88,11 +91,12 @@ extension Ledger {
 
     /// The stores and buckets of all uploads, per profile, most recent first.
     package func places() throws(LedgerError) -> [(store: StoreAddress, bucket: String)] {
-        try places("uploads GROUP BY endpoint, bucket, profile ORDER BY max(number) DESC", [])
+        try places("uploads GROUP BY endpoint, bucket, profile, signer ORDER BY max(number) DESC", [])
     }
 
     private static let placeColumns =
-        "endpoint, region, addressing, profile, ca_bundle, client_certificate, client_key, bucket"
+        "endpoint, region, addressing, profile, ca_bundle, client_certificate, client_key, bucket, signer, "
+        + "signer_protocol"
 
     private func places(
         _ origin: String,
@@ -111,7 +115,8 @@ extension Ledger {
                         profile: row.optionalText(3),
                         caBundle: row.optionalText(4),
                         clientCertificate: row.optionalText(5),
-                        clientKey: row.optionalText(6)
+                        clientKey: row.optionalText(6),
+                        signer: signer(row, 8)
                     ),
                     bucket: row.text(7)
                 )

@@ -21,6 +21,20 @@ extension Ledger {
         try perform { database throws(SQLiteError) in try unfinished(like: upload, in: database) }
     }
 
+    /// The latest upload of this path to the bucket by a signer that is neither aborted nor failed without parts.
+    package func last(source: [UInt8], bucket: String, signer: String) throws(LedgerError) -> UploadRecord? {
+        try perform { database throws(SQLiteError) in
+            try records(
+                in: database,
+                """
+                WHERE source = ? AND bucket = ? AND signer = ? AND state != 'aborted'
+                ORDER BY number DESC LIMIT 1
+                """,
+                [.blob(source), .text(bucket), .text(signer)]
+            ).first
+        }
+    }
+
     /// The latest confirmed upload of this path to this object.
     package func lastDone(
         source: [UInt8],

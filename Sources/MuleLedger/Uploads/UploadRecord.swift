@@ -15,6 +15,18 @@ package enum UploadState: String, Sendable, CaseIterable {
     }
 }
 
+/// The service that signs the requests of an upload. Its token is on no record.
+package struct SignerPlace: Hashable, Sendable {
+    package var url: String
+    /// `server`, `mule-uploader`.
+    package var protocolName: String
+
+    package init(url: String, protocolName: String) {
+        self.url = url
+        self.protocolName = protocolName
+    }
+}
+
 /// The store of an upload, with what is needed to find it without the flags of the first run.
 package struct StoreAddress: Hashable, Sendable {
     package var endpoint: String
@@ -26,6 +38,8 @@ package struct StoreAddress: Hashable, Sendable {
     /// Two PEM files, which may be one.
     package var clientCertificate: String?
     package var clientKey: String?
+    /// Nil where requests are signed with credentials of this host.
+    package var signer: SignerPlace?
 
     package init(
         endpoint: String,
@@ -34,7 +48,8 @@ package struct StoreAddress: Hashable, Sendable {
         profile: String?,
         caBundle: String?,
         clientCertificate: String? = nil,
-        clientKey: String? = nil
+        clientKey: String? = nil,
+        signer: SignerPlace? = nil
     ) {
         self.endpoint = endpoint
         self.region = region
@@ -43,6 +58,7 @@ package struct StoreAddress: Hashable, Sendable {
         self.caBundle = caBundle
         self.clientCertificate = clientCertificate
         self.clientKey = clientKey
+        self.signer = signer
     }
 }
 

@@ -25,7 +25,7 @@ func records(
             ca_bundle, bucket, key, attributes, only_if_absent, checksum, payload_signing, part_size, part_count,
             token, create_attempted_at, upload_id, integrity, abort_date, abort_requested, parts_done, bytes_done,
             bytes_sent, etag, version_id, checksum_algorithm, checksum_type, checksum_value, last_error,
-            created_at, updated_at, changing, change_time, client_certificate, client_key
+            created_at, updated_at, changing, change_time, client_certificate, client_key, signer, signer_protocol
         FROM uploads \(index.rawValue) \(clause)
         """,
         values,
@@ -55,6 +55,11 @@ func store(_ record: UploadRecord, as number: Int64, in database: Database) thro
     )
 }
 
+/// The signer of two columns, the first of which has the number.
+func signer(_ row: SQLRow, _ column: Int32) -> SignerPlace? {
+    row.optionalText(column).map { SignerPlace(url: $0, protocolName: row.optionalText(column + 1) ?? "server") }
+}
+
 private func record(_ row: SQLRow) -> UploadRecord {
     // A file has a device; without one, the path column holds a stream's name.
     let path = row.optionalBlob(3)
@@ -82,7 +87,8 @@ private func record(_ row: SQLRow) -> UploadRecord {
                 profile: row.optionalText(11),
                 caBundle: row.optionalText(12),
                 clientCertificate: row.optionalText(40),
-                clientKey: row.optionalText(41)
+                clientKey: row.optionalText(41),
+                signer: signer(row, 42)
             ),
             destination: ObjectAddress(bucket: row.text(13), key: ObjectKey(row.blob(14))),
             attributes: ObjectAttributes(text: row.text(15)),

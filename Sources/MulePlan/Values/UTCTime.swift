@@ -115,6 +115,20 @@ extension UTCTime {
         self = local.adding(milliseconds: isEast ? -distance : distance)
     }
 
+    /// Reads `20261120T235600Z`, the form of `x-amz-date`.
+    package init?(basic text: String) {
+        var scanner = ByteScanner(text)
+        guard let year = scanner.digits(4), let month = scanner.digits(2), let day = scanner.digits(2),
+            scanner.skip("T"), let hour = scanner.digits(2), let minute = scanner.digits(2),
+            let second = scanner.digits(2), scanner.skip("Z"), scanner.isAtEnd, hour < 24, minute < 60, second < 60,
+            let time = CalendarTime(year: year, month: month, day: day, clock: (hour, minute, second))
+        else { return nil }
+        self.init(secondsSince1970: time.secondsSince1970)
+    }
+
+    /// Reads `20261120`, the day of a credential scope: its first moment.
+    package init?(basicDate text: String) { self.init(basic: text + "T000000Z") }
+
     /// Reads `Fri, 20 Nov 2026 23:56:00 GMT`, the IMF-fixdate of RFC 9110 section 5.6.7 that every `Date` header has.
     /// Nil for the obsolete forms, and if the day of the week does not match the date.
     package init?(httpDate text: String) {

@@ -24,10 +24,12 @@ package struct AdoptRun {
     ///
     /// - Parameters:
     ///   - intent: the plan comes from the parts found.
+    ///   - uploadID: the only upload to check; nil for all that the store lists.
     ///   - onNotice: receives a sentence about each upload that is not adopted.
     /// - Returns: the row, ready to resume.
     package func adopt(
         _ intent: UploadIntent,
+        uploadID: String? = nil,
         service: S3Service,
         onNotice: (String) -> Void
     ) throws(UploadFailure) -> (UploadRecord, Lease) {
@@ -41,7 +43,7 @@ package struct AdoptRun {
         }
         try refuseKnown(intent.upload(of: source), name)
         service.remember(regions: ledger.regions(of: service.endpoint.url))
-        let found = try candidates(intent.destination, service, onNotice: onNotice)
+        let found = try candidates(intent.destination, uploadID, service: service, onNotice: onNotice)
         guard !found.isEmpty else {
             throw UploadFailure(
                 .store,
@@ -92,15 +94,22 @@ package struct AdoptRun {
     /// newest.
     private func candidates(
         _ address: ObjectAddress,
-        _ service: S3Service,
+        _ uploadID: String?,
+        service: S3Service,
         onNotice: (String) -> Void
     ) throws(UploadFailure) -> [Candidate] {
-        let listed = try client.retrying(with: service) { (connection) throws(S3Error) in
-            try connection.listMultipartUploads(of: address)
-        }
-        guard case .success(let uploads, _) = listed else {
-            guard case .refused(let error, _) = listed else { return [] }
-            throw .refused(error, sending: address.description)
+        let uploads: [OpenUpload]
+        if let uploadID {
+            uploads = [OpenUpload(key: address.key, uploadID: uploadID)]
+        } else {
+            let listed = try client.retrying(with: service) { (connection) throws(S3Error) in
+                try connection.listMultipartUploads(of: address)
+            }
+            guard case .success(let found, _) = listed else {
+                guard case .refused(let error, _) = listed else { return [] }
+                throw .refused(error, sending: address.description)
+            }
+            uploads = found
         }
         let rows = try ledger.reporting { ledger throws(LedgerError) in
             try ledger.uploads(withUploadIDs: uploads.map(\.uploadID), in: address.bucket)

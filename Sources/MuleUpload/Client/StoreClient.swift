@@ -193,6 +193,8 @@ final class StoreClient {
 
     /// Seconds for which a store may fail without progress.
     private func allowance(of store: StoreHealth, _ error: S3Error) -> Double {
+        // The signer fails, not the store.
+        if error.isWithoutSigner { return stallTimer.limit }
         // A wrong address must show soon; for an endpoint that has answered before, the network may come back.
         guard store.hasAnswered else { return min(stallTimer.limit, Self.firstAnswerLimit) }
         // The store works but refuses these objects: each must reach its own limit first.
@@ -310,6 +312,17 @@ extension UploadFailure {
 
     /// A store has made no progress for this many seconds.
     fileprivate static func stalled(for limit: Double, _ error: S3Error, hasAnswered: Bool) -> UploadFailure {
+        if error.isWithoutSigner {
+            var failure = UploadFailure(
+                .network,
+                "No signatures for \(Int(limit)) s (last error: \(error.waitingFor)). Check --signer. Uploaded parts are kept; run "
+                    + "the same command again once the signer answers.",
+                evidence: error,
+                isResumable: true
+            )
+            failure.scope = .store
+            return failure
+        }
         let proxyCure: String? =
             if case .transport(.network(let failure)) = error.cause { failure.proxyCure } else { nil }
         let cure =
@@ -364,6 +377,11 @@ extension S3Error {
     /// Whether this process could not open a socket, which says nothing about the store.
     fileprivate var isOwnShortage: Bool {
         if case .transport(.network(let failure)) = cause, case .noSocket = failure.reason { true } else { false }
+    }
+
+    /// Whether the request was not signed, since the signer cannot be reached.
+    fileprivate var isWithoutSigner: Bool {
+        if case .noCredentials(let unavailable) = cause { unavailable.kind == .unreachable } else { false }
     }
 
     fileprivate var isUnknownHost: Bool {

@@ -1,7 +1,7 @@
 package import MuleLedger
 import MulePlan
 package import MuleS3
-import MuleSigning
+package import MuleSigning
 package import MuleSystem
 import MuleTransport
 
@@ -15,6 +15,8 @@ package struct UploadFailure: Error, Sendable {
         /// The store refused.
         case store
         case credentials
+        /// What the signer answers cannot be used.
+        case signer
         /// The object is not what it should be, or mule cannot tell.
         case verification
         /// The object exists and must not be replaced.
@@ -56,6 +58,8 @@ package struct UploadFailure: Error, Sendable {
     package private(set) var hasS3Document = false
     /// Whether the store may have executed a request whose answer was lost.
     var mayHaveSucceeded = false
+    /// Whether the failure came before the request was sent.
+    var nothingWasSent = false
     /// Set if the request must be retried later, after other work.
     var postponement: Postponement?
     /// Whether the upload at the store is not as recorded, so that checking it again, once per run, may repair it.
@@ -92,7 +96,7 @@ package struct UploadFailure: Error, Sendable {
         return switch kind {
         case .usage, .source, .store, .verification, .exists: true
         case .network: hasS3Document
-        case .credentials, .held, .ledger, .limit, .interrupted: false
+        case .credentials, .signer, .held, .ledger, .limit, .interrupted: false
         }
     }
 
@@ -102,8 +106,8 @@ package struct UploadFailure: Error, Sendable {
     /// The upload's state in the ledger after this failure.
     package var state: UploadState {
         switch kind {
-        case .verification: .unknown
-        case .interrupted, .limit, .network, .held, .ledger, .credentials: .pending
+        case .verification: nothingWasSent ? .pending : .unknown
+        case .interrupted, .limit, .network, .held, .ledger, .credentials, .signer: .pending
         case .usage, .source, .store, .exists: .failed
         }
     }
@@ -125,8 +129,16 @@ extension UploadFailure {
         let what = "\(error.operation.rawValue) of \(object)\(error.part.map { ", part \($0)" } ?? "")"
         switch error.cause {
         case .noCredentials(let unavailable):
-            var failure = UploadFailure(.credentials, unavailable.reason, evidence: error, isResumable: true)
-            failure.scope = .store
+            var failure = UploadFailure(
+                Kind(unavailable.kind),
+                unavailable.reason,
+                evidence: error,
+                isResumable: unavailable.kind != .refused
+            )
+            failure.nothingWasSent = true
+            // The store has not answered.
+            failure.httpStatus = nil
+            if unavailable.kind != .refused { failure.scope = .store }
             return failure
         case .transport(let reason):
             return transport(reason, what, evidence: error)
@@ -211,6 +223,9 @@ extension UploadFailure {
     }
 
     private static func cure(_ error: S3Error, code: String) -> (Kind, String, Scope) {
+        if let unavailable = error.renewalFailure, unavailable.kind != .credentials {
+            return (Kind(unavailable.kind), "There is no new signature: \(unavailable.reason)", .store)
+        }
         if let unavailable = error.renewalFailure {
             return (.credentials, "Could not refresh credentials: \(unavailable.reason).", .store)
         }
@@ -218,6 +233,18 @@ extension UploadFailure {
         case (_, "NoSuchBucket"):
             return (
                 .store, "The bucket \(error.bucket) does not exist there: check its name and --endpoint-url.", .bucket
+            )
+        case (_, "InvalidAccessKeyId") where error.isSignedElsewhere,
+            (_, "SignatureDoesNotMatch") where error.isSignedElsewhere:
+            return (
+                .credentials,
+                "The signer signs with a key that the store does not accept: tell its operator.", .store
+            )
+        case (.clock, _) where error.isSignedElsewhere:
+            return (
+                .credentials,
+                "The signature is too old: the clock of the signer or of this machine is off by more than 15 minutes.",
+                .store
             )
         case (_, "InvalidAccessKeyId"):
             return (
@@ -263,6 +290,18 @@ extension UploadFailure {
             )
         default:
             return (.store, "The store gave no other reason.", .transfer)
+        }
+    }
+}
+
+extension UploadFailure.Kind {
+    package init(_ kind: CredentialsUnavailable.Kind) {
+        switch kind {
+        case .credentials: self = .credentials
+        case .refused: self = .store
+        case .untrusted: self = .verification
+        case .unreadable: self = .signer
+        case .unreachable: self = .network
         }
     }
 }

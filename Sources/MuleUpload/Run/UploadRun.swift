@@ -22,6 +22,8 @@ package final class UploadRun: Sendable {
     let facts: EndpointFacts
     let startedAt = Moment.now()
     private let onEvent: @Sendable (UploadEvent) -> Void
+    /// Hears of each part that is recorded. It must not block: all workers wait for it.
+    let onPart: (@Sendable (UploadRecord, _ part: Int) -> Void)?
     private let state = Monitor<State>(State())
     private let pool = WorkerPool()
     private let lastSign = Atomic<Int64>(0)
@@ -47,8 +49,10 @@ package final class UploadRun: Sendable {
         ledger: Ledger,
         settings: RunSettings,
         cancellation: Cancellation,
+        onPart: (@Sendable (UploadRecord, _ part: Int) -> Void)? = nil,
         onEvent: @escaping @Sendable (UploadEvent) -> Void
     ) {
+        self.onPart = onPart
         self.ledger = ledger
         self.settings = settings
         self.cancellation = cancellation

@@ -196,6 +196,7 @@ extension Worker {
             guard failure == nil else { return }
             run.dropCache(part.slice, of: transfer)
             transfer.bytesInFlight.subtract(bytesInFlight ?? 0, ordering: .relaxed)
+            if let onPart = run.onPart, let record = transfer.record { onPart(record, row.number) }
             run.partRecorded(transfer, size: row.size, wasSkipped: bytesInFlight == nil)
             part.release?()
         }

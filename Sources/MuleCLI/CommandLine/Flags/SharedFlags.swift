@@ -46,6 +46,29 @@ extension FlagTable {
             reading: OptionValue.endpointURL,
             "Use this S3-compatible store instead of AWS."
         ),
+        .value(
+            "signer",
+            "URL",
+            .shared,
+            working,
+            sets: \.store.signer.address,
+            reading: OptionValue.signerAddress,
+            "Have requests signed by this service instead of using credentials of this host. See docs/signing.md."
+        ),
+        .choice(
+            "signer-protocol",
+            .shared,
+            working,
+            sets: \.store.signer.signerProtocol,
+            "How the signer is spoken to: server signs each request, mule-uploader gives the key of a day. Default: server."
+        ),
+        .path(
+            "signer-token-file",
+            .shared,
+            working,
+            sets: \.store.signer.tokenFile,
+            "Read the token for the signer from this file."
+        ),
         .path("ca-bundle", .shared, working, sets: \.store.caBundle, "Trust the certificate authorities in this file."),
         .path(
             "client-certificate",

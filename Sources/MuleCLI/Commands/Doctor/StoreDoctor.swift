@@ -96,7 +96,13 @@ struct StoreDoctor {
 
     private func checkCredentials(_ store: Session.Store) -> Bool {
         do {
-            let credentials = try store.service.credentials.credentials()
+            let credentials: Credentials
+            switch try store.service.signer.identity() {
+            case .credentials(let found): credentials = found
+            case .service(let address):
+                report(.ok("credentials", "This host holds no key: \(address) signs its requests."))
+                return true
+            }
             var text = "Access key \(Self.shortened(credentials.accessKeyID))"
             if credentials.sessionToken != nil { text += ", temporary" }
             if let end = credentials.expiration { text += ", valid until \(LocalTime.text(end))" }

@@ -31,16 +31,32 @@ struct UploadCommand {
             return ExitStatus(files.failures)
         }
         let ledger = try session.openLedger()
+        let backend = BackendFiles(session, files.store, destination, ledger)
         let feed = RegistrationFeed(
             ledger,
             service: files.service,
             onRefused: { files.fail($0.path, $0.destination, failure: $1) },
             more: { () throws(UploadFailure) in
                 defer { first = [] }
-                return first.isEmpty ? try files.next() : first
+                let found = first.isEmpty ? try files.next() : first
+                guard let backend, let found else { return found }
+                return found.compactMap { intent in
+                    do throws(UploadFailure) {
+                        return try backend.prepare(intent)
+                    } catch {
+                        files.fail(intent.path, intent.destination, failure: error)
+                        return nil
+                    }
+                }
             }
         )
-        return session.upload(feed, ledger, printer: printer, failuresBeside: { files.failures })
+        return session.upload(
+            feed,
+            ledger,
+            printer: printer,
+            onPart: backend?.onPart,
+            failuresBeside: { files.failures }
+        )
     }
 
     private func firstFiles(of files: UploadSources) throws(CommandFailure) -> [UploadIntent]? {

@@ -10,7 +10,7 @@ import MuleUpload
 final class UploadSources {
     private let session: Session
     private let destination: Destination
-    private let store: Session.Store
+    let store: Session.Store
     private let attributes: ObjectAttributes
     private let options: SourceOptions
     private let printer: EventPrinter
