@@ -3,8 +3,8 @@ package import MuleSigning
 import MuleSystem
 import Synchronization
 
-/// The keys of the day that a backend of mule-uploader gives: asked for at the start, when the UTC day changes, and when
-/// the store refuses one. Signs only requests to the backend's bucket.
+/// The keys of the day that a backend of mule-uploader gives: asked for at the start, when the UTC day changes, and
+/// when the store refuses one. Signs only requests to the backend's bucket.
 package final class BackendKeys: CredentialsProvider {
     private struct State {
         var held: BackendAnswer?
@@ -35,7 +35,7 @@ package final class BackendKeys: CredentialsProvider {
     private let now: @Sendable () -> UTCTime
     private let untrusted: @Sendable (String) -> CredentialsUnavailable
 
-    /// - Parameter now: the time by which a day begins.
+    /// - Parameter now: the clock that decides when a day starts.
     package convenience init(_ backend: UploadBackend, now: @escaping @Sendable () -> UTCTime) {
         self.init(
             now: now,

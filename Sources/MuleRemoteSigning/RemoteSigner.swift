@@ -3,11 +3,11 @@ package import MuleSigning
 import MuleSystem
 import Synchronization
 
-/// Signs by asking a service that holds the key: `POST /v1/sign`. One value serves all workers; those that ask while calls
-/// are under way share the next one.
+/// Signs by asking a service that holds the key: `POST /v1/sign`. One value serves all workers; those that ask while
+/// calls are under way share the next one.
 ///
-/// The requests are made here, and the service signs them one by one. A service that makes and completes uploads by itself
-/// (`POST /v1/uploads`) would be another `RequestSigner`, with an upload behind it.
+/// The requests are made here, and the service signs them one by one. A service that makes and completes uploads by
+/// itself (`POST /v1/uploads`) would be another `RequestSigner`, with an upload behind it.
 package final class RemoteSigner: RequestSigner {
     private typealias Answer = Result<RequestSignature, CredentialsUnavailable>
 
@@ -31,7 +31,7 @@ package final class RemoteSigner: RequestSigner {
         case wait
     }
 
-    /// Calls at a time: a worker need not wait for the whole time of a call that has just begun.
+    /// The maximum number of concurrent calls, so that a worker need not wait for a whole call that has just started.
     private static let mostCalls = 4
 
     private let client: SignerClient

@@ -1,6 +1,6 @@
-// MuleRemoteSigning owns the client's side of delegated signing: it asks a service that holds the key for signatures, or for
-// the key of a day, and trusts nothing that the service answers before it is compared with what was asked for. What is
-// signed, and what is sent, is decided elsewhere. docs/signing.md has both protocols.
+// MuleRemoteSigning owns the client's side of delegated signing: it asks a service that holds the key for signatures,
+// or for the key of a day, and trusts nothing that the service answers before it is compared with what was asked for.
+// What is signed, and what is sent, is decided elsewhere. docs/signing.md has both protocols.
 
 import Glibc
 

@@ -3,8 +3,8 @@ import MuleSigning
 package import MuleSystem
 package import MuleTransport
 
-/// Sends requests to a signer and judges the kind of its answers. It serves all threads, each with a connection that stays
-/// open.
+/// Sends requests to a signer and judges the kind of its answers. It serves all threads, each with a connection that
+/// stays open.
 package final class SignerClient: Sendable {
     package let address: SignerAddress
     private let token: SignerToken?
@@ -168,8 +168,8 @@ package final class SignerClient: Sendable {
         return nil
     }
 
-    /// Words of the signer, made fit to show: short, on one line, without the token and without what may be a signature or a
-    /// key.
+    /// Words of the signer, made fit to show: short, on one line, without the token and without what may be a signature
+    /// or a key.
     func shown(_ text: String) -> String {
         var text = text
         if let token, !token.text.isEmpty {

@@ -144,10 +144,10 @@ package final class S3Connection {
         return response
     }
 
-    /// A signature that the store has refused is replaced here, once for all workers; whether the request goes again is
-    /// for the caller to say, who knows what has been counted of its body.
+    /// Replaces a refused signature, once for all workers. The caller decides whether to retry, because it knows what
+    /// was counted of the body.
     private func renew(_ refused: RequestSignature, _ route: BucketRoute, after error: inout S3Error, call: S3Call) {
-        // An ended token is "400 Bad Request" without a word to HEAD, whose answers have no body.
+        // For an expired token, the answer to HEAD is only "400 Bad Request", because it has no body.
         let isMute = call.method == "HEAD" && error.status == 400 && refused.hasSessionToken
         let isMismatch = error.code == "SignatureDoesNotMatch" && refused.mayBeReplaced
         guard error.asksForNewCredentials || isMute || isMismatch else { return }

@@ -88,7 +88,7 @@ package struct S3Error: Error, Sendable {
     package var status: Int? {
         switch cause {
         case .answer(let status, _, _), .unreadable(let status, _): status
-        // A signer that refuses a request does so in place of the store.
+        // A signer that refuses a request does so instead of the store.
         case .noCredentials(let failure): failure.kind == .refused ? 403 : nil
         case .transport: nil
         }

@@ -1,8 +1,8 @@
 import MuleDigest
 package import MulePlan
 
-/// An access key with its secret or a signing key. Printing, interpolating or dumping the value shows neither these nor the
-/// session token.
+/// An access key with its secret or a signing key. Printing, interpolating or dumping the value shows neither these nor
+/// the session token.
 package struct Credentials: Sendable {
     /// What signatures are made with.
     package enum Key: Sendable {

@@ -1,6 +1,6 @@
 package import MulePlan
 
-/// What a request does, for those who decide whether to sign it.
+/// What a request does, so that a signer can decide whether to sign it.
 package struct RequestAction: Sendable {
     /// The operation's name in the S3 API, such as `UploadPart`.
     package var operation: String
@@ -32,9 +32,9 @@ package struct RequestAction: Sendable {
     }
 }
 
-/// What makes a request a signed one.
+/// The signature of a request.
 package struct RequestSignature: Sendable {
-    /// Who made it, to be named where the store refuses it.
+    /// The source of the signature, for renewal if the store refuses it.
     package enum Origin: Sendable {
         case credentials(Credentials)
         /// An answer of a signer, by its number.
@@ -50,7 +50,7 @@ package struct RequestSignature: Sendable {
         self.origin = origin
     }
 
-    /// Whether it has a session token, which ends.
+    /// Whether it has a session token, which expires.
     package var hasSessionToken: Bool {
         switch origin {
         case .credentials(let credentials): credentials.sessionToken != nil
@@ -58,8 +58,8 @@ package struct RequestSignature: Sendable {
         }
     }
 
-    /// Whether another one may be right where the store finds that this one does not match: a key of one day may be that of
-    /// another day by now, and a wrong secret key stays wrong.
+    /// Whether a new signature can match if the store finds that this one does not: the key of a day may be outdated,
+    /// but a wrong secret key stays wrong.
     package var mayBeReplaced: Bool {
         switch origin {
         case .credentials(let credentials): credentials.signingKey != nil
@@ -84,18 +84,18 @@ package protocol RequestSigner: Sendable {
 
     /// The store has refused this signature as expired or unknown.
     ///
-    /// - Returns: Whether `sign` makes another one now, so that the same request may be sent again.
-    /// - Throws: When another one should be made and cannot.
+    /// - Returns: whether `sign` now returns another one, so that the request may be retried.
+    /// - Throws: if renewing failed.
     func renew(refused: RequestSignature) throws(CredentialsUnavailable) -> Bool
 
-    /// The store has carried out a request with the latest signature.
+    /// The store accepted a request with the latest signature.
     func noteAccepted()
 
-    /// Whose signatures they are, for `mule doctor`.
+    /// The identity behind the signatures, for `mule doctor`.
     func identity() throws(CredentialsUnavailable) -> SignerIdentity
 }
 
-/// Whose signatures a signer makes.
+/// The identity behind a signer's signatures.
 package enum SignerIdentity: Sendable {
     case credentials(Credentials)
     /// The address of the service that signs.

@@ -112,8 +112,8 @@ package final class Signer: Sendable {
         return "\(date)/\(region)/\(service)/aws4_request"
     }
 
-    /// The time that a signature has: within the day of a signing key, so that a key of the day that has just ended, or is
-    /// about to start, serves for the minutes that a store allows clocks to differ.
+    /// The time that a signature has: within the day of a signing key, so that a key of the day that has just ended, or
+    /// is about to start, serves for the minutes that a store allows clocks to differ.
     private func moment(for credentials: Credentials, at time: UTCTime) -> UTCTime {
         credentials.signingKey?.moment(closestTo: time) ?? time
     }

@@ -93,7 +93,7 @@ struct BackendKeysTests {
         let time = Self.time("2026-11-30T12:00:00Z")
         let right = Signer(region: "eu-west-1").headers(for: request, credentials: bySecret, at: time)
         #expect(signer.headers(for: request, credentials: byKey, at: time).map(\.value) == right.map(\.value))
-        // Just after its day a signature bears its last second.
+        // Just after its day a signature has its last second.
         let last = Signer(region: "eu-west-1").headers(
             for: request,
             credentials: bySecret,

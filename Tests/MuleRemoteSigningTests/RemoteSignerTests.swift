@@ -178,7 +178,7 @@ struct RemoteSignerTests {
         let signer = try signer(server)
         let first = try await sign(signer).get()
         #expect(try signer.renew(refused: first))
-        // Another worker hears of the same refusal later.
+        // Another worker sees the same refusal later.
         #expect(try signer.renew(refused: first))
         let second = try await sign(signer).get()
         #expect(try !signer.renew(refused: second))

@@ -51,7 +51,7 @@ package struct StoreOptions: Sendable, Hashable {
     }
 }
 
-/// The service that signs, in place of credentials of this host.
+/// The service that signs, instead of credentials of this host.
 package struct SignerOptions: Sendable, Hashable {
     package var address: SignerAddress?
     package var signerProtocol: SignerProtocol?

@@ -8,7 +8,7 @@ extension Session {
     ///
     /// - Parameters:
     ///   - canBeResumed: whether `mule resume` can resume them.
-    ///   - onPart: hears of each part that is recorded.
+    ///   - onPart: called for each part that is recorded.
     ///   - failuresBeside: failures outside of the run, asked for at its end.
     func upload(
         _ feed: some UploadFeed,

@@ -22,7 +22,7 @@ package final class UploadRun: Sendable {
     let facts: EndpointFacts
     let startedAt = Moment.now()
     private let onEvent: @Sendable (UploadEvent) -> Void
-    /// Hears of each part that is recorded. It must not block: all workers wait for it.
+    /// Called for each part that is recorded. It must not block: all workers wait for it.
     let onPart: (@Sendable (UploadRecord, _ part: Int) -> Void)?
     private let state = Monitor<State>(State())
     private let pool = WorkerPool()

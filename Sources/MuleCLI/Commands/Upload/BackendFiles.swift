@@ -7,10 +7,10 @@ import MuleSources
 import MuleSystem
 import MuleUpload
 
-/// What the backend of mule-uploader knows of the files of a run, and what it hears of their parts.
+/// Exchanges with the backend of mule-uploader: what it knows of the files of a run, and reports of their parts.
 ///
-/// The backend's word on an earlier upload is only where to look: the upload is taken over if the store lists its parts and
-/// they are the file's. Otherwise the backend is told to forget it, and the upload starts.
+/// An earlier upload that the backend names is only a hint: mule adopts it if the store lists its parts and they match
+/// the file. Otherwise the backend must forget it (`force`), and a new upload starts.
 final class BackendFiles {
     private let session: Session
     private let store: Session.Store
@@ -33,13 +33,13 @@ final class BackendFiles {
         notes = PartNotes(signer.notes)
     }
 
-    /// Hears of each part that is recorded.
+    /// Called for each part that is recorded.
     var onPart: (@Sendable (UploadRecord, Int) -> Void)? {
         guard let notes else { return nil }
         return { record, part in notes.add(record, part) }
     }
 
-    /// The upload as it is to be registered: to the key that the backend names, and with what it knows taken over.
+    /// The upload to register: with the key of the backend, and adopting the upload that it names.
     func prepare(_ intent: UploadIntent) throws(UploadFailure) -> UploadIntent {
         // What cannot be read is reported when it is registered.
         guard let status = try? FileStatus.of(path: intent.path), status.kind == .regular,
@@ -86,7 +86,7 @@ final class BackendFiles {
         }
     }
 
-    /// - Returns: nil where there is nothing to take over.
+    /// - Returns: nil if there is nothing to adopt.
     private func adopt(
         _ known: (key: String, uploadID: String),
         _ intent: UploadIntent
@@ -121,8 +121,8 @@ final class BackendFiles {
     }
 }
 
-/// Tells a backend of recorded parts, from a thread of its own: the latest first. What it cannot tell in time is dropped,
-/// because the store's list says the same.
+/// Tells a backend of recorded parts, from a thread of its own: the latest first. What it cannot tell in time is
+/// dropped, because the store's list says the same.
 final class PartNotes: Sendable {
     private struct State {
         var waiting: [(record: UploadRecord, part: Int)] = []
@@ -168,7 +168,7 @@ final class PartNotes: Sendable {
                 modified: source.modificationTime / 1_000_000,
                 contentType: ""
             )
-            // The next part is told in any case.
+            // A lost report does no harm: the next one follows.
             try? backend.chunkLoaded(part - 1, of: file, key: record.upload.destination.key.string, uploadID: uploadID)
         }
     }
