@@ -179,6 +179,7 @@ struct Session {
     var runSettings: RunSettings {
         let options = transferOptions
         var settings = RunSettings()
+        settings.guessesContentType = true
         switch options.concurrency {
         case .fixed(let count)?: settings.concurrency = count
         case .auto?, nil:

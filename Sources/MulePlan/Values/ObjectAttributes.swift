@@ -25,6 +25,15 @@ package struct ObjectAttributes: Hashable, Sendable {
         headers.sort { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
     }
 
+    package mutating func remove(_ name: String) {
+        headers.removeAll { $0.name == name }
+    }
+
+    /// The value of Content-Type with which none is sent, not even that of the extension.
+    package static let noContentType = "none"
+
+    package var contentType: String? { self[ObjectHeader.contentType.name] }
+
     package subscript(name: String) -> String? {
         headers.first { $0.name == name }?.value
     }

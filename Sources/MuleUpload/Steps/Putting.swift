@@ -37,7 +37,7 @@ extension Worker {
             else { throw .exists(transfer.name) }
             return proof
         }
-        let attributes = run.attributes(of: record)
+        let attributes = run.attributes(of: record, at: transfer.job.service.now())
         var conflicts = 0
         var isFirst = true
         // Once: answered looks are no progress if the upload itself is never answered.

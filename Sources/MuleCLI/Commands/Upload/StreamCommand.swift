@@ -35,7 +35,7 @@ struct StreamCommand {
             source: source,
             destination: address,
             store: store.address,
-            attributes: try session.attributes(),
+            attributes: try session.attributes(for: store.options),
             onlyIfAbsent: arguments.noOverwrite,
             integrity: IntegrityOptions(store.options),
             partSize: store.options.partSize,

@@ -50,7 +50,7 @@ final class UploadSources {
         self.destination = destination
         self.printer = printer
         store = try session.store(forBucket: destination.bucket)
-        attributes = try session.attributes()
+        attributes = try session.attributes(for: store.options)
         options = arguments.source.over(session.configuration.source)
         let selection = arguments.selection.selection(symlinks: .files)
         let found =
