@@ -143,5 +143,9 @@ enum Schema {
         CREATE INDEX items_failed ON items (job, source) WHERE failures > 0;
         CREATE INDEX notices_by_job ON notices (job, number);
         """,
+        """
+        ALTER TABLE uploads ADD COLUMN sse_c TEXT;
+        ALTER TABLE uploads ADD COLUMN if_match TEXT;
+        """,
     ]
 }

@@ -13,6 +13,8 @@ package final class S3Service: Sendable {
     package let patience: Double
     let routes: BucketRoutes
     package let credentials: any CredentialsProvider
+    /// What all requests carry.
+    package let terms: RequestTerms
     let log: (@Sendable (String) -> Void)?
     /// Milliseconds by which the store's clock is ahead, for signing.
     private let skew = Atomic<Int64>(0)
@@ -32,6 +34,7 @@ package final class S3Service: Sendable {
         credentials: any CredentialsProvider,
         cancellation: Cancellation,
         patience: Double = .infinity,
+        terms: RequestTerms = RequestTerms(),
         log: (@Sendable (String) -> Void)? = nil
     ) {
         self.endpoint = endpoint
@@ -39,6 +42,7 @@ package final class S3Service: Sendable {
         self.credentials = credentials
         self.cancellation = cancellation
         self.patience = patience
+        self.terms = terms
         self.log = log
         routes = BucketRoutes(endpoint)
     }

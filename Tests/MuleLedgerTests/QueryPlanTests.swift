@@ -13,8 +13,8 @@ import Testing
 
     /// Statements that may read all rows of a table: those of `clean` and `verify --receipt`, once in a command.
     private static let mayScan = [
-        "SELECT endpoint, region, addressing, profile, ca_bundle, bucket FROM (": "uploads",
-        "SELECT endpoint, region, addressing, profile, ca_bundle, bucket FROM uploads GROUP": "uploads",
+        "SELECT endpoint, region, addressing, profile, ca_bundle, bucket, attributes FROM (": "uploads",
+        "SELECT endpoint, region, addressing, profile, ca_bundle, bucket, attributes FROM uploads GROUP": "uploads",
         "SELECT 1 FROM uploads WHERE endpoint = ? LIMIT 1": "uploads",
         "SELECT count(*) FROM runs WHERE coalesce(ended_at": "runs",
         "SELECT count(*) FROM receipts WHERE run IN (": "runs",

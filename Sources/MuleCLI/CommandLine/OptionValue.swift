@@ -170,6 +170,18 @@ enum OptionValue {
         )
     }
 
+    /// An ETag, with its quotes or without.
+    static func eTag(_ text: String) throws(OptionValueError) -> String {
+        let bare =
+            text.utf8.count > 2 && text.hasPrefix("\"") && text.hasSuffix("\"")
+            ? text.dropFirst().dropLast() : text[...]
+        let isPlain = bare.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F && $0 != UInt8(ascii: "\"") }
+        guard !bare.isEmpty, isPlain, bare != "*", !bare.hasPrefix("W/") else {
+            throw OptionValueError("is not an ETag such as 9b2cf535f27731c974343645a3985328")
+        }
+        return String(bare)
+    }
+
     /// The value of an object's header, as it is sent.
     static func value(of header: ObjectHeader, _ text: String) throws(OptionValueError) -> String {
         switch header.kind {
@@ -184,6 +196,11 @@ enum OptionValue {
                 throw OptionValueError("does not start with /, http:// or https://")
             }
             return try self.text(text)
+        case .accountID:
+            guard text.utf8.count == 12, text.utf8.allSatisfy({ (0x30...0x39).contains($0) }) else {
+                throw OptionValueError("is not an account ID, which has 12 digits")
+            }
+            return text
         case .text, .metadata, .tags, .encryptionContext: return try self.text(text)
         }
     }

@@ -11,6 +11,14 @@ extension Session {
         if let problem = options.problem ?? store.flatMap(options.problem(at:)) {
             throw CommandFailure(status: .usage, message: problem)
         }
+        if try customerKey() != nil, let sse = options[.sse] {
+            throw CommandFailure(
+                status: .usage,
+                message:
+                    "--sse \(sse) cannot be used with a customer key (--sse-c-key-file or MULE_SSE_C_KEY): the store "
+                    + "encrypts with one or the other."
+            )
+        }
         // A store may have names of its own: a job that uses them is silent with --quiet.
         if warns {
             for doubt in options.doubts {
@@ -84,7 +92,7 @@ extension ObjectAttributes {
     /// The headers that the object's options come to.
     init(_ options: ObjectOptions) throws(AttributeError) {
         self.init()
-        for header in ObjectHeader.allCases {
+        for header in ObjectHeader.allCases where !header.isOnEveryRequest {
             if let text = options[header] { try set(header.name, text) }
             let pairs = options[pairs: header]
             switch header.kind {

@@ -215,18 +215,22 @@ struct Session {
         if [.upload, .adopt, .verify].contains(arguments.command), let doubt = BucketName.doubt(bucket) {
             console.notice(TextSafety.displayText(doubt))
         }
+        let terms = RequestTerms(headers: try requestHeaders(), customerKey: try customerKey())
         return Store(
-            service: service(
+            service: try service(
                 endpoint,
                 caBundle: plan.caBundle,
-                provider: try provider(plan.aws, caBundle: plan.caBundle)
+                provider: try provider(plan.aws, caBundle: plan.caBundle),
+                terms
             ),
             address: StoreAddress(
                 endpoint: endpoint.url,
                 region: endpoint.region,
                 addressing: endpoint.addressing.rawValue,
                 profile: plan.aws.profileName == "default" ? nil : plan.aws.profileName,
-                caBundle: plan.caBundle
+                caBundle: plan.caBundle,
+                requestHeaders: terms.headers,
+                customerKey: terms.customerKey?.fingerprint(bucket: bucket)
             ),
             options: plan.options
         )
@@ -325,8 +329,13 @@ struct Session {
         options = above.over(options)
         let endpoint = try Self.endpoint(options)
         let caBundle = try caBundle(options)
+        let terms = RequestTerms(
+            headers: try requestHeaders(recorded: recorded.requestHeaders, followsOptions: followsOptions),
+            // Uploads without a key must not get one.
+            customerKey: recorded.customerKey == nil ? nil : try customerKey()
+        )
         return Store(
-            service: service(endpoint, caBundle: caBundle, provider: try provider(aws, caBundle: caBundle)),
+            service: try service(endpoint, caBundle: caBundle, provider: try provider(aws, caBundle: caBundle), terms),
             address: recorded,
             options: options
         )
@@ -335,8 +344,10 @@ struct Session {
     private func service(
         _ endpoint: Endpoint,
         caBundle: String?,
-        provider: any CredentialsProvider
-    ) -> S3Service {
+        provider: any CredentialsProvider,
+        _ terms: RequestTerms
+    ) throws(CommandFailure) -> S3Service {
+        if terms.customerKey != nil { try Self.checkKeyIsSafe(at: endpoint) }
         let transport = TransportSettings(userAgent: "mule/\(Version.number)", caBundle: caBundle)
         let console = console
         let log: @Sendable (String) -> Void = { console.detail(TextSafety.displayName($0)) }
@@ -346,6 +357,7 @@ struct Session {
             credentials: provider,
             cancellation: cancellation,
             patience: runSettings.stallLimit,
+            terms: terms,
             log: arguments.verbose ? log : nil
         )
     }

@@ -97,7 +97,7 @@ extension Ledger {
     ) throws(LedgerError) -> [(store: StoreAddress, bucket: String)] {
         try perform { database throws(SQLiteError) in
             try database.run(
-                "SELECT endpoint, region, addressing, profile, ca_bundle, bucket FROM \(origin)",
+                "SELECT endpoint, region, addressing, profile, ca_bundle, bucket, attributes FROM \(origin)",
                 values
             ) { row in
                 Place(
@@ -106,7 +106,8 @@ extension Ledger {
                         region: row.text(1),
                         addressing: row.text(2),
                         profile: row.optionalText(3),
-                        caBundle: row.optionalText(4)
+                        caBundle: row.optionalText(4),
+                        requestHeaders: ObjectAttributes(text: row.text(6)).parted.requests
                     ),
                     bucket: row.text(5)
                 )

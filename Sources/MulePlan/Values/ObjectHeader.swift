@@ -10,6 +10,7 @@ package enum ObjectHeader: String, CaseIterable, Sendable {
     case websiteRedirect
     case storageClass, acl, sse, sseKMSKeyID, sseKMSContext, sseBucketKey
     case objectLockMode, objectLockRetainUntil, objectLockLegalHold
+    case requestPayer, expectedBucketOwner
 
     private var row: Row {
         switch self {
@@ -18,7 +19,7 @@ package enum ObjectHeader: String, CaseIterable, Sendable {
                 "content-type",
                 .text("TYPE"),
                 "The object's Content-Type header. Default: the type for the file's extension in /etc/mime.types, or in a "
-                    + "list of common ones; none for a stream. none sends none."
+                    + "list of common ones; a stream has no default. With none, no type is sent."
             )
         case .cacheControl: Row("cache-control", .text("TEXT"), "The object's Cache-Control header.")
         case .contentDisposition: Row("content-disposition", .text("TEXT"), "The object's Content-Disposition header.")
@@ -105,7 +106,7 @@ package enum ObjectHeader: String, CaseIterable, Sendable {
                 "x-amz-object-lock-mode",
                 flag: "object-lock-mode",
                 .choice(["GOVERNANCE", "COMPLIANCE"]),
-                "Lock the object against being deleted or replaced. COMPLIANCE cannot be lifted by anyone. The bucket "
+                "Lock the object against being deleted or replaced. COMPLIANCE cannot be lifted, even by the owner. The bucket "
                     + "must have Object Lock.",
                 requires: [Requirement(.objectLockRetainUntil)]
             )
@@ -125,6 +126,23 @@ package enum ObjectHeader: String, CaseIterable, Sendable {
                 .choice(["ON", "OFF"]),
                 "Whether the object is locked until the hold is removed."
             )
+        case .requestPayer:
+            Row(
+                "x-amz-request-payer",
+                flag: "request-payer",
+                .choice(["requester"]),
+                "Agree to pay for requests to a bucket whose owner does not. On every request.",
+                isOnEveryRequest: true
+            )
+        case .expectedBucketOwner:
+            Row(
+                "x-amz-expected-bucket-owner",
+                flag: "expected-bucket-owner",
+                .accountID,
+                "The account that must own the bucket, 12 digits; the store refuses requests to a bucket of another one. "
+                    + "On every request.",
+                isOnEveryRequest: true
+            )
         }
     }
 
@@ -140,6 +158,8 @@ package enum ObjectHeader: String, CaseIterable, Sendable {
         case location
         /// A date, or a duration from the creation of the object: see `RetainUntil`.
         case retention
+        /// The 12 digits of an AWS account.
+        case accountID
         /// Names with a text each: one header for each name.
         case metadata
         /// Names with a text each, all in one header.
@@ -156,6 +176,7 @@ package enum ObjectHeader: String, CaseIterable, Sendable {
             case .date: "DATE"
             case .location: "PATH|URL"
             case .retention: "DATE|DURATION"
+            case .accountID: "ACCOUNT"
             case .metadata, .tags, .encryptionContext: "K=V"
             }
         }
@@ -172,6 +193,9 @@ package enum ObjectHeader: String, CaseIterable, Sendable {
         package let keyHelp: String?
         /// What other headers have to be where this one is set.
         package let requires: [Requirement]
+        /// Whether each request carries it, and not only the one that creates the object. Then it is no property of the
+        /// object, and may change while an upload is unfinished.
+        package let isOnEveryRequest: Bool
 
         fileprivate init(
             _ name: String,
@@ -179,10 +203,11 @@ package enum ObjectHeader: String, CaseIterable, Sendable {
             _ kind: Kind,
             _ help: String,
             keyHelp: String? = nil,
-            requires: [Requirement] = []
+            requires: [Requirement] = [],
+            isOnEveryRequest: Bool = false
         ) {
             (self.name, self.flag, self.kind, self.help) = (name, flag ?? name, kind, help)
-            (self.keyHelp, self.requires) = (keyHelp, requires)
+            (self.keyHelp, self.requires, self.isOnEveryRequest) = (keyHelp, requires, isOnEveryRequest)
         }
     }
 

@@ -43,6 +43,7 @@ extension Worker {
         let wasTriedBefore = record.createAttemptedAt != nil
         var record = record
         if record.upload.onlyIfAbsent, try presentObject(transfer) != nil { throw .exists(transfer.name) }
+        if let failure = try mismatch(record, transfer) { throw failure }
         record = try run.ledger.reporting { ledger throws(LedgerError) in try ledger.recordCreateAttempt(record) }
         transfer.update(record)
         let attributes = run.attributes(of: record, at: transfer.job.service.now())

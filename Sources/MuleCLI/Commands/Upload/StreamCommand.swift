@@ -31,7 +31,7 @@ struct StreamCommand {
             )
         }
         let store = try session.store(forBucket: address.bucket)
-        let intent = StreamIntent(
+        var intent = StreamIntent(
             source: source,
             destination: address,
             store: store.address,
@@ -42,6 +42,7 @@ struct StreamCommand {
             expectedSize: arguments.expectedSize,
             restart: arguments.restart
         )
+        intent.ifMatch = arguments.ifMatch
         // Wrong arguments are reported before a ledger is created.
         do {
             try intent.check()
