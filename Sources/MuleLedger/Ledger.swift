@@ -375,8 +375,9 @@ package final class Ledger: Sendable {
             INSERT INTO uploads (id, state, source, device, inode, size, modified, change_time,
                 endpoint, region, addressing, profile, ca_bundle, client_certificate, client_key, signer,
                 signer_protocol, bucket, key, attributes, only_if_absent, checksum, payload_signing, part_size,
-                part_count, changing, token, created_at, updated_at)
-            VALUES (?, 'pending', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                part_count, changing, sse_c, if_match, token, created_at, updated_at)
+            VALUES (?, 'pending', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,
+                ?)
             ON CONFLICT (id) DO NOTHING
             """,
             [.text(id)] + Self.sourceValues(upload) + [
@@ -385,10 +386,11 @@ package final class Ledger: Sendable {
                 SQLValue(upload.store.clientCertificate), SQLValue(upload.store.clientKey),
                 SQLValue(upload.store.signer?.url), SQLValue(upload.store.signer?.protocolName),
                 .text(upload.destination.bucket), .blob(upload.destination.key.utf8),
-                .text(upload.attributes.text), .integer(upload.onlyIfAbsent ? 1 : 0),
+                .text(upload.headerText), .integer(upload.onlyIfAbsent ? 1 : 0),
                 .text(upload.integrity.checksum), .text(upload.integrity.payloadSigning),
                 SQLValue(upload.partSize), SQLValue(Self.partCount(upload)),
-                .text(upload.changing.rawValue), .text(token), .integer(moment), .integer(moment),
+                .text(upload.changing.rawValue), SQLValue(upload.store.customerKey),
+                SQLValue(upload.ifMatch), .text(token), .integer(moment), .integer(moment),
             ]
         )
         guard database.changes == 1 else { return nil }

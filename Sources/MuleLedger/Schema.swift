@@ -151,5 +151,9 @@ enum Schema {
         ALTER TABLE uploads ADD COLUMN signer TEXT;
         ALTER TABLE uploads ADD COLUMN signer_protocol TEXT;
         """,
+        """
+        ALTER TABLE uploads ADD COLUMN sse_c TEXT;
+        ALTER TABLE uploads ADD COLUMN if_match TEXT;
+        """,
     ]
 }

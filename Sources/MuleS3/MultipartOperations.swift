@@ -36,6 +36,8 @@ package struct WholeObject: Sendable {
     /// Base64, with the suffix `-N` for a composite one.
     package var checksum: (algorithm: ChecksumAlgorithm, type: ChecksumType, value: String)?
     package var onlyIfAbsent = false
+    /// The ETag of the object that may be replaced, without quotes.
+    package var ifMatch: String?
 
     package init() {}
 }
@@ -131,6 +133,7 @@ extension S3Connection {
             call.headers.append(("x-amz-checksum-type", checksum.type.rawValue))
         }
         if whole.onlyIfAbsent { call.headers.append(("if-none-match", "*")) }
+        if let eTag = whole.ifMatch { call.headers.append(("if-match", "\"\(eTag)\"")) }
         // For 10,000 parts the store may need minutes; it sends white space as a keep-alive.
         call.answerTimeout = service.longestWait
         call.dropsLeadingSpace = true

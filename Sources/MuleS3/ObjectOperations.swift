@@ -88,11 +88,13 @@ extension S3Connection {
         proof: BodyProof,
         attributes: ObjectAttributes,
         onlyIfAbsent: Bool,
+        ifMatch eTag: String? = nil,
         transfer: BodyTransfer = BodyTransfer()
     ) throws(S3Error) -> StoredObject {
         var call = S3Call(operation: .putObject, method: "PUT", bucket: address.bucket, key: address.key)
         call.headers = attributes.headers.map { ($0.name, $0.value) } + proof.headers
         if onlyIfAbsent { call.headers.append(("if-none-match", "*")) }
+        if let eTag { call.headers.append(("if-match", "\"\(eTag)\"")) }
         call.body = body
         call.payload = proof.payload
         call.answerTimeout = Self.answerTimeout(forBody: body.length)

@@ -189,7 +189,8 @@ package final class S3Connection {
         expectsContinue: Bool
     ) throws(S3Error) -> (HTTPRequest, RequestSignature) {
         let target = route.endpoint.target(bucket: call.bucket, key: call.key)
-        let headers = call.headers.map { ($0.name, MetadataText.header($0.name, $0.value)) }
+        let headers = (call.headers + service.terms.headers(for: call.operation))
+            .map { ($0.name, MetadataText.header($0.name, $0.value)) }
         let signable = SignableRequest(
             method: call.method,
             host: target.host,

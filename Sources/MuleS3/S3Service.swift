@@ -13,6 +13,8 @@ package final class S3Service: Sendable {
     package let patience: Double
     let routes: BucketRoutes
     package let signer: any RequestSigner
+    /// Headers and customer key of all requests.
+    package let terms: RequestTerms
     let log: (@Sendable (String) -> Void)?
     /// Milliseconds by which the store's clock is ahead, for signing.
     private let skew = Atomic<Int64>(0)
@@ -33,6 +35,7 @@ package final class S3Service: Sendable {
         credentials: any CredentialsProvider,
         cancellation: Cancellation,
         patience: Double = .infinity,
+        terms: RequestTerms = RequestTerms(),
         log: (@Sendable (String) -> Void)? = nil
     ) {
         self.init(
@@ -41,6 +44,7 @@ package final class S3Service: Sendable {
             signer: CredentialSigner(credentials, region: endpoint.region),
             cancellation: cancellation,
             patience: patience,
+            terms: terms,
             log: log
         )
     }
@@ -51,6 +55,7 @@ package final class S3Service: Sendable {
         signer: any RequestSigner,
         cancellation: Cancellation,
         patience: Double = .infinity,
+        terms: RequestTerms = RequestTerms(),
         log: (@Sendable (String) -> Void)? = nil
     ) {
         self.endpoint = endpoint
@@ -58,6 +63,7 @@ package final class S3Service: Sendable {
         self.signer = signer
         self.cancellation = cancellation
         self.patience = patience
+        self.terms = terms
         self.log = log
         routes = BucketRoutes(endpoint, signer)
     }

@@ -38,8 +38,21 @@ struct ConfigurationTests {
     @Test
     func `every header of the object is a key that the reference names with its option`() throws {
         let section = try #require(ConfigurationReference.sections.first { $0.title == "Object keys" })
-        #expect(section.keys.map(\.name) == ObjectHeader.allCases.map(\.key))
-        #expect(section.keys.map(\.option) == ObjectHeader.allCases.map(\.flag))
+        #expect(section.keys.map(\.name) == ObjectHeader.allCases.map(\.key) + ["sseCKeyFile"])
+        #expect(section.keys.map(\.option) == ObjectHeader.allCases.map(\.flag) + ["sse-c-key-file"])
+    }
+
+    /// It does not go with the encryption that the example shows.
+    @Test
+    func `the file of the customer key is a key of its own`() throws {
+        let text =
+            #"{"object": {"sseCKeyFile": "~/k"}, "jobs": {"j": {"source": "/s", "destination": "b/", "#
+            + #""object": {"sseCKeyFile": "/k"}}}}"#
+        let configuration = try Configuration.parse(Array(text.utf8))
+        #expect(configuration.object.customerKeyFile == Array("~/k".utf8))
+        let job = try #require(configuration.jobs["j"])
+        #expect(job.object.over(configuration.object).customerKeyFile == Array("/k".utf8))
+        #expect(ObjectOptions().over(configuration.object).customerKeyFile == Array("~/k".utf8))
     }
 
     @Test

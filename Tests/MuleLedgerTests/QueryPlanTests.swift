@@ -14,9 +14,9 @@ import Testing
     /// Statements that may read all rows of a table: those of `clean` and `verify --receipt`, once in a command.
     private static let mayScan = [
         "SELECT endpoint, region, addressing, profile, ca_bundle, client_certificate, client_key, bucket, signer, "
-            + "signer_protocol FROM (": "uploads",
+            + "signer_protocol, attributes FROM (": "uploads",
         "SELECT endpoint, region, addressing, profile, ca_bundle, client_certificate, client_key, bucket, signer, "
-            + "signer_protocol FROM uploads GROUP":
+            + "signer_protocol, attributes FROM uploads GROUP":
             "uploads",
         "SELECT 1 FROM uploads WHERE endpoint = ? LIMIT 1": "uploads",
         "SELECT count(*) FROM runs WHERE coalesce(ended_at": "runs",

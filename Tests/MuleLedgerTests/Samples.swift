@@ -42,13 +42,16 @@ extension NewUpload {
                 caBundle: "/etc/ssl/ca.pem",
                 clientCertificate: "/etc/ssl/client.pem",
                 clientKey: "/etc/ssl/client.key",
-                signer: SignerPlace(url: "https://sign.example.org/a", protocolName: "mule-uploader")
+                signer: SignerPlace(url: "https://sign.example.org/a", protocolName: "mule-uploader"),
+                requestHeaders: .init(text: "x-amz-request-payer: requester"),
+                customerKey: "00112233445566778899aabbccddeeff"
             ),
             destination: ObjectAddress(bucket: bucket, key: ObjectKey(key)),
             attributes: .init(text: "content-type: text/plain\nx-amz-meta-colour: blue"),
             onlyIfAbsent: true,
             integrity: IntegrityOptions(checksum: "crc32c", payloadSigning: "always"),
-            partSize: partSize
+            partSize: partSize,
+            ifMatch: "9b2cf535f27731c974343645a3985328"
         )
     }
 

@@ -51,6 +51,8 @@ package struct Arguments: Sendable, Equatable {
     package var history: Double?
 
     package var noOverwrite = false
+    /// Without quotes.
+    package var ifMatch: String?
     package var force = false
     package var restart = false
     package var exactKey = false

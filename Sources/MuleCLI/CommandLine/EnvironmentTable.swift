@@ -70,6 +70,12 @@ package struct EnvironmentVariable: Sendable {
             meaning:
                 "The token for the signer. There is no option for it, because every process can read a command line."
         ),
+        .init(
+            "MULE_SSE_C_KEY",
+            meaning:
+                "The Base64 of a key of 32 bytes that the store encrypts objects with (SSE-C). --sse-c-key-file names "
+                + "a file instead."
+        ),
         .init("MULE_CONFIG", "MULE_LEDGER", "MULE_LOG_FILE", meaning: "Same as --config, --ledger and --log-file."),
         .init("MULE_HOST", meaning: "The value of {host} in the destination of a job. Default: the machine's name."),
         .init(

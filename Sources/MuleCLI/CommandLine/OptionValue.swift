@@ -101,7 +101,9 @@ enum OptionValue {
     private static func notOne(of allowed: [String], _ text: String) -> OptionValueError {
         // Part of a choice, such as kms of aws:kms.
         let around = text.utf8.count >= 3 ? allowed.filter { $0.contains(text.lowercased()) } : []
-        if let near = Suggestion.nearest(of: text, in: allowed) ?? (around.count == 1 ? around[0] : nil) {
+        // One of them may start the others, as aws:kms does.
+        let common = around.first { word in around.allSatisfy { $0.hasPrefix(word) } }
+        if let near = Suggestion.nearest(of: text, in: allowed) ?? common {
             return OptionValueError("is not one of \(allowed.joined(separator: ", ")); did you mean \(near)?")
         }
         return OptionValueError("is not one of \(allowed.joined(separator: ", "))")
@@ -155,16 +157,48 @@ enum OptionValue {
         return try headerText(text)
     }
 
+    /// Nil for what is no date; a zone must not lead out of the years of four digits.
+    private static func time(_ text: String) -> UTCTime? {
+        let time = UTCTime(httpDate: text) ?? UTCTime(rfc3339: text) ?? UTCTime(iso8601: text + "T00:00:00Z")
+        return time.flatMap { UTCTime(httpDate: $0.httpDate) }
+    }
+
+    /// The end of an Object Lock.
+    static func retention(_ text: String) throws(OptionValueError) -> RetainUntil {
+        if let time = time(text) { return .date(time) }
+        let seconds: Double
+        do { seconds = try DurationText.parse(text) } catch {
+            guard error == .notADuration else {
+                throw OptionValueError("\(error.description); write the date, such as 2040-01-31")
+            }
+            throw OptionValueError(
+                "is neither a date such as 2027-01-31 or 2027-01-31T18:00:00Z nor a duration such as 30d"
+            )
+        }
+        guard seconds >= 1 else { throw OptionValueError("is too short; the minimum is one second") }
+        return .after(seconds: Int64(seconds.rounded(.up)))
+    }
+
     /// A date in the form of HTTP's headers (RFC 9110 section 5.6.7).
     static func date(_ text: String) throws(OptionValueError) -> String {
-        let time = UTCTime(httpDate: text) ?? UTCTime(rfc3339: text) ?? UTCTime(iso8601: text + "T00:00:00Z")
-        // A zone can lead out of the years of four digits.
-        if let date = time?.httpDate, UTCTime(httpDate: date) != nil { return date }
+        if let time = time(text) { return time.httpDate }
         let isDuration = (try? DurationText.parse(text)) != nil
         throw OptionValueError(
             "is not a date; write it like 2027-01-31, 2027-01-31T18:00:00Z or Sun, 31 Jan 2027 18:00:00 GMT"
                 + (isDuration ? ", because a duration would be another date in each run" : "")
         )
+    }
+
+    /// An ETag, with its quotes or without.
+    static func eTag(_ text: String) throws(OptionValueError) -> String {
+        let bare =
+            text.utf8.count > 2 && text.hasPrefix("\"") && text.hasSuffix("\"")
+            ? text.dropFirst().dropLast() : text[...]
+        let isPlain = bare.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F && $0 != UInt8(ascii: "\"") }
+        guard !bare.isEmpty, isPlain, bare != "*", !bare.hasPrefix("W/") else {
+            throw OptionValueError("is not an ETag such as 9b2cf535f27731c974343645a3985328")
+        }
+        return String(bare)
     }
 
     /// The value of an object's header, as it is sent.
@@ -174,7 +208,19 @@ enum OptionValue {
             guard words.contains(text) else { throw notOne(of: words, text) }
             return text
         case .date: return try date(text)
-        case .text, .metadata, .tags: return try self.text(text)
+        case .retention: return try retention(text).text
+        case .location:
+            // https://docs.aws.amazon.com/AmazonS3/latest/userguide/how-to-page-redirect.html
+            guard ["/", "http://", "https://"].contains(where: { text.hasPrefix($0) }) else {
+                throw OptionValueError("does not start with /, http:// or https://")
+            }
+            return try self.text(text)
+        case .accountID:
+            guard text.utf8.count == 12, text.utf8.allSatisfy({ (0x30...0x39).contains($0) }) else {
+                throw OptionValueError("is not an account ID, which has 12 digits")
+            }
+            return text
+        case .text, .metadata, .tags, .encryptionContext: return try self.text(text)
         }
     }
 
@@ -188,7 +234,11 @@ enum OptionValue {
     }
 
     static func pair(of header: ObjectHeader, name: String, text: String) throws(OptionValueError) -> NamedText {
-        header.kind == .tags ? try tag(name: name, text: text) : try metadata(name: name, text: text)
+        switch header.kind {
+        case .tags: try tag(name: name, text: text)
+        case .encryptionContext: try context(name: name, text: text)
+        default: try metadata(name: name, text: text)
+        }
     }
 
     /// The name is put in lower case.
@@ -211,6 +261,12 @@ enum OptionValue {
         guard !name.isEmpty else { throw OptionValueError("has an empty name; write name=text") }
         guard name.utf16.count <= 128 else { throw OptionValueError("has a name of more than 128 characters") }
         guard text.utf16.count <= 256 else { throw OptionValueError("has a text of more than 256 characters") }
+        return NamedText(name: try headerText(name), text: try headerText(text))
+    }
+
+    /// KMS takes any text (AWS: "Encryption context").
+    private static func context(name: String, text: String) throws(OptionValueError) -> NamedText {
+        guard !name.isEmpty else { throw OptionValueError("has an empty name; write name=text") }
         return NamedText(name: try headerText(name), text: try headerText(text))
     }
 

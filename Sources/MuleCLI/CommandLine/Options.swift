@@ -177,6 +177,8 @@ package struct SelectionOptions: Sendable, Equatable {
 package struct ObjectOptions: Sendable, Equatable {
     private var texts: [ObjectHeader: String] = [:]
     private var pairs: [ObjectHeader: [NamedText]] = [:]
+    /// The file of the customer key (SSE-C), as raw bytes.
+    package var customerKeyFile: [UInt8]?
 
     package init() {}
 
@@ -196,6 +198,7 @@ package struct ObjectOptions: Sendable, Equatable {
     package func over(_ lower: ObjectOptions) -> ObjectOptions {
         var result = lower
         result.texts.merge(texts) { _, upper in upper }
+        result.customerKeyFile = customerKeyFile ?? lower.customerKeyFile
         for (header, pairs) in pairs {
             for pair in pairs { result[pairs: header].put(pair) }
         }

@@ -135,7 +135,9 @@ extension ConfigurationKey<SelectionOptions> {
 }
 
 extension ConfigurationKey<ObjectOptions> {
-    static let rows: [Self] = ObjectHeader.allCases.map { header in
+    static let rows: [Self] = headers + [.path("sseCKeyFile", \.customerKeyFile)]
+
+    private static let headers: [Self] = ObjectHeader.allCases.map { header in
         header.kind.holdsPairs
             ? .pairs(
                 header.key,

@@ -31,9 +31,10 @@ extension ObjectOptions {
         case .acl: self[header].flatMap { Self.doubt($0, "a canned ACL", known: Self.cannedACLs) }
         case .contentType:
             self[header].flatMap {
-                $0.contains("/") ? nil : "\"\($0)\" is not a media type such as application/octet-stream."
+                $0.contains("/") || $0 == ObjectAttributes.noContentType
+                    ? nil : "\"\($0)\" is not a media type such as application/octet-stream."
             }
-        case .metadata, .tags:
+        case .metadata, .tags, .sseKMSContext:
             self[pairs: header].first { holdsPair($0.text) }.map {
                 "the text of \($0.name) looks like several pairs; write --\(header.flag) once for each pair."
             }

@@ -3,10 +3,22 @@ import MulePlan
 extension Session {
     /// The attributes of the object, from the command line and the configuration.
     ///
-    /// - Parameter warns: whether to warn of what is probably not meant.
-    func attributes(warns: Bool = true) throws(CommandFailure) -> ObjectAttributes {
+    /// - Parameters:
+    ///   - store: the options of the bucket, which some headers must agree with; nil if it is not known yet.
+    ///   - warns: whether to warn of what is probably not meant.
+    func attributes(for store: StoreOptions? = nil, warns: Bool = true) throws(CommandFailure) -> ObjectAttributes {
         let options = arguments.object.over(configuration.object)
-        if let problem = options.problem { throw CommandFailure(status: .usage, message: problem) }
+        if let problem = options.problem ?? store.flatMap(options.problem(at:)) {
+            throw CommandFailure(status: .usage, message: problem)
+        }
+        if try customerKey() != nil, let sse = options[.sse] {
+            throw CommandFailure(
+                status: .usage,
+                message:
+                    "--sse \(sse) cannot be used with a customer key (--sse-c-key-file or MULE_SSE_C_KEY): the store "
+                    + "encrypts with one or the other."
+            )
+        }
         // A store may have names of its own: a job that uses them is silent with --quiet.
         if warns {
             for doubt in options.doubts {
@@ -42,9 +54,13 @@ extension ObjectOptions {
 
     /// Why no store would accept them, as a sentence; nil if no mistake is known.
     var problem: String? {
-        for header in ObjectHeader.allCases where self[header] != nil {
-            guard case (let other, let value)? = header.requires, self[other] != value else { continue }
-            return "--\(header.flag) requires --\(other.flag) \(value)."
+        for header in ObjectHeader.allCases where self[header] != nil || !self[pairs: header].isEmpty {
+            for need in header.requires {
+                let given = self[need.header]
+                guard given == nil || !(need.values.isEmpty || need.values.contains(given ?? "")) else { continue }
+                let wanted = ["--" + need.header.flag] + [need.values.joined(separator: " or ")].filter { !$0.isEmpty }
+                return "--\(header.flag) requires \(wanted.joined(separator: " "))."
+            }
         }
         let tags = self[pairs: .tags].count
         if tags > Self.mostTags {
@@ -60,17 +76,30 @@ extension ObjectOptions {
     }
 }
 
+extension ObjectOptions {
+    /// The same for what the store's options would make of them.
+    func problem(at store: StoreOptions) -> String? {
+        let locks: [ObjectHeader] = [.objectLockMode, .objectLockLegalHold]
+        // https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-lock-managing.html
+        if store.checksum == ChecksumChoice.none, let lock = locks.first(where: { self[$0] != nil }) {
+            return "--\(lock.flag) requires a checksum of each part, and --checksum none sends none."
+        }
+        return nil
+    }
+}
+
 extension ObjectAttributes {
     /// The headers that the object's options come to.
     init(_ options: ObjectOptions) throws(AttributeError) {
         self.init()
-        for header in ObjectHeader.allCases {
+        for header in ObjectHeader.allCases where !header.isOnEveryRequest {
             if let text = options[header] { try set(header.name, text) }
             let pairs = options[pairs: header]
-            if header.kind == .metadata {
-                for pair in pairs { try set(header.name + pair.name, pair.text) }
-            } else if !pairs.isEmpty {
-                try set(header.name, TagHeader.text(pairs))
+            switch header.kind {
+            case .metadata: for pair in pairs { try set(header.name + pair.name, pair.text) }
+            case _ where pairs.isEmpty: break
+            case .encryptionContext: try set(header.name, ContextHeader.text(pairs))
+            default: try set(header.name, TagHeader.text(pairs))
             }
         }
     }

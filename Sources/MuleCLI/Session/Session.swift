@@ -191,6 +191,7 @@ struct Session {
     var runSettings: RunSettings {
         let options = transferOptions
         var settings = RunSettings()
+        settings.guessesContentType = true
         switch options.concurrency {
         case .fixed(let count)?: settings.concurrency = count
         case .auto?, nil:
@@ -242,8 +243,9 @@ struct Session {
         if [.upload, .adopt, .verify].contains(arguments.command), let doubt = BucketName.doubt(bucket) {
             console.notice(TextSafety.displayText(doubt))
         }
+        let terms = RequestTerms(headers: try requestHeaders(), customerKey: try customerKey())
         return Store(
-            service: service(
+            service: try service(
                 endpoint,
                 caBundle: plan.caBundle,
                 client: plan.client,
@@ -253,7 +255,8 @@ struct Session {
                     options: plan.options,
                     caBundle: plan.caBundle,
                     region: endpoint.region
-                )
+                ),
+                terms: terms
             ),
             address: StoreAddress(
                 endpoint: endpoint.url,
@@ -263,7 +266,9 @@ struct Session {
                 caBundle: plan.caBundle,
                 clientCertificate: plan.client?.certificate,
                 clientKey: plan.client?.key,
-                signer: signer?.place
+                signer: signer?.place,
+                requestHeaders: terms.headers,
+                customerKey: terms.customerKey?.fingerprint(bucket: bucket)
             ),
             options: plan.options,
             signer: signer
@@ -401,8 +406,13 @@ struct Session {
         let caBundle = try caBundle(options)
         let client = try clientCertificate(options)
         let signer = try delegatedSigner(options.signer, caBundle: caBundle)
+        let terms = RequestTerms(
+            headers: try requestHeaders(recorded: recorded.requestHeaders, followsOptions: followsOptions),
+            // Uploads without a key must not get one.
+            customerKey: recorded.customerKey == nil ? nil : try customerKey()
+        )
         return Store(
-            service: service(
+            service: try service(
                 endpoint,
                 caBundle: caBundle,
                 client: client,
@@ -412,7 +422,8 @@ struct Session {
                     options: options,
                     caBundle: caBundle,
                     region: endpoint.region
-                )
+                ),
+                terms: terms
             ),
             address: recorded,
             options: options
@@ -429,8 +440,10 @@ struct Session {
         _ endpoint: Endpoint,
         caBundle: String?,
         client: ClientCertificate?,
-        signer: any RequestSigner
-    ) -> S3Service {
+        signer: any RequestSigner,
+        terms: RequestTerms
+    ) throws(CommandFailure) -> S3Service {
+        if terms.customerKey != nil { try Self.checkKeyIsSafe(at: endpoint, signer: signer) }
         var transport = TransportSettings(userAgent: "mule/\(Version.number)", caBundle: caBundle)
         transport.clientCertificate = client
         let console = console
@@ -441,6 +454,7 @@ struct Session {
             signer: signer,
             cancellation: cancellation,
             patience: runSettings.stallLimit,
+            terms: terms,
             log: arguments.verbose ? log : nil
         )
     }

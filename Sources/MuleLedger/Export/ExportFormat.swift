@@ -75,7 +75,8 @@ package enum ExportFormat {
             "abortRequested": .bool(record.abortRequested),
             "addressing": .string(what.store.addressing),
             "attributes": .object(
-                Dictionary(what.attributes.headers.map { ($0.name, .string($0.value)) }) { first, _ in first }
+                Dictionary(what.attributes.with(what.store.requestHeaders).headers.map { ($0.name, .string($0.value)) })
+                { first, _ in first }
             ),
             "bucket": .string(what.destination.bucket),
             "bytesDone": .int(record.bytesDone),
@@ -96,6 +97,8 @@ package enum ExportFormat {
             "partCount": JSONValue(record.partCount.map(Int64.init)),
             "partSize": JSONValue(what.partSize),
             "parts": .array(upload.parts.map(part)),
+            "customerKey": JSONValue(what.store.customerKey),
+            "ifMatch": JSONValue(what.ifMatch),
             "payloadSigning": .string(what.integrity.payloadSigning),
             "profile": JSONValue(what.store.profile),
             "proof": [

@@ -69,11 +69,12 @@ package struct ExportReader: Sendable {
         }
         let state = try fields.choice("state", UploadState.allCases)
         let (source, stream) = try source(&fields)
+        let headers = try attributes(&fields).parted
         var what = NewUpload(
             source: source,
             store: try store(&fields),
             destination: try destination(&fields),
-            attributes: try attributes(&fields),
+            attributes: headers.object,
             onlyIfAbsent: try fields.bool("onlyIfAbsent"),
             integrity: IntegrityOptions(
                 checksum: try fields.word("checksum"),
@@ -83,6 +84,12 @@ package struct ExportReader: Sendable {
             changing: try fields.choice("changing", ChangingSource.allCases),
             stream: stream
         )
+        what.store.requestHeaders = headers.requests
+        // Older exports do not have these.
+        if fields.members["customerKey"] != nil {
+            what.store.customerKey = try fields.hex("customerKey", lengths: [16], isOptional: true).map(Hex.encode)
+        }
+        if fields.members["ifMatch"] != nil { what.ifMatch = try fields.optionalText("ifMatch", limit: 1024) }
         what.partSize = try fields.optionalInteger("partSize", 1...StoreLimits.amazon.maximumPartSize)
         let size = try fields.optionalInteger("size", 0...StoreLimits.amazon.maximumObjectSize)
         let partCount = try fields.optionalInteger("partCount", 1...Int64(StoreLimits.amazon.maximumPartCount))

@@ -96,7 +96,7 @@ extension Ledger {
 
     private static let placeColumns =
         "endpoint, region, addressing, profile, ca_bundle, client_certificate, client_key, bucket, signer, "
-        + "signer_protocol"
+        + "signer_protocol, attributes"
 
     private func places(
         _ origin: String,
@@ -116,7 +116,8 @@ extension Ledger {
                         caBundle: row.optionalText(4),
                         clientCertificate: row.optionalText(5),
                         clientKey: row.optionalText(6),
-                        signer: signer(row, 8)
+                        signer: signer(row, 8),
+                        requestHeaders: ObjectAttributes(text: row.text(10)).parted.requests
                     ),
                     bucket: row.text(7)
                 )

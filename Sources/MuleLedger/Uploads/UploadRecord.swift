@@ -40,6 +40,10 @@ package struct StoreAddress: Hashable, Sendable {
     package var clientKey: String?
     /// Nil where requests are signed with credentials of this host.
     package var signer: SignerPlace?
+    /// The headers of every request to it.
+    package var requestHeaders: ObjectAttributes
+    /// The fingerprint of the customer key (SSE-C); nil for none. The ledger never has the key.
+    package var customerKey: String?
 
     package init(
         endpoint: String,
@@ -49,8 +53,12 @@ package struct StoreAddress: Hashable, Sendable {
         caBundle: String?,
         clientCertificate: String? = nil,
         clientKey: String? = nil,
-        signer: SignerPlace? = nil
+        signer: SignerPlace? = nil,
+        requestHeaders: ObjectAttributes = ObjectAttributes(),
+        customerKey: String? = nil
     ) {
+        self.requestHeaders = requestHeaders
+        self.customerKey = customerKey
         self.endpoint = endpoint
         self.region = region
         self.addressing = addressing
@@ -94,6 +102,8 @@ package struct NewUpload: Hashable, Sendable {
     package var destination: ObjectAddress
     package var attributes: ObjectAttributes
     package var onlyIfAbsent: Bool
+    /// The ETag that the object must have to be replaced, without quotes; nil for any.
+    package var ifMatch: String?
     package var integrity: IntegrityOptions
     /// Nil for an object sent in one request, and for a stream whose parts grow from the start. For other streams, the
     /// size of the equal parts (`StreamPlan`).
@@ -110,8 +120,10 @@ package struct NewUpload: Hashable, Sendable {
         integrity: IntegrityOptions,
         partSize: Int64?,
         changing: ChangingSource = .refuse,
-        stream: StreamSource? = nil
+        stream: StreamSource? = nil,
+        ifMatch: String? = nil
     ) {
+        self.ifMatch = ifMatch
         self.source = source
         self.stream = stream
         self.store = store
@@ -122,6 +134,9 @@ package struct NewUpload: Hashable, Sendable {
         self.partSize = partSize
         self.changing = changing
     }
+
+    /// As one text, for the ledger.
+    var headerText: String { attributes.with(store.requestHeaders).text }
 
     /// The source's name in messages and events: a canonical path, or a stream's name; nil for standard input.
     package var sourceName: [UInt8]? { source?.path ?? stream?.name }

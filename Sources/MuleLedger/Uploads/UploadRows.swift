@@ -25,7 +25,8 @@ func records(
             ca_bundle, bucket, key, attributes, only_if_absent, checksum, payload_signing, part_size, part_count,
             token, create_attempted_at, upload_id, integrity, abort_date, abort_requested, parts_done, bytes_done,
             bytes_sent, etag, version_id, checksum_algorithm, checksum_type, checksum_value, last_error,
-            created_at, updated_at, changing, change_time, client_certificate, client_key, signer, signer_protocol
+            created_at, updated_at, changing, change_time, client_certificate, client_key, signer, signer_protocol,
+            sse_c, if_match
         FROM uploads \(index.rawValue) \(clause)
         """,
         values,
@@ -73,6 +74,7 @@ private func record(_ row: SQLRow) -> UploadRecord {
             changeTime: row.optionalInteger(39)
         )
     }
+    let headers = ObjectAttributes(text: row.text(15)).parted
     let stream = source == nil ? path.flatMap { StreamSource(rawValue: String(decoding: $0, as: UTF8.self)) } : nil
     return UploadRecord(
         number: row.integer(0),
@@ -88,15 +90,18 @@ private func record(_ row: SQLRow) -> UploadRecord {
                 caBundle: row.optionalText(12),
                 clientCertificate: row.optionalText(40),
                 clientKey: row.optionalText(41),
-                signer: signer(row, 42)
+                signer: signer(row, 42),
+                requestHeaders: headers.requests,
+                customerKey: row.optionalText(44)
             ),
             destination: ObjectAddress(bucket: row.text(13), key: ObjectKey(row.blob(14))),
-            attributes: ObjectAttributes(text: row.text(15)),
+            attributes: headers.object,
             onlyIfAbsent: row.integer(16) != 0,
             integrity: IntegrityOptions(checksum: row.text(17), payloadSigning: row.text(18)),
             partSize: row.optionalInteger(19),
             changing: ChangingSource(rawValue: row.text(38)) ?? .refuse,
-            stream: stream
+            stream: stream,
+            ifMatch: row.optionalText(45)
         ),
         size: row.optionalInteger(6),
         partCount: row.optionalInteger(20).map { Int($0) },

@@ -17,17 +17,18 @@ extension Ledger {
             UPDATE uploads SET source = ?, device = ?, inode = ?, size = ?, modified = ?, change_time = ?,
                 region = ?, addressing = ?, profile = ?, ca_bundle = ?, client_certificate = ?, client_key = ?,
                 signer = ?, signer_protocol = ?, attributes = ?, only_if_absent = ?, checksum = ?,
-                payload_signing = ?, part_size = ?, part_count = ?, changing = ?
+                payload_signing = ?, part_size = ?, part_count = ?, changing = ?, sse_c = ?, if_match = ?
             WHERE number = ?
             """,
             Self.sourceValues(upload) + [
                 .text(upload.store.region), .text(upload.store.addressing), SQLValue(upload.store.profile),
                 SQLValue(upload.store.caBundle), SQLValue(upload.store.clientCertificate),
                 SQLValue(upload.store.clientKey), SQLValue(upload.store.signer?.url),
-                SQLValue(upload.store.signer?.protocolName), .text(upload.attributes.text),
+                SQLValue(upload.store.signer?.protocolName), .text(upload.headerText),
                 .integer(upload.onlyIfAbsent ? 1 : 0), .text(upload.integrity.checksum),
                 .text(upload.integrity.payloadSigning), SQLValue(upload.partSize),
-                SQLValue(Self.partCount(upload)), .text(upload.changing.rawValue), .integer(number),
+                SQLValue(Self.partCount(upload)), .text(upload.changing.rawValue),
+                SQLValue(upload.store.customerKey), SQLValue(upload.ifMatch), .integer(number),
             ]
         )
         try restart(number, in: database)
@@ -48,12 +49,12 @@ extension Ledger {
                     client_certificate, client_key, signer, signer_protocol, bucket, key, attributes, only_if_absent,
                     checksum, payload_signing, part_size, part_count, token,
                     create_attempted_at, upload_id, integrity, abort_date, abort_requested, parts_done, bytes_done,
-                    last_error, created_at, updated_at)
+                    sse_c, last_error, created_at, updated_at)
                 SELECT ?1, 'failed', size, endpoint, region, addressing, profile, ca_bundle,
                     client_certificate, client_key, signer, signer_protocol, bucket, key, attributes, only_if_absent,
                     checksum, payload_signing, part_size, part_count, token,
                     create_attempted_at, upload_id, integrity, abort_date, 1, parts_done, bytes_done,
-                    ?2, created_at, ?3
+                    sse_c, ?2, created_at, ?3
                 FROM uploads WHERE number = ?4
                 """,
                 [

@@ -25,8 +25,35 @@ package struct ObjectAttributes: Hashable, Sendable {
         headers.sort { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
     }
 
+    package mutating func remove(_ name: String) {
+        headers.removeAll { $0.name == name }
+    }
+
+    /// The value of Content-Type with which none is sent, not even that of the extension.
+    package static let noContentType = "none"
+
+    package var contentType: String? { self[ObjectHeader.contentType.name] }
+
     package subscript(name: String) -> String? {
         headers.first { $0.name == name }?.value
+    }
+
+    /// The headers of the object, and those of every request.
+    package var parted: (object: ObjectAttributes, requests: ObjectAttributes) {
+        var (object, requests) = (self, ObjectAttributes())
+        for header in ObjectHeader.allCases where header.isOnEveryRequest {
+            object.headers.removeAll { $0.name == header.name }
+            requests.headers += headers.filter { $0.name == header.name }
+        }
+        return (object, requests)
+    }
+
+    /// These headers and others, which have other names.
+    package func with(_ others: ObjectAttributes) -> ObjectAttributes {
+        var all = self
+        all.headers += others.headers
+        all.headers.sort { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
+        return all
     }
 
     /// Bytes of the user metadata as S3 counts them: names (without their prefix) and values.

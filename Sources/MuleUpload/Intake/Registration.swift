@@ -15,6 +15,8 @@ package struct UploadIntent: Sendable {
     package var onlyIfAbsent: Bool
     package var integrity: IntegrityOptions
     package var changing: ChangingSource
+    /// The ETag that the object must have to be replaced; nil for any.
+    package var ifMatch: String?
     /// Whether to send even what was confirmed before.
     package var force: Bool
     /// Whether to abort a pending upload and start over.
@@ -191,7 +193,8 @@ package struct Registration {
             onlyIfAbsent: intent.onlyIfAbsent,
             integrity: intent.integrity,
             partSize: partSize,
-            changing: intent.changing
+            changing: intent.changing,
+            ifMatch: intent.ifMatch
         )
     }
 
@@ -206,6 +209,7 @@ package struct Registration {
         }
         // If the facts are not enough, the content is compared before anything is skipped.
         return !source.verdict(since: before).isChanged && done.upload.attributes == upload.attributes
+            && done.upload.store.customerKey == upload.store.customerKey
     }
 
     private func judge(
@@ -256,6 +260,7 @@ package struct Registration {
                 return .changed(now.path, changes, while: "since its upload \(record.id) started")
             }
         }
+        if let failure = UploadFailure.otherCustomerKey(record, given: upload.store.customerKey) { return failure }
         var differences: [String] = []
         if let demanded = intent.demandedPartSize, let partSize = record.upload.partSize, demanded != partSize,
             upload.partSize != partSize
@@ -268,6 +273,9 @@ package struct Registration {
         if upload.attributes != record.upload.attributes { differences.append("other metadata, tags or headers") }
         if upload.onlyIfAbsent != record.upload.onlyIfAbsent {
             differences.append(record.upload.onlyIfAbsent ? "--no-overwrite" : "permission to overwrite")
+        }
+        if upload.ifMatch != record.upload.ifMatch {
+            differences.append(record.upload.ifMatch.map { "--if-match \($0)" } ?? "no --if-match")
         }
         guard !differences.isEmpty else { return nil }
         return UploadFailure(

@@ -9,6 +9,8 @@ package struct StreamIntent: Sendable {
     package var attributes: ObjectAttributes
     package var onlyIfAbsent: Bool
     package var integrity: IntegrityOptions
+    /// The ETag that the object must have to be replaced; nil for any.
+    package var ifMatch: String?
     /// Bytes per part; nil lets the plan choose.
     package var partSize: Int64?
     /// The approximate length, greater than 0; nil if unknown.
@@ -72,7 +74,8 @@ extension Registration {
             onlyIfAbsent: intent.onlyIfAbsent,
             integrity: intent.integrity,
             partSize: nil,
-            stream: intent.source
+            stream: intent.source,
+            ifMatch: intent.ifMatch
         )
         do throws(UploadFailure) {
             upload.partSize = try intent.equalPartSize(limits)
@@ -112,6 +115,7 @@ extension Registration {
     /// Whether an upload can resume as another: the properties of its object were fixed when it was created.
     private static func isOneObject(_ first: NewUpload, _ second: NewUpload) -> Bool {
         first.attributes == second.attributes && first.onlyIfAbsent == second.onlyIfAbsent
-            && first.integrity.checksumOption == second.integrity.checksumOption
+            && first.integrity.checksumOption == second.integrity.checksumOption && first.ifMatch == second.ifMatch
+            && first.store.customerKey == second.store.customerKey
     }
 }

@@ -16,6 +16,8 @@ package struct RunSettings: Sendable {
     /// long, to have a meaningful rate.
     package var paceInterval = 60.0
     package var pageCache = PageCacheUse.keep
+    /// Whether an object without a given type gets that of its extension.
+    package var guessesContentType = false
 
     package static let defaultConcurrency = 16
     /// The upper limit if the user set no number: each request costs about a megabyte and a few open files.

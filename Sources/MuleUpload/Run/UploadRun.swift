@@ -485,20 +485,4 @@ package final class UploadRun: Sendable {
         guard let partSize = record.upload.partSize, let size = record.upload.source?.size else { return nil }
         return PartPlan(objectSize: size, partSize: partSize)
     }
-
-    /// What the user asked for, plus the token, and the source's modification time in the form that other tools read.
-    func attributes(of record: UploadRecord) -> ObjectAttributes {
-        var attributes = record.upload.attributes
-        do {
-            try attributes.set("x-amz-meta-" + UploadToken.metadataName, record.token)
-            if let time = record.upload.source?.modificationTime, attributes["x-amz-meta-mtime"] == nil {
-                let fraction = String(time % 1_000_000_000)
-                let padding = String(repeating: "0", count: max(0, 9 - fraction.utf8.count))
-                if time >= 0 { try attributes.set("x-amz-meta-mtime", "\(time / 1_000_000_000).\(padding)\(fraction)") }
-            }
-        } catch {
-            fatalError("names and values of our own are clean: \(error)")
-        }
-        return attributes
-    }
 }

@@ -32,6 +32,8 @@ extension Worker {
             record = try abandon(record, for: fresh, transfer)
             transfer.hasRestarted.store(true, ordering: .relaxed)
         }
+        let key = transfer.job.service.terms.customerKey?.fingerprint(bucket: transfer.job.destination.bucket)
+        if let failure = UploadFailure.otherCustomerKey(record, given: key) { throw failure }
         transfer.use(run.negotiated(record, endpoint: transfer.job.service.endpoint.url))
         if isFirst { run.emit(.started(record)) }
         source = try source.serving(record.upload)

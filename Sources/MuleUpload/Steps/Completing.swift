@@ -29,6 +29,7 @@ extension Worker {
         let content = run.plan(of: record).map { RecordedContent(rows, $0, checksumMode) }
         record = try confirmSource(source, content, record: transfer.record ?? record, transfer: transfer)
         let whole = MultipartChecksum(rows, transfer.negotiated)
+        if let failure = try mismatch(record, transfer) { throw failure }
         let answer: Answer<StoredObject>
         do throws(UploadFailure) {
             answer = try completed(uploadID, rows, checksum: whole, size: size, record: record, transfer: transfer)
@@ -117,6 +118,7 @@ extension Worker {
     ) -> WholeObject {
         var whole = WholeObject()
         whole.onlyIfAbsent = record.upload.onlyIfAbsent
+        whole.ifMatch = record.upload.ifMatch
         // Only for stores that have shown support; others may refuse unknown headers.
         if transfer.negotiated.wholeObject == checksum.type {
             whole.size = size
@@ -158,6 +160,13 @@ extension Worker {
                 return run.completed(transfer, record, proof: proof)
             }
             throw .unknownOutcome(transfer, error.shortReason)
+        }
+        if error.failsMatch(record) {
+            if error.status == 412, !ambiguous, try isHidden(transfer) { throw .unmatched(transfer, record) }
+            if let proof = try remote.ownObject(size: size, record, transfer) {
+                return run.completed(transfer, record, proof: proof)
+            }
+            throw try mismatch(record, transfer) ?? .unmatched(transfer, record)
         }
         if error.isVanishedUpload || error.retryClass == .reconcile {
             if error.status == 412, !ambiguous, try isHidden(transfer) { throw .exists(transfer.name) }

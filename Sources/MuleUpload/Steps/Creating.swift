@@ -43,9 +43,10 @@ extension Worker {
         let wasTriedBefore = record.createAttemptedAt != nil
         var record = record
         if record.upload.onlyIfAbsent, try presentObject(transfer) != nil { throw .exists(transfer.name) }
+        if let failure = try mismatch(record, transfer) { throw failure }
         record = try run.ledger.reporting { ledger throws(LedgerError) in try ledger.recordCreateAttempt(record) }
         transfer.update(record)
-        let attributes = run.attributes(of: record)
+        let attributes = run.attributes(of: record, at: transfer.job.service.now())
         // Whether the store may have an upload without a row. An attempt that never connected has created nothing, and
         // must not leave a row that only the store could clear.
         var isUnanswered = wasTriedBefore

@@ -14,9 +14,9 @@ extension Worker {
     /// - Throws: that failure, with the reason why the object was not accepted.
     func acceptExisting(_ transfer: Transfer, after failure: UploadFailure) throws(UploadFailure) {
         // A stream cannot be read again, and for a growing file the object is only its start.
-        guard let source = transfer.source, source.size == source.identity.size, var record = transfer.record else {
-            throw failure
-        }
+        guard let source = transfer.source, source.size == source.identity.size, var record = transfer.record,
+            record.upload.onlyIfAbsent
+        else { throw failure }
         transfer.enter(.checking)
         let verification = VerifyRun(remote)
         let subject: VerifySubject

@@ -37,7 +37,12 @@ extension Worker {
             else { throw .exists(transfer.name) }
             return proof
         }
-        let attributes = run.attributes(of: record)
+        if let failure = try mismatch(record, transfer) {
+            // An earlier run may have replaced the object without receiving the answer.
+            if let proof = try ownBody(slice, record, transfer: transfer) { return proof }
+            throw failure
+        }
+        let attributes = run.attributes(of: record, at: transfer.job.service.now())
         var conflicts = 0
         var isFirst = true
         // Once: answered looks are no progress if the upload itself is never answered.
@@ -57,6 +62,7 @@ extension Worker {
                         proof: proof,
                         attributes: attributes,
                         onlyIfAbsent: onlyIfAbsent,
+                        ifMatch: record.upload.ifMatch,
                         transfer: options
                     )
                 }
@@ -105,6 +111,10 @@ extension Worker {
                     // The store may have executed it: a look costs less than sending everything again.
                     looksAfterSilence = false
                     if let proof = try? ownBody(slice, record, transfer: transfer) { return proof }
+                } else if error.failsMatch(record) {
+                    if error.status == 412, !ambiguous, try isHidden(transfer) { throw .unmatched(transfer, record) }
+                    if let proof = try ownBody(slice, record, transfer: transfer) { return proof }
+                    throw try mismatch(record, transfer) ?? .unmatched(transfer, record)
                 } else if error.retryClass == .reconcile, onlyIfAbsent {
                     // Even the first 412 may answer a repeated request: libcurl resends a request on its own if a
                     // reused connection closes without an answer. The object shows whose it is.

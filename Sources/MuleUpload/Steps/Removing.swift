@@ -144,7 +144,13 @@ extension S3Error {
     var leavesNothing: Bool { isVanishedUpload || (code == "NoSuchBucket" && isOfS3) }
 
     /// Whether the request is not permitted, or not supported by this store, for any object.
-    var mayNotBeAsked: Bool { isMissingPermission || retryClass == .unsupported }
+    var mayNotBeAsked: Bool { isMissingPermission || retryClass == .unsupported || lacksCustomerKey }
+
+    /// Whether the upload is encrypted with a customer key that the request did not have. Aborting needs none.
+    private var lacksCustomerKey: Bool {
+        guard case .answer(400, "InvalidRequest", let message) = cause else { return false }
+        return message.lowercased().contains("server side encryption")
+    }
 }
 
 extension UploadEvent {

@@ -74,6 +74,7 @@ func promiseHarmless(_ options: ObjectOptions) throws(BrokenPromise) {
             try promise(!text.hasControls, "--\(header.flag) with control characters")
             let isDate = UTCTime(httpDate: text)?.httpDate.isSame(as: text) == true
             try promise(header.kind != .date || isDate, "the date \(text)")
+            try promise(header.kind != .retention || RetainUntil(text: text) != nil, "the end of a lock \(text)")
         }
     }
     for pair in options[pairs: .metadata] {

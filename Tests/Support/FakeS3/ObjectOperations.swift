@@ -8,7 +8,7 @@ extension ServerState {
         let part = FakePart(
             number: 1,
             size: body.count,
-            eTag: eTag(md5: body.md5),
+            eTag: eTag(md5: Self.tagDigest(body.md5, request)),
             checksum: checksum,
             content: body.content,
             lastModified: now
@@ -38,8 +38,16 @@ extension ServerState {
         object.versionID.map { [FakeHeader("x-amz-version-id", $0)] } ?? []
     }
 
-    /// `If-None-Match: *`
+    /// `If-None-Match: *` or `If-Match`.
     func checkAbsence(_ request: RecordedRequest) throws(StoreError) {
+        if let condition = request.header("if-match") {
+            guard let object = store.buckets[request.bucket]?.objects[request.key] else {
+                throw .noSuchKey(request.key)
+            }
+            if condition != "\"\(object.eTag)\"" {
+                throw StoreError(412, "PreconditionFailed", elements: [FakeXML("Condition", "If-Match")])
+            }
+        }
         guard let condition = request.header("if-none-match") else { return }
         guard condition == "*" else {
             throw StoreError(501, "NotImplemented", "If-None-Match takes only *.")
@@ -176,6 +184,9 @@ extension FakeAttributes {
             case "cache-control", "content-disposition", "content-encoding", "content-language", "expires":
                 contentHeaders.append(field)
             case "x-amz-tagging": tagging = field.value
+            case "x-amz-server-side-encryption-customer-key": break
+            case "x-amz-server-side-encryption-customer-key-md5": customerKeyMD5 = field.value
+            case "x-amz-request-payer", "x-amz-expected-bucket-owner": break
             case "x-amz-storage-class": storageClass = field.value
             case "x-amz-date", "x-amz-content-sha256", "x-amz-security-token", "x-amz-sdk-checksum-algorithm": break
             default:

@@ -123,6 +123,7 @@ struct ServerState: Sendable {
     /// Does the operation.
     mutating func perform(_ request: RecordedRequest, _ body: ReceivedBody) throws(StoreError) -> FakeReply {
         try admit(request)
+        try checkCustomerKey(request)
         switch request.operation {
         case .putObject: return try putObject(request, body)
         case .create: return try createUpload(request)

@@ -28,6 +28,9 @@ package struct FakeAttributes: Sendable, Equatable {
     /// All other `x-amz-…` fields that belong to the object: encryption, ACL, object lock.
     package var otherHeaders: [FakeHeader] = []
 
+    /// Of the customer key (SSE-C); nil without one. The key is forgotten.
+    package var customerKeyMD5: String?
+
     package init() {}
 }
 

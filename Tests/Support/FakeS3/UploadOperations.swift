@@ -47,12 +47,12 @@ extension ServerState {
         var part = FakePart(
             number: number,
             size: body.count,
-            eTag: eTag(md5: body.md5),
+            eTag: eTag(md5: Self.tagDigest(body.md5, request)),
             checksum: checksum,
             content: body.content,
             lastModified: now
         )
-        part.md5 = body.md5
+        part.md5 = Self.tagDigest(body.md5, request)
         if let earlier = store.buckets[request.bucket]?.uploads[uploadID]?.parts.updateValue(part, forKey: number) {
             store.buckets[request.bucket]?.uploads[uploadID]?.superseded.append(earlier)
         }

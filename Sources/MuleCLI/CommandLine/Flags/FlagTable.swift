@@ -16,6 +16,8 @@ package enum FlagTable {
     static let archive: Set<Command> = [.archive]
     /// Commands that use the ledger or a store.
     static let working = every.subtracting([.config])
+    /// Commands that send requests about objects.
+    static let storing = working.subtracting([.report, .completion])
     static let upload: Set<Command> = [.upload]
     static let doctor: Set<Command> = [.doctor]
     /// Commands whose destination is one object, or a prefix for it.

@@ -136,6 +136,16 @@ extension FlagTable {
             "Do not replace an existing object. Exits with 7, or with 0 if the object is proven to equal the file. "
                 + "The store decides, so there is no race."
         ),
+        .value(
+            "if-match",
+            "ETAG",
+            .transfer,
+            upload,
+            sets: \.ifMatch,
+            reading: OptionValue.eTag,
+            readsEnvironment: false,
+            "Replace the object only if it has this ETag; otherwise exit with 7 and the ETag that it has now."
+        ),
         .on(
             "exact-key",
             .transfer,

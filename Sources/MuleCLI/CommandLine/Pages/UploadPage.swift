@@ -70,6 +70,9 @@ extension CommandPage {
             if arguments.expectedSize != nil, arguments.stdinCommand == nil, !arguments.operands.contains(stdin) {
                 return "--expected-size is for - and --stdin-command: the size of a file is known"
             }
+            if arguments.ifMatch != nil, arguments.noOverwrite {
+                return "--if-match replaces an object, which --no-overwrite forbids: write one of them"
+            }
             return switch arguments.operands.count {
             case _ where arguments.stdinCommand != nil: nil
             case 1 where arguments.filesFrom != nil || arguments.filesFrom0 != nil: nil

@@ -39,7 +39,7 @@ extension Session {
                 partSize: store.options.partSize,
                 multipartThreshold: transferOptions.multipartThreshold
             ),
-            attributes: try attributes(),
+            attributes: try attributes(for: store.options),
             integrity: IntegrityOptions(store.options),
             changing: changing.changing ?? .refuse,
             mayOverwrite: options.overwrite == .allow,

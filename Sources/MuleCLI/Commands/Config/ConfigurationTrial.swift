@@ -113,7 +113,8 @@ struct ConfigurationTrial {
             let serving = session.serving(options, cancellation: session.cancellation)
             let names = ["jobs", name]
             var findings = trying(names + ["object"]) { () throws(CommandFailure) in
-                _ = try serving.attributes(warns: false)
+                let bucket = options.destination?.bucket ?? ""
+                _ = try serving.attributes(for: serving.configuration.store(forBucket: bucket), warns: false)
             }
             guard let bucket = options.destination?.bucket else { return findings }
             let store = serving.configuration.store(forBucket: bucket)

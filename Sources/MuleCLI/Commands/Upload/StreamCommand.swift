@@ -31,17 +31,18 @@ struct StreamCommand {
             )
         }
         let store = try session.store(forBucket: address.bucket)
-        let intent = StreamIntent(
+        var intent = StreamIntent(
             source: source,
             destination: address,
             store: store.address,
-            attributes: try session.attributes(),
+            attributes: try session.attributes(for: store.options),
             onlyIfAbsent: arguments.noOverwrite,
             integrity: IntegrityOptions(store.options),
             partSize: store.options.partSize,
             expectedSize: arguments.expectedSize,
             restart: arguments.restart
         )
+        intent.ifMatch = arguments.ifMatch
         // Wrong arguments are reported before a ledger is created.
         do {
             try intent.check()

@@ -46,11 +46,14 @@ final class UploadSources {
                     + "destination with / to use it as a prefix."
             )
         }
+        if areSeveral || below, arguments.ifMatch != nil {
+            throw CommandFailure(status: .usage, message: "--if-match is the ETag of one object, and here are several.")
+        }
         self.session = session
         self.destination = destination
         self.printer = printer
         store = try session.store(forBucket: destination.bucket)
-        attributes = try session.attributes()
+        attributes = try session.attributes(for: store.options)
         options = arguments.source.over(session.configuration.source)
         let selection = arguments.selection.selection(symlinks: .files)
         let found =
@@ -135,7 +138,7 @@ final class UploadSources {
             if let message = objection { fail(file.path, address, failure: UploadFailure(.usage, message)) }
             return nil
         }
-        return UploadIntent(
+        var intent = UploadIntent(
             path: file.path,
             seen: file.status,
             destination: address,
@@ -153,6 +156,8 @@ final class UploadSources {
             demandedPartSize: arguments.store.partSize,
             demandedChecksum: arguments.store.checksum?.rawValue
         )
+        intent.ifMatch = arguments.ifMatch
+        return intent
     }
 
     /// Why a file cannot become this object; an inner nil if it is already being sent.

@@ -1,0 +1,37 @@
+import MuleLedger
+import MulePlan
+import MuleS3
+
+extension UploadFailure {
+    /// Why an upload cannot continue with the given key, or without one; nil if it can. The parts of an object must all
+    /// have one key (SSE-C).
+    ///
+    /// - Parameter given: the fingerprint of the key for the upload's bucket.
+    static func otherCustomerKey(_ record: UploadRecord, given: String?) -> UploadFailure? {
+        let upload = "The upload \(record.id) to \(record.upload.destination)"
+        switch (record.upload.store.customerKey, given) {
+        case (let before, let now) where before == now: return nil
+        case (_?, nil):
+            return UploadFailure(
+                .credentials,
+                "\(upload) is encrypted with a customer key (SSE-C), which was not given. Name its file with "
+                    + "--sse-c-key-file, or set MULE_SSE_C_KEY.",
+                isResumable: true
+            )
+        case (nil, _?):
+            return UploadFailure(
+                .usage,
+                "\(upload) was started without a customer key (SSE-C), which cannot be changed now. Omit the key, or "
+                    + "run \"mule upload\" with it and --restart.",
+                isResumable: true
+            )
+        default:
+            return UploadFailure(
+                .store,
+                "\(upload) was started with another customer key (SSE-C); nothing was sent with this one. Give the key "
+                    + "that it was started with, or run \"mule upload\" with --restart.",
+                isResumable: true
+            )
+        }
+    }
+}
