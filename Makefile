@@ -20,7 +20,7 @@ SEED ?= 1
 MINUTES ?= 10
 ROUND ?=
 
-SERVERS := swift localstack rclone
+SERVERS := swift localstack rclone moto
 MULE := .build/release/mule
 SWIFT_SOURCES := Sources Tests Package.swift $(wildcard Benchmarks)
 

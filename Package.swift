@@ -186,8 +186,8 @@ let package = Package(
         .testTarget(
             name: "MuleCLITests",
             dependencies: [
-                "MuleCLI", "MuleJSON", "MuleLedger", "MulePlan", "MuleS3", "MuleSources", "MuleUpload", "MuleSystem",
-                "TestSupport",
+                "MuleCLI", "MuleDigest", "MuleJSON", "MuleLedger", "MulePlan", "MuleS3", "MuleSigning", "MuleSources",
+                "MuleUpload", "MuleSystem", "TestSupport",
             ],
             exclude: ["Fixtures"],
             swiftSettings: strict

@@ -150,6 +150,8 @@ package enum Program {
             case .archive: return try ArchiveCommand(session: session).run()
             case .report: return try ReportCommand(session: session).run()
             case .clean: return try CleanCommand(session: session).run()
+            case .presign: return try PresignCommand(session: session).run()
+            case .policy: return try PolicyCommand(session: session).run()
             // config has returned above: it reads a configuration that a session would refuse, or writes one.
             // completion and help are printed before (`information`).
             case .config, .completion, nil: fatalError("this runs without a session")

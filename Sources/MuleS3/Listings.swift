@@ -109,7 +109,7 @@ extension S3Connection {
             var call = multipart(.listParts, "GET", address: address, query: query)
             call.answerLimit = 8 << 20
             let response = try send(call)
-            let document = try document(call, response, roots: ["ListPartsResult"])
+            let document = try document(call, response, roots: ["ListPartsResult", "ListPartsResponse"])
             listing.initiator = listing.initiator ?? StoreText.initiator(document)
             listing.checksumAlgorithm = document.value("ChecksumAlgorithm") ?? listing.checksumAlgorithm
             listing.checksumType =

@@ -138,7 +138,11 @@ extension S3Connection {
         call.answerTimeout = service.longestWait
         call.dropsLeadingSpace = true
         let response = try send(call)
-        let document = try document(call, response, roots: ["CompleteMultipartUploadResult"])
+        let document = try document(
+            call,
+            response,
+            roots: ["CompleteMultipartUploadResult", "CompleteMultipartUploadResponse"]
+        )
         return StoredObject(document, response)
     }
 

@@ -1,8 +1,8 @@
 import MuleDigest
 package import MulePlan
 
-/// What requests carry besides their own headers, whichever operation they are of: who pays, whose bucket it must be,
-/// and the customer's key. `S3Connection` adds it to each request, so that no operation can omit it.
+/// Headers that requests of any operation have besides their own: who pays, who must own the bucket, and the
+/// customer's key. `S3Connection` adds it to each request, so that no operation can omit it.
 package struct RequestTerms: Sendable {
     /// On every request: the rows of `ObjectHeader` that are.
     package var headers: ObjectAttributes
@@ -52,8 +52,8 @@ package struct CustomerKey: Sendable, CustomStringConvertible, CustomReflectable
         ]
     }
 
-    /// What tells this key from another one in the same bucket, and nothing else: 128 bits in hex of a keyed digest whose
-    /// salt is the bucket's name. It is no digest that a store knows, and it differs from bucket to bucket.
+    /// What tells this key from another one in the same bucket, and nothing else: 128 bits in hex of a keyed digest
+    /// whose salt is the bucket's name. It is no digest that a store knows, and it differs from bucket to bucket.
     package func fingerprint(bucket: String) -> String {
         Hex.encode(Array(hmacSHA256(key: bytes, message: Array("mule SSE-C \(bucket)".utf8)).prefix(16)))
     }

@@ -3,7 +3,7 @@ package import MuleSigning
 package import MuleTransport
 
 /// The operations of the S3 API that mule uses, by their API names.
-package enum S3Operation: String, Sendable {
+package enum S3Operation: String, CaseIterable, Sendable {
     case createMultipartUpload = "CreateMultipartUpload"
     case uploadPart = "UploadPart"
     case listParts = "ListParts"
@@ -27,6 +27,14 @@ package enum S3Operation: String, Sendable {
         case .headObject, .getObject: "s3:GetObject"
         case .getObjectAttributes: "s3:GetObjectAttributes"
         case .headBucket, .listObjects: "s3:ListBucket"
+        }
+    }
+
+    /// Whether the permission is one on the bucket, not on its objects.
+    package var isOnBucket: Bool {
+        switch self {
+        case .listMultipartUploads, .headBucket, .listObjects: true
+        default: false
         }
     }
 }

@@ -52,8 +52,9 @@ package final class Signer: Sendable {
         return added + [(name: "authorization", value: authorization)]
     }
 
-    /// The encoded query of a presigned URL, for a client without credentials. The body is not signed; signed headers
-    /// must be sent with the same values. `expiresSeconds`, 1 to 604,800 (7 days), is how long the URL is valid.
+    /// The encoded query of a presigned URL, for a client without credentials, in the order of AWS's tools. The body is
+    /// not signed; signed headers must be sent with the same values. `expiresSeconds`, 1 to 604,800 (7 days), is how
+    /// long the URL is valid.
     package func presignedQuery(
         for request: SignableRequest,
         credentials: Credentials,
@@ -63,7 +64,9 @@ package final class Signer: Sendable {
         precondition((1...604_800).contains(expiresSeconds), "a presigned URL lives from 1 second to 7 days")
         let time = moment(for: credentials, at: time)
         let scope = scope(for: credentials, on: time.basicDate)
-        let headers = Self.signedHeaders(of: request)
+        // A condition that is not signed could be left out by the client.
+        let conditions = request.headers.filter { CanonicalRequest.lowercased($0.name).hasPrefix("if-") }
+        let headers = Self.signedHeaders(of: request) + conditions
         var query =
             request.query + [
                 QueryItem(name: "X-Amz-Algorithm", value: "AWS4-HMAC-SHA256"),
@@ -74,15 +77,18 @@ package final class Signer: Sendable {
             ]
         if let token = credentials.sessionToken { query.append(QueryItem(name: "X-Amz-Security-Token", value: token)) }
 
-        let encodedQuery = SignableRequest.encode(query)
         let canonical = CanonicalRequest(
             method: request.method,
             encodedPath: request.encodedPath,
-            encodedQuery: encodedQuery,
+            encodedQuery: SignableRequest.encode(query),
             headers: headers,
             payloadHash: PayloadHash.unsigned.headerValue
         )
-        return "\(encodedQuery)&X-Amz-Signature=\(signature(of: canonical, credentials: credentials, at: time))"
+        query.append(
+            QueryItem(name: "X-Amz-Signature", value: signature(of: canonical, credentials: credentials, at: time))
+        )
+        return query.map { "\(URIEncoding.component($0.name.utf8))=\(URIEncoding.component($0.value.utf8))" }
+            .joined(separator: "&")
     }
 
     /// 64 hexadecimal digits; covers all given headers.

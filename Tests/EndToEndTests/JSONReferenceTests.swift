@@ -232,6 +232,8 @@ import Testing
     private func look(_ seen: Seen) throws {
         let store = FakeS3()
         let mule = MuleRun(store)
+        _ = try run(mule, seen, 0, "presign", "get", "--json", "bucket/key")
+        #expect(store.requests.isEmpty)
         _ = try run(mule, seen, 0, "doctor", "--json")
         #expect(!store.requests.isEmpty)
         let file = try mule.home.write("{\n  \"regoin\": \"a\"\n}", to: "c.json")

@@ -55,8 +55,8 @@ disk_chunk_size = 1048576
 PROXY_CONF = """
 [pipeline:main]
 pipeline =
-    catch_errors gatekeeper healthcheck cache listing_formats bulk s3api tempauth copy slo dlo versioned_writes symlink
-    proxy-server
+    catch_errors gatekeeper healthcheck cache listing_formats bulk tempurl s3api tempauth copy slo dlo versioned_writes
+    symlink proxy-server
 [app:proxy-server]
 use = egg:swift#proxy
 allow_account_management = true
@@ -72,6 +72,9 @@ max_upload_part_num = 10000
 [filter:slo]
 use = egg:swift#slo
 max_manifest_segments = 10000
+[filter:tempurl]
+use = egg:swift#tempurl
+allowed_digests = sha1 sha256 sha512
 [filter:tempauth]
 use = egg:swift#tempauth
 user_mule_tester = {secret} .admin

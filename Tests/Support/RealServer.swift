@@ -7,7 +7,7 @@ import Synchronization
 /// start is a failed test with the end of its log, never a skipped one.
 package struct RealServer: Sendable {
     package enum Kind: String, Sendable, CaseIterable {
-        case swift, localstack, rclone
+        case swift, localstack, rclone, moto
     }
 
     package let kind: Kind
@@ -33,12 +33,14 @@ package struct RealServer: Sendable {
         case .swift: try swift.get()
         case .localstack: try localstack.get()
         case .rclone: try rclone.get()
+        case .moto: try moto.get()
         }
     }
 
     private static let swift = Result { try launch(.swift) }
     private static let localstack = Result { try launch(.localstack) }
     private static let rclone = Result { try launch(.rclone) }
+    private static let moto = Result { try launch(.moto) }
 
     /// Servers to stop, with their directories, which must live as long as they do.
     private static let running = Mutex<[(kind: Kind, directory: ScratchDirectory)]>([])

@@ -50,6 +50,11 @@ package struct Arguments: Sendable, Equatable {
     /// Seconds, at least 0.
     package var history: Double?
 
+    /// The file with the URL to send to, as raw bytes; `-` is standard input.
+    package var urlFile: [UInt8]?
+    package var presign = PresignOptions()
+    package var policy = PolicyOptions()
+
     package var noOverwrite = false
     /// Without quotes.
     package var ifMatch: String?
@@ -84,6 +89,7 @@ package struct Arguments: Sendable, Equatable {
 
     /// Whether it is useless with standard output closed. Other commands are run for their effect or their exit status.
     package var isRunForItsOutput: Bool {
-        wantsHelp || wantsVersion || json || [.report, .status].contains(command) || export == [UInt8(ascii: "-")]
+        wantsHelp || wantsVersion || json || [.report, .status, .presign, .policy].contains(command)
+            || export == [UInt8(ascii: "-")]
     }
 }

@@ -1,6 +1,7 @@
 /// The commands. A new command needs a case here, a page in `Pages/`, and a line in `Program`.
 package enum Command: String, CaseIterable, Sendable {
-    case upload, resume, status, abort, clean, adopt, verify, archive, report, doctor, config, completion
+    case upload, resume, status, abort, clean, adopt, verify, archive, report, presign, policy, doctor, config,
+        completion
 
     package var page: CommandPage {
         switch self {
@@ -13,6 +14,8 @@ package enum Command: String, CaseIterable, Sendable {
         case .archive: .archive
         case .report: .report
         case .clean: .clean
+        case .presign: .presign
+        case .policy: .policy
         case .doctor: .doctor
         case .config: .config
         case .completion: .completion

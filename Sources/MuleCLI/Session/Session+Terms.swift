@@ -25,8 +25,8 @@ extension Session {
         return headers
     }
 
-    /// The customer key for SSE-C: from the file that the command line names, from the environment, or from the file that
-    /// the configuration names; nil without any.
+    /// The customer key for SSE-C: from the file that the command line names, from the environment, or from the file
+    /// that the configuration names; nil without any.
     func customerKey() throws(CommandFailure) -> CustomerKey? {
         if let path = arguments.object.customerKeyFile { return try customerKey(inFile: path) }
         if let text = environment["MULE_SSE_C_KEY"], !text.isEmpty {

@@ -193,7 +193,7 @@ package enum ObjectHeader: String, CaseIterable, Sendable {
         package let keyHelp: String?
         /// What other headers have to be where this one is set.
         package let requires: [Requirement]
-        /// Whether each request carries it, and not only the one that creates the object. Then it is no property of the
+        /// Whether each request has it, and not only the one that creates the object. Then it is no property of the
         /// object, and may change while an upload is unfinished.
         package let isOnEveryRequest: Bool
 

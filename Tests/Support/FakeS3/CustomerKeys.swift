@@ -1,7 +1,7 @@
 import MuleDigest
 
-/// SSE-C, as strict as AWS: every request for bytes or metadata needs the key that the object was created with, a request
-/// for another object must not have one, and an ETag is no MD5.
+/// SSE-C, as strict as AWS: every request for bytes or metadata needs the key that the object was created with, a
+/// request for another object must not have one, and an ETag is no MD5.
 extension ServerState {
     private static let prefix = "x-amz-server-side-encryption-customer-"
 

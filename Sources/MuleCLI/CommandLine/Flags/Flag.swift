@@ -9,6 +9,8 @@ package struct Flag: Sendable {
         case object = "Object options"
         case selection = "Selection options"
         case checks = "Check options"
+        case url = "URL options"
+        case policy = "Policy options"
         case shared = "Shared options"
     }
 

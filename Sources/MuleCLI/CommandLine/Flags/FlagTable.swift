@@ -1,7 +1,8 @@
 /// All flags. A new flag is a new row.
 package enum FlagTable {
     /// In the order of help. Rows that share a name all take a value, or none does.
-    package static let rows: [Flag] = job + transfer + proof + object + files + selection + report + checks + shared
+    package static let rows: [Flag] =
+        job + transfer + proof + object + files + selection + report + checks + url + policy + shared
 
     /// The rows of a command.
     package static func rows(for command: Command) -> [Flag] { rows.filter { $0.commands.contains(command) } }

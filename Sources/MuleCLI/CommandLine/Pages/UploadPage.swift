@@ -1,6 +1,9 @@
 extension CommandPage {
     static let upload = CommandPage(
-        synopsis: ["[options] SOURCE... DESTINATION", "[options] --stdin-command COMMAND DESTINATION"],
+        synopsis: [
+            "[options] SOURCE... DESTINATION", "[options] --stdin-command COMMAND DESTINATION",
+            "[options] --url-file FILE SOURCE",
+        ],
         summary: "upload files; resumes an interrupted upload",
         description: [
             "Uploads files to a bucket. Large files are sent in parts, and mule records each part that the store has "
@@ -19,6 +22,18 @@ extension CommandPage {
                 + "and sends only parts that the store does not have.",
             "A file that was uploaded before, and that the store still has, is not sent again. An existing object of "
                 + "the same name is replaced, unless --no-overwrite is given.",
+            "With --url-file there is no DESTINATION and no credentials: mule sends one file of at most 5 GiB in one "
+                + "request to a presigned URL or a temp URL (\"mule presign\" prints them). It refuses a file that cannot "
+                + "arrive before the URL ends. Nothing is recorded and nothing can be resumed: the same command sends the "
+                + "whole file again, with a new URL.",
+        ],
+        details: [
+            "With --url-file the object is proven by an ETag that is the file's MD5, or by a checksum in the answer; otherwise "
+                + "the exit status is 6, \"sent, not proven\". The URL ends at its own date (X-Amz-Expires, "
+                + "temp_url_expires): a file that --limit-rate makes too slow is refused before anything is sent, and the "
+                + "transfer stops with 2 as soon as the measured rate shows that it would end too late. Headers that the "
+                + "URL has signed are sent (If-None-Match, Content-MD5), or must be given as options (--content-type, "
+                + "--metadata, ...); \"object\" of the configuration is not used. The URL is shown without its query."
         ],
         operands: .file,
         common: [
@@ -57,6 +72,7 @@ extension CommandPage {
             ),
         ],
         problem: { arguments in
+            if arguments.urlFile != nil { return urlProblem(arguments) }
             if let problem = selectionProblem(arguments) { return problem }
             let stdin = Array("-".utf8)
             if arguments.dryRun, arguments.stdinCommand != nil || arguments.operands.contains(stdin) {
@@ -84,6 +100,30 @@ extension CommandPage {
             }
         }
     )
+
+    /// Options that one request to a URL cannot honour.
+    private static func urlProblem(_ arguments: Arguments) -> String? {
+        let useless = [
+            ("--recursive", arguments.recursive), ("--files-from", arguments.filesFrom != nil),
+            ("--files-from0", arguments.filesFrom0 != nil), ("--stdin-command", arguments.stdinCommand != nil),
+            ("--expected-size", arguments.expectedSize != nil), ("--exact-key", arguments.exactKey),
+            ("--dry-run", arguments.dryRun), ("--restart", arguments.restart),
+            ("--settle", arguments.source.settle != nil),
+            ("--changing", arguments.source.changing != nil), ("--checksum", arguments.store.checksum != nil),
+        ].first { $0.1 }
+        if let useless { return "\(useless.0) and --url-file cannot be combined" }
+        if arguments.noOverwrite {
+            return
+                "--no-overwrite and --url-file cannot be combined: the URL decides (\"mule presign put --if-absent\")"
+        }
+        switch arguments.operands.count {
+        case 0: return "upload --url-file needs one SOURCE, a file"
+        case 1: break
+        default: return "--url-file replaces DESTINATION: write one SOURCE"
+        }
+        return arguments.operands[0] == [UInt8(ascii: "-")]
+            ? "--url-file needs a file: the length of a stream is not known before it is sent" : nil
+    }
 
     private static func selectionProblem(_ arguments: Arguments) -> String? {
         let lists = [("--files-from", arguments.filesFrom), ("--files-from0", arguments.filesFrom0)].filter {

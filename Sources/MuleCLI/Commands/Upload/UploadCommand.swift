@@ -9,6 +9,7 @@ struct UploadCommand {
 
     func run() throws(CommandFailure) -> ExitStatus {
         let arguments = session.arguments
+        if let file = arguments.urlFile { return try URLUploadCommand(session: session).run(urlFile: file) }
         guard let last = arguments.operands.last else { fatalError("the parser asks for a destination") }
         let sources = arguments.operands.dropLast()
         try session.checkOrder(sources, last, usage: "mule upload FILE BUCKET/KEY")
