@@ -113,7 +113,7 @@ struct ArchivePolicy {
         /// The run that archived it ended before recording so.
         case unnoted
         /// The disk shows that this action started; finish it even if the job's settings changed.
-        case begun(ItemAction)
+        case started(ItemAction)
         /// An action was recorded and not started: the job's current `after` decides.
         case decided(ItemState, ItemAction?)
     }
@@ -140,7 +140,7 @@ struct ArchivePolicy {
         case (.acting, _):
             if let action = item.action, AfterActionExecutor.hasStarted(AfterActionExecutor.Plan(item, upload, action))
             {
-                return .finish(.begun(action))
+                return .finish(.started(action))
             }
             return decideAgain(item, upload)
         case (.asked, _):

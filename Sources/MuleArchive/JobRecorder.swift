@@ -332,7 +332,7 @@ final class JobRecorder: Sendable {
                 provedAt: ledger.now(),
                 doubt: nil
             )
-        case .begun(let recorded): action = recorded
+        case .started(let recorded): action = recorded
         case .decided(let newState, let decided):
             if let recorded = item.action, recorded != decided {
                 AfterActionExecutor.discardCopy(of: AfterActionExecutor.Plan(item, upload, recorded))

@@ -88,7 +88,7 @@ extension LedgerError {
     init(_ error: SQLiteError, of path: [UInt8]) {
         self.init(error)
         guard case .cannotOpen = self else { return }
-        if let obstacle = obstacleToNewFile(beside: path) {
+        if let obstacle = obstacleToNewFile(nextTo: path) {
             self = LedgerError(obstacle)
         } else if let available = try? FileSystem.of(path: path).available, available < 64 << 10 {
             self = .diskFull

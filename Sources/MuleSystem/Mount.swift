@@ -29,7 +29,7 @@ private func mountNumber(_ path: [UInt8]) -> Substring? {
 ///
 /// SQLite reports only that it cannot open a file: it retries read-only, and keeps the error of that
 /// (https://sqlite.org/src/file/src/os_unix.c, `unixOpen`).
-package func obstacleToNewFile(beside path: [UInt8]) -> SystemError? {
+package func obstacleToNewFile(nextTo path: [UInt8]) -> SystemError? {
     do {
         let file = try File.openNameless(directory: parentDirectory(of: path))
         try file.write([UInt8](repeating: 0x6D, count: 16 << 10), at: 0)

@@ -60,7 +60,7 @@ import Testing
         _ = running.wait()
     }
 
-    @Test func `restart gives up the old upload and restarts`() throws {
+    @Test func `restart aborts the old upload and starts again`() throws {
         let file = try mule.file(parts: 3)
         try leavePending(file)
         let old = try #require(store.uploads.first?.id)

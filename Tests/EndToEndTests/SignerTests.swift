@@ -341,7 +341,7 @@ final class UploadBackendTests {
     }
 
     /// A ledger that is gone, and a backend that knows the upload.
-    private func begun(_ file: String, seed: UInt64 = 1) throws -> String {
+    private func startedUpload(_ file: String, seed: UInt64 = 1) throws -> String {
         let keys = MuleRun(store)
         let other = try keys.file(parts: 4, seed: seed)
         store.add(.on(.uploadPart, part: 4, times: 9, .status(403, code: "AccessDenied")))
@@ -352,7 +352,7 @@ final class UploadBackendTests {
 
     @Test func `an upload that the backend knows is taken over if its parts are the file's`() throws {
         let file = try mule.file(parts: 4)
-        let uploadID = try begun(file)
+        let uploadID = try startedUpload(file)
         let backend = try backend("--known", "key", uploadID)
         let (before, held) = (store.count(.uploadPart), store.storedParts.count)
         let outcome = try upload(backend, file, "-v")
@@ -365,7 +365,7 @@ final class UploadBackendTests {
     @Test(arguments: [true, false])
     func `an upload that is another file's, or gone, is forgotten and the file sent`(_ isGone: Bool) throws {
         let file = try mule.file(parts: 4)
-        let uploadID = try begun(file, seed: 2)
+        let uploadID = try startedUpload(file, seed: 2)
         let backend = try backend("--known", "key", isGone ? "gone" : uploadID)
         let outcome = try upload(backend, file, "-v")
         #expect(outcome.exitCode == 0, "\(outcome.err)")

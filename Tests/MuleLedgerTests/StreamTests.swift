@@ -24,7 +24,7 @@ import Testing
         return (claim.claim, claim.others.map(\.id))
     }
 
-    private func begun(_ ledger: Ledger, _ upload: NewUpload) throws -> UploadRecord {
+    private func startedUpload(_ ledger: Ledger, _ upload: NewUpload) throws -> UploadRecord {
         guard case .began(let record, _) = try claim(ledger, upload, choosing: { _ in nil }).claim else {
             throw CommandFailure.never
         }
@@ -37,7 +37,7 @@ import Testing
     func `a row says what kind of stream it is`(source: StreamSource) throws {
         let ledger = try Ledger(directory)
         let upload = Self.stream(source, partSize: 5 * mebibyte)
-        let record = try begun(ledger, upload)
+        let record = try startedUpload(ledger, upload)
         #expect(record.upload == upload)
         #expect(try ledger.upload(id: record.id) == record)
         #expect(record.upload.source == nil && record.upload.stream == source)
@@ -47,8 +47,8 @@ import Testing
 
     @Test func `the latest unfinished one of the same name and place is found`() throws {
         let ledger = try Ledger(directory)
-        let first = try begun(ledger, Self.stream(.command))
-        let second = try begun(ledger, Self.stream(.command))
+        let first = try startedUpload(ledger, Self.stream(.command))
+        let second = try startedUpload(ledger, Self.stream(.command))
         for other in [Self.stream(.standardInput), Self.stream(.command, key: "other"), .sample(), .sampleStream] {
             _ = try ledger.claim([other])
         }
@@ -70,7 +70,7 @@ import Testing
     @Test(arguments: [Ledger.Outcome.aborted, .done(ObjectProof(), size: 1, partCount: 1)])
     func `what is over is not found`(outcome: Ledger.Outcome) throws {
         let ledger = try Ledger(directory)
-        let record = try begun(ledger, Self.stream(.command))
+        let record = try startedUpload(ledger, Self.stream(.command))
         try ledger.commit([.upload(.init(upload: record.number, outcome: outcome, bytesSent: 0))])
         guard case (.began, let others) = try claim(ledger, Self.stream(.command)) else {
             Issue.record("found")
@@ -81,7 +81,7 @@ import Testing
 
     @Test func `what is to be aborted is not found`() throws {
         let ledger = try Ledger(directory)
-        _ = try ledger.requestAbort(try begun(ledger, Self.stream(.command)))
+        _ = try ledger.requestAbort(try startedUpload(ledger, Self.stream(.command)))
         guard case (.began, let others) = try claim(ledger, Self.stream(.command)) else {
             Issue.record("found")
             return
@@ -93,7 +93,7 @@ import Testing
         for state in [UploadState.failed, .unknown] {
             let directory = ScratchDirectory()
             let ledger = try Ledger(directory)
-            let record = try begun(ledger, Self.stream(.command))
+            let record = try startedUpload(ledger, Self.stream(.command))
             try ledger.end(record, .stopped(state, error: "why"))
             guard case .found(let found, _) = try claim(ledger, Self.stream(.command)).claim else {
                 Issue.record("\(state) is not found")
@@ -107,7 +107,7 @@ import Testing
     @Test func `streams keep their kind on the way to another ledger`() throws {
         let from = try Ledger(directory)
         for source in StreamSource.allCases {
-            let record = try begun(from, Self.stream(source))
+            let record = try startedUpload(from, Self.stream(source))
             _ = try from.recordCreated(record, uploadID: "id-\(source)", negotiated: "MD5", abortDate: nil)
             var part = PartRecord.sample(1)
             part.crc = Array(1...8)
@@ -138,7 +138,7 @@ import Testing
 
     @Test func `another word for a stream is refused`() throws {
         let from = try Ledger(directory)
-        _ = try begun(from, Self.stream(.command))
+        _ = try startedUpload(from, Self.stream(.command))
         var text = ExportFormat.header(at: 0).line
         _ = try from.forEachUpload {
             text += "\n" + ExportFormat.line($0).line; return true

@@ -30,7 +30,7 @@ import Testing
     }
 
     @Test(arguments: links.filter { $0.total < 1e9 })
-    func `takes no more requests than a full line has use for`(link: Link) {
+    func `takes no more requests than a full line needs`(link: Link) {
         var long = link
         long.bytes = Int64(30 * min(link.total, 64 * link.perConnection))
         let needed = max(ConcurrencyControl.start, Int((link.total / link.perConnection).rounded(.up)))

@@ -205,7 +205,8 @@ import Testing
         #expect(other.completed.isEmpty)
     }
 
-    @Test func `the ladder ends in the signed payload`() throws {
+    /// A store that knows neither Content-MD5 nor checksum headers.
+    private static func storeWithoutDigests() throws -> EngineHarness {
         let refusal = Fault.on(
             nil,
             times: 1000,
@@ -217,13 +218,36 @@ import Testing
         )
         var profile = FakeProfile.aws(minimumPartSize: 1)
         profile.checksums = .ignored
-        let harness = try EngineHarness(profile, faults: [refusal])
+        return try EngineHarness(profile, faults: [refusal])
+    }
+
+    @Test func `the ladder ends in the signed payload`() throws {
+        let harness = try Self.storeWithoutDigests()
         let path = try harness.file()
         try harness.expectDone(try harness.upload(path), path)
         let last = try #require(harness.server.requests(.uploadPart).last)
         #expect(last.header("content-md5") == nil)
         #expect(last.header("x-amz-content-sha256")?.utf8.count == 64)
         #expect(try harness.ledger.fact("protection", of: harness.server.endpoint) == "payload")
+    }
+
+    @Test(arguments: ["x-amz-object-lock-mode", "x-amz-object-lock-legal-hold"], [EngineHarness.partSize, nil])
+    func `a locked object is never sent without a digest`(header: String, partSize: Int64?) throws {
+        let harness = try Self.storeWithoutDigests()
+        let path = try harness.file()
+        // Known of the endpoint from an upload without a lock.
+        try harness.expectDone(try harness.upload(path, .init(key: "other")), path, key: "other")
+        let options = EngineHarness.Options(
+            key: "locked",
+            partSize: partSize,
+            attributes: ObjectAttributes(text: "\(header): ON")
+        )
+        let outcome = try harness.upload(path, options)
+        #expect(outcome.completed.isEmpty && outcome.failure?.kind == .store)
+        let bodies = (harness.server.requests(.uploadPart) + harness.server.requests(.putObject)).filter {
+            $0.target.contains("/locked")
+        }
+        #expect(!bodies.isEmpty && bodies.allSatisfy { $0.header("content-md5") != nil })
     }
 
     /// Stores that know no trailer answer one with MissingContentLength, and proxies drop it: there is never one.

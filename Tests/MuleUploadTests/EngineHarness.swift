@@ -20,6 +20,7 @@ final class EngineHarness: Sendable {
         var checksum = "auto"
         var payloadSigning = "auto"
         var onlyIfAbsent = false
+        var attributes = ObjectAttributes()
         var changing = ChangingSource.refuse
     }
 
@@ -97,7 +98,7 @@ final class EngineHarness: Sendable {
             source: try SourceFile.open(path: Array(path.utf8)).identity,
             store: store,
             destination: ObjectAddress(bucket: "bucket", key: ObjectKey(options.key)),
-            attributes: ObjectAttributes(),
+            attributes: options.attributes,
             onlyIfAbsent: options.onlyIfAbsent,
             integrity: IntegrityOptions(checksum: options.checksum, payloadSigning: options.payloadSigning),
             partSize: options.partSize,
@@ -253,7 +254,7 @@ final class EngineHarness: Sendable {
             destination: ObjectAddress(bucket: "bucket", key: ObjectKey(options.key)),
             store: store,
             sizing: sizing,
-            attributes: ObjectAttributes(),
+            attributes: options.attributes,
             onlyIfAbsent: options.onlyIfAbsent,
             integrity: IntegrityOptions(checksum: options.checksum, payloadSigning: options.payloadSigning)
         )

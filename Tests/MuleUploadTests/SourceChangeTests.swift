@@ -255,7 +255,7 @@ import Testing
         #expect(harness.server.count(.complete) == 0)
     }
 
-    @Test func `restart gives up the old upload and sends the file as it is`() throws {
+    @Test func `restart aborts the old upload and sends the file as it is`() throws {
         let harness = try EngineHarness()
         let path = try harness.file(size: 17 << 20)
         let sizing: Int64 = 5 << 20

@@ -272,24 +272,24 @@ extension WorkQueueTests {
     }
 
     /// A queue of one started upload, with as many workers as allowed.
-    private func begun(concurrency: Int = 2) throws -> (queue: WorkQueue, transfer: Transfer, work: Work) {
+    private func startedUpload(concurrency: Int = 2) throws -> (queue: WorkQueue, transfer: Transfer, work: Work) {
         let (_, transfers) = try WorkQueueTests.transfers(1)
         let queue = WorkQueue.holding(transfers, concurrency: concurrency)
         return (queue, transfers[0], try #require(queue.next()))
     }
 
     @Test func `parts that are added`() throws {
-        let (queue, transfer, _) = try begun()
+        let (queue, transfer, _) = try startedUpload()
         #expect(try next(queue) { queue.add(parts: try WorkQueueTests.parts([1]), of: transfer) } == "part 0.1")
     }
 
     @Test func `an end of an upload`() throws {
-        let (queue, transfer, _) = try begun()
+        let (queue, transfer, _) = try startedUpload()
         #expect(next(queue) { queue.add(completionOf: transfer) } == "complete 0")
     }
 
     @Test func `a second look`() throws {
-        let (queue, transfer, _) = try begun()
+        let (queue, transfer, _) = try startedUpload()
         #expect(next(queue) { queue.add(reconciling: transfer, isGone: true) } == "look again 0 true")
     }
 
@@ -300,7 +300,7 @@ extension WorkQueueTests {
     }
 
     @Test func `the end of the last`() throws {
-        let (queue, _, _) = try begun()
+        let (queue, _, _) = try startedUpload()
         #expect(next(queue) { queue.transferEnded() } == "end")
     }
 
@@ -310,13 +310,13 @@ extension WorkQueueTests {
     }
 
     @Test func `a place that is free`() throws {
-        let (queue, transfer, work) = try begun(concurrency: 1)
+        let (queue, transfer, work) = try startedUpload(concurrency: 1)
         queue.add(parts: try WorkQueueTests.parts([1]), of: transfer)
         #expect(next(queue) { queue.done(work) } == "part 0.1")
     }
 
     @Test func `leave for one more`() throws {
-        let (queue, transfer, work) = try begun(concurrency: 2)
+        let (queue, transfer, work) = try startedUpload(concurrency: 2)
         queue.add(parts: try WorkQueueTests.parts([1, 2]), of: transfer)
         queue.done(work)
         queue.throttled()
@@ -325,7 +325,7 @@ extension WorkQueueTests {
     }
 
     @Test func `leave for one fewer`() throws {
-        let (queue, transfer, _) = try begun(concurrency: 2)
+        let (queue, transfer, _) = try startedUpload(concurrency: 2)
         queue.add(parts: try WorkQueueTests.parts([1]), of: transfer)
         for _ in 0..<2 { #expect(queue.wantsWorker()) }
         _ = queue.next()

@@ -79,9 +79,7 @@ extension ObjectOptions {
 extension ObjectOptions {
     /// The same for what the store's options would make of them.
     func problem(at store: StoreOptions) -> String? {
-        let locks: [ObjectHeader] = [.objectLockMode, .objectLockLegalHold]
-        // https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-lock-managing.html
-        if store.checksum == ChecksumChoice.none, let lock = locks.first(where: { self[$0] != nil }) {
+        if store.checksum == ChecksumChoice.none, let lock = ObjectHeader.locks.first(where: { self[$0] != nil }) {
             return "--\(lock.flag) requires a checksum of each part, and --checksum none sends none."
         }
         return nil

@@ -56,6 +56,9 @@ package struct ObjectAttributes: Hashable, Sendable {
         return all
     }
 
+    /// Whether the object gets an Object Lock.
+    package var isLocked: Bool { ObjectHeader.locks.contains { self[$0.name] != nil } }
+
     /// Bytes of the user metadata as S3 counts them: names (without their prefix) and values.
     package var metadataSize: Int {
         headers.filter { $0.name.hasPrefix("x-amz-meta-") }

@@ -227,6 +227,10 @@ package enum ObjectHeader: String, CaseIterable, Sendable {
     /// The key of the configuration, in `object`.
     package var key: String { rawValue }
 
+    /// The headers that lock an object. S3 demands a digest of each body with them: in Content-MD5 or a checksum header.
+    /// https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-lock-managing.html
+    package static let locks: [ObjectHeader] = [.objectLockMode, .objectLockRetainUntil, .objectLockLegalHold]
+
     /// Whether the options of an object can give a request this header. Others could say who asks, or whom.
     package static func allows(_ name: String) -> Bool {
         allCases.contains { header in

@@ -2,6 +2,7 @@
 
 import MuleDigest
 import MuleLedger
+import MulePlan
 import MuleS3
 import MuleSystem
 
@@ -16,6 +17,7 @@ extension UploadRun {
         if integrity.checksum == IntegrityOptions.automaticFromMD5, checksumMode?.checksumAlgorithm != nil {
             checksumMode = .md5
         }
+        if checksumMode == .signedPayload, record.upload.attributes.isLocked { checksumMode = .md5 }
         return NegotiatedIntegrity(
             checksumMode: checksumMode ?? .checksum(.crc64nvme, confirmed: false),
             wholeObject: nil
@@ -31,9 +33,15 @@ extension UploadRun {
     /// The next mode if the store refuses the checksum; nil if it refuses something else, or the user chose the mode.
     func lowerRung(_ checksumMode: ChecksumMode, after error: S3Error, _ record: UploadRecord) -> ChecksumMode? {
         guard record.upload.integrity.isAutomatic else { return nil }
-        if error.refusesChecksum { return checksumMode.nextRung }
+        if error.refusesChecksum { return rung(below: checksumMode, record) }
         // Guess once: the mode below sends none of the headers that the store may refuse.
         return checksumMode.checksumAlgorithm != nil && error.mayRefuseChecksum ? .md5 : nil
+    }
+
+    /// The next mode of the ladder; nil at its end. A locked object needs a digest in a header, which the last one lacks.
+    func rung(below checksumMode: ChecksumMode, _ record: UploadRecord) -> ChecksumMode? {
+        let next = checksumMode.nextRung
+        return next == .signedPayload && record.upload.attributes.isLocked ? nil : next
     }
 
     /// Records the checksum mode that an answer has shown.

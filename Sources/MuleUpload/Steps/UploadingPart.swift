@@ -41,7 +41,9 @@ extension Worker {
             // Some stores accept the algorithm at Create and refuse the header here. Rows may exist already, so only a
             // mode with the same CRC works.
             var lower = run.lowerRung(checksumMode, after: error, record)
-            while let rung = lower, rung.wholeObjectCRC != checksumMode.wholeObjectCRC { lower = rung.nextRung }
+            while let rung = lower, rung.wholeObjectCRC != checksumMode.wholeObjectCRC {
+                lower = run.rung(below: rung, record)
+            }
             guard let lower else { throw refusal(error, transfer) }
             var again = part
             (again.candidate, again.known) = (nil, nil)
@@ -116,7 +118,7 @@ extension Worker {
         }
         guard isFirst else { return nil }
         if checksumMode.checksumAlgorithm != nil {
-            return isPromised && error.refusesChecksum ? checksumMode.nextRung : nil
+            return isPromised && error.refusesChecksum ? run.rung(below: checksumMode, record) : nil
         }
         return wasCreatedForChecksum && error.demandsChecksum ? checksumMode : nil
     }
