@@ -59,13 +59,14 @@ lint: ## check the format of the sources, the words of the documents, and the te
 	@.ci/check-faults $(call or-say,docs/faults.md names a test that does not exist; see above)
 	@.ci/check-words $(call or-say,a document uses words that the glossary replaces; see above)
 	@Benchmarks/run --list --clients mule >/dev/null $(call or-say,the benchmark does not start; see above)
+	@Benchmarks/check --quiet $(call or-say,the benchmark's tables or picture are not right; see above)
 
 check: ## run everything CI runs: build without warnings, lint, all tests, fuzzing
 	@$(MAKE) --no-print-directory build
 	@$(MAKE) --no-print-directory lint
 	@$(MAKE) --no-print-directory test
 	@$(MAKE) --no-print-directory fuzz SECONDS=10
-	@Benchmarks/run --scenario one --clients mule --rounds 1 >/dev/null $(call or-say,mule or the benchmark failed; see above)
+	@Benchmarks/run --tiny --scenario one,interrupted-100 --clients mule >/dev/null $(call or-say,mule or the benchmark failed; see above)
 	@echo 'make check: all good'
 
 format: ## format the sources

@@ -230,7 +230,7 @@ class S3cmd(Client):
 
     def settings(self, scenario):
         settings = super().settings(scenario)
-        if scenario.kind == "killed":
+        if scenario.kind in ("killed", "interrupted"):
             settings += [Setting("--continue-put", extra=("--continue-put",))]
         return settings
 

@@ -7,6 +7,8 @@ BENCHMARKS = ROOT / "Benchmarks"
 # On a disk, as for a real ledger; /tmp may be memory.
 SHELF = ROOT / ".build" / "bench"
 PEERS = ROOT / ".build" / "bench-peers"
+PAGE = ROOT / "docs" / "benchmarks.md"
+PICTURE = ROOT / "docs" / "benchmarks.svg"
 MULE = ROOT / ".build" / "release" / "mule"
 
 MEBIBYTE = 1 << 20

@@ -58,7 +58,18 @@ class Sink:
         self.endpoint = f"{'https' if tls else 'http'}://127.0.0.1:{line[1]}"
 
     def seen(self):
-        self._process.stdin.write("\n")
+        return self._ask("")
+
+    def lift(self):
+        """Lifts the limits of the link's speed."""
+        return self._ask("lift")
+
+    def limit(self):
+        """Restores them."""
+        return self._ask("limit")
+
+    def _ask(self, word):
+        self._process.stdin.write(f"{word}\n")
         self._process.stdin.flush()
         line = self._process.stdout.readline()
         if not line:

@@ -22,7 +22,8 @@ class Row:
         self.scenario, self.client, self.setting = scenario, client, setting
         self.all = runs
         good = [run for run in runs if run["ok"]]
-        stopped = [run for run in runs if run["killed"] and run.get("sink")]
+        # What the last of several runs did not send is not known before its end.
+        stopped = [run for run in runs if run["killed"] and run.get("sink") and "stops" not in run]
         self.stopped = not good and bool(stopped)
         self.runs = good or stopped
         self.why = "" if self.runs else next((run.get("why", "") for run in runs if run.get("why")), "it did not finish")
@@ -69,6 +70,19 @@ class Row:
         total = self.scenario.source.total
         values = [run["sink"]["bytes"] / total for run in self.runs if run.get("sink")]
         return "–" if self.stopped or not values or not any(values) else middle(values, 3)
+
+    def last_run(self):
+        """Bytes that the run after the last stop sent."""
+        return [run["sink"]["bytes"] - run["beforeLast"]["bytes"] for run in self.runs]
+
+    def kept(self):
+        """Bytes that this run did not need to send; framing makes more than the file of some clients."""
+        return [max(0, self.scenario.source.total - sent) for sent in self.last_run()]
+
+    def kept_share(self):
+        arrived = [run["beforeLast"]["bytes"] for run in self.runs]
+        shares = [100 * kept / bytes for kept, bytes in zip(self.kept(), arrived) if bytes]
+        return spread(shares, 0) if shares else "–"
 
     def sink_cpu(self, digits, scale=1.0):
         shares = [scale * run["sink"]["cpu"] / done for run, done in zip(self.runs, self.done()) if run.get("sink") and done]
@@ -123,12 +137,22 @@ KILLED = [
     ("uploads left open", lambda row: middle(row.seen("openUploads"), 0)),
     ("MiB left in them", lambda row: middle([value / MEBIBYTE for value in row.seen("openBytes")], 0)),
 ]
+INTERRUPTED = [
+    ("arrived before the last run MiB", lambda row: spread([run["beforeLast"]["bytes"] / MEBIBYTE for run in row.runs], 1)),
+    ("sent by the last run MiB", lambda row: spread([value / MEBIBYTE for value in row.last_run()], 1)),
+    ("kept MiB", lambda row: spread([value / MEBIBYTE for value in row.kept()], 1)),
+    ("kept %", lambda row: row.kept_share()),
+    ("received/size", lambda row: row.received()),
+    ("uploads left open", lambda row: middle(row.seen("openUploads"), 0)),
+    ("MiB left in them", lambda row: middle([value / MEBIBYTE for value in row.seen("openBytes")], 0)),
+]
 REAL_STREAM = STREAM[:4]
 REAL_FILES = FILES[:4]
 
 
 def columns(scenario):
-    by_kind = {"stream": STREAM, "files": FILES, "start": START, "faults": FAULTS, "killed": KILLED}
+    by_kind = {"stream": STREAM, "files": FILES, "start": START, "faults": FAULTS, "killed": KILLED,
+               "interrupted": INTERRUPTED}
     if scenario.kind == "real":
         return REAL_STREAM if scenario.large else REAL_FILES
     return by_kind[scenario.kind]
@@ -201,7 +225,7 @@ def proofs(some_rows):
 def others(facts, scenario, cores):
     """The share of CPU time used by neither the client nor the sink, over all counted runs; None with a real server."""
     runs = [run for run in facts["runs"] if run["identity"][0] == scenario.name and run["counts"] and run.get("sink")]
-    runs = [run for run in runs if "first" not in run]
+    runs = [run for run in runs if "first" not in run and "stops" not in run]
     wall = sum(run["wall"] for run in runs)
     if not wall:
         return None

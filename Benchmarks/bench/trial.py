@@ -17,6 +17,8 @@ from sink import Sink
 BUCKET = "bench"
 # Seconds between two checks whether the sink has half of the file.
 LOOK = 0.002
+# Seconds in which the sink reads what a stopped client left in the kernel's buffers.
+DRAIN = 30
 
 
 def gist(said):
@@ -45,7 +47,11 @@ class Trial:
             words = [*self.scenario.line, *(["--seed", str(number)] if self.scenario.kind == "faults" else [])]
             with Sink(self.scenario.tls, words) as sink:
                 job = clients.Job(sink.endpoint, sink.ca, self.scenario.source.path, BUCKET, "object", home)
-                return self._killed_and_again(job, sink) if self.scenario.kind == "killed" else self._straight(job, sink)
+                if self.scenario.kind == "killed":
+                    return self._killed_and_again(job, sink)
+                if self.scenario.kind == "interrupted":
+                    return self._interrupted(job, sink, self.scenario.stops(number))
+                return self._straight(job, sink)
 
     # Ways to run
 
@@ -81,6 +87,41 @@ class Trial:
         record["sink"] = sink.seen()
         if not first["killed"]:
             record["ok"], record["why"] = False, "it ended before half of the file had come"
+            return record
+        return self._judged(record, record["sink"])
+
+    def _interrupted(self, job, sink, moments):
+        """Stops the client at each of these moments of its next run, then lets it finish. What the last run does not send was
+        kept."""
+        stops = []
+        for moment in moments:
+            sink.limit()
+
+            def at_moment(process):
+                try:
+                    process.wait(moment)
+                except subprocess.TimeoutExpired:
+                    # To `measure`, which kills the whole tree with SIGKILL.
+                    process.terminate()
+
+            stopped, _ = self._measure(job, at_moment)
+            stops.append(stopped)
+            # The kernel still delivers what the dead process has written, and the next run would share the link with that.
+            sink.lift()
+            end = time.monotonic() + DRAIN
+            while sink.seen()["inFlight"] and time.monotonic() < end:
+                time.sleep(LOOK)
+            if not stopped["killed"]:
+                break
+        # The limits stay lifted: only the bytes of the last run count, not its time.
+        before = sink.seen()
+        record, _ = self._measure(job)
+        record["stops"] = stops
+        record["beforeLast"] = before
+        record["sink"] = sink.seen()
+        if not stops[-1]["killed"]:
+            record["ok"] = False
+            record["why"] = stops[-1].get("why", "it ended before it was stopped")
             return record
         return self._judged(record, record["sink"])
 

@@ -13,6 +13,7 @@ static const double SLACK = 0.005;
 static struct pace all;
 static pthread_mutex_t all_lock = PTHREAD_MUTEX_INITIALIZER;
 static atomic_ullong drawn;
+static atomic_bool lifted;
 
 static double now(void) {
     struct timespec time;
@@ -31,7 +32,11 @@ static double advance(struct pace *pace, size_t bytes, double rate, double from)
     return pace->carried = begin + (double)bytes / rate;
 }
 
-bool line_is_paced(void) { return line.connection_rate > 0 || line.total_rate > 0; }
+bool line_is_paced(void) {
+    return (line.connection_rate > 0 || line.total_rate > 0) && !atomic_load_explicit(&lifted, memory_order_relaxed);
+}
+
+void line_lift(bool on) { atomic_store(&lifted, on); }
 
 void line_carry(struct pace *pace, size_t bytes) {
     if (!line_is_paced()) return;

@@ -25,6 +25,9 @@ void line_carry(struct pace *pace, size_t bytes);
 // Whether to read in small steps, because each is followed by a wait.
 bool line_is_paced(void);
 
+// Lifts the limits of the speed, or restores them; latency and faults stay.
+void line_lift(bool on);
+
 void line_wait_round_trips(int count);
 
 enum fate { FATE_GOOD, FATE_FAILURE, FATE_RESET };

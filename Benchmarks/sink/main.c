@@ -4,7 +4,7 @@
 //          [--failing SHARE] [--resetting SHARE] [--seed N]
 //
 // It listens on 127.0.0.1 and prints "listening PORT". For each line on its standard input it prints its counts as a
-// line of JSON. It ends with its standard input, so it never outlives its parent. Each thread serves one connection:
+// line of JSON; the line "lift" first lifts the limits of the link's speed, "limit" restores them. It ends with its standard input, so it never outlives its parent. Each thread serves one connection:
 // it reads a head, discards the body (without TLS the kernel does so without copying; with TLS it must be decrypted),
 // and answers.
 //
@@ -128,6 +128,8 @@ int main(int count, char **words) {
 
     char text[4096];
     while (fgets(text, sizeof text, stdin)) {
+        if (strcmp(text, "lift\n") == 0) line_lift(true);
+        if (strcmp(text, "limit\n") == 0) line_lift(false);
         describe_seen(text, sizeof text);
         puts(text);
         fflush(stdout);

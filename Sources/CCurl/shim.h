@@ -72,6 +72,16 @@ static inline CURLcode mule_getinfo_offset(CURL *handle, CURLINFO info, curl_off
     return curl_easy_getinfo(handle, info, value);
 }
 
+/* The SSL of the current connection, if libcurl uses OpenSSL; only during a transfer. */
+static inline void *mule_tls_connection(CURL *handle) {
+    struct curl_tlssessioninfo *session = NULL;
+    if (curl_easy_getinfo(handle, CURLINFO_TLS_SSL_PTR, &session) != CURLE_OK || session == NULL ||
+        session->backend != CURLSSLBACKEND_OPENSSL) {
+        return NULL;
+    }
+    return session->internals;
+}
+
 /* The result of a finished transfer, which is in a union. */
 static inline CURLcode mule_message_result(const CURLMsg *message) {
     return message->data.result;

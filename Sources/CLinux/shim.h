@@ -40,6 +40,22 @@ static inline int mule_is_mount_root(const char *path) {
     return (facts.attributes & 0x2000ull) != 0;
 }
 
+/* Seconds since 1970 at which the file was created; -1 if the file system does not tell. STATX_BTIME is 0x800. */
+static inline long long mule_birth(const char *path) {
+    struct {
+        unsigned int mask, blockSize;
+        unsigned char other[72];
+        long long birth;
+        unsigned char rest[256];
+    } facts = {0};
+    extern long syscall(long number, ...);
+    if (syscall(SYS_statx, -100, path, 0x800, 0x800u, &facts) != 0 || !(facts.mask & 0x800u)) return -1;
+    return facts.birth;
+}
+
+/* O_TMPFILE without the O_DIRECTORY that it contains. <fcntl.h> defines it with _GNU_SOURCE only. */
+static const int mule_unnamed = 020000000;
+
 static inline int mule_fallocate(int descriptor, long long length) {
     return fallocate(descriptor, 0, 0, (off_t)length);
 }

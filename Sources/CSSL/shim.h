@@ -3,8 +3,10 @@
 
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+#include <openssl/x509.h>
 #include <openssl/x509_vfy.h>
 #include <openssl/x509err.h>
+#include <openssl/x509v3.h>
 
 /* A macro. The context is an SSL_CTX, which libcurl passes as an untyped pointer. */
 static inline long mule_verify_with(void *context, X509_STORE *store) {

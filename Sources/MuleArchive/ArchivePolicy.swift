@@ -2,6 +2,7 @@ import Glibc
 import MuleDigest
 import MuleLedger
 import MulePlan
+import MuleS3
 import MuleSources
 import MuleSystem
 import MuleUpload
@@ -262,6 +263,7 @@ struct ArchivePolicy {
             integrity: job.integrity,
             changing: job.changing
         )
+        intent.limits = job.service.limits
         intent.restartsChanged = true
         intent.sharesKey = !(job.destination.isInjective && found.file.name.isItsOwnKey)
         return intent

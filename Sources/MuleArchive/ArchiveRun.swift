@@ -120,7 +120,7 @@ package final class ArchiveRun: Sendable {
     ///
     /// - Parameter service: returns the store of an earlier run's upload.
     package func run(
-        service: @escaping (StoreAddress) throws(UploadFailure) -> S3Service
+        service: @escaping (UploadRecord) throws(UploadFailure) -> S3Service
     ) -> ArchiveReport {
         do throws(LedgerError) {
             if let obstacle = try SourcePlaces(job, numbers, ledger).obstacleAtStart() {

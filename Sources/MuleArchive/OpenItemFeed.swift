@@ -13,7 +13,7 @@ final class OpenItemFeed {
     private let ledger: Ledger
     private let recorder: JobRecorder
     private let abort: AbortRun
-    private let service: (StoreAddress) throws(UploadFailure) -> S3Service
+    private let service: (UploadRecord) throws(UploadFailure) -> S3Service
     private var last: [UInt8]?
 
     /// Items to process at once.
@@ -25,7 +25,7 @@ final class OpenItemFeed {
         _ ledger: Ledger,
         _ recorder: JobRecorder,
         abort: AbortRun,
-        service: @escaping (StoreAddress) throws(UploadFailure) -> S3Service
+        service: @escaping (UploadRecord) throws(UploadFailure) -> S3Service
     ) {
         self.job = job
         policy = ArchivePolicy(job: job, now: ledger.now)
@@ -86,7 +86,7 @@ final class OpenItemFeed {
             source: .file(item.source),
             destination: record.upload.destination,
             row: .doneBefore(record, again: record.upload),
-            service: try service(record.upload.store),
+            service: try service(record),
             // The file is compared before any action.
             comparesFile: false
         )
@@ -101,7 +101,7 @@ final class OpenItemFeed {
         let claim = try ledger.reporting { ledger throws(LedgerError) in try ledger.claim(upload.number) }
         guard let (current, lease) = claim else { throw .heldElsewhere(record) }
         if current.state == .done || current.state == .aborted { return nil }
-        let service = try service(current.upload.store)
+        let service = try service(current)
         // The current file gets a new upload, with the destination that it has now.
         if current.abortRequested || hasChanged {
             try abort.abort(current, lease, service: service)

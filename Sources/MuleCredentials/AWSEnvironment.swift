@@ -112,17 +112,54 @@ package struct AWSEnvironment: Sendable {
             selection: selection,
             configuration: configuration,
             context: CredentialContext(environment: variables, cancellation: cancellation, notice: notice),
-            endpoints: ServiceEndpoints(
-                environment: variables,
-                profile: profile,
-                configuration: configuration,
-                ignoresConfigured: settings.ignoresConfiguredEndpoints,
-                fips: region?.isFIPS == true || fips ?? settings.fips ?? false,
-                dualStack: dualStack ?? servicesUseDualStack
-            ),
+            endpoints: endpoints(fips: fips, dualStack: dualStack),
             region: region?.name,
             transport: TransportSettings(userAgent: userAgent, caBundle: caBundle)
         ).provider()
+    }
+
+    /// The endpoints of AWS's services besides S3.
+    private func endpoints(fips: Bool?, dualStack: Bool?) -> ServiceEndpoints {
+        let region = settings.region.map(AWSPartition.namedRegion)
+        return ServiceEndpoints(
+            environment: variables,
+            profile: profile,
+            configuration: configuration,
+            ignoresConfigured: settings.ignoresConfiguredEndpoints,
+            fips: region?.isFIPS == true || fips ?? settings.fips ?? false,
+            dualStack: dualStack ?? servicesUseDualStack
+        )
+    }
+
+    /// Whether a token service is named, which is asked even if the store is not Amazon's.
+    package var namesTokenService: Bool { endpoints(fips: nil, dualStack: nil).isNamed(.tokens) }
+
+    /// Asks the token service whom the credentials belong to. The parameters are those of `credentialsProvider`.
+    ///
+    /// - Parameter region: the token service's.
+    package func identity(
+        of credentials: Credentials,
+        region: String,
+        userAgent: String = "mule",
+        caBundle: String? = nil,
+        fips: Bool? = nil,
+        dualStack: Bool? = nil,
+        cancellation: Cancellation = Cancellation()
+    ) throws(CredentialsUnavailable) -> CallerIdentity {
+        var transport = TransportSettings(userAgent: userAgent, caBundle: caBundle)
+        // Nothing depends on the answer.
+        transport.connectTimeout = 5
+        let service = TokenService(
+            context: CredentialContext(environment: variables, cancellation: cancellation, notice: { _ in }),
+            endpoint: try endpoints(fips: fips, dualStack: dualStack).url(of: .tokens, region: region),
+            region: region,
+            transport: transport
+        )
+        do throws(TokenService.Refusal) {
+            return try service.identity(of: credentials)
+        } catch {
+            throw error.unavailable
+        }
     }
 
     /// Store settings and credentials in one step.

@@ -23,6 +23,10 @@ struct AssumedRole: CredentialSource {
         profile?["role_arn"] != nil && profile?["web_identity_token_file"] == nil
     }
 
+    var origin: String {
+        "the role \(profile?["role_arn"] ?? ""), which the profile \"\(profile?.name ?? "")\" assumes"
+    }
+
     func provider() throws(CredentialsUnavailable) -> (any CredentialsProvider)? {
         guard let profile, Self.isWanted(by: profile), let role = profile["role_arn"] else { return nil }
         let asker = "the profile \"\(profile.name)\""

@@ -12,6 +12,8 @@ struct ContainerCredentials: CredentialSource {
     /// Hosts that may receive the token over plain HTTP: all on this machine.
     private static let linkLocalHosts: Set = ["169.254.170.2", "169.254.170.23", "fd00:ec2::23", "localhost"]
 
+    var origin: String { "the role of the container" }
+
     func provider() throws(CredentialsUnavailable) -> (any CredentialsProvider)? {
         guard let (url, variable) = try url() else { return nil }
         guard url.isEncrypted || Self.isLocal(url.hostName) else {

@@ -1,3 +1,4 @@
+import MulePlan
 import MuleSigning
 import MuleTransport
 
@@ -23,10 +24,11 @@ struct CredentialChain: Sendable {
         sources += profileSources(name, usesVariables: !selection.isExplicit)
         sources.append(container)
         for source in sources {
-            if let provider = try source.provider() { return provider }
+            if let provider = try source.provider() { return OriginatedCredentials(provider, origin: source.origin) }
         }
         switch try metadata.look() {
-        case .found(let provider): return provider
+        case .found(let provider):
+            return OriginatedCredentials(provider, origin: "the role of this EC2 instance")
         case .nothing(let place): throw CredentialsUnavailable(reason: nothingFound(place))
         }
     }
@@ -149,4 +151,25 @@ struct CredentialChain: Sendable {
             "no credentials found: looked for AWS_ACCESS_KEY_ID, \(files), and \(metadata); set AWS_ACCESS_KEY_ID and "
             + "AWS_SECRET_ACCESS_KEY, run \"aws configure\", or choose a profile with --profile"
     }
+}
+
+/// Credentials of a source that can be named.
+private struct OriginatedCredentials: CredentialsProvider {
+    private let provider: any CredentialsProvider
+    let origin: String?
+
+    init(_ provider: any CredentialsProvider, origin: String) {
+        self.provider = provider
+        self.origin = origin
+    }
+
+    func credentials() throws(CredentialsUnavailable) -> Credentials { try provider.credentials() }
+
+    func credentials(at time: UTCTime) throws(CredentialsUnavailable) -> Credentials {
+        try provider.credentials(at: time)
+    }
+
+    func renew(refused: Credentials) throws(CredentialsUnavailable) -> Bool { try provider.renew(refused: refused) }
+
+    func noteAccepted() { provider.noteAccepted() }
 }

@@ -12,6 +12,8 @@ struct CredentialProcess: CredentialSource {
     let context: CredentialContext
     var timeout = 60.0
 
+    var origin: String { "credential_process of the profile \"\(profile?.name ?? "")\"" }
+
     func provider() throws(CredentialsUnavailable) -> (any CredentialsProvider)? {
         guard let profile, let command = profile["credential_process"] else { return nil }
         let name = "the credential_process of the profile \"\(profile.name)\""

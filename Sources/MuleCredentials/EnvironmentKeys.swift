@@ -6,6 +6,8 @@ import MuleSigning
 struct EnvironmentKeys: CredentialSource {
     let environment: [String: String]
 
+    var origin: String { "AWS_ACCESS_KEY_ID" }
+
     func provider() throws(CredentialsUnavailable) -> (any CredentialsProvider)? {
         func field(_ name: String) -> StaticKeys.Field { .init(name: name, value: environment[nonEmpty: name]) }
         let token = field("AWS_SESSION_TOKEN")

@@ -10,6 +10,11 @@ struct ProfileKeys: CredentialSource {
     let file: SharedConfiguration.Half
     var now: @Sendable () -> Moment = Moment.now
 
+    var origin: String {
+        let path = configuration.half(file, of: profile)?.path
+        return "the profile \"\(profile)\"" + (path.map { " in \($0)" } ?? "")
+    }
+
     func provider() throws(CredentialsUnavailable) -> (any CredentialsProvider)? {
         guard let credentials = try Self.credentials(of: profile, in: configuration, file) else { return nil }
         let (profile, file, locations) = (profile, file, configuration.locations)

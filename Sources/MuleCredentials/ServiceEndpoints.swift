@@ -66,6 +66,14 @@ struct ServiceEndpoints: Sendable {
         return url
     }
 
+    /// Whether this service has an endpoint of its own, not only one that is for all services.
+    func isNamed(_ service: Service) -> Bool {
+        guard !ignoresConfigured else { return false }
+        return environment[nonEmpty: "AWS_ENDPOINT_URL_\(service.rawValue.uppercased())"] != nil
+            || profile?["services"].flatMap { configuration.services($0) }?.nested(service.rawValue)["endpoint_url"]
+                != nil
+    }
+
     private func configured(_ service: Service) -> (text: String, origin: String)? {
         guard !ignoresConfigured else { return nil }
         for name in ["AWS_ENDPOINT_URL_\(service.rawValue.uppercased())", "AWS_ENDPOINT_URL"] {

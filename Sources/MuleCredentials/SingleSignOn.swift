@@ -14,6 +14,8 @@ struct SingleSignOn: CredentialSource {
     let endpoints: ServiceEndpoints
     let transport: TransportSettings
 
+    var origin: String { "single sign-on, as the profile \"\(profile?.name ?? "")\" says" }
+
     func provider() throws(CredentialsUnavailable) -> (any CredentialsProvider)? {
         guard let profile, profile["sso_account_id"] != nil || profile["sso_role_name"] != nil else { return nil }
         var session: Profile?

@@ -4,6 +4,12 @@ import MuleSigning
 import MuleTransport
 import MuleXML
 
+/// Whom credentials belong to. Neither is a secret.
+package struct CallerIdentity: Hashable, Sendable {
+    package let arn: String
+    package let account: String
+}
+
 /// AWS's Security Token Service, or another store's with the same query API: provides credentials of roles.
 /// https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
 struct TokenService: Sendable {
@@ -16,6 +22,7 @@ struct TokenService: Sendable {
     enum Action: String, Sendable {
         case assumeRole = "AssumeRole"
         case assumeRoleWithWebIdentity = "AssumeRoleWithWebIdentity"
+        case getCallerIdentity = "GetCallerIdentity"
     }
 
     /// A refusal with the service's code.
@@ -24,6 +31,8 @@ struct TokenService: Sendable {
         var unavailable: CredentialsUnavailable
     }
 
+    /// Credentials of a role.
+    ///
     /// - Parameters:
     ///   - parameters: Besides action and version; not encoded.
     ///   - signer: The credentials that sign; nil if the parameters prove the identity.
@@ -34,6 +43,40 @@ struct TokenService: Sendable {
         signer: Credentials?,
         secret: String? = nil
     ) throws(Refusal) -> Credentials {
+        let role = parameters.first { $0.name == "RoleArn" }?.value ?? ""
+        let name = "\(action.rawValue) of \(role) at \(endpoint.host)"
+        let result = try result(of: action, parameters, name: name, signer: signer, secret: secret)
+        guard let given = result?["Credentials"],
+            let id = given.value("AccessKeyId"), let key = given.value("SecretAccessKey"),
+            let token = given.value("SessionToken"), StaticKeys.fitsIntoHeader(id), StaticKeys.fitsIntoHeader(token)
+        else { throw Self.unusable(name, without: "usable credentials") }
+        return Credentials(
+            accessKeyID: id,
+            secretAccessKey: key,
+            sessionToken: token,
+            expiration: given.value("Expiration").flatMap { UTCTime(rfc3339: $0) }
+        )
+    }
+
+    /// Whom these credentials belong to. It needs no permission.
+    /// https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html
+    func identity(of credentials: Credentials) throws(Refusal) -> CallerIdentity {
+        let name = "GetCallerIdentity at \(endpoint.host)"
+        let result = try result(of: .getCallerIdentity, [], name: name, signer: credentials)
+        guard let arn = result?.value("Arn"), let account = result?.value("Account"),
+            arn.utf8.count <= 2048, account.utf8.count <= 64
+        else { throw Self.unusable(name, without: "an ARN") }
+        return CallerIdentity(arn: arn, account: account)
+    }
+
+    /// The element with the action's result in the answer; nil if there is none.
+    private func result(
+        of action: Action,
+        _ parameters: [(name: String, value: String)],
+        name: String,
+        signer: Credentials?,
+        secret: String? = nil
+    ) throws(Refusal) -> XMLElement? {
         let all = [(name: "Action", value: action.rawValue), (name: "Version", value: "2011-06-15")] + parameters
         let body = Array(
             all.map { "\($0.name)=\(URIEncoding.component($0.value.utf8))" }.joined(separator: "&").utf8
@@ -53,12 +96,7 @@ struct TokenService: Sendable {
             request.headers += Signer(region: region, service: "sts")
                 .headers(for: signable, credentials: signer, at: context.wallClock())
         }
-        let role = parameters.first { $0.name == "RoleArn" }?.value ?? ""
-        let call = ServiceRequest(
-            name: "\(action.rawValue) of \(role) at \(endpoint.host)",
-            request: request,
-            transport: transport
-        )
+        let call = ServiceRequest(name: name, request: request, transport: transport)
         let response: HTTPResponse
         do throws(CredentialsUnavailable) {
             response = try call.answer(context.cancellation)
@@ -67,22 +105,15 @@ struct TokenService: Sendable {
         }
         let document = try? XMLReader.parse(response.body)
         guard response.status == 200 else { throw refusal(call, response, document: document, secret: secret) }
-        guard let given = document?["\(action.rawValue)Result"]?["Credentials"],
-            let id = given.value("AccessKeyId"), let key = given.value("SecretAccessKey"),
-            let token = given.value("SessionToken"), StaticKeys.fitsIntoHeader(id), StaticKeys.fitsIntoHeader(token)
-        else {
-            throw Refusal(
-                code: "",
-                unavailable: CredentialsUnavailable(
-                    reason: "\(call.name) got an answer without usable credentials; is this a token service?"
-                )
+        return document?["\(action.rawValue)Result"]
+    }
+
+    private static func unusable(_ name: String, without what: String) -> Refusal {
+        Refusal(
+            code: "",
+            unavailable: CredentialsUnavailable(
+                reason: "\(name) got an answer without \(what); is this a token service?"
             )
-        }
-        return Credentials(
-            accessKeyID: id,
-            secretAccessKey: key,
-            sessionToken: token,
-            expiration: given.value("Expiration").flatMap { UTCTime(rfc3339: $0) }
         )
     }
 

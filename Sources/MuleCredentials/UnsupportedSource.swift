@@ -23,6 +23,8 @@ struct UnsupportedSource: CredentialSource {
         self.advice = advice
     }
 
+    var origin: String { way.rawValue }
+
     func provider() throws(CredentialsUnavailable) -> (any CredentialsProvider)? {
         guard let trigger else { return nil }
         throw CredentialsUnavailable(

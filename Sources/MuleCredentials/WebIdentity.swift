@@ -17,6 +17,11 @@ struct WebIdentity: CredentialSource {
 
     private static let sizeLimit = 64 << 10
 
+    var origin: String {
+        "the role \(setting("role_arn", "AWS_ROLE_ARN") ?? ""), assumed with the token in "
+            + (setting("web_identity_token_file", "AWS_WEB_IDENTITY_TOKEN_FILE") ?? "")
+    }
+
     func provider() throws(CredentialsUnavailable) -> (any CredentialsProvider)? {
         guard let path = setting("web_identity_token_file", "AWS_WEB_IDENTITY_TOKEN_FILE") else { return nil }
         guard let role = setting("role_arn", "AWS_ROLE_ARN") else {

@@ -52,6 +52,25 @@ package struct MessageDigest: ~Copyable {
     }
 }
 
+extension MessageDigest {
+    /// Whether a SHA-256 takes less time than an MD5 here, as on processors with SHA instructions. Measured once, in
+    /// about a millisecond.
+    package static let sha256IsFaster = time(.sha256) < time(.md5)
+
+    private static func time(_ kind: Kind) -> Duration {
+        var digest = MessageDigest(kind)
+        let bytes = [UInt8](repeating: 0, count: 32 << 10)
+        var least = Duration.seconds(1)
+        // The least of several, because another process may run in between.
+        for _ in 0..<8 {
+            let start = ContinuousClock.now
+            bytes.withUnsafeBytes { digest.update($0) }
+            least = min(least, ContinuousClock.now - start)
+        }
+        return least
+    }
+}
+
 package func sha256(_ bytes: some Collection<UInt8>) -> [UInt8] {
     digest(bytes, FetchedDigest.sha256, count: ChecksumAlgorithm.sha256.byteCount)
 }

@@ -8,9 +8,9 @@ import MuleSystem
 /// fail for lack of space. The next open takes the zeros after the last commit as the end of the log. Without such a
 /// log, or if the file system cannot reserve blocks, its free space is checked instead.
 final class DiskReserve: Sendable {
-    /// Enough for about 300 rows, each touching its own page of three B-trees, or for completing an upload of 10,000
-    /// parts.
-    static let room: Int64 = 4 << 20
+    /// Enough for about 500 rows, each touching its own page of three B-trees, or for completing an upload of 10,000
+    /// parts. More than can be unrecorded: 256 requests, 64 completions and the recorder's queue.
+    static let room: Int64 = 6 << 20
     private static let step: Int64 = 1 << 20
 
     private struct State {

@@ -50,7 +50,7 @@ package final class Ledger: Sendable {
         let place: FileSystem
         let status: FileStatus
         do {
-            path = try LedgerName.resolve(given)
+            path = try LedgerName.resolve(given, fileSystem: fileSystem)
             place = try fileSystem(path)
             status = try FileStatus.of(path: path)
         } catch {
@@ -62,11 +62,12 @@ package final class Ledger: Sendable {
         guard status.kind == .regular else { throw LedgerError.cannotOpen("it is not a regular file") }
         try LedgerName.check(path, status)
         do {
+            let hadLog = (try? FileStatus.of(path: path + Array("-wal".utf8))) != nil
             let database = try Database(path: path, busyTimeout: busyTimeout)
             let header = try Self.turnAwayOthers(database, path: path)
             if place.isShared, header.usesLog { try Self.leaveLog(database) }
             if place.copiesOnWrite, header.usesLog { Self.makeLogInPlace(path, status) }
-            try Self.migrate(database, path: path, status, place: place, patience: busyTimeout)
+            try Self.migrate(database, path: path, status, place: place, hadLog: hadLog, patience: busyTimeout)
             self.database = Monitor(database)
         } catch let error as SQLiteError {
             throw LedgerError(error, of: path)
@@ -156,15 +157,18 @@ package final class Ledger: Sendable {
         Int(try database.run("PRAGMA \(name)", read: { $0.integer(0) }).first ?? 0)
     }
 
-    /// Migrates the tables, and makes sure that later commits survive a power cut: the file's name and those of its
-    /// directories are durable.
+    /// Creates the tables in an empty file, or migrates them, and makes sure that later commits survive a power cut: the
+    /// file's name and those of its directories are durable, at the latest with the first commit.
     ///
-    /// - Parameter patience: seconds to wait for another process's lock.
+    /// - Parameters:
+    ///   - hadLog: whether there was a log before this process opened the file.
+    ///   - patience: seconds to wait for another process's lock.
     private static func migrate(
         _ database: Database,
         path: [UInt8],
         _ status: FileStatus,
         place: FileSystem,
+        hadLog: Bool,
         patience: Double
     ) throws {
         func version() throws(SQLiteError) -> Int { try pragma("user_version", of: database) }
@@ -179,16 +183,24 @@ package final class Ledger: Sendable {
             try beginLog(database, patience: patience)
             if place.copiesOnWrite { makeLogInPlace(path, status) }
         }
-        // With a log, EXTRA equals FULL; with a rollback journal, it also makes the journal's removal durable.
-        try database.execute("PRAGMA synchronous = EXTRA; PRAGMA temp_store = MEMORY")
-        // SQLite syncs the log's name only if it created the log itself. A log left by a killed process is used as it
-        // is.
-        try syncDirectory(of: path)
+        let usesLog = FileHeader(bytes: try database.header()).usesLog
+        try database.commitDurably(usesLog: usesLog)
+        try database.execute("PRAGMA temp_store = MEMORY")
+        if hadLog || !usesLog {
+            // What a killed process has written to its log is relied on before the next commit.
+            try syncDirectory(of: path)
+        } else {
+            // The name of a new log is durable with its first commit, unless SQLite cannot open the directory, which it
+            // does not report.
+            _ = try File.open(path: parentDirectory(of: path), flags: O_RDONLY | O_DIRECTORY)
+        }
         guard try version() != Schema.version else { return }
         try database.transaction { () throws(SQLiteError) in
             // Read again inside the transaction: another process may have migrated first.
-            for step in Schema.steps.dropFirst(try version()) { try database.execute(step) }
-            if try version() < Schema.version { try database.execute("PRAGMA user_version = \(Schema.version)") }
+            let found = try version()
+            if found == 0 { return try database.execute(Schema.script) }
+            for step in Schema.steps.dropFirst(found) { try database.execute(step) }
+            if found < Schema.version { try database.execute("PRAGMA user_version = \(Schema.version)") }
         }
         let found = try version()
         guard found == Schema.version else { throw LedgerError.newerVersion(found) }

@@ -18,10 +18,14 @@ enum LedgerName {
 
     /// The path without links. Creates a missing file and its directories, accessible only by the owner, because SQLite
     /// would use another mode.
-    static func resolve(_ path: [UInt8]) throws(SystemError) -> [UInt8] {
+    ///
+    /// - Parameter fileSystem: queries the ledger's file system.
+    static func resolve(_ path: [UInt8], fileSystem: DiskReserve.Look) throws(SystemError) -> [UInt8] {
         if let resolved = try existing(path) { return resolved }
         let directory = parentDirectory(of: path)
         if directory.count > 1 { try makeDirectories(path: directory, mode: 0o700) }
+        NewLedger.create(path, fileSystem: fileSystem)
+        if let resolved = try existing(path) { return resolved }
         do {
             _ = try File.open(path: path, flags: O_RDWR | O_CREAT | O_EXCL, mode: 0o600)
         } catch {

@@ -97,7 +97,9 @@ package final class BackendKeys: CredentialsProvider {
         do throws(CredentialsUnavailable) {
             fresh = try fetch()
             if let fresh, fresh.distance(to: time) > Self.grace {
-                throw untrusted("gives a key for \(fresh.date), and the day is \(time.basicDate) (UTC)")
+                throw untrusted(
+                    "gives a key for \(fresh.date), and the day is \(time.basicDate) (UTC): its clock or that of this host is wrong"
+                )
             }
         } catch {
             failure = error
@@ -110,7 +112,10 @@ package final class BackendKeys: CredentialsProvider {
             if failure == nil, let fresh {
                 if let first = state.first, first.bucket != fresh.bucket || first.region != fresh.region {
                     state.held = nil
-                    return trouble("named the bucket \(first.bucket) before and names \(fresh.bucket) now")
+                    return trouble(
+                        "named the bucket \(first.bucket) in \(first.region) before and names \(fresh.bucket) in "
+                            + "\(fresh.region) now"
+                    )
                 }
                 state.first = state.first ?? fresh
                 state.held = fresh

@@ -52,6 +52,9 @@ package struct SignerAddress: Hashable, Sendable {
         }
     }
 
+    /// Whether it is on this machine. No proxy may see the token then: `http://` is allowed only because of that.
+    package var isLoopback: Bool { Self.isLoopback(host) }
+
     /// By the text alone: a name that is looked up may lead anywhere.
     private static func isLoopback(_ host: String) -> Bool {
         if host.hasPrefix("[") { return host.prefix { $0 != "]" } == "[::1" }

@@ -134,7 +134,7 @@ package final class SignerClient: Sendable {
                     kind: .refused
                 )
             }
-            // A gateway before the signer refuses in words of its own.
+            // A gateway in front of the signer refuses in its own words.
             if status == 403 { throw unknownToken(status, nil) }
             let call = path.prefix { $0 != "?" }
             throw CredentialsUnavailable(
@@ -173,7 +173,7 @@ package final class SignerClient: Sendable {
     func shown(_ text: String) -> String {
         var text = text
         if let token, !token.text.isEmpty {
-            while let range = text.firstRange(of: token.text) { text.replaceSubrange(range, with: "[hidden]") }
+            text = text.replacing(token.text, with: "[hidden]")
         }
         var words: [String] = []
         for word in text.split(whereSeparator: \.isWhitespace).prefix(60) {

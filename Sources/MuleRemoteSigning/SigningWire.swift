@@ -64,7 +64,7 @@ enum SigningWire {
         return Array(document.line.utf8)
     }
 
-    /// The headers that sign the requests, in their order. What else an answer may say is not looked at.
+    /// The headers that sign the requests, in their order. Everything else in the answer is ignored.
     static func read(_ answer: [UInt8], for requests: [SigningRequest]) throws(Problem) -> [Headers] {
         let value: JSONValue
         do { value = try JSONReader.read(answer) } catch {
@@ -95,7 +95,7 @@ enum SigningWire {
     private static let allowed: Set<String> = [
         "authorization", "x-amz-date", "x-amz-content-sha256", "x-amz-security-token",
     ]
-    /// A store refuses a signature that is older, or as much early.
+    /// Milliseconds. A store refuses a signature that is older, or dated that far in the future.
     private static let longestAge: Int64 = 900_000
 
     private static func headers(

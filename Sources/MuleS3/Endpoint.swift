@@ -106,7 +106,10 @@ package struct Endpoint: Hashable, Sendable {
     /// Host and encoded path of a bucket or of an object in it.
     ///
     /// A bucket name with a dot does not match a wildcard certificate, so over TLS it is always in the path.
+    ///
+    /// - Parameter bucket: empty for the store itself.
     package func target(bucket: String, key: ObjectKey?) -> (host: String, path: String) {
+        if bucket.isEmpty { return (host, basePath + "/") }
         let keyPath = key.map { URIEncoding.path($0.utf8) } ?? ""
         if let point = AccessPoint(bucket: bucket) {
             return ("\(point.name)-\(point.account).\(host)".lowercased(), basePath + "/" + keyPath)

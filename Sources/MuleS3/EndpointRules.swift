@@ -16,7 +16,7 @@ package struct EndpointVariant: Hashable, Sendable {
     }
 }
 
-/// What is said of a store, from which its endpoint follows.
+/// The settings from which the endpoint of a store follows.
 package struct EndpointQuery: Hashable, Sendable {
     /// Nil where nothing names one: the region of an access point, or us-east-1.
     package var region: String?

@@ -181,7 +181,14 @@ extension S3Connection {
             }
         }
         call.answerLimit = 8 << 20
-        let response = try send(call)
+        let response: HTTPResponse
+        do {
+            response = try send(call)
+        } catch {
+            // rclone's answer for a bucket without uploads.
+            if error.status == 404, error.code == "NoSuchUpload" { return UploadPage(uploads: []) }
+            throw error
+        }
         let document = try document(call, response, roots: ["ListMultipartUploadsResult"])
         let isEncoded = document.value("EncodingType") == "url"
         func key(_ element: XMLElement, _ name: String) -> ObjectKey? {

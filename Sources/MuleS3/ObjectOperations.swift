@@ -14,13 +14,24 @@ package struct StoredObject: Sendable {
     package var checksumType: ChecksumType?
     /// Whether the answer has anything typical of S3: an ETag, or a header of S3's own.
     package var isOfS3: Bool
+    /// How the store says that the bytes are encrypted; nil if it does not.
+    package var encryption: ObjectEncryption?
+    /// Google's number of this version of the object, which changes with each write.
+    package var generation: String?
 
     init(_ response: HTTPResponse) {
         eTag = StoreText.name(response[header: "etag"])
         versionID = StoreText.name(response[header: "x-amz-version-id"])
         checksums = Self.checksums { response[header: $0.headerName] }
         checksumType = response[header: "x-amz-checksum-type"].flatMap(ChecksumType.init(rawValue:))
+        generation = StoreText.name(response[header: "x-goog-generation"])
+        if let crc = GoogleHash(response)["crc32c"], checksums[.crc32c] == nil {
+            checksums[.crc32c] = StoreText.cut(crc, to: 100)
+            // Of all bytes, for objects of many parts too.
+            checksumType = checksumType ?? .fullObject
+        }
         isOfS3 = eTag != nil || response.headers.contains { $0.name.hasPrefix("x-amz-") }
+        encryption = ObjectEncryption(response)
     }
 
     init(_ element: XMLElement, _ response: HTTPResponse) {
@@ -29,6 +40,7 @@ package struct StoredObject: Sendable {
         checksums = Self.checksums { element.value($0.xmlElement) }
         checksumType = element.value("ChecksumType").flatMap(ChecksumType.init(rawValue:))
         isOfS3 = true
+        encryption = ObjectEncryption(response)
     }
 
     static func checksums(_ value: (ChecksumAlgorithm) -> String?) -> [ChecksumAlgorithm: String] {
@@ -41,6 +53,23 @@ package struct StoredObject: Sendable {
     }
 }
 
+/// `x-goog-hash: crc32c=…,md5=…`, which may also be several headers.
+/// https://cloud.google.com/storage/docs/xml-api/reference-headers#xgooghash
+struct GoogleHash {
+    private let pairs: [Substring]
+
+    init(_ response: HTTPResponse) {
+        pairs = response.headers.filter { $0.name == "x-goog-hash" }
+            .flatMap { $0.value.split(separator: ",") }
+            .map { $0.drop { $0 == " " } }
+    }
+
+    /// Base64.
+    subscript(name: String) -> String? {
+        pairs.first { $0.hasPrefix(name + "=") }.map { String($0.dropFirst(name.count + 1)) }
+    }
+}
+
 /// The answer to HEAD for an object.
 package struct ObjectHead: Sendable {
     package var object: StoredObject
@@ -48,8 +77,10 @@ package struct ObjectHead: Sendable {
     /// User metadata by name, without `x-amz-meta-`, lower case.
     package var metadata: [String: String]
     package var lastModified: UTCTime?
-    /// How the store says that the object is encrypted; nil if it does not.
-    package var encryption: ObjectEncryption?
+    package var encryption: ObjectEncryption? { object.encryption }
+    /// The headers of Object Lock that the store shows, by name. S3 shows them only to who may read them:
+    /// https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
+    package var locks: Set<String>
 }
 
 /// Encryption at rest, as reported in an answer.
@@ -93,7 +124,13 @@ extension S3Connection {
     ) throws(S3Error) -> StoredObject {
         var call = S3Call(operation: .putObject, method: "PUT", bucket: address.bucket, key: address.key)
         call.headers = attributes.headers.map { ($0.name, $0.value) } + proof.headers
-        if onlyIfAbsent { call.headers.append(("if-none-match", "*")) }
+        if onlyIfAbsent, service.conditionIsGeneration, service.canSendGeneration {
+            // With Amazon's signature, Google refuses any header of its own.
+            call.scheme = .google
+            call.headers.append(("x-goog-if-generation-match", "0"))
+        } else if onlyIfAbsent {
+            call.headers.append(("if-none-match", "*"))
+        }
         if let eTag { call.headers.append(("if-match", "\"\(eTag)\"")) }
         call.body = body
         call.payload = proof.payload
@@ -107,14 +144,15 @@ extension S3Connection {
     /// Without permission to list the bucket, a store may answer 403 for a missing object.
     package func headObject(_ address: ObjectAddress) throws(S3Error) -> ObjectHead? {
         var call = S3Call(operation: .headObject, method: "HEAD", bucket: address.bucket, key: address.key)
-        call.headers = [("x-amz-checksum-mode", "ENABLED")]
+        // Google shows its checksum anyway, and has no such header.
+        if service.provider != .gcs { call.headers = [("x-amz-checksum-mode", "ENABLED")] }
         let response: HTTPResponse
         do {
             response = try send(call)
         } catch {
             switch error.status {
             case 404: return nil
-            case 400, 501:
+            case 400 where !call.headers.isEmpty, 501 where !call.headers.isEmpty:
                 // Stores without checksums refuse the header; a HEAD answer has no body to say so.
                 call.headers = []
                 do {
@@ -127,18 +165,22 @@ extension S3Connection {
             }
         }
         var metadata: [String: String] = [:]
-        let prefix = "x-amz-meta-"
-        for (name, value) in response.headers where name.hasPrefix(prefix) {
-            metadata[String(name.dropFirst(prefix.count))] = value
+        for (name, value) in response.headers {
+            for prefix in Self.metadataPrefixes where name.hasPrefix(prefix) {
+                metadata[String(name.dropFirst(prefix.count))] = value
+            }
         }
         return ObjectHead(
             object: StoredObject(response),
             size: response[header: "content-length"].flatMap { Int64($0) }.flatMap { $0 < 0 ? nil : $0 },
             metadata: metadata,
             lastModified: response[header: "last-modified"].flatMap(UTCTime.init(httpDate:)),
-            encryption: ObjectEncryption(response)
+            locks: Set(ObjectHeader.locks.map(\.name).filter { response[header: $0] != nil })
         )
     }
+
+    /// Google's store answers requests in Amazon's form with Amazon's names, others with its own.
+    private static let metadataPrefixes = ["x-amz-meta-", "x-goog-meta-"]
 
     /// Whether the server is certainly not an S3 store; for when answers to HEAD do not show it, because gateways drop
     /// the typical headers and there is no body. Every store answers a list of objects in XML, even with a refusal.

@@ -49,10 +49,12 @@ package struct ObjectURL: Sendable {
         isEncrypted = scheme == "https://"
 
         var values: [String: String] = [:]
+        var raw: [String] = []
         for item in (parts.count > 1 ? parts[1] : "").split(separator: "&") {
             let pair = item.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
             let value = pair.count > 1 ? String(decoding: urlDecoded(String(pair[1])), as: UTF8.self) : ""
             values[String(pair[0]).lowercased()] = value
+            if pair.count > 1 { raw.append(String(pair[1])) }
         }
         func value(_ name: String) -> String? { values["x-amz-" + name] ?? values["x-goog-" + name] }
         if let end = values["temp_url_expires"] {
@@ -61,7 +63,7 @@ package struct ObjectURL: Sendable {
             guard endsAt != nil else { throw Refusal(why: "has a temp_url_expires that is not a time") }
         } else if let life = value("expires") {
             kind = .s3
-            guard let start = value("date").flatMap(Self.time), let seconds = Int64(life),
+            guard let start = value("date").flatMap(UTCTime.init(basic:)), let seconds = Int64(life),
                 (0...604_800).contains(seconds)
             else { throw Refusal(why: "has an X-Amz-Date or X-Amz-Expires that is not valid") }
             endsAt = start.adding(milliseconds: seconds * 1000)
@@ -75,19 +77,14 @@ package struct ObjectURL: Sendable {
         listsSignedHeaders = value("signedheaders") != nil
         signedHeaders = (value("signedheaders") ?? "").lowercased().split(separator: ";").map(String.init)
             .filter { $0 != "host" }
-        secrets =
-            (["temp_url_sig", "signature"].compactMap { values[$0] }
-            + ["signature", "security-token", "credential"].compactMap(value)).filter { $0.utf8.count >= 8 }
-    }
-
-    /// `20261120T235600Z`
-    private static func time(_ text: String) -> UTCTime? {
-        let digits = Array(text)
-        guard digits.count == 16, digits[8] == "T", digits[15] == "Z" else { return nil }
-        func part(_ range: Range<Int>) -> String { String(digits[range]) }
-        return UTCTime(
-            iso8601: "\(part(0..<4))-\(part(4..<6))-\(part(6..<8))T\(part(9..<11)):\(part(11..<13)):\(part(13..<15))Z"
-        )
+        // Of a URL of another kind, any value may be the secret one.
+        let hidden =
+            kind == .other
+            ? Array(values.values) + raw
+            : ["temp_url_sig", "signature"].compactMap { values[$0] }
+                + ["signature", "security-token", "credential"].compactMap(value)
+        let encoded = raw.filter { text in hidden.contains(String(decoding: urlDecoded(text), as: UTF8.self)) }
+        secrets = (hidden + encoded).filter { $0.utf8.count >= 8 }
     }
 
     /// Whether the host is this machine.

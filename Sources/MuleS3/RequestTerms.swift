@@ -28,7 +28,9 @@ extension S3Operation {
         case .createMultipartUpload, .uploadPart, .listParts, .completeMultipartUpload, .putObject, .headObject,
             .getObject, .getObjectAttributes:
             true
-        case .abortMultipartUpload, .listMultipartUploads, .headBucket, .listObjects: false
+        case .abortMultipartUpload, .listMultipartUploads, .headBucket, .listObjects, .getBucketLifecycle,
+            .getObjectLock, .getBucketVersioning, .listBuckets, .deleteObject, .deleteObjectVersion:
+            false
         }
     }
 }

@@ -11,8 +11,19 @@ package struct RetryPolicy: Hashable, Sendable {
     package var unreadableTries = 5
     /// Maximum retries of a request because of renewed credentials.
     package var renewals = 2
+    /// Seconds for which a CompleteMultipartUpload without an answer may still run at the store, in any case.
+    package var completionBase = 5.0
+    /// Bytes per second at which the slowest stores assemble an object from its parts.
+    package var assemblyRate = 20e6
+    /// The maximum for any size, in seconds.
+    package var completionCap = 300.0
 
     package init() {}
+
+    /// Seconds for which a CompleteMultipartUpload without an answer may still run at the store.
+    package func completionTime(size: Int64) -> Double {
+        min(completionCap, completionBase + Double(size) / assemblyRate)
+    }
 
     /// Seconds before the next attempt.
     ///

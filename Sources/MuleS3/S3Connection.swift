@@ -20,6 +20,8 @@ struct S3Call {
     var dropsLeadingSpace = false
     var transfer = BodyTransfer()
     var reader: (any AnswerReader)?
+    /// Google's for a request with a header that only Google has.
+    var scheme = SignatureScheme.amazon
 }
 
 /// How a body is sent, and the callbacks for its progress.
@@ -28,6 +30,7 @@ package struct BodyTransfer {
     package var pace: Pace?
     package var onSent: ((Int64) -> Void)?
     package var onDelivered: ((Int64) -> Void)?
+    package var onAnswered: ((Double) -> Void)?
     package var shouldStop: (() -> Bool)?
     package var isLeftBehind: (() -> Bool)?
 
@@ -128,6 +131,9 @@ package final class S3Connection {
         if !service.isKnownToBeS3, response.headers.contains(where: { $0.name.hasPrefix("x-amz-") }) {
             service.noteS3()
         }
+        if !service.conditionIsGeneration, response.headers.contains(where: Self.isGoogles) {
+            service.noteGoogle()
+        }
         guard (200..<300).contains(response.status) else {
             var error = error(call, response, askedIn: route.endpoint.region)
             if error.code == "SignatureDoesNotMatch" {
@@ -190,14 +196,15 @@ package final class S3Connection {
     ) throws(S3Error) -> (HTTPRequest, RequestSignature) {
         let target = route.endpoint.target(bucket: call.bucket, key: call.key)
         let headers = (call.headers + service.terms.headers(for: call.operation))
-            .map { ($0.name, MetadataText.header($0.name, $0.value)) }
+            .map { (name(of: $0.name, in: call.scheme), MetadataText.header($0.name, $0.value)) }
         let signable = SignableRequest(
             method: call.method,
             host: target.host,
             encodedPath: target.path,
             query: call.query,
             headers: headers,
-            payload: call.payload
+            payload: call.payload,
+            scheme: call.scheme
         )
         let query = signable.encodedQuery
         let url = route.endpoint.scheme + "://" + target.host + target.path + (query.isEmpty ? "" : "?" + query)
@@ -215,11 +222,24 @@ package final class S3Connection {
         request.pace = call.transfer.pace
         request.onSent = call.transfer.onSent
         request.onDelivered = call.transfer.onDelivered
+        request.onAnswered = call.transfer.onAnswered
         request.shouldStop = call.transfer.shouldStop
         request.decodesAnswer = call.operation != .getObject
         request.isFromServer = Self.isStores
         request.isLeftBehind = call.transfer.isLeftBehind
         return (request, signature)
+    }
+
+    private static func isGoogles(_ header: (name: String, value: String)) -> Bool {
+        header.name.hasPrefix("x-goog-") || header.name == "x-guploader-uploadid"
+    }
+
+    /// Google's headers for the properties of objects differ from Amazon's only in the prefix.
+    /// https://cloud.google.com/storage/docs/migrating
+    private func name(of header: String, in scheme: SignatureScheme) -> String {
+        let amazon = SignatureScheme.amazon.headerPrefix
+        guard scheme != .amazon, header.hasPrefix(amazon) else { return header }
+        return scheme.headerPrefix + header.dropFirst(amazon.count)
     }
 
     // MARK: Errors
@@ -309,9 +329,10 @@ package final class S3Connection {
         case 404:
             switch operation {
             case .uploadPart, .listParts, .completeMultipartUpload, .abortMultipartUpload: "NotFound"
-            case .headObject, .getObject, .getObjectAttributes: "NoSuchKey"
+            case .headObject, .getObject, .getObjectAttributes, .deleteObject, .deleteObjectVersion: "NoSuchKey"
             case .headBucket, .listObjects, .listMultipartUploads, .createMultipartUpload, .putObject:
                 "NoSuchBucket"
+            case .getBucketLifecycle, .getObjectLock, .getBucketVersioning, .listBuckets: "NotFound"
             }
         case 405: "MethodNotAllowed"
         case 412: "PreconditionFailed"
@@ -333,7 +354,9 @@ package final class S3Connection {
     }
 
     private static func requestID(_ response: HTTPResponse) -> String? {
-        response[header: "x-amz-request-id"].map { StoreText.cut($0, to: 200) }
+        // Google's answers have an ID of their own.
+        (response[header: "x-amz-request-id"] ?? response[header: "x-guploader-uploadid"])
+            .map { StoreText.cut($0, to: 200) }
     }
 
     /// Logs what the store's support asks for.

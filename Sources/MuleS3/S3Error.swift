@@ -16,6 +16,26 @@ package enum S3Operation: String, CaseIterable, Sendable {
     case getObjectAttributes = "GetObjectAttributes"
     case headBucket = "HeadBucket"
     case listObjects = "ListObjectsV2"
+    // Sent by `mule doctor` only.
+    case getBucketLifecycle = "GetBucketLifecycleConfiguration"
+    case getObjectLock = "GetObjectLockConfiguration"
+    case getBucketVersioning = "GetBucketVersioning"
+    case listBuckets = "ListBuckets"
+    case deleteObject = "DeleteObject"
+    case deleteObjectVersion = "DeleteObjectVersion"
+
+    /// Those that uploads and the commands about them need. mule works without the others, which are about what lies
+    /// outside uploads, and never needs permission to delete an object.
+    package static let ofUploads = allCases.filter { !$0.isOfDoctor }
+
+    private var isOfDoctor: Bool {
+        switch self {
+        case .getBucketLifecycle, .getObjectLock, .getBucketVersioning, .listBuckets, .deleteObject,
+            .deleteObjectVersion:
+            true
+        default: false
+        }
+    }
 
     /// The permission that a policy must grant.
     package var permission: String {
@@ -27,13 +47,21 @@ package enum S3Operation: String, CaseIterable, Sendable {
         case .headObject, .getObject: "s3:GetObject"
         case .getObjectAttributes: "s3:GetObjectAttributes"
         case .headBucket, .listObjects: "s3:ListBucket"
+        case .getBucketLifecycle: "s3:GetLifecycleConfiguration"
+        case .getObjectLock: "s3:GetBucketObjectLockConfiguration"
+        case .getBucketVersioning: "s3:GetBucketVersioning"
+        case .listBuckets: "s3:ListAllMyBuckets"
+        case .deleteObject: "s3:DeleteObject"
+        case .deleteObjectVersion: "s3:DeleteObjectVersion"
         }
     }
 
     /// Whether the permission is one on the bucket, not on its objects.
     package var isOnBucket: Bool {
         switch self {
-        case .listMultipartUploads, .headBucket, .listObjects: true
+        case .listMultipartUploads, .headBucket, .listObjects, .getBucketLifecycle, .getObjectLock,
+            .getBucketVersioning, .listBuckets:
+            true
         default: false
         }
     }

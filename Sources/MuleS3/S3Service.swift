@@ -15,6 +15,8 @@ package final class S3Service: Sendable {
     package let signer: any RequestSigner
     /// Headers and customer key of all requests.
     package let terms: RequestTerms
+    /// What store this is, by the user's word or by the endpoint; nil if that is not known.
+    package let provider: Provider?
     let log: (@Sendable (String) -> Void)?
     /// Milliseconds by which the store's clock is ahead, for signing.
     private let skew = Atomic<Int64>(0)
@@ -25,6 +27,8 @@ package final class S3Service: Sendable {
     /// Whether `Expect: 100-continue` works; some proxies refuse it or never answer.
     private let expectWorks = Atomic<Bool>(true)
 
+    /// Whether an answer had a header of Google's.
+    private let hasShownGoogle = Atomic<Bool>(false)
     /// Whether an answer had a header of S3's own.
     private let hasShownS3 = Atomic<Bool>(false)
 
@@ -36,6 +40,7 @@ package final class S3Service: Sendable {
         cancellation: Cancellation,
         patience: Double = .infinity,
         terms: RequestTerms = RequestTerms(),
+        provider: Provider? = nil,
         log: (@Sendable (String) -> Void)? = nil
     ) {
         self.init(
@@ -45,6 +50,7 @@ package final class S3Service: Sendable {
             cancellation: cancellation,
             patience: patience,
             terms: terms,
+            provider: provider,
             log: log
         )
     }
@@ -56,8 +62,10 @@ package final class S3Service: Sendable {
         cancellation: Cancellation,
         patience: Double = .infinity,
         terms: RequestTerms = RequestTerms(),
+        provider: Provider? = nil,
         log: (@Sendable (String) -> Void)? = nil
     ) {
+        self.provider = provider
         self.endpoint = endpoint
         self.transport = transport
         self.signer = signer
@@ -68,12 +76,31 @@ package final class S3Service: Sendable {
         routes = BucketRoutes(endpoint, signer)
     }
 
+    /// Nil for a store of which nothing is known.
+    package var profile: StoreProfile? { provider?.profile }
+
+    package var limits: StoreLimits { profile?.limits ?? .amazon }
+
+    /// Whether the store has Google's condition for PUT, and none for multipart uploads.
+    package var conditionIsGeneration: Bool {
+        profile?.condition == .generation || hasShownGoogle.load(ordering: .relaxed)
+    }
+
+    /// Whether requests are signed by this process. Another signer decides which it signs.
+    package var signsHere: Bool { signer is CredentialSigner }
+
+    /// Whether PUT can have Google's condition. A signer on another host does not know Google's signatures.
+    package var canSendGeneration: Bool { signer.signsForGoogle }
+
     /// Maximum seconds to wait for an answer to a sent request, and for each stage of a connection. One lost answer
     /// must leave time to retry the request.
     var longestWait: Double { min(300, max(1, patience / 3)) }
 
     /// The region that requests to the bucket are signed for, as far as known.
-    package func region(of bucket: String) -> String { routes.route(to: bucket).endpoint.region }
+    package func region(of bucket: String) -> String { endpoint(of: bucket).region }
+
+    /// The endpoint that serves the bucket, as far as known.
+    package func endpoint(of bucket: String) -> Endpoint { routes.route(to: bucket).endpoint }
 
     /// Remembers the regions of buckets beyond this run.
     package func remember(regions memory: RegionMemory) {
@@ -107,6 +134,9 @@ package final class S3Service: Sendable {
     var isKnownToBeS3: Bool { hasShownS3.load(ordering: .relaxed) }
 
     func noteS3() { hasShownS3.store(true, ordering: .relaxed) }
+
+    /// Google's store behind a host name of one's own is recognized by its answers.
+    func noteGoogle() { hasShownGoogle.store(true, ordering: .relaxed) }
 
     var usesExpect: Bool { expectWorks.load(ordering: .relaxed) }
 

@@ -16,9 +16,7 @@ package struct ObjectAtURL: Sendable {
         object = StoredObject(response)
         size = response[header: "content-length"].flatMap { Int64($0) }
         encryption = ObjectEncryption(response)
-        let hashes = response.headers.filter { $0.name == "x-goog-hash" }.flatMap { $0.value.split(separator: ",") }
-        md5 = hashes.lazy.map { $0.drop { $0 == " " } }.first { $0.hasPrefix("md5=") }
-            .flatMap { Base64.decode(String($0.dropFirst(4))) }
+        md5 = GoogleHash(response)["md5"].flatMap { Base64.decode($0) }
     }
 }
 
@@ -91,22 +89,23 @@ package final class URLConnection {
             throw fail(.transport(error))
         }
         let milliseconds = Int(Moment.now().seconds(since: started) * 1000)
-        let id = (response[header: "x-amz-request-id"] ?? response[header: "x-trans-id"]).map {
-            StoreText.cut($0, to: 200)
+        // A server may repeat the query anywhere; checked before it is cut.
+        func shown(_ text: String?, _ limit: Int) -> String? {
+            text.flatMap { url.isIn($0) ? nil : StoreText.cut($0, to: limit) }
         }
+        let id = shown(response[header: "x-amz-request-id"] ?? response[header: "x-trans-id"], 200)
         log?(
             "\(request.method) \(url.shown): \(response.status) in \(milliseconds) ms\(id.map { ", request \($0)" } ?? "")"
         )
         guard !(200..<300).contains(response.status) else { return response }
         if response.status == 417 { expectWorks = false }
         let document = try? XMLReader.parse(response.body)
-        let code = document?.value("Code").map { StoreText.cut($0, to: 100) }
-        let message = StoreText.cut(document?.value("Message") ?? "", to: 1000)
+        let code = shown(document?.value("Code"), 100)
         var error = fail(
             .answer(
                 status: response.status,
                 code: code ?? "HTTP\(response.status)",
-                message: url.isIn(message) ? "" : message
+                message: shown(document?.value("Message"), 1000) ?? ""
             )
         )
         error.hasDocument = code != nil

@@ -33,42 +33,60 @@ package final class Database {
         }
         connection = handle
         // An initializer that throws runs no deinit: what it allocates before is lost.
-        frames = .allocate(capacity: 1)
-        frames.initialize(to: 0)
+        log = .allocate(capacity: 1)
+        log.initialize(to: LogState())
         sqlite3_extended_result_codes(connection, 1)
         sqlite3_busy_timeout(connection, Int32(busyTimeout * 1000))
         // Replaces SQLite's own hook, which moves the log into the file too and does not say how long the log is.
         sqlite3_wal_hook(
             connection,
             { context, connection, name, frames in
-                context?.assumingMemoryBound(to: Int32.self).pointee = frames
+                guard let log = context?.assumingMemoryBound(to: LogState.self) else { return SQLITE_OK }
+                log.pointee.frames = frames
                 // What cannot be moved now is moved later; the commit that called the hook is durable.
-                if frames >= Database.checkpointFrames { sqlite3_wal_checkpoint(connection, name) }
+                if frames >= Database.checkpointFrames, log.pointee.durability != .none {
+                    sqlite3_wal_checkpoint(connection, name)
+                }
                 return SQLITE_OK
             },
-            frames
+            log
         )
     }
 
     deinit {
         for statement in statements.values { sqlite3_finalize(statement) }
         sqlite3_close_v2(connection)
-        frames.deallocate()
+        log.deallocate()
     }
 
-    /// Frames in the log after the last commit of this connection.
-    private let frames: UnsafeMutablePointer<Int32>
+    /// `PRAGMA synchronous`: what a commit waits for.
+    private enum Durability: String {
+        case none = "OFF"
+        /// If there is a log, only that what is moved from it into the file is on disk.
+        case ordered = "NORMAL"
+        case full = "EXTRA"
+    }
+
+    private struct LogState {
+        /// Frames in the log after the last commit of this connection.
+        var frames: Int32 = 0
+        var durability = Durability.full
+        /// Whether this connection may be the first to write to the log.
+        var mayBeNew = false
+    }
+
+    private let log: UnsafeMutablePointer<LogState>
     private static let checkpointFrames: Int32 = 1000
 
     /// Where the log ends, in bytes: a header of 32 and frames of a page with 24 more each.
     /// https://sqlite.org/fileformat2.html#walformat
-    package var logLength: Int64 { 32 + Int64(frames.pointee) * (4096 + 24) }
+    package var logLength: Int64 { 32 + Int64(log.pointee.frames) * (4096 + 24) }
 
     /// Learns where the log ends when this connection has not written to it yet, and moves into the file what can be.
     package func measureLog() {
         var length: Int32 = 0
         sqlite3_wal_checkpoint_v2(connection, "main", SQLITE_CHECKPOINT_PASSIVE, &length, nil)
-        frames.pointee = max(length, 0)
+        log.pointee.frames = max(length, 0)
     }
 
     /// Whether the path no longer leads to the file that was opened.
@@ -88,13 +106,40 @@ package final class Database {
     package func header() throws(SQLiteError) -> [UInt8] {
         var file: UnsafeMutablePointer<sqlite3_file>?
         try check(sqlite3_file_control(connection, "main", SQLITE_FCNTL_FILE_POINTER, &file), "header")
-        guard let file, let read = file.pointee.pMethods?.pointee.xRead else {
+        guard let file else { throw SQLiteError(code: SQLITE_CANTOPEN, message: "no file", statement: "header") }
+        return try bytes(of: file, count: 100)
+    }
+
+    /// The first bytes of a file that SQLite has open; zeros where it is shorter.
+    private func bytes(
+        of file: UnsafeMutablePointer<sqlite3_file>,
+        count: Int
+    ) throws(SQLiteError) -> [UInt8] {
+        guard let read = file.pointee.pMethods?.pointee.xRead else {
             throw SQLiteError(code: SQLITE_CANTOPEN, message: "no file", statement: "header")
         }
-        var bytes = [UInt8](repeating: 0, count: 100)
-        let status = read(file, &bytes, Int32(bytes.count), 0)
+        var bytes = [UInt8](repeating: 0, count: count)
+        let status = read(file, &bytes, Int32(count), 0)
         // SQLITE_IOERR_SHORT_READ, a macro that Swift does not import.
         try check(status == SQLITE_IOERR | 2 << 8 ? SQLITE_OK : status, "header")
+        return bytes
+    }
+
+    /// The file of a database with a write-ahead log after this script.
+    ///
+    /// - Parameter applicationID: SQLite's field by which programs recognize their files.
+    package static func file(after script: String, applicationID: Int32) throws(SQLiteError) -> [UInt8] {
+        let database = try Database(path: Array(":memory:".utf8))
+        try database.execute("BEGIN; PRAGMA application_id = \(applicationID); \(script) COMMIT")
+        var size: Int64 = 0
+        guard let image = sqlite3_serialize(database.connection, "main", &size, 0) else {
+            throw SQLiteError(code: SQLITE_NOMEM, message: "out of memory", statement: "serialize")
+        }
+        defer { sqlite3_free(image) }
+        var bytes = Array(UnsafeBufferPointer(start: image, count: Int(size)))
+        // https://sqlite.org/fileformat2.html#file_format_version_numbers
+        bytes[18] = 2
+        bytes[19] = 2
         return bytes
     }
 
@@ -148,9 +193,89 @@ package final class Database {
 
     package var changes: Int { Int(sqlite3_changes(connection)) }
 
+    /// Makes each commit durable before it returns. With a log, `EXTRA` equals `FULL`; with a rollback journal, it also
+    /// makes the journal's removal durable.
+    package func commitDurably(usesLog: Bool) throws(SQLiteError) {
+        log.pointee.mayBeNew = usesLog
+        self.usesLog = usesLog
+        try execute("PRAGMA synchronous = \(Durability.full.rawValue)")
+        log.pointee.durability = .full
+    }
+
+    private var usesLog = false
+
+    private func wait(for durability: Durability) throws(SQLiteError) {
+        guard durability != log.pointee.durability else { return }
+        try execute("PRAGMA synchronous = \(durability.rawValue)")
+        log.pointee.durability = durability
+    }
+
     /// All of the body's changes or none. The write lock is taken at once, so that what the body reads stays true.
     package func transaction<Result>(_ body: () throws(SQLiteError) -> Result) throws(SQLiteError) -> Result {
-        try transaction("BEGIN IMMEDIATE", body)
+        if log.pointee.mayBeNew {
+            log.pointee.mayBeNew = false
+            if let result = try firstTransaction(body) { return result }
+        }
+        try wait(for: .full)
+        return try transaction("BEGIN IMMEDIATE", body)
+    }
+
+    /// A transaction that starts a new log, with one sync of it. SQLite syncs the log's header before the first frame:
+    /// if a log is started over, frames of the old one would otherwise count behind the old header
+    /// (https://sqlite.org/src/info/ff5be73dee). A new log has none: whatever a power cut leaves of it ends before the
+    /// first frame that is incomplete.
+    ///
+    /// - Returns: nil if the log is not new; then nothing was done.
+    private func firstTransaction<Result>(_ body: () throws(SQLiteError) -> Result) throws(SQLiteError) -> Result? {
+        try wait(for: .none)
+        var result: Result?
+        do {
+            result = try transaction("BEGIN IMMEDIATE") { () throws(SQLiteError) -> Result? in
+                // Under the write lock, so no other process starts it.
+                guard try isLogEmpty() else { return nil }
+                return try body()
+            }
+        } catch {
+            try wait(for: .full)
+            throw error
+        }
+        try wait(for: .full)
+        if result != nil { try syncLog() }
+        return result
+    }
+
+    private func logFile() throws(SQLiteError) -> UnsafeMutablePointer<sqlite3_file>? {
+        var file: UnsafeMutablePointer<sqlite3_file>?
+        try check(sqlite3_file_control(connection, "main", SQLITE_FCNTL_JOURNAL_POINTER, &file), "log")
+        return file
+    }
+
+    /// Whether the log has no header yet.
+    private func isLogEmpty() throws(SQLiteError) -> Bool {
+        guard let file = try logFile(), file.pointee.pMethods != nil else { return false }
+        return try bytes(of: file, count: 32).allSatisfy { $0 == 0 }
+    }
+
+    /// Makes the log and its name durable: SQLite syncs the directory at the first sync of each log that it opens.
+    private func syncLog() throws(SQLiteError) {
+        guard let file = try logFile(), let sync = file.pointee.pMethods?.pointee.xSync else { return }
+        try check(sync(file, SQLITE_SYNC_NORMAL), "sync")
+    }
+
+    /// Changes that a power cut may undo as long as no transaction follows. They cost no sync if there is a log; the
+    /// order of commits is kept.
+    package func withoutSync<Result>(_ body: () throws(SQLiteError) -> Result) throws(SQLiteError) -> Result {
+        guard usesLog else { return try body() }
+        try wait(for: .ordered)
+        let result: Result
+        do {
+            result = try body()
+        } catch {
+            try wait(for: .full)
+            throw error
+        }
+        try wait(for: .full)
+        return result
     }
 
     /// All that is read shows one moment, and the file is locked once for it.

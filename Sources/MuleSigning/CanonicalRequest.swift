@@ -80,8 +80,8 @@ package struct CanonicalRequest: Sendable {
     }
 
     /// The text that is signed with the day's key.
-    package func stringToSign(timestamp: String, scope: String) -> String {
-        "AWS4-HMAC-SHA256\n\(timestamp)\n\(scope)\n\(Hex.encode(sha256(bytes)))"
+    package func stringToSign(timestamp: String, scope: String, scheme: SignatureScheme = .amazon) -> String {
+        "\(scheme.algorithm)\n\(timestamp)\n\(scope)\n\(Hex.encode(sha256(bytes)))"
     }
 
     /// Trimmed, and with one space for each run of spaces inside.

@@ -3,6 +3,9 @@ package import MulePlan
 /// A source of credentials. Workers ask it before every signature, so it must have an answer ready, or get one once for
 /// all of them.
 package protocol CredentialsProvider: Sendable {
+    /// Where they come from, for users; nil where that is not known.
+    var origin: String? { get }
+
     func credentials() throws(CredentialsUnavailable) -> Credentials
 
     /// The credentials for a signature of this time. Only matters for signing keys, which are valid for one day.
@@ -20,6 +23,8 @@ package protocol CredentialsProvider: Sendable {
 }
 
 extension CredentialsProvider {
+    package var origin: String? { nil }
+
     package func credentials(at time: UTCTime) throws(CredentialsUnavailable) -> Credentials { try credentials() }
 
     package func renew(refused: Credentials) throws(CredentialsUnavailable) -> Bool { false }

@@ -70,6 +70,9 @@ package struct RequestSignature: Sendable {
 
 /// Signs the requests to a store: with credentials of this host, or by asking a service that holds them.
 package protocol RequestSigner: Sendable {
+    /// Whether it can sign by Google's scheme too. A host without the secret key cannot.
+    var signsForGoogle: Bool { get }
+
     /// The signer of requests to a region.
     func inRegion(_ region: String) -> any RequestSigner
 
@@ -95,9 +98,14 @@ package protocol RequestSigner: Sendable {
     func identity() throws(CredentialsUnavailable) -> SignerIdentity
 }
 
+extension RequestSigner {
+    package var signsForGoogle: Bool { false }
+}
+
 /// The identity behind a signer's signatures.
 package enum SignerIdentity: Sendable {
-    case credentials(Credentials)
+    /// - Parameter origin: where they come from; nil where that is not known.
+    case credentials(Credentials, origin: String?)
     /// The address of the service that signs.
     case service(String)
 }
@@ -111,6 +119,8 @@ package struct CredentialSigner: RequestSigner {
         self.provider = provider
         signer = Signer(region: region)
     }
+
+    package var signsForGoogle: Bool { true }
 
     package func inRegion(_ region: String) -> any RequestSigner { CredentialSigner(provider, region: region) }
 
@@ -134,6 +144,6 @@ package struct CredentialSigner: RequestSigner {
     package func noteAccepted() { provider.noteAccepted() }
 
     package func identity() throws(CredentialsUnavailable) -> SignerIdentity {
-        .credentials(try provider.credentials())
+        .credentials(try provider.credentials(), origin: provider.origin)
     }
 }

@@ -19,6 +19,30 @@ package enum PayloadHash: Sendable, Equatable {
     }
 }
 
+/// Whose Signature Version 4 a request has. Google's has other names for the same steps.
+///
+/// Google's store takes Amazon's signature too, but then only headers with Amazon's names: "specifying the AWS signature
+/// identifier … lets Cloud Storage know to expect x-amz-* headers"
+/// (https://cloud.google.com/storage/docs/aws-simple-migration). A request with both kinds is refused: "Requests cannot
+/// specify both x-amz and x-goog headers" (gitlab-org/gitlab-ce!23858, ClickHouse/ClickHouse#49195).
+package enum SignatureScheme: Sendable {
+    /// `AWS4-HMAC-SHA256`
+    case amazon
+    /// `GOOG4-HMAC-SHA256`, https://cloud.google.com/storage/docs/authentication/signatures
+    case google
+
+    var algorithm: String { self == .amazon ? "AWS4-HMAC-SHA256" : "GOOG4-HMAC-SHA256" }
+
+    /// What a secret key starts with before the first step.
+    var keyPrefix: String { self == .amazon ? "AWS4" : "GOOG4" }
+
+    /// The last step.
+    var terminator: String { self == .amazon ? "aws4_request" : "goog4_request" }
+
+    /// What the names of the store's own headers start with.
+    package var headerPrefix: String { self == .amazon ? "x-amz-" : "x-goog-" }
+}
+
 /// A query item with its name and value before encoding. An item without a value, such as `uploads`, has an empty one.
 package struct QueryItem: Sendable {
     package let name: String
@@ -41,6 +65,7 @@ package struct SignableRequest: Sendable {
     /// Headers besides `Host`, with names in any case. Those that a proxy may change are not signed.
     package var headers: [(name: String, value: String)]
     package var payload: PayloadHash
+    package var scheme: SignatureScheme
 
     package init(
         method: String,
@@ -48,7 +73,8 @@ package struct SignableRequest: Sendable {
         encodedPath: String,
         query: [QueryItem] = [],
         headers: [(name: String, value: String)] = [],
-        payload: PayloadHash
+        payload: PayloadHash,
+        scheme: SignatureScheme = .amazon
     ) {
         self.method = method
         self.host = host
@@ -56,6 +82,7 @@ package struct SignableRequest: Sendable {
         self.query = query
         self.headers = headers
         self.payload = payload
+        self.scheme = scheme
     }
 
     /// The canonical query, `partNumber=1&uploadId=a%2Fb`, without the question mark; must be sent unchanged.

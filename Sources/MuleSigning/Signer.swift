@@ -18,7 +18,8 @@ package final class Signer: Sendable {
     }
 
     /// The headers to add to a request: `x-amz-date`, `x-amz-content-sha256`, `x-amz-security-token` with temporary
-    /// credentials, and `authorization`. The request must not have any of them.
+    /// credentials, and `authorization`; for Google's scheme their names start with `x-goog-`. The request must not have
+    /// any of them.
     ///
     /// A store refuses a signature that is more than 15 minutes old or early when the request arrives: sign each
     /// attempt just before it is sent.
@@ -29,13 +30,17 @@ package final class Signer: Sendable {
     ) -> [(name: String, value: String)] {
         let time = moment(for: credentials, at: time)
         let timestamp = time.basic
-        let scope = scope(for: credentials, on: time.basicDate)
+        let scheme = request.scheme
+        let scope =
+            scheme == .amazon
+            ? scope(for: credentials, on: time.basicDate) : Self.googleScope(on: time.basicDate, region: region)
         let payloadHash = request.payload.headerValue
+        let prefix = scheme.headerPrefix
         var added = [
-            (name: "x-amz-date", value: timestamp),
-            (name: "x-amz-content-sha256", value: payloadHash),
+            (name: prefix + "date", value: timestamp),
+            (name: prefix + "content-sha256", value: payloadHash),
         ]
-        if let token = credentials.sessionToken { added.append((name: "x-amz-security-token", value: token)) }
+        if let token = credentials.sessionToken { added.append((name: prefix + "security-token", value: token)) }
 
         let canonical = CanonicalRequest(
             method: request.method,
@@ -45,10 +50,13 @@ package final class Signer: Sendable {
             payloadHash: payloadHash
         )
         let credential = "\(credentials.accessKeyID)/\(scope)"
-        let signature = signature(of: canonical, credentials: credentials, timestamp: timestamp, scope: scope)
+        let signature =
+            scheme == .amazon
+            ? signature(of: canonical, credentials: credentials, timestamp: timestamp, scope: scope)
+            : googleSignature(of: canonical, credentials: credentials, timestamp: timestamp, scope: scope)
         let signedHeaders = canonical.signedHeaders
         let authorization =
-            "AWS4-HMAC-SHA256 Credential=\(credential), SignedHeaders=\(signedHeaders), Signature=\(signature)"
+            "\(scheme.algorithm) Credential=\(credential), SignedHeaders=\(signedHeaders), Signature=\(signature)"
         return added + [(name: "authorization", value: authorization)]
     }
 
@@ -112,6 +120,24 @@ package final class Signer: Sendable {
         return Hex.encode(hmacSHA256(key: key, message: text.utf8))
     }
 
+    private static func googleScope(on date: String, region: String) -> String {
+        "\(date)/\(region)/storage/\(SignatureScheme.google.terminator)"
+    }
+
+    /// Few requests have one, so its key is not cached. A signing key is for Amazon's scheme only, and gives a signature
+    /// that the store refuses.
+    private func googleSignature(
+        of request: CanonicalRequest,
+        credentials: Credentials,
+        timestamp: String,
+        scope: String
+    ) -> String {
+        var key = Array((SignatureScheme.google.keyPrefix + (credentials.secretAccessKey ?? "")).utf8)
+        for step in scope.split(separator: "/") { key = hmacSHA256(key: key, message: step.utf8) }
+        let text = request.stringToSign(timestamp: timestamp, scope: scope, scheme: .google)
+        return Hex.encode(hmacSHA256(key: key, message: text.utf8))
+    }
+
     /// A signing key has a scope of its own: that of another would not be signed by it.
     private func scope(for credentials: Credentials, on date: String) -> String {
         if let key = credentials.signingKey { return "\(key.date)/\(key.region)/\(key.service)/aws4_request" }
@@ -130,12 +156,13 @@ package final class Signer: Sendable {
         let chosen = request.headers.filter { header in
             let name = CanonicalRequest.lowercased(header.name)
             precondition(!owned.contains(name), "\(name) is the signer's to add")
-            return name == "content-type" || name == "content-md5" || name.hasPrefix("x-amz-")
+            return name == "content-type" || name == "content-md5" || name.hasPrefix(request.scheme.headerPrefix)
         }
         return [(name: "host", value: request.host)] + chosen
     }
 
     private static let owned: Set = [
-        "authorization", "x-amz-date", "x-amz-content-sha256", "x-amz-security-token", "host",
+        "authorization", "x-amz-date", "x-amz-content-sha256", "x-amz-security-token", "host", "x-goog-date",
+        "x-goog-content-sha256", "x-goog-security-token",
     ]
 }

@@ -316,6 +316,27 @@ package func syncNames(leadingTo path: [UInt8]) throws(SystemError) {
     }
 }
 
+/// Makes the names of a new directory and of those above it durable. A directory that was created over an hour ago is on
+/// disk: Linux writes everything within a minute, or ten minutes to save a battery.
+///
+/// - Parameter path: without links.
+package func syncNewNames(leadingTo directory: [UInt8]) throws(SystemError) {
+    let now = wallClockMilliseconds() / 1000
+    var path = directory
+    while let slash = path.lastIndex(of: UInt8(ascii: "/")), path.count > 1 {
+        let birth = mule_birth(try cString(path, "statx"))
+        if birth < 0 || now - birth < 3600 {
+            do {
+                try syncDirectory(of: path)
+            } catch {
+                // A directory that this user cannot read was not created by this user.
+                if error.code != EACCES { throw error }
+            }
+        }
+        path.removeSubrange(slash...)
+    }
+}
+
 /// The path with every symbolic link, `.` and `..` resolved; the file must exist.
 package func canonicalPath(_ path: [UInt8]) throws(SystemError) -> [UInt8] {
     let name = try cString(path, "realpath")

@@ -36,6 +36,15 @@ package struct FileSystem: Hashable, Sendable {
         )
     }
 
+    /// Whether fsync(2) writes a file that has no name yet (O_TMPFILE): known of ext4, XFS and tmpfs. btrfs does not before
+    /// Linux 6.15 (commit 5e85262e542d), also below overlayfs.
+    static func syncsUnnamedFiles(path: [UInt8]) throws(SystemError) -> Bool {
+        var facts = statfs()
+        let name = try cString(path, "statfs")
+        try retryingInterrupts("statfs") { mule_statfs(name, &facts) }
+        return [0xEF53, 0x5846_5342, 0x0102_1994].contains(UInt32(truncatingIfNeeded: facts.f_type))
+    }
+
     /// btrfs and bcachefs.
     private static let copyingTypes: Set<UInt32> = [0x9123_683E, 0xCA45_1A4E]
 

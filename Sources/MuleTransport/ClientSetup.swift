@@ -6,6 +6,8 @@ import MuleSystem
 extension HTTPClient {
     // Larger writes need fewer system calls: a C prototype of this loop sent 6.9 GiB/s, and 5.2 with curl's 64 KiB.
     private static let uploadBuffer = 512 << 10
+    /// Over TLS libcurl copies a small body here once more, and allocates the buffer for each request. It allows no less.
+    private static let smallUploadBuffer = 16 << 10
 
     func set(_ settings: TransportSettings) throws(TransportError) {
         curl.setLong(CURLOPT_NOSIGNAL, 1)
@@ -14,7 +16,7 @@ extension HTTPClient {
         curl.setLong(CURLOPT_PATH_AS_IS, 1)
         curl.setLong(CURLOPT_FOLLOWLOCATION, 0)
         curl.setLong(CURLOPT_TCP_KEEPALIVE, 1)
-        curl.setLong(CURLOPT_UPLOAD_BUFFERSIZE, Self.uploadBuffer)
+        setUploadBuffer(isSmall: false)
         curl.setLong(CURLOPT_EXPECT_100_TIMEOUT_MS, 1000)
         // `ConnectionAttempts` has the timeout; by default libcurl would end after 300 s.
         curl.setLong(CURLOPT_CONNECTTIMEOUT_MS, 86_400_000)
@@ -38,6 +40,13 @@ extension HTTPClient {
         if !settings.knownAddresses.isEmpty { curl.setAddresses(settings.knownAddresses) }
         setCallbacks()
         trust(settings.caBundle)
+    }
+
+    /// - Parameter isSmall: whether curl writes head and body of the request at once.
+    func setUploadBuffer(isSmall: Bool) {
+        guard isSmall != hasSmallBuffer else { return }
+        hasSmallBuffer = isSmall
+        curl.setLong(CURLOPT_UPLOAD_BUFFERSIZE, isSmall ? Self.smallUploadBuffer : Self.uploadBuffer)
     }
 
     // MARK: Callbacks, all on the thread that calls `perform`
@@ -79,12 +88,18 @@ extension HTTPClient {
     /// would also send the next request after the rest of this body.
     private func receiveHeader(_ bytes: UnsafeMutablePointer<CChar>?, count: Int) -> Int {
         let taken = exchange.receiveHeader(bytes, count: count, sent: curl.count(CURLINFO_SIZE_UPLOAD_T))
+        if settings.observesSecurity, exchange.head.hasEnded { security = connectionSecurity }
         guard exchange.head.hasEnded, (200..<300).contains(exchange.head.status), let sent = exchange.sentBeforeAnswer,
             let length = exchange.request?.body.length, sent < length
         else { return taken }
         let reason = "the server reported success after \(sent) of \(length) bytes of the body"
         exchange.failure = failure(.answer, .closed(reason))
         return 0
+    }
+
+    private var connectionSecurity: ConnectionSecurity? {
+        guard Self.sharesTLSLibrary, let host = origin?.host else { return nil }
+        return ConnectionSecurity(of: curl.easy, host: host)
     }
 
     static func from(_ context: UnsafeMutableRawPointer?) -> HTTPClient {
@@ -162,16 +177,20 @@ extension HTTPClient {
 
     /// The system's authorities as libcurl would find them; nil if `TrustStore` cannot be used.
     ///
-    /// libcurl passes its TLS library's context as an untyped pointer: it is usable only if that library has the same
-    /// version as ours. The callback does not know whether the connection is to a proxy, to which the bundle does not
-    /// apply.
+    /// The callback does not know whether the connection is to a proxy, to which the bundle does not apply.
     private static let systemTrust: TrustStore.Source? = {
-        CurlHandle.initialiseOnce
-        guard !hasProxyWithTLS, let facts = mule_version_info()?.pointee, let tls = facts.ssl_version,
-            String(cString: tls) == "OpenSSL/\(TrustStore.libraryVersion)",
+        guard !hasProxyWithTLS, sharesTLSLibrary, let facts = mule_version_info()?.pointee,
             facts.age.rawValue >= CURLVERSION_SEVENTH.rawValue, let file = facts.cainfo
         else { return nil }
         return TrustStore.Source(file: String(cString: file), directory: facts.capath.map { String(cString: $0) })
+    }()
+
+    /// libcurl passes values of its TLS library as untyped pointers: they are usable only if that library has the same
+    /// version as ours.
+    private static let sharesTLSLibrary: Bool = {
+        CurlHandle.initialiseOnce
+        guard let tls = mule_version_info()?.pointee.ssl_version else { return false }
+        return String(cString: tls) == "OpenSSL/\(TrustStore.libraryVersion)"
     }()
 
     /// Whether the connection to a proxy may be encrypted, by the variables that libcurl reads.

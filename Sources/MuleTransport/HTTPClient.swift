@@ -32,6 +32,10 @@ package final class HTTPClient: HTTPPerformer {
     private(set) var origin: Origin?
     var attempts: ConnectionAttempts
     private var lines = HeaderLines()
+    /// How the last answer came; nil unless the settings ask for it, and without TLS.
+    package internal(set) var security: ConnectionSecurity?
+    /// Nil before the first setting.
+    var hasSmallBuffer: Bool?
     /// Nil if libcurl reads the authorities itself, for each connection.
     var trusted: TrustStore.Source?
 
@@ -82,7 +86,10 @@ package final class HTTPClient: HTTPPerformer {
         defer { exchange = Exchange() }
         prepare(request, headers: headerList(request))
         holdBack(for: request)
-        if request.body.length > 0 { sockets.start(canHoldBody: request.pace != nil) }
+        if request.body.length > 0 {
+            sockets.start(canHoldBody: request.pace != nil)
+            setUploadBuffer(isSmall: Self.leavesInOnePiece(request))
+        }
 
         let result = Result { () throws(TransportError) in try exchangeAll(request) }
         remember(result)
@@ -104,6 +111,10 @@ package final class HTTPClient: HTTPPerformer {
             // An answer means that the server has the whole body, even if the kernel has no acknowledgment yet.
             countDelivered(exchange.sent)
             noteSpeed(of: request, isAnswered: true)
+            if let onAnswered = request.onAnswered {
+                let waited = curl.count(CURLINFO_STARTTRANSFER_TIME_T) - curl.count(CURLINFO_PRETRANSFER_TIME_T)
+                onAnswered(Double(max(waited, 0)) / 1e6)
+            }
             return response
         }
     }

@@ -95,6 +95,8 @@ package struct HTTPRequest {
     /// Called from time to time with the number of body bytes acknowledged since the last call. The kernel accepts
     /// megabytes at once and sends them over seconds, so this tells more about the link than `onSent`.
     package var onDelivered: ((Int64) -> Void)?
+    /// Called once with the seconds from the request's first byte to the answer's, without those for the connection.
+    package var onAnswered: ((Double) -> Void)?
     /// Asked about once a second; true ends the request.
     package var shouldStop: (() -> Bool)?
     /// Asked about once a second; true closes the connection, and the request fails with `leftBehind`.

@@ -9,6 +9,8 @@ package struct TransportSettings: Hashable, Sendable {
     package var userAgent: String
     /// Whether to ignore the environment's proxies: for a service on this machine.
     package var ignoresProxies = false
+    /// Whether to look at the certificate of each connection.
+    package var observesSecurity = false
     /// What clients with these settings, or copies of them, learn about addresses.
     package let addresses = AddressBook()
     /// Addresses that need no name resolution: `host:port:address,address`, an IPv6 address in brackets.

@@ -1,5 +1,5 @@
-// The authorities that servers' certificates are verified against. Only this file uses OpenSSL's TLS library; the rules
-// it relies on are in SSL_CTX_set1_verify_cert_store(3), X509_STORE_load_file(3) and X509_VERIFY_PARAM_set_flags(3).
+// The authorities that servers' certificates are verified against. Only this file and ConnectionSecurity use OpenSSL's
+// TLS library; the rules it relies on are in SSL_CTX_set1_verify_cert_store(3), X509_STORE_load_file(3) and X509_VERIFY_PARAM_set_flags(3).
 
 import CSSL
 import Glibc

@@ -31,6 +31,7 @@ static int (*libc_unlinkat)(int, const char *, int);
 static int (*libc_rename)(const char *, const char *);
 static int (*libc_renameat2)(int, const char *, int, const char *, unsigned);
 static int (*libc_mkdir)(const char *, mode_t);
+static int (*libc_linkat)(int, const char *, int, const char *, int);
 
 enum how { before, middle, after, cut, torn };
 
@@ -47,7 +48,7 @@ static struct {
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 /* Held during a counted call and the update of the model, so that calls are ordered. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static long calls;
+static long calls, syncs;
 
 static void fail(const char *what) {
     fprintf(stderr, "crash shim: %s: %s\n", what, strerror(errno));
@@ -125,6 +126,12 @@ static size_t file_of(const struct stat *facts) {
     return file_count++;
 }
 
+/* The pointer is valid until the next new file. */
+static struct file *entry_of(const struct stat *facts) {
+    size_t number = file_of(facts);
+    return &files[number];
+}
+
 static void copy(int from, int to) {
     char block[1 << 16];
     off_t offset = 0;
@@ -158,14 +165,30 @@ static size_t number_of(const char *path, int is_live) {
     return 0;
 }
 
-/* A new name. */
+/* A new file may reuse the inode number of a removed one. */
+static void forget_inode(const struct stat *facts) {
+    for (size_t i = 0; i < file_count; i++)
+        if (files[i].device == facts->st_dev && files[i].inode == facts->st_ino) files[i].inode = 0;
+}
+
+/* A new name of a new file. */
 static void note_made(const char *path) {
     struct stat facts;
     if (!models_disk() || lstat(path, &facts)) return;
-    /* A new file may reuse the inode number of a removed one. */
-    for (size_t i = 0; i < file_count; i++)
-        if (files[i].device == facts.st_dev && files[i].inode == facts.st_ino) files[i].inode = 0;
+    forget_inode(&facts);
     add_name(path, file_of(&facts), 0);
+}
+
+/* A new file without a name. */
+static void note_unnamed(int descriptor) {
+    struct stat facts;
+    if (models_disk() && !fstat(descriptor, &facts)) forget_inode(&facts);
+}
+
+/* A new name of a file that exists. */
+static void note_linked(const char *path) {
+    struct stat facts;
+    if (models_disk() && !lstat(path, &facts)) add_name(path, file_of(&facts), 0);
 }
 
 static void note_removed(const char *path) {
@@ -176,14 +199,14 @@ static void note_removed(const char *path) {
 static void note_opened(const char *path, int flags) {
     struct stat facts;
     if (!models_disk() || (flags & O_ACCMODE) == O_RDONLY || lstat(path, &facts)) return;
-    files[file_of(&facts)].is_original = 0;
+    entry_of(&facts)->is_original = 0;
 }
 
 /* A file that is about to lose a name. */
 static void note_leaving(const char *path) {
     struct stat facts;
     if (!models_disk() || lstat(path, &facts)) return;
-    struct file *file = &files[file_of(&facts)];
+    struct file *file = entry_of(&facts);
     if (!file->is_original || file->kept) return;
     char kept[PATH_MAX];
     snprintf(kept, sizeof kept, "%s.kept-%td", orders.image, file - files);
@@ -195,7 +218,7 @@ static void note_leaving(const char *path) {
 static void note_change(int descriptor, const void *bytes, size_t count, off_t offset) {
     struct stat facts;
     if (!models_disk() || fstat(descriptor, &facts)) return;
-    struct file *file = &files[file_of(&facts)];
+    struct file *file = entry_of(&facts);
     file->changes = grown(file->changes, file->change_count, sizeof *file->changes);
     struct change change = {NULL, offset, count};
     if (bytes) {
@@ -220,7 +243,7 @@ static size_t parent_length(const char *path) { return (size_t)(strrchr(path, '/
 static void note_synced(int descriptor) {
     struct stat facts;
     if (!models_disk() || fstat(descriptor, &facts)) return;
-    struct file *file = &files[file_of(&facts)];
+    struct file *file = entry_of(&facts);
     for (size_t i = 0; i < file->change_count; i++) {
         apply(file, &file->changes[i], 0, file->changes[i].count);
         free(file->changes[i].bytes);
@@ -365,6 +388,7 @@ static void start(void) {
     libc_rename = (int (*)(const char *, const char *))dlsym(RTLD_NEXT, "rename");
     libc_renameat2 = (int (*)(int, const char *, int, const char *, unsigned))dlsym(RTLD_NEXT, "renameat2");
     libc_mkdir = (int (*)(const char *, mode_t))dlsym(RTLD_NEXT, "mkdir");
+    libc_linkat = (int (*)(int, const char *, int, const char *, int))dlsym(RTLD_NEXT, "linkat");
     const char *root = getenv("CRASH_ROOT");
     if (!root) return;
     orders.root_length = strlen(root);
@@ -385,7 +409,7 @@ __attribute__((constructor)) static void begin_program(void) { pthread_once(&onc
 
 __attribute__((destructor)) static void end_program(void) {
     char text[64];
-    snprintf(text, sizeof text, "calls: %ld", calls);
+    snprintf(text, sizeof text, "calls: %ld, syncs: %ld", calls, syncs);
     if (orders.root) write_note(text);
 }
 
@@ -419,7 +443,19 @@ static int leads_to_ours(int descriptor, char path[PATH_MAX]) {
 
 /* ---- Replacements of libc's functions ---- */
 
+/* Changes nothing on disk: without a name, a power cut removes the file. */
+static int unnamed_open(const char *path, int flags, mode_t mode) {
+    pthread_mutex_lock(&lock);
+    int result = libc_open(path, flags, mode);
+    int code = errno;
+    if (result >= 0) note_unnamed(result);
+    pthread_mutex_unlock(&lock);
+    errno = code;
+    return result;
+}
+
 static int counted_open(const char *path, int flags, mode_t mode) {
+    if ((flags & __O_TMPFILE) && is_ours(path)) return unnamed_open(path, flags, mode);
     /* An open that creates no file changes nothing. */
     if (!(flags & O_CREAT) || !is_ours(path)) {
         if (is_ours(path)) {
@@ -533,6 +569,7 @@ static int counted_sync(const char *call, int (*sync)(int), int descriptor) {
     if (!leads_to_ours(descriptor, path)) return sync(descriptor);
     pthread_mutex_lock(&lock);
     int is_it = begin(call, path);
+    syncs++;
     /* Does not sync the machine's disk, because only the model is checked. */
     note_synced(descriptor);
     end(is_it, call, path);
@@ -602,6 +639,21 @@ int renameat2(int directory, const char *name, int target_directory, const char 
     if (!path_in(directory, name, from) || !path_in(target_directory, target, to) || !(is_ours(from) || is_ours(to)))
         return libc_renameat2(directory, name, target_directory, target, flags);
     return counted_rename(from, to, flags);
+}
+
+int linkat(int directory, const char *file, int target_directory, const char *target, int flags) {
+    char path[PATH_MAX];
+    pthread_once(&once, start);
+    if (!path_in(target_directory, target, path) || !is_ours(path))
+        return libc_linkat(directory, file, target_directory, target, flags);
+    pthread_mutex_lock(&lock);
+    int is_it = begin("link", path);
+    int result = is_it && orders.how == middle ? -1 : libc_linkat(directory, file, target_directory, target, flags);
+    int code = errno;
+    if (result == 0) note_linked(path);
+    end(is_it, "link", path);
+    errno = code;
+    return result;
 }
 
 int mkdir(const char *path, mode_t mode) {

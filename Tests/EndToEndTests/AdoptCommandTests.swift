@@ -26,12 +26,13 @@ import Testing
     @Test func `lost ledger costs no part`() throws {
         let file = try lostUpload()
         let other = stranger()
-        let begun = store.requests.count
+        let requestsBefore = store.requests.count
         let outcome = try other.run("adopt", file, "bucket/key")
         #expect(outcome.exitCode == 0, "\(outcome.err)")
         #expect(outcome.explains("adopted upload "), "\(outcome.err)")
         #expect(
-            store.requests.dropFirst(begun).filter { $0.operation == .uploadPart }.compactMap(\.partNumber).sorted()
+            store.requests.dropFirst(requestsBefore).filter { $0.operation == .uploadPart }.compactMap(\.partNumber)
+                .sorted()
                 == [2, 3]
         )
         #expect(store.count(.create) == 1)

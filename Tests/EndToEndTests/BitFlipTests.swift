@@ -1,3 +1,4 @@
+import MuleLedger
 import MuleSystem
 import TestSupport
 import Testing
@@ -8,13 +9,21 @@ import Testing
     /// What a store looks at, of all that it could.
     enum Checks: String, Sendable, CaseIterable {
         case crc64nvme, contentMD5, payloadHash
+        /// The last, known to be enough: no Content-MD5 is sent, and no answer proves anything.
+        case payloadHashAlone
 
         var profile: FakeProfile {
             var profile = FakeProfile.aws()
             if self != .crc64nvme { profile.checksums = .ignored }
             profile.verifiesContentMD5 = self == .contentMD5
-            profile.verifiesPayloadHash = self == .payloadHash
+            profile.verifiesPayloadHash = self == .payloadHash || self == .payloadHashAlone
+            if self == .payloadHashAlone { profile.eTagStyle = .opaque }
             return profile
+        }
+
+        /// What the ledger knows of the store.
+        var facts: [String: String] {
+            self == .payloadHashAlone ? ["protection": "MD5", "checks-payload-hash": "yes"] : [:]
         }
 
         /// Ways to send to it, each of which leaves it something to look at.
@@ -22,6 +31,7 @@ import Testing
             switch self {
             case .crc64nvme, .contentMD5: [[], ["--payload-signing", "never"]]
             case .payloadHash: [[], ["--checksum", "none"]]
+            case .payloadHashAlone: [[]]
             }
         }
     }
@@ -31,6 +41,15 @@ import Testing
         let store: FakeS3
         let proxy: BitFlipProxy
         var mule: MuleRun
+
+        init(_ checks: Checks) throws {
+            self.init(checks.profile)
+            guard !checks.facts.isEmpty else { return }
+            let ledger = try Ledger(path: Array((mule.home.path + "/.local/state/mule/ledger.sqlite").utf8))
+            for (name, value) in checks.facts {
+                try ledger.remember(name, value, of: proxy.endpoint, lifetime: 3600)
+            }
+        }
 
         init(_ profile: FakeProfile) {
             store = FakeS3(profile)
@@ -61,7 +80,7 @@ import Testing
 
     @Test(arguments: Checks.allCases, shapes) func `bit that turns once is mended`(checks: Checks, part: Int?) throws {
         for (seed, way) in checks.ways.enumerated() {
-            let line = Line(checks.profile)
+            let line = try Line(checks)
             let file = try line.mule.file(parts: part == nil ? 1 : 3)
             line.damage(UInt64(seed), part: part, times: 1)
             let outcome = try line.mule.uploadInParts(file, "bucket/key", "--json").runAdding(way)
@@ -70,13 +89,16 @@ import Testing
             #expect(line.proxy.flips == 1)
             let bodies = line.store.requests(.uploadPart) + line.store.requests(.putObject)
             #expect(bodies.count >= (part == nil ? 2 : 4), "\(way)")
+            if checks == .payloadHashAlone, part != nil {
+                #expect(bodies.allSatisfy { $0.header("content-md5") == nil })
+            }
             #expect(try line.mule.status().isEmpty)
         }
     }
 
     @Test(arguments: Checks.allCases, shapes) func `bit that turns always is 6`(checks: Checks, part: Int?) throws {
         for (seed, way) in checks.ways.enumerated() {
-            let line = Line(checks.profile)
+            let line = try Line(checks)
             let file = try line.mule.file(parts: part == nil ? 1 : 3)
             line.damage(UInt64(seed) + 100, part: part, times: .max)
             let outcome = try line.mule.uploadInParts(file, "bucket/key", "--json").runAdding(way)

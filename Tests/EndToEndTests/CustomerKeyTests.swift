@@ -53,7 +53,8 @@ import Testing
         #expect(try store.holdsOnly(file))
         let verified = try keyed.run("verify", "-v", "--download", file, "bucket/key")
         #expect(verified.exitCode == 0, "\(verified.err)")
-        #expect(try mule.run("verify", file, "bucket/key").exitCode != 0)
+        let unkeyed = try mule.run("verify", file, "bucket/key")
+        #expect(unkeyed.exitCode != 0 && unkeyed.explains("--sse-c-key-file"), "\(unkeyed.err)")
         // Unchanged, as the ledger and the store say.
         let unchanged = try keyed.run(["-v"] + again)
         #expect(unchanged.exitCode == 0 && store.count(.create) == 1, "\(unchanged.err)")
@@ -106,6 +107,16 @@ import Testing
         let aborted = try mule.run("abort", id)
         #expect(aborted.exitCode == 0 && store.uploads.isEmpty, "\(aborted.err)")
         #expect(store.violations.isEmpty)
+    }
+
+    /// OpenStack Swift and rclone take the headers and store the bytes as they are.
+    @Test(arguments: [1, 3]) func `a store that ignores the key ends the upload`(parts: Int) throws {
+        store.profile.knowsCustomerKeys = false
+        let file = try mule.file(parts: parts)
+        let outcome = try mule.uploadInParts(file, "bucket/key", "--sse-c-key-file", keyFile).run()
+        #expect(outcome.exitCode == 4 && outcome.explains("ignores the customer key"), "\(outcome.err)")
+        #expect(outcome.explains(parts == 1 ? "Delete the object" : "mule abort"), "\(outcome.err)")
+        #expect(store.count(.complete) == 0)
     }
 
     @Test func `an upload without a key does not continue with one`() throws {

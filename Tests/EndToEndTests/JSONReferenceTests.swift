@@ -235,6 +235,7 @@ import Testing
         _ = try run(mule, seen, 0, "presign", "get", "--json", "bucket/key")
         #expect(store.requests.isEmpty)
         _ = try run(mule, seen, 0, "doctor", "--json")
+        _ = try run(mule, seen, 0, "doctor", "--json", "bucket")
         #expect(!store.requests.isEmpty)
         let file = try mule.home.write("{\n  \"regoin\": \"a\"\n}", to: "c.json")
         _ = try run(mule, seen, 2, "config", "check", "--json", file)

@@ -124,6 +124,27 @@ import Testing
 
     // MARK: Combinations
 
+    @Test(arguments: [true, false]) func `encryption that the store does not show is said once`(isKept: Bool) throws {
+        store.profile.encrypts = isKept
+        let files = [try mule.file(parts: 1, "small"), try mule.file(parts: 2, "large")]
+        let outcome = try mule.run(
+            ["upload", "-j", "1"] + MuleRun.inParts + ["--sse", "AES256"] + files + ["bucket/"]
+        )
+        #expect(outcome.exitCode == 0, "\(outcome.err)")
+        #expect(outcome.messages.count { $0.contains("it may ignore --sse") } == (isKept ? 0 : 1))
+        #expect(store.requests(.headObject).count <= 2)
+    }
+
+    @Test(arguments: [true, false]) func `a lock that the store does not show is said once`(isKept: Bool) throws {
+        store.profile.keepsLocks = isKept
+        let files = [try mule.file(parts: 1, "small"), try mule.file(parts: 2, "large")]
+        let outcome = try mule.run(
+            ["upload", "-j", "1"] + MuleRun.inParts + ["--object-lock-legal-hold", "ON"] + files + ["bucket/"]
+        )
+        #expect(outcome.exitCode == 0, "\(outcome.err)")
+        #expect(outcome.messages.count { $0.contains("does not show the Object Lock") } == (isKept ? 0 : 1))
+    }
+
     @Test(arguments: [
         ("--sse-kms-key-id k", "--sse aws:kms or aws:kms:dsse"), ("--sse AES256 --sse-kms-key-id k", "--sse aws:kms"),
         ("--sse-kms-context a=b", "--sse aws:kms or aws:kms:dsse"), ("--sse-bucket-key true", "--sse aws:kms"),

@@ -118,6 +118,25 @@ enum RealServerCases {
         #expect(try mule.status().isEmpty)
     }
 
+    /// Says what the server can do and what it lacks, and leaves nothing there.
+    ///
+    /// - Parameters:
+    ///   - checksum: the start of what is said of it.
+    ///   - lifecycle: a part of what is said of rules, of which the bucket has none.
+    static func examine(_ server: RealServer, bucket: String, checksum: String, lifecycle: String) throws {
+        let mule = MuleRun(server)
+        let witness = try StoreWitness(server, bucket: bucket)
+        let outcome = try mule.run("doctor", "--json", "--write", bucket)
+        #expect(outcome.exitCode == 0, "\(outcome.out) \(outcome.err)")
+        func finding(_ check: String) -> JSONText? { outcome.objects.first { $0["check"]?.text == check } }
+        #expect(finding("checksum")?["message"]?.text?.hasPrefix(checksum) == true, "\(outcome.out)")
+        #expect(finding("bucket.lifecycle")?["message"]?.text?.contains(lifecycle) == true, "\(outcome.out)")
+        #expect(finding("permissions.delete")?["state"]?.text == "warning", "the server refuses no key a DELETE")
+        #expect(finding("identity")?["message"]?.text?.hasSuffix("as ListBuckets says.") == true, "\(outcome.out)")
+        #expect(outcome.objects.allSatisfy { $0["state"]?.text != "problem" })
+        #expect(try witness.openUploads() == 0)
+    }
+
     static func refuseWrongSecret(_ server: RealServer) throws {
         var mule = MuleRun(server)
         mule.environment["AWS_SECRET_ACCESS_KEY"] = "not-the-secret"
@@ -173,6 +192,10 @@ enum RealServerCases {
         #expect(try mule.uploadInParts(second, address, "--no-overwrite").run().exitCode == 7)
     }
 
+    @Test func `doctor finds the checksum and the missing rule`() throws {
+        try RealServerCases.examine(server, bucket: "doctor", checksum: "CRC64NVME", lifecycle: "No lifecycle rule")
+    }
+
     @Test func `missing bucket is 4`() throws {
         let mule = MuleRun(server)
         let outcome = try mule.uploadInParts(try mule.file(parts: 2), "nosuchbucket/key").run()
@@ -203,6 +226,10 @@ enum RealServerCases {
         try RealServerCases.keepNames(server, bucket: "names", HostileKeys.all.filter { $0 != HostileKeys.long })
     }
 
+    @Test func `doctor finds the checksum and what the server lacks`() throws {
+        try RealServerCases.examine(server, bucket: "doctor", checksum: "Content-MD5", lifecycle: "no lifecycle rules")
+    }
+
     @Test func `wrong secret is 5`() throws { try RealServerCases.refuseWrongSecret(server) }
 }
 
@@ -215,6 +242,10 @@ enum RealServerCases {
     @Test func `killed upload is resumed`() throws { try RealServerCases.surviveKill(server, bucket: "kill") }
 
     @Test func `unfinished uploads are seen and removed`() throws { try RealServerCases.tidyUp(server, bucket: "tidy") }
+
+    @Test func `doctor finds the checksum and what the server lacks`() throws {
+        try RealServerCases.examine(server, bucket: "doctor", checksum: "Content-MD5", lifecycle: "no lifecycle rules")
+    }
 
     @Test func `wrong secret is 5`() throws { try RealServerCases.refuseWrongSecret(server) }
 }

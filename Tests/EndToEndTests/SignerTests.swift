@@ -82,6 +82,24 @@ final class SignerTests {
         return ["hush0", "AWS4-HMAC", "Signature=", store.credentials.secretKey].contains(where: text.contains)
     }
 
+    @Test func `doctor says what a signer is not asked for`() throws {
+        let signer = try signer()
+        let outcome = try mule.run("doctor", "--json", "--signer", signer.url, "bucket")
+        #expect(outcome.exitCode == 0, "\(outcome.out) \(outcome.err)")
+        for check in ["identity", "bucket.lifecycle", "bucket.object-lock", "permissions.delete"] {
+            let found = outcome.objects.first { $0["check"]?.text == check }
+            #expect(
+                found?["state"]?.text == "ok" && found?["message"]?.text?.contains("signer") == true,
+                "\(outcome.out)"
+            )
+        }
+        let operations = Set(store.requests.map(\.operation))
+        #expect(
+            operations.isDisjoint(with: [.getLifecycle, .getObjectLock, .getVersioning, .listBuckets, .deleteObject])
+        )
+        #expect(try !leaks(outcome))
+    }
+
     @Test func `a host with only a token uploads, is killed, resumes and verifies`() throws {
         let signer = try signer()
         let file = try mule.file(parts: 6)
@@ -222,14 +240,14 @@ final class UploadBackendTests {
         mule.environment = ["AWS_ENDPOINT_URL": store.endpoint, "MULE_SIGNER_TOKEN": Self.token]
     }
 
-    private func backend(_ more: String...) throws -> PythonServer {
+    private func backend(_ more: String..., environment: [String: String] = [:]) throws -> PythonServer {
         try PythonServer(
             "Tests/Servers/upload_backend.py",
             ["--log", home.path("log"), "--token", Self.token, "--region", store.region] + more,
             home: home,
             environment: [
                 "AWS_ACCESS_KEY_ID": store.credentials.accessKey, "AWS_SECRET_ACCESS_KEY": store.credentials.secretKey,
-            ]
+            ].merging(environment) { $1 }
         )
     }
 
@@ -278,6 +296,30 @@ final class UploadBackendTests {
         #expect(!text.contains("hush0") && !text.contains(store.credentials.secretKey))
         #expect(calls.first?.hasPrefix("signing_key ") == true)
         #expect(store.requests.allSatisfy { $0.header("x-amz-acl") == nil })
+    }
+
+    /// Of Debian's package faketime: programs get another time.
+    private static let fakeTime = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1"
+
+    @Test(.enabled(if: (try? Files.read(fakeTime)) != nil, "libfaketime is not installed"))
+    func `an upload crosses midnight with a second key`() throws {
+        let second = wallClockMilliseconds() / 1000
+        // The day ends after 6 seconds.
+        let offset = 86_400 - second % 86_400 - 6
+        store.profile.clockOffsetSeconds = Int(offset)
+        let clock = ["LD_PRELOAD": Self.fakeTime, "FAKETIME": "+\(offset)s"]
+        let backend = try backend(environment: clock)
+        mule.environment.merge(clock) { $1 }
+        mule.environment.merge(["DONT_FAKE_MONOTONIC": "1", "NO_FAKE_STAT": "1"]) { $1 }
+        let file = try mule.file(parts: 12)
+        let outcome = try upload(backend, file, "-j", "2", "--limit-rate", "5MB/s")
+        #expect(outcome.exitCode == 0, "\(outcome.err)")
+        #expect(try store.holdsOnly(file))
+        #expect(calls.count { $0.hasPrefix("signing_key ") } >= 2)
+        let scopes = store.requests(.uploadPart).compactMap { request in
+            request.header("authorization")?.split(separator: "/").dropFirst().first.map(String.init)
+        }
+        #expect(Set(scopes).count == 2, "\(Set(scopes))")
     }
 
     @Test func `the region is the backend's`() throws {

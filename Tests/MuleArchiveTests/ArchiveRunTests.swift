@@ -265,7 +265,7 @@ import Testing
     func `a file of which only the change time has moved is compared once, and not sent again`(to: String) throws {
         let path = try harness.file("a")
         #expect(try harness.run(to: to).report.counts.archived == 1)
-        let begun = harness.server.requests.count
+        let requestsBefore = harness.server.requests.count
         for change in [
             { try Files.setMode(path, 0o640) }, {}, { try Files.setModificationTime(path, seconds: 1_700_003_600) },
         ] {
@@ -275,7 +275,7 @@ import Testing
             let identity = SourceIdentity(path: Array(path.utf8), try FileStatus.of(path: Array(path.utf8)))
             #expect(try harness.ledger.all().map(\.upload.source) == [identity])
         }
-        #expect(harness.server.requests.count == begun)
+        #expect(harness.server.requests.count == requestsBefore)
     }
 
     @Test func `a changed content gets the key that is made of it`() throws {

@@ -102,7 +102,7 @@ struct ConfigurationTests {
         (#"{"buckets": {"photos": {"regon": "x"}}}"#, "unknown key buckets.photos.regon; did you mean \"region\"?"),
         (
             #"{"buckets": {"my.photos": {"x": 1}}}"#,
-            "unknown key buckets.\"my.photos\".x; known keys: endpointURL, region"
+            "unknown key buckets.\"my.photos\".x; known keys: provider, endpointURL, region"
         ),
         (
             #"{"buckets": {"photos": {"storageClass": "x"}}}"#,

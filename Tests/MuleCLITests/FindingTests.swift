@@ -1,3 +1,4 @@
+import MuleJSON
 import Testing
 
 @testable import MuleCLI
@@ -20,6 +21,16 @@ import Testing
     @Test func `elsewhere a line is as long as its text`() {
         let lines = finding.text(width: nil, hasColors: false).split(separator: "\n")
         #expect(lines.count == 2 && lines[0].hasSuffix("and aborts it."))
+    }
+
+    @Test func `a cure is on a line of its own, and a key of its own`() {
+        let finding = Finding.warning("clock", "It is late.", cure: "Set it.")
+        #expect(
+            finding.text(width: nil, hasColors: false).split(separator: "\n").map { $0.drop { $0 == " " } } == [
+                "warning  clock               It is late.", "Set it.",
+            ]
+        )
+        #expect(finding.json.line == #"{"check":"clock","cure":"Set it.","message":"It is late.","state":"warning"}"#)
     }
 
     @Test func `only the state is colored`() {

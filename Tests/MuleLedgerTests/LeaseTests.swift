@@ -11,7 +11,7 @@ import Testing
     @Test func `the first claim begins an upload`() throws {
         let claim = try #require(try Ledger(directory).claim([.sample()]).first)
         guard case .began(let record, _) = claim else {
-            Issue.record("not begun: \(claim)")
+            Issue.record("not started: \(claim)")
             return
         }
         #expect(record.state == .pending)

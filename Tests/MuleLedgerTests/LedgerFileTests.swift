@@ -63,6 +63,38 @@ import Testing
         #expect(try Ledger(directory).unfinished().count == 1)
     }
 
+    /// Both ways to create one: as a whole, and in a file that exists.
+    @Test func `a ledger is the same whether its file existed or not`() throws {
+        for name in ["new", "empty"] {
+            if name == "empty" { try directory.write("", to: "empty.sqlite") }
+            let ledger = try Ledger(path: Array(directory.path("\(name).sqlite").utf8))
+            #expect(try ledger.take() != nil)
+        }
+        let asked = [
+            "SELECT sql FROM sqlite_schema ORDER BY name", "PRAGMA user_version", "PRAGMA application_id",
+            "PRAGMA journal_mode", "PRAGMA encoding", "PRAGMA page_size", "PRAGMA auto_vacuum",
+            "PRAGMA integrity_check", "SELECT count(*) FROM uploads",
+        ]
+        let new = try RawDatabase(directory.path("new.sqlite"))
+        let old = try RawDatabase(directory.path("empty.sqlite"))
+        for question in asked { #expect(try new.column(question) == old.column(question), "\(question)") }
+        #expect(try FileStatus.of(path: Array(directory.path("new.sqlite").utf8)).mode == 0o600)
+    }
+
+    /// A power cut may keep the name of the log and not that of the ledger.
+    @Test(arguments: ["-wal", "-journal"])
+    func `what is left of another ledger is not part of a new one`(suffix: String) throws {
+        do {
+            let other = try Ledger(path: Array(directory.path("other/ledger.sqlite").utf8))
+            #expect(try other.take() != nil)
+            let log = try Files.read(directory.path("other/ledger.sqlite-wal"))
+            try directory.write(log, to: "ledger.sqlite" + suffix)
+        }
+        do { #expect(try Ledger(directory).all().isEmpty) }
+        do { #expect(try Ledger(directory).take() != nil) }
+        #expect(try RawDatabase(path).column("PRAGMA integrity_check") == ["ok"])
+    }
+
     @Test func `no column is made for a secret`() throws {
         try makeLedger()
         let columns = try RawDatabase(path).column(

@@ -69,7 +69,7 @@ import Testing
         withExtendedLifetime(lease) {}
     }
 
-    @Test func `a ledger with jobs keeps their items, and its indexes are those of a new one`() throws {
+    @Test func `a ledger with jobs keeps their items`() throws {
         let ledger = try openFixture("v3")
         let job = try #require(try ledger.jobs().first)
         #expect(job == KnownJob(number: 1, name: "logs", quarantineAfter: 2))
@@ -78,13 +78,34 @@ import Testing
         let wanted = ObjectKey([0x75, 0xCC, 0x88])
         #expect(try ledger.rival(of: Array("/other".utf8), for: wanted, in: 1) == [0x2F, 0x64, 0xFF])
         #expect(try ledger.totals(of: job).quarantined == 1)
-        let objects = "SELECT name || ': ' || coalesce(sql, '') FROM sqlite_schema ORDER BY name"
-        do { _ = try Ledger(path: Array(directory.path("new.sqlite").utf8)) }
-        let new = try RawDatabase(directory.path("new.sqlite"))
-        let old = try RawDatabase(directory.path("ledger.sqlite"))
-        #expect(try old.column(objects) == new.column(objects))
         let checkup = try ledger.checkup()
         #expect(checkup.missingObjects.isEmpty && checkup.foreignObjects.isEmpty, "\(checkup)")
+    }
+
+    /// A new ledger is created by one script and an old one by steps; the text of a table that was altered is spaced
+    /// differently.
+    @Test(arguments: ["v1", "v2", "v3"])
+    func `a migrated ledger has the tables, columns and indexes of a new one`(version: String) throws {
+        do { _ = try openFixture(version) }
+        do { _ = try Ledger(path: Array(directory.path("new.sqlite").utf8)) }
+        let old = try RawDatabase(directory.path("ledger.sqlite"))
+        let new = try RawDatabase(directory.path("new.sqlite"))
+        func objects(of database: RawDatabase) throws -> [String] {
+            try database.column(
+                "SELECT type || ' ' || name || ' ' || tbl_name || ': ' || coalesce(sql, '') FROM sqlite_schema ORDER BY name"
+            ).map { $0.filter { !$0.isWhitespace } }
+        }
+        let columns = """
+            SELECT t.name || '.' || c.name || ' ' || c.type || ' ' || c."notnull" || ' ' || c.pk || ' '
+                || coalesce(c.dflt_value, '')
+            FROM sqlite_schema t, pragma_table_xinfo(t.name) c WHERE t.type = 'table' ORDER BY t.name, c.cid
+            """
+        #expect(try objects(of: new).count > 20)
+        #expect(try objects(of: old) == objects(of: new))
+        #expect(try old.column(columns) == new.column(columns))
+        for pragma in ["PRAGMA user_version", "PRAGMA application_id", "PRAGMA journal_mode", "PRAGMA page_size"] {
+            #expect(try old.column(pragma) == new.column(pragma), "\(pragma)")
+        }
     }
 
     @Test func `opening a ledger again changes nothing in it`() throws {

@@ -31,6 +31,8 @@ struct MediaTypesTests {
         #expect(types[path: Array("a.and".utf8)] == nil)
         #expect(types[path: Array("a.html".utf8)] == "text/x-page")
         #expect(types[path: Array("a.json".utf8)] == "application/json")
+        #expect(types[path: Array("dir/a.Html//".utf8)] == "text/x-page")
+        #expect(types[path: Array("a.x-new".utf8)] == nil)
         #expect(types[path: Array("a.txt".utf8)] == "text/plain")
     }
 

@@ -19,6 +19,16 @@ import Testing
         #expect(RequestCapacity(openFiles: openFiles, memory: memory).most(wanted) == expected)
     }
 
+    @Test(
+        arguments: [
+            (20_000, nil, 256), (1_024, nil, 166), (20_000, 1 << 30, 256), (20_000, 512 << 20, 128), (64, 1 << 30, 6),
+            (20_000, 1, 1),
+        ] as [(Int, Int64?, Int)]
+    )
+    func `small files take less memory`(openFiles: Int, memory: Int64?, expected: Int) {
+        #expect(RequestCapacity(openFiles: openFiles, memory: memory).mostSmall(256) == expected)
+    }
+
     @Test
     func `what is asked for is enough`() {
         for wanted in 1...256 {

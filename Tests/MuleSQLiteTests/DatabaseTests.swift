@@ -54,6 +54,121 @@ import Testing
         #expect(found == [1, 2, nil, 1, 2])
     }
 
+    // MARK: Durability
+
+    /// What commits wait for (`PRAGMA synchronous`); 3 is EXTRA.
+    private func level(_ database: Database) throws -> [Int64] {
+        try database.run("PRAGMA synchronous") { $0.integer(0) }
+    }
+
+    private func logged() throws -> Database {
+        let database = try database()
+        try database.execute("PRAGMA journal_mode = WAL; CREATE TABLE t (number INTEGER PRIMARY KEY, filler BLOB)")
+        return database
+    }
+
+    private func insert(_ number: Int64, in database: Database) throws(SQLiteError) {
+        try database.run("INSERT INTO t (number) VALUES (?)", [.integer(number)])
+    }
+
+    @Test func `every commit is durable again after one that need not be, whether it succeeds or not`() throws {
+        let database = try logged()
+        try database.commitDurably(usesLog: true)
+        for number: Int64 in [1, 2, 2, 3] {
+            let isRepeated = try numbers(in: database).contains(number)
+            do {
+                try database.withoutSync { () throws(SQLiteError) in
+                    #expect(throws: Never.self) { try #expect(level(database) == [1]) }
+                    try insert(number, in: database)
+                }
+                #expect(!isRepeated)
+            } catch {
+                #expect(isRepeated)
+            }
+            #expect(try level(database) == [3])
+        }
+        #expect(try numbers(in: database) == [1, 2, 3])
+    }
+
+    @Test func `a database without a log has no commit that need not be durable`() throws {
+        let database = try database()
+        try database.execute("CREATE TABLE t (number INTEGER PRIMARY KEY)")
+        try database.commitDurably(usesLog: false)
+        try database.withoutSync { () throws(SQLiteError) in
+            #expect(throws: Never.self) { try #expect(level(database) == [3]) }
+            try insert(1, in: database)
+        }
+        #expect(try numbers(in: database) == [1])
+    }
+
+    @Test(arguments: [false, true]) func `the first transaction of a log is like any other`(fails: Bool) throws {
+        do { _ = try logged() }
+        let database = try Database(path: Array(directory.path("test.sqlite").utf8), busyTimeout: 0)
+        try database.commitDurably(usesLog: true)
+        do {
+            try database.transaction { () throws(SQLiteError) in
+                #expect(throws: Never.self) { try #expect(level(database) == [0]) }
+                try insert(1, in: database)
+                if fails { try insert(1, in: database) }
+            }
+            #expect(!fails)
+        } catch {
+            #expect(fails)
+        }
+        #expect(try level(database) == [3])
+        try database.transaction { () throws(SQLiteError) in
+            #expect(throws: Never.self) { try #expect(level(database) == [3]) }
+            try insert(2, in: database)
+        }
+        #expect(try numbers(in: database) == (fails ? [2] : [1, 2]))
+    }
+
+    @Test func `a log that another process has started is synced by SQLite alone`() throws {
+        let other = try logged()
+        let database = try Database(path: Array(directory.path("test.sqlite").utf8), busyTimeout: 0)
+        try database.commitDurably(usesLog: true)
+        try other.execute("INSERT INTO t (number) VALUES (1)")
+        var levels: [[Int64]] = []
+        try database.transaction { () throws(SQLiteError) in
+            #expect(throws: Never.self) { levels.append(try level(database)) }
+            try insert(2, in: database)
+        }
+        #expect(levels == [[3]])
+        #expect(try numbers(in: other) == [1, 2])
+    }
+
+    /// A checkpoint without syncs would lose the file's content if the power failed.
+    @Test func `nothing is moved out of a log that is not on disk`() throws {
+        do { _ = try logged() }
+        let path = directory.path("test.sqlite")
+        let database = try Database(path: Array(path.utf8), busyTimeout: 0)
+        try database.commitDurably(usesLog: true)
+        let before = try Files.size(path)
+        let filler = [UInt8](repeating: 1, count: 4000)
+        try database.transaction { () throws(SQLiteError) in
+            for number: Int64 in 1...1500 {
+                try database.run("INSERT INTO t VALUES (?, ?)", [.integer(number), .blob(filler)])
+            }
+        }
+        #expect(try Files.size(path) == before)
+        try database.transaction { () throws(SQLiteError) in try insert(1501, in: database) }
+        #expect(try Files.size(path) > before + 1000 * 4096)
+        #expect(try numbers(in: database).count == 1501)
+    }
+
+    @Test func `a file made from a script is a database with a log`() throws {
+        let bytes = try Database.file(after: "CREATE TABLE t (number INTEGER PRIMARY KEY);", applicationID: 7)
+        let header = FileHeader(bytes: bytes)
+        #expect(header.isSQLite && header.usesLog && header.applicationID == 7)
+        try directory.write(bytes, to: "made.sqlite")
+        let database = try Database(path: Array(directory.path("made.sqlite").utf8))
+        #expect(try database.run("PRAGMA journal_mode") { $0.text(0) } == ["wal"])
+        #expect(try database.run("PRAGMA integrity_check") { $0.text(0) } == ["ok"])
+        try database.transaction { () throws(SQLiteError) in try insert(1, in: database) }
+        #expect(try numbers(in: database) == [1])
+        #expect(throws: SQLiteError.self) { try Database.file(after: "CREATE", applicationID: 7) }
+    }
+
     // MARK: Errors
 
     @Test func `a file that is missing cannot be opened`() {

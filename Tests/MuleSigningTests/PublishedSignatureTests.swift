@@ -232,3 +232,29 @@ import Testing
         #expect(signature == example.signature)
     }
 }
+
+/// Google's scheme has the same steps under other names. The value is that of the tests of lua-resty-gcs-signature.
+@Suite struct GoogleSignatureTests {
+    @Test func `Google's signature is the published one`() {
+        let request = SignableRequest(
+            method: "GET",
+            host: "example.com",
+            encodedPath: "/foo/bar",
+            payload: .unsigned,
+            scheme: .google
+        )
+        let headers = Signer(region: "auto").headers(
+            for: request,
+            credentials: Credentials(accessKeyID: "XXXXX", secretAccessKey: "YYYYY"),
+            at: UTCTime(secondsSince1970: 1_732_156_539)
+        )
+        #expect(headers.map(\.name) == ["x-goog-date", "x-goog-content-sha256", "authorization"])
+        #expect(headers[0].value == "20241121T023539Z" && headers[1].value == "UNSIGNED-PAYLOAD")
+        #expect(
+            headers[2].value
+                == "GOOG4-HMAC-SHA256 Credential=XXXXX/20241121/auto/storage/goog4_request, "
+                + "SignedHeaders=host;x-goog-content-sha256;x-goog-date, "
+                + "Signature=528346f587a0b46433f92d583f3148b88a5117bf26131f328553789feb433028"
+        )
+    }
+}

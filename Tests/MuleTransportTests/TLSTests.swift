@@ -31,6 +31,25 @@ struct TLSTests {
     }
 
     @Test
+    func `the version and the certificate of a connection are known where they are asked for`() async throws {
+        let server = try await onThread { try TLSServer() }
+        var settings = TransportSettings(userAgent: "mule/test", caBundle: server.certificate)
+        for isAsked in [true, false] {
+            settings.observesSecurity = isAsked
+            let asked = settings
+            let security = try await onThread {
+                let client = try HTTPClient(settings: asked, cancellation: Cancellation())
+                _ = try client.perform(.get(server.url))
+                return client.security
+            }
+            #expect(security?.version == (isAsked ? "TLSv1.3" : nil))
+            #expect(security?.issuer == (isAsked ? "mule tests" : nil))
+            #expect(security?.name == nil, "an IP address is no name")
+            #expect(security?.end == (isAsked ? 2_493_072_000 : nil), "2049-01-01")
+        }
+    }
+
+    @Test
     func `a reset inside an encrypted body is a broken connection, and no signal`() async throws {
         let server = try await onThread { try TLSServer() }
         let file = try BodyFile(64 << 20, sparse: true)

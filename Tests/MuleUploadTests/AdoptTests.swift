@@ -53,7 +53,7 @@ import Testing
     private func expectFinished(
         _ path: String,
         sending missing: [Int],
-        from begun: Int,
+        from requestsBefore: Int,
         openUploads: Int = 0,
         sourceLocation: SourceLocation = #_sourceLocation
     ) throws {
@@ -62,7 +62,7 @@ import Testing
         let summary = try #require(outcome.completed.first, sourceLocation: sourceLocation)
         let object = try #require(server.object(key: "key"), sourceLocation: sourceLocation)
         #expect(try object.equals(file: path), sourceLocation: sourceLocation)
-        #expect(harness.partsSent(from: begun).sorted() == missing, sourceLocation: sourceLocation)
+        #expect(harness.partsSent(from: requestsBefore).sorted() == missing, sourceLocation: sourceLocation)
         #expect(summary.bytesSkipped == object.size - summary.bytesSent, sourceLocation: sourceLocation)
         #expect(summary.proof.eTag == object.eTag, sourceLocation: sourceLocation)
         let isSameKind = object.checksum?.algorithm.rawValue == summary.proof.checksumAlgorithm
@@ -83,14 +83,14 @@ import Testing
         if storeIgnoresChecksums { server.profile.checksums = .ignored }
         let path = try harness.file()
         try harness.interrupt(path, .init(checksum: checksum), afterParts: 4)
-        let begun = server.requests.count
+        let requestsBefore = server.requests.count
         let adoption = try adopt(path)
         #expect(adoption.failure == nil, "\(String(describing: adoption.failure))")
         #expect(adoption.record?.partsDone == 4)
         #expect(adoption.record?.bytesDone == 4 * EngineHarness.partSize)
         #expect(adoption.record?.upload.partSize == EngineHarness.partSize)
         #expect(adoption.notices == [])
-        try expectFinished(path, sending: [5, 6], from: begun)
+        try expectFinished(path, sending: [5, 6], from: requestsBefore)
         #expect(server.count(.create) == 1)
     }
 
@@ -104,9 +104,9 @@ import Testing
         } else {
             try harness.interrupt(path, afterParts: parts)
         }
-        let begun = server.requests.count
+        let requestsBefore = server.requests.count
         #expect(try adopt(path).record?.partsDone == parts)
-        try expectFinished(path, sending: Array((parts + 1)..<7), from: begun)
+        try expectFinished(path, sending: Array((parts + 1)..<7), from: requestsBefore)
     }
 
     @Test func `the last part alone tells the plan`() throws {
@@ -115,9 +115,9 @@ import Testing
         let upload = try #require(server.uploads.first)
         let bytes = try Files.read(path)[(5 * Int(EngineHarness.partSize))...]
         server.edit(upload: upload.id) { $0.parts = [6: Self.part(6, Array(bytes), checksum: .crc64nvme)] }
-        let begun = server.requests.count
+        let requestsBefore = server.requests.count
         #expect(try adopt(path).record?.upload.partSize == EngineHarness.partSize)
-        try expectFinished(path, sending: [1, 2, 3, 4, 5], from: begun)
+        try expectFinished(path, sending: [1, 2, 3, 4, 5], from: requestsBefore)
     }
 
     @Test func `an adopted upload may be interrupted again`() throws {
@@ -130,8 +130,8 @@ import Testing
         ])
         _ = try harness.resume(ledger, settings: EngineHarness.settings(concurrency: 1), cancellation: cancellation)
         server.script([])
-        let begun = server.requests.count
-        try expectFinished(path, sending: [5, 6], from: begun)
+        let requestsBefore = server.requests.count
+        try expectFinished(path, sending: [5, 6], from: requestsBefore)
     }
 
     // MARK: Started by other programs
@@ -373,10 +373,31 @@ import Testing
         if !checksums { server.profile.checksums = .ignored }
         let path = try harness.file()
         try harness.interrupt(path, afterParts: 4)
-        let begun = server.requests.count
+        let requestsBefore = server.requests.count
         #expect(try adopt(path).failure == nil)
         server.script([.on(.complete, .closeAfterProcessing)])
-        try expectFinished(path, sending: [5, 6], from: begun)
+        try expectFinished(path, sending: [5, 6], from: requestsBefore)
+    }
+
+    /// rclone: Complete answers the MD5 of the parts' MD5s, HEAD the MD5 of all bytes.
+    @Test(arguments: [true, false]) func `the MD5 of the whole object as its ETag is a proof`(isRight: Bool) throws {
+        server.profile.checksums = .ignored
+        let path = try harness.file()
+        try harness.interrupt(path, afterParts: 4)
+        #expect(try adopt(path).failure == nil)
+        let bytes = try Files.read(path) + (isRight ? [] : [0])
+        let md5 = Self.checksum(.md5, of: bytes).hex
+        server.script([
+            .on(
+                .complete,
+                .run(.afterProcessing) { [server] _ in
+                    server.edit { $0.buckets["bucket"]?.objects[Array("key".utf8)]?.eTag = md5 }
+                }
+            )
+        ])
+        let outcome = try harness.resume(ledger)
+        #expect(outcome.completed.count == (isRight ? 1 : 0), "\(outcome.failure?.message ?? "")")
+        if !isRight { #expect(outcome.failure?.kind == .verification) }
     }
 
     @Test func `a lost answer that nothing settles is unknown`() throws {
@@ -436,10 +457,10 @@ import Testing
         #expect(try adopt(path).failure == nil)
         try expectFinished(path, sending: [3, 4, 5, 6], from: byMule ? server.requests.count : 0)
         #expect((server.object(key: "key")?.metadata["mule-upload"] != nil) == byMule)
-        let begun = server.requests.count
+        let requestsBefore = server.requests.count
         let entry = try harness.register(path, ledger: ledger)
         let outcome = try harness.run(entry, path: path, ledger: ledger)
         #expect(outcome.completed.first?.wasThere == true)
-        #expect(harness.partsSent(from: begun) == [])
+        #expect(harness.partsSent(from: requestsBefore) == [])
     }
 }

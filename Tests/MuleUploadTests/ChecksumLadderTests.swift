@@ -42,10 +42,10 @@ import Testing
         #expect(try harness.ledger.fact("protection", of: harness.server.endpoint)?.hasPrefix(store.rung) == true)
 
         // With the ledger's facts, the next upload starts in that mode.
-        let begun = harness.server.requests.count
+        let requestsBefore = harness.server.requests.count
         let again = try harness.upload(path, .init(key: "again", partSize: partSize))
         try harness.expectDone(again, path, key: "again")
-        let second = harness.server.requests.dropFirst(begun)
+        let second = harness.server.requests.dropFirst(requestsBefore)
         #expect(second.allSatisfy { $0.errorCode == nil })
         #expect(second.count { $0.operation == .uploadPart || $0.operation == .putObject } == (partSize == nil ? 1 : 6))
     }
@@ -118,10 +118,10 @@ import Testing
         } else {
             try ledger.execute("UPDATE parts SET crc = x'01020304' WHERE number = 2")
         }
-        let begun = harness.server.requests.count
+        let requestsBefore = harness.server.requests.count
         let outcome = try harness.resume(settings: EngineHarness.settings(concurrency: 1))
         try harness.expectDone(outcome, path)
-        #expect(Set(harness.partsSent(from: begun)) == [4, 5, 6])
+        #expect(Set(harness.partsSent(from: requestsBefore)) == [4, 5, 6])
         #expect(harness.server.object(key: "key")?.eTag == outcome.completed.first?.proof.eTag)
     }
 
@@ -132,10 +132,10 @@ import Testing
         let harness = try EngineHarness(profile)
         let path = try harness.file()
         _ = try harness.upload(path, .init(payloadSigning: "never"))
-        let begun = harness.server.requests.count
+        let requestsBefore = harness.server.requests.count
         harness.server.script([.on(.uploadPart, part: 2, .flipBit), .on(.uploadPart, part: 5, .flipBit)])
         try harness.expectDone(try harness.upload(path, .init(key: "k", payloadSigning: "never")), path, key: "k")
-        #expect(harness.partsSent(from: begun).count == 8)
+        #expect(harness.partsSent(from: requestsBefore).count == 8)
     }
 
     @Test(arguments: stores)
@@ -145,9 +145,9 @@ import Testing
         let harness = try EngineHarness(profile)
         let path = try harness.file()
         try harness.interrupt(path, afterParts: 3)
-        let begun = harness.server.requests.count
+        let requestsBefore = harness.server.requests.count
         try harness.expectDone(try harness.resume(), path)
-        #expect(harness.partsSent(from: begun).sorted() == [4, 5, 6])
+        #expect(harness.partsSent(from: requestsBefore).sorted() == [4, 5, 6])
     }
 
     @Test(arguments: [FakeProfile.ETagStyle.opaque, .random, .kms])

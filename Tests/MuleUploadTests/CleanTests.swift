@@ -142,11 +142,11 @@ import Testing
         _ harness: EngineHarness,
         _ id: String,
         key: String = "other",
-        begun: Int64 = now - hour,
+        startedAt: Int64 = now - hour,
         by initiator: String = mine,
         parts: [(size: Int64, age: Int64)] = []
     ) {
-        var upload = FakeUpload(id: id, key: Array(key.utf8), initiated: begun)
+        var upload = FakeUpload(id: id, key: Array(key.utf8), initiated: startedAt)
         upload.initiatorID = initiator
         for (index, part) in parts.enumerated() {
             let number = index + 1
@@ -256,7 +256,7 @@ import Testing
         let record = try pending(harness)
         try harness.abort(record)
         let id = try #require(record.uploadID)
-        plant(harness, id, key: "key", begun: Self.now, parts: [(11, 0)])
+        plant(harness, id, key: "key", startedAt: Self.now, parts: [(11, 0)])
         let cleaned = try clean(harness, cutoff: 0)
         #expect(cleaned.removed == [id])
         #expect(cleaned.summary.bytes == 11)
@@ -269,7 +269,7 @@ import Testing
         let record = try pending(harness)
         try harness.abort(record)
         let id = try #require(record.uploadID)
-        plant(harness, id, key: "key", begun: Self.now + difference)
+        plant(harness, id, key: "key", startedAt: Self.now + difference)
         let cleaned = try clean(harness)
         #expect(cleaned.removed.isEmpty && cleaned.skipped == [id])
         harness.expectClean(openUploads: 1)
@@ -281,7 +281,7 @@ import Testing
         let harness = try EngineHarness()
         let record = try pending(harness)
         plant(harness, "own")
-        plant(harness, "young", begun: Self.now + 3 * 86_400)
+        plant(harness, "young", startedAt: Self.now + 3 * 86_400)
         plant(harness, "foreign", by: Self.others)
         let cleaned = try clean(harness)
         #expect(cleaned.removed == [record.uploadID])
@@ -305,7 +305,7 @@ import Testing
         harness.server.profile.listUploadsPageSize = 2
         // IDs fall while times rise: a list that continues from a removed upload would skip the rest of the key.
         for number in 0..<9 {
-            plant(harness, "\(9 - number)", key: "pre/fix", begun: Self.now - 9 * Self.hour + Int64(number))
+            plant(harness, "\(9 - number)", key: "pre/fix", startedAt: Self.now - 9 * Self.hour + Int64(number))
         }
         plant(harness, "a", key: "pre/", by: Self.others, parts: [(5, Self.hour), (6, Self.hour)])
         plant(harness, "b", key: "pre", by: Self.others)
@@ -318,8 +318,8 @@ import Testing
 
     @Test func `what is still given parts is not stale however long ago it was started`() throws {
         let harness = try EngineHarness()
-        plant(harness, "busy", begun: Self.now - 100 * Self.hour, parts: [(5, 90 * Self.hour), (5, 0)])
-        plant(harness, "idle", begun: Self.now - 100 * Self.hour, parts: [(5, 90 * Self.hour)])
+        plant(harness, "busy", startedAt: Self.now - 100 * Self.hour, parts: [(5, 90 * Self.hour), (5, 0)])
+        plant(harness, "idle", startedAt: Self.now - 100 * Self.hour, parts: [(5, 90 * Self.hour)])
         let cutoff = (Self.now - 2 * Self.hour) * 1000
         for removes in [false, true] {
             let cleaned = try clean(harness, cutoff: cutoff, takesAll: true, removes: removes)

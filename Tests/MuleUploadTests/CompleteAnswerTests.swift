@@ -1,3 +1,4 @@
+import MuleDigest
 import MuleLedger
 import MuleSystem
 import TestSupport
@@ -395,5 +396,28 @@ import Testing
         let path = try harness.file()
         let outcome = try harness.upload(path)
         try harness.expectFailed(outcome, .verification, state: .unknown, openUploads: 1)
+    }
+
+    /// moto without its library for CRC-64/NVME answers a CRC-32 under that name.
+    @Test func `a checksum of the wrong length is named`() throws {
+        let harness = try EngineHarness()
+        harness.server.script([
+            .on(
+                .complete,
+                .run(.afterProcessing) { [server = harness.server] _ in
+                    server.edit { store in
+                        store.buckets["bucket"]?.objects[Array("key".utf8)]?.checksum = FakeChecksum(
+                            algorithm: .crc64nvme,
+                            kind: .fullObject,
+                            value: "0cG43g=="
+                        )
+                    }
+                },
+                .dropChecksumEcho
+            )
+        ])
+        let outcome = try harness.upload(try harness.file())
+        #expect(outcome.failure?.kind == .verification)
+        #expect(outcome.failure?.message.contains("--checksum md5") == true, "\(outcome.failure?.message ?? "")")
     }
 }

@@ -34,6 +34,8 @@ final class EngineHarness: Sendable {
     /// What the client takes for the bucket's region.
     let region: String
     let provider: any CredentialsProvider
+    /// What the client takes the store for.
+    let kind: Provider?
     /// Seconds that one request may stand still; the run's patience where nil.
     private let requestPatience: Double?
 
@@ -47,10 +49,12 @@ final class EngineHarness: Sendable {
         rateLimit: Int64? = nil,
         region: String? = nil,
         provider: (any CredentialsProvider)? = nil,
+        kind: Provider? = nil,
         faults: [Fault] = [],
         openLedger: ([UInt8]) throws -> Ledger = { try Ledger(path: $0) }
     ) throws {
         self.requestPatience = requestPatience
+        self.kind = kind
         server = FakeS3(profile, credentials: credentials, faults: faults)
         self.region = region ?? server.region
         self.provider =
@@ -79,6 +83,7 @@ final class EngineHarness: Sendable {
         settings.retry.base = 0.001
         settings.retry.throttledBase = 0.001
         settings.retry.cap = 0.002
+        settings.retry.completionBase = 0.01
         return settings
     }
 
@@ -127,7 +132,8 @@ final class EngineHarness: Sendable {
             transport: TransportSettings(userAgent: agent),
             credentials: provider,
             cancellation: cancellation,
-            patience: patience ?? requestPatience ?? settings.stallLimit
+            patience: patience ?? requestPatience ?? settings.stallLimit,
+            provider: kind
         )
     }
 
@@ -342,13 +348,13 @@ final class EngineHarness: Sendable {
 
     /// Aborts an upload like the command; returns the notices.
     @discardableResult
-    func abort(_ record: UploadRecord, stallLimit: Double = 30) throws -> [String] {
+    func abort(_ record: UploadRecord, stallLimit: Double = 30, settings: RunSettings? = nil) throws -> [String] {
         let events = EventLog()
         let cancellation = Cancellation()
         guard let (record, lease) = try ledger.claim(record.number) else { throw HarnessFailure("held elsewhere") }
         let abort = AbortRun(
             ledger: ledger,
-            settings: Self.settings(stallLimit: stallLimit),
+            settings: settings ?? Self.settings(stallLimit: stallLimit),
             cancellation: cancellation
         ) { events.add($0) }
         try abort.abort(record, lease, service: try service(cancellation))

@@ -37,10 +37,10 @@ import Testing
         let path = try harness.file(size: 300_000)
         try harness.interrupt(path, options, afterParts: 2)
         try Files.overwrite(path, at: 300_000, with: [UInt8](repeating: 7, count: 100_000))
-        let begun = harness.server.requests.count
+        let requestsBefore = harness.server.requests.count
         #expect(try harness.resume().failure == nil)
         // What was there was compared and kept.
-        #expect(harness.partsSent(from: begun).sorted() == [3, 4, 5])
+        #expect(harness.partsSent(from: requestsBefore).sorted() == [3, 4, 5])
         try expectFirst(300_000, of: path, harness)
         harness.expectClean()
     }
@@ -53,10 +53,10 @@ import Testing
         if !mayList { harness.server.profile.denied = [.listParts] }
         try Files.overwrite(path, at: 10, with: [1, 2, 3, 4, 5])
         try Files.overwrite(path, at: 300_000, with: [7])
-        let begun = harness.server.requests.count
+        let requestsBefore = harness.server.requests.count
         let failure = try #require(try harness.resume().failure)
         #expect(failure.kind == .source && failure.message.contains("--restart"))
-        #expect(harness.partsSent(from: begun).isEmpty)
+        #expect(harness.partsSent(from: requestsBefore).isEmpty)
     }
 
     @Test(arguments: [SourceChangeTests.Change.truncated, .replaced, .removed])

@@ -107,7 +107,7 @@ import Testing
         let other = try Ledger(path: harness.ledger.path)
         let held = try other.claim([upload])
         guard case .began = held.first else {
-            Issue.record("not begun")
+            Issue.record("not started")
             return
         }
         guard case .refused(let failure) = try harness.register(path) else {

@@ -80,7 +80,7 @@ import Testing
 
         init(goodLooks: Int) { self.goodLooks = goodLooks }
 
-        /// The ledger looks when it is opened, before a run, and after each commit of it.
+        /// A new ledger looks before it is created, when it is opened, before a run, and after each commit of it.
         func look() -> FileSystem {
             let count = looks.add(1, ordering: .relaxed).newValue
             let isFree = count <= goodLooks || isFreed.load(ordering: .relaxed)
@@ -95,7 +95,7 @@ import Testing
     }
 
     @Test func `nothing is sent without room to record it`() throws {
-        let disk = FillingDisk(goodLooks: 1)
+        let disk = FillingDisk(goodLooks: 2)
         let harness = try disk.harness()
         let path = try harness.file()
         let outcome = try harness.upload(path)
@@ -116,7 +116,7 @@ import Testing
     /// sends only those.
     @Test(arguments: [1, 2])
     func `a disk that fills up stops the run behind what is recorded`(commits: Int) throws {
-        let disk = FillingDisk(goodLooks: 1 + commits)
+        let disk = FillingDisk(goodLooks: 2 + commits)
         let harness = try disk.harness()
         let path = try harness.file(size: Int64(Self.parts) * EngineHarness.partSize)
         let outcome = try harness.upload(path)

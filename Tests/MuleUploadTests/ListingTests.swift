@@ -19,10 +19,10 @@ import Testing
             let outcome = try harness.interrupt(path, afterParts: count)
             try harness.expectFailed(outcome, .interrupted, state: .pending, isResumable: true, openUploads: 1)
         }
-        let begun = harness.server.requests.count
+        let requestsBefore = harness.server.requests.count
         let outcome = try harness.resume()
         try harness.expectDone(outcome, path)
-        #expect(harness.partsSent(from: begun).sorted() == Array((count + 1)..<7))
+        #expect(harness.partsSent(from: requestsBefore).sorted() == Array((count + 1)..<7))
         let size = try Files.size(path)
         #expect(outcome.completed.first?.bytesSkipped == min(Int64(count) * EngineHarness.partSize, size))
         #expect(harness.server.count(.create) == 1)
@@ -34,10 +34,10 @@ import Testing
         try harness.interrupt(path, afterParts: 5)
         let record = try harness.record()
         try harness.ledger.forgetParts([1, 2, 4], of: record.number)
-        let begun = harness.server.requests.count
+        let requestsBefore = harness.server.requests.count
         let outcome = try harness.resume()
         try harness.expectDone(outcome, path)
-        #expect(harness.partsSent(from: begun) == [6])
+        #expect(harness.partsSent(from: requestsBefore) == [6])
         #expect(outcome.completed.first?.bytesSkipped == 5 * EngineHarness.partSize)
     }
 
@@ -54,10 +54,10 @@ import Testing
                 upload.parts[number] = Self.part(number, bytes)
             }
         }
-        let begun = harness.server.requests.count
+        let requestsBefore = harness.server.requests.count
         let outcome = try harness.resume()
         try harness.expectDone(outcome, path)
-        #expect(harness.partsSent(from: begun) == [])
+        #expect(harness.partsSent(from: requestsBefore) == [])
         #expect(harness.server.count(.listParts) == 3)
         #expect(outcome.completed.first?.bytesSkipped == Int64(count) * 1024)
     }
@@ -81,9 +81,9 @@ import Testing
             newer.lastModified = 4_000_000_000
             upload.parts[2] = newer
         }
-        let begun = harness.server.requests.count
+        let requestsBefore = harness.server.requests.count
         try harness.expectDone(try harness.resume(), path)
-        #expect(harness.partsSent(from: begun).sorted() == [2, 5, 6])
+        #expect(harness.partsSent(from: requestsBefore).sorted() == [2, 5, 6])
     }
 
     @Test(arguments: [false, true])
@@ -98,9 +98,9 @@ import Testing
             upload.parts[3] = nil
         }
         if withoutRows { try harness.ledger.forgetParts(Array(1...5), of: record.number) }
-        let begun = harness.server.requests.count
+        let requestsBefore = harness.server.requests.count
         try harness.expectDone(try harness.resume(), path)
-        #expect(harness.partsSent(from: begun).sorted() == [1, 2, 3, 6])
+        #expect(harness.partsSent(from: requestsBefore).sorted() == [1, 2, 3, 6])
     }
 
     /// The store has kept the part's name, but not its bytes.
@@ -114,9 +114,9 @@ import Testing
             rotten.eTag = ours.eTag
             upload.parts[2] = rotten
         }
-        let begun = harness.server.requests.count
+        let requestsBefore = harness.server.requests.count
         try harness.expectDone(try harness.resume(), path)
-        #expect(harness.partsSent(from: begun).sorted() == [2, 4, 5, 6])
+        #expect(harness.partsSent(from: requestsBefore).sorted() == [2, 4, 5, 6])
         #expect(harness.server.count(.complete) == 1)
     }
 
@@ -138,16 +138,16 @@ import Testing
                 }
             )
         ])
-        let begun = harness.server.requests.count
+        let requestsBefore = harness.server.requests.count
         let outcome = try harness.resume()
         try harness.expectFailed(outcome, .store, state: .failed, openUploads: 1)
-        #expect(harness.partsSent(from: begun) == [])
+        #expect(harness.partsSent(from: requestsBefore) == [])
         // Two pages for each try.
         #expect(harness.server.count(.listParts) == 10)
         #expect(try harness.record().partsDone == 5)
         harness.server.script([])
         try harness.expectDone(try harness.resume(), path)
-        #expect(harness.partsSent(from: begun) == [6])
+        #expect(harness.partsSent(from: requestsBefore) == [6])
     }
 
     @Test(arguments: [true, false])
@@ -163,9 +163,9 @@ import Testing
                 upload.parts[2] = Self.part(2, [UInt8](repeating: 0, count: Int(EngineHarness.partSize)))
             }
         }
-        let begun = harness.server.requests.count
+        let requestsBefore = harness.server.requests.count
         try harness.expectDone(try harness.resume(), path)
-        #expect(harness.partsSent(from: begun).sorted() == (isSame ? [4, 5, 6] : [2, 4, 5, 6]))
+        #expect(harness.partsSent(from: requestsBefore).sorted() == (isSame ? [4, 5, 6] : [2, 4, 5, 6]))
     }
 
     @Test func `a part that nothing proves is sent again`() throws {
@@ -176,9 +176,9 @@ import Testing
         let path = try harness.file()
         try harness.interrupt(path, afterParts: 3)
         try harness.ledger.forgetParts([1], of: try harness.record().number)
-        let begun = harness.server.requests.count
+        let requestsBefore = harness.server.requests.count
         try harness.expectDone(try harness.resume(), path)
-        #expect(harness.partsSent(from: begun).sorted() == [1, 4, 5, 6])
+        #expect(harness.partsSent(from: requestsBefore).sorted() == [1, 4, 5, 6])
     }
 
     @Test(arguments: [(403, "AccessDenied"), (501, "NotImplemented")])
@@ -187,10 +187,10 @@ import Testing
         let path = try harness.file()
         try harness.interrupt(path, afterParts: 3)
         harness.server.script([.on(.listParts, times: 100, .status(status, code: code))])
-        let begun = harness.server.requests.count
+        let requestsBefore = harness.server.requests.count
         let outcome = try harness.resume()
         try harness.expectDone(outcome, path)
-        #expect(harness.partsSent(from: begun).sorted() == [4, 5, 6])
+        #expect(harness.partsSent(from: requestsBefore).sorted() == [4, 5, 6])
         #expect(outcome.notices.count { $0.contains("s3:ListMultipartUploadParts") } == 1)
     }
 
@@ -206,9 +206,9 @@ import Testing
         let path = try harness.file()
         try harness.interrupt(path, afterParts: 5)
         harness.server.script([fault])
-        let begun = harness.server.requests.count
+        let requestsBefore = harness.server.requests.count
         try harness.expectDone(try harness.resume(), path)
-        #expect(harness.partsSent(from: begun) == [6])
+        #expect(harness.partsSent(from: requestsBefore) == [6])
     }
 
     @Test(
@@ -222,9 +222,9 @@ import Testing
         let harness = try EngineHarness(profile)
         let path = try harness.file()
         try harness.interrupt(path, afterParts: 3)
-        let begun = harness.server.requests.count
+        let requestsBefore = harness.server.requests.count
         try harness.expectDone(try harness.resume(), path)
-        #expect(harness.partsSent(from: begun).sorted() == [4, 5, 6])
+        #expect(harness.partsSent(from: requestsBefore).sorted() == [4, 5, 6])
     }
 
     private static func part(_ number: Int, _ bytes: [UInt8]) -> FakePart {

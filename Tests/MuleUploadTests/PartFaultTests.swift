@@ -221,12 +221,12 @@ import Testing
         let outcome = try harness.upload(path)
         try harness.expectFailed(outcome, .network, state: .pending, isResumable: true, openUploads: 1)
         harness.server.script([])
-        let begun = harness.server.requests.count
+        let requestsBefore = harness.server.requests.count
         let again = try harness.resume(settings: EngineHarness.settings())
         try harness.expectDone(again, path)
         // What was recorded in the first run stays.
         #expect(again.completed.first?.bytesSkipped ?? 0 > 0)
-        #expect(harness.partsSent(from: begun).count <= 4)
+        #expect(harness.partsSent(from: requestsBefore).count <= 4)
     }
 
     @Test func `a server that is down leaves a pending row`() throws {

@@ -68,13 +68,13 @@ import Testing
         try harness.expectFailed(try harness.upload(command: broken), .source, state: .failed, openUploads: 1)
         let there = Set(harness.server.uploads.flatMap { $0.parts.keys })
         #expect(there.isSuperset(of: [1, 2, 3]))
-        let begun = harness.server.requests.count
+        let requestsBefore = harness.server.requests.count
 
         let outcome = try harness.upload(command: command)
         try harness.expectDone(outcome, path)
         // The last part of the broken stream was shorter than it is now.
         let kept = there.subtracting([8])
-        #expect(Set(harness.partsSent(from: begun)).isDisjoint(with: kept))
+        #expect(Set(harness.partsSent(from: requestsBefore)).isDisjoint(with: kept))
         #expect(outcome.completed.first?.bytesSkipped == Int64(kept.count * Self.part))
         #expect(harness.server.count(.create) == 1)
         #expect(try harness.ledger.all().count == 1)

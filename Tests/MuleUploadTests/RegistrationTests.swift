@@ -12,7 +12,7 @@ import Testing
         let harness = try EngineHarness()
         let path = try harness.file()
         try harness.expectDone(try harness.run(try harness.register(path), path: path), path)
-        let begun = harness.server.requests.count
+        let requestsBefore = harness.server.requests.count
         let entry = try harness.register(path)
         guard case .job(.doneBefore, nil) = entry else {
             Issue.record("\(entry)")
@@ -22,7 +22,7 @@ import Testing
         #expect(outcome.completed.first?.wasThere == true)
         #expect(outcome.completed.first?.bytesSent == 0)
         #expect(outcome.ends == 1)
-        #expect(harness.server.requests.dropFirst(begun).map(\.operation) == [.headObject])
+        #expect(harness.server.requests.dropFirst(requestsBefore).map(\.operation) == [.headObject])
         #expect(try harness.ledger.all().count == 1)
     }
 
@@ -67,10 +67,10 @@ import Testing
         let harness = try EngineHarness()
         let path = try harness.file(size: 17 << 20)
         try harness.interrupt(path, .init(partSize: 8 << 20), afterParts: 1)
-        let begun = harness.server.requests.count
+        let requestsBefore = harness.server.requests.count
         let outcome = try harness.run(try harness.register(path), path: path)
         try harness.expectDone(outcome, path)
-        #expect(harness.partsSent(from: begun).sorted() == [2, 3])
+        #expect(harness.partsSent(from: requestsBefore).sorted() == [2, 3])
     }
 
     enum Demand: CaseIterable, Sendable {

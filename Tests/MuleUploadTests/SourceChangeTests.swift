@@ -67,9 +67,9 @@ import Testing
             try harness.interrupt(path, afterParts: 3)
         }
         try change.make(path)
-        let begun = harness.server.requests.count
+        let requestsBefore = harness.server.requests.count
         try harness.expectDone(try harness.resume(), path)
-        if partSize != nil { #expect(harness.partsSent(from: begun).sorted() == [4, 5, 6]) }
+        if partSize != nil { #expect(harness.partsSent(from: requestsBefore).sorted() == [4, 5, 6]) }
         // It is not compared again: the ledger has the file as it is now.
         #expect(try harness.record().upload.source == SourceFile.open(path: Array(path.utf8)).identity)
     }
@@ -137,9 +137,9 @@ import Testing
             service: try harness.service(cancellation),
             onChange: .restart
         )
-        let begun = harness.server.requests.count
+        let requestsBefore = harness.server.requests.count
         try harness.expectDone(harness.run([job], cancellation: cancellation), path)
-        #expect(harness.partsSent(from: begun).sorted() == [1, 2, 3, 4, 5, 6])
+        #expect(harness.partsSent(from: requestsBefore).sorted() == [1, 2, 3, 4, 5, 6])
     }
 
     @Test(arguments: Change.allCases)
@@ -148,10 +148,10 @@ import Testing
         let path = try harness.file()
         try harness.interrupt(path, afterParts: 3)
         try change.make(path)
-        let begun = harness.server.requests.count
+        let requestsBefore = harness.server.requests.count
         let outcome = try harness.resume()
         try harness.expectFailed(outcome, .source, state: .failed, openUploads: 1)
-        #expect(harness.partsSent(from: begun) == [])
+        #expect(harness.partsSent(from: requestsBefore) == [])
         #expect(harness.server.object(key: "key") == nil)
         #expect(try harness.record().partsDone == 3)
     }
@@ -268,9 +268,9 @@ import Testing
         #expect(failure.kind == .source)
         #expect(failure.message.contains("--restart"))
         let entry = try harness.register(path) { $0.restart = true }
-        let begun = harness.server.requests.count
+        let requestsBefore = harness.server.requests.count
         let outcome = try harness.run(entry, path: path)
         try harness.expectDone(outcome, path)
-        #expect(harness.server.requests.dropFirst(begun).first?.operation == .abort)
+        #expect(harness.server.requests.dropFirst(requestsBefore).first?.operation == .abort)
     }
 }

@@ -56,9 +56,9 @@ import Testing
         #expect(outcome.failure?.message.contains("at byte \(offset)") == true, "\(outcome.failure?.message ?? "")")
         #expect(harness.server.object(key: "key") == nil)
         // The disk reads again.
-        let begun = harness.server.requests.count
+        let requestsBefore = harness.server.requests.count
         try harness.expectDone(try harness.resume(), path)
-        if partSize != nil { #expect(harness.partsSent(from: begun).sorted() == [3, 4, 5, 6]) }
+        if partSize != nil { #expect(harness.partsSent(from: requestsBefore).sorted() == [3, 4, 5, 6]) }
     }
 
     /// Files that are made while they are read, of which no size is known.

@@ -26,30 +26,32 @@ import Testing
         for words in sentence { #expect(failure.message.contains(words), "\(failure.message)") }
         #expect(try harness.record().state == .failed)
         #expect(harness.server.object(key: "key") == nil)
-        let begun = harness.server.requests.count
+        let requestsBefore = harness.server.requests.count
         let again = try harness.run(
             try harness.register(path, sizing: next ?? sizing) { $0.restart = true },
             path: path
         )
         try harness.expectDone(again, path)
         #expect(
-            harness.server.requests.dropFirst(begun).allSatisfy { $0.errorCode == nil || $0.operation == .listParts }
+            harness.server.requests.dropFirst(requestsBefore).allSatisfy {
+                $0.errorCode == nil || $0.operation == .listParts
+            }
         )
-        return (path, begun)
+        return (path, requestsBefore)
     }
 
     /// Scaleway takes 1,000 parts.
     @Test func `a part number that is too high is not reached again`() throws {
         let harness = try EngineHarness(concurrency: 1)
         harness.server.profile.maxParts = 3
-        let (_, begun) = try learn(
+        let (_, requestsBefore) = try learn(
             harness,
             size: 17 << 20,
             PartSizing(partSize: 5 << 20),
             code: "InvalidArgument",
             sentence: ["bucket/key", "refuses part 4", "3 parts", "--restart", "parts of 6.0 MiB"]
         )
-        #expect(harness.partsSent(from: begun).sorted() == [1, 2, 3])
+        #expect(harness.partsSent(from: requestsBefore).sorted() == [1, 2, 3])
         // What was learned holds for other files, and comes from the ledger.
         let other = try harness.file("other", size: 30 << 20)
         let entry = try harness.register(other, .init(key: "other"))
@@ -103,13 +105,13 @@ import Testing
     @Test func `a file too large for one request goes in parts the next time`() throws {
         let harness = try EngineHarness()
         harness.server.profile.maximumPartSize = 6 << 20
-        let (_, begun) = try learn(
+        let (_, requestsBefore) = try learn(
             harness,
             size: 10 << 20,
             code: "EntityTooLarge",
             sentence: ["6.0 MiB at most", "Run the same command again", "parts of 5.0 MiB"]
         )
-        #expect(harness.partsSent(from: begun).sorted() == [1, 2])
+        #expect(harness.partsSent(from: requestsBefore).sorted() == [1, 2])
     }
 
     /// A proxy that stops large bodies says no more than its status.

@@ -1,6 +1,7 @@
 import Glibc
 import MuleLedger
 import MulePlan
+import MuleS3
 import MuleSystem
 import TestSupport
 import Testing
@@ -10,6 +11,21 @@ import Testing
 /// Sources that can be read once, from front to back.
 @Suite struct StreamTests {
     private static let partSize = Int(EngineHarness.partSize)
+
+    /// A stream of unknown length has growing parts, which R2 refuses at the end.
+    @Test(arguments: [Provider.r2, nil]) func `the profile of a store decides how a stream is split`(kind: Provider?)
+        throws
+    {
+        let harness = try EngineHarness(kind: kind)
+        let outcome = try harness.upload(command: "head -c 9437184 /dev/zero") { intent in
+            intent.partSize = nil
+            intent.limits = kind?.profile.limits ?? .amazon
+        }
+        #expect(outcome.failures.isEmpty, "\(outcome.failures)")
+        // 64 MiB instead of 8 MiB: one request is enough.
+        #expect(harness.server.count(.putObject) == (kind == .r2 ? 1 : 0))
+        #expect(harness.server.count(.uploadPart) == (kind == .r2 ? 0 : 2))
+    }
 
     @Test(arguments: [0, 1, partSize - 1, partSize, partSize + 1, 3 * partSize, 3 * partSize + 5, 40 * partSize])
     func `a stream of any length arrives`(count: Int) throws {

@@ -23,11 +23,11 @@ private func replaceUploadBySomebodyElsesObject(_ store: inout FakeStore) {
         try harness.interrupt(path, afterParts: 3)
         let before = try harness.record()
         harness.server.edit { $0.buckets["bucket"]?.uploads = [:] }
-        let begun = harness.server.requests.count
+        let requestsBefore = harness.server.requests.count
         let outcome = try harness.resume()
         try harness.expectDone(outcome, path)
         #expect(outcome.notices.count { $0.contains("restarting the upload") } == 1)
-        #expect(harness.partsSent(from: begun).sorted() == Array(1...6))
+        #expect(harness.partsSent(from: requestsBefore).sorted() == Array(1...6))
         #expect(outcome.completed.first?.bytesSkipped == 0)
         // A late Complete of the old upload must not pass for the new one's.
         #expect(try harness.record().token != before.token)
@@ -42,10 +42,10 @@ private func replaceUploadBySomebodyElsesObject(_ store: inout FakeStore) {
         ])
         let first = try harness.upload(path, cancellation: cancellation)
         try harness.expectFailed(first, .interrupted, state: .pending, isResumable: true, openUploads: 0)
-        let begun = harness.server.requests.count
+        let requestsBefore = harness.server.requests.count
         let outcome = try harness.resume()
         try harness.expectDone(outcome, path)
-        #expect(harness.partsSent(from: begun) == [])
+        #expect(harness.partsSent(from: requestsBefore) == [])
         #expect(outcome.completed.first?.bytesSkipped == outcome.completed.first?.size)
         #expect(outcome.completed.first?.proof.checksumValue == harness.server.object(key: "key")?.checksum?.value)
         #expect(outcome.notices.count == 1)
@@ -123,6 +123,8 @@ private func replaceUploadBySomebodyElsesObject(_ store: inout FakeStore) {
         }
         let outcome = try harness.resume()
         try harness.expectFailed(outcome, .verification, state: .unknown, openUploads: 0)
+        #expect(outcome.failure?.message.contains("the store has 5 bytes") == true)
+        #expect(outcome.failure?.message.contains("another program") == false)
     }
 
     @Test func `a source that has changed is not taken for the completed object`() throws {

@@ -10,16 +10,16 @@ import Testing
 
 /// Which work comes next, and how much of it at a time.
 @Suite struct WorkQueueTests {
-    static func transfers(_ count: Int) throws -> (EngineHarness, [Transfer]) {
+    static func transfers(_ count: Int, areSmall: Bool = false) throws -> (EngineHarness, [Transfer]) {
         let harness = try EngineHarness()
         let service = try harness.service(Cancellation())
-        let path = try harness.file()
-        let transfers = try (0..<count).map { number in
-            let options = EngineHarness.Options(key: "\(number)")
-            guard
-                case .began(let record, let lease) = try harness.ledger.claim([try harness.newUpload(path, options)])
-                    .first
-            else { throw HarnessFailure("no row") }
+        let path = try areSmall ? harness.file(size: 100) : harness.file()
+        let partSize = areSmall ? nil : EngineHarness.partSize
+        let uploads = try (0..<count).map { number in
+            try harness.newUpload(path, EngineHarness.Options(key: "\(number)", partSize: partSize))
+        }
+        let transfers = try harness.ledger.claim(uploads).map { claim in
+            guard case .began(let record, let lease) = claim else { throw HarnessFailure("no row") }
             return Transfer(
                 UploadJob(
                     source: .file([]),
@@ -246,6 +246,106 @@ extension WorkQueueTests {
     }
 }
 
+/// Small files in addition to the limit; their law is tested in `SmallFileControlTests`.
+extension WorkQueueTests {
+    /// Takes work on one thread as long as there is some, and counts it.
+    private struct Taker {
+        let queue: WorkQueue
+        let taken = Monitor<[Work]>([])
+
+        func start() -> Thread {
+            startedThread("taker") { [queue, taken] in
+                while let work = queue.next() { taken.update { $0.append(work) } }
+            }
+        }
+
+        var count: Int { taken.withLock { $0.count } }
+
+        func wait(for expected: Int) -> Int {
+            _ = taken.wait(until: Moment.now().adding(seconds: 10)) { $0.count >= expected ? true : nil }
+            return count
+        }
+    }
+
+    private static func answer(_ slot: Work.Slot) -> WorkQueue.SmallAnswer {
+        WorkQueue.SmallAnswer(size: 100, seconds: 0.2, slot: slot)
+    }
+
+    @Test func `small files that wait for a distant store are sent in addition to the limit`() throws {
+        let (_, transfers) = try Self.transfers(300, areSmall: true)
+        let queue = WorkQueue.holding(transfers, concurrency: 64, smallFiles: 256, isAdaptive: true)
+        let taker = Taker(queue: queue)
+        let thread = taker.start()
+        // Without an answer.
+        #expect(taker.wait(for: 64) == 64)
+        for _ in 0..<16 { queue.bodyDelivered(in: 0.2, of: Self.answer(.smallFile)) }
+        #expect(taker.wait(for: 128) == 128)
+        queue.throttled()
+        let extra = taker.taken.withLock { taken in taken.filter { $0.slot == .smallFile } }
+        #expect(extra.count == 128 - ConcurrencyControl.start)
+        for work in extra.prefix(60) { queue.done(work, in: 0.2) }
+        sleep(until: Moment.now().adding(seconds: 0.1), Cancellation())
+        #expect(taker.count == 128, "64 may be in flight, and 68 are")
+        for work in extra[60..<70] { queue.done(work, in: 0.2) }
+        #expect(taker.wait(for: 134) == 134)
+        queue.close()
+        thread.join()
+    }
+
+    @Test(arguments: [true, false])
+    func `nothing is in addition to a number that the user set, nor larger files`(isAdaptive: Bool) throws {
+        let (_, transfers) = try Self.transfers(40, areSmall: !isAdaptive)
+        let queue = WorkQueue.holding(transfers, concurrency: 8, smallFiles: 256, isAdaptive: isAdaptive)
+        let taker = Taker(queue: queue)
+        let thread = taker.start()
+        #expect(taker.wait(for: 8) == 8)
+        if !isAdaptive {
+            for _ in 0..<16 { queue.bodyDelivered(in: 0.2, of: Self.answer(.limit)) }
+        }
+        sleep(until: Moment.now().adding(seconds: 0.1), Cancellation())
+        #expect(taker.count == 8)
+        queue.close()
+        thread.join()
+    }
+
+    @Test func `parts get their share of the limit while small files are sent`() throws {
+        let (harness, small) = try Self.transfers(100, areSmall: true)
+        let (other, large) = try Self.transfers(1)
+        let queue = WorkQueue.holding(small + large, concurrency: 64, smallFiles: 256, isAdaptive: true)
+        queue.add(parts: try Self.parts(Array(1...100)), of: large[0])
+        let taker = Taker(queue: queue)
+        let thread = taker.start()
+        _ = taker.wait(for: 60)
+        queue.close()
+        thread.join()
+        withExtendedLifetime((harness, other)) {}
+        let parts = taker.taken.withLock { $0.count { $0.share == .part } }
+        #expect((1...8).contains(parts))
+        #expect(taker.count > 40, "small files do not count against the limit")
+    }
+
+    @Test func `threads for small files leave when there are no more`() throws {
+        let (_, transfers) = try Self.transfers(30, areSmall: true)
+        let queue = WorkQueue.holding(transfers, concurrency: 64, smallFiles: 256, isAdaptive: true)
+        let pool = WorkerPool()
+        let inFlight = Monitor((now: 0, most: 0))
+        @Sendable func serve() {
+            while let work = queue.next() {
+                if queue.wantsWorker() { try? pool.start(serve) }
+                inFlight.update { $0 = ($0.now + 1, max($0.most, $0.now + 1)) }
+                sleep(until: Moment.now().adding(seconds: 0.2), Cancellation())
+                inFlight.update { $0.now -= 1 }
+                queue.done(work, in: 0.2)
+                queue.transferEnded()
+            }
+        }
+        #expect(queue.wantsWorker())
+        try pool.start(serve)
+        pool.waitForAll()
+        #expect(inFlight.withLock { $0.most } > ConcurrencyControl.start)
+    }
+}
+
 /// Only what concerns those who wait wakes them, so each thing that does must.
 @Suite struct WorkQueueWakingTests {
     /// What a thread that has gone to sleep in `body` comes back with after `event`; nil when it sleeps on.
@@ -381,9 +481,15 @@ extension WorkQueueTests {
 
 extension WorkQueue {
     /// All that a run will ever have.
-    static func holding(_ transfers: [Transfer], concurrency: Int, isAdaptive: Bool = false) -> WorkQueue {
+    static func holding(
+        _ transfers: [Transfer],
+        concurrency: Int,
+        smallFiles: Int = 0,
+        isAdaptive: Bool = false
+    ) -> WorkQueue {
         let queue = WorkQueue(
             concurrency: concurrency,
+            smallFiles: smallFiles,
             pacer: isAdaptive ? BodyPacer(nil, isBounded: true) : nil
         )
         var findings = FeedCounts()

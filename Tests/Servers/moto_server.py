@@ -4,7 +4,10 @@ import installs
 
 ACCESS_KEY = "muleaccess"
 SECRET_KEY = "mulesecret0123456789"
-REQUIREMENTS = ["moto==5.2.1", "flask==3.1.2", "flask-cors==6.0.1", "py-partiql-parser==0.6.3", "PyYAML==6.0.3"]
+# Without awscrt its CRC-64/NVME is a CRC-32.
+REQUIREMENTS = [
+    "moto==5.2.1", "flask==3.1.2", "flask-cors==6.0.1", "py-partiql-parser==0.6.3", "PyYAML==6.0.3", "awscrt==0.38.1",
+]
 
 
 def install():

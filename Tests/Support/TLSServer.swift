@@ -5,6 +5,8 @@ package struct TLSServer: Sendable {
         case plain
         case expired
         case notYetValid
+        /// In nine and a half days.
+        case expiresSoon
         case wrongName
         case wantsCertificate
         /// As above, in TLS 1.2, where the server refuses within the handshake.
@@ -61,7 +63,7 @@ package struct TLSServer: Sendable {
         printf '%s\\n' '[ca]' 'default_ca=c' '[c]' 'database=index' 'new_certs_dir=.' 'serial=serial' 'default_md=sha256' \
             'policy=p' 'x509_extensions=e' '[p]' 'commonName=supplied' '[e]' "subjectAltName=$3" >ca.conf
         : >index; echo 01 >serial
-        openssl ca -batch -config ca.conf -selfsign -keyfile key.pem -in request.pem -startdate "$1" -enddate "$2" \
+        openssl ca -batch -config ca.conf -selfsign -keyfile key.pem -in request.pem -startdate "$1" -enddate "$(eval echo "$2")" \
             -notext -out certificate.pem
         """
 
@@ -72,6 +74,7 @@ package struct TLSServer: Sendable {
             switch kind {
             case .expired: ("20200101000000Z", "20210101000000Z")
             case .notYetValid: ("20480101000000Z", "20490101000000Z")
+            case .expiresSoon: ("20200101000000Z", "$(date -u -d '+228 hours' +%Y%m%d%H%M%SZ)")
             default: ("20200101000000Z", "20490101000000Z")
             }
         let name = kind == .wrongName ? "DNS:other.test" : "IP:127.0.0.1"

@@ -46,6 +46,7 @@ enum ForeignWords {
         case "no-clobber", "ignore-existing", "skip-existing", "if-not-exists": "use --no-overwrite"
         case "delete", "remove-source-files", "move": "use \"mule archive --after delete\""
         case "timeout", "retries", "retry", "max-retries": "mule retries until nothing moves for --stall-limit"
+        case "s3-provider", "vendor": "use --provider"
         case "path-style", "force-path-style": "use --addressing path"
         case "virtual-host", "virtual-hosted-style": "use --addressing virtual"
         case "no-progress": "use --progress none"

@@ -1,5 +1,6 @@
 package import MulePlan
 package import MuleRemoteSigning
+package import MuleS3
 package import MuleSources
 package import MuleUpload
 
@@ -8,6 +9,8 @@ package import MuleUpload
 
 /// How the store is found and spoken to; can be set for a single bucket.
 package struct StoreOptions: Sendable, Hashable {
+    /// Whose rules the store follows.
+    package var provider: Provider?
     package var endpointURL: String?
     package var region: String?
     package var profile: String?
@@ -31,6 +34,10 @@ package struct StoreOptions: Sendable, Hashable {
 
     package func over(_ lower: StoreOptions) -> StoreOptions {
         var result = lower
+        // What is said of one endpoint's store does not count for another endpoint.
+        let isOfItsOwn = lower.provider?.profile.endpoints.isEmpty == false
+        let isElsewhere = endpointURL != nil && (lower.endpointURL.map { $0 != endpointURL } ?? isOfItsOwn)
+        result.provider = isElsewhere ? provider : provider ?? lower.provider
         result.endpointURL = endpointURL ?? lower.endpointURL
         result.region = region ?? lower.region
         result.profile = profile ?? lower.profile

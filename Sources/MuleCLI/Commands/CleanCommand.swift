@@ -150,7 +150,7 @@ struct CleanCommand {
                     (named.isEmpty || named.contains { $0.isAbove(record.upload.destination) })
                         && (endpoint ?? record.upload.store.endpoint) == record.upload.store.endpoint
                 },
-                service: { address throws(UploadFailure) in try stores.service(of: address) }
+                service: { record throws(UploadFailure) in try stores.service(of: record) }
             )
             for place in try places(ledger, named, endpoint: endpoint, stores: stores, rules: rules)
             where !session.cancellation.isCancelled {

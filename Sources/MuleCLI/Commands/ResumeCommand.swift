@@ -49,7 +49,7 @@ struct ResumeCommand {
         guard let (current, lease) = claim else { throw .heldElsewhere(record) }
         // It may have ended between the list and the lease.
         if current.state == .done || current.state == .aborted { return nil }
-        let service = try stores.service(of: record.upload.store, for: record.upload.destination.bucket)
+        let service = try stores.service(of: record)
         if current.abortRequested {
             let end = try session.abortRun(ledger, printer).abort(current, lease, service: service)
             session.console.note(
@@ -181,7 +181,7 @@ extension Session {
 
     func storeOrFailure(
         at address: StoreAddress,
-        for bucket: String?,
+        for bucket: String,
         followsOptions: Bool
     ) throws(UploadFailure) -> Store {
         do {

@@ -59,6 +59,7 @@ extension ConfigurationKey<Configuration> {
 
 extension ConfigurationKey<StoreOptions> {
     static let rows: [Self] = [
+        .text("provider", \.provider, OptionValue.choice),
         .text("endpointURL", \.endpointURL, OptionValue.endpointURL),
         .text("region", \.region, OptionValue.region),
         .text("profile", \.profile, OptionValue.text),

@@ -9,28 +9,36 @@ struct Finding {
     /// The name of the check, such as `ledger.disk`.
     var check: String
     var state: State
-    /// What was found, and what to do about it.
+    /// What was found.
     var message: String
+    /// How to fix it; nil if there is nothing to do, or if the message says it.
+    var cure: String?
     /// The exit status if this is the first problem.
     var status = ExitStatus.done
     /// The position in the checked file.
     var place: JSONPlaces.Place?
 
-    static func ok(_ check: String, _ message: String) -> Finding {
-        Finding(check: check, state: .ok, message: message)
+    static func ok(_ check: String, _ message: String, cure: String? = nil) -> Finding {
+        Finding(check: check, state: .ok, message: message, cure: cure)
     }
 
-    static func warning(_ check: String, _ message: String, at place: JSONPlaces.Place? = nil) -> Finding {
-        Finding(check: check, state: .warning, message: message, place: place)
+    static func warning(
+        _ check: String,
+        _ message: String,
+        cure: String? = nil,
+        at place: JSONPlaces.Place? = nil
+    ) -> Finding {
+        Finding(check: check, state: .warning, message: message, cure: cure, place: place)
     }
 
     static func problem(
         _ check: String,
         _ status: ExitStatus,
         _ message: String,
+        cure: String? = nil,
         at place: JSONPlaces.Place? = nil
     ) -> Finding {
-        Finding(check: check, state: .problem, message: message, status: status, place: place)
+        Finding(check: check, state: .problem, message: message, cure: cure, status: status, place: place)
     }
 
     private static let (stateWidth, checkWidth) = (9, 20)
@@ -44,7 +52,8 @@ struct Finding {
         }
         let indent = Self.stateWidth + Self.checkWidth
         let spot = place.map { "line \($0.line), column \($0.column): " } ?? ""
-        let lines = TextSafety.displayText(spot + message).split(separator: "\n").flatMap { line in
+        let words = spot + message + (cure.map { "\n" + $0 } ?? "")
+        let lines = TextSafety.displayText(words).split(separator: "\n").flatMap { line in
             width.map { Paragraph.lines(of: String(line), max($0, 60), indent: indent) }
                 ?? [padded("", indent) + line]
         }
@@ -68,6 +77,7 @@ struct Finding {
         var members: [String: JSONValue] = [
             "check": .string(check), "message": .string(message), "state": .string(state.rawValue),
         ]
+        if let cure { members["cure"] = .string(cure) }
         if let place {
             members["line"] = .int(Int64(place.line))
             members["column"] = .int(Int64(place.column))

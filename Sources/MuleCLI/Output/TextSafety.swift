@@ -4,6 +4,16 @@ package enum TextSafety {
     /// A name for a terminal: control and direction characters are escaped, bytes that are not UTF-8 become `%FF`.
     package static func displayName(_ bytes: [UInt8]) -> String { render(bytes, escapingControls: true) }
 
+    /// An operand that is not what was expected: if it is a URL, without what may be secret in it.
+    static func displayOperand(_ bytes: [UInt8]) -> String {
+        let text = displayName(bytes)
+        guard let start = text.firstRange(of: "://")?.upperBound else { return text }
+        let address = text[start...].prefix { $0 != "?" && $0 != "#" }
+        let authority = address.prefix { $0 != "/" }
+        let host = authority.lastIndex(of: "@").map { authority[authority.index(after: $0)...] } ?? authority
+        return text[..<start] + host + address[authority.endIndex...] + (address.endIndex < text.endIndex ? "?..." : "")
+    }
+
     /// The same for a name that is already text.
     package static func displayName(_ text: String) -> String { displayName(Array(text.utf8)) }
 

@@ -87,17 +87,23 @@ struct PostRun {
             session.console.warn("receipts not uploaded: \(error.message)")
             return error.status
         }
+        var sizing = PartSizing()
+        // Receipts are never replaced, and Google can guarantee that for one request only.
+        if store.service.profile?.condition == .generation {
+            sizing.multipartThreshold = store.service.limits.maximumPutSize
+        }
         var intents: [UploadIntent]? = runs.map { run in
             let name = Array(ReceiptFile.name(of: run).utf8)
             var intent = UploadIntent(
                 path: directory + [UInt8(ascii: "/")] + name,
                 destination: ObjectAddress(bucket: prefix.bucket, key: ObjectKey(prefix.key.utf8 + name)),
                 store: store.address,
-                sizing: PartSizing(),
+                sizing: sizing,
                 attributes: ObjectAttributes(text: "content-type: application/x-ndjson"),
                 onlyIfAbsent: true,
                 integrity: IntegrityOptions(store.options)
             )
+            intent.limits = store.service.limits
             intent.restartsChanged = true
             return intent
         }

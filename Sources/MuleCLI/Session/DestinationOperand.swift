@@ -4,7 +4,7 @@ import MuleSources
 extension Session {
     /// Parses DESTINATION.
     func destination(_ text: [UInt8]) throws(CommandFailure) -> Destination {
-        let shown = TextSafety.displayName(text)
+        let shown = TextSafety.displayOperand(text)
         if let meant = DestinationHint.misspelling(text) {
             throw CommandFailure(status: .usage, message: "The destination \"\(shown)\" is not bucket/key. \(meant)")
         }

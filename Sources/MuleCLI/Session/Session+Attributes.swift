@@ -1,4 +1,5 @@
 import MulePlan
+import MuleS3
 
 extension Session {
     /// The attributes of the object, from the command line and the configuration.
@@ -18,6 +19,17 @@ extension Session {
                     "--sse \(sse) cannot be used with a customer key (--sse-c-key-file or MULE_SSE_C_KEY): the store "
                     + "encrypts with one or the other."
             )
+        }
+        if let profile = store?.provider?.profile {
+            let given = options.notable(of: ObjectHeader.allCases)
+            if let problem = given.lazy.compactMap(profile.problem).first {
+                throw CommandFailure(status: .usage, message: problem)
+            }
+            for header in given where warns {
+                if let lack = profile.lack(of: header) {
+                    console.warn("--\(header.flag): \(lack)", isShown: !console.isQuiet)
+                }
+            }
         }
         // A store may have names of its own: a job that uses them is silent with --quiet.
         if warns {
@@ -77,7 +89,7 @@ extension ObjectOptions {
 }
 
 extension ObjectOptions {
-    /// The same for what the store's options would make of them.
+    /// Why they contradict the store's options, as a sentence; nil if they do not.
     func problem(at store: StoreOptions) -> String? {
         if store.checksum == ChecksumChoice.none, let lock = ObjectHeader.locks.first(where: { self[$0] != nil }) {
             return "--\(lock.flag) requires a checksum of each part, and --checksum none sends none."

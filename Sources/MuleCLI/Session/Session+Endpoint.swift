@@ -107,26 +107,18 @@ extension Session {
     ///
     /// - Parameters:
     ///   - options: with the recorded endpoint.
-    ///   - bucket: nil where the uploads there may be in several.
     ///   - fips: whether FIPS endpoints are required.
     func endpoint(
         onRecord options: StoreOptions,
-        bucket: String?,
+        bucket: String,
         fips: Bool
     ) throws(CommandFailure) -> Endpoint {
         var plain = options
         (plain.fips, plain.dualStack, plain.accelerate) = (nil, nil, nil)
         // A receipt has no addressing.
         if options.addressing == nil, try Self.endpoint(plain).variant.accelerate { plain.addressing = .virtual }
-        let endpoint = try Self.endpoint(plain, bucket: bucket ?? "")
+        let endpoint = try Self.endpoint(plain, bucket: bucket)
         let asked = arguments.store
-        // An endpoint that serves several buckets of a region serves the one that demands FIPS as well.
-        if bucket == nil, !fips, configuration.buckets.values.contains(where: { $0.fips == true }),
-            Endpoint.listsFIPS(in: endpoint.region),
-            let strict = endpoint.changed(by: { ($0.fips, $0.accelerate) = (true, false) })
-        {
-            return strict
-        }
         guard (fips && !endpoint.isFIPS) || asked.dualStack != nil || asked.accelerate != nil else { return endpoint }
         let changed = endpoint.changed { variant in
             if fips { variant.fips = true }

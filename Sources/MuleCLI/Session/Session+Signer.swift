@@ -63,8 +63,12 @@ struct DelegatedSigner: Sendable {
 extension Session {
     /// The token of the signer, which is never in a message.
     func signerToken(_ options: SignerOptions) throws(CommandFailure) -> SignerToken? {
-        // A file that the configuration names counts less than the variable.
-        if arguments.store.signer.tokenFile == nil, let named = environment["MULE_SIGNER_TOKEN"], !named.isEmpty {
+        // A token is for one signer: with --signer, the variable's is for that one, and not for others in the ledger.
+        let named = arguments.store.signer.address
+        let isOfOther = named != nil && named != options.address
+        if !isOfOther, arguments.store.signer.tokenFile == nil, let named = environment["MULE_SIGNER_TOKEN"],
+            !named.isEmpty
+        {
             guard let token = SignerToken(Array(named.utf8)) else {
                 throw CommandFailure(
                     status: .usage,

@@ -98,7 +98,7 @@ extension Session {
 }
 
 extension Endpoint {
-    fileprivate var isOnThisMachine: Bool {
+    var isOnThisMachine: Bool {
         let name = host.hasPrefix("[") ? String(host.prefix { $0 != "]" }) + "]" : String(host.prefix { $0 != ":" })
         let isAddress = name.utf8.allSatisfy { $0 == 0x2E || (0x30...0x39).contains($0) }
         return name == "localhost" || name == "[::1]" || (isAddress && name.hasPrefix("127."))

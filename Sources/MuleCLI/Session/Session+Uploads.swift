@@ -66,11 +66,13 @@ extension Session {
     func fitted(_ settings: RunSettings) -> RunSettings {
         var settings = settings
         let wanted = settings.concurrency
+        let most = settings.adaptsConcurrency ? max(wanted, settings.smallFiles) : wanted
         let room = RequestCapacity(
-            openFiles: ProcessLimits.openFiles(wanted: RequestCapacity.files(for: wanted)),
+            openFiles: ProcessLimits.openFiles(wanted: RequestCapacity.files(for: most)),
             memory: ProcessLimits.memory()
         )
         settings.concurrency = room.most(wanted)
+        settings.smallFiles = room.mostSmall(settings.smallFiles)
         guard settings.concurrency < wanted else { return settings }
         let text =
             "concurrency reduced to \(Wording.count(settings.concurrency, "request")): the limits are "

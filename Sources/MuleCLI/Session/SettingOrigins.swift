@@ -28,12 +28,34 @@ struct SettingOrigins {
         return "\(TextSafety.displayText(name)) (\(origin("profile", "profile", field: \.profile, ofProfile: nil)))."
     }
 
-    var region: String { origin("region", "region", field: \.region, ofProfile: aws.profileSettings.region) }
+    var region: String {
+        guard setRegion == Self.standard, let plan = try? session.plan(forBucket: bucket ?? ""),
+            let provider = plan.options.provider, provider.region(of: plan.endpoint) == plan.endpoint.region
+        else { return setRegion }
+        return "by the rules of \(provider.profile.title)"
+    }
+
+    private var setRegion: String {
+        origin("region", "region", field: \.region, ofProfile: aws.profileSettings.region)
+    }
 
     var endpoint: String {
         let profile = aws.profileSettings.endpointURL
         let found = origin("endpointURL", "endpoint-url", field: \.endpointURL, ofProfile: profile)
-        return found == Self.standard ? "Amazon S3: no endpoint is set; for another store add --endpoint-url" : found
+        guard found == Self.standard else { return found }
+        let named =
+            session.arguments.store.provider ?? session.configuration.store(forBucket: bucket ?? "").provider
+        if let named, !named.profile.endpoints.isEmpty { return "\(named.profile.title): \(provider)" }
+        return "Amazon S3: no endpoint is set; for another store add --endpoint-url"
+    }
+
+    /// Why the rules of a provider apply: the setting, or the endpoint's host.
+    var provider: String {
+        let found = origin("provider", "provider", field: \.provider?.rawValue, ofProfile: nil)
+        let isOfHost =
+            session.arguments.store.provider == nil
+            && (try? session.plan(forBucket: bucket ?? "")).map { Provider($0.endpoint) != nil } == true
+        return found == Self.standard || isOfHost ? "by the endpoint's host" : found
     }
 
     /// A kind of endpoint that is wanted, or is expressly not.
@@ -59,7 +81,7 @@ struct SettingOrigins {
             switch setting {
             case .endpointURL:
                 origin("endpointURL", "endpoint-url", field: \.endpointURL, ofProfile: profile.endpointURL)
-            case .region: region
+            case .region: setRegion
             case .fips: origin("fips", "fips", field: \.fips, ofProfile: profile.fips)
             case .dualStack: origin("dualstack", "dualstack", field: \.dualStack, ofProfile: profile.dualStack)
             case .accelerate: origin("accelerate", "accelerate", field: \.accelerate, ofProfile: profile.accelerate)

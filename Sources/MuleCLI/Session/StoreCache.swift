@@ -13,8 +13,8 @@ final class StoreCache {
 
     private struct Key: Hashable {
         var address: StoreAddress
-        /// Whether the bucket's own settings demand FIPS endpoints.
-        var demandsFIPS: Bool
+        /// The bucket's own setting; nil leaves it to other settings.
+        var fips: Bool?
     }
 
     /// - Parameter followsOptions: whether the options of the command line go before what the ledger says of a store.
@@ -23,10 +23,13 @@ final class StoreCache {
         self.followsOptions = followsOptions
     }
 
-    /// The store of uploads that the ledger knows.
-    ///
-    /// - Parameter bucket: nil where the uploads may be in several.
-    func service(of address: StoreAddress, for bucket: String? = nil) throws(UploadFailure) -> S3Service {
+    /// The store of an upload in the ledger.
+    func service(of record: UploadRecord) throws(UploadFailure) -> S3Service {
+        try service(of: record.upload.store, for: record.upload.destination.bucket)
+    }
+
+    /// The store of a bucket in the ledger.
+    func service(of address: StoreAddress, for bucket: String) throws(UploadFailure) -> S3Service {
         let key = key(address, bucket)
         if let service = known[key] { return service }
         let service = try session.storeOrFailure(at: address, for: bucket, followsOptions: followsOptions).service
@@ -34,9 +37,8 @@ final class StoreCache {
         return service
     }
 
-    private func key(_ address: StoreAddress, _ bucket: String?) -> Key {
-        let fips = bucket.flatMap { session.configuration.store(forBucket: $0).fips }
-        return Key(address: address, demandsFIPS: fips ?? false)
+    private func key(_ address: StoreAddress, _ bucket: String) -> Key {
+        Key(address: address, fips: session.configuration.store(forBucket: bucket).fips)
     }
 
     /// A bucket that the ledger knows; nil if its store cannot be set up.

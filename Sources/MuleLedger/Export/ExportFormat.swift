@@ -86,6 +86,7 @@ package enum ExportFormat {
             "checksum": .string(what.integrity.checksum),
             "clientCertificate": JSONValue(what.store.clientCertificate),
             "clientKey": JSONValue(what.store.clientKey),
+            "completeAttemptedAt": JSONValue(record.completeAttemptedAt),
             "createAttemptedAt": JSONValue(record.createAttemptedAt),
             "createdAt": .int(record.createdAt),
             "endpoint": .string(what.store.endpoint),

@@ -90,6 +90,9 @@ package struct ExportReader: Sendable {
             what.store.customerKey = try fields.hex("customerKey", lengths: [16], isOptional: true).map(Hex.encode)
         }
         if fields.members["ifMatch"] != nil { what.ifMatch = try fields.optionalText("ifMatch", limit: 1024) }
+        let completeAttemptedAt: Int64? =
+            fields.members["completeAttemptedAt"] == nil
+            ? nil : try fields.optionalInteger("completeAttemptedAt", times)
         what.partSize = try fields.optionalInteger("partSize", 1...StoreLimits.amazon.maximumPartSize)
         let size = try fields.optionalInteger("size", 0...StoreLimits.amazon.maximumObjectSize)
         let partCount = try fields.optionalInteger("partCount", 1...Int64(StoreLimits.amazon.maximumPartCount))
@@ -106,6 +109,7 @@ package struct ExportReader: Sendable {
             token: try token(&fields),
             createAttemptedAt: try fields.optionalInteger("createAttemptedAt", times),
             uploadID: try fields.optionalText("uploadID", limit: 4096),
+            completeAttemptedAt: completeAttemptedAt,
             negotiated: try fields.optionalText("negotiated", limit: 64),
             abortDate: try fields.optionalText("abortDate", limit: 128),
             abortRequested: try fields.bool("abortRequested"),

@@ -75,7 +75,8 @@ extension Ledger {
     }
 
     /// The stores and buckets, per profile, with unfinished uploads, and those where an upload ended since a time
-    /// (milliseconds since 1970; nil for none).
+    /// (milliseconds since 1970; nil for none). `max(number)` makes SQLite take the other columns from the newest row:
+    /// https://sqlite.org/lang_select.html#bareagg
     package func places(endedSince time: Int64?) throws(LedgerError) -> [(store: StoreAddress, bucket: String)] {
         let begun = "SELECT * FROM uploads WHERE (upload_id IS NOT NULL OR create_attempted_at IS NOT NULL)"
         // Two queries, so that the first uses the index.
@@ -83,7 +84,8 @@ extension Ledger {
         return try places(
             """
             (\(begun) AND state NOT IN ('done', 'aborted') \(ended))
-            GROUP BY endpoint, bucket, profile, signer ORDER BY endpoint, bucket, profile, signer
+            GROUP BY endpoint, bucket, profile, signer ORDER BY endpoint, bucket, profile, signer,
+                max(number)
             """,
             time.map { [.integer($0)] } ?? []
         )

@@ -94,7 +94,7 @@ extension Ledger {
         }
     }
 
-    /// Stores a fact about an endpoint for `lifetime` seconds.
+    /// Stores a fact about an endpoint for `lifetime` seconds. A power cut may undo it: a run learns it again.
     package func remember(
         _ name: String,
         _ value: String,
@@ -102,10 +102,12 @@ extension Ledger {
         lifetime: Int64
     ) throws(LedgerError) {
         try perform { database throws(SQLiteError) in
-            try database.run(
-                "INSERT OR REPLACE INTO facts (endpoint, name, value, expires_at) VALUES (?, ?, ?, ?)",
-                [.text(endpoint), .text(name), .text(value), .integer(now() + lifetime * 1000)]
-            )
+            try database.withoutSync { () throws(SQLiteError) in
+                try database.run(
+                    "INSERT OR REPLACE INTO facts (endpoint, name, value, expires_at) VALUES (?, ?, ?, ?)",
+                    [.text(endpoint), .text(name), .text(value), .integer(now() + lifetime * 1000)]
+                )
+            }
         }
     }
 }

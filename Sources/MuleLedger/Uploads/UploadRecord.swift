@@ -183,6 +183,8 @@ package struct UploadRecord: Hashable, Sendable {
     /// was answered. Set before the request, so that an answer lost with the process is known to be missing.
     package var createAttemptedAt: Int64?
     package var uploadID: String?
+    /// When CompleteMultipartUpload was last sent, in milliseconds since 1970; nil if it was not, or was answered.
+    package var completeAttemptedAt: Int64?
     /// What the store is known to check, in the form of `NegotiatedIntegrity`.
     package var negotiated: String?
     package var abortDate: String?

@@ -26,7 +26,7 @@ func records(
             token, create_attempted_at, upload_id, integrity, abort_date, abort_requested, parts_done, bytes_done,
             bytes_sent, etag, version_id, checksum_algorithm, checksum_type, checksum_value, last_error,
             created_at, updated_at, changing, change_time, client_certificate, client_key, signer, signer_protocol,
-            sse_c, if_match
+            sse_c, if_match, complete_attempted_at
         FROM uploads \(index.rawValue) \(clause)
         """,
         values,
@@ -39,7 +39,7 @@ func store(_ record: UploadRecord, as number: Int64, in database: Database) thro
     try database.run(
         """
         UPDATE uploads SET state = ?, size = ?, part_count = ?, token = ?, create_attempted_at = ?, upload_id = ?,
-            integrity = ?, abort_date = ?, abort_requested = ?, parts_done = ?, bytes_done = ?, bytes_sent = ?,
+            complete_attempted_at = ?, integrity = ?, abort_date = ?, abort_requested = ?, parts_done = ?, bytes_done = ?, bytes_sent = ?,
             etag = ?, version_id = ?, checksum_algorithm = ?, checksum_type = ?, checksum_value = ?, last_error = ?,
             created_at = ?, updated_at = ?
         WHERE number = ?
@@ -47,7 +47,8 @@ func store(_ record: UploadRecord, as number: Int64, in database: Database) thro
         [
             .text(record.state.rawValue), SQLValue(record.size), SQLValue(record.partCount.map(Int64.init)),
             .text(record.token), SQLValue(record.createAttemptedAt), SQLValue(record.uploadID),
-            SQLValue(record.negotiated), SQLValue(record.abortDate), .integer(record.abortRequested ? 1 : 0),
+            SQLValue(record.completeAttemptedAt), SQLValue(record.negotiated), SQLValue(record.abortDate),
+            .integer(record.abortRequested ? 1 : 0),
             .integer(Int64(record.partsDone)), .integer(record.bytesDone), .integer(record.bytesSent),
             SQLValue(record.proof.eTag), SQLValue(record.proof.versionID), SQLValue(record.proof.checksumAlgorithm),
             SQLValue(record.proof.checksumType), SQLValue(record.proof.checksumValue), SQLValue(record.lastError),
@@ -108,6 +109,7 @@ private func record(_ row: SQLRow) -> UploadRecord {
         token: row.text(21),
         createAttemptedAt: row.optionalInteger(22),
         uploadID: row.optionalText(23),
+        completeAttemptedAt: row.optionalInteger(46),
         negotiated: row.optionalText(24),
         abortDate: row.optionalText(25),
         abortRequested: row.integer(26) != 0,

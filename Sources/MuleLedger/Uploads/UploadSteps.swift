@@ -1,4 +1,4 @@
-// The steps of an upload: each method returns when its step is on disk.
+// The steps of an upload: each method returns when its step is on disk, unless its description says otherwise.
 
 package import MulePlan
 import MuleSQLite
@@ -48,12 +48,14 @@ extension Ledger {
                 INSERT INTO uploads (id, state, size, endpoint, region, addressing, profile, ca_bundle,
                     client_certificate, client_key, signer, signer_protocol, bucket, key, attributes, only_if_absent,
                     checksum, payload_signing, part_size, part_count, token,
-                    create_attempted_at, upload_id, integrity, abort_date, abort_requested, parts_done, bytes_done,
+                    create_attempted_at, complete_attempted_at, upload_id, integrity, abort_date, abort_requested,
+                    parts_done, bytes_done,
                     sse_c, last_error, created_at, updated_at)
                 SELECT ?1, 'failed', size, endpoint, region, addressing, profile, ca_bundle,
                     client_certificate, client_key, signer, signer_protocol, bucket, key, attributes, only_if_absent,
                     checksum, payload_signing, part_size, part_count, token,
-                    create_attempted_at, upload_id, integrity, abort_date, 1, parts_done, bytes_done,
+                    create_attempted_at, complete_attempted_at, upload_id, integrity, abort_date, 1,
+                    parts_done, bytes_done,
                     sse_c, ?2, created_at, ?3
                 FROM uploads WHERE number = ?4
                 """,
@@ -120,7 +122,7 @@ extension Ledger {
         try database.run(
             """
             UPDATE uploads SET state = 'pending', token = ?, create_attempted_at = NULL, upload_id = NULL,
-                integrity = NULL, abort_date = NULL, abort_requested = 0, parts_done = 0, bytes_done = 0,
+                complete_attempted_at = NULL, integrity = NULL, abort_date = NULL, abort_requested = 0, parts_done = 0, bytes_done = 0,
                 last_error = NULL
             WHERE number = ?
             """,
@@ -199,12 +201,16 @@ extension Ledger {
         }
     }
 
+    /// Records how an upload is checked. Durable with the next part or upload that is recorded, so that no part is on
+    /// record without it. If a power cut comes before that, the store's next answer shows it again.
     package func recordNegotiated(_ number: Int64, _ negotiated: String) throws(LedgerError) {
         try perform { database throws(SQLiteError) in
-            try database.run(
-                "UPDATE uploads SET integrity = ? WHERE number = ?",
-                [.text(negotiated), .integer(number)]
-            )
+            try database.withoutSync { () throws(SQLiteError) in
+                try database.run(
+                    "UPDATE uploads SET integrity = ? WHERE number = ?",
+                    [.text(negotiated), .integer(number)]
+                )
+            }
         }
     }
 
@@ -317,6 +323,9 @@ extension Ledger {
     package enum Entry: Sendable {
         case part(FinishedPart)
         case upload(FinishedUpload)
+        /// CompleteMultipartUpload is about to be sent, at this time in milliseconds since 1970; nil once it is
+        /// answered. No progress, so `updatedAt` stays.
+        case completing(upload: Int64, since: Int64?)
     }
 
     /// Commits all entries in one transaction. When this returns, parts are finished and uploads are done, durably. The
@@ -327,6 +336,11 @@ extension Ledger {
                 switch entry {
                 case .part(let finished): try record(finished, in: database)
                 case .upload(let finished): try record(finished, in: database)
+                case .completing(let upload, let moment):
+                    try database.run(
+                        "UPDATE uploads SET complete_attempted_at = ? WHERE number = ?",
+                        [SQLValue(moment), .integer(upload)]
+                    )
                 }
             }
         }

@@ -5,9 +5,14 @@ package enum RetainUntil: Hashable, Sendable {
     /// then. Here the duration stays one, so that the same command is the same upload at any time.
     case after(seconds: Int64)
 
-    /// Reads what `text` wrote.
+    /// Seconds in a hundred years, the longest retention of S3.
+    private static let longest: Int64 = 36_500 * 86_400
+
+    /// Reads what `text` wrote; nil for anything else, and for more than a hundred years.
     package init?(text: String) {
-        if text.hasPrefix("+"), let seconds = Int64(text.dropFirst()), text == "+\(seconds)" {
+        if text.hasPrefix("+"), let seconds = Int64(text.dropFirst()), (1...Self.longest).contains(seconds),
+            text == "+\(seconds)"
+        {
             self = .after(seconds: seconds)
         } else if let time = UTCTime(iso8601: text) {
             self = .date(time)

@@ -7,6 +7,8 @@ package struct StoreLimits: Hashable, Sendable {
     package var maximumPartSize: Int64 = 5 << 30
     package var maximumPartCount = 10_000
     package var maximumPutSize: Int64 = 5 << 30
+    /// The maximum size of an object, where that is less than all parts could have.
+    package var largestObject: Int64?
     /// All parts but the last must have the same size (R2). Parts of a file always do.
     package var partsMustBeEqual = false
     /// Bytes of a key in UTF-8.
@@ -18,5 +20,17 @@ package struct StoreLimits: Hashable, Sendable {
 
     package static let amazon = StoreLimits()
 
-    package var maximumObjectSize: Int64 { maximumPartSize * Int64(maximumPartCount) }
+    /// The limits of a store's profile with room for the part size that the user asks for, if Amazon would allow it:
+    /// the user may know the store better.
+    package func allowing(partSize: Int64?) -> StoreLimits {
+        guard let partSize else { return self }
+        var limits = self
+        limits.minimumPartSize = min(minimumPartSize, max(partSize, Self.amazon.minimumPartSize))
+        limits.maximumPartSize = max(maximumPartSize, min(partSize, Self.amazon.maximumPartSize))
+        return limits
+    }
+
+    package var maximumObjectSize: Int64 {
+        min(maximumPartSize * Int64(maximumPartCount), largestObject ?? .max)
+    }
 }

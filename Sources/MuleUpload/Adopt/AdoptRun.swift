@@ -58,7 +58,7 @@ package struct AdoptRun {
                 onNotice(candidate.left(beside: adopted.candidate, intent.destination))
                 continue
             }
-            switch try compare(candidate, source, name: name) {
+            switch try compare(candidate, source, name: name, at: service.profile) {
             case .matches(let match): adopted = (candidate, match)
             case .refused(let reason): refused.append("\(candidate.name) is skipped: it \(reason).")
             }
@@ -189,10 +189,11 @@ package struct AdoptRun {
     private func compare(
         _ candidate: Candidate,
         _ source: SourceFile,
-        name: String
+        name: String,
+        at profile: StoreProfile?
     ) throws(UploadFailure) -> Comparison {
         let negotiated: NegotiatedIntegrity
-        switch ForeignIntegrity(candidate.listing) {
+        switch ForeignIntegrity(candidate.listing, at: profile) {
         case .known(let known): negotiated = known
         case .foreign(let reason): return .refused(reason)
         }
@@ -253,7 +254,7 @@ package struct AdoptRun {
                 crc: crc,
                 withSHA256: negotiated.checksumMode.checksumAlgorithm == .sha256
                     || proofs[range].contains { $0.algorithm == .sha256 },
-                withMD5: negotiated.checksumMode == .md5 || proofs[range].contains { $0.algorithm == .md5 }
+                withMD5: negotiated.checksumMode.sendsMD5 || proofs[range].contains { $0.algorithm == .md5 }
             )
             for (index, digest) in zip(range, computed) {
                 let part = candidate.parts[index]

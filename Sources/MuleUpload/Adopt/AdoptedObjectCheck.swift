@@ -4,6 +4,7 @@ import MuleDigest
 import MuleLedger
 import MulePlan
 import MuleS3
+import MuleSystem
 
 extension RemoteSteps {
     /// The proof that the object comes from the adopted upload; nil if it comes from another one.
@@ -35,6 +36,20 @@ extension RemoteSteps {
             eTag.partCount == rows.count, eTag.md5 == DigestETag.md5(ofParts: parts)
         {
             return try proof(of: head, expected: mine, size: size, transfer)
+        }
+        // Some stores have the MD5 of the whole object as its ETag, in whatever way it was sent.
+        if let eTag = head.object.eTag.flatMap(DigestETag.init), eTag.partCount == nil, let source = transfer.source,
+            head.encryption?.keepsMD5 ?? true
+        {
+            let digests = FileDigests(
+                file: source.file,
+                name: transfer.name,
+                shouldStop: { [cancellation] in cancellation.isCancelled },
+                onProgress: { [stallTimer = client.stallTimer] in stallTimer.noteProgress() }
+            )
+            if try digests.digestWhole(size: size, .md5) == eTag.md5 {
+                return try proof(of: head, expected: mine, size: size, transfer)
+            }
         }
         throw .unknownOutcome(
             transfer,

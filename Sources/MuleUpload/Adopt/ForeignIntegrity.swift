@@ -7,10 +7,10 @@ enum ForeignIntegrity {
     /// Completes a sentence that starts with "it".
     case foreign(String)
 
-    init(_ listing: PartListing) {
+    init(_ listing: PartListing, at profile: StoreProfile?) {
         guard let name = listing.checksumAlgorithm else {
             // AWS refuses checksums on parts of an upload created without one, but always accepts Content-MD5.
-            self = .known(NegotiatedIntegrity(checksumMode: .md5, wholeObject: nil))
+            self = .known(NegotiatedIntegrity(checksumMode: ChecksumMode.md5.fitting(profile), wholeObject: nil))
             return
         }
         guard let algorithm = ChecksumAlgorithm(rawValue: name), algorithm != .md5 else {

@@ -47,6 +47,8 @@ package struct AbortRun {
                 service: service
             )
         )
+        // The checksums of the rows are of this mode.
+        if let settled = wanted.negotiated.flatMap(NegotiatedIntegrity.init(text:)) { transfer.use(settled) }
         if wanted.mayHoldParts {
             if case .refused(let error) = try remote.removeParts(of: wanted, transfer) {
                 throw .refused(error, sending: record.upload.destination.description)

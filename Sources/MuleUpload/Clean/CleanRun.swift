@@ -118,7 +118,7 @@ package final class CleanRun {
     ///   - service: returns the store of a row.
     package func sweepLedger(
         _ wanted: (UploadRecord) -> Bool,
-        service: (StoreAddress) throws(UploadFailure) -> S3Service
+        service: (UploadRecord) throws(UploadFailure) -> S3Service
     ) throws(LedgerError) {
         var last: Int64 = 0
         while !cancellation.isCancelled {
@@ -129,7 +129,7 @@ package final class CleanRun {
                 guard unreachable.failure(of: record.upload.store, bucket) == nil else { continue }
                 var stale = StaleUpload(own: record)
                 do throws(UploadFailure) {
-                    let service = try service(record.upload.store)
+                    let service = try service(record)
                     if !record.abortRequested { try checkClock(of: service, bucket: stale.address.bucket) }
                     try clean(&stale, record, service: service)
                 } catch {

@@ -48,6 +48,14 @@ final class FailureStreak: Sendable {
         _ = startedAt.compareExchange(expected: .max, desired: start, ordering: .relaxed)
     }
 
+    /// Work waits for the effect of a failed request: this time counts as failure, not as absence.
+    func noteWait(at now: Moment) {
+        let before = lastFailure.load(ordering: .relaxed)
+        if before != .max {
+            _ = lastFailure.compareExchange(expected: before, desired: now.nanoseconds, ordering: .relaxed)
+        }
+    }
+
     /// Failures since the last progress.
     var failures: Int { count.load(ordering: .relaxed) }
 

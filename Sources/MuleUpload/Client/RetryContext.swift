@@ -58,6 +58,9 @@ final class StoreHealth: Sendable {
     let streak = FailureStreak()
     /// Whether the store has accepted a body in this run.
     let hasTakenBodies = Atomic<Bool>(false)
+    private let hasMissedLock = Atomic<Bool>(false)
+    private let hasMissedEncryption = Atomic<Bool>(false)
+    private let hasLookedForEncryption = Atomic<Bool>(false)
     private let answers: Atomic<Bool>
     private let endpoint: String
     private let ledger: Ledger
@@ -65,6 +68,15 @@ final class StoreHealth: Sendable {
     private static let fact = "answered"
     /// Seconds for which an endpoint counts as correct after a run's first answer from it: a quarter of a year.
     private static let lifetime: Int64 = 90 * 86_400
+
+    /// True for the first caller.
+    func isFirstMissingLock() -> Bool { !hasMissedLock.exchange(true, ordering: .relaxed) }
+
+    /// True for the first caller.
+    func isFirstLookForEncryption() -> Bool { !hasLookedForEncryption.exchange(true, ordering: .relaxed) }
+
+    /// True for the first caller.
+    func isFirstMissingEncryption() -> Bool { !hasMissedEncryption.exchange(true, ordering: .relaxed) }
 
     init(endpoint: String, _ ledger: Ledger) {
         self.endpoint = endpoint

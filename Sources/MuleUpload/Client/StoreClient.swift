@@ -68,14 +68,14 @@ final class StoreClient {
     ///
     /// - Parameter earlier: earlier failures of the same work before it was postponed; read after each failure. Nil if
     ///   the work cannot be postponed because it cannot be restarted: then all waiting happens here.
-    /// - Parameter endsUnanswered: whether a request that got no answer returns to the caller before it is sent again.
+    /// - Parameter returnsAfter: the failures that return to the caller before the request is sent again.
     /// - Returns: the result, or the refusal with its evidence. `ambiguous` says whether the store may have executed an
     ///   earlier attempt whose answer was lost.
     /// - Throws: a failure with a `postponement` if the request must be retried later, after other work.
     func retrying<Result>(
         _ transfer: Transfer,
         after earlier: @autoclosure () -> EarlierFailures? = nil,
-        endsUnanswered: Bool = false,
+        returnsAfter: (S3Error) -> Bool = { _ in false },
         _ request: (S3Connection) throws(S3Error) -> Result
     ) throws(UploadFailure) -> Answer<Result> {
         try retry(
@@ -83,7 +83,7 @@ final class StoreClient {
             transfer,
             after: earlier,
             unless: { transfer.isStopped },
-            endsUnanswered: endsUnanswered,
+            returnsAfter: returnsAfter,
             request
         )
     }
@@ -102,7 +102,7 @@ final class StoreClient {
         _ transfer: Transfer?,
         after earlier: () -> EarlierFailures?,
         unless isStopped: () -> Bool,
-        endsUnanswered: Bool = false,
+        returnsAfter: (S3Error) -> Bool = { _ in false },
         _ request: (S3Connection) throws(S3Error) -> Result
     ) throws(UploadFailure) -> Answer<Result> {
         let store = context.store(service)
@@ -144,7 +144,7 @@ final class StoreClient {
                     failure.mayHaveSucceeded = tries.isAmbiguous || earlier?.isAmbiguous == true
                     throw failure
                 }
-                if endsUnanswered, error.isUnanswered { return .refused(error, ambiguous: true) }
+                if returnsAfter(error) { return .refused(error, ambiguous: true) }
                 if let earlier, tries.hasFailedEnough(error, hadFailedBefore: earlier.count > 0) {
                     var failure = UploadFailure.postponed(until: pause, error, failures: earlier.count + tries.failures)
                     failure.postponement?.isAmbiguous = tries.isAmbiguous || earlier.isAmbiguous

@@ -34,4 +34,19 @@ extension UploadFailure {
             )
         }
     }
+    /// The store took the bytes of a request with a customer key and does not say that it used the key. S3, MinIO and
+    /// Ceph say so for each part and object.
+    ///
+    /// - Parameter isComplete: whether there is an object, and not only parts.
+    static func customerKeyIgnored(_ transfer: Transfer, isComplete: Bool) -> UploadFailure {
+        let cure =
+            isComplete
+            ? "Delete the object"
+            : "Remove its parts with \"mule abort \(transfer.record?.id ?? "ID")\""
+        return UploadFailure(
+            .store,
+            "The store ignores the customer key (SSE-C) and stores \(transfer.name) without it. \(cure), and use a store "
+                + "that supports SSE-C."
+        )
+    }
 }

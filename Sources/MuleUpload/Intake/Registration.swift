@@ -14,6 +14,8 @@ package struct UploadIntent: Sendable {
     package var attributes: ObjectAttributes
     package var onlyIfAbsent: Bool
     package var integrity: IntegrityOptions
+    /// What is known of the store besides what the ledger has learned.
+    package var limits = StoreLimits.amazon
     package var changing: ChangingSource
     /// The ETag that the object must have to be replaced; nil for any.
     package var ifMatch: String?
@@ -84,13 +86,17 @@ package struct Registration {
     package func register(_ intents: [UploadIntent]) throws(LedgerError) -> [Entry] {
         var entries: [Entry?] = Array(repeating: nil, count: intents.count)
         var planned: [(index: Int, upload: NewUpload)] = []
-        var limits: [String: StoreLimits] = [:]
+        var limits: [LimitQuestion: StoreLimits] = [:]
         // For one batch only, because a directory may be replaced at any time.
         var paths = CanonicalPaths()
         for (index, intent) in intents.enumerated() {
-            let endpoint = intent.store.endpoint
-            let allowed = if let known = limits[endpoint] { known } else { try ledger.limits(of: endpoint) }
-            limits[endpoint] = allowed
+            let question = LimitQuestion(
+                endpoint: intent.store.endpoint,
+                profile: intent.limits,
+                asked: intent.sizing.partSize
+            )
+            let allowed = if let known = limits[question] { known } else { try question.answer(by: ledger) }
+            limits[question] = allowed
             do throws(UploadFailure) {
                 planned.append((index, try Self.plan(intent, limits: allowed, &paths)))
             } catch {
@@ -126,6 +132,16 @@ package struct Registration {
         }
     }
 
+    private struct LimitQuestion: Hashable {
+        var endpoint: String
+        var profile: StoreLimits
+        var asked: Int64?
+
+        func answer(by ledger: Ledger) throws(LedgerError) -> StoreLimits {
+            try ledger.limits(of: endpoint, profile, asked: asked)
+        }
+    }
+
     // MARK: Dry run
 
     /// What registering a file would do.
@@ -143,7 +159,9 @@ package struct Registration {
     ///
     /// - Parameter ledger: nil if it does not exist yet.
     package static func foresee(_ intent: UploadIntent, _ ledger: Ledger?) throws(LedgerError) -> Outlook {
-        let limits = try ledger?.limits(of: intent.store.endpoint) ?? .amazon
+        let limits =
+            try ledger?.limits(of: intent.store.endpoint, intent.limits, asked: intent.sizing.partSize)
+            ?? intent.limits.allowing(partSize: intent.sizing.partSize)
         var paths = CanonicalPaths()
         let upload: NewUpload
         do throws(UploadFailure) {

@@ -66,7 +66,7 @@ extension Worker {
             var fresh = record.upload
             fresh.source = source.identity
             let replanned = try abandon(record, for: fresh, transfer)
-            transfer.use(run.negotiated(replanned, endpoint: transfer.job.service.endpoint.url))
+            transfer.use(run.negotiated(replanned, transfer.job.service))
             return replanned
         case .abort:
             _ = try run.ledger.reporting { ledger throws(LedgerError) in try ledger.requestAbort(record) }

@@ -9,6 +9,8 @@ package struct StreamIntent: Sendable {
     package var attributes: ObjectAttributes
     package var onlyIfAbsent: Bool
     package var integrity: IntegrityOptions
+    /// What is known of the store besides what the ledger has learned.
+    package var limits = StoreLimits.amazon
     /// The ETag that the object must have to be replaced; nil for any.
     package var ifMatch: String?
     /// Bytes per part; nil lets the plan choose.
@@ -40,11 +42,11 @@ package struct StreamIntent: Sendable {
         self.restart = restart
     }
 
-    /// Checks that a store with Amazon's limits allows a plan for it.
+    /// Checks that a store with the known limits allows a plan for it.
     ///
     /// - Throws: `usage` if not.
     package func check() throws(UploadFailure) {
-        _ = try equalPartSize(.amazon)
+        _ = try equalPartSize(limits.allowing(partSize: partSize))
     }
 
     /// The size of equal parts; nil if part sizes grow from the start.
@@ -65,7 +67,7 @@ extension Registration {
     ///
     /// - Returns: the entry, and notes for the user about other uploads.
     package func register(_ intent: StreamIntent) throws(LedgerError) -> (entry: Entry, notes: [String]) {
-        let limits = try ledger.limits(of: intent.store.endpoint)
+        let limits = try ledger.limits(of: intent.store.endpoint, intent.limits, asked: intent.partSize)
         var upload = NewUpload(
             source: nil,
             store: intent.store,

@@ -115,6 +115,8 @@ struct PartWork: Sendable {
 package final class Transfer: Sendable {
     let job: UploadJob
     let startedAt = Moment.now()
+    /// The size, if it is sent in one request from a worker's buffer.
+    let smallSize: Int64?
     private let state: Monitor<TransferState>
 
     /// Payload bytes sent in this run.
@@ -136,6 +138,11 @@ package final class Transfer: Sendable {
     init(_ job: UploadJob) {
         self.job = job
         var state = TransferState(size: job.size)
+        if job.share == .small, let size = state.size, size < StragglerWatch.leastLength {
+            smallSize = size
+        } else {
+            smallSize = nil
+        }
         if case .claimed(let record, let lease) = job.row { state.claim(record, lease) }
         self.state = Monitor(state)
     }

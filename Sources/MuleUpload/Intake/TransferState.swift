@@ -34,6 +34,8 @@ struct TransferState: Sendable {
     private(set) var wasCreatedForChecksum = false
     /// Whether the store's ETags are known to be MD5s of its data.
     private(set) var tagsAreMD5 = false
+    /// Whether the store has refused a part without Content-MD5, although it compares signed bodies.
+    private(set) var needsMD5 = false
     /// Whether Complete met a concurrent change of the object by another client.
     private var hasMetConflict = false
     /// When the store aborts the upload on its own.
@@ -109,6 +111,10 @@ struct TransferState: Sendable {
 
     mutating func noteTagsAreMD5() {
         tagsAreMD5 = true
+    }
+
+    mutating func noteMD5IsNeeded() {
+        needsMD5 = true
     }
 
     /// - Returns: whether it is the first conflict of this upload in the run.

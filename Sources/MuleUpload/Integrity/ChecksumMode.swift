@@ -11,6 +11,8 @@ package enum ChecksumMode: Hashable, Sendable {
     case checksum(ChecksumAlgorithm, confirmed: Bool)
     /// `Content-MD5` on every body.
     case md5
+    /// The same for a store that shows the whole object's CRC-32C (Google), which is recorded for each part.
+    case md5WithCRC32C
     /// Only the signature over the payload's SHA-256.
     case signedPayload
     /// Disabled by the user.
@@ -34,6 +36,7 @@ package enum ChecksumMode: Hashable, Sendable {
         switch self {
         case .checksum(let algorithm, let confirmed): algorithm.rawValue + (confirmed ? "" : "?")
         case .md5: "MD5"
+        case .md5WithCRC32C: "MD5+CRC32C"
         case .signedPayload: "payload"
         case .none: "none"
         }
@@ -42,6 +45,7 @@ package enum ChecksumMode: Hashable, Sendable {
     package init?(text: String) {
         switch text {
         case "MD5": self = .md5
+        case "MD5+CRC32C": self = .md5WithCRC32C
         case "payload": self = .signedPayload
         case "none": self = .none
         default:
@@ -54,10 +58,10 @@ package enum ChecksumMode: Hashable, Sendable {
     }
 
     /// The name in messages.
-    var words: String {
+    package var words: String {
         switch self {
         case .checksum(let algorithm, _): algorithm.rawValue
-        case .md5: "Content-MD5"
+        case .md5, .md5WithCRC32C: "Content-MD5"
         case .signedPayload: "a signed SHA-256"
         case .none: "no checksum"
         }
@@ -68,13 +72,21 @@ package enum ChecksumMode: Hashable, Sendable {
         switch self {
         case .checksum(.crc64nvme, _): .checksum(.crc32c, confirmed: false)
         case .checksum: .md5
-        case .md5: .signedPayload
+        case .md5, .md5WithCRC32C: .signedPayload
         case .signedPayload, .none: nil
         }
     }
 
     package var checksumAlgorithm: ChecksumAlgorithm? {
         if case .checksum(let algorithm, _) = self { algorithm } else { nil }
+    }
+
+    /// Whether bodies have a `Content-MD5`.
+    package var sendsMD5: Bool { self == .md5 || self == .md5WithCRC32C }
+
+    /// The mode at a store of this profile: what is sent is the same.
+    func fitting(_ profile: StoreProfile?) -> ChecksumMode {
+        profile?.firstRung == .md5WithCRC32C && self == .md5 ? .md5WithCRC32C : self
     }
 
     package var isConfirmed: Bool {
@@ -84,7 +96,7 @@ package enum ChecksumMode: Hashable, Sendable {
     /// The CRC that is stored for every part; the CRC of the whole object is combined from these.
     package var wholeObjectCRC: CRCAlgorithm {
         switch self {
-        case .checksum(.crc32c, _): .crc32c
+        case .checksum(.crc32c, _), .md5WithCRC32C: .crc32c
         case .checksum(.crc32, _): .crc32
         default: .crc64nvme
         }
@@ -124,7 +136,7 @@ package enum PayloadSigning: String, Sendable, CaseIterable {
         case .never: return false
         case .auto:
             switch checksumMode {
-            case .checksum, .md5: return !isEncrypted
+            case .checksum, .md5, .md5WithCRC32C: return !isEncrypted
             case .signedPayload, .none: return true
             }
         }

@@ -40,11 +40,20 @@ enum DiscoveredLimit: Hashable, Sendable {
 }
 
 extension Ledger {
-    /// The known limits of a store; Amazon's by default.
-    package func limits(of endpoint: String) throws(LedgerError) -> StoreLimits {
-        var limits = StoreLimits.amazon
+    /// The known limits of a store: those of its profile, or Amazon's, and what it has refused.
+    ///
+    /// - Parameters:
+    ///   - profile: what is known of such stores.
+    ///   - asked: the user's part size, which may be beyond what the profile says.
+    package func limits(
+        of endpoint: String,
+        _ profile: StoreLimits = .amazon,
+        asked: Int64? = nil
+    ) throws(LedgerError) -> StoreLimits {
+        var limits = profile.allowing(partSize: asked)
         if let size = try fact(LimitFact.smallestPart, of: endpoint).flatMap({ Int64($0) }) {
             limits.minimumPartSize = max(size, 1)
+            limits.maximumPartSize = max(limits.maximumPartSize, limits.minimumPartSize)
         }
         if let size = try fact(LimitFact.largestBody, of: endpoint).flatMap({ Int64($0) }),
             size >= limits.minimumPartSize
@@ -55,7 +64,7 @@ extension Ledger {
         if let count = try fact(LimitFact.partCount, of: endpoint).flatMap({ Int($0) }) {
             limits.maximumPartCount = max(count, 1)
         }
-        limits.partsMustBeEqual = try fact(LimitFact.equalParts, of: endpoint) != nil
+        if try fact(LimitFact.equalParts, of: endpoint) != nil { limits.partsMustBeEqual = true }
         return limits
     }
 
@@ -91,7 +100,8 @@ extension Worker {
         let endpoint = record.upload.store.endpoint
         // If the limit cannot be stored, a later run learns it again. A broken ledger fails at the next commit anyway.
         try? run.ledger.remember(limit, of: endpoint)
-        let limits = (try? run.ledger.limits(of: endpoint)) ?? .amazon
+        let known = transfer.job.service.limits
+        let limits = (try? run.ledger.limits(of: endpoint, known, asked: record.upload.partSize)) ?? known
         return UploadFailure(
             .store,
             "\(transfer.name): \(limit.reason(error)). \(limit.cure(record, limits)) The upload is not completed.",

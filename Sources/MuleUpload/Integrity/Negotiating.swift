@@ -8,20 +8,15 @@ import MuleSystem
 
 extension UploadRun {
     /// The checksum mode of an upload when the run starts or resumes it.
-    func negotiated(_ record: UploadRecord, endpoint: String) -> NegotiatedIntegrity {
+    func negotiated(_ record: UploadRecord, _ service: S3Service) -> NegotiatedIntegrity {
         if let settled = record.negotiated.flatMap(NegotiatedIntegrity.init(text:)) { return settled }
         let integrity = record.upload.integrity
-        var checksumMode =
-            integrity.isAutomatic ? facts.checksumMode(of: endpoint) : ChecksumMode(option: integrity.checksum)
-        // A rung below is kept: the store has refused this one.
-        if integrity.checksum == IntegrityOptions.automaticFromMD5, checksumMode?.checksumAlgorithm != nil {
-            checksumMode = .md5
-        }
-        if checksumMode == .signedPayload, record.upload.attributes.isLocked { checksumMode = .md5 }
-        return NegotiatedIntegrity(
-            checksumMode: checksumMode ?? .checksum(.crc64nvme, confirmed: false),
-            wholeObject: nil
+        let mode = integrity.firstMode(
+            remembered: facts.checksumMode(of: service.endpoint.url),
+            service.profile,
+            isLocked: record.upload.attributes.isLocked
         )
+        return NegotiatedIntegrity(checksumMode: mode, wholeObject: nil)
     }
 
     func signs(_ transfer: Transfer, _ checksumMode: ChecksumMode) -> Bool {
@@ -30,18 +25,36 @@ extension UploadRun {
         return option.signs(isEncrypted: transfer.job.service.endpoint.isEncrypted, checksumMode: checksumMode)
     }
 
+    /// Whether the signature over a part may replace Content-MD5, if the store compares the two.
+    func mayOmitMD5(_ transfer: Transfer, _ record: UploadRecord) -> Bool {
+        record.upload.integrity.maySignInsteadOfMD5(
+            transfer.checksumMode,
+            isEncrypted: transfer.job.service.endpoint.isEncrypted,
+            isLocked: record.upload.attributes.isLocked,
+            isHashFaster: MessageDigest.sha256IsFaster
+        )
+    }
+
+    /// Whether parts are sent without Content-MD5, because the store compares them with their signed hash.
+    func omitsMD5(_ transfer: Transfer, _ record: UploadRecord) -> Bool {
+        mayOmitMD5(transfer, record) && signedBodies.comparesHash(record.upload.store.endpoint)
+            && !transfer.change { $0.needsMD5 }
+    }
+
     /// The next mode if the store refuses the checksum; nil if it refuses something else, or the user chose the mode.
     func lowerRung(_ checksumMode: ChecksumMode, after error: S3Error, _ record: UploadRecord) -> ChecksumMode? {
         guard record.upload.integrity.isAutomatic else { return nil }
-        if error.refusesChecksum { return rung(below: checksumMode, record) }
-        // Guess once: the mode below sends none of the headers that the store may refuse.
-        return checksumMode.checksumAlgorithm != nil && error.mayRefuseChecksum ? .md5 : nil
+        return checksumMode.lower(after: error, isLocked: record.upload.attributes.isLocked)
     }
 
-    /// The next mode of the ladder; nil at its end. A locked object needs a digest in a header, which the last one lacks.
-    func rung(below checksumMode: ChecksumMode, _ record: UploadRecord) -> ChecksumMode? {
-        let next = checksumMode.nextRung
-        return next == .signedPayload && record.upload.attributes.isLocked ? nil : next
+    /// The same for a part.
+    func lowerRung(
+        ofPart checksumMode: ChecksumMode,
+        after error: S3Error,
+        _ record: UploadRecord
+    ) -> ChecksumMode? {
+        guard record.upload.integrity.isAutomatic else { return nil }
+        return checksumMode.lowerForPart(after: error, isLocked: record.upload.attributes.isLocked)
     }
 
     /// Records the checksum mode that an answer has shown.
@@ -54,7 +67,7 @@ extension UploadRun {
             stop(failure(error))
         }
         let asked = record.upload.integrity.checksumOption
-        if checksumMode == .md5, asked != "auto", asked != "md5" {
+        if checksumMode.sendsMD5, asked != "auto", asked != "md5" {
             emit(
                 .notice(
                     id: record.id,
@@ -68,7 +81,7 @@ extension UploadRun {
     func learn(_ checksumMode: ChecksumMode, _ transfer: Transfer) {
         guard let upload = transfer.record?.upload, upload.integrity.isAutomatic else { return }
         // That nothing better was tried says nothing of the store.
-        if upload.integrity.checksum == IntegrityOptions.automaticFromMD5, checksumMode == .md5 { return }
+        if upload.integrity.checksum == IntegrityOptions.automaticFromMD5, checksumMode.sendsMD5 { return }
         facts.learn(checksumMode, of: upload.store.endpoint)
     }
 }

@@ -32,6 +32,9 @@ struct PendingUploads {
 
     func holds(_ share: Share) -> Bool { !self[share].isEmpty }
 
+    /// The size of the next small file, if it is sent from a worker's buffer.
+    var nextSmallSize: Int64? { small.first?.smallSize }
+
     private subscript(share: Share) -> Queue<Transfer> { share == .small ? small : large }
 
     mutating func announce(_ counts: Counts) {

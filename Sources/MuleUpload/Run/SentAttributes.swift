@@ -40,13 +40,28 @@ extension UploadRun {
     /// Nil for streams.
     private func guessedType(of upload: NewUpload) -> String? {
         guard settings.guessesContentType, let source = upload.source else { return nil }
-        return MediaTypes.system[path: source.path] ?? MediaTypes.system[path: upload.destination.key.utf8]
+        return SystemMediaTypes.type(ofPath: source.path)
+            ?? SystemMediaTypes.type(ofPath: upload.destination.key.utf8)
     }
 }
 
-extension MediaTypes {
-    /// Read once. Without the file, the commonest types.
-    static let system = MediaTypes(
+/// The types of this machine. Its table is read when the first file with an extension is sent, and searched once for
+/// each extension.
+private enum SystemMediaTypes {
+    /// Without the file, the commonest types.
+    private static let table = MediaTypes(
         table: (try? File.contents(path: Array("/etc/mime.types".utf8), limit: 4 << 20)) ?? []
     )
+    private static let found = Monitor<[[UInt8]: String?]>([:])
+
+    static func type(ofPath path: [UInt8]) -> String? {
+        guard let ending = MediaTypes.ending(ofPath: path) else { return nil }
+        return found.withLock { found in
+            if let type = found[ending] { return type }
+            let type = table[ending: ending]
+            // Random extensions are not kept.
+            if found.count < 1000 { found[ending] = .some(type) }
+            return type
+        }
+    }
 }

@@ -20,6 +20,7 @@ package final class UploadRun: Sendable {
     let stragglers: StragglerWatch
     let context: RetryContext
     let facts: EndpointFacts
+    let signedBodies: SignedBodyFacts
     let startedAt = Moment.now()
     private let onEvent: @Sendable (UploadEvent) -> Void
     /// Called for each part that is recorded. It must not block: all workers wait for it.
@@ -58,7 +59,11 @@ package final class UploadRun: Sendable {
         self.cancellation = cancellation
         self.onEvent = onEvent
         pacer = BodyPacer(settings.rateLimit, isBounded: settings.adaptsConcurrency)
-        queue = WorkQueue(concurrency: settings.concurrency, pacer: settings.adaptsConcurrency ? pacer : nil)
+        queue = WorkQueue(
+            concurrency: settings.concurrency,
+            smallFiles: settings.smallFiles,
+            pacer: settings.adaptsConcurrency ? pacer : nil
+        )
         stragglers = StragglerWatch(isPaced: settings.rateLimit != nil, isDry: { [queue] in queue.isDry })
         stallTimer = StallTimer(limit: settings.stallLimit)
         context = RetryContext(
@@ -80,6 +85,10 @@ package final class UploadRun: Sendable {
             // If the fact cannot be stored, a later run learns it again. A broken ledger fails at the next commit
             // anyway.
             save: { try? ledger.remember(EndpointFacts.factName, $1, of: $0, lifetime: EndpointFacts.lifetime) }
+        )
+        signedBodies = SignedBodyFacts(
+            load: { try? ledger.fact(SignedBodyFacts.factName, of: $0) },
+            save: { try? ledger.remember(SignedBodyFacts.factName, $1, of: $0, lifetime: EndpointFacts.lifetime) }
         )
         let recorder = Recorder(
             ledger,

@@ -14,10 +14,18 @@ struct Work: Sendable {
         case complete
     }
 
+    /// What it counts against.
+    enum Slot {
+        case limit
+        /// A completion in addition to the limit.
+        case completion
+        /// A small file in addition to the limit.
+        case smallFile
+    }
+
     var transfer: Transfer
     var step: Step
-    /// Whether it runs in addition to the limit.
-    fileprivate(set) var isBesideLimit = false
+    fileprivate(set) var slot = Slot.limit
     /// Its failures before it was postponed.
     fileprivate(set) var earlier = EarlierFailures()
 
@@ -42,6 +50,11 @@ struct Work: Sendable {
         if case .begin = step { transfer.job.path != nil } else { true }
     }
 
+    /// Its bytes, if it is a file that is sent in one request from the worker's buffer.
+    fileprivate var smallSize: Int64? {
+        if case .begin = step { transfer.smallSize } else { nil }
+    }
+
     fileprivate var isCompletion: Bool {
         if case .complete = step { true } else { false }
     }
@@ -62,7 +75,18 @@ struct Work: Sendable {
 /// take turns by `FairShare`. A large upload starts when no parts of others wait, so that uploads finish one after the
 /// other. One may start ahead when fewer parts wait than may be in flight, because a worker would otherwise idle while
 /// the store creates the next upload.
+///
+/// If the link sets the limit, small files are sent in addition to it, as many as `SmallFileControl` allows.
 final class WorkQueue: Sendable {
+    /// How the store answered a small file.
+    struct SmallAnswer {
+        var size: Int64
+        /// Seconds from the request's first byte to the answer's, on a connection that was ready.
+        var seconds: Double
+        var slot: Work.Slot
+        var isEncrypted = false
+    }
+
     private struct State {
         var urgent: [Work] = []
         var parts: [Work] = []
@@ -77,8 +101,9 @@ final class WorkQueue: Sendable {
         /// Work that waits for its next attempt, and the number of such attempts that run.
         var postponed = PostponedWork()
         var retries = 0
-        /// Completions that run in addition to the limit.
+        /// Completions that run in addition to the limit, and small files.
         var ending = 0
+        var extra = 0
         var busyWith = Counts()
         var share = FairShare()
         /// Threads that take work.
@@ -86,6 +111,13 @@ final class WorkQueue: Sendable {
         var limit: Int
         /// Sets the limit; nil if the user chose it.
         var control: ConcurrencyControl?
+        /// Sets the number of small files; nil if the user chose the limit.
+        var smallControl: SmallFileControl?
+        /// Maximum requests in flight, with small files in addition to the limit.
+        var most: Int
+        /// Small files in flight, and their bytes.
+        var smallFiles = 0
+        var smallBytes: Int64 = 0
         /// What may be in flight at the link's rate.
         var outlook = BodyPacer.Outlook()
         /// Bodies that workers have taken, and their bytes.
@@ -102,7 +134,10 @@ final class WorkQueue: Sendable {
 
         /// Whether a waiting thread could continue. Most changes concern only the thread that makes them.
         var concernsOthers: Bool {
-            if idle > 0, isOver || (busy < limit ? canTake : workers > leave) || hasEndBesideLimit { return true }
+            if idle > 0, isOver || (busy < limit ? canTake : workers > mostWaiting) || hasEndBesideLimit || canTakeExtra
+            {
+                return true
+            }
             return !awaited.isEmpty && (isClosed || awaited.contains { pendingUploads.isShort(of: $0) })
         }
 
@@ -125,8 +160,31 @@ final class WorkQueue: Sendable {
         }
         /// Whether a thread may take work.
         var canTake: Bool { hasRoom ? hasWork : !urgent.isEmpty }
+        /// Whether a thread may take a small file in addition to the limit.
+        var canTakeExtra: Bool {
+            guard let smallControl, busy >= limit, smallFiles < smallControl.limit, busy + extra < most, mayBegin,
+                hasRoom, let size = pendingUploads.nextSmallSize
+            else { return false }
+            return smallBytes + size <= smallControl.budget
+        }
+
         /// How many threads are allowed.
-        var leave: Int { limit + ending }
+        var leave: Int {
+            // While the search continues, threads without work keep their connections.
+            guard let smallControl, !isSealed || pendingUploads.holds(.small) else { return limit + extra + ending }
+            // Without small files that count against the limit: when the limit falls, they count in addition to it.
+            let others = busy - (smallFiles - extra)
+            return max(limit, min(others + smallControl.limit, most)) + ending
+        }
+
+        /// How many may wait for work: one more while the number of small files rises with time, to take the next one.
+        var mostWaiting: Int { leave + (rises ? 1 : 0) }
+
+        /// Whether a small file waits only for its time.
+        var rises: Bool {
+            guard let smallControl, smallControl.risesAt != nil else { return false }
+            return busy >= limit && smallFiles >= smallControl.limit && pendingUploads.nextSmallSize != nil
+        }
 
         /// Takes a completion without counting it against the limit.
         ///
@@ -136,7 +194,17 @@ final class WorkQueue: Sendable {
             guard control != nil, ending < most, let index = urgent.lastIndex(where: \.isCompletion) else { return nil }
             ending += 1
             var work = urgent.remove(at: index)
-            work.isBesideLimit = true
+            work.slot = .completion
+            return work
+        }
+
+        /// Takes a small file without counting it against the limit: it uses little of the link.
+        mutating func takeExtra() -> Work? {
+            guard canTakeExtra, let transfer = pendingUploads.next(.small) else { return nil }
+            extra += 1
+            busyWith[.small] += 1
+            var work = Work(transfer: transfer, step: .begin)
+            work.slot = .smallFile
             return work
         }
 
@@ -182,6 +250,24 @@ final class WorkQueue: Sendable {
             return pendingUploads.next(.part).map { Work(transfer: $0, step: .begin) }
         }
 
+        mutating func takes(smallFile size: Int64, at now: Double) {
+            smallFiles += 1
+            smallBytes += size
+            smallControl?.started(at: now)
+        }
+
+        mutating func updateSmallControl() {
+            smallControl?.waiting = pendingUploads.waiting.small
+        }
+
+        mutating func note(_ answer: SmallAnswer, at now: Double) {
+            let isOpen = hasRoom && (outlook.room == .open || outlook.room == .proven)
+            smallControl?.isOpen = isOpen
+            smallControl?.isEncrypted = answer.isEncrypted
+            updateSmallControl()
+            smallControl?.answered(answer.size, after: answer.seconds, inFlight: smallFiles, at: now)
+        }
+
         /// Takes the limit from the control, if any.
         mutating func follow(_ change: (inout ConcurrencyControl) -> Void) {
             guard var changed = control else { return }
@@ -200,12 +286,20 @@ final class WorkQueue: Sendable {
 
     /// - Parameters:
     ///   - concurrency: the maximum of concurrent requests.
+    ///   - smallFiles: the maximum while small files are sent, if there is a pacer.
     ///   - pacer: adapts the number of requests to the link, starting with few; nil if the user set it.
-    init(concurrency: Int, pacer: BodyPacer? = nil) {
+    init(concurrency: Int, smallFiles: Int = 0, pacer: BodyPacer? = nil) {
         self.concurrency = concurrency
         self.pacer = pacer
         let control = pacer == nil ? nil : ConcurrencyControl(ceiling: concurrency)
-        state = Monitor(State(limit: control?.limit ?? concurrency, control: control))
+        state = Monitor(
+            State(
+                limit: control?.limit ?? concurrency,
+                control: control,
+                smallControl: pacer == nil || smallFiles <= concurrency ? nil : SmallFileControl(ceiling: smallFiles),
+                most: max(concurrency, smallFiles)
+            )
+        )
     }
 
     // MARK: Adding work
@@ -252,8 +346,10 @@ final class WorkQueue: Sendable {
     /// Whether one more thread is needed and allowed; if true, it counts as started.
     func wantsWorker() -> Bool {
         state.withLock { state in
-            let isBusy = state.busy + state.ending >= state.workers
-            let wanted = !state.isClosed && isBusy && state.workers < state.leave && state.canTake
+            let isBusy = state.busy + state.ending + state.extra >= state.workers
+            let canTake =
+                state.workers < state.leave && (state.busy < state.limit && state.canTake || state.canTakeExtra)
+            let wanted = !state.isClosed && isBusy && (canTake || state.rises)
             guard wanted || state.workers == 0 else { return false }
             state.workers += 1
             return true
@@ -266,7 +362,7 @@ final class WorkQueue: Sendable {
     /// The next unit of work; nil at the end, or to stop a surplus worker.
     func next() -> Work? {
         var isIdle = false
-        return state.wait(askingAgainAt: \.nextRetry, wakingOthersIf: \.concernsOthers) { state -> Work?? in
+        return state.wait(askingAgainAt: nextLook, wakingOthersIf: \.concernsOthers) { state -> Work?? in
             if isIdle { state.idle -= 1 }
             let work = next(&state)
             isIdle = work == nil
@@ -275,24 +371,34 @@ final class WorkQueue: Sendable {
         }
     }
 
+    /// When a waiting thread may take work although nothing changes.
+    private func nextLook(_ state: State) -> Moment? {
+        guard state.rises, let risesAt = state.smallControl?.risesAt else { return state.nextRetry }
+        let moment = began.adding(seconds: risesAt)
+        return state.nextRetry.map { min($0, moment) } ?? moment
+    }
+
     /// Nil if nothing is available now.
     private func next(_ state: inout State) -> Work?? {
         if state.isOver { return .some(nil) }
         look(&state)
-        let end = state.takeEndBesideLimit(most: concurrency)
-        guard end != nil || state.busy < state.limit else {
+        state.updateSmallControl()
+        if state.rises { state.smallControl?.pass(seconds) }
+        let extraWork = state.takeEndBesideLimit(most: concurrency) ?? state.takeExtra()
+        guard extraWork != nil || state.busy < state.limit else {
             // A worker above the limit leaves, instead of being woken by every change until the limit rises, which may
             // never happen.
-            if state.workers <= state.leave { return nil }
+            if state.workers <= state.mostWaiting { return nil }
             state.workers -= 1
             return .some(nil)
         }
         let hasRoom = state.hasRoom
-        guard let work = end ?? (hasRoom ? state.take() : state.urgent.popLast()) else {
+        guard let work = extraWork ?? (hasRoom ? state.take() : state.urgent.popLast()) else {
             if hasRoom { state.control?.starved() }
             return nil
         }
-        if end == nil { state.busy += 1 }
+        if extraWork == nil { state.busy += 1 }
+        if let size = work.smallSize { state.takes(smallFile: size, at: seconds) }
         if work.bodySize > 0 {
             state.bodies += 1
             state.bodyBytes += work.bodySize
@@ -319,7 +425,7 @@ final class WorkQueue: Sendable {
             work.earlier.count = postponement.failures
             work.earlier.isAmbiguous = postponement.isAmbiguous
             work.earlier.furthest = max(work.earlier.furthest, postponement.furthest)
-            work.isBesideLimit = false
+            work.slot = .limit
             if case .part(var part) = work.step {
                 part.bytesSent += postponement.bytesSent
                 work.step = .part(part)
@@ -337,7 +443,15 @@ final class WorkQueue: Sendable {
         change { state in
             if work.isRetry { state.retries -= 1 }
             if isSuccess { state.parts.append(contentsOf: state.postponed.release(work.transfer).reversed()) }
-            if work.isBesideLimit { state.ending -= 1 } else { state.busy -= 1 }
+            switch work.slot {
+            case .limit: state.busy -= 1
+            case .completion: state.ending -= 1
+            case .smallFile: state.extra -= 1
+            }
+            if let size = work.smallSize {
+                state.smallFiles -= 1
+                state.smallBytes -= size
+            }
             if work.bodySize > 0 {
                 state.bodies -= 1
                 state.bodyBytes -= work.bodySize
@@ -392,12 +506,16 @@ final class WorkQueue: Sendable {
             if state.control == nil { state.limit = max(1, min(state.limit, max(state.busy, 1)) / 2) }
             let (busy, now) = (state.busy, seconds)
             state.follow { $0.throttled(inFlight: busy, at: now) }
+            state.smallControl?.throttled(inFlight: state.smallFiles, at: now)
         }
     }
 
     func connectionBroke() {
         let now = seconds
-        change(followsLink: true) { state in state.follow { $0.broken(at: now) } }
+        change(followsLink: true) { state in
+            state.follow { $0.broken(at: now) }
+            state.smallControl?.broken(at: now)
+        }
     }
 
     /// The store has acknowledged bytes.
@@ -411,16 +529,26 @@ final class WorkQueue: Sendable {
     /// - Parameters:
     ///   - duration: seconds from the first byte to the answer.
     ///   - answer: of these, seconds after the last byte, if known.
-    func bodyDelivered(in duration: Double, answeredIn answer: Double = 0) {
+    ///   - small: if it is a small file.
+    func bodyDelivered(in duration: Double, answeredIn answer: Double = 0, of small: SmallAnswer? = nil) {
         let now = seconds
         change(followsLink: true) { state in
             state.postponed.noteRoom(at: .now())
+            if let small { state.note(small, at: now) }
             if state.control != nil {
+                // The control learns from what counts against its limit.
+                if small?.slot == .smallFile { return }
                 state.follow { $0.bodyDone(in: duration, answeredIn: answer, at: now) }
             } else if state.limit < concurrency {
                 state.limit += 1
             }
         }
+    }
+
+    /// The store has answered a question about a small file.
+    func answered(_ small: SmallAnswer) {
+        let now = seconds
+        change(followsLink: true) { $0.note(small, at: now) }
     }
 
     /// Makes every change that others may wait for.

@@ -15,6 +15,8 @@ final class Worker {
     let remote: RemoteSteps
     /// Earlier failures of the current work; nil if it cannot be postponed.
     private(set) var earlier: EarlierFailures?
+    /// What the current work counts against.
+    private(set) var slot = Work.Slot.limit
 
     init(_ run: UploadRun) {
         self.run = run
@@ -36,6 +38,7 @@ final class Worker {
         let transfer = work.transfer
         var isSuccess = false
         earlier = work.canStartAgain ? work.earlier : nil
+        slot = work.slot
         client.isRetry = work.isRetry
         do throws(UploadFailure) {
             if let failure = run.failureOfStore(of: transfer) { throw failure }

@@ -29,7 +29,23 @@ extension Worker {
         let content = run.plan(of: record).map { RecordedContent(rows, $0, checksumMode) }
         record = try confirmSource(source, content, record: transfer.record ?? record, transfer: transfer)
         let whole = MultipartChecksum(rows, transfer.negotiated)
-        if let failure = try mismatch(record, transfer) { throw failure }
+        if let failure = try mismatch(record, transfer) {
+            // An earlier Complete whose answer was lost may have created the object that is there now.
+            guard let proof = try remote.ownObject(size: size, record, transfer) else { throw failure }
+            return run.completed(transfer, record, proof: proof)
+        }
+        if let attempted = record.completeAttemptedAt,
+            try remote.awaitObject(ofCompleteAt: attempted, size: size, record, transfer),
+            let proof = try remote.ownObject(size: size, record, transfer)
+        {
+            run.emit(.alreadyCompleted(record, transfer))
+            return run.completed(transfer, record, proof: proof)
+        }
+        if record.upload.onlyIfAbsent, transfer.job.service.conditionIsGeneration,
+            let proof = try remote.ownObject(size: size, record, transfer)
+        {
+            return run.completed(transfer, record, proof: proof)
+        }
         let answer: Answer<StoredObject>
         do throws(UploadFailure) {
             answer = try completed(uploadID, rows, checksum: whole, size: size, record: record, transfer: transfer)
@@ -77,37 +93,93 @@ extension Worker {
     ) throws(UploadFailure) -> Answer<StoredObject> {
         let checksumMode = transfer.checksumMode
         var whole = wholeObject(checksum, size: size, record, transfer: transfer)
-        let answer = try sendComplete(uploadID, rows, checksumMode: checksumMode, whole: whole, transfer: transfer)
+        if whole.onlyIfAbsent, transfer.job.service.conditionIsGeneration {
+            // Created before it was known that the store ignores the condition.
+            guard try isKnownAbsent(transfer) else { throw .cannotKnow(transfer) }
+            run.emit(.noCondition(record, transfer))
+            whole.onlyIfAbsent = false
+        }
+        let answer = try sendComplete(uploadID, rows, checksumMode, whole, size: size, record, transfer)
         guard whole.onlyIfAbsent, case .refused(let error, _) = answer, error.retryClass == .unsupported else {
             return answer
         }
         guard try isKnownAbsent(transfer) else { throw .cannotKnow(transfer) }
         run.emit(.noCondition(record, transfer))
         whole.onlyIfAbsent = false
-        return try sendComplete(uploadID, rows, checksumMode: checksumMode, whole: whole, transfer: transfer)
+        return try sendComplete(uploadID, rows, checksumMode, whole, size: size, record, transfer)
     }
 
+    /// Sends Complete until it is answered. After a lost answer, the object has time to appear before Complete is sent
+    /// again.
+    ///
+    /// - Returns: the answer, or the failure of an attempt whose object has appeared.
     private func sendComplete(
         _ uploadID: String,
         _ rows: [PartRecord],
-        checksumMode: ChecksumMode,
-        whole: WholeObject,
-        transfer: Transfer
+        _ checksumMode: ChecksumMode,
+        _ whole: WholeObject,
+        size: Int64,
+        _ record: UploadRecord,
+        _ transfer: Transfer
     ) throws(UploadFailure) -> Answer<StoredObject> {
-        try client.retrying(transfer, after: earlier) { (connection) throws(S3Error) in
-            try connection.completeMultipartUpload(
-                transfer.job.destination,
-                uploadID: uploadID,
-                parts: rows.map { row in
-                    CompletedPart(
-                        number: row.number,
-                        eTag: row.eTag,
-                        checksum: checksumMode.isConfirmed ? Self.checksum(of: row, checksumMode) : nil
-                    )
-                },
-                whole: whole
+        let parts = rows.map { row in
+            CompletedPart(
+                number: row.number,
+                eTag: row.eTag,
+                checksum: checksumMode.isConfirmed ? Self.checksum(of: row, checksumMode) : nil
             )
         }
+        var lost = 0
+        while true {
+            let answer: Answer<StoredObject>
+            do throws(UploadFailure) {
+                answer = try client.retrying(transfer, after: earlier, returnsAfter: \.mayStillRun) {
+                    (connection) throws(S3Error) in
+                    noteComplete(since: run.ledger.now(), transfer)
+                    return try connection.completeMultipartUpload(
+                        transfer.job.destination,
+                        uploadID: uploadID,
+                        parts: parts,
+                        whole: whole
+                    )
+                }
+            } catch {
+                var failure = error
+                if lost > 0 {
+                    failure.mayHaveSucceeded = true
+                    failure.postponement?.isAmbiguous = true
+                } else if failure.kind != .interrupted, !failure.mayHaveSucceeded,
+                    failure.postponement?.isAmbiguous != true
+                {
+                    // Refused, or never sent.
+                    noteComplete(since: nil, transfer)
+                }
+                throw failure
+            }
+            switch answer {
+            case .success(let stored, let ambiguous): return .success(stored, ambiguous: ambiguous || lost > 0)
+            case .refused(let error, let ambiguous):
+                guard error.mayStillRun else {
+                    noteComplete(since: nil, transfer)
+                    return .refused(error, ambiguous: ambiguous || lost > 0)
+                }
+                lost += 1
+                if try remote.awaitObject(ofCompleteAt: run.ledger.now(), size: size, record, transfer) {
+                    return answer
+                }
+                // A server whose answers are never those of S3.
+                if case .unreadable = error.cause, lost >= run.settings.retry.unreadableTries { return answer }
+            }
+        }
+    }
+
+    /// Records that Complete is about to be sent, or that it was answered. Not awaited: a process that dies before the
+    /// commit loses only the reason to wait.
+    private func noteComplete(since moment: Int64?, _ transfer: Transfer) {
+        guard var record = transfer.record else { return }
+        record.completeAttemptedAt = moment
+        transfer.update(record)
+        run.recorder.record(.completing(upload: record.number, since: moment)) { _ in }
     }
 
     func wholeObject(
@@ -155,7 +227,7 @@ extension Worker {
         _ record: UploadRecord,
         transfer: Transfer
     ) throws(UploadFailure) {
-        if case .unreadable = error.cause {
+        if error.mayStillRun {
             if let proof = try remote.ownObject(size: size, record, transfer) {
                 return run.completed(transfer, record, proof: proof)
             }
@@ -209,16 +281,17 @@ extension Worker {
         record: UploadRecord
     ) throws(UploadFailure) {
         if let proof = try remote.ownObject(size: source.size, record, transfer) {
-            transfer.bytesDone.store(source.size, ordering: .relaxed)
-            transfer.bytesSkipped.store(
-                source.size - transfer.bytesSent.load(ordering: .relaxed),
-                ordering: .relaxed
-            )
-            run.emit(.notice(id: record.id, "\(transfer.name) was already completed; only the answer was lost."))
-            run.completed(transfer, record, proof: proof)
-            return
+            return wasCompleted(transfer, record, source, proof)
         }
-        if case .success(let head?, _) = try remote.headObject(transfer), try !isOfBefore(head, record),
+        let found: ObjectHead? = if case .success(let head, _) = try remote.headObject(transfer) { head } else { nil }
+        if let theirs = found?.size, found?.metadata[UploadToken.metadataName] == record.token, !record.isAdopted {
+            // It may have appeared between the two looks.
+            if theirs == source.size, let proof = try remote.ownObject(size: source.size, record, transfer) {
+                return wasCompleted(transfer, record, source, proof)
+            }
+            throw .differs(transfer, "\(theirs) bytes, and \(source.size) were sent")
+        }
+        if let head = found, try !isOfBefore(head, record),
             let modified = head.lastModified?.millisecondsSince1970,
             // By the store's clock, which has whole seconds.
             modified + 1_000 > record.createdAt + transfer.job.service.clockDifference
@@ -239,6 +312,18 @@ extension Worker {
         )
         let fresh = try run.ledger.reporting { ledger throws(LedgerError) in try ledger.restart(record) }
         try startAgain(source, transfer, fresh: fresh)
+    }
+
+    private func wasCompleted(
+        _ transfer: Transfer,
+        _ record: UploadRecord,
+        _ source: SourceFile,
+        _ proof: ObjectProof
+    ) {
+        transfer.bytesDone.store(source.size, ordering: .relaxed)
+        transfer.bytesSkipped.store(source.size - transfer.bytesSent.load(ordering: .relaxed), ordering: .relaxed)
+        run.emit(.alreadyCompleted(record, transfer))
+        run.completed(transfer, record, proof: proof)
     }
 
     /// Whether the object comes from this upload before a restart, or from an upload of this ledger that was done
@@ -281,10 +366,16 @@ extension Worker {
     ) throws(UploadFailure) {
         transfer.update(fresh)
         transfer.countPartsAgain()
-        transfer.use(run.negotiated(fresh, endpoint: transfer.job.service.endpoint.url))
+        transfer.use(run.negotiated(fresh, transfer.job.service))
         transfer.bytesSkipped.store(0, ordering: .relaxed)
         try create(transfer, fresh)
         sendAll(source, transfer)
+    }
+}
+
+extension UploadEvent {
+    fileprivate static func alreadyCompleted(_ record: UploadRecord, _ transfer: Transfer) -> UploadEvent {
+        .notice(id: record.id, "\(transfer.name) was already completed; only the answer was lost.")
     }
 }
 

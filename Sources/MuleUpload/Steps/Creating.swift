@@ -42,7 +42,11 @@ extension Worker {
     func create(_ transfer: Transfer, _ record: UploadRecord) throws(UploadFailure) {
         let wasTriedBefore = record.createAttemptedAt != nil
         var record = record
-        if record.upload.onlyIfAbsent, try presentObject(transfer) != nil { throw .exists(transfer.name) }
+        if record.upload.onlyIfAbsent {
+            if try presentObject(transfer) != nil { throw .exists(transfer.name) }
+            // After the look, whose answer may be the first to show what store this is.
+            if transfer.job.service.conditionIsGeneration { throw .noMultipartCondition(transfer) }
+        }
         if let failure = try mismatch(record, transfer) { throw failure }
         record = try run.ledger.reporting { ledger throws(LedgerError) in try ledger.recordCreateAttempt(record) }
         transfer.update(record)
@@ -97,14 +101,8 @@ extension Worker {
         record: UploadRecord,
         mayHaveSiblings: Bool
     ) throws(UploadFailure) {
-        var checksumMode = transfer.checksumMode
-        if case .checksum(let algorithm, _) = checksumMode, created.checksumAlgorithm == algorithm {
-            checksumMode = .checksum(algorithm, confirmed: true)
-        }
-        let negotiated = NegotiatedIntegrity(
-            checksumMode: checksumMode,
-            wholeObject: checksumMode.isConfirmed ? created.checksumType : nil
-        )
+        let negotiated = NegotiatedIntegrity(created, transfer.checksumMode)
+        let checksumMode = negotiated.checksumMode
         let recorded = try run.ledger.reporting { ledger throws(LedgerError) in
             try ledger.recordCreated(
                 record,
@@ -129,10 +127,11 @@ extension Worker {
         return head
     }
 
-    /// Whether looking at the object is not permitted. A failed condition then only shows that it exists.
+    /// Whether looking at the object is not permitted. A failed condition then only shows that it exists. With a
+    /// customer key, S3 refuses to show an object without one: 400.
     func isHidden(_ transfer: Transfer) throws(UploadFailure) -> Bool {
         guard case .refused(let error, _) = try remote.headObject(transfer) else { return false }
-        return error.status == 403
+        return error.status == 403 || (error.status == 400 && transfer.job.service.terms.customerKey != nil)
     }
 
     /// Whether a look has shown that the object does not exist. Without that, a store without conditional writes must
@@ -162,6 +161,30 @@ extension UploadFailure {
             "This store does not support conditional writes, and mule may not check whether \(transfer.name) exists: "
                 + "--no-overwrite cannot be guaranteed, so nothing was written. This needs "
                 + "\(S3Operation.headObject.permission)."
+        )
+    }
+
+    /// The store has a condition for objects in one request, and would ignore one at Complete.
+    fileprivate static func noMultipartCondition(_ transfer: Transfer) -> UploadFailure {
+        let cure =
+            transfer.source == nil
+            ? "A stream that fits into one part is sent in one request; otherwise upload it without --no-overwrite."
+            : "Up to 5 GiB, --multipart-threshold 5GiB sends a file in one request, with the condition; otherwise upload "
+                + "it without --no-overwrite (\"overwrite\": \"allow\" in a job)."
+        return UploadFailure(
+            .store,
+            "Google Cloud Storage has no condition for multipart uploads, so --no-overwrite cannot be guaranteed for "
+                + "\(transfer.name). Nothing was sent. \(cure)"
+        )
+    }
+
+    /// The answer to a PUT with Google's condition is not Google's.
+    static func noGeneration(_ transfer: Transfer) -> UploadFailure {
+        UploadFailure(
+            .verification,
+            "\(transfer.job.service.endpoint.address) accepted \(transfer.name) without x-goog-generation, so it is not "
+                + "Google Cloud Storage, and may have replaced an object: use its own --provider, or none. Keep the source "
+                + "file, and check the object."
         )
     }
 

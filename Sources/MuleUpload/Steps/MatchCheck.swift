@@ -5,11 +5,20 @@ import MulePlan
 import MuleS3
 
 extension Worker {
-    /// Why the object must not be replaced: it has another ETag, or does not exist; nil if it may, or if only the store
-    /// can tell. The look before the request that writes protects objects at stores that ignore `If-Match`, too.
+    /// Why the object must not be replaced: it has another ETag, or does not exist; nil if it may, or if mule has no
+    /// permission to look and the store decides. The look before the request that writes protects objects at stores
+    /// that ignore `If-Match`, too.
+    ///
+    /// - Throws: `store` if the look is refused for another reason: with a customer key, S3 answers 400 for an object
+    ///   without one.
     func mismatch(_ record: UploadRecord, _ transfer: Transfer) throws(UploadFailure) -> UploadFailure? {
-        guard let wanted = record.upload.ifMatch, case .success(let head, _) = try remote.headObject(transfer) else {
-            return nil
+        guard let wanted = record.upload.ifMatch else { return nil }
+        let head: ObjectHead?
+        switch try remote.headObject(transfer) {
+        case .success(let found, _): head = found
+        case .refused(let error, _):
+            if error.status == 403 { return nil }
+            throw .cannotMatch(transfer, error)
         }
         guard let head else { return .unmatched(transfer, record, isMissing: true) }
         guard let eTag = head.object.eTag, eTag != wanted else { return nil }
@@ -27,6 +36,15 @@ extension S3Error {
 }
 
 extension UploadFailure {
+    fileprivate static func cannotMatch(_ transfer: Transfer, _ error: S3Error) -> UploadFailure {
+        UploadFailure(
+            .store,
+            "The store does not show \(transfer.name) (\(error.shortReason)), so --if-match cannot be guaranteed, and "
+                + "nothing was written. With --sse-c-key-file, the object may have no key, or another one.",
+            evidence: error
+        )
+    }
+
     /// - Parameter eTag: the object's ETag now; nil if mule may not look at it.
     static func unmatched(
         _ transfer: Transfer,

@@ -70,7 +70,7 @@ extension RemoteSteps {
             stored.checksumType?.rawValue ?? mine.checksumType == mine.checksumType,
             theirs != mine.checksumValue
         {
-            throw .differs(transfer, "the checksum \(theirs), and the one computed here is \(mine.checksumValue ?? "")")
+            throw .otherChecksum(transfer, algorithm, theirs, mine: mine.checksumValue ?? "")
         }
         var proven = mine
         proven.eTag = stored.eTag
@@ -98,12 +98,53 @@ extension RemoteSteps {
                         : .noStore(transfer)
                 }
                 let seen = try proof(of: head, expected: mine, size: size, transfer)
+                noteMissingLock(head, record, transfer)
+                noteMissingEncryption(head.encryption, record, transfer)
                 proven.eTag = stored.eTag ?? seen.eTag
                 proven.versionID = stored.versionID ?? seen.versionID
                 return proven
             }
         }
         throw stored.isOfS3 ? .unknownOutcome(transfer, "the store does not show the object") : .noStore(transfer)
+    }
+
+    /// Whether the answer to PutObject leaves open if the object is protected as wanted. It never shows a lock; not all
+    /// stores show encryption there, so one object of a run is looked at.
+    func mustLookForProtection(_ stored: StoredObject, _ record: UploadRecord, _ transfer: Transfer) -> Bool {
+        let attributes = record.upload.attributes
+        if attributes.isLocked { return true }
+        return attributes[ObjectHeader.sse.name] != nil && stored.encryption == nil
+            && client.context.store(transfer.job.service).isFirstLookForEncryption()
+    }
+
+    /// Warns, once per store and run, if the object does not show the lock that it was sent with: a store that does not
+    /// know Object Lock may ignore its headers.
+    func noteMissingLock(_ head: ObjectHead, _ record: UploadRecord, _ transfer: Transfer) {
+        let missing = ObjectHeader.locks.filter {
+            record.upload.attributes[$0.name] != nil && !head.locks.contains($0.name)
+        }
+        guard let first = missing.first, client.context.store(transfer.job.service).isFirstMissingLock() else { return }
+        emit(
+            .notice(
+                id: record.id,
+                "The store does not show the Object Lock of \(transfer.name) (\(first.name)). Either it ignores the "
+                    + "option, and the object can be deleted, or you may not read the lock, which needs "
+                    + "s3:GetObjectRetention and s3:GetObjectLegalHold."
+            )
+        )
+    }
+
+    /// The same for encryption by the store (`--sse`), which S3 shows to all who may read the object.
+    func noteMissingEncryption(_ shown: ObjectEncryption?, _ record: UploadRecord, _ transfer: Transfer) {
+        guard record.upload.attributes[ObjectHeader.sse.name] != nil, shown == nil,
+            client.context.store(transfer.job.service).isFirstMissingEncryption()
+        else { return }
+        emit(
+            .notice(
+                id: record.id,
+                "The store does not say that \(transfer.name) is encrypted: it may ignore --\(ObjectHeader.sse.flag)."
+            )
+        )
     }
 
     /// The proof from HEAD, if it matches what is expected.
@@ -116,6 +157,9 @@ extension RemoteSteps {
         if let theirs = head.size, theirs != size {
             throw .differs(transfer, "\(theirs) bytes, and \(size) were sent")
         }
+        if transfer.job.service.terms.customerKey != nil, head.encryption != .customerKey {
+            throw .customerKeyIgnored(transfer, isComplete: true)
+        }
         var proof = ObjectProof(eTag: head.object.eTag, versionID: head.object.versionID)
         let mine: ObjectProof?
         if let expected { mine = expected } else { mine = try computedProof(transfer) }
@@ -126,7 +170,7 @@ extension RemoteSteps {
             let theirs = head.object.checksums[algorithm],
             head.object.checksumType.map({ $0.rawValue == mine.checksumType }) ?? true, theirs != mine.checksumValue
         {
-            throw .differs(transfer, "the checksum \(theirs), and the one computed here is \(mine.checksumValue ?? "")")
+            throw .otherChecksum(transfer, algorithm, theirs, mine: mine.checksumValue ?? "")
         }
         return proof
     }
@@ -146,6 +190,25 @@ extension UploadFailure {
             .verification,
             "\(transfer.name) differs from what was sent: the store has \(what). Keep the source file, and upload it "
                 + "again with --restart."
+        )
+    }
+
+    /// A store that has the name of an algorithm and not the algorithm does not show that the object differs.
+    static func otherChecksum(
+        _ transfer: Transfer,
+        _ algorithm: ChecksumAlgorithm,
+        _ theirs: String,
+        mine: String
+    ) -> UploadFailure {
+        let digits = String(theirs.split(separator: "-", maxSplits: 1).first ?? "")
+        guard Checksum(algorithm: algorithm, base64: digits) == nil else {
+            return .differs(transfer, "the checksum \(theirs), and the one computed here is \(mine)")
+        }
+        return UploadFailure(
+            .verification,
+            "\(transfer.name) cannot be proven: the store's \(algorithm.rawValue) is \"\(theirs)\", which has the "
+                + "wrong length, so the store does not compute this checksum. Keep the source file, and upload it again with "
+                + "--restart --checksum md5."
         )
     }
 

@@ -29,6 +29,7 @@ extension Worker {
         check: () throws(UploadFailure) -> Void
     ) throws(UploadFailure) -> ObjectProof {
         transfer.enter(.sending)
+        let service = transfer.job.service
         var onlyIfAbsent = record.upload.onlyIfAbsent
         if onlyIfAbsent, let head = try presentObject(transfer) {
             // It may come from this upload, if an earlier run did not receive the answer.
@@ -42,7 +43,19 @@ extension Worker {
             if let proof = try ownBody(slice, record, transfer: transfer) { return proof }
             throw failure
         }
-        let attributes = run.attributes(of: record, at: transfer.job.service.now())
+        if onlyIfAbsent, service.conditionIsGeneration, !service.canSendGeneration {
+            // The store would ignore the only condition that this host can send.
+            guard try isKnownAbsent(transfer) else { throw .cannotKnow(transfer) }
+            onlyIfAbsent = false
+        }
+        if onlyIfAbsent, service.conditionIsGeneration, record.upload.integrity.isAutomatic,
+            transfer.checksumMode.checksumAlgorithm != nil
+        {
+            // The look has shown whose store it is, which has no checksum headers.
+            transfer.use(NegotiatedIntegrity(checksumMode: .md5WithCRC32C, wholeObject: nil))
+        }
+        let hasCondition = onlyIfAbsent
+        let attributes = run.attributes(of: record, at: service.now())
         var conflicts = 0
         var isFirst = true
         // Once: answered looks are no progress if the upload itself is never answered.
@@ -54,7 +67,7 @@ extension Worker {
             let checksumMode = transfer.checksumMode
             let answer: Answer<SentBody>
             do throws(UploadFailure) {
-                answer = try send(slice, of: transfer, endsUnanswered: looksAfterSilence) {
+                answer = try send(slice, of: transfer, returnsAfter: { looksAfterSilence && $0.isUnanswered }) {
                     (connection, body, proof, options) throws(S3Error) in
                     try connection.putObject(
                         transfer.job.destination,
@@ -80,6 +93,9 @@ extension Worker {
             switch answer {
             case .success(let body, _):
                 transfer.enter(.completing)
+                if onlyIfAbsent, service.conditionIsGeneration, body.stored.generation == nil {
+                    throw .noGeneration(transfer)
+                }
                 if !checksumMode.isConfirmed { run.learn(transfer.checksumMode, transfer) }
                 if record.upload.onlyIfAbsent && !onlyIfAbsent {
                     run.emit(.noCondition(record, transfer))
@@ -102,6 +118,11 @@ extension Worker {
                         record: record,
                         transfer: transfer
                     )
+                } else if remote.mustLookForProtection(body.stored, record, transfer),
+                    case .success(let head?, _)? = try? remote.headObject(transfer)
+                {
+                    remote.noteMissingLock(head, record, transfer)
+                    remote.noteMissingEncryption(head.encryption, record, transfer)
                 }
                 transfer.bytesInFlight.subtract(body.bytesInFlight, ordering: .relaxed)
                 transfer.bytesDone.add(slice.length, ordering: .relaxed)
@@ -129,7 +150,7 @@ extension Worker {
                     onlyIfAbsent = false
                 } else if let lower = run.lowerRung(checksumMode, after: error, record) {
                     // The request was refused without the condition too, so the condition was not the reason.
-                    onlyIfAbsent = record.upload.onlyIfAbsent
+                    onlyIfAbsent = hasCondition
                     transfer.use(NegotiatedIntegrity(checksumMode: lower, wholeObject: nil))
                 } else if error.retryClass == .unsupported, onlyIfAbsent {
                     throw .cannotKnow(transfer)
@@ -158,7 +179,7 @@ extension Worker {
             shown[.sha256] != nil
             ? WholeChecksum(digest, .checksum(.sha256, confirmed: true))
             : WholeChecksum(algorithm: crc.checksumAlgorithm, value: digest.crc.base64)
-        if shown[whole.algorithm] == nil, let eTag = head.object.eTag, isMD5(eTag),
+        if shown[whole.algorithm] == nil, let eTag = head.object.eTag, isMD5(eTag), head.encryption?.keepsMD5 ?? true,
             digest.md5.map(Hex.encode) != eTag.lowercased()
         {
             throw .unknownOutcome(

@@ -24,6 +24,7 @@ extension RemoteSteps {
             emit(.siblingsUnknown(record, transfer, error: error))
         }
         guard let uploadID = record.uploadID else { return .removed }
+        try awaitEarlierComplete(record, transfer)
         return try abort(uploadID, at: record.upload.destination, transfer.job.service, id: record.id) {
             transfer.isStopped
         }

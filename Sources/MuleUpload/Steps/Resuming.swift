@@ -77,6 +77,7 @@ extension Worker {
             // `begin` calls this only with both; streams, which have no source, are never reconciled.
             fatalError("resumed without an upload ID or a plan")
         }
+        try remote.awaitEarlierComplete(record, transfer)
         let rows = try run.ledger.reporting { ledger throws(LedgerError) in try ledger.parts(of: record.number) }
         transfer.countPartsAgain()
         let checksumMode = transfer.checksumMode

@@ -21,16 +21,40 @@ struct SentBody {
     var isProven: Bool
 }
 
+/// What is computed of a body before it is sent.
+struct BodyDigests: Equatable {
+    var crc: CRCAlgorithm
+    var sha256: Bool
+    var md5: Bool
+    /// Whether the signature covers the body.
+    var signs: Bool
+    /// Whether the signature replaces Content-MD5, because the store compares the two.
+    var replacesMD5: Bool
+
+    /// - Parameters:
+    ///   - signs: whether the signature covers the body in this mode.
+    ///   - omitsMD5: whether the signature replaces Content-MD5.
+    init(_ checksumMode: ChecksumMode, signs: Bool, omitsMD5: Bool) {
+        replacesMD5 = omitsMD5 && checksumMode.sendsMD5
+        crc = checksumMode.wholeObjectCRC
+        self.signs = signs || replacesMD5
+        sha256 = self.signs || checksumMode.checksumAlgorithm == .sha256
+        md5 = checksumMode.sendsMD5 && !replacesMD5
+    }
+}
+
 extension Worker {
     /// Sends one slice until the store has it and its answer matches.
     ///
     /// - Parameters:
-    ///   - endsUnanswered: as for `StoreClient.retrying`.
+    ///   - omitsMD5: whether the signature over the body replaces its Content-MD5.
+    ///   - returnsAfter: as for `StoreClient.retrying`.
     ///   - request: sends the body with the proof; called for every attempt.
     func send(
         _ slice: FileSlice,
         of transfer: Transfer,
-        endsUnanswered: Bool = false,
+        omitsMD5: Bool = false,
+        returnsAfter: (S3Error) -> Bool = { _ in false },
         _ request: (S3Connection, HTTPRequest.Body, BodyProof, BodyTransfer) throws(S3Error) -> StoredObject
     ) throws(UploadFailure) -> Answer<SentBody> {
         // Small bodies are not watched.
@@ -44,9 +68,14 @@ extension Worker {
         var cuts = 0
         while true {
             let checksumMode = transfer.checksumMode
+            let digests = BodyDigests(
+                checksumMode,
+                signs: run.signs(transfer, checksumMode),
+                omitsMD5: omitsMD5
+            )
             var kept: SliceDigest?
             var check: SentBytesCheck?
-            let answer = try counter.keepingCount(client, after: earlier, endsUnanswered: endsUnanswered) {
+            let answer = try counter.keepingCount(client, after: earlier, returnsAfter: returnsAfter) {
                 (connection) throws(S3Error) -> StoredObject in
                 // The damage may have happened here, so damaged bytes are read again; other digests are reused.
                 var transferOptions = BodyTransfer()
@@ -55,6 +84,17 @@ extension Worker {
                     run.observePace(of: transfer)
                 }
                 var lastByteAt: Moment?
+                var smallAnswer: WorkQueue.SmallAnswer?
+                if let size = transfer.smallSize {
+                    transferOptions.onAnswered = { [slot] seconds in
+                        smallAnswer = WorkQueue.SmallAnswer(
+                            size: size,
+                            seconds: seconds,
+                            slot: slot,
+                            isEncrypted: transfer.job.service.endpoint.isEncrypted
+                        )
+                    }
+                }
                 if isWatched {
                     transferOptions.onDelivered = { [run] in
                         counter.acknowledged($0)
@@ -65,11 +105,12 @@ extension Worker {
                 transferOptions.shouldStop = { transfer.isStopped }
                 // Small bodies are read once and sent from the buffer.
                 let isReadTwice = slice.length > Digester.mostHeld
-                if !checksumMode.isConfirmed && isReadTwice {
+                // A store that compares notices a source that changes between the two reads.
+                if !checksumMode.isConfirmed && !digests.replacesMD5 && isReadTwice {
                     check = SentBytesCheck(checksumMode.wholeObjectCRC)
                     transferOptions.observer = check
                 }
-                let digest = try self.digestForSending(slice, transfer, checksumMode: checksumMode, reusing: kept)
+                let digest = try self.digestForSending(slice, transfer, digests, reusing: kept)
                 kept = digest
                 counter.beginAttempt()
                 client.noteTryStarts()
@@ -83,16 +124,18 @@ extension Worker {
                     let stored = try request(
                         connection,
                         slice.length == 0 ? .none : body,
-                        self.proof(digest, checksumMode, transfer: transfer),
+                        checksumMode.proof(digest, signs: digests.signs),
                         transferOptions
                     )
                     isThere = true
                     store.hasTakenBodies.store(true, ordering: .relaxed)
                     let now = Moment.now()
                     let held = paced.end(isThere: true)
+                    if let answer = smallAnswer { smallAnswer?.seconds = max(answer.seconds - held, 0) }
                     run.queue.bodyDelivered(
                         in: now.seconds(since: started) - held,
-                        answeredIn: now.seconds(since: lastByteAt ?? started)
+                        answeredIn: now.seconds(since: lastByteAt ?? started),
+                        of: smallAnswer
                     )
                     return stored
                 } catch {
@@ -110,6 +153,10 @@ extension Worker {
                 return .refused(error, ambiguous: ambiguous)
             case .success(let stored, let ambiguous):
                 guard let digest = kept else { fatalError("a body was sent without a digest") }
+                if transfer.job.service.terms.customerKey != nil, stored.encryption != .customerKey {
+                    counter.discardAttempt()
+                    throw .customerKeyIgnored(transfer, isComplete: transfer.record?.uploadID == nil)
+                }
                 if let check, check.checksum != digest.crc {
                     counter.discardAttempt()
                     throw UploadFailure(
@@ -151,17 +198,16 @@ extension Worker {
     private func digestForSending(
         _ slice: FileSlice,
         _ transfer: Transfer,
-        checksumMode: ChecksumMode,
+        _ digests: BodyDigests,
         reusing kept: SliceDigest?
     ) throws(S3Error) -> SliceDigest {
         if let kept { return kept }
-        let signs = run.signs(transfer, checksumMode)
         do {
             return try digester.digest(
                 slice,
-                crc: checksumMode.wholeObjectCRC,
-                withSHA256: signs || checksumMode.checksumAlgorithm == .sha256,
-                withMD5: checksumMode == .md5
+                crc: digests.crc,
+                withSHA256: digests.sha256,
+                withMD5: digests.md5
             ) {
                 run.stallTimer.noteProgress()
                 return run.isStopping || transfer.isStopped
@@ -176,76 +222,22 @@ extension Worker {
         }
     }
 
-    private func proof(_ digest: SliceDigest, _ checksumMode: ChecksumMode, transfer: Transfer) -> BodyProof {
-        var proof = BodyProof(payload: .unsigned)
-        if run.signs(transfer, checksumMode), let sha256 = digest.sha256 { proof.payload = .sha256(sha256) }
-        switch checksumMode {
-        case .checksum(.sha256, _):
-            proof.checksum = digest.sha256.map { Checksum(algorithm: .sha256, bytes: $0) }
-        case .checksum: proof.checksum = digest.crc
-        case .md5: proof.md5 = digest.md5
-        case .signedPayload, .none: break
-        }
-        return proof
-    }
-
-    private enum Verdict: Equatable {
-        /// The store has proved that it holds the digested bytes.
-        case agrees
-        /// The store accepted the bytes without proof.
-        case silent
-        /// Send again with a proof that this store understands.
-        case sendAgain
-        case differs(String)
-    }
-
-    /// Checks the proof in an answer.
+    /// Checks the proof in an answer, and records what it has shown of the store.
     private func judge(
         _ stored: StoredObject,
         _ digest: SliceDigest,
         slice: FileSlice,
         checksumMode: ChecksumMode,
         transfer: Transfer
-    ) throws(UploadFailure) -> Verdict {
-        switch checksumMode {
-        case .checksum(let algorithm, let confirmed):
-            let mine = algorithm == .sha256 ? digest.sha256.map(Base64.encode) : digest.crc.base64
-            if let theirs = stored.checksums[algorithm] {
-                guard theirs == mine else { return .differs("checksum") }
-                if !confirmed { run.setChecksumMode(.checksum(algorithm, confirmed: true), transfer) }
-                return .agrees
-            }
-            // Complete will compare the whole object's checksum.
-            if confirmed && transfer.negotiated.wholeObject != nil { return .silent }
-            // The store ignores the header. Unless it encrypts, its ETag is the MD5 of what it holds, which is as good.
-            run.setChecksumMode(.md5, transfer)
-            // A row must hold the CRC of the upload's mode, or the object's checksum cannot be combined.
-            guard checksumMode.wholeObjectCRC == ChecksumMode.md5.wholeObjectCRC, let eTag = stored.eTag, isMD5(eTag)
-            else {
-                return .sendAgain
-            }
-            let md5 = try self.digest(slice, transfer, crc: checksumMode.wholeObjectCRC, withMD5: true).md5
-            return isTag(eTag, ofMD5: md5, transfer) ? .agrees : .sendAgain
-        case .md5:
-            // The store checks Content-MD5 before it answers 200; an MD5 as ETag confirms it. Another ETag proves
-            // nothing, because stores that encrypt make it up; but if the ETags were MD5s before, it shows that nothing
-            // was checked.
-            guard let eTag = stored.eTag, isMD5(eTag) else { return .silent }
-            if isTag(eTag, ofMD5: digest.md5, transfer) { return .agrees }
-            return transfer.change { $0.tagsAreMD5 } ? .differs("entity tag") : .silent
-        case .signedPayload, .none:
-            return .silent
+    ) throws(UploadFailure) -> BodyVerdict.Kind {
+        let (isPromised, tagsAreMD5) = transfer.change { ($0.negotiated.wholeObject != nil, $0.tagsAreMD5) }
+        let verdict = try checksumMode.verdict(on: stored, digest, isPromised: isPromised, tagsAreMD5: tagsAreMD5) {
+            () throws(UploadFailure) in
+            try self.digest(slice, transfer, crc: checksumMode.wholeObjectCRC, withMD5: true).md5
         }
-    }
-
-    private func isTag(_ eTag: String, ofMD5 md5: [UInt8]?, _ transfer: Transfer) -> Bool {
-        guard md5.map(Hex.encode) == eTag.lowercased() else { return false }
-        transfer.change { $0.noteTagsAreMD5() }
-        return true
-    }
-
-    func isMD5(_ eTag: String) -> Bool {
-        eTag.utf8.count == 32 && Hex.decode(eTag) != nil
+        if verdict.mode != checksumMode { run.setChecksumMode(verdict.mode, transfer) }
+        if verdict.tagIsMD5 { transfer.change { $0.noteTagsAreMD5() } }
+        return verdict.kind
     }
 }
 
@@ -277,11 +269,11 @@ private final class SentCounter {
     func keepingCount<Result>(
         _ client: StoreClient,
         after earlier: EarlierFailures?,
-        endsUnanswered: Bool,
+        returnsAfter: (S3Error) -> Bool,
         _ request: (S3Connection) throws(S3Error) -> Result
     ) throws(UploadFailure) -> Answer<Result> {
         do {
-            return try client.retrying(transfer, after: earlier, endsUnanswered: endsUnanswered, request)
+            return try client.retrying(transfer, after: earlier, returnsAfter: returnsAfter, request)
         } catch {
             discardAttempt()
             var failure = error

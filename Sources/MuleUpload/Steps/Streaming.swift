@@ -17,11 +17,11 @@ extension Worker {
     func beginStream(_ transfer: Transfer, _ input: StreamInput) throws(UploadFailure) {
         if let fresh = transfer.job.restartsAs { try abandonStream(transfer.claimedRecord, for: fresh, transfer) }
         let claimed = transfer.claimedRecord
-        transfer.use(run.negotiated(claimed, endpoint: transfer.job.service.endpoint.url))
+        transfer.use(run.negotiated(claimed, transfer.job.service))
         run.emit(.started(claimed))
         let earlier = try takeUp(transfer)
         let record = transfer.claimedRecord
-        let limits = try limits(record)
+        let limits = try limits(record, transfer)
         // Before the command starts: without the spool its output has nowhere to go.
         let spool = try Spool(slots: min(run.settings.concurrency, Spool.maximumSlots) + 1)
         let reader = StreamReader(
@@ -77,9 +77,13 @@ extension Worker {
         run.completed(transfer, record, proof: proof)
     }
 
-    private func limits(_ record: UploadRecord) throws(UploadFailure) -> StoreLimits {
+    private func limits(_ record: UploadRecord, _ transfer: Transfer) throws(UploadFailure) -> StoreLimits {
         return try run.ledger.reporting { ledger throws(LedgerError) in
-            try ledger.limits(of: record.upload.store.endpoint)
+            try ledger.limits(
+                of: record.upload.store.endpoint,
+                transfer.job.service.limits,
+                asked: record.upload.partSize
+            )
         }
     }
 
@@ -89,7 +93,7 @@ extension Worker {
         _ transfer: Transfer
     ) throws(UploadFailure) {
         let replanned = try abandon(record, for: fresh, transfer)
-        transfer.use(run.negotiated(replanned, endpoint: transfer.job.service.endpoint.url))
+        transfer.use(run.negotiated(replanned, transfer.job.service))
     }
 
     // MARK: Parts of an earlier run
@@ -97,6 +101,7 @@ extension Worker {
     /// Asks the store for the parts of the upload, if there is one. If it is gone, its row is closed or restarted.
     private func takeUp(_ transfer: Transfer) throws(UploadFailure) -> EarlierParts {
         guard let record = transfer.record, let uploadID = record.uploadID else { return EarlierParts() }
+        try remote.awaitEarlierComplete(record, transfer)
         let rows = try run.ledger.reporting { ledger throws(LedgerError) in try ledger.parts(of: record.number) }
         let (listing, stored) = try list(uploadID, transfer, record: record)
         let checksumMode = transfer.checksumMode
@@ -164,7 +169,7 @@ extension Worker {
                 )
             )
         }
-        transfer.use(run.negotiated(transfer.claimedRecord, endpoint: transfer.job.service.endpoint.url))
+        transfer.use(run.negotiated(transfer.claimedRecord, transfer.job.service))
     }
 
     private func leaveUnknown(

@@ -22,7 +22,10 @@ extension Worker {
         run.progress.partsInFlight.add(1, ordering: .relaxed)
         defer { run.progress.partsInFlight.subtract(1, ordering: .relaxed) }
 
-        let answer = try send(part.slice, of: transfer) { (connection, body, proof, options) throws(S3Error) in
+        try askAboutSignedBodies(transfer, record)
+        let omitsMD5 = run.omitsMD5(transfer, record)
+        let answer = try send(part.slice, of: transfer, omitsMD5: omitsMD5) {
+            (connection, body, proof, options) throws(S3Error) in
             try connection.uploadPart(
                 transfer.job.destination,
                 uploadID: uploadID,
@@ -35,15 +38,17 @@ extension Worker {
         switch answer {
         case .refused(let error, _):
             if error.isVanishedUpload { throw .vanished(transfer, error, canRestart: source != nil) }
+            if omitsMD5, error.refusesChecksum || error.mayRefuseChecksum {
+                // A bucket with Object Lock demands it, even if others of the store do not.
+                transfer.change { $0.noteMD5IsNeeded() }
+                var again = part
+                (again.candidate, again.known) = (nil, nil)
+                return try uploadPart(again, of: transfer)
+            }
             if let rung = rungToRestart(checksumMode, after: error, record, transfer: transfer) {
                 throw refusal(error, transfer).restarting(on: rung)
             }
-            // Some stores accept the algorithm at Create and refuse the header here. Rows may exist already, so only a
-            // mode with the same CRC works.
-            var lower = run.lowerRung(checksumMode, after: error, record)
-            while let rung = lower, rung.wholeObjectCRC != checksumMode.wholeObjectCRC {
-                lower = run.rung(below: rung, record)
-            }
+            let lower = run.lowerRung(ofPart: checksumMode, after: error, record)
             guard let lower else { throw refusal(error, transfer) }
             var again = part
             (again.candidate, again.known) = (nil, nil)
@@ -103,9 +108,6 @@ extension Worker {
     }
 
     /// The mode to create the upload again with; nil if its parts can continue in this mode or a lower one.
-    ///
-    /// A store that accepted a checksum at Create requires it for the parts and Complete. Some still refuse the header
-    /// of a part.
     private func rungToRestart(
         _ checksumMode: ChecksumMode,
         after error: S3Error,
@@ -117,10 +119,12 @@ extension Worker {
             ($0.recordedParts == 0, $0.negotiated.wholeObject != nil, $0.wasCreatedForChecksum)
         }
         guard isFirst else { return nil }
-        if checksumMode.checksumAlgorithm != nil {
-            return isPromised && error.refusesChecksum ? run.rung(below: checksumMode, record) : nil
-        }
-        return wasCreatedForChecksum && error.demandsChecksum ? checksumMode : nil
+        return checksumMode.restart(
+            after: error,
+            isPromised: isPromised,
+            wasCreatedForChecksum: wasCreatedForChecksum,
+            isLocked: record.upload.attributes.isLocked
+        )
     }
 
     /// Compares a part of a stream with the record under its number; if they match, the part is not sent. If not, the

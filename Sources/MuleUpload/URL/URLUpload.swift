@@ -272,8 +272,10 @@ package final class URLUpload: Sendable {
             case .success(let object): return (object, attempt.md5)
             case .failure(let failure): error = failure
             }
-            if let rate = attempt.tooSlow { throw tooSlow(rate, source.size) }
-            if case .transport(.cancelled) = error.cause { throw .stoppedAtURL }
+            if let rate = attempt.tooSlow { throw tooSlow(rate, source.size, mayBeStored: tries.isAmbiguous) }
+            if case .transport(.cancelled) = error.cause {
+                throw tries.isAmbiguous || attempt.hasLeft ? .stoppedAtURLWithBody : .stoppedAtURL
+            }
             tries.note(error, reached: attempt.furthest)
             if tries.isAmbiguous, url.kind == .swift, let object = connection.head(url, patience: settings.stallLimit),
                 object.size == source.size, object.object.eTag?.lowercased() == (try digest(source, .md5).hex)
@@ -343,14 +345,23 @@ package final class URLUpload: Sendable {
         private var watch: URLDeadline.Watch?
         private(set) var tooSlow: Double?
         private(set) var furthest: Int64 = 0
+        /// Bytes given to the kernel, and bytes acknowledged, since the body started.
+        private var handed: Int64 = 0
+        private var delivered: Int64 = 0
+        private let size: Int64
         private let started = Moment.now()
 
+        /// Whether the whole body may reach the store even if the connection is closed now.
+        var hasLeft: Bool { handed >= size }
+
         init(size: Int64, deadline: Double?) {
+            self.size = size
             watch = deadline.map { URLDeadline.Watch(end: $0, size: size) }
         }
 
         func bodyStarts() {
             digest.restart()
+            (handed, delivered) = (0, 0)
             watch?.begin(at: Moment.now().seconds(since: started))
         }
 
@@ -368,14 +379,19 @@ package final class URLUpload: Sendable {
         ) -> Result<ObjectAtURL, S3Error> {
             var transfer = BodyTransfer()
             transfer.observer = self
-            transfer.onSent = { upload.sent.add($0, ordering: .relaxed) }
+            transfer.onSent = { [unowned self] count in
+                upload.sent.add(count, ordering: .relaxed)
+                handed += count
+            }
             transfer.onDelivered = { [unowned self] count in
-                upload.delivered.add(count, ordering: .relaxed)
-                furthest += count
+                delivered += count
+                furthest = max(furthest, delivered)
+                upload.delivered.store(delivered, ordering: .relaxed)
             }
             transfer.shouldStop = { [unowned self] in
-                guard furthest > 0 else { return false }
-                tooSlow = watch?.tooSlow(furthest, at: Moment.now().seconds(since: started))
+                // What the kernel has will arrive.
+                guard delivered > 0, !hasLeft else { return false }
+                tooSlow = watch?.tooSlow(delivered, at: Moment.now().seconds(since: started))
                 return tooSlow != nil
             }
             let paced = pacer.start(age, length: source.size, with: &transfer) {}
@@ -458,13 +474,14 @@ package final class URLUpload: Sendable {
 
     // MARK: Failures
 
-    private func tooSlow(_ rate: Double, _ size: Int64) -> UploadFailure {
+    private func tooSlow(_ rate: Double, _ size: Int64, mayBeStored: Bool) -> UploadFailure {
         let end = url.endsAt?.iso8601 ?? ""
         return UploadFailure(
             .usage,
             "\(name) cannot arrive before the URL ends at \(end): \(ByteSize.format(delivered.load(ordering: .relaxed))) of "
-                + "\(ByteSize.format(size)) were sent, at \(ByteSize.format(Int64(rate)))/s. Nothing is stored. Get a URL that "
-                + "is valid for longer."
+                + "\(ByteSize.format(size)) were sent, at \(ByteSize.format(Int64(rate)))/s. "
+                + (mayBeStored ? "An earlier attempt may have stored the object: compare it. " : "Nothing is stored. ")
+                + "Get a URL that is valid for longer."
         )
     }
 
@@ -557,5 +574,12 @@ extension UploadFailure {
     package static let stoppedAtURL = UploadFailure(
         .interrupted,
         "Stopped. A PUT to a URL keeps nothing: the same command sends the file from its start."
+    )
+
+    /// The same after the whole body has left: nothing tells whether the store has it.
+    static let stoppedAtURLWithBody = UploadFailure(
+        .interrupted,
+        "Stopped after the whole file was sent, before the store answered: the object may exist. The same command sends "
+            + "the file from its start."
     )
 }

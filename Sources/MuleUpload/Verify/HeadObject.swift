@@ -19,6 +19,9 @@ extension RemoteSteps {
             if error.status == 403, failure.kind == .store {
                 failure.message += " Without s3:ListBucket the store gives the same answer for a missing object."
             }
+            if error.status == 400, service.terms.customerKey == nil {
+                failure.message += " If the object is encrypted with a customer key (SSE-C), add --sse-c-key-file."
+            }
             throw failure
         }
     }

@@ -86,7 +86,7 @@ private struct ArchiveCrashTrial {
         command.environment.merge(Kill.orders(nil, root: root, image: mule.home.path("image"), note: notePath)) { $1 }
         let outcome = try command.run()
         #expect(outcome.exitCode == 0, "\(outcome.err)")
-        return Int(try note().drop { $0 != " " }.dropFirst()) ?? 0
+        return CrashBench.numbers(try note()).first ?? 0
     }
 
     func countRequests() throws -> Int {

@@ -25,10 +25,16 @@ import Testing
     func `every change of the ledger`(scenario: CrashScenario, moment: Kill.CallMoment) throws {
         let bench = try CrashBench(scenario)
         let count = try bench.countCalls()
-        // Creating the ledger alone takes more.
-        try #require(count > (scenario.beginsHalfWay ? 5 : 30), "\(count) calls: is the shim loaded?")
+        try #require(count > (scenario.beginsHalfWay ? 5 : 25), "\(count) calls: is the shim loaded?")
         let points = Self.points(count, few: scenario == .parts ? 3 : 1, seed: UInt64(moment.rawValue.utf8.count))
         try Self.tryAll(points, of: count, bench) { Kill(number: $0, moment: .call(moment), seed: $1) }
+    }
+
+    /// A new ledger: its file; the names of two directories; the log with its name; the upload; at the end, the log and
+    /// the file. docs/decisions.md says what needs each.
+    @Test(.enabled(if: hasShim)) func `a first file costs few syncs, and the next one fewer`() throws {
+        let syncs = try CrashBench(.small).countSyncs()
+        #expect(syncs == [8, 5])
     }
 
     static func points(_ count: Int, few: Int, seed: UInt64) -> [Int] {

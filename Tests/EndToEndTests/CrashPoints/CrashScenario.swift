@@ -121,8 +121,22 @@ struct CrashBench {
         try reset(trial)
         let outcome = try trial.run(scenario.arguments(source, id: id), nil)
         #expect(outcome.exitCode == 0, "\(outcome.err)")
-        let note = trial.note
-        return Int(note.drop { $0 != " " }.dropFirst()) ?? 0
+        return Self.numbers(trial.note).first ?? 0
+    }
+
+    /// Of calls and of syncs, as the shim notes them at the end of a program.
+    static func numbers(_ note: String) -> [Int] { note.split { !$0.isNumber }.compactMap { Int($0) } }
+
+    /// How many syncs a run of the command costs if nothing goes wrong, and how many if it runs once more with another
+    /// file in its place.
+    func countSyncs() throws -> [Int] {
+        var trial = CrashTrial(self)
+        try reset(trial)
+        return try ["bucket/key", "bucket/other"].map { target in
+            let outcome = try trial.run(["upload", "--json", source.path, target], nil)
+            #expect(outcome.exitCode == 0, "\(outcome.err)")
+            return Self.numbers(trial.note).last ?? 0
+        }
     }
 
     func countRequests() throws -> Int {

@@ -203,7 +203,9 @@ extension Connection {
     }
 
     private func head(_ reply: FakeReply, _ request: RecordedRequest, length: Int64?, closes: Bool) -> [UInt8] {
-        let now = state.withLock(\.now)
+        let (now, isGoogle) = state.withLock { ($0.now, $0.profile.isGoogle) }
+        var reply = reply
+        if isGoogle { reply.headers.append(FakeHeader("x-guploader-uploadid", request.requestID)) }
         return reply.head(for: request, date: StoreClock.httpDate(now), length: length, closes: closes)
     }
 }
@@ -212,6 +214,9 @@ extension FakeReply {
     /// Rewrites or (nil) drops every checksum value in headers and document.
     fileprivate mutating func replaceChecksums(_ change: (String) -> String?) {
         headers = headers.compactMap { field in
+            if field.name == "x-goog-hash", field.value.hasPrefix("crc32c=") {
+                return change(String(field.value.dropFirst(7))).map { FakeHeader(field.name, "crc32c=" + $0) }
+            }
             guard field.name.hasPrefix("x-amz-checksum-"), field.name != "x-amz-checksum-type" else { return field }
             return change(field.value).map { FakeHeader(field.name, $0) }
         }

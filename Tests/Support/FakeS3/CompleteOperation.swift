@@ -30,7 +30,8 @@ extension ServerState {
                 )
             }
         }
-        let md5s = parts.compactMap(\.md5)
+        // As documented, an object of parts has no MD5.
+        let md5s = profile.isGoogle ? [] : parts.compactMap(\.md5)
         let tagDigest = md5s.count == parts.count ? BodyDigests.checksum(.md5, of: md5s.flatMap(\.self))?.bytes : nil
         var object = FakeObject(
             parts: parts,
@@ -42,6 +43,8 @@ extension ServerState {
         )
         object.declaredChecksum = upload.checksumAlgorithm != nil
         object.versionID = newVersionID()
+        object.generation = newGeneration()
+        if profile.isGoogle { object.eTag = "-\(randomHex().prefix(10))=" }
         store.buckets[request.bucket]?.uploads[upload.id] = nil
         store.buckets[request.bucket]?.objects[request.key] = object
         var children = [

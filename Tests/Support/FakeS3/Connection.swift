@@ -90,7 +90,12 @@ struct Connection {
     ) throws(StoreError) -> SignatureCheck.Outcome {
         if case .unchecked = profile.signatures { return SignatureCheck.Outcome() }
         let check = state.withLock { state in
-            SignatureCheck(credentials: state.credentials, region: state.region, now: state.now)
+            SignatureCheck(
+                credentials: state.credentials,
+                region: state.region,
+                now: state.now,
+                takesGoogles: profile.isGoogle
+            )
         }
         let outcome: SignatureCheck.Outcome
         do throws(StoreError) {

@@ -6,6 +6,7 @@ extension ServerState {
     private static let prefix = "x-amz-server-side-encryption-customer-"
 
     mutating func checkCustomerKey(_ request: RecordedRequest) throws(StoreError) {
+        guard profile.knowsCustomerKeys else { return }
         let stated = request.header(Self.prefix + "key-md5")
         let key = request.header(Self.prefix + "key").flatMap(Base64.decode)
         if stated != nil || key != nil {
@@ -22,7 +23,8 @@ extension ServerState {
         case .headObject, .getObject, .getAttributes:
             used = store.buckets[request.bucket]?.objects[request.key]?.attributes
         case .putObject, .create: return
-        case .abort, .listUploads, .deleteObject, .headBucket, .unknown:
+        case .abort, .listUploads, .deleteObject, .headBucket, .getLifecycle, .getObjectLock, .getVersioning,
+            .listBuckets, .unknown:
             if stated != nil { violations.append("a customer key in \(request.method) \(request.target)") }
             return
         }
@@ -35,6 +37,15 @@ extension ServerState {
             "The object was stored using a form of Server Side Encryption. The correct parameters must be provided to "
                 + "retrieve the object."
         )
+    }
+
+    /// Answers about parts and objects say how they are encrypted.
+    func encryptionEcho(_ request: RecordedRequest) -> [FakeHeader] {
+        guard [.create, .uploadPart, .putObject].contains(request.operation) else { return [] }
+        let names =
+            (profile.knowsCustomerKeys ? ["algorithm", "key-md5"].map { Self.prefix + $0 } : [])
+            + (profile.encrypts ? ["x-amz-server-side-encryption"] : [])
+        return names.compactMap { name in request.header(name).map { FakeHeader(name, $0) } }
     }
 
     /// Nil for an encrypted body, whose ETag is no MD5.

@@ -93,7 +93,7 @@ extension ServerState {
         return (left.initiated, left.id) < (right.initiated, right.id)
     }
 
-    private func person(_ role: String, _ id: String) -> FakeXML {
+    func person(_ role: String, _ id: String) -> FakeXML {
         FakeXML(role, children: [FakeXML("ID", id), FakeXML("DisplayName", id)])
     }
 }

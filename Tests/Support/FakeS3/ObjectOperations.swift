@@ -24,8 +24,9 @@ extension ServerState {
             uploadID: nil
         )
         object.versionID = newVersionID()
+        object.generation = newGeneration()
         store.buckets[request.bucket]?.objects[request.key] = object
-        let headers = [eTagHeader(object.eTag)] + versionHeaders(object)
+        let headers = [eTagHeader(object.eTag)] + versionHeaders(object) + googleHeaders(object)
         return FakeReply(200, headers: headers + checksumHeaders(object.checksum))
     }
 
@@ -40,6 +41,8 @@ extension ServerState {
 
     /// `If-None-Match: *` or `If-Match`.
     func checkAbsence(_ request: RecordedRequest) throws(StoreError) {
+        // Google has these for reading only.
+        if profile.isGoogle { return }
         if let condition = request.header("if-match") {
             guard let object = store.buckets[request.bucket]?.objects[request.key] else {
                 throw .noSuchKey(request.key)
@@ -71,7 +74,7 @@ extension ServerState {
         reply.headers += attributes.contentHeaders
         reply.headers += attributes.metadata.sorted { $0.key < $1.key }
             .map { FakeHeader("x-amz-meta-\($0.key)", $0.value) }
-        reply.headers += versionHeaders(object)
+        reply.headers += versionHeaders(object) + googleHeaders(object)
         if attributes.storageClass != "STANDARD" {
             reply.headers.append(FakeHeader("x-amz-storage-class", attributes.storageClass))
         }
@@ -82,7 +85,10 @@ extension ServerState {
         if request.header("x-amz-checksum-mode")?.uppercased() == "ENABLED", !profile.headOmitsChecksum {
             reply.headers += checksumHeaders(object.checksum)
         }
-        reply.headers += attributes.otherHeaders.filter { $0.name.hasPrefix("x-amz-server-side-encryption") }
+        let shown =
+            (profile.encrypts ? ["x-amz-server-side-encryption"] : ["x-amz-server-side-encryption-customer"])
+            + (profile.keepsLocks ? ["x-amz-object-lock"] : [])
+        reply.headers += attributes.otherHeaders.filter { header in shown.contains { header.name.hasPrefix($0) } }
         reply.payload = FakeReply.Payload(segments: object.segments ?? [], range: 0..<object.size)
         if profile.knowsPartNumbers, let number = request.partNumber { try cut(&reply, toPart: number, of: object) }
         guard request.operation == .getObject else { return reply }
@@ -187,10 +193,12 @@ extension FakeAttributes {
             case "x-amz-server-side-encryption-customer-key": break
             case "x-amz-server-side-encryption-customer-key-md5": customerKeyMD5 = field.value
             case "x-amz-request-payer", "x-amz-expected-bucket-owner": break
-            case "x-amz-storage-class": storageClass = field.value
+            case "x-amz-storage-class", "x-goog-storage-class": storageClass = field.value
             case "x-amz-date", "x-amz-content-sha256", "x-amz-security-token", "x-amz-sdk-checksum-algorithm": break
             default:
-                if name.hasPrefix("x-amz-meta-") {
+                if name.hasPrefix("x-goog-meta-") {
+                    metadata[String(name.dropFirst("x-goog-meta-".count))] = field.value
+                } else if name.hasPrefix("x-amz-meta-") {
                     metadata[String(name.dropFirst("x-amz-meta-".count))] = field.value
                 } else if name.hasPrefix("x-amz-"), !name.hasPrefix("x-amz-checksum-") {
                     otherHeaders.append(FakeHeader(name, field.value))

@@ -12,13 +12,17 @@ package enum FakeOperation: String, Sendable, CaseIterable, Hashable {
     case getAttributes = "GetObjectAttributes"
     case deleteObject = "DeleteObject"
     case headBucket = "HeadBucket"
+    case getLifecycle = "GetBucketLifecycleConfiguration"
+    case getObjectLock = "GetObjectLockConfiguration"
+    case getVersioning = "GetBucketVersioning"
+    case listBuckets = "ListBuckets"
     case unknown = "Unknown"
 
     /// Whether the body of the request is the object's own bytes, not an XML document.
     var carriesPayload: Bool { self == .putObject || self == .uploadPart }
 
     /// Tells the operation from the method and the query, as the S3 API reference lays them out.
-    init(method: String, hasKey: Bool, query: [FakeParameter]) {
+    init(method: String, hasBucket: Bool, hasKey: Bool, query: [FakeParameter]) {
         let names = Set(query.map(\.name))
         switch (method, hasKey) {
         case ("PUT", true):
@@ -33,7 +37,12 @@ package enum FakeOperation: String, Sendable, CaseIterable, Hashable {
             self = names.contains("uploadId") ? .listParts : names.contains("attributes") ? .getAttributes : .getObject
         case ("HEAD", true): self = .headObject
         case ("DELETE", true): self = names.contains("uploadId") ? .abort : .deleteObject
-        case ("GET", false): self = names.contains("uploads") ? .listUploads : .unknown
+        case ("GET", false):
+            let settings: [String: FakeOperation] = [
+                "uploads": .listUploads, "lifecycle": .getLifecycle, "object-lock": .getObjectLock,
+                "versioning": .getVersioning,
+            ]
+            self = names.compactMap { settings[$0] }.first ?? (hasBucket ? .unknown : .listBuckets)
         case ("HEAD", false): self = .headBucket
         default: self = .unknown
         }

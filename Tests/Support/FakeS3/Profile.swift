@@ -49,6 +49,8 @@ package struct FakeProfile: Sendable {
 
     package var bodies = Bodies.keep
     package var checksums = Checksums.enforced
+    /// Google Cloud Storage's rules for requests in Amazon's form: see GoogleRules.swift.
+    package var isGoogle = false
     /// Off: values that the client states are believed and no digest is computed.
     package var verifiesChecksums = true
     package var verifiesContentMD5 = true
@@ -59,6 +61,12 @@ package struct FakeProfile: Sendable {
     package var eTagStyle = ETagStyle.md5
     package var eTagQuoting = ETagQuoting.entity
     package var signatures = Signatures.required
+    /// Off: the headers of encryption by the store (`--sse`) mean nothing.
+    package var encrypts = true
+    /// Off: Object Lock headers mean nothing.
+    package var keepsLocks = true
+    /// Off: SSE-C headers mean nothing, as for Swift and rclone.
+    package var knowsCustomerKeys = true
     /// Whether each object gets a version ID.
     package var hasVersions = false
 
@@ -67,6 +75,12 @@ package struct FakeProfile: Sendable {
     /// Sent by CreateMultipartUpload and ListParts as `x-amz-abort-date`: an HTTP date.
     package var abortDate: String?
     package var abortRuleID = "expire-parts"
+
+    /// The elements of the bucket's lifecycle and lock configuration; nil for none.
+    package var lifecycle: [FakeXML]?
+    package var objectLock: [FakeXML]?
+    /// Whether a request for these is understood; else it means nothing, and a list of objects is the answer.
+    package var knowsSettings = true
 
     /// Operations answered with 403 AccessDenied.
     package var denied: Set<FakeOperation> = []
@@ -118,12 +132,22 @@ package struct FakeProfile: Sendable {
     var handlesChecksums: Bool { ChecksumAlgorithm.allCases.contains(where: handles) }
 
     /// What AWS computes by itself when nothing is declared.
-    var ownAlgorithm: ChecksumAlgorithm? { handles(.crc64nvme) ? .crc64nvme : nil }
+    var ownAlgorithm: ChecksumAlgorithm? { isGoogle ? .crc32c : handles(.crc64nvme) ? .crc64nvme : nil }
 
     /// AWS's rules, with parts as small as a test likes.
     package static func aws(minimumPartSize: Int64 = 5 << 20) -> FakeProfile {
         var profile = FakeProfile()
         profile.minimumPartSize = minimumPartSize
+        return profile
+    }
+
+    /// Google's rules, with parts as small as a test likes.
+    package static func google(minimumPartSize: Int64 = 5 << 20) -> FakeProfile {
+        var profile = aws(minimumPartSize: minimumPartSize)
+        profile.isGoogle = true
+        profile.checksums = .ignored
+        profile.knowsAttributes = false
+        profile.knowsPartNumbers = false
         return profile
     }
 

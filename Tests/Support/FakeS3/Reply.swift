@@ -49,8 +49,11 @@ package struct FakeReply: Sendable {
     /// Status line and header fields up to the empty line; a `length` of nil announces a chunked body.
     func head(for request: RecordedRequest, date: String, length: Int64?, closes: Bool) -> [UInt8] {
         var text = "HTTP/1.1 \(status) \(Self.reasons[status] ?? "Status")\r\n"
-        text += "x-amz-id-2: \(Self.hostID)\r\nx-amz-request-id: \(request.requestID)\r\nDate: \(date)\r\n"
-        text += "Server: FakeS3\r\n"
+        // Google's answers have an ID of their own.
+        if !headers.contains(where: { $0.name == "x-guploader-uploadid" }) {
+            text += "x-amz-id-2: \(Self.hostID)\r\nx-amz-request-id: \(request.requestID)\r\n"
+        }
+        text += "Date: \(date)\r\nServer: FakeS3\r\n"
         for header in headers { text += "\(header.name): \(header.value)\r\n" }
         if let length {
             if status != 204 { text += "Content-Length: \(length)\r\n" }

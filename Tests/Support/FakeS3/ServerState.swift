@@ -35,7 +35,12 @@ struct ServerState: Sendable {
         let operation =
             address == nil || query == nil
             ? FakeOperation.unknown
-            : FakeOperation(method: head.method, hasKey: address?.key != nil, query: query ?? [])
+            : FakeOperation(
+                method: head.method,
+                hasBucket: address?.bucket.isEmpty == false,
+                hasKey: address?.key != nil,
+                query: query ?? []
+            )
         let request = RecordedRequest(
             index: requests.count,
             connection: connection,
@@ -65,10 +70,12 @@ struct ServerState: Sendable {
         guard request.operation != .unknown else {
             throw StoreError(405, "MethodNotAllowed", "The specified method is not allowed against this resource.")
         }
+        if request.operation == .listBuckets { return }
         guard let bucket = store.buckets[request.bucket] else {
             throw StoreError(404, "NoSuchBucket", elements: [FakeXML("BucketName", request.bucket)])
         }
         if request.key.count > 1_024 { throw StoreError(400, "KeyTooLongError", "Your key is too long") }
+        try checkGoogleRules(request)
         let stated = try StatedChecksum(request, profile: profile).value
         if profile.demandsBodyDigest, request.operation.carriesPayload, stated == nil,
             request.header("content-md5") == nil
@@ -112,6 +119,7 @@ struct ServerState: Sendable {
         needs.md5 = profile.verifiesContentMD5 && request.header("content-md5") != nil
         guard request.operation.carriesPayload else { return needs }
         if case .md5 = profile.eTagStyle { needs.md5 = true }
+        if profile.isGoogle { needs.checksum = .crc32c }
         if profile.handlesChecksums, profile.verifiesChecksums {
             let stated = (try? StatedChecksum(request, profile: profile))?.value?.algorithm
             let declared = store.buckets[request.bucket]?.uploads[request.uploadID ?? ""]?.checksumAlgorithm
@@ -124,6 +132,12 @@ struct ServerState: Sendable {
     mutating func perform(_ request: RecordedRequest, _ body: ReceivedBody) throws(StoreError) -> FakeReply {
         try admit(request)
         try checkCustomerKey(request)
+        var reply = try result(of: request, body)
+        reply.headers += encryptionEcho(request)
+        return reply
+    }
+
+    private mutating func result(of request: RecordedRequest, _ body: ReceivedBody) throws(StoreError) -> FakeReply {
         switch request.operation {
         case .putObject: return try putObject(request, body)
         case .create: return try createUpload(request)
@@ -134,12 +148,33 @@ struct ServerState: Sendable {
         case .listUploads: return try listUploads(request)
         case .headObject, .getObject: return try readObject(request)
         case .getAttributes: return try objectAttributes(request)
+        case .getLifecycle:
+            return try setting(profile.lifecycle, "LifecycleConfiguration", absent: "NoSuchLifecycleConfiguration")
+        case .getObjectLock:
+            return try setting(
+                profile.objectLock,
+                "ObjectLockConfiguration",
+                absent: "ObjectLockConfigurationNotFoundError"
+            )
+        case .getVersioning:
+            let status = profile.hasVersions ? [FakeXML("Status", "Enabled")] : []
+            return .document(FakeXML("VersioningConfiguration", children: status))
+        case .listBuckets: return .document(FakeXML("ListAllMyBucketsResult", children: [person("Owner", "owner")]))
         case .deleteObject:
+            if request.header("if-match") == "*", store.buckets[request.bucket]?.objects[request.key] == nil {
+                throw .noSuchKey(request.key)
+            }
             store.buckets[request.bucket]?.objects[request.key] = nil
             return FakeReply(204)
         case .headBucket: return FakeReply(200, headers: [FakeHeader("x-amz-bucket-region", region)])
         case .unknown: throw StoreError(405, "MethodNotAllowed")
         }
+    }
+
+    private func setting(_ value: [FakeXML]?, _ root: String, absent: String) throws(StoreError) -> FakeReply {
+        guard profile.knowsSettings else { return .document(FakeXML("ListBucketResult")) }
+        guard let value else { throw StoreError(404, absent) }
+        return .document(FakeXML(root, children: value))
     }
 
     /// Content-MD5 and the stated checksum against what arrived.

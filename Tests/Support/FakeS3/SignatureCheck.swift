@@ -27,6 +27,26 @@ struct SignatureCheck: Sendable {
     var region: String
     /// Seconds since 1970.
     var now: Int64
+    /// Whether signatures of Google's scheme are known too.
+    var takesGoogles = false
+
+    /// The words of a scheme.
+    /// https://cloud.google.com/storage/docs/authentication/signatures
+    private struct Scheme {
+        var algorithm = "AWS4-HMAC-SHA256"
+        var prefix = "x-amz-"
+        var key = "AWS4"
+        var service = "s3"
+        var terminator = "aws4_request"
+
+        static let google = Scheme(
+            algorithm: "GOOG4-HMAC-SHA256",
+            prefix: "x-goog-",
+            key: "GOOG4",
+            service: "storage",
+            terminator: "goog4_request"
+        )
+    }
 
     /// The result of a check that let the request pass.
     struct Outcome: Sendable, Equatable {
@@ -46,7 +66,9 @@ struct SignatureCheck: Sendable {
     }
 
     private func checkHeader(_ head: RequestHead, _ authorization: String) throws(StoreError) -> Outcome {
-        let scheme = "AWS4-HMAC-SHA256 "
+        let isGoogles = takesGoogles && authorization.hasPrefix(Scheme.google.algorithm)
+        let words = isGoogles ? Scheme.google : Scheme()
+        let scheme = words.algorithm + " "
         guard authorization.hasPrefix(scheme) else {
             throw StoreError(400, "InvalidRequest", "The authorization mechanism you have provided is not supported.")
         }
@@ -58,21 +80,21 @@ struct SignatureCheck: Sendable {
         guard let credential = fields["Credential"], let signed = fields["SignedHeaders"],
             let signature = fields["Signature"]
         else { throw malformed("The authorization header is malformed.") }
-        guard let date = head["x-amz-date"], let moment = StoreClock.parseBasic(date) else {
+        guard let date = head[words.prefix + "date"], let moment = StoreClock.parseBasic(date) else {
             throw StoreError(403, "AccessDenied", "AWS authentication requires a valid Date or x-amz-date header")
         }
-        let scope = try Scope(credential, check: self, date: date)
+        let scope = try Scope(credential, check: self, date: date, words)
         let key = try secret(of: scope.accessKey, token: head["x-amz-security-token"])
         if abs(now - moment) > 900 { throw skewed(requestTime: date) }
-        guard let payload = head["x-amz-content-sha256"] else {
+        guard let payload = head[words.prefix + "content-sha256"] else {
             throw StoreError(400, "InvalidRequest", "Missing required header for this request: x-amz-content-sha256")
         }
         var outcome = Outcome()
         try judge(payload: payload, &outcome)
         let names = signed.split(separator: ";").map(String.init)
-        try judge(signedHeaders: names, head, &outcome)
+        try judge(signedHeaders: names, head, prefix: words.prefix, &outcome)
         let canonical = canonicalRequest(head, signedHeaders: names, payload: payload, leavingOutSignature: false)
-        try compare(signature, canonical: canonical, scope: scope, date: date, secret: key)
+        try compare(signature, canonical: canonical, scope: scope, date: date, secret: key, words)
         return outcome
     }
 
@@ -92,16 +114,16 @@ struct SignatureCheck: Sendable {
                 "X-Amz-Expires must be between 1 and 604800 seconds"
             )
         }
-        let scope = try Scope(credential, check: self, date: date)
+        let scope = try Scope(credential, check: self, date: date, Scheme())
         let key = try secret(of: scope.accessKey, token: parameter("X-Amz-Security-Token"))
         if moment - now > 900 { throw StoreError(403, "AccessDenied", "Request is not valid yet") }
         if now > moment + expires { throw StoreError(403, "AccessDenied", "Request has expired") }
         var outcome = Outcome(isUnsignedPayload: true)
         let names = signed.split(separator: ";").map(String.init)
-        try judge(signedHeaders: names, head, &outcome)
+        try judge(signedHeaders: names, head, prefix: "x-amz-", &outcome)
         let payload = head["x-amz-content-sha256"] ?? "UNSIGNED-PAYLOAD"
         let canonical = canonicalRequest(head, signedHeaders: names, payload: payload, leavingOutSignature: true)
-        try compare(signature, canonical: canonical, scope: scope, date: date, secret: key)
+        try compare(signature, canonical: canonical, scope: scope, date: date, secret: key, Scheme())
         return outcome
     }
 
@@ -124,10 +146,11 @@ struct SignatureCheck: Sendable {
     private func judge(
         signedHeaders names: [String],
         _ head: RequestHead,
+        prefix: String,
         _ outcome: inout Outcome
     ) throws(StoreError) {
         let present = Set(head.headers.map { $0.name.lowercased() })
-        let unsigned = present.filter { $0.hasPrefix("x-amz-") && !names.contains($0) }.sorted()
+        let unsigned = present.filter { $0.hasPrefix(prefix) && !names.contains($0) }.sorted()
         guard names.contains("host"), unsigned.isEmpty else {
             throw StoreError(
                 403,
@@ -158,12 +181,13 @@ struct SignatureCheck: Sendable {
         canonical: [UInt8],
         scope: Scope,
         date: String,
-        secret: String
+        secret: String,
+        _ words: Scheme
     ) throws(StoreError) {
         let hash = Hex.encode(sha256(canonical))
-        let stringToSign = "AWS4-HMAC-SHA256\n\(date)\n\(scope.text)\n\(hash)"
-        var key = Array("AWS4\(secret)".utf8)
-        for step in [scope.day, scope.region, scope.service, "aws4_request"] {
+        let stringToSign = "\(words.algorithm)\n\(date)\n\(scope.text)\n\(hash)"
+        var key = Array("\(words.key)\(secret)".utf8)
+        for step in [scope.day, scope.region, scope.service, words.terminator] {
             key = hmacSHA256(key: key, message: Array(step.utf8))
         }
         guard Hex.encode(hmacSHA256(key: key, message: Array(stringToSign.utf8))) == signature else {
@@ -245,18 +269,20 @@ struct SignatureCheck: Sendable {
 
     private func malformed(_ message: String) -> StoreError { StoreError(400, "AuthorizationHeaderMalformed", message) }
 
-    /// `key/day/region/s3/aws4_request`
+    /// `key/day/region/s3/aws4_request`, or Google's `key/day/region/storage/goog4_request`
     private struct Scope {
         let accessKey: String
         let day: String
         let region: String
         let service: String
 
-        var text: String { "\(day)/\(region)/\(service)/aws4_request" }
+        let terminator: String
 
-        init(_ credential: String, check: SignatureCheck, date: String) throws(StoreError) {
+        var text: String { "\(day)/\(region)/\(service)/\(terminator)" }
+
+        init(_ credential: String, check: SignatureCheck, date: String, _ scheme: Scheme) throws(StoreError) {
             let words = credential.split(separator: "/", omittingEmptySubsequences: false).map(String.init)
-            guard words.count == 5, words[3] == "s3", words[4] == "aws4_request" else {
+            guard words.count == 5, words[3] == scheme.service, words[4] == scheme.terminator else {
                 throw check.malformed("The authorization header is malformed; the Credential is mal-formed.")
             }
             guard date.hasPrefix(words[1]) else {
@@ -276,6 +302,7 @@ struct SignatureCheck: Sendable {
             day = words[1]
             region = words[2]
             service = words[3]
+            terminator = words[4]
         }
     }
 }

@@ -119,6 +119,8 @@ package struct FakeObject: Sendable {
     package var declaredChecksum = false
     /// Shown by HEAD and GET.
     package var versionID: String?
+    /// Google's number of this version of the object.
+    package var generation = "0"
 
     package init(
         content: [UInt8],

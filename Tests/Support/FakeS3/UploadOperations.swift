@@ -60,7 +60,7 @@ extension ServerState {
         if stated != nil, let checksum, profile.handlesChecksums {
             headers.append(FakeHeader(checksum.algorithm.headerName, checksum.base64))
         }
-        return FakeReply(200, headers: headers)
+        return FakeReply(200, headers: headers + googleHeaders(part))
     }
 
     mutating func abortUpload(_ request: RecordedRequest) throws(StoreError) -> FakeReply {

@@ -1,5 +1,7 @@
 // Options of all or nearly all commands.
 
+import MuleS3
+
 extension FlagTable {
     static let shared: [Flag] = [
         .path("config", .shared, every, sets: \.config, "Read this configuration file."),
@@ -45,6 +47,16 @@ extension FlagTable {
             sets: \.store.endpointURL,
             reading: OptionValue.endpointURL,
             "Use this S3-compatible store instead of AWS."
+        ),
+        .choice(
+            "provider",
+            .shared,
+            working,
+            sets: \.store.provider,
+            placeholder: "NAME",
+            "The store whose rules apply, where its endpoint does not show it: region, part sizes, checksums, and what it "
+                + "does not support. One of " + Provider.allCases.map(\.rawValue).joined(separator: ", ")
+                + "; see docs/stores.md."
         ),
         .value(
             "signer",

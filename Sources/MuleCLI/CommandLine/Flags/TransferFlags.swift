@@ -63,8 +63,9 @@ extension FlagTable {
             reading: OptionValue.concurrency,
             value: .choice(["auto"]),
             "Requests in flight at once over all files, 1 to 256. Default: auto, which adapts to the connection, up "
-                + "to 64; on a slow link it sends the oldest parts first, so that a stop loses about ten seconds. A "
-                + "number is used on any link. Limited by open files and memory."
+                + "to 64, and with files of up to 256 KiB to a distant store up to 256; on a slow link it sends the "
+                + "oldest parts first, so that a stop loses about ten seconds. A number is used on any link. Limited "
+                + "by open files and memory."
         ),
         .value(
             "limit-rate",

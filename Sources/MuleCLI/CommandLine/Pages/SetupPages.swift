@@ -2,15 +2,19 @@
 
 extension CommandPage {
     static let doctor = CommandPage(
-        synopsis: ["[options] [BUCKET]"],
+        synopsis: ["[options] [BUCKET[/PREFIX/]]"],
         summary: "check the ledger, credentials, and a bucket",
         description: [
             "Checks everything that an upload needs, and prints a line for each check: ok, warning or problem, what "
                 + "was found, and what to do. The ledger: its file's modes, the disk, every page and row. "
                 + "Configuration, profile, region and endpoint: which are used, and where each comes from. "
-                + "Credentials: whether there are any. Without a BUCKET, whether the endpoint answers; with one, "
-                + "bucket and region, the clock, and the permissions of these credentials.",
-            "doctor changes nothing, here or at the store, unless --write or --import is given. Exits with 0 if there "
+                + "Credentials: where they come from, and when they expire. Without a BUCKET, whether the endpoint "
+                + "answers; with one, bucket and region, the certificate, the clock, who the credentials belong to "
+                + "and what they permit, including what they should not: deleting. And what the bucket is set to do: "
+                + "abort unfinished uploads, lock objects. --write finds the checksum that the store accepts. "
+                + "It checks below PREFIX; use it if the credentials are limited to one.",
+            "doctor changes nothing, here or at the store, unless --write or --import is given. Whether the "
+                + "credentials may delete is found by asking to delete an object that does not exist. Exits with 0 if there "
                 + "is no problem, otherwise with the status of the first one: 12 for the ledger, 5 for credentials, 4 "
                 + "for the store, 75 for the network.",
             "If a ledger is damaged, write what can be read with --export, move the ledger aside, and import the file "

@@ -134,7 +134,7 @@ struct ArchiveCommand {
             ) {
                 TransferSnapshot(run.snapshot(), failures: printer.failures)
             }
-            let report = run.run { address throws(UploadFailure) in try stores.service(of: address) }
+            let report = run.run { record throws(UploadFailure) in try stores.service(of: record) }
             session.console.stopProgress(final: nil)
             if let obstacle = report.obstacle { printer.say(obstacle) }
             let ended = status(of: report)

@@ -121,7 +121,7 @@ struct ConfigInit {
             console: console,
             cancellation: cancellation
         )
-        StoreDoctor(session: session, bucket: answers.bucket, report: report).run()
+        StoreDoctor(session: session, bucket: answers.bucket, asksForDeletion: false, report: report).run()
         return first
     }
 

@@ -1,4 +1,5 @@
 import MulePlan
+import MuleS3
 import MuleSources
 import MuleSystem
 import MuleUpload
@@ -54,12 +55,21 @@ struct ConfigurationTrial {
         var profiles: [String: [Finding]] = [:]
         return all.flatMap { names, own in
             var findings: [Finding] = []
-            let hasEndpoint = (own.endpointURL ?? configuration.store.endpointURL) != nil
+            let hasEndpoint =
+                (own.endpointURL ?? configuration.store.endpointURL) != nil
+                || (own.provider ?? configuration.store.provider)?.profile.endpoints.isEmpty == false
             // Without an endpoint here, the environment or a profile may set one that follows other rules.
             if names.first == "buckets", hasEndpoint, let bucket = names.last {
                 findings += trying(names) { () throws(CommandFailure) in _ = try plain.plan(forBucket: bucket) }
             } else if names.isEmpty, own.endpointURL != nil {
                 findings += trying(["endpointURL"]) { () throws(CommandFailure) in _ = try Session.endpoint(own) }
+            }
+            if names.first != "buckets", let provider = own.provider, own.endpointURL == nil,
+                !provider.profile.endpoints.isEmpty
+            {
+                findings += trying(names + ["provider"]) { () throws(CommandFailure) in
+                    _ = try Session.located(own.over(configuration.store))
+                }
             }
             if let size = own.partSize {
                 findings += trying(names + ["partSize"]) { () throws(CommandFailure) in try Session.checkPartSize(size)

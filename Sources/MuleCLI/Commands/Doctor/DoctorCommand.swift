@@ -10,7 +10,7 @@ struct DoctorCommand {
         let arguments = session.arguments
         if let file = arguments.export { return try LedgerExportImport(session: session).export(to: file) }
         if let file = arguments.importFrom { return try LedgerExportImport(session: session).importFrom(file) }
-        let bucket = try bucket()
+        let place = try place()
         let path = try session.ledgerPath()
         var first = ExitStatus.done
         let report: (Finding) -> Void = { finding in
@@ -18,14 +18,27 @@ struct DoctorCommand {
             session.console.report(finding)
         }
         LedgerDoctor(path: path, report: report).run()
-        if !arguments.ledgerAlone { StoreDoctor(session: session, bucket: bucket, report: report).run() }
+        if !arguments.ledgerAlone {
+            StoreDoctor(
+                session: session,
+                bucket: place?.bucket,
+                prefix: place?.key.string ?? "",
+                report: report
+            ).run()
+        }
         return first
     }
 
-    private func bucket() throws(CommandFailure) -> String? {
+    private func place() throws(CommandFailure) -> ObjectAddress? {
         guard let operand = session.arguments.operands.first else { return nil }
         do {
-            return try Destination(parsing: operand).bucket
+            switch try Destination(parsing: operand) {
+            case .prefix(let address): return address
+            case .object(var address):
+                // A prefix of which the slash was left out.
+                address.key = ObjectKey(address.key.utf8 + [UInt8(ascii: "/")])
+                return address
+            }
         } catch {
             throw CommandFailure(
                 status: .usage,

@@ -46,7 +46,8 @@ struct LedgerDoctor {
                             "ledger.file",
                             .ledger,
                             "There is no ledger yet and it cannot be created: \(TextSafety.displayName(directory)) is "
-                                + "not writable. Make it writable, or name another ledger with --ledger FILE."
+                                + "not writable.",
+                            cure: "Make it writable, or name another ledger with --ledger FILE."
                         )
                     )
                     return
@@ -66,8 +67,8 @@ struct LedgerDoctor {
             report(
                 .warning(
                     "ledger.modes",
-                    "Other users may access \(name) (mode \(octal(status.mode))), which names your files and buckets. "
-                        + "Restrict it with chmod 600."
+                    "Other users may access \(name) (mode \(octal(status.mode))), which names your files and buckets.",
+                    cure: "Restrict it: chmod 600 \(name)"
                 )
             )
         } else if let above = try? FileStatus.of(path: directory), above.mode & 0o022 != 0, above.mode & 0o1000 == 0 {
@@ -75,7 +76,8 @@ struct LedgerDoctor {
                 .warning(
                     "ledger.modes",
                     "Other users may replace the ledger: \(TextSafety.displayName(directory)) has mode "
-                        + "\(octal(above.mode)). Restrict it with chmod go-w."
+                        + "\(octal(above.mode)).",
+                    cure: "Restrict it: chmod go-w \(TextSafety.displayName(directory))"
                 )
             )
         } else {
@@ -97,7 +99,8 @@ struct LedgerDoctor {
                     "ledger.disk",
                     .ledger,
                     "Only \(free) free. mule uploads nothing without \(ByteSize.format(Ledger.roomForRows)) for its "
-                        + "records. Free some space."
+                        + "records.",
+                    cure: "Free some space."
                 )
             )
         } else if disk.isShared {
@@ -105,12 +108,17 @@ struct LedgerDoctor {
                 .warning(
                     "ledger.disk",
                     "The ledger is on \(disk.name), which other machines may share. It uses a rollback journal, which "
-                        + "works there if file locks do; a local disk is faster and safer. \(free) free."
+                        + "works there if file locks do. \(free) free.",
+                    cure: "A local disk is faster and safer."
                 )
             )
         } else if disk.available < Self.littleSpace {
             report(
-                .warning("ledger.disk", "Only \(free) free. A run stops before it can no longer record its progress.")
+                .warning(
+                    "ledger.disk",
+                    "Only \(free) free. A run stops before it can no longer record its progress.",
+                    cure: "Free some space."
+                )
             )
         } else {
             report(.ok("ledger.disk", "\(free) free."))
@@ -130,7 +138,12 @@ struct LedgerDoctor {
         guard checkup.damage.isEmpty, checkup.missingObjects.isEmpty else {
             let what = checkup.damage + checkup.missingObjects.map { "\($0) is missing" }
             return report(
-                .problem("ledger.integrity", .ledger, "\(name) is damaged: \(what.joined(separator: "\n"))\n\(salvage)")
+                .problem(
+                    "ledger.integrity",
+                    .ledger,
+                    "\(name) is damaged: \(what.joined(separator: "\n"))",
+                    cure: salvage
+                )
             )
         }
         report(.ok("ledger.integrity", "No damage found (schema \(checkup.schemaVersion))."))

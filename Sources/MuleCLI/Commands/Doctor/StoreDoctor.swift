@@ -1,327 +1,101 @@
-import MuleDigest
 import MulePlan
 import MuleS3
-import MuleSigning
-import MuleSystem
 import MuleTransport
 import MuleUpload
 
-/// Checks credentials and a bucket: read-only requests first, and only on request an upload that is then aborted.
+/// Checks a store and a bucket: first how it is reached and as whom, then what the bucket permits and is set to do, and
+/// only on request an upload that is then aborted. After the first problem that makes all others follow, it stops.
 struct StoreDoctor {
     let session: Session
     let bucket: String?
+    /// Where the keys start that the credentials are for; what follows the last slash is not used.
+    var prefix = ""
+    /// Whether to find out if the credentials may delete, by a request that cannot delete anything.
+    var asksForDeletion = true
     let report: (Finding) -> Void
 
-    /// Seconds of clock difference that cause a warning. S3 refuses requests at 15 minutes.
-    private static let tolerableSkew: Int64 = 60
-
-    /// Seconds to wait for an answer without a bucket.
-    private static let patience = 10.0
-
     func run() {
-        guard let origins = checkSettings() else { return }
-        let store: Session.Store
+        guard let settings = SettingsCheck(session: session, bucket: bucket, report: report).run() else { return }
+        guard let bucket else { return EndpointCheck(settings, session, report).run() }
+        let settingsOfClient = settings.observingTransport
+        let client: HTTPClient
         do {
-            store = try session.store(forBucket: bucket ?? "")
-        } catch {
-            return report(
-                .problem(error.status == .credentials ? "credentials" : "configuration", error.status, error.message)
-            )
-        }
-        guard checkCredentials(store) else { return }
-        guard let bucket else { return checkEndpoint(store, origins) }
-        let connection: S3Connection
-        do {
-            connection = try S3Connection(service: store.service)
+            client = try HTTPClient(settings: settingsOfClient, cancellation: session.cancellation)
         } catch {
             return report(.problem("store", .usage, "Cannot set up a connection: \(error.sentence)."))
         }
-        let probe = ObjectAddress(bucket: bucket, key: ObjectKey("mule-doctor-\(UInt64.random(in: 0...UInt64.max))"))
-        guard checkBucket(probe, store, connection: connection) else { return }
-        checkClock(store)
-        guard checkListing(probe, connection), checkObject(probe, connection) else { return }
-        guard session.arguments.write else {
-            return report(
+        let visit = BucketVisit(
+            settings: settings,
+            bucket: bucket,
+            prefix: prefix.lastIndex(of: "/").map { String(prefix[...$0]) } ?? "",
+            connection: S3Connection(service: settings.store.service, client: client),
+            report: report
+        )
+        guard BucketCheck(visit).run() else { return }
+        TLSCheck(settings.store.service.endpoint, report).run(client.security)
+        ClockCheck(report: report).run(settings.store.service.clockDifference)
+        IdentityCheck(visit: visit, session: session).run()
+        guard PermissionCheck(visit).run() else { return }
+        let isLocked = BucketSettingsCheck(visit).run()
+        DeletionCheck(visit: visit, isAsked: asksForDeletion).run()
+        if session.arguments.write {
+            WriteCheck(visit).run(isLocked: isLocked)
+        } else {
+            ChecksumCheck(visit: visit, session: session).run()
+            report(
                 .ok(
                     "permissions.write",
-                    "Not checked. \"mule doctor --write \(bucket)\" starts an upload there and aborts it."
+                    "Not checked.",
+                    cure: "\"mule doctor --write \(visit.place)\" starts an upload there and aborts it."
                 )
             )
         }
-        write(probe, connection)
+    }
+}
+
+/// A bucket, and how its checks ask and report.
+struct BucketVisit {
+    let settings: FoundSettings
+    let bucket: String
+    /// The bucket with the prefix, as an operand.
+    let place: String
+    let connection: S3Connection
+    let report: (Finding) -> Void
+    /// An object that does not exist: its name has 128 random bits.
+    let probe: ObjectAddress
+
+    /// - Parameter prefix: empty, or with a slash at its end.
+    init(
+        settings: FoundSettings,
+        bucket: String,
+        prefix: String,
+        connection: S3Connection,
+        report: @escaping (Finding) -> Void
+    ) {
+        self.settings = settings
+        self.bucket = bucket
+        place = TextSafety.displayText(prefix.isEmpty ? bucket : "\(bucket)/\(prefix)")
+        self.connection = connection
+        self.report = report
+        let random = (0..<2).map { _ in String(UInt64.random(in: 0...UInt64.max), radix: 36) }.joined()
+        probe = ObjectAddress(bucket: bucket, key: ObjectKey("\(prefix)mule-doctor-\(random)"))
     }
 
-    /// Reports which settings are used, and where each comes from.
-    ///
-    /// - Returns: nil if they lead to no store.
-    private func checkSettings() -> SettingOrigins? {
-        let plan: Session.StorePlan
-        do {
-            plan = try session.plan(forBucket: bucket ?? "")
-        } catch {
-            report(
-                .problem(error.status == .credentials ? "credentials" : "configuration", error.status, error.message)
-            )
-            return nil
-        }
-        let origins = SettingOrigins(session: session, bucket: bucket, aws: plan.aws)
-        report(.ok("configuration", origins.configuration))
-        report(.ok("profile", origins.profile))
-        report(.ok("region", "\(plan.endpoint.region) (\(origins.region))."))
-        for kind in origins.endpointKinds(plan.endpoint.variant) {
-            report(.ok("endpoint.\(kind.name)", "\(kind.isOn ? "On" : "Off") (\(kind.origin))."))
-        }
-        if bucket != nil { report(.ok("endpoint", "\(plan.endpoint.url) (\(origins.endpoint)).")) }
-        return origins
-    }
+    var service: S3Service { settings.store.service }
 
-    /// Whether a server answers. With a bucket, later checks show that.
-    private func checkEndpoint(_ store: Session.Store, _ origins: SettingOrigins) {
-        let endpoint = store.service.endpoint
-        let place = "\(endpoint.url) (\(origins.endpoint))"
-        var settings = store.service.transport
-        settings.connectTimeout = min(settings.connectTimeout, store.service.patience)
-        var request = HTTPRequest(method: "HEAD", url: endpoint.url + "/")
-        request.stallTimeout = Self.patience
-        request.answerTimeout = Self.patience
-        do {
-            let client = try HTTPClient(settings: settings, cancellation: session.cancellation)
-            _ = try client.perform(request)
-            report(.ok("endpoint", "\(place) answers. \"mule doctor BUCKET\" checks a bucket there."))
-        } catch {
-            let cure = error.cure.map { " \($0)" } ?? ""
-            report(.problem("endpoint", .temporary, "\(place) does not answer: \(error.sentence).\(cure)"))
-        }
-    }
+    /// Whether requests are signed by a service, which signs only those of uploads.
+    var isSignedElsewhere: Bool { settings.store.signer != nil }
 
-    private func checkCredentials(_ store: Session.Store) -> Bool {
-        do {
-            let credentials: Credentials
-            switch try store.service.signer.identity() {
-            case .credentials(let found): credentials = found
-            case .service(let address):
-                report(.ok("credentials", "This host holds no key: \(address) signs its requests."))
-                return true
-            }
-            var text = "Access key \(Self.shortened(credentials.accessKeyID))"
-            if credentials.sessionToken != nil { text += ", temporary" }
-            if let end = credentials.expiration { text += ", valid until \(LocalTime.text(end))" }
-            report(.ok("credentials", text + "."))
-            return true
-        } catch {
-            report(.problem("credentials", .credentials, error.reason))
-            return false
-        }
-    }
+    /// Text for what a signer is not asked for.
+    static let notSigned = "Not checked: a signer signs only the requests of uploads."
 
-    /// Enough to distinguish keys.
-    private static func shortened(_ key: String) -> String {
-        key.utf8.count < 12
-            ? TextSafety.displayName(key) : TextSafety.displayName("\(key.prefix(4))...\(key.suffix(4))")
-    }
-
-    private func checkBucket(_ probe: ObjectAddress, _ store: Session.Store, connection: S3Connection) -> Bool {
-        let bucket = probe.bucket
-        let place = "\(store.service.endpoint.url), region \(store.service.region(of: bucket))"
-        do throws(S3Error) {
-            try connection.headBucket(bucket)
-            let now = store.service.region(of: bucket)
-            if now != store.service.endpoint.region {
-                report(
-                    .warning(
-                        "bucket",
-                        "\(bucket) is in region \(now), but \(store.service.endpoint.region) is set. mule switches to "
-                            + "the right region; --region \(now) or the configuration saves that request."
-                    )
-                )
-            } else {
-                report(.ok("bucket", "\(bucket) answers at \(place)."))
-            }
-            return true
-        } catch {
-            let failure = UploadFailure.refused(error, sending: bucket)
-            guard error.status == 403, failure.kind == .store else {
-                report(.problem("bucket", ExitStatus(failure.kind), failure.message))
-                return false
-            }
-            // The answer to a HEAD has no body: only a GET tells wrong credentials from a missing permission.
-            if let cause = credentialsFailure(probe, connection) {
-                report(.problem("bucket", ExitStatus(cause.kind), cause.message))
-                return false
-            }
-            report(
-                .warning(
-                    "bucket",
-                    "\(place): \(failure.message) Uploads work without it, but mule cannot tell a missing object from "
-                        + "one that it may not see."
-                )
-            )
-            return true
-        }
-    }
-
-    /// Nil if the store accepts the credentials, or gives another reason.
-    private func credentialsFailure(_ probe: ObjectAddress, _ connection: S3Connection) -> UploadFailure? {
-        do throws(S3Error) {
-            _ = try connection.listMultipartUploads(of: probe)
-            return nil
-        } catch {
-            let failure = UploadFailure.refused(error, sending: probe.bucket)
-            return failure.kind == .credentials ? failure : nil
-        }
-    }
-
-    private func checkClock(_ store: Session.Store) {
-        let seconds = abs(store.service.clockDifference) / 1000
-        if seconds > Self.tolerableSkew {
-            report(
-                .warning(
-                    "clock",
-                    "The clocks of this machine and the store differ by \(seconds) s. mule corrects for it; other "
-                        + "programs fail from 15 minutes on. Set the clock (timedatectl set-ntp true)."
-                )
-            )
+    /// Reports a question that the store does not answer: a missing permission is not a fault, because uploads work
+    /// without it.
+    func reportUnchecked(_ check: String, _ error: S3Error) {
+        if error.status == 403, error.retryClass != .credentials {
+            report(.ok(check, "Not checked: \(error.operation.permission) is not granted."))
         } else {
-            report(.ok("clock", "The clocks of this machine and the store differ by \(seconds) s."))
-        }
-    }
-
-    /// - Returns: whether to continue.
-    private func checkListing(_ probe: ObjectAddress, _ connection: S3Connection) -> Bool {
-        do throws(S3Error) {
-            _ = try connection.listMultipartUploads(of: probe)
-            report(
-                .ok(
-                    "permissions.list",
-                    "Uploads can be listed: mule finds uploads whose start or end was lost, and removes leftovers."
-                )
-            )
-            return true
-        } catch {
-            return judge(
-                "permissions.list",
-                error,
-                bucket: probe.bucket,
-                without:
-                    "Uploads work without it, but an upload whose creation response was lost cannot be found again."
-            )
-        }
-    }
-
-    private func checkObject(_ probe: ObjectAddress, _ connection: S3Connection) -> Bool {
-        do throws(S3Error) {
-            _ = try connection.headObject(probe)
-            report(
-                .ok(
-                    "permissions.read",
-                    "Objects can be checked: the result of an upload whose response was lost can be determined."
-                )
-            )
-            return true
-        } catch {
-            return judge(
-                "permissions.read",
-                error,
-                bucket: probe.bucket,
-                without:
-                    "Uploads work without it, but if the final response is lost, mule cannot tell whether the upload "
-                    + "completed."
-            )
-        }
-    }
-
-    private func judge(_ check: String, _ error: S3Error, bucket: String, without: String) -> Bool {
-        let failure = UploadFailure.refused(error, sending: bucket)
-        if failure.kind == .store, [403, 405, 501].contains(error.status) {
-            report(.warning(check, "\(failure.message) \(without)"))
-            return true
-        }
-        report(.problem(check, ExitStatus(failure.kind), failure.message))
-        return false
-    }
-
-    // MARK: An upload that is aborted
-
-    /// Starts an upload, sends a part of a few bytes, lists it, and aborts it. No object is created.
-    private func write(_ probe: ObjectAddress, _ connection: S3Connection) {
-        var uploadID: String?
-        var step = "permissions.write"
-        do throws(S3Error) {
-            let created = try connection.createMultipartUpload(probe, attributes: ObjectAttributes(), checksum: nil)
-            uploadID = created.uploadID
-            try sendPart(probe, created.uploadID, connection: connection)
-            report(.ok(step, "Started an upload of \(probe) and sent a part."))
-            step = "permissions.parts"
-            try listParts(probe, created.uploadID, connection: connection)
-            step = "permissions.abort"
-            try connection.abortMultipartUpload(probe, uploadID: created.uploadID)
-            uploadID = nil
-            report(.ok(step, "Aborted the upload; nothing is left at the store."))
-        } catch {
-            let failure = UploadFailure.refused(error, sending: probe.description)
-            report(.problem(step, ExitStatus(failure.kind), failure.message))
-        }
-        guard let left = uploadID else { return }
-        do throws(S3Error) {
-            try connection.abortMultipartUpload(probe, uploadID: left)
-        } catch {
-            report(
-                .problem(
-                    "permissions.abort",
-                    .refused,
-                    "The upload \(left) of \(probe) was left at the store and its few bytes cost storage. Remove it "
-                        + "with sufficient permissions: aws s3api abort-multipart-upload --bucket \(probe.bucket) "
-                        + "--key \(probe.key.string) --upload-id \(left)"
-                )
-            )
-        }
-    }
-
-    private func sendPart(_ probe: ObjectAddress, _ uploadID: String, connection: S3Connection) throws(S3Error) {
-        let content = Array("mule doctor\n".utf8)
-        let file: File
-        do {
-            file = try File.openNameless(directory: Array("/tmp".utf8))
-            try file.write(content, at: 0)
-        } catch {
-            throw S3Error(
-                operation: .uploadPart,
-                bucket: probe.bucket,
-                key: probe.key,
-                cause: .transport(.source(error, offset: 0))
-            )
-        }
-        _ = try connection.uploadPart(
-            probe,
-            uploadID: uploadID,
-            number: 1,
-            body: .file(FileSlice(file: file, offset: 0, length: Int64(content.count))),
-            proof: BodyProof(payload: .sha256(sha256(content))),
-            transfer: BodyTransfer()
-        )
-    }
-
-    private func listParts(_ probe: ObjectAddress, _ uploadID: String, connection: S3Connection) throws(S3Error) {
-        do throws(S3Error) {
-            let parts = try connection.listParts(probe, uploadID: uploadID).parts
-            if parts.map(\.number) == [1] {
-                report(
-                    .ok("permissions.parts", "Parts can be listed: mule finds parts that were not recorded.")
-                )
-            } else {
-                report(
-                    .warning("permissions.parts", "The store lists parts \(parts.map(\.number)), but part 1 was sent.")
-                )
-            }
-        } catch {
-            guard error.status == 403 else { throw error }
-            report(
-                .warning(
-                    "permissions.parts",
-                    UploadFailure.refused(error, sending: probe.bucket).message
-                        + " Without it, parts that were not recorded are sent again."
-                )
-            )
+            report(.warning(check, "Not checked: \(UploadFailure.refused(error, sending: bucket).message)"))
         }
     }
 }

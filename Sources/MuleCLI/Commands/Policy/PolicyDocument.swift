@@ -14,7 +14,7 @@ package enum PolicyPurpose: String, CaseIterable, Sendable {
     /// The operations for which the store must give permission: those that mule sends to it.
     package var operations: [S3Operation] {
         switch self {
-        case .upload, .archive: S3Operation.allCases
+        case .upload, .archive: S3Operation.ofUploads
         case .server:
             [
                 .createMultipartUpload, .uploadPart, .listParts, .completeMultipartUpload, .abortMultipartUpload,

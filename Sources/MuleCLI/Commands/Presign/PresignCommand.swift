@@ -51,7 +51,7 @@ struct PresignCommand {
             if session.cancellation.isCancelled { return .interruption }
             throw CommandFailure(status: .credentials, message: error.reason)
         }
-        guard case .credentials(let credentials) = identity else {
+        guard store.signer == nil, case .credentials(let credentials, _) = identity else {
             throw CommandFailure(
                 status: .usage,
                 message: "A URL cannot be presigned with --signer, which signs only the requests of uploads: use "
@@ -103,14 +103,18 @@ struct PresignCommand {
         do throws(TempURL.Place.Refusal) {
             place = try TempURL.Place(text)
         } catch {
-            throw CommandFailure(status: .usage, message: "\"\(TextSafety.displayText(text))\" \(error.why).")
+            throw CommandFailure(
+                status: .usage,
+                message: "\"\(TextSafety.displayOperand(request.target))\" \(error.why)."
+            )
         }
         let prefix = options.prefix.map { Array($0.utf8) }
         if place.object.isEmpty, let prefix { place.object = prefix }
         guard !place.object.isEmpty else {
             throw CommandFailure(
                 status: .usage,
-                message: "\"\(TextSafety.displayText(text))\" is a container: add the object's name, or --prefix."
+                message:
+                    "\"\(TextSafety.displayOperand(request.target))\" is a container: add the object's name, or --prefix."
             )
         }
         if let prefix, !place.object.starts(with: prefix) {

@@ -103,7 +103,7 @@ struct RemoteStatus {
         do throws(UploadFailure) {
             let holding = try remoteUploads.holding(
                 of: record,
-                try stores.service(of: record.upload.store, for: record.upload.destination.bucket)
+                try stores.service(of: record)
             )
             if case .hidden(let failure) = holding { failures.add(failure) }
             return RemoteView(holding)

@@ -58,7 +58,7 @@ final class BackendFiles {
             return intent
         }
         let file = UploadBackend.File(
-            name: TextSafety.displayName(SourceWalk.lastComponent(intent.path)),
+            name: LossyUTF8.string(SourceWalk.lastComponent(intent.path)),
             size: status.size,
             modified: status.modificationTime / 1_000_000,
             contentType: intent.attributes.headers.first { $0.name == "content-type" }?.value
@@ -163,12 +163,12 @@ final class PartNotes: Sendable {
             guard let (record, part) = next else { return }
             guard let source = record.upload.source, let uploadID = record.uploadID else { continue }
             let file = UploadBackend.File(
-                name: TextSafety.displayName(SourceWalk.lastComponent(source.path)),
+                name: LossyUTF8.string(SourceWalk.lastComponent(source.path)),
                 size: source.size,
                 modified: source.modificationTime / 1_000_000,
                 contentType: ""
             )
-            // A lost report does no harm: the next one follows.
+            // A lost report does no harm: the store's list has the part.
             try? backend.chunkLoaded(part - 1, of: file, key: record.upload.destination.key.string, uploadID: uploadID)
         }
     }

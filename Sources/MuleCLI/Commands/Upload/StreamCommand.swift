@@ -1,6 +1,7 @@
 import Glibc
 import MuleLedger
 import MulePlan
+import MuleS3
 import MuleSystem
 import MuleUpload
 
@@ -42,6 +43,7 @@ struct StreamCommand {
             expectedSize: arguments.expectedSize,
             restart: arguments.restart
         )
+        intent.limits = store.service.limits
         intent.ifMatch = arguments.ifMatch
         // Wrong arguments are reported before a ledger is created.
         do {

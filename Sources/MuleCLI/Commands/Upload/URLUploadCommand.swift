@@ -97,6 +97,7 @@ struct URLUploadCommand {
             )
         }
         var settings = TransportSettings(userAgent: "mule/\(Version.number)", caBundle: try session.caBundle(options))
+        settings.ignoresProxies = url.isLoopback
         // A certificate of the configuration is for its store, not for the host of a URL.
         settings.clientCertificate = try session.clientCertificate(session.arguments.store)
         return settings

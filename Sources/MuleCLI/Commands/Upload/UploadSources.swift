@@ -156,6 +156,7 @@ final class UploadSources {
             demandedPartSize: arguments.store.partSize,
             demandedChecksum: arguments.store.checksum?.rawValue
         )
+        intent.limits = store.service.limits
         intent.ifMatch = arguments.ifMatch
         return intent
     }
