@@ -11,10 +11,15 @@ import Testing
 /// Which work comes next, and how much of it at a time.
 @Suite struct WorkQueueTests {
     static func transfers(_ count: Int, areSmall: Bool = false) throws -> (EngineHarness, [Transfer]) {
+        try transfers(count, ofSize: areSmall ? 100 : nil)
+    }
+
+    /// - Parameter size: nil for uploads in parts.
+    static func transfers(_ count: Int, ofSize size: Int64?) throws -> (EngineHarness, [Transfer]) {
         let harness = try EngineHarness()
         let service = try harness.service(Cancellation())
-        let path = try areSmall ? harness.file(size: 100) : harness.file()
-        let partSize = areSmall ? nil : EngineHarness.partSize
+        let path = try size.map { try harness.file(size: $0) } ?? harness.file()
+        let partSize = size == nil ? EngineHarness.partSize : nil
         let uploads = try (0..<count).map { number in
             try harness.newUpload(path, EngineHarness.Options(key: "\(number)", partSize: partSize))
         }
@@ -290,6 +295,27 @@ extension WorkQueueTests {
         #expect(taker.wait(for: 134) == 134)
         queue.close()
         thread.join()
+    }
+
+    @Test func `a larger file at the head does not hold small files back`() throws {
+        let (harness, small) = try Self.transfers(80, ofSize: 100)
+        let (other, larger) = try Self.transfers(2, ofSize: 1 << 20)
+        let queue = WorkQueue.holding(
+            Array(small[..<7] + larger + small[7...]),
+            concurrency: 64,
+            smallFiles: 256,
+            isAdaptive: true
+        )
+        let taker = Taker(queue: queue)
+        let thread = taker.start()
+        // Seven small files and a larger one reach the limit. The other larger file waits.
+        #expect(taker.wait(for: 65) == 65)
+        queue.close()
+        thread.join()
+        withExtendedLifetime((harness, other)) {}
+        let first = taker.taken.withLock { taken in taken.prefix(8).map { $0.slot } }
+        #expect(first == Array(repeating: .limit, count: 8), "the order is kept up to the limit")
+        #expect(taker.taken.withLock { $0.count { $0.transfer.smallSize == nil } } == 1)
     }
 
     @Test(arguments: [true, false])

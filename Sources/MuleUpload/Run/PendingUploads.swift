@@ -18,24 +18,32 @@ package struct Counts: Equatable, Sendable {
 /// Uploads that wait to start, in order per kind. More may be announced than are held here; a few suffice if the next
 /// ones arrive in time.
 struct PendingUploads {
-    private var small = Queue<Transfer>()
-    private var large = Queue<Transfer>()
+    private struct Numbered {
+        var number: Int
+        var transfer: Transfer
+    }
+
+    /// Files sent in one request: those that fit into a worker's buffer, and larger ones.
+    private var buffered = Queue<Numbered>()
+    private var unbuffered = Queue<Numbered>()
+    private var large = Queue<Numbered>()
+    private var added = 0
     /// Announced uploads and parts that have not started.
     private(set) var waiting = Counts()
 
     /// Enough while the next ones are fetched, at one millisecond or more each.
     private static let few = 128
 
-    var isEmpty: Bool { small.isEmpty && large.isEmpty }
+    var isEmpty: Bool { buffered.isEmpty && unbuffered.isEmpty && large.isEmpty }
 
-    func isShort(of share: Share) -> Bool { self[share].count < Self.few }
+    func isShort(of share: Share) -> Bool { count(share) < Self.few }
 
-    func holds(_ share: Share) -> Bool { !self[share].isEmpty }
+    func holds(_ share: Share) -> Bool { count(share) > 0 }
 
-    /// The size of the next small file, if it is sent from a worker's buffer.
-    var nextSmallSize: Int64? { small.first?.smallSize }
+    /// The size of the next file that is sent from a worker's buffer.
+    var nextBufferedSize: Int64? { buffered.first?.transfer.smallSize }
 
-    private subscript(share: Share) -> Queue<Transfer> { share == .small ? small : large }
+    private func count(_ share: Share) -> Int { share == .small ? buffered.count + unbuffered.count : large.count }
 
     mutating func announce(_ counts: Counts) {
         waiting.small += counts.small
@@ -43,12 +51,29 @@ struct PendingUploads {
     }
 
     mutating func add(_ transfer: Transfer) {
-        if transfer.job.share == .small { small.append(transfer) } else { large.append(transfer) }
+        let numbered = Numbered(number: added, transfer: transfer)
+        added += 1
+        if transfer.job.share != .small {
+            large.append(numbered)
+        } else if transfer.smallSize != nil {
+            buffered.append(numbered)
+        } else {
+            unbuffered.append(numbered)
+        }
     }
 
     mutating func next(_ share: Share) -> Transfer? {
-        guard let transfer = share == .small ? small.popFirst() : large.popFirst() else { return nil }
-        waiting[share] -= transfer.job.weight
+        guard share == .small else { return started(large.popFirst()) }
+        guard let other = unbuffered.first, other.number < buffered.first?.number ?? .max else { return nextBuffered() }
+        return started(unbuffered.popFirst())
+    }
+
+    /// The next file that is sent from a worker's buffer, even if a larger one was added before it.
+    mutating func nextBuffered() -> Transfer? { started(buffered.popFirst()) }
+
+    private mutating func started(_ numbered: Numbered?) -> Transfer? {
+        guard let transfer = numbered?.transfer else { return nil }
+        waiting[transfer.job.share == .small ? .small : .part] -= transfer.job.weight
         return transfer
     }
 }

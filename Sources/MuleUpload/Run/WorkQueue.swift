@@ -163,7 +163,7 @@ final class WorkQueue: Sendable {
         /// Whether a thread may take a small file in addition to the limit.
         var canTakeExtra: Bool {
             guard let smallControl, busy >= limit, smallFiles < smallControl.limit, busy + extra < most, mayBegin,
-                hasRoom, let size = pendingUploads.nextSmallSize
+                hasRoom, let size = pendingUploads.nextBufferedSize
             else { return false }
             return smallBytes + size <= smallControl.budget
         }
@@ -183,7 +183,7 @@ final class WorkQueue: Sendable {
         /// Whether a small file waits only for its time.
         var rises: Bool {
             guard let smallControl, smallControl.risesAt != nil else { return false }
-            return busy >= limit && smallFiles >= smallControl.limit && pendingUploads.nextSmallSize != nil
+            return busy >= limit && smallFiles >= smallControl.limit && pendingUploads.nextBufferedSize != nil
         }
 
         /// Takes a completion without counting it against the limit.
@@ -200,7 +200,7 @@ final class WorkQueue: Sendable {
 
         /// Takes a small file without counting it against the limit: it uses little of the link.
         mutating func takeExtra() -> Work? {
-            guard canTakeExtra, let transfer = pendingUploads.next(.small) else { return nil }
+            guard canTakeExtra, let transfer = pendingUploads.nextBuffered() else { return nil }
             extra += 1
             busyWith[.small] += 1
             var work = Work(transfer: transfer, step: .begin)

@@ -74,6 +74,19 @@ package final class FakeS3: Sendable {
     package var payloadBytesReceived: Int64 { state.withLock(\.payloadBytesReceived) }
     package var connectionsAccepted: Int { state.withLock(\.connections) }
 
+    /// The maximum of such requests in flight at a time so far.
+    package func mostAtOnce(_ operation: FakeOperation) -> Int {
+        let changes = requests(operation).flatMap { request in
+            [(at: request.startedAt, by: 1)] + (request.finishedAt.map { [(at: $0, by: -1)] } ?? [])
+        }
+        var (now, most) = (0, 0)
+        for change in changes.sorted(by: { ($0.at, $0.by) < ($1.at, $1.by) }) {
+            now += change.by
+            most = max(most, now)
+        }
+        return most
+    }
+
     // MARK: What the store holds
 
     package func object(bucket: String = "bucket", key: String) -> FakeObject? {
