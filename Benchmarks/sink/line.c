@@ -10,6 +10,11 @@ struct line line;
 // Seconds that an idle link may catch up at once: a sleep that ends late must not reduce the speed.
 static const double SLACK = 0.005;
 
+// A tenth of a second for each of several connections: a real link buffers about a second in all. With much less the
+// simulated link would idle.
+static const double BUFFER_SECONDS = 0.1;
+enum { LEAST_BUFFER = 16 << 10, MOST_BUFFER = 256 << 10 };
+
 static struct pace all;
 static pthread_mutex_t all_lock = PTHREAD_MUTEX_INITIALIZER;
 static atomic_ullong drawn;
@@ -34,6 +39,13 @@ static double advance(struct pace *pace, size_t bytes, double rate, double from)
 
 bool line_is_paced(void) {
     return (line.connection_rate > 0 || line.total_rate > 0) && !atomic_load_explicit(&lifted, memory_order_relaxed);
+}
+
+int line_buffer(void) {
+    double rate = line.total_rate;
+    if (line.connection_rate > 0 && (rate == 0 || line.connection_rate < rate)) rate = line.connection_rate;
+    double bytes = rate * BUFFER_SECONDS;
+    return bytes < LEAST_BUFFER ? LEAST_BUFFER : bytes > MOST_BUFFER ? MOST_BUFFER : (int)bytes;
 }
 
 void line_lift(bool on) { atomic_store(&lifted, on); }

@@ -25,6 +25,9 @@ void line_carry(struct pace *pace, size_t bytes);
 // Whether to read in small steps, because each is followed by a wait.
 bool line_is_paced(void);
 
+// Bytes of a connection that the link buffers, so that a client's send ends about when the link has delivered them.
+int line_buffer(void);
+
 // Lifts the limits of the speed, or restores them; latency and faults stay.
 void line_lift(bool on);
 

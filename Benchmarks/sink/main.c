@@ -23,8 +23,7 @@
 #include "seen.h"
 #include "serve.h"
 
-// Buffers in the kernel for a paced link, so that a client's send ends about when the link has delivered the bytes.
-enum { PACED_BUFFER = 256 << 10, TLS_BUFFER = 64 << 10 };
+enum { TLS_BUFFER = 64 << 10 };
 
 static SSL_CTX *tls_context;
 
@@ -111,7 +110,7 @@ int main(int count, char **words) {
     signal(SIGPIPE, SIG_IGN);
     int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (line_is_paced()) {
-        int room = PACED_BUFFER;
+        int room = line_buffer();
         setsockopt(listener, SOL_SOCKET, SO_RCVBUF, &room, sizeof room);
     }
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
