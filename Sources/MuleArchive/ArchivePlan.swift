@@ -49,6 +49,8 @@ package struct PlanTotals: Sendable {
     package var requests = 0
     /// Bodies: parts, and files sent in one request.
     package var bodies = 0
+    /// Files of less than `RunSettings.smallFileSize` bytes among them.
+    package var smallFiles = 0
     package var failures = FailureTally()
 
     mutating func count(_ file: PlannedFile) {
@@ -57,7 +59,9 @@ package struct PlanTotals: Sendable {
         parts += file.parts
         requests += file.requests
         switch file.kind {
-        case .new, .changed, .pending: bodies += max(1, file.parts)
+        case .new, .changed, .pending:
+            bodies += max(1, file.parts)
+            if file.parts == 0, file.size < RunSettings.smallFileSize { smallFiles += 1 }
         case .check, .unfinished, .unchanged, .tooYoung, .quarantined, .problem: break
         }
         if let failure = file.failure { failures.add(failure) }

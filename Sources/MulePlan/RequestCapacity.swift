@@ -17,6 +17,7 @@ package struct RequestCapacity: Hashable, Sendable {
     /// The program, its libraries and the ledger; a buffer and a connection for each request.
     private static let likelyBytesBeside: Int64 = 24 << 20
     private static let likelyBytesForEach: Int64 = 1 << 20
+    private static let likelyBytesForEachSmall: Int64 = 256 << 10
     /// Divides the memory, because other programs need some too.
     private static let share: Int64 = 4
 
@@ -28,9 +29,13 @@ package struct RequestCapacity: Hashable, Sendable {
     /// Descriptors that so many requests need.
     package static func files(for requests: Int) -> Int { filesForOthers + requests * filesForEach }
 
-    /// Bytes of memory that a run with so many concurrent requests is likely to take: measured, not guaranteed.
-    package static func likelyMemory(requests: Int) -> Int64 {
-        likelyBytesBeside + Int64(requests) * likelyBytesForEach
+    /// Bytes of memory that a run is likely to take: measured, not guaranteed.
+    ///
+    /// - Parameters:
+    ///   - requests: concurrent requests.
+    ///   - small: how many of these have small bodies.
+    package static func likelyMemory(requests: Int, small: Int = 0) -> Int64 {
+        likelyBytesBeside + Int64(requests - small) * likelyBytesForEach + Int64(small) * likelyBytesForEachSmall
     }
 
     /// Concurrent requests: as many as wanted if resources allow, at least 1.

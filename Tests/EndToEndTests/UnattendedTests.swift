@@ -212,6 +212,16 @@ import Testing
         #expect(again.explains("named pipe"))
     }
 
+    @Test func `a dry run counts small files that are sent in addition`() throws {
+        for number in 0..<100 { try file("file\(number)") }
+        let adaptive = try mule.run(archive("--dry-run", "--json")).event("plan")
+        #expect(adaptive?["requestsAtOnce"]?.integer == 100)
+        #expect(adaptive?["memory"]?.integer == 49 << 20)
+        let fixed = try mule.run(archive("--dry-run", "--json", "--concurrency", "8")).event("plan")
+        #expect(fixed?["requestsAtOnce"]?.integer == 8)
+        #expect(fixed?["memory"]?.integer == 26 << 20)
+    }
+
     // MARK: Units
 
     private static let package = "/" + #filePath.split(separator: "/").dropLast(3).joined(separator: "/")

@@ -29,6 +29,8 @@ package struct RunSettings: Sendable {
     package static let mostConcurrency = 64
     /// The upper limit for small files if the user set no number.
     package static let mostSmallFiles = 256
+    /// Files of fewer bytes are small: they fit into a worker's buffer.
+    package static let smallFileSize = StragglerWatch.leastLength
     package static let defaultStallLimit = 900.0
 
     package init(

@@ -108,8 +108,15 @@ private struct PlanSummary {
         if !console.isQuiet { console.results(lines) }
     }
 
-    private var requestsAtOnce: Int { max(1, min(settings.concurrency, totals.bodies)) }
-    private var memory: Int64 { RequestCapacity.likelyMemory(requests: requestsAtOnce) }
+    private var requestsAtOnce: Int { max(1, min(totals.bodies, settings.concurrency + smallInAddition)) }
+    /// Small files that may be in flight in addition to the requests of `concurrency`.
+    private var smallInAddition: Int {
+        guard settings.adaptsConcurrency else { return 0 }
+        return min(max(0, settings.smallFiles - settings.concurrency), totals.smallFiles)
+    }
+    private var memory: Int64 {
+        RequestCapacity.likelyMemory(requests: requestsAtOnce, small: min(totals.smallFiles, requestsAtOnce))
+    }
 
     /// Nil if no rate limit applies now.
     private var seconds: Double? {
