@@ -134,17 +134,21 @@ final class PartNotes: Sendable {
 
     private let state = Monitor(State())
     private let cancellation = Cancellation()
+    private let thread: Thread
 
     /// - Returns: nil without a backend, or a thread.
     init?(_ backend: (Cancellation) -> UploadBackend?) {
         guard let backend = backend(cancellation) else { return nil }
         let state = state
-        guard (try? Thread(name: "part notes", { Self.tell(backend, state) })) != nil else { return nil }
+        guard let thread = try? Thread(name: "part notes", { Self.tell(backend, state) }) else { return nil }
+        self.thread = thread
     }
 
     deinit {
         state.update { $0.hasEnded = true }
         cancellation.cancel()
+        // OpenSSL must not be in use when the program exits.
+        thread.join()
     }
 
     func add(_ record: UploadRecord, _ part: Int) {
