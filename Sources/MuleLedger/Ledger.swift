@@ -218,11 +218,14 @@ package final class Ledger: Sendable {
         }
     }
 
+    /// - Parameter isLast: whether the ledger will probably be closed next, which then costs less.
     func transaction<Result: Sendable>(
+        isLast: Bool = false,
         _ body: (Database) throws(SQLiteError) -> Result
     ) throws(LedgerError) -> Result {
         let (result, isGone) = try perform { database throws(SQLiteError) in
-            let result = try database.transaction { () throws(SQLiteError) in try body(database) }
+            let whole = { () throws(SQLiteError) in try body(database) }
+            let result = isLast ? try database.lastTransaction(whole) : try database.transaction(whole)
             return (result, try database.hasMoved())
         }
         // Checked afterwards: what was written to a file that has lost its name is lost when the process ends.

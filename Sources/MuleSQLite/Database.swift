@@ -220,6 +220,19 @@ package final class Database {
         return try transaction("BEGIN IMMEDIATE", body)
     }
 
+    /// A transaction after which this connection will be closed. The log is moved into the file at once, as it would be
+    /// then, and its sync serves both: when this returns, the transaction is durable.
+    package func lastTransaction<Result>(_ body: () throws(SQLiteError) -> Result) throws(SQLiteError) -> Result {
+        guard usesLog, !log.pointee.mayBeNew else { return try transaction(body) }
+        let result = try withoutSync { () throws(SQLiteError) in try transaction("BEGIN IMMEDIATE", body) }
+        var frames: Int32 = 0
+        var moved: Int32 = 0
+        let status = sqlite3_wal_checkpoint_v2(connection, "main", SQLITE_CHECKPOINT_PASSIVE, &frames, &moved)
+        // Another process may have kept it from moving all, and from the sync.
+        if status != SQLITE_OK || moved < frames { try syncLog() }
+        return result
+    }
+
     /// A transaction that starts a new log, with one sync of it. SQLite syncs the log's header before the first frame:
     /// if a log is started over, frames of the old one would otherwise count behind the old header
     /// (https://sqlite.org/src/info/ff5be73dee). A new log has none: whatever a power cut leaves of it ends before the

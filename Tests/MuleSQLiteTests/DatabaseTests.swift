@@ -169,6 +169,31 @@ import Testing
         #expect(throws: SQLiteError.self) { try Database.file(after: "CREATE", applicationID: 7) }
     }
 
+    @Test func `after the last transaction the file has everything`() throws {
+        do { _ = try logged() }
+        let path = directory.path("test.sqlite")
+        let database = try Database(path: Array(path.utf8), busyTimeout: 0)
+        try database.commitDurably(usesLog: true)
+        try database.transaction { () throws(SQLiteError) in try insert(1, in: database) }
+        let reader = try Database(path: Array(path.utf8), busyTimeout: 0)
+        try reader.execute("BEGIN")
+        #expect(try numbers(in: reader) == [1])
+        // The reader's moment keeps later rows in the log.
+        try database.lastTransaction { () throws(SQLiteError) in try insert(2, in: database) }
+        #expect(try fileAlone() == [])
+        try reader.execute("COMMIT")
+        try database.lastTransaction { () throws(SQLiteError) in try insert(3, in: database) }
+        #expect(try fileAlone() == [1, 2, 3])
+        try database.transaction { () throws(SQLiteError) in try insert(4, in: database) }
+        #expect(try numbers(in: reader) == [1, 2, 3, 4])
+    }
+
+    /// What the file holds without its log.
+    private func fileAlone() throws -> [Int64] {
+        try directory.write(Files.read(directory.path("test.sqlite")), to: "alone.sqlite")
+        return try numbers(in: Database(path: Array(directory.path("alone.sqlite").utf8)))
+    }
+
     // MARK: Errors
 
     @Test func `a file that is missing cannot be opened`() {

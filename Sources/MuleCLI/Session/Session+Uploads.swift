@@ -18,9 +18,11 @@ extension Session {
         onPart: (@Sendable (UploadRecord, _ part: Int) -> Void)? = nil,
         failuresBeside: () -> FailureTally = { FailureTally() }
     ) -> ExitStatus {
+        var settings = fittedSettings
+        settings.closesLedger = true
         let run = UploadRun(
             ledger: ledger,
-            settings: fittedSettings,
+            settings: settings,
             cancellation: cancellation,
             onPart: onPart
         ) { event in

@@ -330,8 +330,10 @@ extension Ledger {
 
     /// Commits all entries in one transaction. When this returns, parts are finished and uploads are done, durably. The
     /// parts of a finished or aborted upload are deleted.
-    package func commit(_ entries: [Entry]) throws(LedgerError) {
-        try transaction { database throws(SQLiteError) in
+    ///
+    /// - Parameter isLast: whether the ledger will probably be closed next, which then costs less.
+    package func commit(_ entries: [Entry], isLast: Bool = false) throws(LedgerError) {
+        try transaction(isLast: isLast) { database throws(SQLiteError) in
             for entry in entries {
                 switch entry {
                 case .part(let finished): try record(finished, in: database)

@@ -28,6 +28,7 @@ final class Recorder: Sendable {
     private let state = Monitor(State())
     private let patience: Double
     private let shouldStop: @Sendable () -> Bool
+    private let isLast: @Sendable ([Ledger.Entry]) -> Bool
     private let onFailure: @Sendable (LedgerError) -> Void
     private let onShortage: @Sendable (LedgerError) -> Void
 
@@ -42,18 +43,21 @@ final class Recorder: Sendable {
 
     /// - Parameters:
     ///   - shouldStop: whether to stop waiting for a locked ledger.
+    ///   - isLast: whether probably nothing will be recorded after these entries.
     ///   - onShortage: called on the recorder's thread when there is only room for what is in flight.
     ///   - onFailure: called on the recorder's thread when a commit fails; its entries stay unrecorded.
     init(
         _ ledger: Ledger,
         patience: Double = defaultPatience,
         shouldStop: @escaping @Sendable () -> Bool = { false },
+        isLast: @escaping @Sendable ([Ledger.Entry]) -> Bool = { _ in false },
         onShortage: @escaping @Sendable (LedgerError) -> Void = { _ in },
         onFailure: @escaping @Sendable (LedgerError) -> Void
     ) {
         self.ledger = ledger
         self.patience = patience
         self.shouldStop = shouldStop
+        self.isLast = isLast
         self.onFailure = onFailure
         self.onShortage = onShortage
     }
@@ -124,7 +128,7 @@ final class Recorder: Sendable {
         let end = Moment.now().adding(seconds: patience)
         while true {
             do throws(LedgerError) {
-                try ledger.commit(entries)
+                try ledger.commit(entries, isLast: isLast(entries))
                 break
             } catch {
                 guard error == .busy, !shouldStop(), Moment.now() < end else { return error }

@@ -23,6 +23,8 @@ package struct RunSettings: Sendable {
     package var leastSizeToAsk: Int64 = 64 << 20
     /// Whether an object without a given type gets that of its extension.
     package var guessesContentType = false
+    /// Whether the ledger is closed after the run, with nothing written to it before.
+    package var closesLedger = false
 
     package static let defaultConcurrency = 16
     /// The upper limit if the user set no number: each request costs about a megabyte and a few open files.

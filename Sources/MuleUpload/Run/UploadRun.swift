@@ -93,6 +93,7 @@ package final class UploadRun: Sendable {
         let recorder = Recorder(
             ledger,
             shouldStop: { cancellation.isCancelled },
+            isLast: { [weak self] entries in self?.ends(with: entries) ?? false },
             onShortage: { [weak self] error in
                 guard let self else { return }
                 self.drain(self.failure(error))
@@ -144,6 +145,13 @@ package final class UploadRun: Sendable {
             "every upload is reported once, done or failed"
         )
         return result
+    }
+
+    /// Whether all uploads end with these entries, and the ledger is closed after the run.
+    private func ends(with entries: [Ledger.Entry]) -> Bool {
+        guard settings.closesLedger, queue.isSealed else { return false }
+        let ending = entries.filter { if case .upload = $0 { true } else { false } }
+        return state.withLock { $0.open.count } == ending.count
     }
 
     // MARK: Taking uploads

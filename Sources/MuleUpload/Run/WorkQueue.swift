@@ -341,6 +341,8 @@ final class WorkQueue: Sendable {
 
     var isClosed: Bool { state.withLock { $0.isClosed } }
 
+    var isSealed: Bool { state.withLock { $0.isSealed } }
+
     // MARK: Taking work
 
     /// Whether one more thread is needed and allowed; if true, it counts as started.
