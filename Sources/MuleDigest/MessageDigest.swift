@@ -17,6 +17,8 @@ package struct MessageDigest: ~Copyable {
 
     package let kind: Kind
     private let context: OpaquePointer
+    /// Whether the context has a finished digest.
+    private var isFinished = false
 
     package init(_ kind: Kind) {
         // It fails only if memory is exhausted, which also ends the process in Swift's own allocations.
@@ -32,6 +34,7 @@ package struct MessageDigest: ~Copyable {
 
     package mutating func update(_ bytes: UnsafeRawBufferPointer) {
         guard bytes.count > 0 else { return }
+        if isFinished { restart() }
         require(EVP_DigestUpdate(context, bytes.baseAddress, bytes.count), "EVP_DigestUpdate")
     }
 
@@ -39,15 +42,17 @@ package struct MessageDigest: ~Copyable {
     package mutating func restart() {
         // Without a method, the context keeps the one it has (EVP_DigestInit(3)).
         require(EVP_DigestInit_ex2(context, nil, nil), "EVP_DigestInit_ex2")
+        isFinished = false
     }
 
     /// The digest of the bytes since the start or the last `finish`. Starts a new digest.
     package mutating func finish() -> [UInt8] {
+        if isFinished { restart() }
         let digest = [UInt8](unsafeUninitializedCapacity: kind.checksumAlgorithm.byteCount) { buffer, count in
             require(EVP_DigestFinal_ex(context, buffer.baseAddress, nil), "EVP_DigestFinal_ex")
             count = kind.checksumAlgorithm.byteCount
         }
-        restart()
+        isFinished = true
         return digest
     }
 }
@@ -92,23 +97,20 @@ private func digest(_ bytes: some Collection<UInt8>, _ kind: FetchedDigest, coun
     }
 }
 
-/// RFC 2104 over SHA-256.
+/// RFC 2104 over SHA-256. OpenSSL's HMAC sets up three digests for each call, which takes longer than the digests
+/// themselves of a short text.
 package func hmacSHA256(key: [UInt8], message: some Collection<UInt8>) -> [UInt8] {
-    [UInt8](unsafeUninitializedCapacity: ChecksumAlgorithm.sha256.byteCount) { buffer, count in
-        withBytes(of: message) { message in
-            let result = HMAC(
-                FetchedDigest.sha256.method,
-                key,
-                Int32(key.count),
-                message.baseAddress?.assumingMemoryBound(to: UInt8.self),
-                message.count,
-                buffer.baseAddress,
-                nil
-            )
-            require(result == nil ? 0 : 1, "HMAC")
-        }
-        count = ChecksumAlgorithm.sha256.byteCount
-    }
+    let (blockSize, inner, outer): (Int, UInt8, UInt8) = (64, 0x36, 0x5C)
+    var block = [UInt8](repeating: inner, count: blockSize)
+    for (index, byte) in (key.count > blockSize ? sha256(key) : key).enumerated() { block[index] ^= byte }
+    var digest = MessageDigest(.sha256)
+    block.withUnsafeBytes { digest.update($0) }
+    withBytes(of: message) { digest.update($0) }
+    let innerDigest = digest.finish()
+    for index in block.indices { block[index] ^= inner ^ outer }
+    block.withUnsafeBytes { digest.update($0) }
+    innerDigest.withUnsafeBytes { digest.update($0) }
+    return digest.finish()
 }
 
 /// An OpenSSL digest method, fetched once per process: fetching takes longer than the digest of a short text

@@ -9,7 +9,7 @@ package final class Lease: Sendable {
 
     /// Nil if the lease is held by another process, by another ledger of this process, or by this ledger.
     init?(_ book: LockFile, number: Int64) throws(SystemError) {
-        guard try book.take(number) else { return nil }
+        guard try book.take(number..<number + 1) else { return nil }
         self.book = book
         self.number = number
     }
@@ -38,23 +38,26 @@ package final class Lease: Sendable {
 final class LockFile: Sendable {
     private let locks: RangeLock
     /// Consecutive rows form one range, here and in the kernel.
-    private let held = Monitor(RangeSet<Int64>())
+    private let held = Monitor(NumberRanges())
 
     init(path: [UInt8]) throws(SystemError) {
         locks = try RangeLock(path: path, mode: 0o600)
     }
 
-    func take(_ number: Int64) throws(SystemError) -> Bool {
+    /// Takes all of them or none.
+    func take(_ numbers: Range<Int64>) throws(SystemError) -> Bool {
         try held.withLock { held throws(SystemError) in
-            guard !held.contains(number), try locks.tryLock(number) else { return false }
-            held.insert(contentsOf: number..<number + 1)
+            guard !held.overlaps(numbers), try locks.tryLock(numbers.lowerBound, count: numbers.count) else {
+                return false
+            }
+            held.insert(numbers)
             return true
         }
     }
 
     func giveBack(_ number: Int64) {
         held.withLock { held in
-            held.remove(contentsOf: number..<number + 1)
+            held.remove(number)
             locks.unlock(number)
         }
     }

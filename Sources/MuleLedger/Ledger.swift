@@ -262,39 +262,54 @@ package final class Ledger: Sendable {
         unless isDone: (Int, UploadRecord) -> Bool = { _, _ in false }
     ) throws(LedgerError) -> [Claim] {
         try transaction { database throws(SQLiteError) in
-            var claims: [Claim] = []
-            for (index, upload) in uploads.enumerated() {
-                if let items, let other = try rival(of: items.items[index], for: upload, in: items.run, database) {
-                    claims.append(.taken(by: other))
+            var claims: [Claim?] = Array(repeating: nil, count: uploads.count)
+            var new: [(place: Int, record: UploadRecord)] = []
+            for (place, upload) in uploads.enumerated() {
+                if let items, let other = try rival(of: items.items[place], for: upload, in: items.run, database) {
+                    claims[place] = .taken(by: other)
                     continue
                 }
-                let claim = try claim(upload, in: database) { isDone(index, $0) }
-                if let items {
-                    switch claim {
-                    case .began(let record, _), .found(let record, _):
-                        try setItem(items.items[index], record, state: .pending, of: items.run, in: database)
-                    case .doneBefore(let record):
-                        try setItem(items.items[index], record, state: .asked, of: items.run, in: database)
-                    case .heldElsewhere, .taken: break
-                    }
+                let known = try known(upload, in: database, before: new.first?.record.number) { isDone(place, $0) }
+                claims[place] = known
+                let item: (record: UploadRecord, state: ItemState)
+                switch known {
+                case nil:
+                    let record = try insert(upload, in: database)
+                    new.append((place, record))
+                    item = (record, .pending)
+                case .began(let record, _), .found(let record, _): item = (record, .pending)
+                case .doneBefore(let record): item = (record, .asked)
+                case .heldElsewhere, .taken: continue
                 }
-                claims.append(claim)
+                if let items {
+                    try setItem(items.items[place], item.record, state: item.state, of: items.run, in: database)
+                }
             }
-            return claims
+            for ((place, record), lease) in zip(new, try lease(new.map(\.record.number))) {
+                claims[place] = lease.map { .began(record, $0) } ?? .heldElsewhere(record)
+            }
+            return claims.map { claim in
+                guard let claim else { fatalError("every upload has its claim") }
+                return claim
+            }
         }
     }
 
-    private func claim(
+    /// The claim of an upload that has a row, or needs none; nil if it needs a new one.
+    ///
+    /// - Parameter firstNew: the first row that this transaction has created; it has no lease yet.
+    private func known(
         _ upload: NewUpload,
         in database: Database,
+        before firstNew: Int64?,
         unless isDone: (UploadRecord) -> Bool
-    ) throws(SQLiteError) -> Claim {
+    ) throws(SQLiteError) -> Claim? {
         if let record = try unfinished(like: upload, in: database) {
+            if let firstNew, record.number >= firstNew { return .heldElsewhere(record) }
             return try lease(record).map { .found(record, $0) } ?? .heldElsewhere(record)
         }
         if let done = try lastDone(like: upload, in: database), isDone(done) { return .doneBefore(done) }
-        let record = try insert(upload, in: database)
-        return try lease(record).map { .began(record, $0) } ?? .heldElsewhere(record)
+        return nil
     }
 
     /// Takes the lease of a known upload; nil if another process has it. The record is read under the lease.
@@ -321,9 +336,17 @@ package final class Ledger: Sendable {
         }
     }
 
-    func lease(_ record: UploadRecord) throws(SQLiteError) -> Lease? {
+    func lease(_ record: UploadRecord) throws(SQLiteError) -> Lease? { try lease([record.number])[0] }
+
+    /// The leases of these uploads, in order, nil for one that another process has. Consecutive ones need one lock.
+    private func lease(_ numbers: [Int64]) throws(SQLiteError) -> [Lease?] {
         do {
-            return try Lease(leases, number: record.number)
+            if let first = numbers.first, let last = numbers.last, last - first == numbers.count - 1,
+                try leases.take(first..<last + 1)
+            {
+                return numbers.map { Lease(handedInTo: leases, number: $0) }
+            }
+            return try numbers.map { number throws(SystemError) in try Lease(leases, number: number) }
         } catch {
             throw SQLiteError(code: 10, message: error.description, statement: "lease")  // SQLITE_IOERR
         }
@@ -345,10 +368,7 @@ package final class Ledger: Sendable {
         guard let source = upload.source else { return nil }
         return try records(
             in: database,
-            """
-            WHERE source = ? AND bucket = ? AND key = ? AND endpoint = ? AND state NOT IN ('done', 'aborted')
-            ORDER BY number DESC LIMIT 1
-            """,
+            .unfinishedLike,
             [
                 .blob(source.path), .text(upload.destination.bucket), .blob(upload.destination.key.utf8),
                 .text(upload.store.endpoint),
@@ -387,16 +407,16 @@ package final class Ledger: Sendable {
         let token = RandomName.token()
         try database.run(
             """
-            INSERT INTO uploads (id, state, source, device, inode, size, modified, change_time,
-                endpoint, region, addressing, profile, ca_bundle, client_certificate, client_key, signer,
+            INSERT INTO uploads (state, source, device, inode, size, modified, change_time,
+                id, endpoint, region, addressing, profile, ca_bundle, client_certificate, client_key, signer,
                 signer_protocol, bucket, key, attributes, only_if_absent, checksum, payload_signing, part_size,
                 part_count, changing, sse_c, if_match, token, created_at, updated_at)
-            VALUES (?, 'pending', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,
+            VALUES ('pending', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,
                 ?)
             ON CONFLICT (id) DO NOTHING
             """,
-            [.text(id)] + Self.sourceValues(upload) + [
-                .text(upload.store.endpoint), .text(upload.store.region), .text(upload.store.addressing),
+            Self.sourceValues(upload) + [
+                .text(id), .text(upload.store.endpoint), .text(upload.store.region), .text(upload.store.addressing),
                 SQLValue(upload.store.profile), SQLValue(upload.store.caBundle),
                 SQLValue(upload.store.clientCertificate), SQLValue(upload.store.clientKey),
                 SQLValue(upload.store.signer?.url), SQLValue(upload.store.signer?.protocolName),

@@ -1,5 +1,5 @@
 /// The kinds of work that share a run's workers: whole small files, and parts of large ones.
-package enum Share: Hashable, Sendable, CaseIterable {
+package enum Share: Int, Hashable, Sendable, CaseIterable {
     /// A file that is sent in one request.
     case small
     /// A part of a file that is sent in several.

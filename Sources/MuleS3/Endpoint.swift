@@ -116,7 +116,7 @@ package struct Endpoint: Hashable, Sendable {
         }
         let inPath = addressing == .path || (isEncrypted && bucket.contains("."))
         if inPath {
-            return (host, basePath + "/" + bucket + (key == nil ? "" : "/" + keyPath))
+            return (host, joined(basePath, "/", bucket, key == nil ? "" : "/", keyPath))
         }
         return (bucket + "." + host, basePath + "/" + keyPath)
     }

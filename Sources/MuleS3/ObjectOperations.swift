@@ -123,7 +123,9 @@ extension S3Connection {
         transfer: BodyTransfer = BodyTransfer()
     ) throws(S3Error) -> StoredObject {
         var call = S3Call(operation: .putObject, method: "PUT", bucket: address.bucket, key: address.key)
-        call.headers = attributes.headers.map { ($0.name, $0.value) } + proof.headers
+        call.headers.reserveCapacity(attributes.headers.count + 4)
+        for header in attributes.headers { call.headers.append((header.name, header.value)) }
+        call.headers += proof.headers
         if onlyIfAbsent, service.conditionIsGeneration, service.canSendGeneration {
             // With Amazon's signature, Google refuses any header of its own.
             call.scheme = .google

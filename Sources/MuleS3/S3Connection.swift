@@ -195,8 +195,12 @@ package final class S3Connection {
         expectsContinue: Bool
     ) throws(S3Error) -> (HTTPRequest, RequestSignature) {
         let target = route.endpoint.target(bucket: call.bucket, key: call.key)
-        let headers = (call.headers + service.terms.headers(for: call.operation))
-            .map { (name(of: $0.name, in: call.scheme), MetadataText.header($0.name, $0.value)) }
+        let terms = service.terms.headers(for: call.operation)
+        var headers: [(name: String, value: String)] = []
+        headers.reserveCapacity(call.headers.count + terms.count)
+        for header in [call.headers, terms].joined() {
+            headers.append((name(of: header.name, in: call.scheme), MetadataText.header(header.name, header.value)))
+        }
         let signable = SignableRequest(
             method: call.method,
             host: target.host,
@@ -207,7 +211,14 @@ package final class S3Connection {
             scheme: call.scheme
         )
         let query = signable.encodedQuery
-        let url = route.endpoint.scheme + "://" + target.host + target.path + (query.isEmpty ? "" : "?" + query)
+        let url = joined(
+            route.endpoint.scheme,
+            "://",
+            target.host,
+            target.path,
+            query.isEmpty ? "" : "?",
+            query
+        )
         var request = HTTPRequest(method: call.method, url: url)
         let signature = try signature(of: signable, url, call, route: route)
         request.headers = headers + signature.headers

@@ -7,6 +7,8 @@ import Synchronization
 /// A store as all workers share it: its address, how to sign for it, and what answers have shown about it.
 package final class S3Service: Sendable {
     package let endpoint: Endpoint
+    /// The endpoint's URL, which is asked for with each file.
+    package let url: String
     package let transport: TransportSettings
     package let cancellation: Cancellation
     /// Seconds without progress after which no request waits any longer.
@@ -67,6 +69,7 @@ package final class S3Service: Sendable {
     ) {
         self.provider = provider
         self.endpoint = endpoint
+        url = endpoint.url
         self.transport = transport
         self.signer = signer
         self.cancellation = cancellation

@@ -50,6 +50,13 @@ enum StoreText {
 
 /// A store's ETag without the quotes around it, which come as `"`, as `&quot;` or not at all.
 package func unquoted(_ eTag: String) -> String {
+    // Most are plain ASCII between two quotes.
+    let inner = eTag.utf8.dropFirst().dropLast()
+    if eTag.utf8.first == UInt8(ascii: "\""), eTag.utf8.last == UInt8(ascii: "\""),
+        inner.allSatisfy({ isHexadecimalDigit($0) || $0 == UInt8(ascii: "-") })
+    {
+        return String(Substring(inner))
+    }
     var text = eTag.trimmingWhiteSpace[...]
     if text.hasPrefix("W/") { text = text.dropFirst(2) }
     for quote in ["\"", "&quot;", "&#34;"] {

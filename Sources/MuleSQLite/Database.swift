@@ -11,17 +11,26 @@ package enum SQLValue {
     package init(_ value: Int64?) { self = value.map { .integer($0) } ?? .null }
     package init(_ value: String?) { self = value.map { .text($0) } ?? .null }
     package init(_ value: [UInt8]?) { self = value.map { .blob($0) } ?? .null }
+
+    fileprivate var byteCount: Int {
+        switch self {
+        case .null, .integer: 0
+        case .text(let text): text.utf8.count
+        case .blob(let bytes): bytes.count
+        }
+    }
 }
 
 /// One connection, opened without SQLite's own mutexes: for one thread at a time.
 package final class Database {
     private let connection: OpaquePointer
-    private var statements: [String: OpaquePointer] = [:]
+    private var statements: [Text: Statement] = [:]
 
     /// Opens a file that exists. Nothing of it is read or changed before the first statement, and no lock is taken.
     ///
     /// - Parameter busyTimeout: seconds to wait for another process's lock.
     package init(path: [UInt8], busyTimeout: Double = 10) throws(SQLiteError) {
+        Self.configureOnce
         var handle: OpaquePointer?
         let name = path.map { CChar(bitPattern: $0) } + [0]
         let status = sqlite3_open_v2(name, &handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, nil)
@@ -54,7 +63,7 @@ package final class Database {
     }
 
     deinit {
-        for statement in statements.values { sqlite3_finalize(statement) }
+        statements = [:]
         sqlite3_close_v2(connection)
         log.deallocate()
     }
@@ -153,20 +162,14 @@ package final class Database {
     package func run<Row>(_ sql: String, _ values: [SQLValue] = [], read: (SQLRow) -> Row) throws(SQLiteError) -> [Row]
     {
         let statement = try prepared(sql)
-        defer {
-            sqlite3_reset(statement)
-            sqlite3_clear_bindings(statement)
-        }
-        precondition(Int(sqlite3_bind_parameter_count(statement)) == values.count, "values for: \(sql)")
-        for (index, value) in values.enumerated() {
-            try check(bind(statement, Int32(index + 1), value: value), sql)
-        }
+        defer { statement.reset() }
+        try check(statement.bind(values), sql)
         var rows: [Row] = []
         while true {
-            let status = sqlite3_step(statement)
+            let status = sqlite3_step(statement.handle)
             if status == SQLITE_DONE { return rows }
             guard status == SQLITE_ROW else { throw error(status, sql) }
-            rows.append(read(SQLRow(statement: statement)))
+            rows.append(read(SQLRow(statement: statement.handle)))
         }
     }
 
@@ -177,7 +180,7 @@ package final class Database {
     /// The next row of a statement without values that gives its rows one by one; nil behind the last, and the call
     /// after that starts again.
     package func next<Row>(_ sql: String, read: (SQLRow) -> Row) throws(SQLiteError) -> Row? {
-        let statement = try prepared(sql)
+        let statement = try prepared(sql).handle
         let status = sqlite3_step(statement)
         if status == SQLITE_ROW { return read(SQLRow(statement: statement)) }
         sqlite3_reset(statement)
@@ -186,7 +189,7 @@ package final class Database {
     }
 
     /// The texts of all statements that were run with `run` and `next`, for tests of how SQLite answers them.
-    package var texts: [String] { Array(statements.keys) }
+    package var texts: [String] { statements.keys.map(\.sql) }
 
     /// Of the row that was inserted last.
     package var lastNumber: Int64 { sqlite3_last_insert_rowid(connection) }
@@ -311,25 +314,18 @@ package final class Database {
         }
     }
 
-    private func prepared(_ sql: String) throws(SQLiteError) -> OpaquePointer {
-        if let statement = statements[sql] { return statement }
-        var statement: OpaquePointer?
-        try check(sqlite3_prepare_v3(connection, sql, -1, UInt32(SQLITE_PREPARE_PERSISTENT), &statement, nil), sql)
-        guard let statement else { throw SQLiteError(code: SQLITE_MISUSE, message: "no statement", statement: sql) }
-        statements[sql] = statement
+    private func prepared(_ sql: String) throws(SQLiteError) -> Statement {
+        if let statement = statements[Text(sql: sql)] { return statement }
+        var handle: OpaquePointer?
+        try check(sqlite3_prepare_v3(connection, sql, -1, UInt32(SQLITE_PREPARE_PERSISTENT), &handle, nil), sql)
+        guard let handle else { throw SQLiteError(code: SQLITE_MISUSE, message: "no statement", statement: sql) }
+        let statement = Statement(handle)
+        statements[Text(sql: sql)] = statement
         return statement
     }
 
-    private func bind(_ statement: OpaquePointer, _ index: Int32, value: SQLValue) -> Int32 {
-        switch value {
-        case .null: return sqlite3_bind_null(statement, index)
-        case .integer(let number): return sqlite3_bind_int64(statement, index, number)
-        case .text(let text):
-            return text.withCString { mule_bind_text(statement, index, $0, Int32(text.utf8.count)) }
-        case .blob(let bytes):
-            return bytes.withUnsafeBytes { mule_bind_blob(statement, index, $0.baseAddress, Int32($0.count)) }
-        }
-    }
+    /// SQLite counts the memory that it has, under a lock for each allocation of any thread; mule never asks.
+    private static let configureOnce: Void = { _ = mule_count_no_memory() }()
 
     private func check(_ status: Int32, _ sql: String) throws(SQLiteError) {
         if status != SQLITE_OK { throw error(status, sql) }
@@ -342,6 +338,75 @@ package final class Database {
             statement: sql,
             systemCode: sqlite3_system_errno(connection)
         )
+    }
+}
+
+/// The text of a statement as a key. A thousand bytes take long to hash, and few texts have the same length.
+private struct Text: Hashable {
+    let sql: String
+
+    func hash(into hasher: inout Hasher) { hasher.combine(sql.utf8.count) }
+}
+
+/// A prepared statement, and the bytes that are bound to it: SQLite would allocate memory for each value that it
+/// copies.
+private final class Statement {
+    let handle: OpaquePointer
+    // Never empty: a null pointer would bind NULL.
+    private var room = UnsafeMutableRawBufferPointer.allocate(byteCount: 256, alignment: 1)
+
+    init(_ handle: OpaquePointer) {
+        self.handle = handle
+    }
+
+    deinit {
+        sqlite3_finalize(handle)
+        room.deallocate()
+    }
+
+    /// - Returns: SQLite's status.
+    func bind(_ values: [SQLValue]) -> Int32 {
+        precondition(
+            Int(sqlite3_bind_parameter_count(handle)) == values.count,
+            "values for: \(String(cString: sqlite3_sql(handle)))"
+        )
+        let length = values.reduce(0) { $0 + $1.byteCount }
+        if length > room.count {
+            room.deallocate()
+            room = .allocate(byteCount: 2 * length, alignment: 1)
+        }
+        guard var place = room.baseAddress else { return SQLITE_NOMEM }
+        for (index, value) in values.enumerated() {
+            let status = bind(value, Int32(index + 1), at: &place)
+            if status != SQLITE_OK { return status }
+        }
+        return SQLITE_OK
+    }
+
+    /// Without a destructor, SQLite relies on the bytes until others are bound (sqlite3_bind_blob(3), SQLITE_STATIC).
+    private func bind(_ value: SQLValue, _ index: Int32, at place: inout UnsafeMutableRawPointer) -> Int32 {
+        let start = place
+        switch value {
+        case .null: return sqlite3_bind_null(handle, index)
+        case .integer(let number): return sqlite3_bind_int64(handle, index, number)
+        case .text(var text):
+            text.withUTF8 { Self.append(UnsafeRawBufferPointer($0), at: &place) }
+            return sqlite3_bind_text(handle, index, start, Int32(place - start), nil)
+        case .blob(let bytes):
+            bytes.withUnsafeBytes { Self.append($0, at: &place) }
+            return sqlite3_bind_blob(handle, index, start, Int32(place - start), nil)
+        }
+    }
+
+    private static func append(_ bytes: UnsafeRawBufferPointer, at place: inout UnsafeMutableRawPointer) {
+        guard let first = bytes.baseAddress else { return }
+        place.copyMemory(from: first, byteCount: bytes.count)
+        place += bytes.count
+    }
+
+    func reset() {
+        sqlite3_reset(handle)
+        sqlite3_clear_bindings(handle)
     }
 }
 
@@ -371,13 +436,15 @@ package struct SQLRow {
 
     package func optionalInteger(_ column: Int32) -> Int64? { isNull(column) ? nil : integer(column) }
 
-    package func text(_ column: Int32) -> String { String(decoding: blob(column), as: UTF8.self) }
+    package func text(_ column: Int32) -> String { String(decoding: bytes(column), as: UTF8.self) }
 
     package func optionalText(_ column: Int32) -> String? { isNull(column) ? nil : text(column) }
 
-    package func blob(_ column: Int32) -> [UInt8] {
-        guard let bytes = sqlite3_column_blob(statement, column) else { return [] }
-        return Array(UnsafeRawBufferPointer(start: bytes, count: Int(sqlite3_column_bytes(statement, column))))
+    package func blob(_ column: Int32) -> [UInt8] { Array(bytes(column)) }
+
+    private func bytes(_ column: Int32) -> UnsafeRawBufferPointer {
+        let start = sqlite3_column_blob(statement, column)
+        return UnsafeRawBufferPointer(start: start, count: Int(sqlite3_column_bytes(statement, column)))
     }
 
     package func optionalBlob(_ column: Int32) -> [UInt8]? { isNull(column) ? nil : blob(column) }

@@ -1,4 +1,5 @@
 import MuleDigest
+import MulePlan
 
 /// The text of six lines that client and store hash for Signature Version 4.
 /// https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html
@@ -26,7 +27,7 @@ package struct CanonicalRequest: Sendable {
             bytes.append(newline)
         }
         for (index, header) in sorted.enumerated() {
-            if index > 0, Self.isSame(sorted[index - 1].name, header.name) {
+            if index > 0, isSame(sorted[index - 1].name, header.name) {
                 bytes[bytes.count - 1] = UInt8(ascii: ",")
             } else {
                 bytes += header.name.utf8
@@ -67,8 +68,6 @@ package struct CanonicalRequest: Sendable {
         return String(decoding: name.utf8.map { capitals.contains($0) ? $0 | 0x20 : $0 }, as: UTF8.self)
     }
 
-    private static func isSame(_ left: String, _ right: String) -> Bool { left.utf8.elementsEqual(right.utf8) }
-
     private static func names(_ sorted: [(name: String, value: String)]) -> String {
         var text: [UInt8] = []
         text.reserveCapacity(256)
@@ -81,7 +80,7 @@ package struct CanonicalRequest: Sendable {
 
     /// The text that is signed with the day's key.
     package func stringToSign(timestamp: String, scope: String, scheme: SignatureScheme = .amazon) -> String {
-        "\(scheme.algorithm)\n\(timestamp)\n\(scope)\n\(Hex.encode(sha256(bytes)))"
+        joined(scheme.algorithm, "\n", timestamp, "\n", scope, "\n", Hex.encode(sha256(bytes)))
     }
 
     /// Trimmed, and with one space for each run of spaces inside.
@@ -93,7 +92,14 @@ package struct CanonicalRequest: Sendable {
 
     private static func append(_ value: String.UTF8View, to bytes: inout [UInt8]) {
         // A UTF-8 view checks for each byte how the string is stored.
-        let isDone: Void? = value.withContiguousStorageIfAvailable { append(collapsed: $0, to: &bytes) }
+        let isDone: Void? = value.withContiguousStorageIfAvailable { value in
+            // Most values have no space.
+            if value.allSatisfy({ $0 > UInt8(ascii: " ") }) {
+                bytes += value
+            } else {
+                append(collapsed: value, to: &bytes)
+            }
+        }
         if isDone == nil { append(collapsed: value, to: &bytes) }
     }
 

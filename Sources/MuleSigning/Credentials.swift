@@ -46,9 +46,9 @@ package struct Credentials: Sendable {
 
     /// Whether signatures by both are the same, but for the token, which has no part in the key.
     func hasSameKey(as other: Credentials) -> Bool {
-        guard accessKeyID.utf8.elementsEqual(other.accessKeyID.utf8) else { return false }
+        guard isSame(accessKeyID, other.accessKeyID) else { return false }
         return switch (key, other.key) {
-        case (.secret(let mine), .secret(let theirs)): mine.utf8.elementsEqual(theirs.utf8)
+        case (.secret(let mine), .secret(let theirs)): isSame(mine, theirs)
         case (.signing(let mine), .signing(let theirs)): mine == theirs
         case (.secret, .signing), (.signing, .secret): false
         }

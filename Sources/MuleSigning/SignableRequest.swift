@@ -39,6 +39,9 @@ package enum SignatureScheme: Sendable {
     /// The last step.
     var terminator: String { self == .amazon ? "aws4_request" : "goog4_request" }
 
+    /// The header with the hash of the body.
+    var hashHeader: String { self == .amazon ? "x-amz-content-sha256" : "x-goog-content-sha256" }
+
     /// What the names of the store's own headers start with.
     package var headerPrefix: String { self == .amazon ? "x-amz-" : "x-goog-" }
 }
@@ -91,7 +94,8 @@ package struct SignableRequest: Sendable {
     /// Sorted by the bytes of the encoded name, then of the encoded value. Sorting whole `name=value` texts would put
     /// `a-b=` before `a=`.
     static func encode(_ query: [QueryItem]) -> String {
-        query.map { (URIEncoding.component($0.name.utf8), URIEncoding.component($0.value.utf8)) }
+        if query.isEmpty { return "" }
+        return query.map { (URIEncoding.component($0.name.utf8), URIEncoding.component($0.value.utf8)) }
             .sorted { left, right in
                 left.0 == right.0 ? precedes(left.1, right.1) : precedes(left.0, right.0)
             }
@@ -102,5 +106,20 @@ package struct SignableRequest: Sendable {
 
 /// As bytes: `String <` orders by canonical equivalence.
 func precedes(_ left: String, _ right: String) -> Bool {
-    left.utf8.lexicographicallyPrecedes(right.utf8)
+    compare(left, right) { $0.lexicographicallyPrecedes($1) }
+}
+
+/// As bytes: `String ==` takes two spellings of an accent for equal.
+func isSame(_ left: String, _ right: String) -> Bool {
+    left.utf8.count == right.utf8.count && compare(left, right) { $0.elementsEqual($1) }
+}
+
+/// Reads the storage of both directly: a UTF-8 view checks for each byte how the string is stored.
+private func compare(
+    _ left: String,
+    _ right: String,
+    by relation: (UnsafeBufferPointer<UInt8>, UnsafeBufferPointer<UInt8>) -> Bool
+) -> Bool {
+    var (left, right) = (left, right)
+    return left.withUTF8 { left in right.withUTF8 { right in relation(left, right) } }
 }

@@ -30,35 +30,47 @@ package final class Signer: Sendable {
     ) -> [(name: String, value: String)] {
         let time = moment(for: credentials, at: time)
         let timestamp = time.basic
+        let date = Self.date(of: timestamp)
         let scheme = request.scheme
         let scope =
-            scheme == .amazon
-            ? scope(for: credentials, on: time.basicDate) : Self.googleScope(on: time.basicDate, region: region)
+            scheme == .amazon ? scope(for: credentials, on: date) : Self.googleScope(on: date, region: region)
         let payloadHash = request.payload.headerValue
         let prefix = scheme.headerPrefix
         var added = [
             (name: prefix + "date", value: timestamp),
-            (name: prefix + "content-sha256", value: payloadHash),
+            (name: scheme.hashHeader, value: payloadHash),
         ]
+        added.reserveCapacity(4)
         if let token = credentials.sessionToken { added.append((name: prefix + "security-token", value: token)) }
 
         let canonical = CanonicalRequest(
             method: request.method,
             encodedPath: request.encodedPath,
             encodedQuery: request.encodedQuery,
-            headers: Self.signedHeaders(of: request) + added,
+            headers: Self.signedHeaders(of: request, and: added),
             payloadHash: payloadHash
         )
-        let credential = "\(credentials.accessKeyID)/\(scope)"
         let signature =
             scheme == .amazon
             ? signature(of: canonical, credentials: credentials, timestamp: timestamp, scope: scope)
             : googleSignature(of: canonical, credentials: credentials, timestamp: timestamp, scope: scope)
-        let signedHeaders = canonical.signedHeaders
-        let authorization =
-            "\(scheme.algorithm) Credential=\(credential), SignedHeaders=\(signedHeaders), Signature=\(signature)"
-        return added + [(name: "authorization", value: authorization)]
+        let authorization = joined(
+            scheme.algorithm,
+            " Credential=",
+            credentials.accessKeyID,
+            "/",
+            scope,
+            ", SignedHeaders=",
+            canonical.signedHeaders,
+            ", Signature=",
+            signature
+        )
+        added.append((name: "authorization", value: authorization))
+        return added
     }
+
+    /// The day of a time in the form of `x-amz-date`.
+    private static func date(of timestamp: String) -> String { String(timestamp.prefix(8)) }
 
     /// The encoded query of a presigned URL, for a client without credentials, in the order of AWS's tools. The body is
     /// not signed; signed headers must be sent with the same values. `expiresSeconds`, 1 to 604,800 (7 days), is how
@@ -74,7 +86,7 @@ package final class Signer: Sendable {
         let scope = scope(for: credentials, on: time.basicDate)
         // A condition that is not signed could be left out by the client.
         let conditions = request.headers.filter { CanonicalRequest.lowercased($0.name).hasPrefix("if-") }
-        let headers = Self.signedHeaders(of: request) + conditions
+        let headers = Self.signedHeaders(of: request, and: conditions)
         var query =
             request.query + [
                 QueryItem(name: "X-Amz-Algorithm", value: "AWS4-HMAC-SHA256"),
@@ -116,7 +128,7 @@ package final class Signer: Sendable {
         scope: String
     ) -> String {
         let text = request.stringToSign(timestamp: timestamp, scope: scope)
-        let key = keys.key(for: credentials, date: String(timestamp.prefix(8)))
+        let key = keys.key(for: credentials, date: Self.date(of: timestamp))
         return Hex.encode(hmacSHA256(key: key, message: text.utf8))
     }
 
@@ -141,7 +153,7 @@ package final class Signer: Sendable {
     /// A signing key has a scope of its own: that of another would not be signed by it.
     private func scope(for credentials: Credentials, on date: String) -> String {
         if let key = credentials.signingKey { return "\(key.date)/\(key.region)/\(key.service)/aws4_request" }
-        return "\(date)/\(region)/\(service)/aws4_request"
+        return joined(date, "/", region, "/", service, "/aws4_request")
     }
 
     /// The time that a signature has: within the day of a signing key, so that a key of the day that has just ended, or
@@ -152,13 +164,22 @@ package final class Signer: Sendable {
 
     /// Headers that matter to the store and that no proxy changes. A load balancer may change `accept-encoding`
     /// (rclone/rclone#6670), a proxy `connection`, `expect` and `user-agent`.
-    private static func signedHeaders(of request: SignableRequest) -> [(name: String, value: String)] {
-        let chosen = request.headers.filter { header in
+    ///
+    /// - Parameter more: headers that are signed too.
+    private static func signedHeaders(
+        of request: SignableRequest,
+        and more: [(name: String, value: String)]
+    ) -> [(name: String, value: String)] {
+        var signed = [(name: "host", value: request.host)]
+        signed.reserveCapacity(1 + request.headers.count + more.count)
+        for header in request.headers {
             let name = CanonicalRequest.lowercased(header.name)
             precondition(!owned.contains(name), "\(name) is the signer's to add")
-            return name == "content-type" || name == "content-md5" || name.hasPrefix(request.scheme.headerPrefix)
+            if name == "content-type" || name == "content-md5" || name.hasPrefix(request.scheme.headerPrefix) {
+                signed.append(header)
+            }
         }
-        return [(name: "host", value: request.host)] + chosen
+        return signed + more
     }
 
     private static let owned: Set = [

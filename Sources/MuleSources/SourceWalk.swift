@@ -187,9 +187,8 @@ package struct SourceWalk {
     }
 
     private mutating func look(at name: ArraySlice<UInt8>, in level: Level) -> Step? {
-        let path =
-            level.directory.last == Self.slash ? level.directory + name : level.directory + [Self.slash] + name
-        var found = Found(path: path, name: level.prefix.isEmpty ? Array(name) : level.prefix + [Self.slash] + name)
+        let path = Self.path(name, in: level.directory)
+        var found = Found(path: path, name: level.prefix.isEmpty ? Array(name) : Self.path(name, in: level.prefix))
         found.isLinked = level.isLinked
         // Patterns see the path below the source directory.
         let inner = level.rootLength == 0 ? found.name : Array(found.name.dropFirst(level.rootLength + 1))
@@ -245,6 +244,15 @@ package struct SourceWalk {
 
     private func isIncluded(_ path: [UInt8], isDirectory: Bool) -> Bool {
         selection.include.isEmpty || selection.includes(path, isDirectory: isDirectory)
+    }
+
+    private static func path(_ name: ArraySlice<UInt8>, in directory: [UInt8]) -> [UInt8] {
+        var path: [UInt8] = []
+        path.reserveCapacity(directory.count + 1 + name.count)
+        path += directory
+        if directory.last != slash { path.append(slash) }
+        path += name
+        return path
     }
 
     /// The last name in a path; empty if there is none, as in `/`.

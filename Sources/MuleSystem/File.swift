@@ -43,6 +43,11 @@ package struct FileStatus: Hashable, Sendable {
         modificationTime = Int64(status.st_mtim.tv_sec) &* 1_000_000_000 &+ Int64(status.st_mtim.tv_nsec)
     }
 
+    /// Whether this user owns the file and may read it. If not, it may be readable all the same.
+    package var isReadableByOwner: Bool { owner == Self.user && mode & S_IRUSR != 0 }
+
+    private static let user = geteuid()
+
     /// Seconds since the file was last changed, by one of its times.
     ///
     /// A time up to 15 minutes in the future may come from a file server whose clock is ahead, for a file that is being
@@ -66,9 +71,8 @@ package struct FileStatus: Hashable, Sendable {
     /// The status of the file at the path.
     package static func of(path: [UInt8], followingLinks: Bool = true) throws(SystemError) -> FileStatus {
         var status = stat()
-        let name = try cString(path, "stat")
         let flags = followingLinks ? 0 : AT_SYMLINK_NOFOLLOW
-        try retryingInterrupts("stat") { fstatat(AT_FDCWD, name, &status, flags) }
+        try calling("stat", on: path) { fstatat(AT_FDCWD, $0, &status, flags) }
         return FileStatus(status)
     }
 }
@@ -120,8 +124,7 @@ package final class File: Sendable {
 
     /// Opens with the given flags; `O_CLOEXEC` is added.
     package static func open(path: [UInt8], flags: Int32, mode: UInt32 = 0) throws(SystemError) -> File {
-        let name = try cString(path, "open")
-        return File(descriptor: try retryingInterrupts("open") { Glibc.open(name, flags | O_CLOEXEC, mode) })
+        File(descriptor: try calling("open", on: path) { Glibc.open($0, flags | O_CLOEXEC, mode) })
     }
 
     /// An unnamed file in the directory; it vanishes when it is closed or the process ends.
@@ -156,7 +159,10 @@ package final class File: Sendable {
         var size = size
         // A file that grows faster than this loop is one whose size follows its content.
         for _ in 0..<100 {
-            guard try !bytes(at: size, count: 1).isEmpty else { return false }
+            var byte: UInt8 = 0
+            guard try retryingInterrupts("read", { pread(descriptor, &byte, 1, off_t(size)) }) == 1 else {
+                return false
+            }
             let now = try status().size
             if now == size { return true }
             size = now
@@ -261,10 +267,22 @@ func cString(_ path: [UInt8], _ call: String) throws(SystemError) -> [CChar] {
     return path.map { CChar(bitPattern: $0) } + [0]
 }
 
+/// Makes a system call with the path as a C string, which needs no allocation: this happens several times per file.
+@discardableResult
+func calling(_ call: String, on path: [UInt8], _ body: (UnsafePointer<CChar>) -> Int32) throws(SystemError) -> Int32 {
+    guard !path.contains(0) else { throw SystemError(code: EINVAL, call: call) }
+    return try retryingInterrupts(call) {
+        withUnsafeTemporaryAllocation(of: CChar.self, capacity: path.count + 1) { room in
+            UnsafeMutableRawBufferPointer(room).copyBytes(from: path)
+            room[path.count] = 0
+            return room.baseAddress.map { body($0) } ?? -1
+        }
+    }
+}
+
 /// Whether this process may read the file.
 package func isReadable(_ path: [UInt8]) -> Bool {
-    guard let name = try? cString(path, "access") else { return false }
-    return faccessat(AT_FDCWD, name, R_OK, AT_EACCESS) == 0
+    (try? calling("access", on: path) { faccessat(AT_FDCWD, $0, R_OK, AT_EACCESS) }) != nil
 }
 
 /// Throws if this process may not create files in the directory.
@@ -371,6 +389,11 @@ package struct CanonicalPaths {
             canonicalDirectory = try canonicalPath(Array(path[..<end]))
             directory = path[..<end]
         }
-        return (canonicalDirectory == [slash] ? [] : canonicalDirectory) + [slash] + name
+        var canonical: [UInt8] = []
+        canonical.reserveCapacity(canonicalDirectory.count + 1 + name.count)
+        if canonicalDirectory != [slash] { canonical += canonicalDirectory }
+        canonical.append(slash)
+        canonical += name
+        return canonical
     }
 }

@@ -6,8 +6,8 @@ package import Glibc
 /// `Synchronization.Mutex`, which uses a futex (Swift 6.3 on Linux).
 package final class Monitor<State>: @unchecked Sendable {
     // Sendable because of `mutex`: `state` is accessed only while it is locked. It has its own allocation, because each
-    // access to a stored property checks exclusivity and copies the value to read it. The short functions are
-    // inlinable: they are called many times per small file.
+    // access to a stored property checks exclusivity and copies the value to read it. The functions are inlinable: they
+    // are called many times per small file.
     @usableFromInline let state: UnsafeMutablePointer<State>
     @usableFromInline let mutex: UnsafeMutablePointer<pthread_mutex_t>
     @usableFromInline let condition: UnsafeMutablePointer<pthread_cond_t>
@@ -77,7 +77,7 @@ package final class Monitor<State>: @unchecked Sendable {
     /// - Parameters:
     ///   - deadline: when to call the body again in any case; nil to wait for an `update` only.
     ///   - isNews: whether the state that the body left concerns other waiting threads.
-    package func wait<Result>(
+    @inlinable package func wait<Result>(
         askingAgainAt deadline: (State) -> Moment? = { _ in nil },
         wakingOthersIf isNews: (State) -> Bool = { _ in false },
         for body: (inout State) -> Result?
@@ -87,7 +87,7 @@ package final class Monitor<State>: @unchecked Sendable {
         while true {
             if let result = body(&state.pointee) { return result }
             if let deadline = deadline(state.pointee) {
-                var time = timespec(deadline)
+                var time = absoluteTime(deadline)
                 pthread_cond_timedwait(condition, mutex, &time)
             } else {
                 pthread_cond_wait(condition, mutex)
@@ -96,10 +96,10 @@ package final class Monitor<State>: @unchecked Sendable {
     }
 
     /// Like `wait(for:)`, but returns nil at the deadline.
-    package func wait<Result>(until deadline: Moment, for body: (inout State) -> Result?) -> Result? {
+    @inlinable package func wait<Result>(until deadline: Moment, for body: (inout State) -> Result?) -> Result? {
         pthread_mutex_lock(mutex)
         defer { pthread_mutex_unlock(mutex) }
-        var time = timespec(deadline)
+        var time = absoluteTime(deadline)
         while true {
             if let result = body(&state.pointee) { return result }
             // Besides ETIMEDOUT there is EINVAL, for a deadline before the start of the clock.
@@ -108,11 +108,7 @@ package final class Monitor<State>: @unchecked Sendable {
     }
 }
 
-extension timespec {
-    fileprivate init(_ moment: Moment) {
-        self.init(
-            tv_sec: Int(moment.nanoseconds / 1_000_000_000),
-            tv_nsec: Int(moment.nanoseconds % 1_000_000_000)
-        )
-    }
+/// For `pthread_cond_timedwait`; here only because the functions that need it are inlined in other modules.
+package func absoluteTime(_ moment: Moment) -> timespec {
+    timespec(tv_sec: Int(moment.nanoseconds / 1_000_000_000), tv_nsec: Int(moment.nanoseconds % 1_000_000_000))
 }

@@ -18,9 +18,10 @@ package final class RangeLock: Sendable {
         file = try File.open(path: path, flags: O_RDWR | O_CREAT, mode: mode)
     }
 
-    /// Locks the byte at `position`; false if another holder has it.
-    package func tryLock(_ position: Int64) throws(SystemError) -> Bool {
+    /// Locks so many bytes from `position`, all or none; false if another holder has one of them.
+    package func tryLock(_ position: Int64, count: Int = 1) throws(SystemError) -> Bool {
         var range = Self.range(position, type: F_WRLCK)
+        range.l_len = off_t(count)
         do {
             try retryingInterrupts("fcntl") { fcntl(file.descriptor, Self.set, &range) }
             return true

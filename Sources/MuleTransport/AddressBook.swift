@@ -28,10 +28,15 @@ package final class AddressBook: Sendable {
 
     func noteAnswer(of place: String, at address: String?) {
         entries.withLock { entries in
-            entries[place, default: Entry()].hasServed = true
-            guard let address else { return }
-            entries[place]?.answering.insert(address)
-            entries[place]?.failing.remove(address)
+            var entry = entries[place] ?? Entry()
+            // Most answers show nothing new.
+            if entry.hasServed, address.map(entry.answering.contains) ?? true { return }
+            entry.hasServed = true
+            if let address {
+                entry.answering.insert(address)
+                entry.failing.remove(address)
+            }
+            entries[place] = entry
         }
     }
 

@@ -42,6 +42,29 @@ extension HTTPClient {
         trust(settings.caBundle)
     }
 
+    // libcurl copies each text, so the two that most requests share are set only when they change.
+
+    func setDecoding(_ decodes: Bool) {
+        guard decodes != decodesAnswers else { return }
+        decodesAnswers = decodes
+        if decodes {
+            curl.setString(CURLOPT_ACCEPT_ENCODING, "identity")
+        } else {
+            curl.clear(CURLOPT_ACCEPT_ENCODING)
+        }
+    }
+
+    /// HEAD is an option of its own.
+    func setMethod(_ method: String) {
+        guard method != self.method else { return }
+        self.method = method
+        if method == "HEAD" {
+            curl.clear(CURLOPT_CUSTOMREQUEST)
+        } else {
+            curl.setString(CURLOPT_CUSTOMREQUEST, method)
+        }
+    }
+
     /// - Parameter isSmall: whether curl writes head and body of the request at once.
     func setUploadBuffer(isSmall: Bool) {
         guard isSmall != hasSmallBuffer else { return }

@@ -34,8 +34,10 @@ package final class HTTPClient: HTTPPerformer {
     private var lines = HeaderLines()
     /// How the last answer came; nil unless the settings ask for it, and without TLS.
     package internal(set) var security: ConnectionSecurity?
-    /// Nil before the first setting.
+    /// Nil before the first setting, like the next two.
     var hasSmallBuffer: Bool?
+    var decodesAnswers: Bool?
+    var method: String?
     /// Nil if libcurl reads the authorities itself, for each connection.
     var trusted: TrustStore.Source?
 
@@ -161,17 +163,12 @@ package final class HTTPClient: HTTPPerformer {
         curl.setString(CURLOPT_URL, request.url)
         mule_setopt_headers(curl.easy, headers)
         // Some servers compress answers even if the request does not allow it.
-        if request.decodesAnswer, request.reader == nil {
-            curl.setString(CURLOPT_ACCEPT_ENCODING, "identity")
-        } else {
-            curl.clear(CURLOPT_ACCEPT_ENCODING)
-        }
-        curl.clear(CURLOPT_CUSTOMREQUEST)
+        setDecoding(request.decodesAnswer && request.reader == nil)
+        setMethod(request.method)
         curl.setLong(CURLOPT_NOBODY, 0)
         if let body = Self.lentWhole(request) {
             mule_setopt_offset(curl.easy, CURLOPT_POSTFIELDSIZE_LARGE, curl_off_t(body.count))
             mule_setopt_pointer(curl.easy, CURLOPT_POSTFIELDS, UnsafeMutableRawPointer(mutating: body.baseAddress))
-            curl.setString(CURLOPT_CUSTOMREQUEST, request.method)
             return
         }
         // The last request's body no longer belongs to this client.
@@ -182,11 +179,9 @@ package final class HTTPClient: HTTPPerformer {
         } else if request.method == "PUT" || request.method == "POST" {
             curl.setLong(CURLOPT_UPLOAD, 1)
             mule_setopt_offset(curl.easy, CURLOPT_INFILESIZE_LARGE, curl_off_t(request.body.length))
-            curl.setString(CURLOPT_CUSTOMREQUEST, request.method)
         } else {
             curl.setLong(CURLOPT_UPLOAD, 0)
             curl.setLong(CURLOPT_HTTPGET, 1)
-            curl.setString(CURLOPT_CUSTOMREQUEST, request.method)
         }
     }
 

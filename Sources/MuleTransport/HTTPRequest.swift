@@ -124,6 +124,7 @@ package struct HTTPResponse: Sendable {
     }
 
     package subscript(header name: String) -> String? {
-        headers.first { $0.name == name }?.value
+        // Names are ASCII, and every answer is searched for two dozen.
+        headers.first { $0.name.utf8.count == name.utf8.count && $0.name == name }?.value
     }
 }

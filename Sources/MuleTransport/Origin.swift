@@ -9,7 +9,8 @@ struct Origin {
     private let text: Substring
 
     var isEncrypted: Bool { scheme == "https" }
-    var place: String { "\(host):\(port)" }
+    /// "host:port".
+    let place: String
 
     /// Nil if it is not a URL with http or https.
     init?(_ url: String) {
@@ -27,6 +28,7 @@ struct Origin {
             (host, port) = (authority.lowercased(), scheme == "https" ? 443 : 80)
         }
         guard !host.isEmpty else { return nil }
+        place = "\(host):\(port)"
     }
 
     /// Whether the URL starts with the same text, so that it need not be parsed.

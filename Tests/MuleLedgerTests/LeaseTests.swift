@@ -1,9 +1,10 @@
 import Glibc
-import MuleLedger
 import MuleSystem
 import Synchronization
 import TestSupport
 import Testing
+
+@testable import MuleLedger
 
 @Suite struct LeaseTests {
     private let directory = ScratchDirectory()
@@ -77,6 +78,34 @@ import Testing
         #expect(try other.take(.sample(key: "a")) == nil)
         #expect(try one.take(.sample(key: "b")) != nil)
         withExtendedLifetime(first) {}
+    }
+
+    @Test func `uploads that begin together have a lease each`() throws {
+        let (one, other) = (try Ledger(directory), try Ledger(directory))
+        var held = try one.claim(["a", "b", "c"].map { .sample(key: $0) })
+        #expect(try other.claim(["a", "b", "c"].map { .sample(key: $0) }).allSatisfy(\.isHeldElsewhere))
+        held.remove(at: 1)
+        #expect(try other.claim(["a", "c"].map { .sample(key: $0) }).allSatisfy(\.isHeldElsewhere))
+        #expect(try other.take(.sample(key: "b")) != nil)
+        held = []
+        #expect(try other.take(.sample(key: "a")) != nil)
+    }
+
+    @Test func `ranges of numbers hold what was put into them`() {
+        var random = SeededRandom(seed: 1)
+        var (ranges, numbers): (NumberRanges, Set<Int64>) = (NumberRanges(), [])
+        for _ in 0..<4000 {
+            let first = Int64.random(in: 0..<60, using: &random)
+            let new = first..<first + Int64.random(in: 1...4, using: &random)
+            if ranges.contains(first) {
+                ranges.remove(first)
+                numbers.remove(first)
+            } else if !ranges.overlaps(new) {
+                ranges.insert(new)
+                numbers.formUnion(new)
+            }
+            #expect((0..<64).allSatisfy { ranges.contains($0) == numbers.contains($0) })
+        }
     }
 
     @Test func `an unknown number cannot be claimed`() throws {
@@ -156,5 +185,11 @@ import Testing
         #expect(Set(records.map(\.token)).count == 500)
         #expect(records.map(\.number) == records.map(\.number).sorted())
         #expect(records.allSatisfy { $0.id.utf8.count == 5 })
+    }
+}
+
+extension Ledger.Claim {
+    fileprivate var isHeldElsewhere: Bool {
+        if case .heldElsewhere = self { true } else { false }
     }
 }

@@ -29,6 +29,19 @@ import Testing
         #expect(rows.map(\.2) == [[0, 0xFF], [], nil])
     }
 
+    @Test func `values of any length are written by one statement, in any order`() throws {
+        let database = try database()
+        try database.execute("CREATE TABLE t (a, b, c)")
+        let lengths = [3, 5000, 0, 255, 100_000, 1]
+        for length in lengths {
+            let text = String(repeating: "é", count: length)
+            try database.run("INSERT INTO t VALUES (?, ?, ?)", [.text(text), .integer(7), .blob(Array(text.utf8))])
+        }
+        let rows = try database.run("SELECT a, b, c FROM t ORDER BY rowid") { ($0.text(0), $0.integer(1), $0.blob(2)) }
+        #expect(rows.map(\.0.count) == lengths)
+        #expect(rows.allSatisfy { $0.1 == 7 && $0.2 == Array($0.0.utf8) })
+    }
+
     @Test func `of a transaction that fails, nothing remains, and the next one succeeds`() throws {
         let database = try database()
         try database.execute("CREATE TABLE t (number INTEGER PRIMARY KEY)")

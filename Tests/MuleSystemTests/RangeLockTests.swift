@@ -25,6 +25,18 @@ struct RangeLockTests {
     }
 
     @Test
+    func `bytes are locked together or not at all, and unlocked one by one`() throws {
+        let (one, other) = (try lock(), try lock())
+        #expect(try one.tryLock(5, count: 3))
+        #expect(try !other.tryLock(3, count: 3))
+        #expect(try !one.isHeldElsewhere(4), "nothing of a refused lock remains")
+        one.unlock(6)
+        #expect(try other.tryLock(6))
+        #expect(try !other.tryLock(5) && !other.tryLock(7))
+        #expect(try other.tryLock(8))
+    }
+
+    @Test
     func `the holder is found with the time at which it started`() throws {
         let (one, other) = (try lock(), try lock())
         #expect(other.holder(5) == nil)

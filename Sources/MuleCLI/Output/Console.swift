@@ -115,6 +115,9 @@ final class Console: Sendable {
         MuleSystem.onBusError(diagnostics.line(.error, text) + "\n", status: status.rawValue)
     }
 
+    /// Whether there is a log, so that a line for it is worth making.
+    var hasLog: Bool { diagnostics.hasLog }
+
     /// A line for the log only.
     func record(_ level: MessageLevel, _ text: String) {
         say(level, text, isShown: false)

@@ -132,7 +132,7 @@ final class EventPrinter: Sendable {
             done.add(summary)
             return done.files <= Self.fewFiles
         }
-        console.record(.info, sentence(summary, withChecksum: true))
+        if console.hasLog { console.record(.info, sentence(summary, withChecksum: true)) }
         if console.isJSON {
             let checksum: JSONValue =
                 summary.proof.checksumAlgorithm.map { algorithm in

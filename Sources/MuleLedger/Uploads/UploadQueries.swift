@@ -54,10 +54,7 @@ extension Ledger {
     ) throws(SQLiteError) -> UploadRecord? {
         try records(
             in: database,
-            """
-            WHERE source = ? AND bucket = ? AND key = ? AND endpoint = ? AND state = 'done'
-            ORDER BY number DESC LIMIT 1
-            """,
+            .lastDone,
             [.blob(source), .text(destination.bucket), .blob(destination.key.utf8), .text(endpoint)]
         ).first
     }

@@ -19,18 +19,45 @@ func records(
     _ clause: String,
     _ values: [SQLValue]
 ) throws(SQLiteError) -> [UploadRecord] {
-    try database.run(
+    try records(in: database, UploadQuery(by: index, clause), values)
+}
+
+func records(
+    in database: Database,
+    _ selection: UploadQuery,
+    _ values: [SQLValue]
+) throws(SQLiteError) -> [UploadRecord] {
+    try database.run(selection.sql, values, read: record)
+}
+
+/// A statement for `records`. Those that run for each file are made once.
+struct UploadQuery: Sendable {
+    fileprivate let sql: String
+
+    init(by index: UploadIndex = .any, _ clause: String) {
+        sql = """
+            SELECT number, id, state, source, device, inode, size, modified, endpoint, region, addressing, profile,
+                ca_bundle, bucket, key, attributes, only_if_absent, checksum, payload_signing, part_size, part_count,
+                token, create_attempted_at, upload_id, integrity, abort_date, abort_requested, parts_done, bytes_done,
+                bytes_sent, etag, version_id, checksum_algorithm, checksum_type, checksum_value, last_error,
+                created_at, updated_at, changing, change_time, client_certificate, client_key, signer, signer_protocol,
+                sse_c, if_match, complete_attempted_at
+            FROM uploads \(index.rawValue) \(clause)
+            """
+    }
+
+    static let unfinishedLike = UploadQuery(
         """
-        SELECT number, id, state, source, device, inode, size, modified, endpoint, region, addressing, profile,
-            ca_bundle, bucket, key, attributes, only_if_absent, checksum, payload_signing, part_size, part_count,
-            token, create_attempted_at, upload_id, integrity, abort_date, abort_requested, parts_done, bytes_done,
-            bytes_sent, etag, version_id, checksum_algorithm, checksum_type, checksum_value, last_error,
-            created_at, updated_at, changing, change_time, client_certificate, client_key, signer, signer_protocol,
-            sse_c, if_match, complete_attempted_at
-        FROM uploads \(index.rawValue) \(clause)
-        """,
-        values,
-        read: record
+        WHERE source = ? AND bucket = ? AND key = ? AND endpoint = ? AND state NOT IN ('done', 'aborted')
+        ORDER BY number DESC LIMIT 1
+        """
+    )
+
+    static let lastDone = UploadQuery(
+        """
+        WHERE source = ? AND bucket = ? AND key = ? AND endpoint = ? AND state = 'done'
+        ORDER BY number DESC LIMIT 1
+        """
     )
 }
 

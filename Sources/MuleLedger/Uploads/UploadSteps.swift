@@ -370,29 +370,10 @@ extension Ledger {
         let moment = SQLValue.integer(now())
         switch finished.outcome {
         case .done(let proof, let size, let partCount):
-            try database.run(
-                """
-                UPDATE uploads SET state = 'done', etag = ?, version_id = ?, checksum_algorithm = ?,
-                    checksum_type = ?, checksum_value = ?, size = ?, part_count = ?, parts_done = coalesce(?, 0),
-                    bytes_done = ?, last_error = NULL, abort_requested = 0, updated_at = ?
-                WHERE number = ?
-                """,
-                [
-                    SQLValue(proof.eTag), SQLValue(proof.versionID), SQLValue(proof.checksumAlgorithm),
-                    SQLValue(proof.checksumType), SQLValue(proof.checksumValue), .integer(size),
-                    SQLValue(partCount.map(Int64.init)), SQLValue(partCount.map(Int64.init)), .integer(size),
-                    moment, number,
-                ]
-            )
-            try database.run("DELETE FROM parts WHERE upload = ?", [number])
+            return try recordDone(finished, proof, size: size, partCount: partCount, in: database)
         case .found(let proof, let size, let token):
-            let done = FinishedUpload(
-                upload: finished.upload,
-                outcome: .done(proof, size: size, partCount: nil),
-                bytesSent: 0
-            )
-            try record(done, in: database)
-            try database.run("UPDATE uploads SET token = ? WHERE number = ?", [.text(token), number])
+            try recordDone(finished, proof, size: size, partCount: nil, in: database)
+            return try database.run("UPDATE uploads SET token = ? WHERE number = ?", [.text(token), number])
         case .stopped(let state, let error):
             // A repeated failure for the same reason is no progress: an upload that always fails must become stale.
             try database.run(
@@ -416,6 +397,31 @@ extension Ledger {
                 [.integer(finished.bytesSent), number]
             )
         }
+    }
+
+    /// In one statement, because each writes the whole row.
+    private func recordDone(
+        _ finished: FinishedUpload,
+        _ proof: ObjectProof,
+        size: Int64,
+        partCount: Int?,
+        in database: Database
+    ) throws(SQLiteError) {
+        try database.run(
+            """
+            UPDATE uploads SET state = 'done', etag = ?, version_id = ?, checksum_algorithm = ?,
+                checksum_type = ?, checksum_value = ?, size = ?, part_count = ?, parts_done = coalesce(?, 0),
+                bytes_done = ?, last_error = NULL, abort_requested = 0, bytes_sent = bytes_sent + ?, updated_at = ?
+            WHERE number = ?
+            """,
+            [
+                SQLValue(proof.eTag), SQLValue(proof.versionID), SQLValue(proof.checksumAlgorithm),
+                SQLValue(proof.checksumType), SQLValue(proof.checksumValue), .integer(size),
+                SQLValue(partCount.map(Int64.init)), SQLValue(partCount.map(Int64.init)), .integer(size),
+                .integer(finished.bytesSent), .integer(now()), .integer(finished.upload),
+            ]
+        )
+        try database.run("DELETE FROM parts WHERE upload = ?", [.integer(finished.upload)])
     }
 
     /// Records an abort request before the store receives it.

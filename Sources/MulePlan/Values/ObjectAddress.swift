@@ -108,7 +108,7 @@ package enum DestinationError: Error, Hashable, Sendable {
 package enum LossyUTF8 {
     /// Keeps UTF-8 and writes every other byte as `%XX`.
     package static func percentEscapingInvalid(_ bytes: [UInt8]) -> [UInt8] {
-        if isValid(bytes[...]) { return bytes }
+        if bytes.allSatisfy({ $0 < 0x80 }) || isValid(bytes[...]) { return bytes }
         var result: [UInt8] = []
         var index = 0
         while index < bytes.count {

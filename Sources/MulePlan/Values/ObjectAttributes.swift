@@ -17,12 +17,15 @@ package struct ObjectAttributes: Hashable, Sendable {
     ///
     /// - Throws: `AttributeError` for a name or value that would end the header or start another.
     package mutating func set(_ name: String, _ value: String) throws(AttributeError) {
-        let name = name.lowercased()
+        let name = name.utf8.contains(where: Self.capitals.contains) ? name.lowercased() : name
         guard !name.isEmpty, name.utf8.allSatisfy(Self.isTokenByte) else { throw .badName(name) }
         guard value.utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x7F || $0 == 0x09 }) else { throw .badValue(name: name) }
-        headers.removeAll { $0.name.utf8.elementsEqual(name.utf8) }
-        headers.append(Header(name: name, value: value))
-        headers.sort { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
+        let place = headers.firstIndex { !$0.name.utf8.lexicographicallyPrecedes(name.utf8) } ?? headers.endIndex
+        if place < headers.endIndex, headers[place].name.utf8.elementsEqual(name.utf8) {
+            headers[place].value = value
+        } else {
+            headers.insert(Header(name: name, value: value), at: place)
+        }
     }
 
     package mutating func remove(_ name: String) {
@@ -57,7 +60,12 @@ package struct ObjectAttributes: Hashable, Sendable {
     }
 
     /// Whether the object gets an Object Lock.
-    package var isLocked: Bool { ObjectHeader.locks.contains { self[$0.name] != nil } }
+    package var isLocked: Bool { !headers.isEmpty && ObjectHeader.locks.contains { self[$0.name] != nil } }
+
+    private static let capitals = UInt8(ascii: "A")...UInt8(ascii: "Z")
+
+    /// Makes room for so many headers, if that is known before they are set.
+    package mutating func reserve(_ count: Int) { headers.reserveCapacity(headers.count + count) }
 
     /// Bytes of the user metadata as S3 counts them: names (without their prefix) and values.
     package var metadataSize: Int {
@@ -85,9 +93,9 @@ package struct ObjectAttributes: Hashable, Sendable {
     private static func isTokenByte(_ byte: UInt8) -> Bool {
         switch byte {
         case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-            UInt8(ascii: "0")...UInt8(ascii: "9"):
+            UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"):
             true
-        default: "!#$%&'*+-.^_`|~".utf8.contains(byte)
+        default: "!#$%&'*+.^_`|~".utf8.contains(byte)
         }
     }
 }

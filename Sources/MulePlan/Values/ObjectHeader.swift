@@ -13,6 +13,14 @@ package enum ObjectHeader: String, CaseIterable, Sendable {
     case requestPayer, expectedBucketOwner
 
     private var row: Row {
+        guard let row = Self.rows[self] else { fatalError("each case has a row") }
+        return row
+    }
+
+    // Made once: several headers are looked up for each file.
+    private static let rows = Dictionary(uniqueKeysWithValues: allCases.map { ($0, $0.made) })
+
+    private var made: Row {
         switch self {
         case .contentType:
             Row(

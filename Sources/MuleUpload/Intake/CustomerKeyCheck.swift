@@ -8,9 +8,9 @@ extension UploadFailure {
     ///
     /// - Parameter given: the fingerprint of the key for the upload's bucket.
     static func otherCustomerKey(_ record: UploadRecord, given: String?) -> UploadFailure? {
+        guard record.upload.store.customerKey != given else { return nil }
         let upload = "The upload \(record.id) to \(record.upload.destination)"
         switch (record.upload.store.customerKey, given) {
-        case (let before, let now) where before == now: return nil
         case (_?, nil):
             return UploadFailure(
                 .credentials,

@@ -13,7 +13,7 @@ package struct RegistrationFeed: UploadFeed {
     private let registration: Registration
     private let onChange: UploadJob.ContentChange
     private var names = NamedPaths()
-    private var waiting: [Share: Queue<Waiting>] = [.small: Queue(), .part: Queue()]
+    private var waiting = QueuePerShare<Waiting>()
     private var counts = Counts()
     /// Waiting jobs in memory.
     private var jobsKept = 0
@@ -98,16 +98,16 @@ package struct RegistrationFeed: UploadFeed {
             let canonical = record.upload.source?.path
         else {
             jobsKept += 1
-            waiting[job.share]?.append(.job(job))
+            waiting[job.share].append(.job(job))
             return
         }
         lease.handIn()
         let name = names.remember(path, of: canonical)
         let rows = record.number..<record.number + 1
-        if case .rows(let before, name)? = waiting[job.share]?.last, before.upperBound == rows.lowerBound {
-            waiting[job.share]?.last = .rows(before.lowerBound..<rows.upperBound, names: name)
+        if case .rows(let before, name)? = waiting[job.share].last, before.upperBound == rows.lowerBound {
+            waiting[job.share].last = .rows(before.lowerBound..<rows.upperBound, names: name)
         } else {
-            waiting[job.share]?.append(.rows(rows, names: name))
+            waiting[job.share].append(.rows(rows, names: name))
         }
     }
 
@@ -115,19 +115,19 @@ package struct RegistrationFeed: UploadFeed {
 
     package mutating func take(_ share: Share, atMost count: Int) throws(UploadFailure) -> [UploadJob] {
         var jobs: [UploadJob] = []
-        while jobs.count < count, let next = waiting[share]?.first {
+        while jobs.count < count, let next = waiting[share].first {
             switch next {
             case .job(let job):
-                _ = waiting[share]?.popFirst()
+                _ = waiting[share].popFirst()
                 jobsKept -= 1
                 counts[share] -= 1
                 jobs.append(job)
             case .rows(let rows, let name):
                 let taken = rows.prefix(count - jobs.count)
                 if taken.count == rows.count {
-                    _ = waiting[share]?.popFirst()
+                    _ = waiting[share].popFirst()
                 } else {
-                    waiting[share]?.first = .rows(taken.endIndex..<rows.endIndex, names: name)
+                    waiting[share].first = .rows(taken.endIndex..<rows.endIndex, names: name)
                 }
                 counts[share] -= taken.count
                 jobs += try self.jobs(taken.startIndex..<taken.endIndex, name)

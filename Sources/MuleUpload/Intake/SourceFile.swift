@@ -68,7 +68,9 @@ package struct SourceFile: Sendable {
         _ paths: inout CanonicalPaths
     ) throws(UploadFailure) -> SourceIdentity {
         if let seen, ReservedFiles.contains(seen) { throw .ofLedger(LossyUTF8.string(path)) }
-        if let seen, seen.kind == .regular, let canonical = try? paths.path(ofNoLink: path), isReadable(canonical) {
+        if let seen, seen.kind == .regular, let canonical = try? paths.path(ofNoLink: path),
+            seen.isReadableByOwner || isReadable(canonical)
+        {
             return SourceIdentity(path: canonical, seen)
         }
         // Opening it reports a path that cannot be resolved.
@@ -112,9 +114,11 @@ package struct SourceFile: Sendable {
         let holdsMore: Bool
         let now: [FileStatus]
         do {
-            let status = try file.status()
-            holdsMore = try file.holdsMore(than: status.size)
-            now = [status, try FileStatus.of(path: identity.path)]
+            holdsMore = try file.holdsMore(than: identity.size)
+            let there = try FileStatus.of(path: identity.path)
+            // While the file is open, no other has its inode number: this is its status too.
+            let isSame = (there.device, there.inode) == (identity.device, identity.inode)
+            now = isSame ? [there] : [try file.status(), there]
         } catch {
             let name = LossyUTF8.string(identity.path)
             throw UploadFailure(.source, "\(name) was removed while it was sent (\(error.reason)).")

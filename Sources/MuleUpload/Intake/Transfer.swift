@@ -22,10 +22,10 @@ package struct UploadJob: Sendable {
         indirect case doneBefore(UploadRecord, again: NewUpload)
     }
 
-    package var source: Source
-    package var destination: ObjectAddress
-    package var row: Row
-    package var service: S3Service
+    package let source: Source
+    package let destination: ObjectAddress
+    package let row: Row
+    package let service: S3Service
 
     /// The source's path as the user gave it; nil for a stream.
     var path: [UInt8]? {
@@ -40,27 +40,14 @@ package struct UploadJob: Sendable {
         }
     }
 
+    // Computed once, because each look into the row copies it.
+
     /// Its share of the workers.
-    var share: Share {
-        switch row {
-        case _ where path == nil: .part
-        case .claimed(let record, _): record.upload.partSize == nil ? .small : .part
-        case .doneBefore(_, let again): again.partSize == nil ? .small : .part
-        }
-    }
-
+    let share: Share
     /// The expected requests, as its share counts them.
-    var weight: Int {
-        if case .claimed(let record, _) = row { max(record.partCount ?? 1, 1) } else { 1 }
-    }
-
+    let weight: Int
     /// In bytes; for a stream the expected size, nil if unknown.
-    var size: Int64? {
-        if case .stream(let input) = source { return input.expectedSize }
-        return switch row {
-        case .claimed(let record, _), .doneBefore(let record, _): record.size
-        }
-    }
+    let size: Int64?
 
     /// What to do if comparing the content shows that the file is not the one that the pending upload started with.
     package enum ContentChange: Sendable {
@@ -94,6 +81,24 @@ package struct UploadJob: Sendable {
         self.restartsAs = restartsAs
         self.onChange = onChange
         self.comparesFile = comparesFile
+        let partSize: Int64?
+        let recordedSize: Int64?
+        switch row {
+        case .claimed(let record, _):
+            (partSize, recordedSize) = (record.upload.partSize, record.size)
+            weight = max(record.partCount ?? 1, 1)
+        case .doneBefore(let record, let again):
+            (partSize, recordedSize) = (again.partSize, record.size)
+            weight = 1
+        }
+        switch source {
+        case .file:
+            share = partSize == nil ? .small : .part
+            size = recordedSize
+        case .stream(let input):
+            share = .part
+            size = input.expectedSize
+        }
     }
 }
 

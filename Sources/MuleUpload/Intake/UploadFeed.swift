@@ -45,7 +45,7 @@ package struct FeedCounts: Equatable, Sendable {
 /// Uploads that are already registered: one list, or a sequence of lists.
 package struct JobFeed: UploadFeed {
     private let more: () throws(UploadFailure) -> [UploadJob]?
-    private var waiting: [Share: Queue<UploadJob>] = [.small: Queue(), .part: Queue()]
+    private var waiting = QueuePerShare<UploadJob>()
     package private(set) var hasFoundAll = false
     package let onlyPlace: (S3Service, String)?
 
@@ -70,7 +70,7 @@ package struct JobFeed: UploadFeed {
         onlyPlace = place
     }
 
-    package var mayFind: Bool { !hasFoundAll && waiting.values.reduce(0) { $0 + $1.count } < Self.most }
+    package var mayFind: Bool { !hasFoundAll && Share.allCases.reduce(0) { $0 + waiting[$1].count } < Self.most }
 
     package mutating func find() throws(UploadFailure) -> FeedCounts {
         var findings = FeedCounts()
@@ -80,14 +80,14 @@ package struct JobFeed: UploadFeed {
         }
         for job in jobs {
             findings.count(job)
-            waiting[job.share]?.append(job)
+            waiting[job.share].append(job)
         }
         return findings
     }
 
-    package func count(of share: Share) -> Int { waiting[share]?.count ?? 0 }
+    package func count(of share: Share) -> Int { waiting[share].count }
 
     package mutating func take(_ share: Share, atMost count: Int) -> [UploadJob] {
-        (0..<count).compactMap { _ in waiting[share]?.popFirst() }
+        (0..<count).compactMap { _ in waiting[share].popFirst() }
     }
 }

@@ -12,7 +12,7 @@ extension UploadRun {
         if let settled = record.negotiated.flatMap(NegotiatedIntegrity.init(text:)) { return settled }
         let integrity = record.upload.integrity
         let mode = integrity.firstMode(
-            remembered: facts.checksumMode(of: service.endpoint.url),
+            remembered: facts.checksumMode(of: service.url),
             service.profile,
             isLocked: record.upload.attributes.isLocked
         )

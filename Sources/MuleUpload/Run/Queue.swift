@@ -1,3 +1,5 @@
+import MulePlan
+
 /// First in, first out.
 struct Queue<Element> {
     private var elements: [Element?] = []
@@ -33,5 +35,15 @@ struct Queue<Element> {
             }
         }
         return elements[head].take()
+    }
+}
+
+/// A queue for each kind of work. (A dictionary allocates memory for each change of a value in it.)
+struct QueuePerShare<Element> {
+    private var queues = [Queue<Element>](repeating: Queue(), count: Share.allCases.count)
+
+    subscript(share: Share) -> Queue<Element> {
+        get { queues[share.rawValue] }
+        _modify { yield &queues[share.rawValue] }
     }
 }

@@ -22,6 +22,8 @@ final class Recorder: Sendable {
         var isGathering = false
         /// A thread waits until all is written.
         var isAwaited = false
+
+        var hasRoom: Bool { waiting.count + beingWritten < mostWaiting }
     }
 
     private let ledger: Ledger
@@ -77,7 +79,8 @@ final class Recorder: Sendable {
 
     /// Waits while too many entries are unrecorded. Do not call on the recorder's thread.
     func waitForRoom() {
-        state.wait { $0.waiting.count + $0.beingWritten < Self.mostWaiting ? () : nil }
+        if state.withLock({ $0.hasRoom }) { return }
+        state.wait { $0.hasRoom ? () : nil }
     }
 
     /// Waits until all earlier entries are written or have failed, and their completions have run. Do not call on the

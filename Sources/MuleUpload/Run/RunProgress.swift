@@ -86,7 +86,8 @@ final class RunProgress: Sendable {
 
     func end(_ transfer: Transfer) {
         state.withLock { state in
-            state.active.removeAll { $0 === transfer }
+            // The oldest are in front, and mostly end first.
+            if let place = state.active.firstIndex(where: { $0 === transfer }) { state.active.remove(at: place) }
             state.filesDone += 1
             state.bytesDone += transfer.bytesDone.load(ordering: .relaxed)
             state.bytesSkipped += transfer.bytesSkipped.load(ordering: .relaxed)

@@ -14,6 +14,7 @@ extension UploadRun {
     /// - Parameter now: the store's time.
     func attributes(of record: UploadRecord, at now: UTCTime) -> ObjectAttributes {
         var attributes = record.upload.attributes
+        attributes.reserve(3)
         do {
             if attributes.contentType == ObjectAttributes.noContentType {
                 attributes.remove(ObjectHeader.contentType.name)
@@ -24,17 +25,20 @@ extension UploadRun {
             if let end = attributes[lock].flatMap(RetainUntil.init(text:)) {
                 try attributes.set(lock, end.date(from: now).iso8601)
             }
-            try attributes.set("x-amz-meta-" + UploadToken.metadataName, record.token)
-            if let time = record.upload.source?.modificationTime, attributes["x-amz-meta-mtime"] == nil {
-                let fraction = String(time % 1_000_000_000)
-                let padding = String(repeating: "0", count: max(0, 9 - fraction.utf8.count))
-                if time >= 0 { try attributes.set("x-amz-meta-mtime", "\(time / 1_000_000_000).\(padding)\(fraction)") }
+            try attributes.set(Self.tokenHeader, record.token)
+            if let time = record.upload.source?.modificationTime, time >= 0, attributes[Self.timeHeader] == nil {
+                // The leading 1 keeps the zeros.
+                let fraction = String(1_000_000_000 + time % 1_000_000_000).dropFirst()
+                try attributes.set(Self.timeHeader, "\(time / 1_000_000_000).\(fraction)")
             }
         } catch {
             fatalError("names and values of our own are clean: \(error)")
         }
         return attributes
     }
+
+    private static let tokenHeader = "x-amz-meta-" + UploadToken.metadataName
+    private static let timeHeader = "x-amz-meta-mtime"
 
     /// By the extension of the file, or of the key if the file's says nothing: a link may lead to a file without one.
     /// Nil for streams.

@@ -17,8 +17,7 @@ package struct UploadSummary: Sendable {
     /// Nil for an object sent in one request.
     package var parts: Int?
     package var proof: ObjectProof
-    /// To compare the file with; nil for a stream, and if no checksum is recorded.
-    package var content: RecordedContent?
+    package var partSize: Int64?
     /// Payload bytes sent in this run, including retries.
     package var bytesSent: Int64
     /// Bytes that an earlier run uploaded.
@@ -32,6 +31,9 @@ package struct UploadSummary: Sendable {
     package var storeClock: StoreClock
     /// When the object was last modified, by the store's clock, if it already existed.
     package var lastModified: UTCTime?
+
+    /// To compare the file with; nil if no checksum is recorded.
+    package var content: RecordedContent? { RecordedContent(proof, size: size, partSize: partSize) }
 }
 
 /// The result of a failed upload.

@@ -457,7 +457,7 @@ package final class UploadRun: Sendable {
                 ? found?.object.eTag.flatMap(DigestETag.init)?.partCount
                 : wasThere ? record.partCount : partCount,
             proof: proof,
-            content: RecordedContent(proof, size: size, partSize: record.upload.partSize),
+            partSize: record.upload.partSize,
             bytesSent: transfer.bytesSent.load(ordering: .relaxed),
             bytesSkipped: transfer.bytesSkipped.load(ordering: .relaxed),
             seconds: Moment.now().seconds(since: transfer.startedAt),

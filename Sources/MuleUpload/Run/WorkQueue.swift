@@ -270,7 +270,8 @@ final class WorkQueue: Sendable {
 
         /// Takes the limit from the control, if any.
         mutating func follow(_ change: (inout ConcurrencyControl) -> Void) {
-            guard var changed = control else { return }
+            // Taken out, so that no copy shares its arrays.
+            guard var changed = control.take() else { return }
             if idle > 0, busy < limit, !hasWork { changed.starved() }
             changed.room = hasRoom ? outlook.room : .narrow
             change(&changed)
@@ -364,7 +365,7 @@ final class WorkQueue: Sendable {
     /// The next unit of work; nil at the end, or to stop a surplus worker.
     func next() -> Work? {
         var isIdle = false
-        return state.wait(askingAgainAt: nextLook, wakingOthersIf: \.concernsOthers) { state -> Work?? in
+        return state.wait(askingAgainAt: nextLook, wakingOthersIf: { $0.concernsOthers }) { state -> Work?? in
             if isIdle { state.idle -= 1 }
             let work = next(&state)
             isIdle = work == nil
@@ -558,7 +559,7 @@ final class WorkQueue: Sendable {
     /// - Parameter followsLink: whether the limit depends on the change, so that the pacer's outlook must be current.
     ///   Waiting threads need it too. Querying it costs a good part of the work for a small file.
     private func change(followsLink: Bool = false, _ body: (inout State) -> Void) {
-        state.update(if: \.concernsOthers) { state in
+        state.update(if: { $0.concernsOthers }) { state in
             if followsLink || state.idle > 0 { look(&state) }
             body(&state)
         }

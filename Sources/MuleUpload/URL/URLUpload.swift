@@ -141,7 +141,6 @@ package final class URLUpload: Sendable {
             size: source.size,
             parts: nil,
             proof: proof,
-            content: nil,
             bytesSent: sent.load(ordering: .relaxed),
             bytesSkipped: 0,
             seconds: Moment.now().seconds(since: started),
