@@ -55,11 +55,11 @@ package struct SmallFileControl: Sendable {
     /// While nothing is answered, the limit rises after this many seconds, by one in each step, up to a maximum: the
     /// store is far away, or slow, and both need more than the start. A store on the local network has answered before.
     private static let patience = 0.025
-    private static let step = 0.0005
-    private static let mostUnanswered = 64
+    private static let step = 0.0003
+    private static let mostUnanswered = 96
     /// Seconds that a further connection costs at both ends: its thread and its set-up, with a TLS handshake and without.
     /// It must save more, and how much it saves depends on how many files are left.
-    private var connectionSeconds: Double { isEncrypted ? 0.005 : 0.0025 }
+    private var connectionSeconds: Double { isEncrypted ? 0.004 : 0.002 }
     /// Answers for a decision, and their numbers in order that count as quick and as usual.
     private static let window = 16
     private static let quarter = 3

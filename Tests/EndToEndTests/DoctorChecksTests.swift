@@ -16,13 +16,14 @@ import Testing
     private func finding(
         _ check: String,
         _ options: [String] = [],
+        at place: String = "bucket",
         _ change: (inout FakeProfile) -> Void = { _ in }
     ) throws -> (state: String, text: String) {
         var profile = FakeProfile.aws()
         change(&profile)
         let store = FakeS3(profile)
         defer { withExtendedLifetime(store) {} }
-        let outcome = try MuleRun(store).run(["doctor", "--json"] + options + ["bucket"])
+        let outcome = try MuleRun(store).run(["doctor", "--json"] + options + [place])
         #expect(outcome.exitCode == 0, "\(outcome.out)")
         return try finding(check, outcome)
     }
@@ -55,6 +56,13 @@ import Testing
         #expect(narrow.state == "warning" && narrow.text.contains("\"a/\", \"b/\""), "\(narrow)")
         let short = try lifecycle([Self.rule(7), Self.rule(1, prefix: "a/")])
         #expect(short.state == "warning" && short.text.contains("after 1 day:"), "\(short)")
+        func below(_ place: String, _ rules: [FakeXML]) throws -> String {
+            try finding("bucket.lifecycle", at: place) { $0.lifecycle = rules }.text
+        }
+        let rules = [Self.rule(7, prefix: "a/"), Self.rule(1, prefix: "b/c/")]
+        #expect(try below("bucket/a/deep/", rules).hasSuffix("after 7 days."))
+        #expect(try below("bucket/b/", rules).contains("after 1 day:"))
+        #expect(try below("bucket/b/d/", rules).hasPrefix("No lifecycle rule"))
         let unknown = try finding("bucket.lifecycle") { $0.knowsSettings = false }
         #expect(unknown.state == "warning" && unknown.text.contains("no lifecycle rules"), "\(unknown)")
         #expect(unknown.text.contains("mule clean"))

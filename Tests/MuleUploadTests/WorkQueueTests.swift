@@ -282,17 +282,18 @@ extension WorkQueueTests {
         let taker = Taker(queue: queue)
         let thread = taker.start()
         // Without an answer.
-        #expect(taker.wait(for: 64) == 64)
+        #expect(taker.wait(for: 96) == 96)
         for _ in 0..<16 { queue.bodyDelivered(in: 0.2, of: Self.answer(.smallFile)) }
-        #expect(taker.wait(for: 128) == 128)
+        // The square root of 300 files, 0.2 s each, over 2 ms for a connection.
+        #expect(taker.wait(for: 173) == 173)
         queue.throttled()
         let extra = taker.taken.withLock { taken in taken.filter { $0.slot == .smallFile } }
-        #expect(extra.count == 128 - ConcurrencyControl.start)
-        for work in extra.prefix(60) { queue.done(work, in: 0.2) }
+        #expect(extra.count == 173 - ConcurrencyControl.start)
+        for work in extra.prefix(80) { queue.done(work, in: 0.2) }
         sleep(until: Moment.now().adding(seconds: 0.1), Cancellation())
-        #expect(taker.count == 128, "64 may be in flight, and 68 are")
-        for work in extra[60..<70] { queue.done(work, in: 0.2) }
-        #expect(taker.wait(for: 134) == 134)
+        #expect(taker.count == 173, "86 may be in flight, and 93 are")
+        for work in extra[80..<90] { queue.done(work, in: 0.2) }
+        #expect(taker.wait(for: 176) == 176)
         queue.close()
         thread.join()
     }

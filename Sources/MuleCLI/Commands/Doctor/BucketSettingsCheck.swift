@@ -27,7 +27,7 @@ struct BucketSettingsCheck {
     private func checkLifecycle() {
         let check = "bucket.lifecycle"
         do throws(S3Error) {
-            visit.report(Self.finding(try visit.connection.abortRules(of: visit.bucket), visit.bucket))
+            visit.report(finding(try visit.connection.abortRules(of: visit.bucket)))
         } catch {
             guard error.isAboutUnknownSetting else { return visit.reportUnchecked(check, error) }
             visit.report(
@@ -41,34 +41,36 @@ struct BucketSettingsCheck {
         }
     }
 
-    /// What to say about the rules that abort unfinished uploads.
-    static func finding(_ rules: [AbortRule], _ bucket: String) -> Finding {
+    /// What to say about the rules that abort unfinished uploads of keys with the prefix.
+    private func finding(_ rules: [AbortRule]) -> Finding {
         let check = "bucket.lifecycle"
-        let cure = "\"mule policy lifecycle \(bucket)\" prints a rule for all objects that waits 7 days."
-        guard let shortest = rules.min(by: { $0.days < $1.days }) else {
+        let cure = "\"mule policy lifecycle \(visit.place)\" prints a rule that waits 7 days."
+        let general = rules.filter { visit.prefix.utf8.starts(with: $0.prefix.utf8) }
+        let narrow = rules.filter { !general.contains($0) && $0.prefix.utf8.starts(with: visit.prefix.utf8) }
+        guard let shortest = (general + narrow).min(by: { $0.days < $1.days }) else {
             return .warning(
                 check,
                 "No lifecycle rule aborts unfinished uploads: those that no ledger knows stay there, and cost storage.",
                 cure: cure
             )
         }
-        if shortest.days < fewDays {
+        if shortest.days < Self.fewDays {
             return .warning(
                 check,
-                "\(name(shortest)) aborts unfinished uploads after \(days(shortest)): an upload that is interrupted "
-                    + "for longer starts again.",
+                "\(Self.name(shortest)) aborts unfinished uploads after \(Self.days(shortest)): an upload that is "
+                    + "interrupted for longer starts again.",
                 cure: cure
             )
         }
-        guard let general = rules.filter(\.prefix.isEmpty).min(by: { $0.days < $1.days }) else {
-            let prefixes = Set(rules.map { TextSafety.displayText("\"\($0.prefix)\"") }).sorted()
+        guard let rule = general.min(by: { $0.days < $1.days }) else {
+            let prefixes = Set(narrow.map { TextSafety.displayText("\"\($0.prefix)\"") }).sorted()
             return .warning(
                 check,
                 "Unfinished uploads are aborted only where keys start with \(prefixes.joined(separator: ", ")).",
                 cure: cure
             )
         }
-        return .ok(check, "\(name(general)) aborts unfinished uploads after \(days(general)).")
+        return .ok(check, "\(Self.name(rule)) aborts unfinished uploads after \(Self.days(rule)).")
     }
 
     private static func name(_ rule: AbortRule) -> String {

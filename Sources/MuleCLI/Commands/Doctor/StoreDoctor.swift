@@ -57,6 +57,8 @@ struct StoreDoctor {
 struct BucketVisit {
     let settings: FoundSettings
     let bucket: String
+    /// Empty, or with a slash at its end.
+    let prefix: String
     /// The bucket with the prefix, as an operand.
     let place: String
     let connection: S3Connection
@@ -64,7 +66,6 @@ struct BucketVisit {
     /// An object that does not exist: its name has 128 random bits.
     let probe: ObjectAddress
 
-    /// - Parameter prefix: empty, or with a slash at its end.
     init(
         settings: FoundSettings,
         bucket: String,
@@ -74,6 +75,7 @@ struct BucketVisit {
     ) {
         self.settings = settings
         self.bucket = bucket
+        self.prefix = prefix
         place = TextSafety.displayText(prefix.isEmpty ? bucket : "\(bucket)/\(prefix)")
         self.connection = connection
         self.report = report
