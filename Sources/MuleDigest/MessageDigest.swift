@@ -97,20 +97,23 @@ private func digest(_ bytes: some Collection<UInt8>, _ kind: FetchedDigest, coun
     }
 }
 
-/// RFC 2104 over SHA-256. OpenSSL's HMAC sets up three digests for each call, which takes longer than the digests
-/// themselves of a short text.
+/// RFC 2104 over SHA-256.
 package func hmacSHA256(key: [UInt8], message: some Collection<UInt8>) -> [UInt8] {
-    let (blockSize, inner, outer): (Int, UInt8, UInt8) = (64, 0x36, 0x5C)
-    var block = [UInt8](repeating: inner, count: blockSize)
-    for (index, byte) in (key.count > blockSize ? sha256(key) : key).enumerated() { block[index] ^= byte }
-    var digest = MessageDigest(.sha256)
-    block.withUnsafeBytes { digest.update($0) }
-    withBytes(of: message) { digest.update($0) }
-    let innerDigest = digest.finish()
-    for index in block.indices { block[index] ^= inner ^ outer }
-    block.withUnsafeBytes { digest.update($0) }
-    innerDigest.withUnsafeBytes { digest.update($0) }
-    return digest.finish()
+    [UInt8](unsafeUninitializedCapacity: ChecksumAlgorithm.sha256.byteCount) { buffer, count in
+        withBytes(of: message) { message in
+            let result = HMAC(
+                FetchedDigest.sha256.method,
+                key,
+                Int32(key.count),
+                message.baseAddress?.assumingMemoryBound(to: UInt8.self),
+                message.count,
+                buffer.baseAddress,
+                nil
+            )
+            require(result == nil ? 0 : 1, "HMAC")
+        }
+        count = ChecksumAlgorithm.sha256.byteCount
+    }
 }
 
 /// An OpenSSL digest method, fetched once per process: fetching takes longer than the digest of a short text

@@ -289,6 +289,7 @@ package final class Ledger: Sendable {
                 claims[place] = lease.map { .began(record, $0) } ?? .heldElsewhere(record)
             }
             return claims.map { claim in
+                // Nil stands only for a new row, and each of these has just got one.
                 guard let claim else { fatalError("every upload has its claim") }
                 return claim
             }

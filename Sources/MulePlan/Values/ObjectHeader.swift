@@ -13,6 +13,7 @@ package enum ObjectHeader: String, CaseIterable, Sendable {
     case requestPayer, expectedBucketOwner
 
     private var row: Row {
+        // `rows` is made of all cases.
         guard let row = Self.rows[self] else { fatalError("each case has a row") }
         return row
     }
