@@ -4,7 +4,7 @@
 #include <sqlite3.h>
 
 /* Swift cannot call functions with a variable number of arguments. */
-static inline int mule_count_no_memory(void) {
+static inline int mule_disable_memory_statistics(void) {
     return sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
 }
 

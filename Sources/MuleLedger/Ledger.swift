@@ -218,7 +218,7 @@ package final class Ledger: Sendable {
         }
     }
 
-    /// - Parameter isLast: whether the ledger will probably be closed next, which then costs less.
+    /// - Parameter isLast: whether this is probably the last transaction before the ledger is closed; saves a sync.
     func transaction<Result: Sendable>(
         isLast: Bool = false,
         _ body: (Database) throws(SQLiteError) -> Result

@@ -52,8 +52,9 @@ package final class Database {
             { context, connection, name, frames in
                 guard let log = context?.assumingMemoryBound(to: LogState.self) else { return SQLITE_OK }
                 log.pointee.frames = frames
-                // What cannot be moved now is moved later; the commit that called the hook is durable.
-                if frames >= Database.checkpointFrames, log.pointee.durability != .none {
+                // What cannot be moved now is moved later; the commit that called the hook is durable. The sync of
+                // another commit must not fail here, where nobody is told.
+                if frames >= Database.checkpointFrames, log.pointee.durability == .full {
                     sqlite3_wal_checkpoint(connection, name)
                 }
                 return SQLITE_OK
@@ -223,18 +224,23 @@ package final class Database {
         return try transaction("BEGIN IMMEDIATE", body)
     }
 
-    /// A transaction after which this connection will be closed. The log is moved into the file at once, as it would be
-    /// then, and its sync serves both: when this returns, the transaction is durable.
+    /// A transaction after which this connection will be closed. It checkpoints at once, as closing would; the
+    /// checkpoint's sync of the log also makes this transaction durable before this returns.
     package func lastTransaction<Result>(_ body: () throws(SQLiteError) -> Result) throws(SQLiteError) -> Result {
         guard usesLog, !log.pointee.mayBeNew else { return try transaction(body) }
         let result = try withoutSync { () throws(SQLiteError) in try transaction("BEGIN IMMEDIATE", body) }
         var frames: Int32 = 0
         var moved: Int32 = 0
         let status = sqlite3_wal_checkpoint_v2(connection, "main", SQLITE_CHECKPOINT_PASSIVE, &frames, &moved)
-        // Another process may have kept it from moving all, and from the sync.
+        // The kernel reports a failed sync once: another one would succeed, without the bytes.
+        if status == Self.failedSync { throw error(status, "checkpoint") }
+        // Another process may have prevented a full checkpoint, and with it the sync.
         if status != SQLITE_OK || moved < frames { try syncLog() }
         return result
     }
+
+    /// `SQLITE_IOERR_FSYNC`, which Swift does not import.
+    private static let failedSync = SQLITE_IOERR | 4 << 8
 
     /// A transaction that starts a new log, with one sync of it. SQLite syncs the log's header before the first frame:
     /// if a log is started over, frames of the old one would otherwise count behind the old header
@@ -324,8 +330,8 @@ package final class Database {
         return statement
     }
 
-    /// SQLite counts the memory that it has, under a lock for each allocation of any thread; mule never asks.
-    private static let configureOnce: Void = { _ = mule_count_no_memory() }()
+    /// By default SQLite keeps memory statistics, under a lock for each allocation. mule does not use them.
+    private static let configureOnce: Void = { _ = mule_disable_memory_statistics() }()
 
     private func check(_ status: Int32, _ sql: String) throws(SQLiteError) {
         if status != SQLITE_OK { throw error(status, sql) }
@@ -366,6 +372,7 @@ private final class Statement {
 
     /// - Returns: SQLite's status.
     func bind(_ values: [SQLValue]) -> Int32 {
+        precondition(sqlite3_stmt_busy(handle) == 0, "rows of this statement are still read from these bytes")
         precondition(
             Int(sqlite3_bind_parameter_count(handle)) == values.count,
             "values for: \(String(cString: sqlite3_sql(handle)))"

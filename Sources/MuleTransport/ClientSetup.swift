@@ -54,7 +54,7 @@ extension HTTPClient {
         }
     }
 
-    /// HEAD is an option of its own.
+    /// libcurl sends HEAD by `CURLOPT_NOBODY`.
     func setMethod(_ method: String) {
         guard method != self.method else { return }
         self.method = method

@@ -62,7 +62,9 @@ import Testing
         let rules = [Self.rule(7, prefix: "a/"), Self.rule(1, prefix: "b/c/")]
         #expect(try below("bucket/a/deep/", rules).hasSuffix("after 7 days."))
         #expect(try below("bucket/b/", rules).contains("after 1 day:"))
-        #expect(try below("bucket/b/d/", rules).hasPrefix("No lifecycle rule"))
+        #expect(
+            try below("bucket/b/d/", rules).hasPrefix("No lifecycle rule aborts unfinished uploads below bucket/b/d/")
+        )
         let unknown = try finding("bucket.lifecycle") { $0.knowsSettings = false }
         #expect(unknown.state == "warning" && unknown.text.contains("no lifecycle rules"), "\(unknown)")
         #expect(unknown.text.contains("mule clean"))

@@ -331,7 +331,7 @@ extension Ledger {
     /// Commits all entries in one transaction. When this returns, parts are finished and uploads are done, durably. The
     /// parts of a finished or aborted upload are deleted.
     ///
-    /// - Parameter isLast: whether the ledger will probably be closed next, which then costs less.
+    /// - Parameter isLast: whether this is probably the last transaction before the ledger is closed; saves a sync.
     package func commit(_ entries: [Entry], isLast: Bool = false) throws(LedgerError) {
         try transaction(isLast: isLast) { database throws(SQLiteError) in
             for entry in entries {
@@ -399,7 +399,7 @@ extension Ledger {
         }
     }
 
-    /// In one statement, because each writes the whole row.
+    /// One UPDATE, because every UPDATE rewrites the whole row.
     private func recordDone(
         _ finished: FinishedUpload,
         _ proof: ObjectProof,

@@ -23,7 +23,7 @@ package struct RunSettings: Sendable {
     package var leastSizeToAsk: Int64 = 64 << 20
     /// Whether an object without a given type gets that of its extension.
     package var guessesContentType = false
-    /// Whether the ledger is closed after the run, with nothing written to it before.
+    /// Whether the ledger is probably closed right after the run, without further writes.
     package var closesLedger = false
 
     package static let defaultConcurrency = 16

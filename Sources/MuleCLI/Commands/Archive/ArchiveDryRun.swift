@@ -115,7 +115,8 @@ private struct PlanSummary {
         return min(max(0, settings.smallFiles - settings.concurrency), totals.smallFiles)
     }
     private var memory: Int64 {
-        RequestCapacity.likelyMemory(requests: requestsAtOnce, small: min(totals.smallFiles, requestsAtOnce))
+        let larger = min(totals.bodies - totals.smallFiles, settings.concurrency)
+        return RequestCapacity.likelyMemory(requests: requestsAtOnce, small: max(0, requestsAtOnce - larger))
     }
 
     /// Nil if no rate limit applies now.

@@ -47,10 +47,12 @@ struct BucketSettingsCheck {
         let cure = "\"mule policy lifecycle \(visit.place)\" prints a rule that waits 7 days."
         let general = rules.filter { visit.prefix.utf8.starts(with: $0.prefix.utf8) }
         let narrow = rules.filter { !general.contains($0) && $0.prefix.utf8.starts(with: visit.prefix.utf8) }
+        let below = visit.prefix.isEmpty ? "" : " below \(visit.place)"
         guard let shortest = (general + narrow).min(by: { $0.days < $1.days }) else {
             return .warning(
                 check,
-                "No lifecycle rule aborts unfinished uploads: those that no ledger knows stay there, and cost storage.",
+                "No lifecycle rule aborts unfinished uploads\(below): those that no ledger knows stay there, and cost "
+                    + "storage.",
                 cure: cure
             )
         }
