@@ -269,7 +269,9 @@ package final class Ledger: Sendable {
                     claims[place] = .taken(by: other)
                     continue
                 }
-                let known = try known(upload, in: database, before: new.first?.record.number) { isDone(place, $0) }
+                let known = try existingClaim(of: upload, in: database, before: new.first?.record.number) {
+                    isDone(place, $0)
+                }
                 claims[place] = known
                 let item: (record: UploadRecord, state: ItemState)
                 switch known {
@@ -299,8 +301,8 @@ package final class Ledger: Sendable {
     /// The claim of an upload that has a row, or needs none; nil if it needs a new one.
     ///
     /// - Parameter firstNew: the first row that this transaction has created; it has no lease yet.
-    private func known(
-        _ upload: NewUpload,
+    private func existingClaim(
+        of upload: NewUpload,
         in database: Database,
         before firstNew: Int64?,
         unless isDone: (UploadRecord) -> Bool

@@ -359,7 +359,7 @@ private struct Text: Hashable {
 private final class Statement {
     let handle: OpaquePointer
     // Never empty: a null pointer would bind NULL.
-    private var room = UnsafeMutableRawBufferPointer.allocate(byteCount: 256, alignment: 1)
+    private var buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 256, alignment: 1)
 
     init(_ handle: OpaquePointer) {
         self.handle = handle
@@ -367,7 +367,7 @@ private final class Statement {
 
     deinit {
         sqlite3_finalize(handle)
-        room.deallocate()
+        buffer.deallocate()
     }
 
     /// - Returns: SQLite's status.
@@ -378,11 +378,11 @@ private final class Statement {
             "values for: \(String(cString: sqlite3_sql(handle)))"
         )
         let length = values.reduce(0) { $0 + $1.byteCount }
-        if length > room.count {
-            room.deallocate()
-            room = .allocate(byteCount: 2 * length, alignment: 1)
+        if length > buffer.count {
+            buffer.deallocate()
+            buffer = .allocate(byteCount: 2 * length, alignment: 1)
         }
-        guard var place = room.baseAddress else { return SQLITE_NOMEM }
+        guard var place = buffer.baseAddress else { return SQLITE_NOMEM }
         for (index, value) in values.enumerated() {
             let status = bind(value, Int32(index + 1), at: &place)
             if status != SQLITE_OK { return status }

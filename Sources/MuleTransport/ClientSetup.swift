@@ -56,8 +56,8 @@ extension HTTPClient {
 
     /// libcurl sends HEAD by `CURLOPT_NOBODY`.
     func setMethod(_ method: String) {
-        guard method != self.method else { return }
-        self.method = method
+        guard method != methodOnHandle else { return }
+        methodOnHandle = method
         if method == "HEAD" {
             curl.clear(CURLOPT_CUSTOMREQUEST)
         } else {

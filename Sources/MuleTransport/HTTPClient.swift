@@ -34,10 +34,10 @@ package final class HTTPClient: HTTPPerformer {
     private var lines = HeaderLines()
     /// How the last answer came; nil unless the settings ask for it, and without TLS.
     package internal(set) var security: ConnectionSecurity?
-    /// Nil before the first setting, like the next two.
+    /// What the handle is set to; nil before the first setting, like the next two.
     var hasSmallBuffer: Bool?
     var decodesAnswers: Bool?
-    var method: String?
+    var methodOnHandle: String?
     /// Nil if libcurl reads the authorities itself, for each connection.
     var trusted: TrustStore.Source?
 

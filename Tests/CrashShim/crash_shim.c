@@ -33,7 +33,7 @@ static int (*libc_renameat2)(int, const char *, int, const char *, unsigned);
 static int (*libc_mkdir)(const char *, mode_t);
 static int (*libc_linkat)(int, const char *, int, const char *, int);
 
-enum how { before, middle, after, cut, torn };
+enum how { before, middle, after, cut, torn, failed_sync };
 
 static struct {
     const char *root;
@@ -112,7 +112,7 @@ static size_t file_count;
 static struct name *names;
 static size_t name_count;
 
-static int models_disk(void) { return orders.how == cut || orders.how == torn; }
+static int models_disk(void) { return orders.how == cut || orders.how == torn || orders.how == failed_sync; }
 
 static size_t file_of(const struct stat *facts) {
     for (size_t i = file_count; i-- > 0;)
@@ -259,6 +259,14 @@ static void note_synced(int descriptor) {
             names[i].is_synced = names[i].is_live;
 }
 
+/* Whether a sync of the file has something to write. Of a directory this is not known. */
+static int has_changes(int descriptor) {
+    struct stat facts;
+    if (fstat(descriptor, &facts)) return 0;
+    const struct file *file = entry_of(&facts);
+    return file->is_directory || file->change_count;
+}
+
 /* All that exists when the program starts is on disk. */
 static void note_present(const char *path) {
     struct stat facts;
@@ -364,7 +372,7 @@ static void die(const char *call, const char *path) {
 /* Counts a call with the lock held. */
 static int begin(const char *call, const char *path) {
     calls++;
-    int is_it = calls == orders.at;
+    int is_it = calls == orders.at && orders.how != failed_sync;
     if (is_it && orders.how != after && orders.how != middle) die(call, path);
     return is_it;
 }
@@ -397,8 +405,8 @@ static void start(void) {
     const char *at = getenv("CRASH_AT"), *how = getenv("CRASH_HOW"), *seed = getenv("CRASH_SEED");
     orders.at = at ? atol(at) : 0;
     orders.random = seed ? strtoull(seed, NULL, 10) : 0;
-    static const char *const words[] = {"before", "middle", "after", "cut", "torn"};
-    for (int i = 0; i < 5; i++)
+    static const char *const words[] = {"before", "middle", "after", "cut", "torn", "failedSync"};
+    for (int i = 0; i < 6; i++)
         if (how && !strcmp(how, words[i])) orders.how = (enum how)i;
     if (models_disk() && !orders.image) fail("no CRASH_IMAGE");
     if (models_disk()) note_present(root);
@@ -410,7 +418,7 @@ __attribute__((constructor)) static void begin_program(void) { pthread_once(&onc
 __attribute__((destructor)) static void end_program(void) {
     char text[64];
     snprintf(text, sizeof text, "calls: %ld, syncs: %ld", calls, syncs);
-    if (orders.root) write_note(text);
+    if (orders.root && orders.how != failed_sync) write_note(text);
 }
 
 static int is_ours(const char *path) {
@@ -569,7 +577,14 @@ static int counted_sync(const char *call, int (*sync)(int), int descriptor) {
     if (!leads_to_ours(descriptor, path)) return sync(descriptor);
     pthread_mutex_lock(&lock);
     int is_it = begin(call, path);
-    syncs++;
+    syncs += orders.how != failed_sync || has_changes(descriptor);
+    if (orders.how == failed_sync && syncs == orders.at) {
+        orders.at = 0;
+        write_note(path);
+        pthread_mutex_unlock(&lock);
+        errno = EIO;
+        return -1;
+    }
     /* Does not sync the machine's disk, because only the model is checked. */
     note_synced(descriptor);
     end(is_it, call, path);

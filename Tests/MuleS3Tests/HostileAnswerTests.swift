@@ -80,11 +80,11 @@ struct HostileAnswerTests {
             [],
             "<InitiateMultipartUploadResult><UploadId>\(long)</UploadId></InitiateMultipartUploadResult>"
         )
-        let begun = failure {
+        let endless = failure {
             _ = try connection(create)
                 .createMultipartUpload(address("k"), attributes: ObjectAttributes(), checksum: nil)
         }
-        #expect(isUnreadable(begun))
+        #expect(isUnreadable(endless))
         for names in [
             "<NextKeyMarker>\(long)</NextKeyMarker>",
             "<NextKeyMarker>k</NextKeyMarker><NextUploadIdMarker>\(long)</NextUploadIdMarker>",

@@ -11,7 +11,7 @@ import Testing
     private let harness: EngineHarness
     private let path: String
     private let uploadID: String
-    private let begun: Int
+    private let firstRequest: Int
 
     init() throws {
         harness = try EngineHarness()
@@ -21,7 +21,7 @@ import Testing
         let record = try harness.record()
         try harness.ledger.forgetParts(Array(1...5), of: record.number)
         uploadID = try #require(record.uploadID)
-        begun = harness.server.requests.count
+        firstRequest = harness.server.requests.count
     }
 
     /// Other bytes under the number, so that it is seen at the store when the part has been compared.
@@ -37,14 +37,14 @@ import Testing
         let server = harness.server
         damage(1, upload: uploadID, on: server)
         let wasSent = Atomic<Bool>(false)
-        let begun = begun
+        let firstRequest = firstRequest
         server.script([
             .on(
                 .listParts,
                 occurrence: 2,
                 .run(.beforeProcessing) { [weak server] _ in
                     let sent = server?.waitUntil { server in
-                        server.requests(.uploadPart).contains { $0.index >= begun && $0.partNumber == 1 }
+                        server.requests(.uploadPart).contains { $0.index >= firstRequest && $0.partNumber == 1 }
                     }
                     wasSent.store(sent == true, ordering: .sequentiallyConsistent)
                 }
@@ -54,7 +54,7 @@ import Testing
         try harness.expectDone(outcome, path)
         let sentMeanwhile = wasSent.load(ordering: .sequentiallyConsistent)
         #expect(sentMeanwhile)
-        #expect(harness.partsSent(from: begun).sorted() == [1, 6])
+        #expect(harness.partsSent(from: firstRequest).sorted() == [1, 6])
         #expect(server.count(.listParts) == 3)
         #expect(outcome.completed.first?.bytesSkipped == 4 * EngineHarness.partSize)
     }
@@ -73,7 +73,7 @@ import Testing
         ])
         let outcome = try harness.resume()
         try harness.expectDone(outcome, path)
-        #expect(harness.partsSent(from: begun).sorted() == Array(1...6))
+        #expect(harness.partsSent(from: firstRequest).sorted() == Array(1...6))
         #expect(server.count(.create) == 2)
     }
 
@@ -97,7 +97,7 @@ import Testing
         ])
         let outcome = try harness.resume()
         try harness.expectDone(outcome, path)
-        #expect(harness.partsSent(from: begun).sorted() == [1, 6])
+        #expect(harness.partsSent(from: firstRequest).sorted() == [1, 6])
         // The look comes before the store would find it out.
         #expect(harness.server.count(.complete) == 1)
     }

@@ -319,6 +319,16 @@ extension WorkQueueTests {
         #expect(taker.taken.withLock { $0.count { $0.transfer.smallSize == nil } } == 1)
     }
 
+    @Test func `larger files that wait do not keep small ones from being found`() throws {
+        let (harness, larger) = try Self.transfers(200, ofSize: 1 << 20)
+        let (other, small) = try Self.transfers(130, ofSize: 100)
+        let queue = WorkQueue.holding(larger, concurrency: 8, smallFiles: 256, isAdaptive: true)
+        #expect(queue.short(of: [.small]) == [.small])
+        queue.add(small)
+        #expect(queue.short(of: [.small]) == [])
+        withExtendedLifetime((harness, other)) {}
+    }
+
     @Test(arguments: [true, false])
     func `nothing is in addition to a number that the user set, nor larger files`(isAdaptive: Bool) throws {
         let (_, transfers) = try Self.transfers(40, areSmall: !isAdaptive)

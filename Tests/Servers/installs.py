@@ -30,7 +30,7 @@ fi
 export DEBIAN_FRONTEND=noninteractive
 get() { apt-get -o DPkg::Lock::Timeout=600 -o Dpkg::Use-Pty=0 install -y -qq --no-install-recommends "$@" 9>&-; }
 get "$@" && exit 0
-echo 's3server: apt-get could not install at once; reading the package lists anew' >&2
+echo 's3server: apt-get could not install at once; reading the package lists again' >&2
 tries=0
 # The wait above does not cover the lock of the package lists.
 until apt-get update -qq 9>&-; do

@@ -35,7 +35,19 @@ package struct TLSServer: Sendable {
         print("port", listener.getsockname()[1], "listens", flush=True)
         def serve(plain):
             try:
-                with context.wrap_socket(plain, server_side=True) as connection:
+                with context.wrap_socket(plain, server_side=True, do_handshake_on_connect=False) as connection:
+                    try:
+                        connection.do_handshake()
+                    except ssl.SSLError as error:
+                        # Unread bytes make close() reset the connection, and the client may lose the alert. It must
+                        # cope with that if it has no certificate, which it knows.
+                        if error.reason == "PEER_DID_NOT_RETURN_A_CERTIFICATE":
+                            return
+                        with socket.socket(fileno=connection.detach()) as raw:
+                            raw.shutdown(socket.SHUT_WR)
+                            while raw.recv(4096):
+                                pass
+                        return
                     stream = connection.makefile("rb")
                     while line := stream.readline():
                         length = 0

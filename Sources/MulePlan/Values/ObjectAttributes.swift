@@ -43,11 +43,10 @@ package struct ObjectAttributes: Hashable, Sendable {
 
     /// The headers of the object, and those of every request.
     package var parted: (object: ObjectAttributes, requests: ObjectAttributes) {
-        var (object, requests) = (self, ObjectAttributes())
-        for header in ObjectHeader.allCases where header.isOnEveryRequest {
-            object.headers.removeAll { $0.name == header.name }
-            requests.headers += headers.filter { $0.name == header.name }
-        }
+        let names = ObjectHeader.allCases.filter(\.isOnEveryRequest).map(\.name)
+        var (object, requests) = (self, self)
+        object.headers.removeAll { names.contains($0.name) }
+        requests.headers.removeAll { !names.contains($0.name) }
         return (object, requests)
     }
 
@@ -64,7 +63,7 @@ package struct ObjectAttributes: Hashable, Sendable {
 
     private static let capitals = UInt8(ascii: "A")...UInt8(ascii: "Z")
 
-    /// Makes room for so many headers, if that is known before they are set.
+    /// Allocates memory for so many more headers at once.
     package mutating func reserve(_ count: Int) { headers.reserveCapacity(headers.count + count) }
 
     /// Bytes of the user metadata as S3 counts them: names (without their prefix) and values.

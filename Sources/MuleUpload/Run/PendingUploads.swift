@@ -33,17 +33,22 @@ struct PendingUploads {
 
     /// Enough while the next ones are fetched, at one millisecond or more each.
     private static let few = 128
+    /// Larger files that are held at most while more of those that fit a buffer are searched behind them.
+    private static let mostUnbuffered = 8 * few
 
     var isEmpty: Bool { buffered.isEmpty && unbuffered.isEmpty && large.isEmpty }
 
-    func isShort(of share: Share) -> Bool { count(share) < Self.few }
+    /// Whether more should be fetched. Files that fit a buffer are sent in addition to the limit, so larger ones that
+    /// wait do not replace them.
+    func isShort(of share: Share) -> Bool {
+        guard share == .small else { return large.count < Self.few }
+        return buffered.count < Self.few && unbuffered.count < Self.mostUnbuffered
+    }
 
-    func holds(_ share: Share) -> Bool { count(share) > 0 }
+    func holds(_ share: Share) -> Bool { share == .small ? !(buffered.isEmpty && unbuffered.isEmpty) : !large.isEmpty }
 
     /// The size of the next file that is sent from a worker's buffer.
     var nextBufferedSize: Int64? { buffered.first?.transfer.smallSize }
-
-    private func count(_ share: Share) -> Int { share == .small ? buffered.count + unbuffered.count : large.count }
 
     mutating func announce(_ counts: Counts) {
         waiting.small += counts.small

@@ -7,10 +7,14 @@
    CRASH_HOW     "before": SIGKILL instead of the call. "middle": SIGKILL after half of a write; for other calls as
                  "before". "after": SIGKILL after the call. "cut": as "before", and CRASH_IMAGE gets the state after a
                  power cut: only what was synced. "torn": as "cut", but any unsynced data may have reached the disk too,
-                 in sectors of 512 bytes and in any order, drawn with CRASH_SEED.
-   CRASH_IMAGE   An existing directory, which gets the content of CRASH_ROOT after a power cut.
+                 in sectors of 512 bytes and in any order, drawn with CRASH_SEED. "failedSync": CRASH_AT counts only
+                 syncs that have something to write, and this one returns EIO. The program runs on, and as in Linux the
+                 next sync succeeds.
+   CRASH_IMAGE   An existing directory, which gets the content of CRASH_ROOT after a power cut. Required with "cut",
+                 "torn" and "failedSync".
    CRASH_SEED    A number; it determines the sectors.
-   CRASH_NOTE    A file, which gets the call at which the program was ended, or "calls: N" if it ran to its end.
+   CRASH_NOTE    A file, which gets the call at which the program was ended, or "calls: N" if it ran to its end. The path of
+                 a failed sync.
 
    The model of the disk guarantees only what POSIX does: written data is durable once the file is synced, and a created
    or removed name once its directory is synced. All that exists when the program starts is on disk. As in all current

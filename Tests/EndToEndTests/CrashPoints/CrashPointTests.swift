@@ -37,6 +37,35 @@ import Testing
         #expect(syncs == [7, 4])
     }
 
+    /// The kernel reports a failed write once: the next sync succeeds, and the bytes are not on disk. Commits are in the
+    /// log. If a directory or the first version of the file cannot be synced, the ledger is created in another way; what
+    /// cannot be moved into the file stays in the log; and SQLite ignores a failed sync of a directory.
+    @Test(.enabled(if: hasShim), arguments: [CrashScenario.small, .parts])
+    func `a sync of the ledger that fails fails the command, and the next one succeeds`(scenario: CrashScenario) throws
+    {
+        let bench = try CrashBench(scenario)
+        let arguments = scenario.arguments(bench.source, id: "")
+        var failed = 0
+        for number in 1... {
+            let trial = CrashTrial(bench)
+            try bench.reset(trial)
+            let (outcome, path) = try trial.run(arguments, failingSync: number)
+            guard let path else {
+                #expect(outcome.exitCode == 0, "\(outcome.err)")
+                break
+            }
+            if path.hasSuffix("-wal") {
+                failed += 1
+                #expect(outcome.exitCode == 12, "sync \(number) of \(path): \(outcome.err)")
+                #expect(outcome.err.contains("The ledger \(trial.ledgerDirectory)/ledger.sqlite"), "\(outcome.err)")
+            }
+            let again = try trial.run(arguments)
+            #expect(again.exitCode == 0, "after sync \(number) of \(path): \(again.err)")
+            #expect(bench.source.equals(bench.store.object(key: "key")))
+        }
+        #expect(failed > 1)
+    }
+
     static func points(_ count: Int, few: Int, seed: UInt64) -> [Int] {
         let wanted = wanted == "all" ? count : wanted.flatMap { Int($0) } ?? few
         guard wanted < count else { return Array(1...count) }

@@ -90,6 +90,19 @@ struct CrashTrial {
         return outcome
     }
 
+    /// Runs a command whose sync of this number fails.
+    ///
+    /// - Returns: its end, and the path whose sync failed; nil if it has fewer syncs.
+    func run(_ arguments: [String], failingSync number: Int) throws -> (outcome: CommandOutcome, path: String?) {
+        var command = try command(arguments)
+        let note = mule.home.path("note")
+        if Files.exists(note) { try Files.remove(note) }
+        let image = try mule.home.makeDirectory("image")
+        command.environment.merge(Kill.failure(ofSync: number, root: root, image: image, note: note)) { $1 }
+        let outcome = try command.run(timeoutSeconds: Self.patience)
+        return (outcome, Files.exists(note) ? String(decoding: try Files.read(note), as: UTF8.self) : nil)
+    }
+
     /// What was on the wire when the program died still reaches the store.
     private func waitUntilQuiet(from first: Int) {
         let isQuiet = bench.store.waitUntil { store in
@@ -234,8 +247,8 @@ struct CrashTrial {
             }
             // A recorded upload is resumed.
             if bench.scenario != .restart, !wreck.recorded.isEmpty, bench.scenario.partCount == 20 {
-                let isGoneOnWith = !requests.contains { $0.operation == .create }
-                #expect(isGoneOnWith, "begun anew: \(comment)")
+                let isResumed = !requests.contains { $0.operation == .create }
+                #expect(isResumed, "started over: \(comment)")
             }
         }
     }

@@ -44,16 +44,25 @@ struct Kill: Sendable, CustomStringConvertible {
     ///   - root: the directory whose changes count.
     ///   - image: a copy of the directory as a power loss leaves it.
     static func orders(_ kill: Kill?, root: String, image: String, note: String) -> [String: String] {
-        var orders = [
-            "LD_PRELOAD": "\(TestCommand.productsDirectory)/libcrash-shim.so", "CRASH_ROOT": root, "CRASH_NOTE": note,
-        ]
+        var orders = shim(root: root, image: image, note: note)
         if let kill, case .call(let moment) = kill.moment {
             orders["CRASH_AT"] = "\(kill.number)"
             orders["CRASH_HOW"] = moment.rawValue
             orders["CRASH_SEED"] = "\(kill.seed)"
-            orders["CRASH_IMAGE"] = image
         }
         return orders
+    }
+
+    /// Environment variables with which the sync of this number fails; the note has its path.
+    static func failure(ofSync number: Int, root: String, image: String, note: String) -> [String: String] {
+        shim(root: root, image: image, note: note).merging(["CRASH_AT": "\(number)", "CRASH_HOW": "failedSync"]) { $1 }
+    }
+
+    private static func shim(root: String, image: String, note: String) -> [String: String] {
+        [
+            "LD_PRELOAD": "\(TestCommand.productsDirectory)/libcrash-shim.so", "CRASH_ROOT": root,
+            "CRASH_IMAGE": image, "CRASH_NOTE": note,
+        ]
     }
 
     /// What the store does at the moment of a request.

@@ -33,6 +33,9 @@ final class BackendFiles {
         notes = PartNotes(signer.notes)
     }
 
+    /// Ends the reports of parts; to be called before the program exits.
+    func end() { notes?.end() }
+
     /// Called for each part that is recorded.
     var onPart: (@Sendable (UploadRecord, Int) -> Void)? {
         guard let notes else { return nil }
@@ -144,10 +147,11 @@ final class PartNotes: Sendable {
         self.thread = thread
     }
 
-    deinit {
+    /// Drops what waits, and returns after the thread has ended: OpenSSL must not be in use when the program exits.
+    /// Must be called once.
+    func end() {
         state.update { $0.hasEnded = true }
         cancellation.cancel()
-        // OpenSSL must not be in use when the program exits.
         thread.join()
     }
 

@@ -33,6 +33,7 @@ struct UploadCommand {
         }
         let ledger = try session.openLedger()
         let backend = BackendFiles(session, files.store, destination, ledger)
+        defer { backend?.end() }
         let feed = RegistrationFeed(
             ledger,
             service: files.service,
