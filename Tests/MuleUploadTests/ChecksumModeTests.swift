@@ -3,6 +3,7 @@ import MuleLedger
 import MulePlan
 import MuleS3
 import MuleSigning
+import MuleSystem
 import Synchronization
 import TestSupport
 import Testing
@@ -102,7 +103,10 @@ import Testing
             IntegrityOptions(checksum: checksum, payloadSigning: signing)
                 .maySignInsteadOfMD5(checksumMode, isEncrypted: encrypted, isLocked: isLocked, isHashFaster: faster)
         }
-        let isPossible = checksumMode.sendsMD5 && !isLocked
+        let isReplaced =
+            checksumMode.sendsMD5 || checksumMode == .checksum(.crc64nvme, confirmed: false)
+            || checksumMode == .checksum(.sha256, confirmed: false)
+        let isPossible = isReplaced && !isLocked
         for automatic in ["auto", IntegrityOptions.automaticFromMD5] {
             #expect(may(automatic, "auto", encrypted: false, faster: false) == isPossible)
             #expect(may(automatic, "auto", encrypted: true, faster: true) == isPossible)
@@ -147,6 +151,22 @@ import Testing
             #expect(!facts.mustAsk(endpoint))
         }
         #expect(saved.withLock { $0 } == ["new true=yes", "new false=no"])
+    }
+
+    @Test(arguments: [true, false]) func `who waits for the answer gets it`(answer: Bool) throws {
+        let facts = SignedBodyFacts(load: { _ in nil }, save: { _, _ in })
+        facts.waitForAnswer("store")
+        #expect(facts.mustAsk("store"))
+        let seen = Mutex<Bool?>(nil)
+        let waiting = try Thread(name: "waits") {
+            facts.waitForAnswer("store")
+            seen.withLock { $0 = facts.comparesHash("store") }
+        }
+        sleep(until: Moment.now().adding(seconds: 0.05), Cancellation())
+        #expect(seen.withLock { $0 } == nil)
+        facts.learn(answer, of: "store")
+        waiting.join()
+        #expect(seen.withLock { $0 } == answer)
     }
 
     @Test func `store that answers unclearly is not asked endlessly`() {

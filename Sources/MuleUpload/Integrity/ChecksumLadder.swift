@@ -25,8 +25,8 @@ extension IntegrityOptions {
 }
 
 extension IntegrityOptions {
-    /// Whether the signature over a part may replace its Content-MD5, at a store that compares bodies with their signed
-    /// hash.
+    /// Whether the signature over a part may replace its MD5, at a store that compares bodies with their signed hash:
+    /// the Content-MD5, or the comparison with its ETag if the store ignores the checksum header.
     ///
     /// - Parameters:
     ///   - isEncrypted: whether TLS protects the bytes in transit; then the hash is computed only for this purpose.
@@ -38,7 +38,7 @@ extension IntegrityOptions {
         isHashFaster: @autoclosure () -> Bool
     ) -> Bool {
         // A locked object needs a digest in a header, and a mode that the user chose is kept.
-        guard checksumMode.sendsMD5, isAutomatic, !isLocked else { return false }
+        guard checksumMode.mayNeedMD5, isAutomatic, !isLocked else { return false }
         switch PayloadSigning(rawValue: payloadSigning) ?? .auto {
         case .always: return true
         case .never: return false
@@ -110,12 +110,14 @@ extension ChecksumMode {
     /// - Parameters:
     ///   - isPromised: whether Create promised a checksum of the whole object.
     ///   - tagsAreMD5: whether earlier ETags of this store were MD5s of its data.
+    ///   - isCompared: whether the store compares this body with its signed hash; may wait for that to be known.
     ///   - md5: digests the body again.
     func verdict(
         on stored: StoredObject,
         _ digest: SliceDigest,
         isPromised: Bool,
         tagsAreMD5: Bool,
+        isCompared: () -> Bool,
         md5: () throws(UploadFailure) -> [UInt8]?
     ) throws(UploadFailure) -> BodyVerdict {
         switch self {
@@ -127,8 +129,10 @@ extension ChecksumMode {
             }
             // Complete will compare the whole object's checksum.
             if confirmed && isPromised { return BodyVerdict(.silent, self) }
-            // The store ignores the header. Unless it encrypts, its ETag is the MD5 of what it holds, which is as good.
-            // A row must hold the CRC of the upload's mode, or the object's checksum cannot be combined.
+            // The store ignores the header.
+            if mayNeedMD5, isCompared() { return BodyVerdict(.silent, .md5) }
+            // Unless it encrypts, its ETag is the MD5 of what it holds, which is as good. A row must hold the CRC of the
+            // upload's mode, or the object's checksum cannot be combined.
             guard wholeObjectCRC == ChecksumMode.md5.wholeObjectCRC, let eTag = stored.eTag, isMD5(eTag),
                 Self.isTag(eTag, ofMD5: try md5())
             else { return BodyVerdict(.sendAgain, .md5) }

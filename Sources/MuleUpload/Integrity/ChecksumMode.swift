@@ -84,6 +84,13 @@ package enum ChecksumMode: Hashable, Sendable {
     /// Whether bodies have a `Content-MD5`.
     package var sendsMD5: Bool { self == .md5 || self == .md5WithCRC32C }
 
+    /// Whether bodies have a `Content-MD5`, or those of the same upload may get one because the store ignores the
+    /// checksum header.
+    var mayNeedMD5: Bool {
+        if case .checksum(_, confirmed: false) = self { return wholeObjectCRC == Self.md5.wholeObjectCRC }
+        return sendsMD5
+    }
+
     /// The mode at a store of this profile: what is sent is the same.
     func fitting(_ profile: StoreProfile?) -> ChecksumMode {
         profile?.firstRung == .md5WithCRC32C && self == .md5 ? .md5WithCRC32C : self

@@ -66,6 +66,15 @@ final class SignedBodyFacts: Sendable {
         loaded(endpoint).comparesHash ?? false
     }
 
+    /// Waits while another worker asks the store, for a second at most. Four small requests take less time than the MD5
+    /// of what is sent meanwhile.
+    func waitForAnswer(_ endpoint: String) {
+        let deadline = Moment.now().adding(seconds: 1)
+        known.wait(askingAgainAt: { _ in deadline }) { known in
+            known[endpoint]?.isAsking != true || Moment.now() >= deadline ? () : nil
+        }
+    }
+
     /// Whether the caller must ask the store and then call `learn`: true for one caller at a time, while it is unknown.
     func mustAsk(_ endpoint: String) -> Bool {
         _ = loaded(endpoint)
@@ -82,7 +91,7 @@ final class SignedBodyFacts: Sendable {
 
     /// - Parameter comparesHash: nil if the store did not answer clearly.
     func learn(_ comparesHash: Bool?, of endpoint: String) {
-        known.withLock { known in
+        known.update { known in
             known[endpoint, default: Endpoint()].isAsking = false
             known[endpoint]?.comparesHash = comparesHash
         }

@@ -25,7 +25,7 @@ extension UploadRun {
         return option.signs(isEncrypted: transfer.job.service.endpoint.isEncrypted, checksumMode: checksumMode)
     }
 
-    /// Whether the signature over a part may replace Content-MD5, if the store compares the two.
+    /// Whether the signature over a part may replace its MD5, if the store compares the two.
     func mayOmitMD5(_ transfer: Transfer, _ record: UploadRecord) -> Bool {
         record.upload.integrity.maySignInsteadOfMD5(
             transfer.checksumMode,
@@ -35,7 +35,7 @@ extension UploadRun {
         )
     }
 
-    /// Whether parts are sent without Content-MD5, because the store compares them with their signed hash.
+    /// Whether parts need no MD5, because the store compares them with their signed hash.
     func omitsMD5(_ transfer: Transfer, _ record: UploadRecord) -> Bool {
         mayOmitMD5(transfer, record) && signedBodies.comparesHash(record.upload.store.endpoint)
             && !transfer.change { $0.needsMD5 }

@@ -57,10 +57,13 @@ struct ProbeUpload: Equatable {
 }
 
 extension Worker {
-    /// Asks the store whether it compares signed bodies with their hash, if that is unknown and would save work. Other
-    /// workers send parts at the same time, with Content-MD5.
+    /// Asks the store whether it compares signed bodies with their hash, if that is unknown and would save work: before
+    /// its first answer to a signed body, so that this needs no MD5 if the store ignores the checksum header. Other
+    /// workers send parts at the same time.
     func askAboutSignedBodies(_ transfer: Transfer, _ record: UploadRecord) throws(UploadFailure) {
-        guard run.mayOmitMD5(transfer, record), transfer.job.service.signsHere,
+        let checksumMode = transfer.checksumMode
+        guard checksumMode.sendsMD5 || run.signs(transfer, checksumMode), run.mayOmitMD5(transfer, record),
+            transfer.job.service.signsHere,
             transfer.size ?? .max >= run.settings.leastSizeToAsk
         else { return }
         let endpoint = record.upload.store.endpoint

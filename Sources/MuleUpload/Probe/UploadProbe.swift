@@ -108,7 +108,15 @@ package struct UploadProbe {
             if connection.service.terms.customerKey != nil, stored.encryption != .customerKey {
                 throw UploadFailure(.store, "The store ignores the customer key (SSE-C): do not upload with it here.")
             }
-            let verdict = try mode.verdict(on: stored, digest, isPromised: isPromised, tagsAreMD5: false) { digest.md5 }
+            let verdict = try mode.verdict(
+                on: stored,
+                digest,
+                isPromised: isPromised,
+                tagsAreMD5: false,
+                isCompared: { false }
+            ) {
+                digest.md5
+            }
             switch verdict.kind {
             case .agrees, .silent: return .accepted(verdict.mode)
             case .sendAgain: mode = verdict.mode

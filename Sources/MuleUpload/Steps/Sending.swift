@@ -165,7 +165,7 @@ extension Worker {
                             + "\(slice.offset + slice.length) differed when they were read again."
                     )
                 }
-                let verdict = try judge(stored, digest, slice: slice, checksumMode: checksumMode, transfer: transfer)
+                let verdict = try judge(stored, digest, digests, slice: slice, checksumMode, transfer)
                 switch verdict {
                 case .agrees, .silent:
                     return .success(
@@ -226,13 +226,24 @@ extension Worker {
     private func judge(
         _ stored: StoredObject,
         _ digest: SliceDigest,
+        _ digests: BodyDigests,
         slice: FileSlice,
-        checksumMode: ChecksumMode,
-        transfer: Transfer
+        _ checksumMode: ChecksumMode,
+        _ transfer: Transfer
     ) throws(UploadFailure) -> BodyVerdict.Kind {
         let (isPromised, tagsAreMD5) = transfer.change { ($0.negotiated.wholeObject != nil, $0.tagsAreMD5) }
-        let verdict = try checksumMode.verdict(on: stored, digest, isPromised: isPromised, tagsAreMD5: tagsAreMD5) {
-            () throws(UploadFailure) in
+        let verdict = try checksumMode.verdict(
+            on: stored,
+            digest,
+            isPromised: isPromised,
+            tagsAreMD5: tagsAreMD5,
+            isCompared: {
+                // An object in one request is proven by its MD5.
+                guard digests.signs, let record = transfer.record, record.uploadID != nil else { return false }
+                run.signedBodies.waitForAnswer(record.upload.store.endpoint)
+                return run.omitsMD5(transfer, record)
+            }
+        ) { () throws(UploadFailure) in
             try self.digest(slice, transfer, crc: checksumMode.wholeObjectCRC, withMD5: true).md5
         }
         if verdict.mode != checksumMode { run.setChecksumMode(verdict.mode, transfer) }

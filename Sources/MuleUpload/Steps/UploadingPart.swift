@@ -23,7 +23,7 @@ extension Worker {
         defer { run.progress.partsInFlight.subtract(1, ordering: .relaxed) }
 
         try askAboutSignedBodies(transfer, record)
-        let omitsMD5 = run.omitsMD5(transfer, record)
+        let omitsMD5 = checksumMode.sendsMD5 && run.omitsMD5(transfer, record)
         let answer = try send(part.slice, of: transfer, omitsMD5: omitsMD5) {
             (connection, body, proof, options) throws(S3Error) in
             try connection.uploadPart(
