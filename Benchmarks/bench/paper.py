@@ -121,23 +121,10 @@ def _peers(facts):
     return PEERS + NOTES
 
 
-NOTES = """* **mule** also computed each part's MD5 in *real-big*, because this store shows no other checksum: 54 % of the CPU
-  time of its workers there, SHA-256 another 23 % (`perf`). Since then it tests whether the store compares signed bodies,
-  which Swift does. A run of six rounds of that version, the one before and two peers, interleaved on a machine with other
-  load, so only its ratios count (CPU s/GiB, wall s, peak MiB):
-
-  | | CPU | wall | peak |
-  |---|--:|--:|--:|
-  | mule before | 3.76 [3.68–3.81] | 7.2 | 60 |
-  | mule | 1.72 [1.65–1.92] | 5.9 | 76 |
-  | obstore | 1.63 [1.55–1.70] | 7.2 | 95 |
-  | mule before, tuned | 3.48 [3.40–3.54] | 6.1 | 35 |
-  | mule, tuned | 1.55 [1.48–1.62] | 5.2 | 36 |
-  | obstore, tuned | 1.64 [1.61–1.82] | 5.0 | 174 |
-  | s5cmd | 3.44 [3.38–3.60] | 6.1 | 23 |
-
-  The first upload to a store of which the ledger knows nothing took 3.68 and 2.29 (tuned): most of its parts are on their
-  way before the test is answered. The rounds above are those after it.
+NOTES = """* **mule** asks the store in *real-big* whether it compares signed bodies, which Swift does; docs/decisions.md describes how.
+  Before, it computed each part's MD5, which was 54 % of the CPU time of its workers (`perf`), and took 3.76 CPU s/GiB where
+  obstore took 1.63. Each round is the first upload to a store of which the ledger knows nothing; the next one takes 0.03
+  s/GiB less.
 * **aws-cli 2** is Debian's 2.9.19. With `preferred_transfer_client = crt` that version connects to port 80 or 443 regardless of
   the endpoint, so it cannot be measured here that way; **aws-crt**, the same library with a few lines of ours, replaces
   it.

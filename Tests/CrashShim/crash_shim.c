@@ -240,15 +240,25 @@ static void apply(struct file *file, const struct change *change, size_t start, 
 
 static size_t parent_length(const char *path) { return (size_t)(strrchr(path, '/') - path); }
 
+/* With what changed it since its last sync, or, if the sync fails, without that. */
+static void settle(struct file *file, int is_written) {
+    for (size_t i = 0; i < file->change_count; i++) {
+        if (is_written) apply(file, &file->changes[i], 0, file->changes[i].count);
+        free(file->changes[i].bytes);
+    }
+    file->change_count = 0;
+}
+
+static void note_failed_sync(int descriptor) {
+    struct stat facts;
+    if (!fstat(descriptor, &facts)) settle(entry_of(&facts), 0);
+}
+
 static void note_synced(int descriptor) {
     struct stat facts;
     if (!models_disk() || fstat(descriptor, &facts)) return;
     struct file *file = entry_of(&facts);
-    for (size_t i = 0; i < file->change_count; i++) {
-        apply(file, &file->changes[i], 0, file->changes[i].count);
-        free(file->changes[i].bytes);
-    }
-    file->change_count = 0;
+    settle(file, 1);
     if (!file->is_directory) return;
     char path[PATH_MAX], link[64];
     snprintf(link, sizeof link, "/proc/self/fd/%d", descriptor);
@@ -295,7 +305,7 @@ static void note_present(const char *path) {
 static int is_open(const struct name *name) { return name->is_live != name->is_synced; }
 
 static int is_on_disk(struct name *name) {
-    if (!is_open(name) || orders.how == cut) return name->is_synced;
+    if (!is_open(name) || orders.how != torn) return name->is_synced;
     const struct name *partner = name->partner ? &names[name->partner - 1] : NULL;
     if (!name->fate) name->fate = partner && is_open(partner) && partner->fate ? partner->fate : (int)(1 + (draw() & 1));
     return name->fate == 2 ? name->is_live : name->is_synced;
@@ -418,7 +428,9 @@ __attribute__((constructor)) static void begin_program(void) { pthread_once(&onc
 __attribute__((destructor)) static void end_program(void) {
     char text[64];
     snprintf(text, sizeof text, "calls: %ld, syncs: %ld", calls, syncs);
-    if (orders.root && orders.how != failed_sync) write_note(text);
+    if (!orders.root) return;
+    if (orders.how == failed_sync) return write_image();
+    write_note(text);
 }
 
 static int is_ours(const char *path) {
@@ -580,6 +592,7 @@ static int counted_sync(const char *call, int (*sync)(int), int descriptor) {
     syncs += orders.how != failed_sync || has_changes(descriptor);
     if (orders.how == failed_sync && syncs == orders.at) {
         orders.at = 0;
+        note_failed_sync(descriptor);
         write_note(path);
         pthread_mutex_unlock(&lock);
         errno = EIO;

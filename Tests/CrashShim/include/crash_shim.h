@@ -8,8 +8,9 @@
                  "before". "after": SIGKILL after the call. "cut": as "before", and CRASH_IMAGE gets the state after a
                  power cut: only what was synced. "torn": as "cut", but any unsynced data may have reached the disk too,
                  in sectors of 512 bytes and in any order, drawn with CRASH_SEED. "failedSync": CRASH_AT counts only
-                 syncs that have something to write, and this one returns EIO. The program runs on, and as in Linux the
-                 next sync succeeds.
+                 syncs that have something to write, and this one returns EIO. The program runs to its end, and as in
+                 Linux the next sync succeeds without those bytes; CRASH_IMAGE gets the state after a power cut at the
+                 end.
    CRASH_IMAGE   An existing directory, which gets the content of CRASH_ROOT after a power cut. Required with "cut",
                  "torn" and "failedSync".
    CRASH_SEED    A number; it determines the sectors.

@@ -92,15 +92,22 @@ struct CrashTrial {
 
     /// Runs a command whose sync of this number fails.
     ///
-    /// - Returns: its end, and the path whose sync failed; nil if it has fewer syncs.
-    func run(_ arguments: [String], failingSync number: Int) throws -> (outcome: CommandOutcome, path: String?) {
+    /// - Returns: its end, the path whose sync failed (nil if it has fewer syncs), and whether a ledger after a power cut
+    ///   at the end has a finished upload.
+    func run(
+        _ arguments: [String],
+        failingSync number: Int
+    ) throws -> (outcome: CommandOutcome, path: String?, isDoneOnDisk: Bool) {
         var command = try command(arguments)
         let note = mule.home.path("note")
         if Files.exists(note) { try Files.remove(note) }
         let image = try mule.home.makeDirectory("image")
         command.environment.merge(Kill.failure(ofSync: number, root: root, image: image, note: note)) { $1 }
         let outcome = try command.run(timeoutSeconds: Self.patience)
-        return (outcome, Files.exists(note) ? String(decoding: try Files.read(note), as: UTF8.self) : nil)
+        let path = Files.exists(note) ? String(decoding: try Files.read(note), as: UTF8.self) : nil
+        let ledger = image + "/state/mule/ledger.sqlite"
+        let isDone = try Files.exists(ledger) && Ledger(path: Array(ledger.utf8)).all().contains { $0.state == .done }
+        return (outcome, path, isDone)
     }
 
     /// What was on the wire when the program died still reaches the store.
