@@ -179,7 +179,7 @@ import Testing
         let file = try mule.home.makeSparse("sparse", size: (5 << 30) + 1)
         #expect(try upload(try url(), file).explains("too large for a URL"))
         let small = try mule.file(parts: 1)
-        let ended = try url().replacing(/X-Amz-Date=\d{8}/, with: "X-Amz-Date=20200101")
+        let ended = try url().replacing(/X-Amz-Date=\d{8}T\d{6}/, with: "X-Amz-Date=20200101T000000")
         let outcome = try upload(ended, small)
         #expect(outcome.exitCode == 2)
         #expect(outcome.explains("The URL ended at 2020-01-01T"), "\(outcome.err)")
