@@ -284,7 +284,10 @@ import Testing
     // MARK: Damage
 
     /// Answers prove nothing here: neither the ETag nor a checksum shows what the store holds.
-    @Test(arguments: [FakeProfile.ETagStyle.md5, .opaque], [ChecksumMode.md5, .checksum(.crc64nvme, confirmed: false)])
+    @Test(
+        arguments: [FakeProfile.ETagStyle.md5, .opaque],
+        [ChecksumMode.md5, .checksum(.crc64nvme, confirmed: false)]
+    )
     func `bit that turns over is noticed without Content-MD5`(style: FakeProfile.ETagStyle, mode: ChecksumMode) throws {
         let harness = try Self.harness(compares: true) {
             $0.eTagStyle = style
