@@ -53,7 +53,7 @@ package final class Database {
                 guard let log = context?.assumingMemoryBound(to: LogState.self) else { return SQLITE_OK }
                 log.pointee.frames = frames
                 // What cannot be moved now is moved later; the commit that called the hook is durable. The sync of
-                // another commit must not fail here, where nobody is told.
+                // another commit must not fail here, where its error is lost.
                 if frames >= Database.checkpointFrames, log.pointee.durability == .full {
                     sqlite3_wal_checkpoint(connection, name)
                 }

@@ -240,7 +240,7 @@ static void apply(struct file *file, const struct change *change, size_t start, 
 
 static size_t parent_length(const char *path) { return (size_t)(strrchr(path, '/') - path); }
 
-/* With what changed it since its last sync, or, if the sync fails, without that. */
+/* Writes what changed the file since its last sync, or drops it, because the sync has failed. */
 static void settle(struct file *file, int is_written) {
     for (size_t i = 0; i < file->change_count; i++) {
         if (is_written) apply(file, &file->changes[i], 0, file->changes[i].count);

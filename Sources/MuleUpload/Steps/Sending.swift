@@ -239,7 +239,9 @@ extension Worker {
             tagsAreMD5: tagsAreMD5,
             isCompared: {
                 // An object in one request is proven by its MD5.
-                guard digests.signs, let record = transfer.record, record.uploadID != nil else { return false }
+                guard digests.signs, let record = transfer.record, record.uploadID != nil,
+                    run.mayOmitMD5(transfer, record)
+                else { return false }
                 run.signedBodies.waitForAnswer(record.upload.store.endpoint)
                 return run.omitsMD5(transfer, record)
             }

@@ -14,8 +14,8 @@
    CRASH_IMAGE   An existing directory, which gets the content of CRASH_ROOT after a power cut. Required with "cut",
                  "torn" and "failedSync".
    CRASH_SEED    A number; it determines the sectors.
-   CRASH_NOTE    A file, which gets the call at which the program was ended, or "calls: N" if it ran to its end. The path of
-                 a failed sync.
+   CRASH_NOTE    A file, which gets the call at which the program was ended, or "calls: N" if it ran to its end. With
+                 "failedSync", it gets the path of the file whose sync failed.
 
    The model of the disk guarantees only what POSIX does: written data is durable once the file is synced, and a created
    or removed name once its directory is synced. All that exists when the program starts is on disk. As in all current
